@@ -1,0 +1,82 @@
+import type { DmaError, TargetRange } from './errors.js';
+import type { MemoryRange } from './memory-range.js';
+import type { Backing, Mappable, MappingType } from './region.js';
+import type { HostVa } from './va-mapper.js';
+
+/** A mapping that became active. */
+export interface MapChange {
+  /** Guest physical addresses. */
+  readonly range: MemoryRange;
+  /** Name of its region. */
+  readonly region: string;
+  readonly type: MappingType;
+  /** The mapping's AND the region's. */
+  readonly writable: boolean;
+  readonly backing: Backing;
+  /** Set by `ensureMapped`. Private memory, which lives in its VA, has it from the start. */
+  readonly hostVa?: HostVa;
+  /** Set by an operator that cannot serve this map: `toTarget` reports it as failed without calling the target. */
+  readonly refused?: DmaError;
+}
+
+/** Mappings that ceased to be active: one of them, or a whole region with all that it had. */
+export interface UnmapChange {
+  /** Guest physical addresses. May be wider than what it covers, gaps included; never cuts a map. */
+  readonly range: MemoryRange;
+  /** Name of the region. */
+  readonly region: string;
+  readonly type: MappingType;
+  /** The maps that it ends, ascending. */
+  readonly covers: readonly MemoryRange[];
+}
+
+/**
+ * On `changes()`: all that one command changed. Into a branch: one step of it, unmaps alone or maps alone, and also the
+ * inverse of a step when it is undone, under the same generation.
+ *
+ * A branch answers every set that it receives with exactly one outcome, in order, also an empty set; an operator in it may
+ * empty a set but never drop one.
+ */
+export interface ChangeSet {
+  /** Counts the commands that changed the view. A snapshot carries the generation that it shows. */
+  readonly generation: number;
+  /** Whether it shows all that is active, for somebody new, rather than what differs. */
+  readonly snapshot: boolean;
+  /** An inverse set: serve all of it, past failures. */
+  readonly undo?: true;
+  /** Ascending. Every one of them comes before every map. */
+  readonly unmaps: readonly UnmapChange[];
+  /** Ascending; an inverse set in the opposite order of the set that it undoes. */
+  readonly maps: readonly MapChange[];
+}
+
+/** What a branch did with one change set. */
+export interface Outcome {
+  readonly generation: number;
+  /** Name of the target; of several, joined with `+`. */
+  readonly target: string;
+  readonly status: 'applied' | 'failed';
+  /** Device maps that failed softly. */
+  readonly skipped: readonly DmaError[];
+  readonly error?: DmaError;
+  /** Maps of this set that the branch has already taken back, because a later one failed. Left out when there are none. */
+  readonly undone?: readonly TargetRange[];
+  /** Unmaps that failed. Left out when there are none. */
+  readonly stuck?: readonly TargetRange[];
+  /** Maps of an inverse set that failed. Left out when there are none. */
+  readonly missing?: readonly TargetRange[];
+}
+
+/** What the guest sees now: every active mapping, ascending. */
+export interface MemoryMapSnapshot {
+  readonly generation: number;
+  readonly mappings: readonly MapChange[];
+}
+
+/** RAM that another process can map: what a vhost-user back end is told. */
+export interface ShareableRegion {
+  readonly range: MemoryRange;
+  readonly writable: boolean;
+  readonly mappable: Mappable;
+  readonly fileOffset: bigint;
+}

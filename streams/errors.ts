@@ -1,0 +1,262 @@
+import type { MemoryRange } from './memory-range.js';
+
+/** A range at a target, by the target's name. */
+export interface TargetRange {
+  readonly target: string;
+  readonly range: MemoryRange;
+}
+
+/** What is known of a failure. Everything but `code` may be left out. */
+export interface DmaErrorDetails {
+  /** `'ENOMEM'` for an error of the kernel, `'ERR_…'` for one of this library. */
+  readonly code: string;
+  /** Derived from `code` when left out. */
+  readonly errno?: number | undefined;
+  /** `'ioctl'`, `'mmap'`, … */
+  readonly syscall?: string | undefined;
+  /** The request of an `ioctl`: `'VFIO_IOMMU_MAP_DMA'`. */
+  readonly request?: string | undefined;
+  readonly target?: string | undefined;
+  readonly region?: string | undefined;
+  readonly range?: MemoryRange | undefined;
+  /** What to do next. */
+  readonly hint?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/**
+ * The error of everything that touches DMA mappings, shaped like Node's own system errors.
+ *
+ * The message reads `CODE: what happened, syscall request 0x1000-0x2000 (region "ram", target "vfio")`.
+ */
+export class DmaError extends Error {
+  override readonly name: string = 'DmaError';
+  /** `'ENOMEM'` for an error of the kernel, `'ERR_…'` for one of this library. */
+  readonly code: string;
+  /** Negative, as in Node's system errors; 0 where the kernel has no number for it (`ERR_…`). */
+  readonly errno: number;
+  declare readonly syscall?: string;
+  declare readonly request?: string;
+  declare readonly target?: string;
+  declare readonly region?: string;
+  declare readonly range?: MemoryRange;
+  declare readonly hint?: string;
+
+  constructor(message: string, details: DmaErrorDetails) {
+    super(describe(message, details), 'cause' in details ? { cause: details.cause } : undefined);
+    this.code = details.code;
+    this.errno = details.errno ?? -(ERRNO[details.code] ?? 0);
+    for (const key of ['syscall', 'request', 'target', 'region', 'range', 'hint'] as const) {
+      if (details[key] !== undefined) {
+        Object.defineProperty(this, key, { value: details[key], enumerable: true });
+      }
+    }
+  }
+}
+
+/** What became of a command that failed. */
+export interface Aftermath {
+  /** Maps that were taken back. */
+  readonly undone?: readonly TargetRange[] | undefined;
+  /** What could not be put back: the target should hold it and does not. */
+  readonly missing?: readonly TargetRange[] | undefined;
+  /** What could not be taken away: the target still holds it and should not. */
+  readonly stuck?: readonly TargetRange[] | undefined;
+}
+
+/**
+ * A map failed, and its whole command was undone at every target. `cause` is the target's own error.
+ *
+ * Left behind: nothing, unless `missing` or `stuck` name it.
+ */
+export class DmaMapError extends DmaError {
+  override readonly name: string = 'DmaMapError';
+  /** Maps of this command that were taken back, in the order in which they were. */
+  readonly undone: readonly TargetRange[];
+  /** What was mapped before the command and could not be put back. `Attachment.heal()` tries again. */
+  readonly missing: readonly TargetRange[];
+  /** What the undo could not unmap. `Attachment.retryStuck()` and `Attachment.heal()` try again. */
+  readonly stuck: readonly TargetRange[];
+
+  constructor(message: string, details: DmaErrorDetails, aftermath: Aftermath = {}) {
+    super(message, details);
+    this.undone = aftermath.undone ?? [];
+    this.missing = aftermath.missing ?? [];
+    this.stuck = aftermath.stuck ?? [];
+  }
+}
+
+/** The command took effect, but at least one target could not unmap: those ranges stay in its ledger as stuck. */
+export class DmaUnmapError extends DmaError {
+  override readonly name: string = 'DmaUnmapError';
+  /** What could not be unmapped, where. Its VA and its backing stay alive until `Attachment.retryStuck()` has cleared it. */
+  readonly stuck: readonly TargetRange[];
+
+  constructor(message: string, details: DmaErrorDetails, aftermath: Aftermath = {}) {
+    super(message, details);
+    this.stuck = aftermath.stuck ?? [];
+  }
+}
+
+/** Two regions overlap in a way that leaves neither of them whole. Nothing was added. */
+export class RegionOverlapError extends Error {
+  override readonly name: string = 'RegionOverlapError';
+  readonly code = 'ERR_REGION_OVERLAP';
+  /** The region that was to be added. */
+  readonly region: string;
+  /** The region in the way. */
+  readonly existing: string;
+
+  constructor(message: string, region: string, existing: string) {
+    super(message);
+    this.region = region;
+    this.existing = existing;
+  }
+}
+
+/** A device touched an address that is not mapped, or wrote through a read-only mapping. Nothing was read or written. */
+export class DmaFault extends Error {
+  override readonly name: string = 'DmaFault';
+  readonly code = 'ERR_DMA_FAULT';
+  /** The first byte that faulted. */
+  readonly iova: bigint;
+  readonly access: 'read' | 'write';
+
+  constructor(message: string, iova: bigint, access: 'read' | 'write') {
+    super(message);
+    this.iova = iova;
+    this.access = access;
+  }
+}
+
+/**
+ * Makes a `DmaError` of whatever a target, a VA mapper or an operator threw.
+ *
+ * A `DmaError` is handed on as it is, unless it lacks a target, region or range that is known here: then a new one carries
+ * both, with the old one as its `cause`. Of any other error `code`, `errno` and `syscall` are kept; what has no code gets
+ * `fallbackCode`.
+ */
+export function toDmaError(thrown: unknown, context: Omit<DmaErrorDetails, 'code'> & { readonly fallbackCode: string }): DmaError {
+  if (thrown instanceof DmaError) {
+    return thrown;
+  }
+  const { fallbackCode, ...known } = context;
+  const source = isRecord(thrown) ? thrown : {};
+  const message = typeof source['message'] === 'string' && source['message'] !== '' ? source['message'] : text(thrown);
+  return new DmaError(message, {
+    ...known,
+    code: typeof source['code'] === 'string' ? source['code'] : fallbackCode,
+    errno: typeof source['errno'] === 'number' ? -Math.abs(source['errno']) : undefined,
+    syscall: known.syscall ?? (typeof source['syscall'] === 'string' ? source['syscall'] : undefined),
+    cause: thrown,
+  });
+}
+
+/** The kernel's number for an error name, positive; `undefined` when it is none that is known here. */
+export function errnoOf(code: string): number | undefined {
+  return ERRNO[code];
+}
+
+/** The name and the sentence for a kernel error number, which may be of either sign. */
+export function errnoName(errno: number): { readonly code: string; readonly sentence: string } {
+  const number = Math.abs(errno);
+  for (const [code, value] of Object.entries(ERRNO)) {
+    if (value === number) {
+      return { code, sentence: SENTENCE[code] ?? code };
+    }
+  }
+  return { code: `E${number}`, sentence: `kernel error ${number}` };
+}
+
+/** Numbers of the Linux generic ABI (`asm-generic/errno-base.h`, `asm-generic/errno.h`): those that mapping memory can meet. */
+const ERRNO: Readonly<Record<string, number>> = {
+  EPERM: 1,
+  ENOENT: 2,
+  EINTR: 4,
+  EIO: 5,
+  ENXIO: 6,
+  E2BIG: 7,
+  EBADF: 9,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  EACCES: 13,
+  EFAULT: 14,
+  EBUSY: 16,
+  EEXIST: 17,
+  ENODEV: 19,
+  EINVAL: 22,
+  ENFILE: 23,
+  EMFILE: 24,
+  ENOTTY: 25,
+  ETXTBSY: 26,
+  EFBIG: 27,
+  ENOSPC: 28,
+  ESPIPE: 29,
+  EROFS: 30,
+  ERANGE: 34,
+  ENOSYS: 38,
+  EOVERFLOW: 75,
+  EOPNOTSUPP: 95,
+  EADDRINUSE: 98,
+  ETIMEDOUT: 110,
+};
+
+const SENTENCE: Readonly<Record<string, string>> = {
+  EPERM: 'operation not permitted',
+  ENOENT: 'nothing there',
+  EINTR: 'interrupted by a signal',
+  EIO: 'input/output error',
+  ENXIO: 'no such device or address',
+  E2BIG: 'argument too large',
+  EBADF: 'bad file descriptor',
+  EAGAIN: 'try again',
+  ENOMEM: 'not enough memory, or over the limit of locked memory',
+  EACCES: 'permission denied',
+  EFAULT: 'bad address',
+  EBUSY: 'busy',
+  EEXIST: 'already mapped',
+  ENODEV: 'no such device',
+  EINVAL: 'invalid argument',
+  ENFILE: 'too many open files in the system',
+  EMFILE: 'too many open files',
+  ENOTTY: 'request not known here',
+  ETXTBSY: 'file is being executed',
+  EFBIG: 'file too large',
+  ENOSPC: 'no entries left',
+  ESPIPE: 'cannot seek',
+  EROFS: 'read-only file system',
+  ERANGE: 'out of range',
+  ENOSYS: 'system call not there',
+  EOVERFLOW: 'value too large',
+  EOPNOTSUPP: 'operation not supported',
+  EADDRINUSE: 'address in use',
+  ETIMEDOUT: 'timed out',
+};
+
+function describe(message: string, details: DmaErrorDetails): string {
+  const { code, syscall, request, range, region, target } = details;
+  const call = [syscall, request].filter((word) => word !== undefined && !message.includes(word)).join(' ');
+  const where = range !== undefined && !message.includes(range.toString()) ? range.toString() : '';
+  const whom = [
+    region === undefined || message.includes(`"${region}"`) ? '' : `region "${region}"`,
+    target === undefined || message.includes(`"${target}"`) ? '' : `target "${target}"`,
+  ].filter((word) => word !== '');
+  const tail = [call, where].filter((word) => word !== '').join(' ');
+  return (
+    (message.startsWith(`${code}: `) ? message : `${code}: ${message}`) +
+    (tail === '' ? '' : `, ${tail}`) +
+    (whom.length === 0 ? '' : ` (${whom.join(', ')})`)
+  );
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function';
+}
+
+function text(value: unknown): string {
+  try {
+    return `something that is not an error was thrown: ${String(value)}`;
+  } catch {
+    return 'something that is not an error, and has no text, was thrown';
+  }
+}

@@ -1,0 +1,166 @@
+/** Bytes in a page: the granule of every range, on the host and in an IOMMU (x86-64 and arm64 with 4 KiB pages). */
+export const PAGE_SIZE = 4096n;
+
+/** Pages in the address space [0, 2^64). A power of two far below 2^53, so every page number is an exact double. */
+const PAGE_LIMIT = 2 ** 52;
+
+const ADDRESS_LIMIT = 1n << 64n;
+
+/**
+ * A non-empty, half-open run of 4 KiB pages inside [0, 2^64): a range of guest physical addresses, of I/O virtual
+ * addresses, or of offsets in a region. Immutable.
+ *
+ * Counted in pages inside, because page numbers are exact as doubles and cost nothing to compare; addresses come out as
+ * `bigint`, so that nothing is lost above 2^53.
+ */
+export class MemoryRange {
+  /** Number of the first page: `start / 4096`. */
+  readonly startPage: number;
+  /** Number of the page after the last: `end / 4096`. 2^52 for a range that reaches the end of the address space. */
+  readonly endPage: number;
+
+  private constructor(startPage: number, endPage: number) {
+    this.startPage = startPage;
+    this.endPage = endPage;
+  }
+
+  /**
+   * The bytes from `start` up to and without `end`.
+   *
+   * @throws RangeError when the range is empty, not page aligned, reaches out of [0, 2^64), or when a `number` is given
+   * that is not a safe integer
+   */
+  static of(start: bigint | number, end: bigint | number): MemoryRange {
+    const first = toAddress(start, 'start');
+    const last = toAddress(end, 'end');
+    if (first < 0n || last > ADDRESS_LIMIT) {
+      throw new RangeError(`range ${hex(first)}-${hex(last)} reaches out of the address space [0, 2^64)`);
+    }
+    if (first >= last) {
+      throw new RangeError(
+        first === last ? `range ${hex(first)}-${hex(last)} is empty` : `range ${hex(first)}-${hex(last)} ends before it starts`,
+      );
+    }
+    return new MemoryRange(toPage(first, 'start'), toPage(last, 'end'));
+  }
+
+  /**
+   * The `length` bytes from `start`.
+   *
+   * @throws RangeError as {@link MemoryRange.of}
+   */
+  static ofLength(start: bigint | number, length: bigint | number): MemoryRange {
+    const first = toAddress(start, 'start');
+    const size = toAddress(length, 'length');
+    if (size <= 0n) {
+      throw new RangeError(`length ${size} of the range at ${hex(first)} is not positive`);
+    }
+    return MemoryRange.of(first, first + size);
+  }
+
+  /**
+   * Reads what {@link MemoryRange.toString} writes: `'0x1000-0x5000'`.
+   *
+   * @throws RangeError when the text is not of that form, or as {@link MemoryRange.of}
+   */
+  static parse(text: string): MemoryRange {
+    const parts = /^(0x[0-9a-f]+)-(0x[0-9a-f]+)$/i.exec(text);
+    if (parts?.[1] === undefined || parts[2] === undefined) {
+      throw new RangeError(`'${text}' is not a range: write it as '0x1000-0x5000', the end not included`);
+    }
+    return MemoryRange.of(BigInt(parts[1]), BigInt(parts[2]));
+  }
+
+  /**
+   * The pages from number `startPage` up to and without `endPage`; for code that counts in pages already.
+   *
+   * @throws RangeError when a page number is not an integer in [0, 2^52], or the range is empty
+   */
+  static ofPages(startPage: number, endPage: number): MemoryRange {
+    if (!(Number.isInteger(startPage) && Number.isInteger(endPage) && startPage >= 0 && startPage < endPage && endPage <= PAGE_LIMIT)) {
+      throw new RangeError(`pages ${startPage} to ${endPage} are not a non-empty range of pages below 2^52`);
+    }
+    return new MemoryRange(startPage, endPage);
+  }
+
+  /** First byte. */
+  get start(): bigint {
+    return BigInt(this.startPage) << 12n;
+  }
+
+  /** The byte after the last. */
+  get end(): bigint {
+    return BigInt(this.endPage) << 12n;
+  }
+
+  /** In bytes. */
+  get length(): bigint {
+    return BigInt(this.endPage - this.startPage) << 12n;
+  }
+
+  contains(other: MemoryRange): boolean {
+    return this.startPage <= other.startPage && other.endPage <= this.endPage;
+  }
+
+  /** Whether a page is in both. */
+  overlaps(other: MemoryRange): boolean {
+    return this.startPage < other.endPage && other.startPage < this.endPage;
+  }
+
+  /** The pages in both, or `undefined` when there are none. */
+  intersection(other: MemoryRange): MemoryRange | undefined {
+    return this.overlaps(other)
+      ? new MemoryRange(Math.max(this.startPage, other.startPage), Math.min(this.endPage, other.endPage))
+      : undefined;
+  }
+
+  /**
+   * This range moved up by `offset` bytes (down, when negative).
+   *
+   * @throws RangeError when `offset` is not a multiple of 4096, or the result reaches out of [0, 2^64)
+   */
+  shift(offset: bigint): MemoryRange {
+    if (typeof offset !== 'bigint') {
+      throw new RangeError(`offset ${String(offset)} is not a bigint`);
+    }
+    return MemoryRange.of(this.start + offset, this.end + offset);
+  }
+
+  equals(other: MemoryRange): boolean {
+    return this.startPage === other.startPage && this.endPage === other.endPage;
+  }
+
+  /** `'0x1000-0x5000'`: the end is not included. */
+  toString(): string {
+    return `${hex(this.start)}-${hex(this.end)}`;
+  }
+
+  toJSON(): string {
+    return this.toString();
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `MemoryRange ${this.toString()}`;
+  }
+}
+
+function hex(address: bigint): string {
+  return address < 0n ? `-0x${(-address).toString(16)}` : `0x${address.toString(16)}`;
+}
+
+function toAddress(value: bigint | number, what: string): bigint {
+  if (typeof value === 'bigint') {
+    return value;
+  }
+  if (!Number.isSafeInteger(value)) {
+    throw new RangeError(`${what} ${String(value)} is not a safe integer: give a bigint`);
+  }
+  return BigInt(value);
+}
+
+function toPage(address: bigint, what: string): number {
+  if ((address & (PAGE_SIZE - 1n)) !== 0n) {
+    throw new RangeError(`${what} ${hex(address)} is not a multiple of the page size ${hex(PAGE_SIZE)}`);
+  }
+  return Number(address >> 12n);
+}
