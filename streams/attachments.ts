@@ -137,7 +137,12 @@ export class Attachments implements AttachmentCommands {
   }
 
   get hasStuck(): boolean {
-    return this.#everyone().some((handle) => handle.hasStuck);
+    for (const handle of this.#attached) {
+      if (handle.hasStuck) {
+        return true;
+      }
+    }
+    return this.#leaving.some((handle) => handle.hasStuck);
   }
 
   #command<T>(steps: () => Steps<T>): Promise<T> {

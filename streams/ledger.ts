@@ -37,7 +37,9 @@ export class Ledger {
   /** To be called before a set is served. */
   begin(set: ChangeSet): void {
     if (set.generation !== this.#takenIn) {
-      this.#taken.clear();
+      if (this.#taken.size > 0) {
+        this.#taken.clear();
+      }
       this.#takenIn = set.generation;
     }
   }

@@ -3,10 +3,10 @@ import type { Attachment, AttachmentHandle, AttachOptions } from './attachment.j
 import { Attachments } from './attachments.js';
 import { checkObject } from './arguments.js';
 import type { TargetBranch } from './branch.js';
-import type { ChangeSet, MemoryMapSnapshot, ShareableRegion } from './change-set.js';
+import type { ChangeSet, MapChange, MemoryMapSnapshot, ShareableRegion } from './change-set.js';
 import { mapFailure, unmapFailure } from './command-errors.js';
 import { CommandQueue } from './command-queue.js';
-import { deliver, type Delivery } from './delivery.js';
+import { deliver, type Delivery, type Director } from './delivery.js';
 import type { DmaTarget } from './dma-target.js';
 import { Draft, type Ground } from './draft.js';
 import { DmaError } from './errors.js';
@@ -212,7 +212,7 @@ export class RegionManager implements AsyncDisposable {
     let privates: ReturnType<VaKeeper['prepare']>;
     try {
       change = difference(this.#ground.table, draft.edits);
-      privates = this.#vas.prepare(draft.edits, change);
+      privates = this.#vas.prepare(draft, change);
     } catch (error) {
       draft.rollback();
       throw error;
@@ -251,34 +251,22 @@ export class RegionManager implements AsyncDisposable {
       this.#vas.releaseFiles(change.leaving);
       return undefined;
     }
-    const delivery = yield* deliver(set, attached, {
-      unmapped: () => change.leaving.flatMap(({ range }) => this.#view.startingAt(range.startPage) ?? []),
-      beforeMaps: this.#betweenSteps(set, change),
-      beforeRestore: () => {
-        this.#vas.sweep(set.maps.map(({ range }) => range));
-      },
-    });
+    const delivery = yield* deliver(
+      set,
+      attached,
+      new CommandDirector(set, change, this.#view, this.#vas, this.#attachments),
+    );
     for (const skipped of delivery.skipped) {
       this.#warn(skipped);
     }
     return delivery;
   }
 
-  /** Between unmaps and maps: tries once more what is stuck where a map is to go, then lets the VAs of what is gone go. */
-  #betweenSteps(set: ChangeSet, change: Difference): () => Steps<void> {
-    const attachments = this.#attachments;
-    const vas = this.#vas;
-    return function* () {
-      if (set.maps.length > 0 && attachments.hasStuck) {
-        yield* attachments.clearStuck(set.maps, set.generation);
-      }
-      vas.releaseFiles(change.leaving);
-    };
-  }
-
   #publish(draft: Draft, set: ChangeSet): void {
-    for (const event of draft.events) {
-      this.#events.next(event);
+    if (this.#events.observed) {
+      for (const event of draft.events) {
+        this.#events.next(event);
+      }
     }
     if (set.unmaps.length > 0 || set.maps.length > 0) {
       this.#changes.next(set);
@@ -299,6 +287,39 @@ export class RegionManager implements AsyncDisposable {
     if (failed !== undefined) {
       throw failed;
     }
+  }
+}
+
+/** What a command has to do besides telling targets: care for VAs, and for what is stuck. */
+class CommandDirector implements Director {
+  readonly #set: ChangeSet;
+  readonly #change: Difference;
+  readonly #view: View;
+  readonly #vas: VaKeeper;
+  readonly #attachments: Attachments;
+
+  constructor(set: ChangeSet, change: Difference, view: View, vas: VaKeeper, attachments: Attachments) {
+    this.#set = set;
+    this.#change = change;
+    this.#view = view;
+    this.#vas = vas;
+    this.#attachments = attachments;
+  }
+
+  unmapped(): MapChange[] {
+    return this.#change.leaving.flatMap(({ range }) => this.#view.startingAt(range.startPage) ?? []);
+  }
+
+  /** Tries once more what is stuck where a map is to go, then lets the VAs of what is gone go. */
+  *beforeMaps(): Steps<void> {
+    if (this.#set.maps.length > 0 && this.#attachments.hasStuck) {
+      yield* this.#attachments.clearStuck(this.#set.maps, this.#set.generation);
+    }
+    this.#vas.releaseFiles(this.#change.leaving);
+  }
+
+  beforeRestore(): void {
+    this.#vas.sweep(this.#set.maps.map(({ range }) => range));
   }
 }
 

@@ -8,6 +8,8 @@ import { RangeMap } from './range-map.js';
 import type { VaMapper } from './va-mapper.js';
 import { sameMapping, sameMemory, type Difference, type View } from './view.js';
 
+const NONE: readonly MapChange[] = [];
+
 /** What one transaction does to private memory. */
 interface PrivateEdits {
   readonly made: readonly MapChange[];
@@ -61,11 +63,14 @@ export class VaKeeper {
    * @returns what was added and ended, and the maps with the VA of private memory on them
    * @throws DmaError
    */
-  prepare(edits: Iterable<RegionEdits>, change: Difference): PrivateEdits & { readonly maps: readonly MapChange[] } {
-    const { made, ended } = this.#privateEdits(edits);
-    if (this.privates.size === 0 && ended.length === 0) {
-      return { made, ended, maps: change.maps };
+  prepare(
+    { edits, touchesPrivate }: { readonly edits: Iterable<RegionEdits>; readonly touchesPrivate: boolean },
+    change: Difference,
+  ): PrivateEdits & { readonly maps: readonly MapChange[] } {
+    if (this.privates.size === 0 && !touchesPrivate) {
+      return { made: NONE, ended: NONE, maps: change.maps };
     }
+    const { made, ended } = touchesPrivate ? this.#privateEdits(edits) : { made: NONE, ended: NONE };
     this.#checkAlone(made, ended, change);
     const done: MapChange[] = [];
     try {

@@ -118,22 +118,23 @@ interface Contribution {
  * A region counts when it was edited, or when an edit of another one covered or uncovered it. Where it is active before and
  * after, it contributes what was added and removed; else all that it had, or has.
  */
-export function difference(table: RegionTable, edits: Iterable<RegionEdits>): Difference {
-  const edited = new Map<RegionState, RegionEdits>();
+export function difference(table: RegionTable, edits: readonly RegionEdits[]): Difference {
   const contributions: Contribution[] = [];
   const entering: MapChange[] = [];
-  const toggled: RegionState[] = [];
-  let visibilityChanged = false;
-  for (const edit of edits) {
-    edited.set(edit.state, edit);
-    visibilityChanged ||= edit.presentBefore !== edit.state.present || edit.visibleBefore !== edit.state.visible;
+  if (!edits.some(changesVisibility)) {
+    for (const edit of edits) {
+      if (edit.state.active) {
+        contributeEdits(edit, contributions, entering);
+      }
+    }
+    return compare(contributions, entering, []);
   }
-  for (const state of visibilityChanged ? affected(table, edited) : edited.keys()) {
+  const toggled: RegionState[] = [];
+  const edited = new Map(edits.map((edit) => [edit.state, edit]));
+  for (const state of affected(table, edits)) {
     const edit = edited.get(state);
     const before = state.active;
-    const after = visibilityChanged
-      ? state.present && state.visible !== undefined && !table.isCovered(state)
-      : state.active;
+    const after = state.present && state.visible !== undefined && !table.isCovered(state);
     if (before !== after) {
       toggled.push(state);
     }
@@ -141,9 +142,7 @@ export function difference(table: RegionTable, edits: Iterable<RegionEdits>): Di
     const writableAfter = state.visible?.writable;
     if (before && after && writableBefore === writableAfter) {
       if (edit !== undefined) {
-        const { added, removed } = net(edit);
-        contributions.push({ state, whole: false, leaving: seen(removed, writableBefore) });
-        pushAll(entering, seen(added, writableAfter));
+        contributeEdits(edit, contributions, entering);
       }
       continue;
     }
@@ -157,13 +156,29 @@ export function difference(table: RegionTable, edits: Iterable<RegionEdits>): Di
   return compare(contributions, entering, toggled);
 }
 
+function changesVisibility(edit: RegionEdits): boolean {
+  return edit.presentBefore !== edit.state.present || edit.visibleBefore !== edit.state.visible;
+}
+
+/** Of a region that is active as before: what was added and removed. */
+function contributeEdits(edit: RegionEdits, contributions: Contribution[], entering: MapChange[]): void {
+  const { added, removed } = net(edit);
+  const writable = edit.state.visible?.writable;
+  if (removed.length > 0) {
+    contributions.push({ state: edit.state, whole: false, leaving: seen(removed, writable) });
+  }
+  if (added.length > 0) {
+    pushAll(entering, seen(added, writable));
+  }
+}
+
 /** The edited regions, and those that share addresses with one: each once. */
-function affected(table: RegionTable, edited: ReadonlyMap<RegionState, RegionEdits>): Iterable<RegionState> {
+function affected(table: RegionTable, edits: readonly RegionEdits[]): Iterable<RegionState> {
   const states = new Set<RegionState>();
-  for (const [state, edit] of edited) {
-    states.add(state);
-    if (edit.presentBefore !== state.present || edit.visibleBefore !== state.visible) {
-      for (const other of table.overlapping(state.range)) {
+  for (const edit of edits) {
+    states.add(edit.state);
+    if (changesVisibility(edit)) {
+      for (const other of table.overlapping(edit.state.range)) {
         states.add(other);
       }
     }
