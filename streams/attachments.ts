@@ -291,7 +291,7 @@ export class Attachments implements AttachmentCommands {
       unmapError = error;
     }
     const { view } = this.#options;
-    const maps = handle.missing().flatMap(({ startPage }) => view.startingAt(startPage) ?? []);
+    const maps = handle.missing().flatMap((range) => view.at(range) ?? []);
     if (maps.length > 0 && handle.phase === 'attached') {
       const outcome = yield* settled(handle.serve({ ...step(view.generation, [], maps), undo: true }));
       if (outcome.error !== undefined) {

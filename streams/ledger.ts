@@ -1,7 +1,7 @@
 import type { ChangeSet, MapChange } from './change-set.js';
 import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
-import { sameMapping } from './view.js';
+import { sameMapping } from './difference.js';
 
 /** One mapping in a ledger. */
 export interface LedgerEntry {
