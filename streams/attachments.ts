@@ -129,7 +129,7 @@ export class Attachments implements AttachmentCommands {
     for (const handle of this.#everyone().toReversed()) {
       const unmaps = handle.hasStuck && !handle.pending ? handle.unmapsOfStuck(ranges) : [];
       if (unmaps.length > 0) {
-        yield* settled(handle.serve(step(generation, unmaps, [])));
+        yield* settled(handle.serve(inverse(generation, unmaps, [])));
         this.#vas().sweep(unmaps.map(({ range }) => range));
         this.#endIfEmpty(handle);
       }
@@ -235,7 +235,7 @@ export class Attachments implements AttachmentCommands {
     if (signal?.aborted === true) {
       const unmaps = handle.unmapsOfAll().toReversed();
       if (unmaps.length > 0) {
-        yield* settled(handle.serve({ ...step(generation, unmaps, []), undo: true }));
+        yield* settled(handle.serve(inverse(generation, unmaps, [])));
       }
       throw abortError('the attach was aborted, and what it had mapped was unmapped', signal.reason);
     }
@@ -271,7 +271,7 @@ export class Attachments implements AttachmentCommands {
     if (unmaps.length === 0) {
       return;
     }
-    const outcome = yield* settled(handle.serve(step(this.#options.view.generation, unmaps, [])));
+    const outcome = yield* settled(handle.serve(inverse(this.#options.view.generation, unmaps, [])));
     this.#vas().sweep(unmaps.map(({ range }) => range));
     this.#endIfEmpty(handle);
     if (handle.hasStuck) {
@@ -293,7 +293,7 @@ export class Attachments implements AttachmentCommands {
     const { view } = this.#options;
     const maps = handle.missing().flatMap((range) => view.at(range) ?? []);
     if (maps.length > 0 && handle.phase === 'attached') {
-      const outcome = yield* settled(handle.serve({ ...step(view.generation, [], maps), undo: true }));
+      const outcome = yield* settled(handle.serve(inverse(view.generation, [], maps)));
       if (outcome.error !== undefined) {
         const missing = handle.missing().map((range) => ({ target: handle.target, range }));
         throw mapFailure(failureOf(outcome, outcome.error), { undone: [], missing, stuck: handle.stuck() });
@@ -332,6 +332,11 @@ export class Attachments implements AttachmentCommands {
 
 function step(generation: number, unmaps: ChangeSet['unmaps'], maps: readonly MapChange[]): ChangeSet {
   return { generation, snapshot: false, unmaps, maps };
+}
+
+/** What mends: served to its end, past failures. */
+function inverse(generation: number, unmaps: ChangeSet['unmaps'], maps: readonly MapChange[]): ChangeSet {
+  return { ...step(generation, unmaps, maps), undo: true };
 }
 
 function totalBytes(maps: readonly MapChange[]): bigint {
