@@ -283,7 +283,8 @@ export class Attachments implements AttachmentCommands {
     if (handle.phase === 'gone') {
       return;
     }
-    yield* adopt(handle);
+    this.#vas().sweep(yield* adopt(handle));
+    this.#endIfEmpty(handle);
     let unmapError: unknown;
     try {
       yield* this.#retryStuck(handle);
@@ -292,7 +293,7 @@ export class Attachments implements AttachmentCommands {
     }
     const { view } = this.#options;
     const maps = handle.missing().flatMap((range) => view.at(range) ?? []);
-    if (maps.length > 0 && handle.phase === 'attached') {
+    if (maps.length > 0) {
       const outcome = yield* settled(handle.serve(inverse(view.generation, [], maps)));
       if (outcome.error !== undefined) {
         const missing = handle.missing().map((range) => ({ target: handle.target, range }));

@@ -30,8 +30,12 @@ export function* findFaults(handle: AttachmentHandle): Steps<readonly Finding[]>
   return findings.sort((a, b) => a.range.startPage - b.range.startPage);
 }
 
-/** Puts what targets really hold into their ledgers, as missing and stuck, so that it can be mended. */
-export function* adopt(handle: AttachmentHandle): Steps<void> {
+/**
+ * Puts what targets really hold into their ledgers, as missing and stuck, so that it can be mended. Returns what was stuck and is
+ * no longer held.
+ */
+export function* adopt(handle: AttachmentHandle): Steps<readonly MemoryRange[]> {
+  const loose: MemoryRange[] = [];
   for (const port of handle.ports) {
     const { lost, unexpected, loosened } = yield* compare(port);
     for (const change of lost) {
@@ -40,11 +44,13 @@ export function* adopt(handle: AttachmentHandle): Steps<void> {
     }
     for (const change of loosened) {
       port.ledger.forgetStuck(change.range);
+      loose.push(change.range);
     }
     for (const range of unexpected) {
       port.ledger.stick({ range, region: '', type: 'ram', writable: false, backing: 'private' }, -1);
     }
   }
+  return loose;
 }
 
 function* compare({ target, ledger }: TargetPort): Steps<Difference> {
