@@ -1,6 +1,8 @@
 import type { AttachmentHandle, Finding } from './attachment.js';
 import type { MapChange } from './change-set.js';
-import type { MemoryRange } from './memory-range.js';
+import type { DmaTarget } from './dma-target.js';
+import { DmaError, toDmaError } from './errors.js';
+import { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import { settled, type Steps } from './steps.js';
 import type { TargetPort } from './target-port.js';
@@ -58,7 +60,7 @@ function* compare({ target, ledger }: TargetPort): Steps<Difference> {
     return { lost: [], unexpected: [], loosened: [] };
   }
   const actual = new RangeMap<{ readonly range: MemoryRange }>();
-  for (const range of yield* settled(target.held())) {
+  for (const range of yield* ask(target)) {
     actual.insert({ range });
   }
   const isHeld = ({ range }: MapChange): boolean => actual.startingAt(range.startPage)?.range.equals(range) === true;
@@ -72,4 +74,22 @@ function* compare({ target, ledger }: TargetPort): Steps<Difference> {
     }
   }
   return { lost, loosened, unexpected: Array.from(actual, ({ range }) => range) };
+}
+
+/** @throws DmaError when the target cannot say what it holds, or says something else */
+function* ask(target: DmaTarget): Steps<readonly MemoryRange[]> {
+  let held: unknown;
+  try {
+    held = yield* settled(target.held?.());
+  } catch (error) {
+    throw toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name });
+  }
+  if (!Array.isArray(held) || !held.every((range) => range instanceof MemoryRange)) {
+    throw new DmaError('the target does not say what it holds', {
+      code: 'ERR_TARGET_FAILED',
+      target: target.name,
+      hint: 'held() of a target returns an array of MemoryRange, or a promise of one',
+    });
+  }
+  return held;
 }
