@@ -20,8 +20,13 @@ interface Difference {
 /** Compares each ledger with its target. What is missing or stuck by the ledger itself is found at any target. Ascending. */
 export function* findFaults(handle: AttachmentHandle): Steps<readonly Finding[]> {
   const findings: Finding[] = [];
+  if (handle.phase === 'gone') {
+    return findings; // What the target holds is no longer the business of this attachment.
+  }
   for (const ledger of handle.ledgers) {
-    findings.push(...ledger.missing().map(({ range }): Finding => ({ range, fault: 'missing' })));
+    if (handle.phase === 'attached') {
+      findings.push(...ledger.missing().map(({ range }): Finding => ({ range, fault: 'missing' })));
+    }
     findings.push(...ledger.stuck().map(({ range }): Finding => ({ range, fault: 'stuck' })));
   }
   for (const port of handle.ports) {
