@@ -157,6 +157,14 @@ describe('RegionManager: missing, verify and heal', () => {
       ]);
     });
 
+    it('finds nothing at a target that has been detached, and is attached elsewhere', async () => {
+      await loseTheSecond();
+      target.mend();
+      await attachment.detach();
+      await stage.manager.attach(target);
+      expect(await attachment.verify()).to.deep.equal([]);
+    });
+
     it('changes nothing', async () => {
       await target.unmapDma(range(0x0, 0x1000));
       target.takeCalls();
