@@ -112,15 +112,21 @@ export class Attachments implements AttachmentCommands {
 
   /** Unmaps everything at every target, in reverse attach order. Returns what could not be unmapped. */
   *detachAll(): Steps<DmaUnmapError | undefined> {
-    let failed: DmaUnmapError | undefined;
+    const failures: DmaUnmapError[] = [];
     for (const handle of [...this.#attached.toReversed(), ...this.#leaving]) {
       try {
         yield* this.#detach(handle);
       } catch (error) {
-        failed ??= error as DmaUnmapError;
+        failures.push(error as DmaUnmapError);
       }
     }
-    return failed;
+    const [first] = failures;
+    return failures.length < 2 || first === undefined
+      ? first
+      : unmapFailure(
+          first.cause instanceof DmaError ? first.cause : first,
+          failures.flatMap(({ stuck }) => stuck),
+        );
   }
 
   /** Tries again to unmap what is stuck where these mappings are to go. */
