@@ -3,7 +3,7 @@ import { AttachmentHandle } from './attachment.js';
 import { checkObject, checkTarget } from './arguments.js';
 import type { TargetBranch } from './branch.js';
 import type { ChangeSet, MapChange } from './change-set.js';
-import { abortError, mapFailure, unmapFailure } from './command-errors.js';
+import { abortError, mapFailure, pendingFailure, unmapFailure } from './command-errors.js';
 import type { CommandQueue } from './command-queue.js';
 import { failureOf } from './delivery.js';
 import type { DmaTarget } from './dma-target.js';
@@ -253,17 +253,18 @@ export class Attachments implements AttachmentCommands {
       return;
     }
     if (handle.pending) {
-      throw unmapFailure(undefined, handle.stuck());
+      throw pendingFailure(handle.target, handle.stuck());
     }
     const unmaps = handle.unmapsOfAll();
-    const stuckBefore = handle.stuck();
+    // One that was left waiting has also held on to VAs of what it never told us of.
+    const heldOnTo = handle.phase === 'leaving' ? undefined : handle.stuck().map(({ range }) => range);
     let cause: DmaError | undefined;
     if (unmaps.length > 0) {
       cause = (yield* settled(handle.serve(step(this.#options.view.generation, unmaps, [])))).error;
     }
     this.#attached = this.#attached.filter((other) => other !== handle);
     this.#abandonOrEnd(handle);
-    this.#vas().sweep(stuckBefore.map(({ range }) => range));
+    this.#vas().sweep(heldOnTo);
     if (handle.hasStuck) {
       throw unmapFailure(cause, handle.stuck());
     }
@@ -271,7 +272,7 @@ export class Attachments implements AttachmentCommands {
 
   *#retryStuck(handle: AttachmentHandle): Steps<void> {
     if (handle.pending) {
-      throw unmapFailure(undefined, handle.stuck());
+      throw pendingFailure(handle.target, handle.stuck());
     }
     const unmaps = handle.unmapsOfStuck();
     if (unmaps.length === 0) {
