@@ -1,0 +1,44 @@
+import { clearLine, cursorTo } from 'node:readline';
+import progress from 'cli-progress';
+
+/** Shows how far a long replay has come. */
+export interface Progress {
+  /** Takes the bar away until it is next drawn, so that a line can be written. */
+  clear(): void;
+  advance(done: number): void;
+  stop(): void;
+}
+
+/** A bar on standard error, when a person looks at it. */
+export function progressBar(total: number, stream: NodeJS.WriteStream): Progress {
+  if (!stream.isTTY) {
+    return NOBODY_LOOKS;
+  }
+  const bar = new progress.SingleBar(
+    {
+      format: '{bar} commit {value} of {total}, {duration_formatted}',
+      stream,
+      barsize: 30,
+      clearOnComplete: true,
+      // The bar shares the screen with the lines of the replay: it comes back below them.
+      forceRedraw: true,
+      gracefulExit: false,
+    },
+    progress.Presets.shades_classic,
+  );
+  bar.start(total, 0);
+  return {
+    clear: () => {
+      cursorTo(stream, 0);
+      clearLine(stream, 0);
+    },
+    advance: (done) => {
+      bar.update(done);
+    },
+    stop: () => {
+      bar.stop();
+    },
+  };
+}
+
+export const NOBODY_LOOKS: Progress = { clear: () => undefined, advance: () => undefined, stop: () => undefined };

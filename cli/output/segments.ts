@@ -1,0 +1,116 @@
+import { MemoryRange, type MapChange, type MappingType } from '../../streams/index.js';
+import type { HeldMapping } from '../replay/report.js';
+
+/** One piece of the picture. */
+export type Segment = MappingSegment | FoldedSegment | HoleSegment;
+
+export interface MappingSegment {
+  readonly kind: 'mapping';
+  readonly range: MemoryRange;
+  readonly bytes: bigint;
+  readonly name: string;
+  readonly type: MappingType;
+  readonly writable: boolean;
+  /** For each target, whether it holds it. */
+  readonly holders: readonly boolean[];
+}
+
+/** Mappings, and holes between them, that are too many to be drawn. */
+export interface FoldedSegment {
+  readonly kind: 'folded';
+  readonly range: MemoryRange;
+  /** Of its mappings. */
+  readonly bytes: bigint;
+  readonly mappings: number;
+  /** For each target, whether it holds all of them. */
+  readonly holders: readonly boolean[];
+}
+
+export interface HoleSegment {
+  readonly kind: 'hole';
+  readonly range: MemoryRange;
+  readonly bytes: bigint;
+}
+
+/** With more mappings than this, only the largest are drawn one by one. */
+const MOST_DRAWN = 32;
+
+/** How many that are then. */
+const LARGEST_DRAWN = 16;
+
+/** What is to be drawn from address 0 up to the last mapping's end, in ascending order, without a gap. */
+export function layOut(
+  mappings: readonly MapChange[],
+  holders: readonly { readonly held: readonly HeldMapping[] }[],
+): readonly Segment[] {
+  const held = holders.map((holder) => new Set(holder.held.map(({ range }) => range.toString())));
+  const drawn = largest(mappings);
+  const segments: Segment[] = [];
+  let fold: MapChange[] = [];
+  let end = 0n;
+
+  const closeFold = (): void => {
+    const [first] = fold;
+    const last = fold.at(-1);
+    if (first !== undefined && last !== undefined) {
+      const all = fold;
+      segments.push({
+        kind: 'folded',
+        range: MemoryRange.of(first.range.start, last.range.end),
+        bytes: all.reduce((sum, { range }) => sum + range.length, 0n),
+        mappings: all.length,
+        holders: held.map((ranges) => all.every(({ range }) => ranges.has(range.toString()))),
+      });
+      fold = [];
+    }
+  };
+
+  for (const mapping of mappings) {
+    const { range } = mapping;
+    const shown = drawn === 'all' || drawn.has(mapping);
+    if (shown) {
+      closeFold();
+    }
+    if (range.start > end && fold.length === 0) {
+      segments.push(hole(end, range.start));
+    }
+    if (shown) {
+      segments.push(drawnMapping(mapping, held));
+    } else {
+      fold.push(mapping);
+    }
+    end = range.end;
+  }
+  closeFold();
+  return segments;
+}
+
+function largest(mappings: readonly MapChange[]): 'all' | ReadonlySet<MapChange> {
+  if (mappings.length <= MOST_DRAWN) {
+    return 'all';
+  }
+  const bySize = [...mappings].sort((a, b) => pages(b) - pages(a));
+  return new Set(bySize.slice(0, LARGEST_DRAWN));
+}
+
+function pages({ range }: MapChange): number {
+  return range.endPage - range.startPage;
+}
+
+function drawnMapping(mapping: MapChange, held: readonly ReadonlySet<string>[]): MappingSegment {
+  const { range, region, type, writable } = mapping;
+  return {
+    kind: 'mapping',
+    range,
+    bytes: range.length,
+    name: region,
+    type,
+    writable,
+    holders: held.map((ranges) => ranges.has(range.toString())),
+  };
+}
+
+function hole(start: bigint, end: bigint): HoleSegment {
+  const range = MemoryRange.of(start, end);
+  return { kind: 'hole', range, bytes: range.length };
+}
