@@ -71,8 +71,7 @@ function chooseColumns(
   const address = hex(end).length;
   const name = Math.min(WIDEST_NAME, Math.max(...segments.map((segment) => displayWidth(labelOf(segment)))));
   const size = Math.max(...segments.map(({ bytes }) => formatSize(bytes).length));
-  const fixed =
-    MARGIN.length + address + GAP.length + GAP.length + name + GAP.length + size + GAP.length + ACCESS_WIDTH;
+  const fixed = MARGIN.length + address + name + size + ACCESS_WIDTH + 4 * GAP.length;
   const named = holders.map((holder) => ({
     title: printable(holder.name),
     width: displayWidth(printable(holder.name)),
@@ -84,25 +83,22 @@ function chooseColumns(
   const targets = numbered ? numbers : named;
   const left = width - fixed - targetsWidth(targets);
   const block = Math.max(4, Math.min(16, left));
-  return { address, block, name: Math.max(NARROWEST_NAME, name + Math.min(0, left - block)), size, targets, numbered };
+  return {
+    address,
+    block,
+    name: Math.max(Math.min(name, NARROWEST_NAME), name + Math.min(0, left - block)),
+    size,
+    targets,
+    numbered,
+  };
 }
 
 function heading(columns: Columns, holders: readonly Holder[], { colours }: Terminal): string[] {
   if (holders.length === 0) {
     return [];
   }
-  const before = ' '.repeat(
-    MARGIN.length +
-      columns.address +
-      GAP.length +
-      columns.block +
-      GAP.length +
-      columns.name +
-      GAP.length +
-      columns.size +
-      GAP.length +
-      ACCESS_WIDTH,
-  );
+  const { address, block, name, size } = columns;
+  const before = ' '.repeat(MARGIN.length + address + block + name + size + ACCESS_WIDTH + 4 * GAP.length);
   return [colours.dim(before + columns.targets.map(({ title }) => GAP + title).join(''))];
 }
 
@@ -166,19 +162,41 @@ function legend(
   holders: readonly Holder[],
   terminal: Terminal,
 ): string[] {
-  const { colours } = terminal;
+  const { colours, width } = terminal;
   const kinds = new Map<string, string>();
   for (const segment of segments) {
     const { symbol, colour } = fillOf(segment, terminal);
     kinds.set(meaningOf(segment), colour(symbol.repeat(2)));
   }
-  const lines = [
-    MARGIN +
-      [...kinds].map(([meaning, sample]) => `${sample} ${meaning}`).join('   ') +
-      colours.dim(`${kinds.size > 0 ? '   ' : ''}height: log of the size`),
-  ];
+  const items = [...kinds].map(([meaning, sample]) => ({ text: `${sample} ${meaning}`, width: 3 + meaning.length }));
+  const scale = 'height: log of the size';
+  items.push({ text: colours.dim(scale), width: scale.length });
+  const lines = flow(items, width);
   if (columns.numbered) {
-    lines.push(MARGIN + holders.map(({ name }, index) => `${index + 1} ${printable(name)}`).join('   '));
+    const names = holders.map(({ name }, index) => `${index + 1} ${printable(name)}`);
+    lines.push(
+      ...flow(
+        names.map((text) => ({ text, width: displayWidth(text) })),
+        width,
+      ),
+    );
+  }
+  return lines;
+}
+
+/** Side by side, on as many lines as it takes. */
+function flow(items: readonly { readonly text: string; readonly width: number }[], width: number): string[] {
+  const lines: string[] = [];
+  let used = 0;
+  for (const item of items) {
+    const last = lines.length - 1;
+    if (last >= 0 && used + 3 + item.width <= width) {
+      lines[last] += `   ${item.text}`;
+      used += 3 + item.width;
+    } else {
+      lines.push(MARGIN + item.text);
+      used = MARGIN.length + item.width;
+    }
   }
   return lines;
 }
