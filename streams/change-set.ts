@@ -59,6 +59,8 @@ export interface Outcome {
   /** Device maps that failed softly. */
   readonly skipped: readonly DmaError[];
   readonly error?: DmaError;
+  /** The map that `error` is of, where it is of a map. Left out otherwise. */
+  readonly failedAt?: { readonly region: string; readonly range: MemoryRange };
   /** Maps of this set that the branch has already taken back, because a later one failed. Left out when there are none. */
   readonly undone?: readonly TargetRange[];
   /** Unmaps that failed. Left out when there are none. */

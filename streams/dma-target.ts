@@ -50,4 +50,6 @@ export interface DmaTarget {
    * asks for it (`Attachment.retryStuck()`), and before a new map of these pages.
    */
   unmapDma(range: MemoryRange): void | Promise<void>;
+  /** What it holds, in the ranges in which it was mapped; for a target that can be asked. See `Attachment.verify()`. */
+  held?(): readonly MemoryRange[] | Promise<readonly MemoryRange[]>;
 }

@@ -132,17 +132,24 @@ export class DmaFault extends Error {
 /**
  * Makes a `DmaError` of whatever a target, a VA mapper or an operator threw.
  *
- * A `DmaError` is handed on as it is, unless it lacks a target, region or range that is known here: then a new one carries
- * both, with the old one as its `cause`. Of any other error `code`, `errno` and `syscall` are kept; what has no code gets
- * `fallbackCode`.
+ * A `DmaError` is handed on as it is. Of any other error `code`, `errno` and `syscall` are kept, and it is the `cause`; what has
+ * no code gets `fallbackCode`.
  */
-export function toDmaError(thrown: unknown, context: Omit<DmaErrorDetails, 'code'> & { readonly fallbackCode: string }): DmaError {
+export function toDmaError(
+  thrown: unknown,
+  context: Omit<DmaErrorDetails, 'code'> & { readonly fallbackCode: string },
+): DmaError {
   if (thrown instanceof DmaError) {
     return thrown;
   }
   const { fallbackCode, ...known } = context;
   const source = isRecord(thrown) ? thrown : {};
-  const message = typeof source['message'] === 'string' && source['message'] !== '' ? source['message'] : text(thrown);
+  const message =
+    typeof source['message'] === 'string' && source['message'] !== ''
+      ? source['message']
+      : typeof thrown === 'string'
+        ? thrown
+        : text(thrown);
   return new DmaError(message, {
     ...known,
     code: typeof source['code'] === 'string' ? source['code'] : fallbackCode,

@@ -38,7 +38,9 @@ export class MemoryRange {
     }
     if (first >= last) {
       throw new RangeError(
-        first === last ? `range ${hex(first)}-${hex(last)} is empty` : `range ${hex(first)}-${hex(last)} ends before it starts`,
+        first === last
+          ? `range ${hex(first)}-${hex(last)} is empty`
+          : `range ${hex(first)}-${hex(last)} ends before it starts`,
       );
     }
     return new MemoryRange(toPage(first, 'start'), toPage(last, 'end'));
@@ -77,7 +79,13 @@ export class MemoryRange {
    * @throws RangeError when a page number is not an integer in [0, 2^52], or the range is empty
    */
   static ofPages(startPage: number, endPage: number): MemoryRange {
-    if (!(Number.isInteger(startPage) && Number.isInteger(endPage) && startPage >= 0 && startPage < endPage && endPage <= PAGE_LIMIT)) {
+    if (!(
+      Number.isInteger(startPage) &&
+      Number.isInteger(endPage) &&
+      startPage >= 0 &&
+      startPage < endPage &&
+      endPage <= PAGE_LIMIT
+    )) {
       throw new RangeError(`pages ${startPage} to ${endPage} are not a non-empty range of pages below 2^52`);
     }
     return new MemoryRange(startPage, endPage);

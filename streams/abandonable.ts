@@ -1,0 +1,29 @@
+import { isPromiseLike } from './steps.js';
+
+/** How long a call that is under way may take to come back once the attach that it is part of was aborted, in milliseconds. */
+const GRACE = 1000;
+
+/**
+ * An answer that is waited for only as long as the signal is not aborted, and a moment longer, so that a call which does come back
+ * can be undone. `undefined` when it did not come back.
+ */
+export function abandonable<T>(answer: T | Promise<T>, signal: AbortSignal | undefined): T | Promise<T | undefined> {
+  if (signal === undefined || !isPromiseLike(answer)) {
+    return answer;
+  }
+  return new Promise((resolve, reject) => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const onAbort = (): void => {
+      timer = setTimeout(() => {
+        resolve(undefined);
+      }, GRACE);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    answer
+      .finally(() => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', onAbort);
+      })
+      .then(resolve, reject);
+  });
+}

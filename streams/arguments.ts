@@ -1,0 +1,134 @@
+import type { DmaTarget } from './dma-target.js';
+import { DmaError } from './errors.js';
+import { MemoryRange } from './memory-range.js';
+import type { Backing, MapParams, MappingParams, MappingType, RegionParams } from './region.js';
+
+/**
+ * Checks of what users pass in, for callers without TypeScript too. Each throws a `TypeError` or `RangeError` that names the
+ * argument, and changes nothing.
+ */
+
+/** @throws TypeError */
+export function checkRange(range: unknown, what: string): asserts range is MemoryRange {
+  if (!(range instanceof MemoryRange)) {
+    throw new TypeError(`${what} must be a MemoryRange, not ${show(range)}: make one with MemoryRange.of(start, end)`);
+  }
+}
+
+/** @throws TypeError or RangeError */
+export function checkRegionParams(params: RegionParams): asserts params is RegionParams {
+  checkObject(params, 'the parameters of a region');
+  if (typeof params.name !== 'string') {
+    throw new TypeError(`name of a region must be a string, not ${show(params.name)}`);
+  }
+  checkRange(params.range, `range of region "${params.name}"`);
+  if (params.priority !== undefined && !Number.isFinite(params.priority)) {
+    throw new RangeError(`priority of region "${params.name}" must be a finite number, not ${show(params.priority)}`);
+  }
+  const type: unknown = params.type;
+  if (!isMappingType(type)) {
+    throw new TypeError(`type of region "${params.name}" must be 'ram' or 'device', not ${show(type)}`);
+  }
+}
+
+/** @throws TypeError */
+export function checkMapParams(params: MapParams, region: string): void {
+  checkObject(params, `the parameters that region "${region}" is mapped with`);
+  for (const flag of ['writable', 'executable', 'prefetch'] as const) {
+    const value: unknown = params[flag];
+    if (typeof value !== 'boolean' && (flag === 'writable' || value !== undefined)) {
+      throw new TypeError(`${flag} of region "${region}" must be a boolean, not ${show(value)}`);
+    }
+  }
+}
+
+/**
+ * The backing as the library keeps it.
+ *
+ * @throws TypeError or RangeError; DmaError when the file is closed, or the mapping reaches beyond its end
+ */
+export function checkMappingParams(params: MappingParams, region: string): Backing {
+  checkObject(params, `the parameters of a mapping in region "${region}"`);
+  checkRange(params.rangeInRegion, `rangeInRegion of a mapping in region "${region}"`);
+  const writable: unknown = params.writable;
+  if (typeof writable !== 'boolean') {
+    throw new TypeError(`writable of a mapping in region "${region}" must be a boolean, not ${show(writable)}`);
+  }
+  return checkBacking(params.backing, params.rangeInRegion, region);
+}
+
+function checkBacking(backing: Backing, range: MemoryRange, region: string): Backing {
+  if (backing === 'private') {
+    return backing;
+  }
+  checkObject(backing, `backing of a mapping in region "${region}" ('private', or a mappable and a fileOffset)`);
+  const { mappable, fileOffset } = backing;
+  checkObject(mappable, `mappable of a mapping in region "${region}"`);
+  if (typeof fileOffset !== 'bigint') {
+    throw new TypeError(`fileOffset of a mapping in region "${region}" must be a bigint, not ${show(fileOffset)}`);
+  }
+  if (fileOffset < 0n || (fileOffset & 4095n) !== 0n) {
+    throw new RangeError(
+      `fileOffset ${fileOffset} of a mapping in region "${region}" is not a multiple of the page size 4096`,
+    );
+  }
+  const fd: unknown = mappable.fd; // throws when it is closed
+  if (typeof fd !== 'number') {
+    throw new TypeError(`fd of mappable "${mappable.label}" must be a number, not ${show(fd)}`);
+  }
+  const size: unknown = mappable.size;
+  if (typeof size === 'bigint' && fileOffset + range.length > size) {
+    throw new DmaError(
+      `the mapping ends at offset ${fileOffset + range.length} of "${mappable.label}", which ends at ${size}`,
+      {
+        code: 'ERR_BEYOND_FILE',
+        region,
+        range,
+        hint: 'map less of it, or make the file longer first',
+      },
+    );
+  }
+  return { mappable, fileOffset };
+}
+
+/** @throws TypeError */
+export function checkObject(value: unknown, what: string): asserts value is object {
+  if (typeof value !== 'object' || value === null) {
+    throw new TypeError(`${what}: an object is needed, not ${show(value)}`);
+  }
+}
+
+/** @throws TypeError */
+export function checkTarget(target: DmaTarget): void {
+  checkObject(target, 'a target');
+  for (const method of ['mapDma', 'unmapDma'] as const) {
+    const value: unknown = target[method];
+    if (typeof value !== 'function') {
+      throw new TypeError(`${method} of a target must be a function, not ${show(value)}`);
+    }
+  }
+  const name: unknown = target.name;
+  if (typeof name !== 'string') {
+    throw new TypeError(`name of a target must be a string, not ${show(name)}`);
+  }
+}
+
+/** A value in a message. */
+export function show(value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return `'${value}'`;
+    case 'bigint':
+      return `${value}n`;
+    case 'function':
+      return 'a function';
+    case 'object':
+      return value === null ? 'null' : Array.isArray(value) ? 'an array' : 'an object';
+    default:
+      return String(value);
+  }
+}
+
+function isMappingType(value: unknown): value is MappingType {
+  return value === 'ram' || value === 'device';
+}

@@ -1,0 +1,258 @@
+import { Subject, type Observable } from 'rxjs';
+import { Branch, type TargetBranch } from './branch.js';
+import type { ChangeSet, Outcome } from './change-set.js';
+import { unmapOf, type Receiver } from './delivery.js';
+import type { DmaError, TargetRange } from './errors.js';
+import { Ledger, type LedgerEntry } from './ledger.js';
+import type { MemoryRange } from './memory-range.js';
+import { isPromiseLike, run, settled, type Steps } from './steps.js';
+import type { Monitor, TargetPort } from './target-port.js';
+
+export interface AttachOptions {
+  /** Aborts the replay between its maps, which undoes it. Has no effect once attached. */
+  readonly signal?: AbortSignal;
+  /** Called after each map of the replay. In bytes; `total` is what is replayed, for all targets of the branch together. */
+  readonly onProgress?: (progress: { readonly done: bigint; readonly total: bigint }) => void;
+}
+
+/** What `verify()` found at a target. */
+export interface Finding {
+  readonly range: MemoryRange;
+  /** `missing`: should be held and is not. `stuck`: its unmap failed. `unexpected`: held, and nobody knows why. */
+  readonly fault: 'missing' | 'stuck' | 'unexpected';
+}
+
+/** The commands of an attachment, on its manager's queue. */
+export interface AttachmentCommands {
+  retryStuck(attachment: AttachmentHandle): Promise<void>;
+  verify(attachment: AttachmentHandle): Promise<readonly Finding[]>;
+  heal(attachment: AttachmentHandle): Promise<void>;
+  detach(attachment: AttachmentHandle): Promise<void>;
+}
+
+/** A target, or a branch with several, that follows a manager. */
+export interface Attachment extends AsyncDisposable {
+  /** Name of the target; of several, joined with `+`. */
+  readonly target: string;
+  /** Whether a change set has been handed to it and not been answered. */
+  readonly pending: boolean;
+  /** Hot. One for each step that it was handed, also of an undo. Completes when it is detached. */
+  readonly outcomes$: Observable<Outcome>;
+  /** What this target holds now, ascending; `stuck` where an unmap failed. */
+  ledger(): readonly LedgerEntry[];
+  /** What the target should hold and does not, because putting it back failed during an undo. Ascending. */
+  missing(): readonly MemoryRange[];
+  /**
+   * Unmaps what is stuck, each mapping by itself.
+   *
+   * @throws DmaUnmapError when something is stuck still
+   */
+  retryStuck(): Promise<void>;
+  /** Compares the ledger with the target, where the target can be asked (`DmaTarget.held`). Ascending. */
+  verify(): Promise<readonly Finding[]>;
+  /**
+   * Makes ledger, target and view equal again: unmaps what is stuck or unexpected, maps what is missing.
+   *
+   * @throws DmaUnmapError when something cannot be unmapped; DmaMapError when something cannot be mapped. What could be mended
+   * is mended
+   */
+  heal(): Promise<void>;
+  /**
+   * Unmaps what the ledger holds, then ends the attachment. Again: nothing.
+   *
+   * @throws DmaUnmapError when something is stuck: the target gets no more maps, and is gone once `retryStuck()` has cleared it
+   */
+  detach(): Promise<void>;
+}
+
+/** An attachment as its manager holds it. */
+export class AttachmentHandle implements Attachment, Receiver {
+  /** `leaving`: gets no more maps, but holds something still. */
+  phase: 'attached' | 'leaving' | 'gone' = 'attached';
+  /** One for each target. */
+  readonly ledgers: readonly Ledger[];
+  readonly #branch: Branch;
+  readonly #commands: AttachmentCommands;
+  readonly #outcomes = new Subject<Outcome>();
+  /** Kept here for a branch whose targets have not announced themselves: one that does not end in `toTarget`. */
+  readonly #assumed: Ledger | undefined;
+  #onIdle: (() => void) | undefined = undefined;
+
+  /** @throws what the branch function throws */
+  constructor(branch: TargetBranch, commands: AttachmentCommands, warn: (warning: DmaError) => void) {
+    this.#branch = new Branch(branch, warn);
+    this.#commands = commands;
+    this.#assumed = this.#branch.ports.length === 0 ? new Ledger() : undefined;
+    this.ledgers = this.#assumed === undefined ? this.ports.map((port) => port.ledger) : [this.#assumed];
+  }
+
+  get target(): string {
+    return this.#branch.name;
+  }
+
+  get ports(): readonly TargetPort[] {
+    return this.#branch.ports;
+  }
+
+  get broken(): DmaError | undefined {
+    return this.#branch.broken;
+  }
+
+  get pending(): boolean {
+    return this.#branch.pending;
+  }
+
+  get outcomes$(): Observable<Outcome> {
+    return this.#outcomes.asObservable();
+  }
+
+  ledger(): readonly LedgerEntry[] {
+    const entries = this.ledgers.flatMap((ledger) => ledger.entries());
+    return this.ledgers.length === 1 ? entries : entries.sort((a, b) => a.range.startPage - b.range.startPage);
+  }
+
+  missing(): readonly MemoryRange[] {
+    return uniqueByStart(this.ledgers.flatMap((ledger) => ledger.missing())).map(({ range }) => range);
+  }
+
+  retryStuck(): Promise<void> {
+    return this.#commands.retryStuck(this);
+  }
+
+  verify(): Promise<readonly Finding[]> {
+    return this.#commands.verify(this);
+  }
+
+  heal(): Promise<void> {
+    return this.#commands.heal(this);
+  }
+
+  detach(): Promise<void> {
+    return this.#commands.detach(this);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.detach();
+  }
+
+  /** Who watches, and may abort, what is served. */
+  set monitor(monitor: Monitor | undefined) {
+    for (const port of this.ports) {
+      port.monitor = monitor;
+    }
+  }
+
+  serve(set: ChangeSet): Outcome | Promise<Outcome> {
+    this.#assumed?.begin(set);
+    const bypass = this.broken !== undefined && set.maps.length === 0 && this.ports.length > 0;
+    const outcome = bypass ? run(this.#unmapDirectly(set)) : this.#branch.serve(set);
+    return isPromiseLike(outcome) ? outcome.then((late) => this.#note(late, set)) : this.#note(outcome, set);
+  }
+
+  isStuck(at: TargetRange): boolean {
+    return this.#assumed === undefined ? this.#branch.isStuck(at) : this.#assumed.stuckIn(at.range);
+  }
+
+  /** Whether a target of it has something stuck in this range, or is not done with a set that it was handed. */
+  holdsOnTo(range: MemoryRange): boolean {
+    return (this.phase === 'leaving' && this.pending) || this.ledgers.some((ledger) => ledger.stuckIn(range));
+  }
+
+  get hasStuck(): boolean {
+    for (const ledger of this.ledgers) {
+      if (ledger.hasStuck) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** All that is stuck, at any of its targets. */
+  stuck(): TargetRange[] {
+    return this.#assumed === undefined
+      ? this.ports.flatMap((port) => port.ledger.stuck().map(({ range }) => ({ target: port.name, range })))
+      : this.#assumed.stuck().map(({ range }) => ({ target: this.target, range }));
+  }
+
+  /** The unmaps, ascending, that end what is stuck; over `ranges` alone, when they are given. */
+  unmapsOfStuck(ranges?: readonly MemoryRange[]): ChangeSet['unmaps'] {
+    const stuck = this.ledgers.flatMap((ledger) =>
+      ranges === undefined
+        ? ledger.stuck()
+        : ranges.flatMap((range) => ledger.stuckOver(range).map(({ mapping }) => mapping)),
+    );
+    return uniqueByStart(stuck).map(unmapOf);
+  }
+
+  /** The unmaps, ascending, that end all that is held. */
+  unmapsOfAll(): ChangeSet['unmaps'] {
+    return uniqueByStart(this.ledgers.flatMap((ledger) => [...ledger.held(), ...ledger.stuck()])).map(unmapOf);
+  }
+
+  /** Calls back once the set that is open has been answered. */
+  whenIdle(callback: () => void): void {
+    this.#onIdle = callback;
+  }
+
+  /** Lets go of the branch. */
+  end(): void {
+    this.phase = 'gone';
+    this.#branch.end();
+    this.#outcomes.complete();
+  }
+
+  /** What a branch that broke can no longer pass on, its targets are told directly: nothing stays mapped for that. */
+  *#unmapDirectly(set: ChangeSet): Steps<Outcome> {
+    let outcome: Outcome = { generation: set.generation, target: this.target, status: 'applied', skipped: [] };
+    for (const port of this.ports.toReversed()) {
+      const own = yield* settled(port.serve(set));
+      outcome = own.status === 'failed' ? { ...own, stuck: [...(outcome.stuck ?? []), ...(own.stuck ?? [])] } : outcome;
+    }
+    return outcome;
+  }
+
+  #note(outcome: Outcome, set: ChangeSet): Outcome {
+    if (this.#assumed !== undefined) {
+      assume(this.#assumed, set, outcome);
+    }
+    this.#outcomes.next(outcome);
+    const onIdle = this.#onIdle;
+    this.#onIdle = undefined;
+    onIdle?.();
+    return outcome;
+  }
+}
+
+/** What a branch holds that keeps no ledger which can be seen: what it was told and has acknowledged. */
+function assume(ledger: Ledger, set: ChangeSet, outcome: Outcome): void {
+  const failed = outcome.status === 'failed';
+  for (const unmap of set.unmaps) {
+    for (const mapping of ledger.take(unmap.covers, set)) {
+      const isStuck = outcome.stuck?.some(({ range }) => range.equals(mapping.range)) ?? failed;
+      if (isStuck) {
+        ledger.stick(mapping, set.generation);
+      } else {
+        ledger.unstuck(mapping.range);
+      }
+    }
+  }
+  const skipped = new Set(outcome.skipped.map(({ range }) => range?.startPage));
+  for (const mapping of set.maps) {
+    if (set.undo) {
+      if (failed && !ledger.unstick(mapping)) {
+        ledger.miss(mapping);
+      } else if (!failed) {
+        ledger.restore(mapping);
+      }
+    } else if (!failed && !skipped.has(mapping.range.startPage)) {
+      ledger.hold(mapping);
+    }
+  }
+}
+
+/** Ascending, each start once. */
+function uniqueByStart<T extends { readonly range: MemoryRange }>(mappings: readonly T[]): T[] {
+  return [...new Map(mappings.map((mapping) => [mapping.range.startPage, mapping])).values()].sort(
+    (a, b) => a.range.startPage - b.range.startPage,
+  );
+}

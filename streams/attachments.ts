@@ -1,0 +1,339 @@
+import type { AttachmentCommands, AttachOptions, Finding } from './attachment.js';
+import { AttachmentHandle } from './attachment.js';
+import { checkObject, checkTarget } from './arguments.js';
+import type { TargetBranch } from './branch.js';
+import type { ChangeSet, MapChange } from './change-set.js';
+import { abortError, mapFailure, unmapFailure } from './command-errors.js';
+import type { CommandQueue } from './command-queue.js';
+import { failureOf } from './delivery.js';
+import type { DmaTarget } from './dma-target.js';
+import { DmaError, type DmaUnmapError } from './errors.js';
+import type { MemoryRange } from './memory-range.js';
+import { ensureMapped } from './operators/ensure-mapped.js';
+import { toTarget } from './operators/to-target.js';
+import { abandonable } from './abandonable.js';
+import { run, settled, type Steps } from './steps.js';
+import { ABORTED, NO_FD_HINT } from './target-port.js';
+import { callUser } from './user-callback.js';
+import type { VaMapper } from './va-mapper.js';
+import type { VaKeeper } from './va-keeper.js';
+import { adopt, findFaults } from './verification.js';
+import type { View } from './view.js';
+
+export interface AttachmentsOptions {
+  readonly queue: CommandQueue;
+  readonly view: View;
+  readonly vaMapper: VaMapper | undefined;
+  readonly warn: (warning: DmaError) => void;
+}
+
+/** All attachments of a manager, and the commands that they take. */
+export class Attachments implements AttachmentCommands {
+  /** In attach order. */
+  #attached: AttachmentHandle[] = [];
+  #attaching: AttachmentHandle | undefined = undefined;
+  /** Detached, but something of it is stuck, or a call of it has not come back. */
+  #leaving: AttachmentHandle[] = [];
+  readonly #options: AttachmentsOptions;
+  readonly #vas: () => VaKeeper;
+
+  constructor(options: AttachmentsOptions, vas: () => VaKeeper) {
+    this.#options = options;
+    this.#vas = vas;
+  }
+
+  /** What gets change sets, in attach order. */
+  get attached(): readonly AttachmentHandle[] {
+    return this.#attached;
+  }
+
+  /** Also what is being attached now. */
+  get visible(): readonly AttachmentHandle[] {
+    return this.#attaching === undefined ? this.#attached : [...this.#attached, this.#attaching];
+  }
+
+  /** Whether some target may still be using the memory of this range, though it should not. */
+  isStuck(range: MemoryRange): boolean {
+    return this.#everyone().some((handle) => handle.holdsOnTo(range));
+  }
+
+  /** @throws DmaError when a target is attached that can do nothing with private memory */
+  checkPrivate(region: string, range: MemoryRange): void {
+    for (const { target } of this.visible.flatMap((handle) => handle.ports)) {
+      if (target.needsFd === true) {
+        throw new DmaError('a target is attached that needs a file for every mapping, and private memory has none', {
+          code: 'ERR_NO_FD',
+          target: target.name,
+          region,
+          range,
+          hint: NO_FD_HINT,
+        });
+      }
+    }
+  }
+
+  /** Replays what is active. On failure: everything that the replay mapped is unmapped, and the target is not attached. */
+  *attach(target: DmaTarget | TargetBranch, options: AttachOptions = {}): Steps<AttachmentHandle> {
+    checkObject(options, 'the options of attach');
+    const { signal } = options;
+    if (signal?.aborted === true) {
+      throw abortError('the attach was aborted before it began', signal.reason);
+    }
+    const handle = new AttachmentHandle(this.#branchOf(target), this, this.#options.warn);
+    this.#attaching = handle;
+    try {
+      yield* this.#checkPorts(handle);
+      yield* this.#replay(handle, options);
+      this.#attached.push(handle);
+      return handle;
+    } catch (error) {
+      this.#abandonOrEnd(handle);
+      throw error;
+    } finally {
+      this.#attaching = undefined;
+    }
+  }
+
+  detach(handle: AttachmentHandle): Promise<void> {
+    return this.#command(() => this.#detach(handle));
+  }
+
+  retryStuck(handle: AttachmentHandle): Promise<void> {
+    return this.#command(() => this.#retryStuck(handle));
+  }
+
+  verify(handle: AttachmentHandle): Promise<readonly Finding[]> {
+    return this.#command(() => findFaults(handle));
+  }
+
+  heal(handle: AttachmentHandle): Promise<void> {
+    return this.#command(() => this.#heal(handle));
+  }
+
+  /** Unmaps everything at every target, in reverse attach order. Returns what could not be unmapped. */
+  *detachAll(): Steps<DmaUnmapError | undefined> {
+    let failed: DmaUnmapError | undefined;
+    for (const handle of [...this.#attached.toReversed(), ...this.#leaving]) {
+      try {
+        yield* this.#detach(handle);
+      } catch (error) {
+        failed ??= error as DmaUnmapError;
+      }
+    }
+    return failed;
+  }
+
+  /** Tries again to unmap what is stuck where these mappings are to go. */
+  *clearStuck(maps: readonly MapChange[], generation: number): Steps<void> {
+    const ranges = maps.map(({ range }) => range);
+    for (const handle of this.#everyone().toReversed()) {
+      const unmaps = handle.hasStuck && !handle.pending ? handle.unmapsOfStuck(ranges) : [];
+      if (unmaps.length > 0) {
+        yield* settled(handle.serve(step(generation, unmaps, [])));
+        this.#vas().sweep(unmaps.map(({ range }) => range));
+        this.#endIfEmpty(handle);
+      }
+    }
+  }
+
+  get hasStuck(): boolean {
+    for (const handle of this.#attached) {
+      if (handle.hasStuck) {
+        return true;
+      }
+    }
+    return this.#leaving.some((handle) => handle.hasStuck);
+  }
+
+  #command<T>(steps: () => Steps<T>): Promise<T> {
+    return this.#options.queue.run(() => run(steps()));
+  }
+
+  #everyone(): AttachmentHandle[] {
+    return this.#leaving.length === 0 ? [...this.visible] : [...this.visible, ...this.#leaving];
+  }
+
+  #branchOf(target: DmaTarget | TargetBranch): TargetBranch {
+    if (typeof target === 'function') {
+      return target;
+    }
+    checkTarget(target);
+    if (target.needsVa !== true) {
+      return toTarget(target);
+    }
+    const { vaMapper } = this.#options;
+    if (vaMapper === undefined) {
+      throw new DmaError('the target needs host virtual addresses, and this manager has no VA mapper', {
+        code: 'ERR_NO_VA_MAPPER',
+        target: target.name,
+        hint: 'new RegionManager({ vaMapper: new AddressSpace({ size }) })',
+      });
+    }
+    return (changes$) => changes$.pipe(ensureMapped(vaMapper), toTarget(target));
+  }
+
+  *#checkPorts(handle: AttachmentHandle): Steps<void> {
+    if (handle.broken !== undefined) {
+      throw handle.broken;
+    }
+    const targets = handle.ports.map((port) => port.target);
+    for (const [index, target] of targets.entries()) {
+      const isTaken = this.#attached.some((other) => other.ports.some((port) => port.target === target));
+      if (isTaken || targets.indexOf(target) !== index) {
+        throw new DmaError('the target is attached already', {
+          code: 'ERR_ALREADY_ATTACHED',
+          target: target.name,
+          hint: 'detach it first, or attach another target object',
+        });
+      }
+      for (const leaving of this.#leaving.filter((other) => other.ports.some((port) => port.target === target))) {
+        yield* this.#retryStuck(leaving);
+      }
+      const memory = this.#vas().privates.size === 0 ? undefined : this.#vas().privates.values().next().value;
+      if (target.needsFd === true && memory !== undefined) {
+        throw new DmaError('the target needs a file for every mapping, and there is private memory, which has none', {
+          code: 'ERR_NO_FD',
+          target: target.name,
+          region: memory.region,
+          range: memory.range,
+          hint: 'remove the private mapping, or back it by a Memfd, before attaching',
+        });
+      }
+    }
+  }
+
+  *#replay(handle: AttachmentHandle, { signal, onProgress }: AttachOptions): Steps<void> {
+    const maps = this.#options.view.all();
+    const { generation } = this.#options.view;
+    const total = totalBytes(maps) * BigInt(Math.max(handle.ports.length, 1));
+    let done = 0n;
+    handle.monitor = {
+      signal,
+      onServed: (bytes) => {
+        done += bytes;
+        callUser(() => onProgress?.({ done, total }));
+      },
+    };
+    const replay = handle.serve({ ...step(generation, [], maps), snapshot: true });
+    const outcome = yield* settled(abandonable(replay, signal));
+    if (outcome === undefined) {
+      throw abortError(
+        'the attach was aborted; a call of the target has not come back, what it mapped is undone when it does',
+        signal?.reason,
+      );
+    }
+    for (const skipped of outcome.skipped) {
+      this.#options.warn(skipped);
+    }
+    if (outcome.status === 'failed' && outcome.error !== undefined && outcome.error.code !== ABORTED) {
+      throw mapFailure(failureOf(outcome, outcome.error), {
+        undone: outcome.undone ?? [],
+        missing: [],
+        stuck: handle.stuck(),
+      });
+    }
+    if (signal?.aborted === true) {
+      const unmaps = handle.unmapsOfAll().toReversed();
+      if (unmaps.length > 0) {
+        yield* settled(handle.serve({ ...step(generation, unmaps, []), undo: true }));
+      }
+      throw abortError('the attach was aborted, and what it had mapped was unmapped', signal.reason);
+    }
+    handle.monitor = undefined;
+  }
+
+  *#detach(handle: AttachmentHandle): Steps<void> {
+    if (handle.phase === 'gone') {
+      return;
+    }
+    if (handle.pending) {
+      throw unmapFailure(undefined, handle.stuck());
+    }
+    const unmaps = handle.unmapsOfAll();
+    const stuckBefore = handle.stuck();
+    let cause: DmaError | undefined;
+    if (unmaps.length > 0) {
+      cause = (yield* settled(handle.serve(step(this.#options.view.generation, unmaps, [])))).error;
+    }
+    this.#attached = this.#attached.filter((other) => other !== handle);
+    this.#abandonOrEnd(handle);
+    this.#vas().sweep(stuckBefore.map(({ range }) => range));
+    if (handle.hasStuck) {
+      throw unmapFailure(cause, handle.stuck());
+    }
+  }
+
+  *#retryStuck(handle: AttachmentHandle): Steps<void> {
+    if (handle.pending) {
+      throw unmapFailure(undefined, handle.stuck());
+    }
+    const unmaps = handle.unmapsOfStuck();
+    if (unmaps.length === 0) {
+      return;
+    }
+    const outcome = yield* settled(handle.serve(step(this.#options.view.generation, unmaps, [])));
+    this.#vas().sweep(unmaps.map(({ range }) => range));
+    this.#endIfEmpty(handle);
+    if (handle.hasStuck) {
+      throw unmapFailure(outcome.error, handle.stuck());
+    }
+  }
+
+  *#heal(handle: AttachmentHandle): Steps<void> {
+    if (handle.phase === 'gone') {
+      return;
+    }
+    yield* adopt(handle);
+    let unmapError: unknown;
+    try {
+      yield* this.#retryStuck(handle);
+    } catch (error) {
+      unmapError = error;
+    }
+    const { view } = this.#options;
+    const maps = handle.missing().flatMap((range) => view.at(range) ?? []);
+    if (maps.length > 0 && handle.phase === 'attached') {
+      const outcome = yield* settled(handle.serve({ ...step(view.generation, [], maps), undo: true }));
+      if (outcome.error !== undefined) {
+        const missing = handle.missing().map((range) => ({ target: handle.target, range }));
+        throw mapFailure(failureOf(outcome, outcome.error), { undone: [], missing, stuck: handle.stuck() });
+      }
+    }
+    if (unmapError !== undefined) {
+      throw unmapError;
+    }
+  }
+
+  #abandonOrEnd(handle: AttachmentHandle): void {
+    if (handle.pending || handle.hasStuck || handle.ledger().length > 0) {
+      handle.phase = 'leaving';
+      if (!this.#leaving.includes(handle)) {
+        this.#leaving.push(handle);
+      }
+      if (handle.pending) {
+        handle.whenIdle(() => {
+          this.detach(handle).catch((error: unknown) => {
+            this.#options.warn(error as DmaError);
+          });
+        });
+      }
+      return;
+    }
+    this.#leaving = this.#leaving.filter((other) => other !== handle);
+    handle.end();
+  }
+
+  #endIfEmpty(handle: AttachmentHandle): void {
+    if (handle.phase === 'leaving') {
+      this.#abandonOrEnd(handle);
+    }
+  }
+}
+
+function step(generation: number, unmaps: ChangeSet['unmaps'], maps: readonly MapChange[]): ChangeSet {
+  return { generation, snapshot: false, unmaps, maps };
+}
+
+function totalBytes(maps: readonly MapChange[]): bigint {
+  return maps.reduce((sum, { range }) => sum + range.length, 0n);
+}

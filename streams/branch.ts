@@ -1,0 +1,195 @@
+import { Subject, type Observable, type OperatorFunction, type Subscription } from 'rxjs';
+import { show } from './arguments.js';
+import type { ChangeSet, Outcome } from './change-set.js';
+import { DmaError, toDmaError, type TargetRange } from './errors.js';
+import type { TargetPort } from './target-port.js';
+
+/** From change sets to outcomes: how a target hangs in the stream. */
+export type TargetBranch = OperatorFunction<ChangeSet, Outcome>;
+
+/** The ports that announce themselves while a branch is being put under way. */
+let announced: TargetPort[] | undefined;
+
+/** Makes the place of a target known to whoever puts the branch that it is part of under way. */
+export function announce(port: TargetPort): void {
+  announced?.push(port);
+}
+
+/**
+ * A branch under way: hand it a set, get its outcome.
+ *
+ * Every set gets exactly one outcome. A branch that ends, or breaks, answers what is still open, and all that comes later, with a
+ * failure; an outcome that is none is a failure; what it says unasked is reported and dropped.
+ */
+export class Branch {
+  /** The targets that are served through it, in order, as far as they have announced themselves. */
+  readonly ports: readonly TargetPort[];
+  readonly #sets = new Subject<ChangeSet>();
+  readonly #subscription: Subscription;
+  readonly #onUnasked: (error: DmaError) => void;
+  #open: ChangeSet | undefined = undefined;
+  #answer: Outcome | undefined = undefined;
+  #resolve: ((outcome: Outcome) => void) | undefined = undefined;
+  #broken: DmaError | undefined = undefined;
+
+  /** @throws what the branch function throws; TypeError when it returns no observable */
+  constructor(branch: TargetBranch, onUnasked: (error: DmaError) => void = ignore) {
+    this.#onUnasked = onUnasked;
+    const outer = announced;
+    const ports: TargetPort[] = [];
+    announced = ports;
+    try {
+      const outcomes$: unknown = branch(this.#sets.asObservable());
+      if (!isObservable(outcomes$)) {
+        throw new TypeError(`a branch must return an Observable of outcomes, not ${show(outcomes$)}`);
+      }
+      this.#subscription = outcomes$.subscribe({
+        next: (outcome) => {
+          this.#receive(outcome);
+        },
+        error: (error: unknown) => {
+          this.#break(toDmaError(error, { fallbackCode: 'ERR_BRANCH_ENDED', target: this.name }));
+        },
+        complete: () => {
+          this.#break(
+            new DmaError('the branch has ended', {
+              code: 'ERR_BRANCH_ENDED',
+              target: this.name,
+              hint: 'a branch must not complete before its change sets do: detach it, and attach it again',
+            }),
+          );
+        },
+      });
+    } finally {
+      announced = outer;
+    }
+    this.ports = ports;
+  }
+
+  /** Of its targets; of several, joined with `+`. */
+  get name(): string {
+    const ports = this.ports as readonly TargetPort[] | undefined; // not yet there while it is being put under way
+    return ports === undefined || ports.length === 0 ? 'branch' : ports.map((port) => port.name).join('+');
+  }
+
+  /** Why it can serve nothing more. */
+  get broken(): DmaError | undefined {
+    return this.#broken;
+  }
+
+  /** Whether a set has not been answered yet. */
+  get pending(): boolean {
+    return this.#open !== undefined;
+  }
+
+  isStuck({ target, range }: TargetRange): boolean {
+    return this.ports.length === 0 || this.ports.some((port) => port.name === target && port.ledger.stuckIn(range));
+  }
+
+  /** One set at a time: the next one when this one is answered. */
+  serve(set: ChangeSet): Outcome | Promise<Outcome> {
+    if (this.#broken !== undefined) {
+      return this.#failure(set, this.#broken);
+    }
+    this.#open = set;
+    this.#sets.next(set);
+    const answer = this.#answer;
+    if (answer !== undefined) {
+      this.#answer = undefined;
+      return answer;
+    }
+    return new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+
+  /** Completes what goes in and stops listening to what comes out. */
+  end(): void {
+    this.#broken ??= new DmaError('the branch has been detached', { code: 'ERR_BRANCH_ENDED', target: this.name });
+    this.#sets.complete();
+    this.#subscription.unsubscribe();
+  }
+
+  #receive(outcome: unknown): void {
+    const set = this.#open;
+    if (set === undefined || isOlder(outcome, set)) {
+      this.#onUnasked(
+        new DmaError('the branch gave an outcome for which no change set is open', {
+          code: 'ERR_BAD_OUTCOME',
+          target: this.name,
+          hint: 'a branch answers every change set with exactly one outcome',
+        }),
+      );
+      return;
+    }
+    this.#settle(this.#checked(outcome, set));
+  }
+
+  #break(error: DmaError): void {
+    if (this.#broken !== undefined) {
+      return;
+    }
+    this.#broken = error;
+    if (this.#open !== undefined) {
+      this.#settle(this.#failure(this.#open, error));
+    }
+  }
+
+  #settle(outcome: Outcome): void {
+    this.#open = undefined;
+    const resolve = this.#resolve;
+    if (resolve === undefined) {
+      this.#answer = outcome;
+      return;
+    }
+    this.#resolve = undefined;
+    resolve(outcome);
+  }
+
+  #checked(outcome: unknown, set: ChangeSet): Outcome {
+    if (isOutcome(outcome)) {
+      return outcome.status === 'applied' || outcome.error instanceof DmaError
+        ? outcome
+        : {
+            ...outcome,
+            error: toDmaError(outcome.error ?? 'the branch failed, and does not say why', {
+              fallbackCode: 'ERR_TARGET_FAILED',
+              target: outcome.target,
+            }),
+          };
+    }
+    return this.#failure(
+      set,
+      new DmaError(`the branch answered with ${show(outcome)}, which is not an outcome`, {
+        code: 'ERR_BAD_OUTCOME',
+        target: this.name,
+        hint: "an outcome is { generation, target, status: 'applied' | 'failed', skipped: [], error? }",
+      }),
+    );
+  }
+
+  #failure(set: ChangeSet, error: DmaError): Outcome {
+    return { generation: set.generation, target: this.name, status: 'failed', skipped: [], error };
+  }
+}
+
+function isObservable(value: unknown): value is Observable<unknown> {
+  return typeof value === 'object' && value !== null && 'subscribe' in value && typeof value.subscribe === 'function';
+}
+
+function isOutcome(value: unknown): value is Outcome {
+  if (typeof value !== 'object' || value === null) {
+    return false;
+  }
+  const { status, skipped } = value as Partial<Outcome>;
+  return (status === 'applied' || status === 'failed') && Array.isArray(skipped);
+}
+
+/** An answer to a set that was answered before. */
+function isOlder(outcome: unknown, set: ChangeSet): boolean {
+  return isOutcome(outcome) && outcome.generation < set.generation;
+}
+
+function ignore(): void {
+  // Whoever puts a branch under way without asking is not told.
+}

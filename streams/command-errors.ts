@@ -1,0 +1,71 @@
+import { DmaError, DmaMapError, DmaUnmapError, type DmaErrorDetails, type TargetRange } from './errors.js';
+import type { MapFailure } from './delivery.js';
+import { ABORTED } from './target-port.js';
+
+/** What a command rejects with, made of what a target said. */
+
+/** A map failed, and everything was undone. */
+export function mapFailure(
+  { error: cause, target, region, range }: MapFailure,
+  aftermath: {
+    readonly undone: readonly TargetRange[];
+    readonly missing: readonly TargetRange[];
+    readonly stuck: readonly TargetRange[];
+  },
+): DmaMapError {
+  const { missing, stuck } = aftermath;
+  const left =
+    missing.length === 0 && stuck.length === 0
+      ? 'everything was undone'
+      : `undone, but for ${missing.length} mappings that could not be put back and ${stuck.length} that could not be unmapped`;
+  return new DmaMapError(
+    `a mapping failed, ${left}: ${cause.message}`,
+    { ...known(cause, { target, region, range }), hint: hintFor(cause, missing.length + stuck.length) },
+    aftermath,
+  );
+}
+
+/** The command is done, but for what could not be unmapped. */
+export function unmapFailure(cause: DmaError | undefined, stuck: readonly TargetRange[]): DmaUnmapError {
+  const first = stuck[0];
+  const list =
+    stuck.length > 3
+      ? `${stuck.length} mappings`
+      : stuck.map(({ target, range }) => `${range.toString()} at "${target}"`).join(', ');
+  return new DmaUnmapError(
+    `could not be unmapped, and stay mapped: ${list}${cause === undefined ? '' : `: ${cause.message}`}`,
+    {
+      ...(cause === undefined ? { code: 'ERR_RANGE_STUCK', ...first } : known(cause, first)),
+      hint: cause?.hint ?? 'cure what made the unmap fail, then call retryStuck() of the attachment',
+    },
+    { stuck },
+  );
+}
+
+/** As Node's own abort errors: `name` is 'AbortError', `code` 'ABORT_ERR', and the signal's reason is the cause. */
+export function abortError(message: string, reason: unknown): DmaError {
+  const error = new DmaError(message, { code: ABORTED, cause: reason });
+  Object.defineProperty(error, 'name', { value: 'AbortError' });
+  return error;
+}
+
+/** What the cause says, and what is known besides where it says nothing. */
+function known(cause: DmaError, context: Partial<DmaErrorDetails> = {}): DmaErrorDetails {
+  const { code, errno, syscall, request, hint } = cause;
+  return {
+    code,
+    errno,
+    syscall,
+    request,
+    target: cause.target ?? context.target,
+    region: cause.region ?? context.region,
+    range: cause.range ?? context.range,
+    hint,
+    cause,
+  };
+}
+
+function hintFor(cause: DmaError, leftovers: number): string | undefined {
+  const mend = 'heal() of the attachment mends what is missing or stuck';
+  return leftovers === 0 ? cause.hint : cause.hint === undefined ? mend : `${cause.hint}; ${mend}`;
+}

@@ -1,0 +1,340 @@
+import { checkMapParams, checkMappingParams, checkRange, checkRegionParams, show } from './arguments.js';
+import type { MapChange } from './change-set.js';
+import { DmaError, RegionOverlapError } from './errors.js';
+import { MemoryRange } from './memory-range.js';
+import type { RangeMap } from './range-map.js';
+import { RegionHandle, type Transact } from './region-handle.js';
+import { RegionState } from './region-state.js';
+import type { RegionTable } from './region-table.js';
+import type { MapParams, MappingParams, Region, RegionEdit, RegionEvent, RegionParams } from './region.js';
+
+/** What one transaction did to one region. */
+export interface RegionEdits {
+  readonly state: RegionState;
+  /** How it was mapped before; `undefined` when it was hidden. */
+  readonly visibleBefore: MapParams | undefined;
+  readonly presentBefore: boolean;
+  /** In the order of the edits. A mapping that was added and removed again is in both. */
+  readonly added: MapChange[];
+  readonly removed: MapChange[];
+}
+
+/** What a draft works on: the manager's regions and rules. */
+export interface Ground {
+  readonly table: RegionTable;
+  /** All private memory, visible or not. */
+  readonly privates: RangeMap<MapChange>;
+  /** The regions that are this manager's own. */
+  readonly owned: WeakSet<RegionState>;
+  readonly transact: Transact;
+  /** @throws DmaError when private memory cannot be had now */
+  readonly checkPrivate: (region: string, range: MemoryRange) => void;
+  readonly nextSequence: () => number;
+}
+
+/**
+ * The edits of one transaction. Each is checked, then done to the regions at once; `rollback` takes all of them back. The view
+ * knows nothing of it until the difference is computed.
+ */
+export class Draft implements RegionEdit {
+  /** In the order of the edits. */
+  readonly events: RegionEvent[] = [];
+  readonly #ground: Ground;
+  /** Whether private memory was added or removed. */
+  touchesPrivate = false;
+  readonly #edits: RegionEdits[] = [];
+  #byState: Map<RegionState, RegionEdits> | undefined = undefined;
+  readonly #undo: (() => void)[] = [];
+  #ended = false;
+
+  constructor(ground: Ground) {
+    this.#ground = ground;
+  }
+
+  /** The regions that were touched. */
+  get edits(): readonly RegionEdits[] {
+    return this.#edits;
+  }
+
+  /** From now on every edit is refused. */
+  end(): void {
+    this.#ended = true;
+  }
+
+  /** Takes every edit back, the last one first. */
+  rollback(): void {
+    for (let undo = this.#undo.pop(); undo !== undefined; undo = this.#undo.pop()) {
+      undo();
+    }
+  }
+
+  addRegion(params: RegionParams): Region {
+    this.#checkOpen();
+    checkRegionParams(params);
+    const { name, range, type, priority = 0 } = params;
+    const existing = this.#ground.table.conflict(range, priority);
+    if (existing !== undefined) {
+      throw overlapError(params, priority, existing);
+    }
+    const state = new RegionState({ name, range, priority, type, sequence: this.#ground.nextSequence() });
+    this.#editsOf(state);
+    this.#ground.owned.add(state);
+    this.#place(state);
+    this.#undo.push(() => {
+      this.#displace(state);
+    });
+    this.events.push({ kind: 'region-added', region: name, range, priority, type });
+    return new RegionHandle(state, this.#ground.transact);
+  }
+
+  removeRegion(region: Region): void {
+    this.#checkOpen();
+    const state = this.#stateOf(region);
+    if (!state.present) {
+      return;
+    }
+    this.#editsOf(state);
+    const visible = state.visible;
+    const privates = this.#ground.privates
+      .overlapping(state.range)
+      .filter((mapping) => state.mappings.startingAt(mapping.range.startPage) === mapping);
+    this.touchesPrivate ||= privates.length > 0;
+    this.#displace(state);
+    state.visible = undefined;
+    for (const mapping of privates) {
+      this.#ground.privates.remove(mapping.range);
+    }
+    this.#undo.push(() => {
+      for (const mapping of privates) {
+        this.#ground.privates.insert(mapping);
+      }
+      state.visible = visible;
+      this.#place(state);
+    });
+    const { name, range, priority, type } = state;
+    this.events.push({ kind: 'region-removed', region: name, range, priority, type });
+  }
+
+  map(region: Region, params: MapParams): void {
+    this.#checkOpen();
+    const state = this.#present(region);
+    checkMapParams(params, state.name);
+    if (state.visible !== undefined && sameParams(state.visible, params)) {
+      return;
+    }
+    const copy = { ...params };
+    this.#show(state, copy);
+    this.events.push({ kind: 'region-mapped', region: state.name, params: copy });
+  }
+
+  unmap(region: Region): void {
+    this.#checkOpen();
+    const state = this.#present(region);
+    if (state.visible === undefined) {
+      return;
+    }
+    this.#show(state, undefined);
+    this.events.push({ kind: 'region-unmapped', region: state.name });
+  }
+
+  addMapping(region: Region, params: MappingParams): void {
+    this.#checkOpen();
+    const state = this.#present(region);
+    const backing = checkMappingParams(params, state.name);
+    const range = inRegion(state, params.rangeInRegion);
+    if (backing === 'private') {
+      this.#ground.checkPrivate(state.name, range);
+      const other = this.#ground.privates.firstOverlap(range);
+      if (other !== undefined) {
+        throw occupiedError(state.name, range, other);
+      }
+    }
+    const mapping: MapChange = { range, region: state.name, type: state.type, writable: params.writable, backing };
+    const existing = state.mappings.insert(mapping);
+    if (existing !== undefined) {
+      throw new DmaError(`the mapping overlaps ${existing.range.toString()}, which is already there`, {
+        code: 'ERR_MAPPING_OVERLAP',
+        region: state.name,
+        range,
+        hint: `remove ${existing.range.toString()} first, in the same transaction if both are to change at once`,
+      });
+    }
+    this.#undo.push(() => {
+      state.mappings.remove(range);
+    });
+    if (backing === 'private') {
+      this.touchesPrivate = true;
+      this.#ground.privates.insert(mapping);
+      this.#undo.push(() => {
+        this.#ground.privates.remove(range);
+      });
+    }
+    this.#editsOf(state).added.push(mapping);
+    this.events.push({ kind: 'mapping-added', region: state.name, range, writable: params.writable });
+  }
+
+  removeMappings(region: Region, rangeInRegion: MemoryRange): void {
+    this.#checkOpen();
+    const state = this.#present(region);
+    checkRange(rangeInRegion, `rangeInRegion of region "${state.name}"`);
+    const range = inRegion(state, rangeInRegion);
+    const found = state.mappings.overlapping(range);
+    for (const mapping of found) {
+      if (!range.contains(mapping.range)) {
+        throw new DmaError(`the range cuts the mapping ${mapping.range.toString()}`, {
+          code: 'ERR_MAPPING_CUT',
+          region: state.name,
+          range,
+          hint: `remove ${mapping.range.toString()} whole, then add the part that is to stay`,
+        });
+      }
+    }
+    for (const mapping of found) {
+      this.#removeMapping(state, mapping);
+    }
+  }
+
+  #removeMapping(state: RegionState, mapping: MapChange): void {
+    state.mappings.remove(mapping.range);
+    this.#undo.push(() => {
+      state.mappings.insert(mapping);
+    });
+    if (mapping.backing === 'private') {
+      this.touchesPrivate = true;
+      this.#ground.privates.remove(mapping.range);
+      this.#undo.push(() => {
+        this.#ground.privates.insert(mapping);
+      });
+    }
+    this.#editsOf(state).removed.push(mapping);
+    this.events.push({
+      kind: 'mapping-removed',
+      region: state.name,
+      range: mapping.range,
+      writable: mapping.writable,
+    });
+  }
+
+  #show(state: RegionState, visible: MapParams | undefined): void {
+    const before = state.visible;
+    this.#editsOf(state);
+    state.visible = visible;
+    this.#undo.push(() => {
+      state.visible = before;
+    });
+  }
+
+  #place(state: RegionState): void {
+    this.#ground.table.add(state);
+    state.present = true;
+  }
+
+  #displace(state: RegionState): void {
+    this.#ground.table.remove(state);
+    state.present = false;
+  }
+
+  /** To be called before the first change of a region. */
+  #editsOf(state: RegionState): RegionEdits {
+    const first = this.#edits[0];
+    if (first?.state === state) {
+      return first;
+    }
+    const known = this.#byState?.get(state);
+    if (known !== undefined) {
+      return known;
+    }
+    const edits = { state, visibleBefore: state.visible, presentBefore: state.present, added: [], removed: [] };
+    if (first !== undefined) {
+      this.#byState ??= new Map();
+      this.#byState.set(state, edits);
+    }
+    this.#edits.push(edits);
+    return edits;
+  }
+
+  #stateOf(region: unknown): RegionState {
+    const state = RegionHandle.stateOf(region);
+    if (state === undefined || !this.#ground.owned.has(state)) {
+      throw new TypeError(`${show(region)} is not a region of this manager: use one that its addRegion returned`);
+    }
+    return state;
+  }
+
+  #present(region: unknown): RegionState {
+    const state = this.#stateOf(region);
+    if (!state.present) {
+      throw new DmaError(`region "${state.name}" has been removed`, {
+        code: 'ERR_REGION_REMOVED',
+        region: state.name,
+        range: state.range,
+        hint: 'add a region again with addRegion',
+      });
+    }
+    return state;
+  }
+
+  #checkOpen(): void {
+    if (this.#ended) {
+      throw new DmaError('the transaction has ended', {
+        code: 'ERR_TRANSACTION_ENDED',
+        hint: 'use `edit` only inside the function that it was given to, and synchronously',
+      });
+    }
+  }
+}
+
+/** Guest physical addresses of a part of a region. */
+function inRegion(state: RegionState, rangeInRegion: MemoryRange): MemoryRange {
+  const { startPage, endPage } = state.range;
+  if (rangeInRegion.endPage > endPage - startPage) {
+    throw new DmaError(
+      `${rangeInRegion.toString()} reaches out of region "${state.name}", which is 0x${state.range.length.toString(16)} bytes long`,
+      {
+        code: 'ERR_OUT_OF_REGION',
+        region: state.name,
+        range: rangeInRegion,
+        hint: 'ranges of mappings are relative to the start of their region',
+      },
+    );
+  }
+  return MemoryRange.ofPages(startPage + rangeInRegion.startPage, startPage + rangeInRegion.endPage);
+}
+
+/** The same as far as anybody could tell. */
+function sameParams(a: MapParams, b: MapParams): boolean {
+  return (
+    a.writable === b.writable &&
+    (a.executable ?? false) === (b.executable ?? false) &&
+    (a.prefetch ?? false) === (b.prefetch ?? false)
+  );
+}
+
+function overlapError(params: RegionParams, priority: number, existing: RegionState): RegionOverlapError {
+  const rule =
+    priority === existing.priority
+      ? 'regions of one priority must be disjoint, or have the same range'
+      : 'the region of higher priority must contain the other whole';
+  return new RegionOverlapError(
+    `region "${params.name}" (${params.range.toString()}, priority ${priority}) overlaps region "${existing.name}" ` +
+      `(${existing.range.toString()}, priority ${existing.priority}): ${rule}`,
+    params.name,
+    existing.name,
+  );
+}
+
+/** Something else is, or is to be, where private memory is. */
+export function occupiedError(region: string, range: MemoryRange, other: MapChange): DmaError {
+  const priv = other.backing === 'private' ? other : undefined;
+  return new DmaError(
+    priv === undefined
+      ? `private memory cannot be where ${other.range.toString()} of region "${other.region}" is mapped`
+      : `private memory of region "${other.region}" owns the addresses ${other.range.toString()}`,
+    {
+      code: 'ERR_PRIVATE_MEMORY',
+      region,
+      range,
+      hint: 'private memory lives in its host addresses, with its contents, also while it is hidden: remove it in a command of its own first, or back it by a memfd',
+    },
+  );
+}

@@ -1,0 +1,194 @@
+import type { ChangeSet, MapChange } from './change-set.js';
+import type { MemoryRange } from './memory-range.js';
+import { RangeMap } from './range-map.js';
+import { sameMapping } from './difference.js';
+
+/** One mapping in a ledger. */
+export interface LedgerEntry {
+  readonly range: MemoryRange;
+  readonly region: string;
+  readonly writable: boolean;
+  /** Its unmap failed: the target still holds it, and should not. */
+  readonly stuck: boolean;
+}
+
+interface Stuck {
+  readonly range: MemoryRange;
+  readonly mapping: MapChange;
+  /** The generation for which the unmap was last tried again; -1 when it never was. */
+  readonly triedAgainIn: number;
+}
+
+/**
+ * What one target holds, and what it should hold and does not.
+ *
+ * Kept by the page at which a mapping starts; a mapping is held, or stuck, or missing, or none of it.
+ */
+export class Ledger {
+  readonly #held = new Map<number, MapChange>();
+  readonly #stuck = new RangeMap<Stuck>();
+  readonly #missing = new RangeMap<MapChange>();
+  /** What the forward unmaps of one generation took: what an inverse set puts back. */
+  readonly #taken = new Map<number, MapChange>();
+  #takenIn = -1;
+  /** Pages at which stuck mappings start that are being unmapped once more. */
+  readonly #retried = new Set<number>();
+
+  /** To be called before a set is served. */
+  begin(set: ChangeSet): void {
+    if (set.generation !== this.#takenIn) {
+      if (this.#taken.size > 0) {
+        this.#taken.clear();
+      }
+      this.#takenIn = set.generation;
+    }
+  }
+
+  /**
+   * Takes out of the ledger what it has of these maps, held or stuck, to be unmapped. What of it was held or missing can be put
+   * back by an inverse set of the same generation.
+   */
+  take(covers: readonly MemoryRange[], set: ChangeSet): MapChange[] {
+    const taken: MapChange[] = [];
+    for (const range of covers) {
+      const held = this.#held.get(range.startPage);
+      if (held?.range.equals(range) === true) {
+        this.#held.delete(range.startPage);
+        taken.push(held);
+        this.#remember(held, set);
+        continue;
+      }
+      const stuck = this.#stuck.size === 0 ? undefined : this.#stuck.startingAt(range.startPage);
+      if (stuck?.range.equals(range) === true) {
+        this.#stuck.remove(range);
+        this.#retried.add(range.startPage);
+        taken.push(stuck.mapping);
+      }
+      const missing = this.#missing.size === 0 ? undefined : this.#missing.remove(range);
+      if (missing !== undefined) {
+        this.#remember(missing, set);
+      }
+    }
+    return taken;
+  }
+
+  /** Whether an inverse set has to put this mapping back. */
+  wants(change: MapChange): boolean {
+    const { startPage } = change.range;
+    return this.#taken.has(startPage) || this.#missing.startingAt(startPage) !== undefined;
+  }
+
+  /** All that an inverse set would put back, ascending. */
+  taken(): MapChange[] {
+    return [...this.#taken.values()].sort(byAddress);
+  }
+
+  /** The target holds it. */
+  hold(change: MapChange): void {
+    this.#held.set(change.range.startPage, change);
+    if (this.#missing.size > 0) {
+      this.#missing.remove(change.range);
+    }
+  }
+
+  /** An inverse set put it back. */
+  restore(change: MapChange): void {
+    this.hold(change);
+    this.#taken.delete(change.range.startPage);
+  }
+
+  /** The target no longer holds it. */
+  drop(change: MapChange): void {
+    this.#held.delete(change.range.startPage);
+  }
+
+  /** The target should hold it, and does not. */
+  miss(change: MapChange): void {
+    this.#missing.replace(change);
+    this.#taken.delete(change.range.startPage);
+  }
+
+  /** Its unmap failed. */
+  stick(mapping: MapChange, generation: number): void {
+    const again = this.#retried.delete(mapping.range.startPage);
+    this.#stuck.replace({ range: mapping.range, mapping, triedAgainIn: again ? generation : -1 });
+  }
+
+  /** Its unmap did not fail, though it may have before. */
+  unstuck(range: MemoryRange): void {
+    if (this.#retried.size > 0) {
+      this.#retried.delete(range.startPage);
+    }
+  }
+
+  /** The target does not hold it after all. */
+  forgetStuck(range: MemoryRange): void {
+    this.#stuck.remove(range);
+  }
+
+  /**
+   * Where a mapping is to be put back whose unmap failed, the target holds it still: an unmap that fails has taken nothing. Tells
+   * whether that was so; then it is held again.
+   */
+  unstick(change: MapChange): boolean {
+    const stuck = this.#stuck.size === 0 ? undefined : this.#stuck.startingAt(change.range.startPage);
+    if (stuck === undefined || !sameMapping(stuck.mapping, change)) {
+      return false;
+    }
+    this.#stuck.remove(stuck.range);
+    this.restore(stuck.mapping);
+    return true;
+  }
+
+  get hasStuck(): boolean {
+    return this.#stuck.size > 0;
+  }
+
+  stuckIn(range: MemoryRange): boolean {
+    return this.#stuck.size > 0 && this.#stuck.overlaps(range);
+  }
+
+  /** What is stuck and shares a page with `range`, ascending. */
+  stuckOver(range: MemoryRange): readonly Stuck[] {
+    return this.#stuck.overlapping(range);
+  }
+
+  /** All that is stuck, ascending. */
+  stuck(): MapChange[] {
+    return Array.from(this.#stuck, (stuck) => stuck.mapping);
+  }
+
+  /** What the target should hold and does not, ascending. */
+  missing(): MapChange[] {
+    return [...this.#missing];
+  }
+
+  /** What the target holds as it should, ascending. */
+  held(): MapChange[] {
+    return [...this.#held.values()].sort(byAddress);
+  }
+
+  /** What the target holds, ascending. */
+  entries(): LedgerEntry[] {
+    const entry = ({ range, region, writable }: MapChange, stuck: boolean): LedgerEntry => ({
+      range,
+      region,
+      writable,
+      stuck,
+    });
+    return [
+      ...Array.from(this.#held.values(), (change) => entry(change, false)),
+      ...Array.from(this.#stuck, ({ mapping }) => entry(mapping, true)),
+    ].sort(byAddress);
+  }
+
+  #remember(change: MapChange, set: ChangeSet): void {
+    if (set.undo !== true) {
+      this.#taken.set(change.range.startPage, change);
+    }
+  }
+}
+
+function byAddress(a: { readonly range: MemoryRange }, b: { readonly range: MemoryRange }): number {
+  return a.range.startPage - b.range.startPage;
+}

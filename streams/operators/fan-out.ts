@@ -1,0 +1,80 @@
+import { Observable } from 'rxjs';
+import { announce, Branch, type TargetBranch } from '../branch.js';
+import type { ChangeSet, MapChange, Outcome } from '../change-set.js';
+import { deliver, type Delivery } from '../delivery.js';
+import { run, type Steps } from '../steps.js';
+import { inTurn } from './in-turn.js';
+
+/**
+ * Several branches as one.
+ *
+ * Order: unmaps are served in reverse order of the branches, then maps in their order, each branch when the one before it has
+ * answered. There is one outcome for each set.
+ *
+ * On failure: when a map fails in one branch, what the set did in all of them is undone. A failed unmap stops nothing.
+ */
+export function fanOut(...branches: TargetBranch[]): TargetBranch {
+  return (changes$) =>
+    new Observable((subscriber) => {
+      const lines = putUnderWay(branches);
+      const name = lines.map((line) => line.name).join('+');
+      for (const port of lines.flatMap((line) => line.ports)) {
+        announce(port);
+      }
+      const subscription = inTurn(changes$, subscriber, (set) => run(serve(set, lines, name)));
+      return () => {
+        subscription.unsubscribe();
+        for (const line of lines) {
+          line.end();
+        }
+      };
+    });
+}
+
+/** All or none: when one of them cannot be, those before it are ended. */
+function putUnderWay(branches: readonly TargetBranch[]): Branch[] {
+  const lines: Branch[] = [];
+  try {
+    for (const branch of branches) {
+      lines.push(new Branch(branch));
+    }
+    return lines;
+  } catch (error) {
+    for (const line of lines) {
+      line.end();
+    }
+    throw error;
+  }
+}
+
+function* serve(set: ChangeSet, lines: readonly Branch[], name: string): Steps<Outcome> {
+  return toOutcome(yield* deliver(set, lines, { unmapped: () => takenFrom(lines) }), set.generation, name);
+}
+
+/** What the targets gave up for this set, ascending and each once. */
+function takenFrom(lines: readonly Branch[]): MapChange[] {
+  const byStart = new Map<number, MapChange>();
+  for (const port of lines.flatMap((line) => line.ports)) {
+    for (const change of port.ledger.taken()) {
+      byStart.set(change.range.startPage, change);
+    }
+  }
+  return [...byStart.values()].sort((a, b) => a.range.startPage - b.range.startPage);
+}
+
+function toOutcome(delivery: Delivery, generation: number, target: string): Outcome {
+  const { failure, unmapError, skipped, undone, stuck, missing } = delivery;
+  const failedAt = failure?.range === undefined ? undefined : { region: failure.region ?? '', range: failure.range };
+  const error = failure?.error ?? unmapError ?? delivery.restoreError;
+  return {
+    generation,
+    target,
+    status: error === undefined ? 'applied' : 'failed',
+    skipped,
+    ...(error === undefined ? {} : { error }),
+    ...(failedAt === undefined ? {} : { failedAt }),
+    ...(undone.length === 0 ? {} : { undone }),
+    ...(stuck.length === 0 ? {} : { stuck }),
+    ...(missing.length === 0 ? {} : { missing }),
+  };
+}

@@ -1,0 +1,27 @@
+import { Observable } from 'rxjs';
+import { announce, type TargetBranch } from '../branch.js';
+import type { DmaTarget } from '../dma-target.js';
+import { checkTarget } from '../arguments.js';
+import { TargetPort } from '../target-port.js';
+import { inTurn } from './in-turn.js';
+
+/**
+ * The end of a branch: applies change sets to the target, one call after another, and answers each with an outcome.
+ *
+ * Unmaps that cover nothing that the target holds cause no call. A failed RAM map undoes what its set had done, newest first; a
+ * failed device map is in the outcome's `skipped`; a failed unmap leaves its maps stuck, and is tried again before a new map of
+ * these pages. The observable of outcomes never errors because of the target.
+ *
+ * Order: outcomes come in the order of the sets. A set that arrives while another is being served waits.
+ *
+ * @throws TypeError when it is not a target
+ */
+export function toTarget(target: DmaTarget): TargetBranch {
+  checkTarget(target);
+  return (changes$) =>
+    new Observable((subscriber) => {
+      const port = new TargetPort(target);
+      announce(port);
+      return inTurn(changes$, subscriber, (set) => port.serve(set));
+    });
+}

@@ -1,0 +1,80 @@
+import type { MemoryRange } from './memory-range.js';
+import type { RegionState } from './region-state.js';
+import type { MapParams, MappingParams, MappingType, Region, RegionEdit } from './region.js';
+
+/** How a region puts its own commands on its manager's queue. */
+export type Transact = <T>(work: (edit: RegionEdit) => T) => Promise<T>;
+
+/** The region as a user holds it: every command is a transaction of one edit. */
+export class RegionHandle implements Region {
+  readonly #state: RegionState;
+  readonly #transact: Transact;
+
+  constructor(state: RegionState, transact: Transact) {
+    this.#state = state;
+    this.#transact = transact;
+  }
+
+  /** What is behind a region, if it is one of this library. */
+  static stateOf(region: unknown): RegionState | undefined {
+    return typeof region === 'object' && region !== null && #state in region ? region.#state : undefined;
+  }
+
+  get name(): string {
+    return this.#state.name;
+  }
+
+  get range(): MemoryRange {
+    return this.#state.range;
+  }
+
+  get priority(): number {
+    return this.#state.priority;
+  }
+
+  get type(): MappingType {
+    return this.#state.type;
+  }
+
+  get active(): boolean {
+    return this.#state.active;
+  }
+
+  map(params: MapParams): Promise<void> {
+    return this.#transact((edit) => {
+      edit.map(this, params);
+    });
+  }
+
+  unmap(): Promise<void> {
+    return this.#transact((edit) => {
+      edit.unmap(this);
+    });
+  }
+
+  addMapping(params: MappingParams): Promise<void> {
+    return this.#transact((edit) => {
+      edit.addMapping(this, params);
+    });
+  }
+
+  removeMappings(rangeInRegion: MemoryRange): Promise<void> {
+    return this.#transact((edit) => {
+      edit.removeMappings(this, rangeInRegion);
+    });
+  }
+
+  remove(): Promise<void> {
+    return this.#transact((edit) => {
+      edit.removeRegion(this);
+    });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.remove();
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `Region "${this.name}" ${this.range.toString()} priority ${this.priority} ${this.type}${this.active ? ' active' : ''}`;
+  }
+}

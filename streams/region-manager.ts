@@ -1,0 +1,349 @@
+import { distinctUntilChanged, filter, map, Observable, startWith, Subject } from 'rxjs';
+import type { Attachment, AttachmentHandle, AttachOptions } from './attachment.js';
+import { Attachments } from './attachments.js';
+import { checkObject } from './arguments.js';
+import type { TargetBranch } from './branch.js';
+import type { ChangeSet, MapChange, MemoryMapSnapshot, ShareableRegion } from './change-set.js';
+import { mapFailure, unmapFailure } from './command-errors.js';
+import { CommandQueue } from './command-queue.js';
+import { deliver, type Delivery, type Director } from './delivery.js';
+import { difference, type Difference } from './difference.js';
+import type { DmaTarget } from './dma-target.js';
+import { Draft, type Ground } from './draft.js';
+import { DmaError } from './errors.js';
+import { RegionTable } from './region-table.js';
+import type { Region, RegionEdit, RegionEvent, RegionParams } from './region.js';
+import { isPromiseLike, run, type Steps } from './steps.js';
+import { callUser } from './user-callback.js';
+import { VaKeeper } from './va-keeper.js';
+import type { VaMapper } from './va-mapper.js';
+import { View } from './view.js';
+
+export interface RegionManagerOptions {
+  /**
+   * Needed once a target that `needsVa` is attached, or a private mapping is added. The manager releases what it makes, and must
+   * be the only one that does. Default: none.
+   */
+  readonly vaMapper?: VaMapper;
+  /** Told of what fails without failing a command: a device mapping that a target cannot have, a VA that cannot be released. */
+  readonly onWarning?: (warning: DmaError) => void;
+}
+
+/**
+ * The guest's physical address space: regions come and go, and targets follow.
+ *
+ * Order: commands take effect one at a time, in call order. A command that comes while another is under way, from inside a
+ * subscriber for instance, waits for its turn. Within a command every unmap, at every target in reverse attach order, comes before
+ * every map, at every target in attach order.
+ *
+ * On failure: a command whose map fails rejects with a `DmaMapError` and has changed nothing, anywhere. One whose unmap fails takes
+ * effect, and rejects with a `DmaUnmapError` that names what stays mapped where. What is refused before any target is asked rejects
+ * with a `DmaError`, `RegionOverlapError`, `TypeError` or `RangeError` and has changed nothing.
+ *
+ * A target whose promise never settles holds up all commands: `attachments` shows it as pending.
+ */
+export class RegionManager implements AsyncDisposable {
+  readonly #queue = new CommandQueue();
+  readonly #table = new RegionTable();
+  readonly #view = new View(this.#table);
+  readonly #events = new Subject<RegionEvent>();
+  readonly #changes = new Subject<ChangeSet>();
+  readonly #attachments: Attachments;
+  readonly #vas: VaKeeper;
+  readonly #ground: Ground;
+  readonly #warn: (warning: DmaError) => void;
+  #closing: Promise<void> | undefined = undefined;
+
+  constructor(options: RegionManagerOptions = {}) {
+    checkObject(options, 'the options of a RegionManager');
+    const { vaMapper, onWarning } = options;
+    const warn = (warning: DmaError): void => {
+      callUser(() => onWarning?.(warning));
+    };
+    this.#attachments = new Attachments({ queue: this.#queue, view: this.#view, vaMapper, warn }, () => this.#vas);
+    this.#warn = warn;
+    this.#vas = new VaKeeper({
+      mapper: vaMapper,
+      view: this.#view,
+      isStuck: (range) => this.#attachments.isStuck(range),
+      warn,
+    });
+    let sequence = 0;
+    this.#ground = {
+      table: this.#table,
+      privates: this.#vas.privates,
+      owned: new WeakSet(),
+      transact: (work) => this.transaction(work),
+      checkPrivate: (region, range) => {
+        this.#vas.checkMapper(region, range);
+        this.#attachments.checkPrivate(region, range);
+      },
+      nextSequence: () => sequence++,
+    };
+  }
+
+  /** Hot. Each edit of a command, in order, once the command took effect. Completes when the manager is closed; never errors. */
+  get events$(): Observable<RegionEvent> {
+    return this.#events.asObservable();
+  }
+
+  /** In attach order; also the one that is being attached, which is pending. */
+  get attachments(): readonly Attachment[] {
+    return [...this.#attachments.visible];
+  }
+
+  /**
+   * Adds a region, unmapped and empty.
+   *
+   * @throws RegionOverlapError when it overlaps another, unless the one of higher priority contains the other whole, or both have
+   * the same priority and range
+   */
+  addRegion(params: RegionParams): Promise<Region> {
+    return this.transaction((edit) => edit.addRegion(params));
+  }
+
+  /**
+   * Everything done through `edit` takes effect as one change set, or not at all. `work` is synchronous and is called when its turn
+   * in the queue comes; if it throws, nothing happened, and the promise rejects with what it threw. Every other command is a
+   * transaction of one edit.
+   *
+   * @throws DmaMapError when a target cannot map; nothing has changed
+   * @throws DmaUnmapError when a target cannot unmap; everything has changed but what it names
+   */
+  transaction<T>(work: (edit: RegionEdit) => T): Promise<T> {
+    return this.#command(() => this.#transact(work));
+  }
+
+  /**
+   * Attaches a target, or a branch: replays what is active, ascending and as one change set, then follows. Resolves once the
+   * replay is applied. Commands issued meanwhile wait: they are neither lost nor seen twice.
+   *
+   * `attach(target)` is `attach(changes$ => changes$.pipe(ensureMapped(vaMapper), toTarget(target)))`, without `ensureMapped` for a
+   * target that needs no VA.
+   *
+   * On failure: everything that the replay mapped is unmapped, and the target is not attached. When even that fails, the error
+   * names what is stuck, and attaching the same target again first tries to unmap it.
+   *
+   * @throws DmaMapError when a map of the replay fails
+   * @throws DmaError `ERR_ALREADY_ATTACHED`; `ERR_NO_FD` for a target that `needsFd` while there is private memory;
+   * `ERR_NO_VA_MAPPER`; `ABORT_ERR` (its name is 'AbortError'), when the signal was aborted. A call that is under way then is
+   * given a second to come back, and to be undone; after that the queue goes on without it
+   */
+  attach(target: DmaTarget | TargetBranch, options?: AttachOptions): Promise<Attachment> {
+    return this.#command<AttachmentHandle>(() => run(this.#attachments.attach(target, options)));
+  }
+
+  /**
+   * One snapshot change set for each subscriber, then every later change set, generations without a gap. Observing is not attaching:
+   * it acknowledges nothing. Completes when the manager is closed; never errors.
+   */
+  changes(): Observable<ChangeSet> {
+    return new Observable((subscriber) => {
+      // Commands that the subscriber gives on seeing the snapshot wait until it follows what is live.
+      this.#queue.hold(() => {
+        const { generation } = this.#view;
+        subscriber.next({ generation, snapshot: true, unmaps: [], maps: this.#view.all() });
+        subscriber.add(this.#changes.pipe(filter((set) => set.generation > generation)).subscribe(subscriber));
+      });
+    });
+  }
+
+  /** RAM that has an fd, ascending: what another process can map. Now, and again whenever it changes. */
+  shareable(): Observable<readonly ShareableRegion[]> {
+    return new Observable((subscriber) => {
+      this.#queue.hold(() => {
+        subscriber.add(
+          this.#changes
+            .pipe(
+              startWith(undefined),
+              map(() => this.#view.shareable()),
+              distinctUntilChanged(sameShareable),
+            )
+            .subscribe(subscriber),
+        );
+      });
+    });
+  }
+
+  /** What is active now, ascending. Stays true to its generation; costs nothing until its mappings are read. */
+  snapshot(): MemoryMapSnapshot {
+    return this.#view.snapshot();
+  }
+
+  /**
+   * Lets queued commands finish, unmaps everything at every target, in reverse attach order, releases the VAs and completes the
+   * streams. Later commands reject with `ERR_CLOSED`. Again: the same promise.
+   *
+   * @throws DmaUnmapError when something could not be unmapped: its VA stays
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#queue.run(() => run(this.#close()));
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #command<T>(command: () => T | Promise<T>): Promise<T> {
+    return this.#closing === undefined ? this.#queue.run(command) : Promise.reject(closedError());
+  }
+
+  #transact<T>(work: (edit: RegionEdit) => T): T | Promise<T> {
+    const draft = new Draft(this.#ground);
+    this.#view.begin(draft.edits);
+    let value: T;
+    try {
+      value = work(draft);
+      if (isPromiseLike(value)) {
+        ignoreRejection(value);
+        throw new TypeError('the work of a transaction must be synchronous: it returned a promise');
+      }
+    } catch (error) {
+      this.#takeBack(draft);
+      throw error;
+    } finally {
+      draft.end();
+    }
+    const done = run(this.#takeEffect(draft));
+    return isPromiseLike(done) ? done.then(() => value) : value;
+  }
+
+  /** Brings the edits of a draft to the targets, and into the view; or takes them back. */
+  *#takeEffect(draft: Draft): Steps<void> {
+    let change: Difference;
+    let privates: ReturnType<VaKeeper['prepare']>;
+    try {
+      change = difference(this.#table, draft.edits);
+      privates = this.#vas.prepare(draft, change);
+    } catch (error) {
+      this.#takeBack(draft);
+      throw error;
+    }
+    const set: ChangeSet = {
+      generation: this.#view.generation + 1,
+      snapshot: false,
+      unmaps: change.unmaps,
+      maps: privates.maps,
+    };
+    const delivery = yield* this.#deliver(set, change);
+    if (delivery?.failure !== undefined) {
+      this.#takeBack(draft);
+      this.#vas.discard(privates);
+      this.#vas.sweep(set.maps.map(({ range }) => range));
+      throw mapFailure(delivery.failure, delivery);
+    }
+    this.#view.apply({ ...change, maps: set.maps });
+    this.#vas.release(privates.ended);
+    this.#publish(draft, set);
+    if (delivery !== undefined && delivery.stuck.length > 0) {
+      const stuck = this.#stillStuck(delivery);
+      if (stuck.length > 0) {
+        throw unmapFailure(delivery.unmapError, stuck);
+      }
+    }
+  }
+
+  #takeBack(draft: Draft): void {
+    draft.rollback();
+    this.#view.abandon();
+  }
+
+  *#deliver(set: ChangeSet, change: Difference): Steps<Delivery | undefined> {
+    if (set.unmaps.length === 0 && set.maps.length === 0) {
+      return undefined;
+    }
+    const { attached } = this.#attachments;
+    if (attached.length === 0) {
+      // Nobody is told, but VAs that an earlier target made end with their mappings.
+      this.#vas.releaseFiles(change.leaving);
+      return undefined;
+    }
+    const delivery = yield* deliver(set, attached, new CommandDirector(set, change, this.#vas, this.#attachments));
+    for (const skipped of delivery.skipped) {
+      this.#warn(skipped);
+    }
+    return delivery;
+  }
+
+  #publish(draft: Draft, set: ChangeSet): void {
+    if (this.#events.observed) {
+      for (const event of draft.events) {
+        this.#events.next(event);
+      }
+    }
+    if (set.unmaps.length > 0 || set.maps.length > 0) {
+      this.#changes.next(set);
+    }
+  }
+
+  /** Of what was stuck during a command: what has not been cured within it. */
+  #stillStuck({ stuck }: Delivery): Delivery['stuck'] {
+    return stuck.filter((at) => this.#attachments.attached.some((handle) => handle.isStuck(at)));
+  }
+
+  *#close(): Steps<void> {
+    const failed = yield* this.#attachments.detachAll();
+    this.#vas.close();
+    this.#events.complete();
+    this.#changes.complete();
+    if (failed !== undefined) {
+      throw failed;
+    }
+  }
+}
+
+/** What a command has to do besides telling targets: care for VAs, and for what is stuck. */
+class CommandDirector implements Director {
+  readonly #set: ChangeSet;
+  readonly #change: Difference;
+  readonly #vas: VaKeeper;
+  readonly #attachments: Attachments;
+
+  constructor(set: ChangeSet, change: Difference, vas: VaKeeper, attachments: Attachments) {
+    this.#set = set;
+    this.#change = change;
+    this.#vas = vas;
+    this.#attachments = attachments;
+  }
+
+  unmapped(): readonly MapChange[] {
+    return this.#change.leaving;
+  }
+
+  /** Tries once more what is stuck where a map is to go, then lets the VAs of what is gone go. */
+  *beforeMaps(): Steps<void> {
+    if (this.#set.maps.length > 0 && this.#attachments.hasStuck) {
+      yield* this.#attachments.clearStuck(this.#set.maps, this.#set.generation);
+    }
+    this.#vas.releaseFiles(this.#change.leaving);
+  }
+
+  beforeRestore(): void {
+    this.#vas.sweep(this.#set.maps.map(({ range }) => range));
+  }
+}
+
+function closedError(): DmaError {
+  return new DmaError('the region manager has been closed', { code: 'ERR_CLOSED', hint: 'make a new RegionManager' });
+}
+
+function sameShareable(a: readonly ShareableRegion[], b: readonly ShareableRegion[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((one, index) => {
+      const other = b[index];
+      return (
+        other !== undefined &&
+        one.range.equals(other.range) &&
+        one.writable === other.writable &&
+        one.mappable === other.mappable &&
+        one.fileOffset === other.fileOffset
+      );
+    })
+  );
+}
+
+function ignoreRejection(promise: PromiseLike<unknown>): void {
+  promise.then(undefined, () => undefined);
+}

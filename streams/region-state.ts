@@ -1,0 +1,38 @@
+import type { MapChange } from './change-set.js';
+import type { MemoryRange } from './memory-range.js';
+import { RangeMap } from './range-map.js';
+import type { MapParams, MappingType } from './region.js';
+
+/**
+ * What a manager knows of one region. `visible`, `present` and `mappings` follow each edit at once; `active` is what took
+ * effect.
+ */
+export class RegionState {
+  readonly name: string;
+  readonly range: MemoryRange;
+  readonly priority: number;
+  readonly type: MappingType;
+  /** Counts the regions of a manager: of equals, the first added wins. */
+  readonly sequence: number;
+  /** How it is mapped; `undefined` while it is hidden. */
+  visible: MapParams | undefined = undefined;
+  /** Whether it has been added and not been removed. */
+  present = false;
+  active = false;
+  /** By guest physical address, each with the mapping's own `writable`. */
+  readonly mappings = new RangeMap<MapChange>();
+
+  constructor(params: {
+    readonly name: string;
+    readonly range: MemoryRange;
+    readonly priority: number;
+    readonly type: MappingType;
+    readonly sequence: number;
+  }) {
+    this.name = params.name;
+    this.range = params.range;
+    this.priority = params.priority;
+    this.type = params.type;
+    this.sequence = params.sequence;
+  }
+}

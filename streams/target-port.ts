@@ -1,0 +1,260 @@
+import type { ChangeSet, MapChange, Outcome, UnmapChange } from './change-set.js';
+import type { DmaMapRequest, DmaTarget } from './dma-target.js';
+import { DmaError, toDmaError, type TargetRange } from './errors.js';
+import { Ledger } from './ledger.js';
+import type { MemoryRange } from './memory-range.js';
+import { isPromiseLike, run, type Steps } from './steps.js';
+
+/** What an attachment wants to know of, and to stop, while a long set is served. */
+export interface Monitor {
+  readonly signal: AbortSignal | undefined;
+  /** Bytes of a map that was served. */
+  readonly onServed: (bytes: bigint) => void;
+}
+
+/** Collects what becomes of one set. */
+class Report {
+  error: DmaError | undefined = undefined;
+  failedAt: { readonly region: string; readonly range: MemoryRange } | undefined = undefined;
+  readonly skipped: DmaError[] = [];
+  readonly undone: TargetRange[] = [];
+  readonly stuck: TargetRange[] = [];
+  readonly missing: TargetRange[] = [];
+
+  outcome(generation: number, target: string): Outcome {
+    return {
+      generation,
+      target,
+      status: this.error === undefined ? 'applied' : 'failed',
+      skipped: this.skipped,
+      ...(this.error === undefined ? {} : { error: this.error }),
+      ...(this.failedAt === undefined ? {} : { failedAt: this.failedAt }),
+      ...(this.undone.length === 0 ? {} : { undone: this.undone }),
+      ...(this.stuck.length === 0 ? {} : { stuck: this.stuck }),
+      ...(this.missing.length === 0 ? {} : { missing: this.missing }),
+    };
+  }
+}
+
+/**
+ * One target's place in the stream: serves change sets by calls of the target, one call after another, and keeps the ledger of
+ * what the target holds.
+ *
+ * A forward set stops at the first RAM map that fails, and what it did is undone, newest first. An inverse set (`undo`) is served
+ * to its end, past failures. A device map that fails is skipped. Unmaps are served to the end in any set; one that fails leaves
+ * its maps stuck.
+ */
+export class TargetPort {
+  readonly target: DmaTarget;
+  readonly ledger = new Ledger();
+  monitor: Monitor | undefined = undefined;
+
+  constructor(target: DmaTarget) {
+    this.target = target;
+  }
+
+  get name(): string {
+    return this.target.name;
+  }
+
+  /** One set at a time: the next one when this one is answered. */
+  serve(set: ChangeSet): Outcome | Promise<Outcome> {
+    return run(this.#serve(set));
+  }
+
+  *#serve(set: ChangeSet): Steps<Outcome> {
+    const report = new Report();
+    this.ledger.begin(set);
+    for (const unmap of set.unmaps) {
+      yield* this.#unmap(unmap, set, report);
+    }
+    const mapped: MapChange[] = [];
+    for (const change of set.maps) {
+      if (set.undo && !this.ledger.wants(change)) {
+        continue;
+      }
+      if (set.undo && this.ledger.unstick(change)) {
+        continue;
+      }
+      let error = this.#obstacle(change);
+      if (error === undefined && this.ledger.hasStuck) {
+        error = yield* this.#clearStuck(change, set);
+      }
+      if (error === undefined) {
+        try {
+          const answer: unknown = this.target.mapDma(requestOf(change));
+          if (isPromiseLike(answer)) {
+            yield answer;
+          }
+        } catch (thrown) {
+          error = this.#toError(thrown, change);
+        }
+      }
+      if (error === undefined) {
+        if (set.undo) {
+          this.ledger.restore(change);
+        } else {
+          this.ledger.hold(change);
+        }
+        mapped.push(change);
+        this.monitor?.onServed(change.range.length);
+      } else if (set.undo) {
+        report.error ??= error;
+        report.missing.push(this.#located(change));
+        this.ledger.miss(change);
+      } else if (change.type === 'device' && error.code !== ABORTED) {
+        report.skipped.push(error);
+        this.monitor?.onServed(change.range.length);
+      } else {
+        report.error = error;
+        report.failedAt = { region: change.region, range: change.range };
+        yield* this.#undo(set, mapped, report);
+        break;
+      }
+    }
+    return report.outcome(set.generation, this.name);
+  }
+
+  /** Ends what the target holds of the maps that the change covers; nothing is called where it holds none. */
+  *#unmap(unmap: UnmapChange, set: ChangeSet, report: Report): Steps<void> {
+    const held = this.ledger.take(unmap.covers, set);
+    if (held.length === 0) {
+      return;
+    }
+    // One call over the whole range could cut what is stuck, or bring it down by accident.
+    const whole = this.target.unmapShape !== 'exact' && !this.ledger.stuckIn(unmap.range);
+    const calls = whole
+      ? [{ range: unmap.range, ends: held }]
+      : held.map((change) => ({ range: change.range, ends: [change] }));
+    for (const { range, ends } of calls) {
+      const error = yield* this.#end(range);
+      if (error !== undefined) {
+        report.error ??= error;
+      }
+      for (const change of ends) {
+        if (error !== undefined) {
+          this.ledger.stick(change, set.generation);
+          report.stuck.push(this.#located(change));
+        } else {
+          this.ledger.unstuck(change.range);
+          if (set.undo) {
+            report.undone.push(this.#located(change));
+          }
+        }
+      }
+    }
+  }
+
+  /** Tries again what is stuck where a map is to go; not twice for one command. */
+  *#clearStuck(change: MapChange, set: ChangeSet): Steps<DmaError | undefined> {
+    for (const { range, triedAgainIn } of this.ledger.stuckOver(change.range)) {
+      let cause: DmaError | undefined;
+      if (triedAgainIn !== set.generation || set.undo === true) {
+        const [mapping] = this.ledger.take([range], set);
+        cause = yield* this.#end(range);
+        if (cause === undefined || mapping === undefined) {
+          this.ledger.unstuck(range);
+          continue;
+        }
+        this.ledger.stick(mapping, set.generation);
+      }
+      return new DmaError(`${range.toString()} is still mapped, because its unmap failed`, {
+        code: 'ERR_RANGE_STUCK',
+        target: this.name,
+        region: change.region,
+        range: change.range,
+        hint: 'cure what made the unmap fail, then call retryStuck() of the attachment',
+        ...(cause === undefined ? {} : { cause }),
+      });
+    }
+    return undefined;
+  }
+
+  /** Takes back what a set did before it failed: its maps, newest first, then its unmaps. */
+  *#undo(set: ChangeSet, mapped: readonly MapChange[], report: Report): Steps<void> {
+    for (const change of mapped.toReversed()) {
+      const error = yield* this.#end(change.range);
+      this.ledger.drop(change);
+      if (error === undefined) {
+        report.undone.push(this.#located(change));
+      } else {
+        this.ledger.stick(change, set.generation);
+        report.stuck.push(this.#located(change));
+      }
+    }
+    if (set.unmaps.length > 0) {
+      const restored = yield* this.#serve({ ...set, undo: true, unmaps: [], maps: this.ledger.taken() });
+      report.missing.push(...(restored.missing ?? []));
+    }
+  }
+
+  #located({ range }: MapChange): TargetRange {
+    return { target: this.name, range };
+  }
+
+  *#end(range: MemoryRange): Steps<DmaError | undefined> {
+    try {
+      const answer: unknown = this.target.unmapDma(range);
+      if (isPromiseLike(answer)) {
+        yield answer;
+      }
+      return undefined;
+    } catch (thrown) {
+      return toDmaError(thrown, { fallbackCode: 'ERR_TARGET_FAILED', target: this.name, range });
+    }
+  }
+
+  /** Why the target need not even be asked. */
+  #obstacle(change: MapChange): DmaError | undefined {
+    if (this.monitor?.signal?.aborted === true) {
+      return new DmaError('the attach was aborted', {
+        code: ABORTED,
+        target: this.name,
+        range: change.range,
+        cause: this.monitor.signal.reason,
+      });
+    }
+    if (change.refused !== undefined) {
+      return change.refused;
+    }
+    if (this.target.needsVa === true && change.hostVa === undefined) {
+      return this.#refuse(
+        change,
+        'ERR_NO_VA',
+        'the target needs a host virtual address, and the map has none',
+        NO_VA_HINT,
+      );
+    }
+    if (this.target.needsFd === true && change.backing === 'private') {
+      return this.#refuse(change, 'ERR_NO_FD', 'the target needs a file, and private memory has none', NO_FD_HINT);
+    }
+    return undefined;
+  }
+
+  #refuse(change: MapChange, code: string, message: string, hint: string): DmaError {
+    return new DmaError(message, { code, target: this.name, region: change.region, range: change.range, hint });
+  }
+
+  #toError(thrown: unknown, { region, range }: MapChange): DmaError {
+    return toDmaError(thrown, { fallbackCode: 'ERR_TARGET_FAILED', target: this.name, region, range });
+  }
+}
+
+/** The code of Node's own abort errors. */
+export const ABORTED = 'ABORT_ERR';
+
+export const NO_FD_HINT = 'back the memory by a Memfd, or detach the target first';
+const NO_VA_HINT = 'put ensureMapped(vaMapper) before toTarget(target) in the branch';
+
+function requestOf(change: MapChange): DmaMapRequest {
+  const { range, region, type, writable, backing, hostVa } = change;
+  if (backing === 'private') {
+    return hostVa === undefined
+      ? { range, region, type, writable, fileOffset: 0n }
+      : { range, region, type, writable, fileOffset: 0n, hostVa };
+  }
+  const { mappable, fileOffset } = backing;
+  return hostVa === undefined
+    ? { range, region, type, writable, mappable, fileOffset }
+    : { range, region, type, writable, mappable, fileOffset, hostVa };
+}

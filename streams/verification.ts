@@ -1,0 +1,69 @@
+import type { AttachmentHandle, Finding } from './attachment.js';
+import type { MapChange } from './change-set.js';
+import type { MemoryRange } from './memory-range.js';
+import { RangeMap } from './range-map.js';
+import { settled, type Steps } from './steps.js';
+import type { TargetPort } from './target-port.js';
+
+/** How a target that can be asked differs from its ledger. */
+interface Difference {
+  /** In the ledger, not at the target. */
+  readonly lost: readonly MapChange[];
+  /** At the target, not in the ledger. */
+  readonly unexpected: readonly MemoryRange[];
+  /** Stuck by the ledger, but no longer at the target. */
+  readonly loosened: readonly MapChange[];
+}
+
+/** Compares each ledger with its target. What is missing or stuck by the ledger itself is found at any target. Ascending. */
+export function* findFaults(handle: AttachmentHandle): Steps<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const ledger of handle.ledgers) {
+    findings.push(...ledger.missing().map(({ range }): Finding => ({ range, fault: 'missing' })));
+    findings.push(...ledger.stuck().map(({ range }): Finding => ({ range, fault: 'stuck' })));
+  }
+  for (const port of handle.ports) {
+    const { lost, unexpected } = yield* compare(port);
+    findings.push(...lost.map(({ range }): Finding => ({ range, fault: 'missing' })));
+    findings.push(...unexpected.map((range): Finding => ({ range, fault: 'unexpected' })));
+  }
+  return findings.sort((a, b) => a.range.startPage - b.range.startPage);
+}
+
+/** Puts what targets really hold into their ledgers, as missing and stuck, so that it can be mended. */
+export function* adopt(handle: AttachmentHandle): Steps<void> {
+  for (const port of handle.ports) {
+    const { lost, unexpected, loosened } = yield* compare(port);
+    for (const change of lost) {
+      port.ledger.drop(change);
+      port.ledger.miss(change);
+    }
+    for (const change of loosened) {
+      port.ledger.forgetStuck(change.range);
+    }
+    for (const range of unexpected) {
+      port.ledger.stick({ range, region: '', type: 'ram', writable: false, backing: 'private' }, -1);
+    }
+  }
+}
+
+function* compare({ target, ledger }: TargetPort): Steps<Difference> {
+  if (target.held === undefined) {
+    return { lost: [], unexpected: [], loosened: [] };
+  }
+  const actual = new RangeMap<{ readonly range: MemoryRange }>();
+  for (const range of yield* settled(target.held())) {
+    actual.insert({ range });
+  }
+  const isHeld = ({ range }: MapChange): boolean => actual.startingAt(range.startPage)?.range.equals(range) === true;
+  const held = ledger.held();
+  const stuck = ledger.stuck();
+  const lost = held.filter((change) => !isHeld(change));
+  const loosened = stuck.filter((change) => !isHeld(change));
+  for (const { range } of [...held, ...stuck]) {
+    if (actual.startingAt(range.startPage)?.range.equals(range) === true) {
+      actual.remove(range);
+    }
+  }
+  return { lost, loosened, unexpected: Array.from(actual, ({ range }) => range) };
+}
