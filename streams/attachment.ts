@@ -69,6 +69,8 @@ export interface Attachment extends AsyncDisposable {
 export class AttachmentHandle implements Attachment, Receiver {
   /** `leaving`: gets no more maps, but holds something still. */
   phase: 'attached' | 'leaving' | 'gone' = 'attached';
+  /** One for each target. */
+  readonly ledgers: readonly Ledger[];
   readonly #branch: Branch;
   readonly #commands: AttachmentCommands;
   readonly #outcomes = new Subject<Outcome>();
@@ -81,6 +83,7 @@ export class AttachmentHandle implements Attachment, Receiver {
     this.#branch = new Branch(branch, warn);
     this.#commands = commands;
     this.#assumed = this.#branch.ports.length === 0 ? new Ledger() : undefined;
+    this.ledgers = this.#assumed === undefined ? this.ports.map((port) => port.ledger) : [this.#assumed];
   }
 
   get target(): string {
@@ -101,11 +104,6 @@ export class AttachmentHandle implements Attachment, Receiver {
 
   get outcomes$(): Observable<Outcome> {
     return this.#outcomes.asObservable();
-  }
-
-  /** One for each target. */
-  get ledgers(): readonly Ledger[] {
-    return this.#assumed === undefined ? this.ports.map((port) => port.ledger) : [this.#assumed];
   }
 
   ledger(): readonly LedgerEntry[] {
@@ -161,7 +159,12 @@ export class AttachmentHandle implements Attachment, Receiver {
   }
 
   get hasStuck(): boolean {
-    return this.ledgers.some((ledger) => ledger.hasStuck);
+    for (const ledger of this.ledgers) {
+      if (ledger.hasStuck) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** All that is stuck, at any of its targets. */

@@ -137,7 +137,12 @@ export class Attachments implements AttachmentCommands {
   }
 
   get hasStuck(): boolean {
-    return this.#everyone().some((handle) => handle.hasStuck);
+    for (const handle of this.#attached) {
+      if (handle.hasStuck) {
+        return true;
+      }
+    }
+    return this.#leaving.some((handle) => handle.hasStuck);
   }
 
   #command<T>(steps: () => Steps<T>): Promise<T> {
@@ -286,7 +291,7 @@ export class Attachments implements AttachmentCommands {
       unmapError = error;
     }
     const { view } = this.#options;
-    const maps = handle.missing().flatMap(({ startPage }) => view.startingAt(startPage) ?? []);
+    const maps = handle.missing().flatMap((range) => view.at(range) ?? []);
     if (maps.length > 0 && handle.phase === 'attached') {
       const outcome = yield* settled(handle.serve({ ...step(view.generation, [], maps), undo: true }));
       if (outcome.error !== undefined) {

@@ -32,13 +32,14 @@ export interface Delivery {
   readonly missing: readonly TargetRange[];
 }
 
-export interface DeliverySteps {
+/** What whoever delivers has to do besides. */
+export interface Director {
   /** The mappings that the set unmaps, ascending: what an undo puts back. Asked for only then. */
-  readonly unmapped: () => readonly MapChange[];
+  unmapped(): readonly MapChange[];
   /** After the unmaps, at every receiver; before the maps. */
-  readonly beforeMaps?: () => Steps<void>;
+  beforeMaps?(): Steps<void>;
   /** After the maps have been taken back; before the unmaps are put back. */
-  readonly beforeRestore?: () => void;
+  beforeRestore?(): void;
 }
 
 /**
@@ -47,7 +48,7 @@ export interface DeliverySteps {
  * A failed unmap stops nothing. The first failed map stops a forward set: what receivers had mapped is unmapped, newest first,
  * and what they had unmapped is mapped again. An inverse set is delivered to the end.
  */
-export function* deliver(set: ChangeSet, receivers: readonly Receiver[], steps: DeliverySteps): Steps<Delivery> {
+export function* deliver(set: ChangeSet, receivers: readonly Receiver[], director: Director): Steps<Delivery> {
   const delivery = new Tally();
   if (set.unmaps.length > 0) {
     const step = set.maps.length === 0 ? set : { ...set, maps: [] };
@@ -55,8 +56,8 @@ export function* deliver(set: ChangeSet, receivers: readonly Receiver[], steps: 
       delivery.addUnmaps(yield* serve(receivers[index], step), step);
     }
   }
-  if (steps.beforeMaps !== undefined) {
-    yield* steps.beforeMaps();
+  if (director.beforeMaps !== undefined) {
+    yield* director.beforeMaps();
   }
   if (set.maps.length === 0) {
     return delivery;
@@ -73,7 +74,7 @@ export function* deliver(set: ChangeSet, receivers: readonly Receiver[], steps: 
       continue;
     }
     delivery.failure = failureOf(outcome, outcome.error);
-    yield* undo(set, receivers.slice(0, index), receivers, steps, delivery);
+    yield* undo(set, receivers.slice(0, index), receivers, director, delivery);
     break;
   }
   return delivery;
@@ -84,7 +85,7 @@ function* undo(
   set: ChangeSet,
   mapped: readonly Receiver[],
   all: readonly Receiver[],
-  steps: DeliverySteps,
+  director: Director,
   delivery: Tally,
 ): Steps<void> {
   const unmaps = set.maps.toReversed().map(unmapOf);
@@ -92,8 +93,8 @@ function* undo(
     delivery.add(yield* serve(receiver, inverse(set, unmaps, [])));
   }
   if (set.unmaps.length > 0) {
-    steps.beforeRestore?.();
-    const maps = steps.unmapped();
+    director.beforeRestore?.();
+    const maps = director.unmapped();
     for (const receiver of all) {
       delivery.add(yield* serve(receiver, inverse(set, [], maps)));
     }

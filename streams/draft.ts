@@ -40,7 +40,10 @@ export class Draft implements RegionEdit {
   /** In the order of the edits. */
   readonly events: RegionEvent[] = [];
   readonly #ground: Ground;
-  readonly #edits = new Map<RegionState, RegionEdits>();
+  /** Whether private memory was added or removed. */
+  touchesPrivate = false;
+  readonly #edits: RegionEdits[] = [];
+  #byState: Map<RegionState, RegionEdits> | undefined = undefined;
   readonly #undo: (() => void)[] = [];
   #ended = false;
 
@@ -49,8 +52,8 @@ export class Draft implements RegionEdit {
   }
 
   /** The regions that were touched. */
-  get edits(): Iterable<RegionEdits> {
-    return this.#edits.values();
+  get edits(): readonly RegionEdits[] {
+    return this.#edits;
   }
 
   /** From now on every edit is refused. */
@@ -92,7 +95,10 @@ export class Draft implements RegionEdit {
     }
     this.#editsOf(state);
     const visible = state.visible;
-    const privates = [...state.mappings].filter((mapping) => mapping.backing === 'private');
+    const privates = this.#ground.privates
+      .overlapping(state.range)
+      .filter((mapping) => state.mappings.startingAt(mapping.range.startPage) === mapping);
+    this.touchesPrivate ||= privates.length > 0;
     this.#displace(state);
     state.visible = undefined;
     for (const mapping of privates) {
@@ -157,6 +163,7 @@ export class Draft implements RegionEdit {
       state.mappings.remove(range);
     });
     if (backing === 'private') {
+      this.touchesPrivate = true;
       this.#ground.privates.insert(mapping);
       this.#undo.push(() => {
         this.#ground.privates.remove(range);
@@ -193,6 +200,7 @@ export class Draft implements RegionEdit {
       state.mappings.insert(mapping);
     });
     if (mapping.backing === 'private') {
+      this.touchesPrivate = true;
       this.#ground.privates.remove(mapping.range);
       this.#undo.push(() => {
         this.#ground.privates.insert(mapping);
@@ -228,11 +236,20 @@ export class Draft implements RegionEdit {
 
   /** To be called before the first change of a region. */
   #editsOf(state: RegionState): RegionEdits {
-    let edits = this.#edits.get(state);
-    if (edits === undefined) {
-      edits = { state, visibleBefore: state.visible, presentBefore: state.present, added: [], removed: [] };
-      this.#edits.set(state, edits);
+    const first = this.#edits[0];
+    if (first?.state === state) {
+      return first;
     }
+    const known = this.#byState?.get(state);
+    if (known !== undefined) {
+      return known;
+    }
+    const edits = { state, visibleBefore: state.visible, presentBefore: state.present, added: [], removed: [] };
+    if (first !== undefined) {
+      this.#byState ??= new Map();
+      this.#byState.set(state, edits);
+    }
+    this.#edits.push(edits);
     return edits;
   }
 

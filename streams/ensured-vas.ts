@@ -3,7 +3,7 @@ import { DmaError, toDmaError } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import type { HostVa, VaMapper } from './va-mapper.js';
-import { sameMapping, sameMemory } from './view.js';
+import { sameMapping, sameMemory } from './difference.js';
 
 interface EnsuredVa {
   readonly range: MemoryRange;

@@ -1,7 +1,7 @@
 import type { ChangeSet, MapChange } from './change-set.js';
 import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
-import { sameMapping } from './view.js';
+import { sameMapping } from './difference.js';
 
 /** One mapping in a ledger. */
 export interface LedgerEntry {
@@ -37,7 +37,9 @@ export class Ledger {
   /** To be called before a set is served. */
   begin(set: ChangeSet): void {
     if (set.generation !== this.#takenIn) {
-      this.#taken.clear();
+      if (this.#taken.size > 0) {
+        this.#taken.clear();
+      }
       this.#takenIn = set.generation;
     }
   }

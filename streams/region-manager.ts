@@ -3,10 +3,11 @@ import type { Attachment, AttachmentHandle, AttachOptions } from './attachment.j
 import { Attachments } from './attachments.js';
 import { checkObject } from './arguments.js';
 import type { TargetBranch } from './branch.js';
-import type { ChangeSet, MemoryMapSnapshot, ShareableRegion } from './change-set.js';
+import type { ChangeSet, MapChange, MemoryMapSnapshot, ShareableRegion } from './change-set.js';
 import { mapFailure, unmapFailure } from './command-errors.js';
 import { CommandQueue } from './command-queue.js';
-import { deliver, type Delivery } from './delivery.js';
+import { deliver, type Delivery, type Director } from './delivery.js';
+import { difference, type Difference } from './difference.js';
 import type { DmaTarget } from './dma-target.js';
 import { Draft, type Ground } from './draft.js';
 import { DmaError } from './errors.js';
@@ -16,7 +17,7 @@ import { isPromiseLike, run, type Steps } from './steps.js';
 import { callUser } from './user-callback.js';
 import { VaKeeper } from './va-keeper.js';
 import type { VaMapper } from './va-mapper.js';
-import { difference, View, type Difference } from './view.js';
+import { View } from './view.js';
 
 export interface RegionManagerOptions {
   /**
@@ -43,7 +44,8 @@ export interface RegionManagerOptions {
  */
 export class RegionManager implements AsyncDisposable {
   readonly #queue = new CommandQueue();
-  readonly #view = new View();
+  readonly #table = new RegionTable();
+  readonly #view = new View(this.#table);
   readonly #events = new Subject<RegionEvent>();
   readonly #changes = new Subject<ChangeSet>();
   readonly #attachments: Attachments;
@@ -68,7 +70,7 @@ export class RegionManager implements AsyncDisposable {
     });
     let sequence = 0;
     this.#ground = {
-      table: new RegionTable(),
+      table: this.#table,
       privates: this.#vas.privates,
       owned: new WeakSet(),
       transact: (work) => this.transaction(work),
@@ -189,6 +191,7 @@ export class RegionManager implements AsyncDisposable {
 
   #transact<T>(work: (edit: RegionEdit) => T): T | Promise<T> {
     const draft = new Draft(this.#ground);
+    this.#view.begin(draft.edits);
     let value: T;
     try {
       value = work(draft);
@@ -197,7 +200,7 @@ export class RegionManager implements AsyncDisposable {
         throw new TypeError('the work of a transaction must be synchronous: it returned a promise');
       }
     } catch (error) {
-      draft.rollback();
+      this.#takeBack(draft);
       throw error;
     } finally {
       draft.end();
@@ -211,10 +214,10 @@ export class RegionManager implements AsyncDisposable {
     let change: Difference;
     let privates: ReturnType<VaKeeper['prepare']>;
     try {
-      change = difference(this.#ground.table, draft.edits);
-      privates = this.#vas.prepare(draft.edits, change);
+      change = difference(this.#table, draft.edits);
+      privates = this.#vas.prepare(draft, change);
     } catch (error) {
-      draft.rollback();
+      this.#takeBack(draft);
       throw error;
     }
     const set: ChangeSet = {
@@ -225,7 +228,7 @@ export class RegionManager implements AsyncDisposable {
     };
     const delivery = yield* this.#deliver(set, change);
     if (delivery?.failure !== undefined) {
-      draft.rollback();
+      this.#takeBack(draft);
       this.#vas.discard(privates);
       this.#vas.sweep(set.maps.map(({ range }) => range));
       throw mapFailure(delivery.failure, delivery);
@@ -241,6 +244,11 @@ export class RegionManager implements AsyncDisposable {
     }
   }
 
+  #takeBack(draft: Draft): void {
+    draft.rollback();
+    this.#view.abandon();
+  }
+
   *#deliver(set: ChangeSet, change: Difference): Steps<Delivery | undefined> {
     if (set.unmaps.length === 0 && set.maps.length === 0) {
       return undefined;
@@ -251,34 +259,18 @@ export class RegionManager implements AsyncDisposable {
       this.#vas.releaseFiles(change.leaving);
       return undefined;
     }
-    const delivery = yield* deliver(set, attached, {
-      unmapped: () => change.leaving.flatMap(({ range }) => this.#view.startingAt(range.startPage) ?? []),
-      beforeMaps: this.#betweenSteps(set, change),
-      beforeRestore: () => {
-        this.#vas.sweep(set.maps.map(({ range }) => range));
-      },
-    });
+    const delivery = yield* deliver(set, attached, new CommandDirector(set, change, this.#vas, this.#attachments));
     for (const skipped of delivery.skipped) {
       this.#warn(skipped);
     }
     return delivery;
   }
 
-  /** Between unmaps and maps: tries once more what is stuck where a map is to go, then lets the VAs of what is gone go. */
-  #betweenSteps(set: ChangeSet, change: Difference): () => Steps<void> {
-    const attachments = this.#attachments;
-    const vas = this.#vas;
-    return function* () {
-      if (set.maps.length > 0 && attachments.hasStuck) {
-        yield* attachments.clearStuck(set.maps, set.generation);
-      }
-      vas.releaseFiles(change.leaving);
-    };
-  }
-
   #publish(draft: Draft, set: ChangeSet): void {
-    for (const event of draft.events) {
-      this.#events.next(event);
+    if (this.#events.observed) {
+      for (const event of draft.events) {
+        this.#events.next(event);
+      }
     }
     if (set.unmaps.length > 0 || set.maps.length > 0) {
       this.#changes.next(set);
@@ -292,13 +284,43 @@ export class RegionManager implements AsyncDisposable {
 
   *#close(): Steps<void> {
     const failed = yield* this.#attachments.detachAll();
-    this.#view.clear();
     this.#vas.close();
     this.#events.complete();
     this.#changes.complete();
     if (failed !== undefined) {
       throw failed;
     }
+  }
+}
+
+/** What a command has to do besides telling targets: care for VAs, and for what is stuck. */
+class CommandDirector implements Director {
+  readonly #set: ChangeSet;
+  readonly #change: Difference;
+  readonly #vas: VaKeeper;
+  readonly #attachments: Attachments;
+
+  constructor(set: ChangeSet, change: Difference, vas: VaKeeper, attachments: Attachments) {
+    this.#set = set;
+    this.#change = change;
+    this.#vas = vas;
+    this.#attachments = attachments;
+  }
+
+  unmapped(): readonly MapChange[] {
+    return this.#change.leaving;
+  }
+
+  /** Tries once more what is stuck where a map is to go, then lets the VAs of what is gone go. */
+  *beforeMaps(): Steps<void> {
+    if (this.#set.maps.length > 0 && this.#attachments.hasStuck) {
+      yield* this.#attachments.clearStuck(this.#set.maps, this.#set.generation);
+    }
+    this.#vas.releaseFiles(this.#change.leaving);
+  }
+
+  beforeRestore(): void {
+    this.#vas.sweep(this.#set.maps.map(({ range }) => range));
   }
 }
 

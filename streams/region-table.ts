@@ -73,6 +73,11 @@ export class RegionTable {
     return this.#layers.flatMap((layer) => layer.slots.overlapping(range).flatMap((slot) => slot.regions));
   }
 
+  /** All regions: highest priority first, then ascending, then the first added of equals. */
+  all(): RegionState[] {
+    return this.#layers.flatMap((layer) => Array.from(layer.slots).flatMap((slot) => slot.regions));
+  }
+
   /** Whether another visible region hides this one whole. */
   isCovered(state: RegionState): boolean {
     for (const layer of this.#layers) {

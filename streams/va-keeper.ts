@@ -1,4 +1,5 @@
 import type { MapChange } from './change-set.js';
+import { sameMapping, sameMemory, type Difference } from './difference.js';
 import type { RegionEdits } from './draft.js';
 import { occupiedError } from './draft.js';
 import { EnsuredVas } from './ensured-vas.js';
@@ -6,7 +7,9 @@ import { DmaError } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import type { VaMapper } from './va-mapper.js';
-import { sameMapping, sameMemory, type Difference, type View } from './view.js';
+import type { View } from './view.js';
+
+const NONE: readonly MapChange[] = [];
 
 /** What one transaction does to private memory. */
 interface PrivateEdits {
@@ -27,6 +30,7 @@ export class VaKeeper {
   readonly #view: View;
   readonly #isStuck: (range: MemoryRange) => boolean;
   readonly #warn: (warning: DmaError) => void;
+  #closed = false;
 
   constructor(options: {
     readonly mapper: VaMapper | undefined;
@@ -61,17 +65,25 @@ export class VaKeeper {
    * @returns what was added and ended, and the maps with the VA of private memory on them
    * @throws DmaError
    */
-  prepare(edits: Iterable<RegionEdits>, change: Difference): PrivateEdits & { readonly maps: readonly MapChange[] } {
-    const { made, ended } = this.#privateEdits(edits);
-    if (this.privates.size === 0 && ended.length === 0) {
-      return { made, ended, maps: change.maps };
+  prepare(
+    { edits, touchesPrivate }: { readonly edits: Iterable<RegionEdits>; readonly touchesPrivate: boolean },
+    change: Difference,
+  ): PrivateEdits & { readonly maps: readonly MapChange[] } {
+    if (this.privates.size === 0 && !touchesPrivate) {
+      return { made: NONE, ended: NONE, maps: change.maps };
     }
+    const { made, ended, added } = touchesPrivate
+      ? this.#privateEdits(edits)
+      : { made: NONE, ended: NONE, added: NONE };
     this.#checkAlone(made, ended, change);
     const done: MapChange[] = [];
     try {
       for (const mapping of made) {
         this.#vas?.ensure(mapping);
         done.push(mapping);
+      }
+      for (const mapping of added) {
+        this.#placeVa(mapping);
       }
     } catch (error) {
       this.discard({ made: done, ended: [] });
@@ -116,18 +128,23 @@ export class VaKeeper {
 
   /** Releases everything but what is stuck. */
   close(): void {
+    this.#closed = true;
     this.release(this.#vas?.mappings() ?? []);
   }
 
   #isInUse(mapping: MapChange): boolean {
-    const active = this.#view.startingAt(mapping.range.startPage);
-    return mapping.backing === 'private'
-      ? this.privates.startingAt(mapping.range.startPage)?.range.equals(mapping.range) === true
-      : active !== undefined && sameMapping(active, mapping);
+    if (this.#closed) {
+      return false;
+    }
+    if (mapping.backing !== 'private') {
+      const active = this.#view.at(mapping.range);
+      return active !== undefined && sameMapping(active, mapping);
+    }
+    return this.privates.startingAt(mapping.range.startPage)?.range.equals(mapping.range) === true;
   }
 
   /** Private memory that was removed and added again at the same place is the same memory. */
-  #privateEdits(edits: Iterable<RegionEdits>): PrivateEdits {
+  #privateEdits(edits: Iterable<RegionEdits>): PrivateEdits & { readonly added: readonly MapChange[] } {
     const made = new RangeMap<MapChange>();
     const ended = new RangeMap<MapChange>();
     for (const { state, added, removed, presentBefore } of edits) {
@@ -146,14 +163,15 @@ export class VaKeeper {
         }
       }
     }
-    for (const mapping of [...made]) {
+    const all = [...made];
+    for (const mapping of all) {
       const before = ended.startingAt(mapping.range.startPage);
       if (before !== undefined && sameMemory(before, mapping) && before.writable === mapping.writable) {
         made.remove(mapping.range);
         ended.remove(mapping.range);
       }
     }
-    return { made: [...made], ended: [...ended] };
+    return { made: [...made], ended: [...ended], added: all };
   }
 
   #checkAlone(made: readonly MapChange[], ended: readonly MapChange[], change: Difference): void {
@@ -176,6 +194,11 @@ export class VaKeeper {
       }
       this.#vas?.checkFree(mapping);
     }
+  }
+
+  /** Private memory carries its VA wherever it is told of. */
+  #placeVa(mapping: MapChange): void {
+    Object.assign(mapping, { hostVa: this.#vas?.at(mapping.range) });
   }
 
   #withVa(mapping: MapChange): MapChange {

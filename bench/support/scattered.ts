@@ -1,0 +1,21 @@
+import { MemoryRange } from '../../streams/index.js';
+
+/** Pages between the starts of two neighbouring slots: mappings of one page that never touch. */
+const STRIDE = 16;
+
+/** Slot number `index` of many: one page, far enough from the next that nothing could be merged. */
+export function slot(index: number): MemoryRange {
+  return MemoryRange.ofPages(index * STRIDE, index * STRIDE + 1);
+}
+
+/** The numbers below `count` in an order that jumps about, the same in every run. */
+export function shuffled(count: number): number[] {
+  const numbers = Array.from({ length: count }, (_, index) => index);
+  let state = 1;
+  for (let index = count - 1; index > 0; index--) {
+    state = (state * 48271) % 0x7fffffff;
+    const other = state % (index + 1);
+    [numbers[index], numbers[other]] = [numbers[other] ?? 0, numbers[index] ?? 0];
+  }
+  return numbers;
+}

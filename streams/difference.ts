@@ -1,0 +1,222 @@
+import type { MapChange, UnmapChange } from './change-set.js';
+import type { RegionEdits } from './draft.js';
+import type { MemoryRange } from './memory-range.js';
+import { RangeMap } from './range-map.js';
+import type { RegionState } from './region-state.js';
+import type { RegionTable } from './region-table.js';
+
+/** How the view after a transaction differs from the view before it. */
+export interface Difference {
+  /** Ascending. */
+  readonly unmaps: readonly UnmapChange[];
+  /** The mappings that the unmaps end, ascending. */
+  readonly leaving: readonly MapChange[];
+  /** The mappings that come, ascending. */
+  readonly maps: readonly MapChange[];
+  /** Regions whose `active` changes. */
+  readonly toggled: readonly RegionState[];
+}
+
+/** What one region contributes to the difference. */
+interface Contribution {
+  readonly state: RegionState;
+  /** Whether all that it had goes, because it is no longer active. */
+  readonly whole: boolean;
+  leaving: MapChange[];
+}
+
+/**
+ * Computes what a transaction changes, at a cost of what it touches.
+ *
+ * A region counts when it was edited, or when an edit of another one covered or uncovered it. Where it is active before and
+ * after, it contributes what was added and removed; else all that it had, or has.
+ */
+export function difference(table: RegionTable, edits: readonly RegionEdits[]): Difference {
+  const contributions: Contribution[] = [];
+  const entering: MapChange[] = [];
+  if (!edits.some(changesVisibility)) {
+    for (const edit of edits) {
+      if (edit.state.active) {
+        contributeEdits(edit, contributions, entering);
+      }
+    }
+    return compare(contributions, entering, []);
+  }
+  const toggled: RegionState[] = [];
+  const edited = new Map(edits.map((edit) => [edit.state, edit]));
+  for (const state of affected(table, edits)) {
+    const edit = edited.get(state);
+    const before = state.active;
+    const after = state.present && state.visible !== undefined && !table.isCovered(state);
+    if (before !== after) {
+      toggled.push(state);
+    }
+    const writableBefore = edit === undefined ? state.visible?.writable : edit.visibleBefore?.writable;
+    const writableAfter = state.visible?.writable;
+    if (before && after && writableBefore === writableAfter) {
+      if (edit !== undefined) {
+        contributeEdits(edit, contributions, entering);
+      }
+      continue;
+    }
+    if (before) {
+      contributions.push({ state, whole: !after, leaving: seen(mappingsBefore(state, edit), writableBefore) });
+    }
+    if (after) {
+      pushAll(entering, seen([...state.mappings], writableAfter));
+    }
+  }
+  return compare(contributions, entering, toggled);
+}
+
+function changesVisibility(edit: RegionEdits): boolean {
+  return edit.presentBefore !== edit.state.present || edit.visibleBefore !== edit.state.visible;
+}
+
+/** Of a region that is active as before: what was added and removed. */
+function contributeEdits(edit: RegionEdits, contributions: Contribution[], entering: MapChange[]): void {
+  const { added, removed } = net(edit);
+  const writable = edit.state.visible?.writable;
+  if (removed.length > 0) {
+    contributions.push({ state: edit.state, whole: false, leaving: seen(removed, writable) });
+  }
+  if (added.length > 0) {
+    pushAll(entering, seen(added, writable));
+  }
+}
+
+/** The edited regions, and those that share addresses with one: each once. */
+function affected(table: RegionTable, edits: readonly RegionEdits[]): Iterable<RegionState> {
+  const states = new Set<RegionState>();
+  for (const edit of edits) {
+    states.add(edit.state);
+    if (changesVisibility(edit)) {
+      for (const other of table.overlapping(edit.state.range)) {
+        states.add(other);
+      }
+    }
+  }
+  return states;
+}
+
+/** What was added and not removed again, and what was removed and had been there. */
+function net(edit: RegionEdits): { readonly added: readonly MapChange[]; readonly removed: readonly MapChange[] } {
+  if (edit.added.length === 0 || edit.removed.length === 0) {
+    return edit;
+  }
+  const added = new Set(edit.added);
+  const removed = new Set(edit.removed);
+  return {
+    added: edit.added.filter((mapping) => !removed.has(mapping)),
+    removed: edit.removed.filter((mapping) => !added.has(mapping)),
+  };
+}
+
+/** The mappings of a region as they were before the transaction. */
+export function mappingsBefore(state: RegionState, edit: RegionEdits | undefined): readonly MapChange[] {
+  const now = [...state.mappings];
+  if (edit === undefined || (edit.added.length === 0 && edit.removed.length === 0)) {
+    return now;
+  }
+  const { added, removed } = net(edit);
+  const fresh = new Set(added);
+  return [...now.filter((mapping) => !fresh.has(mapping)), ...removed];
+}
+
+/** The mappings as targets see them: writable only when their region is. */
+export function seen(mappings: readonly MapChange[], regionWritable: boolean | undefined): MapChange[] {
+  return regionWritable === true
+    ? [...mappings]
+    : mappings.map((mapping) => (mapping.writable ? { ...mapping, writable: false } : mapping));
+}
+
+/** Takes out what leaves and enters as the same, and shapes what is left. */
+function compare(
+  contributions: readonly Contribution[],
+  entering: MapChange[],
+  toggled: readonly RegionState[],
+): Difference {
+  if (entering.length > 0 && contributions.some((contribution) => contribution.leaving.length > 0)) {
+    const byStart = new Map(entering.map((mapping) => [mapping.range.startPage, mapping]));
+    const kept = new RangeMap<MapChange>();
+    for (const contribution of contributions) {
+      contribution.leaving = contribution.leaving.filter((old) => {
+        const now = byStart.get(old.range.startPage);
+        if (now === undefined || !sameMapping(old, now)) {
+          return true;
+        }
+        kept.insert(now);
+        return false;
+      });
+    }
+    const maps = entering.filter((mapping) => kept.startingAt(mapping.range.startPage) === undefined);
+    return shape(contributions, maps, toggled, kept);
+  }
+  return shape(contributions, entering, toggled, undefined);
+}
+
+function shape(
+  contributions: readonly Contribution[],
+  maps: MapChange[],
+  toggled: readonly RegionState[],
+  kept: RangeMap<MapChange> | undefined,
+): Difference {
+  const unmaps: UnmapChange[] = [];
+  const leaving: MapChange[] = [];
+  for (const { state, whole, leaving: own } of contributions) {
+    if (own.length === 0) {
+      continue;
+    }
+    pushAll(leaving, own);
+    if (whole && kept?.overlaps(state.range) !== true) {
+      unmaps.push({
+        range: state.range,
+        region: state.name,
+        type: state.type,
+        covers: ascending(own).map((mapping) => mapping.range),
+      });
+      continue;
+    }
+    for (const { range } of own) {
+      unmaps.push({ range, region: state.name, type: state.type, covers: [range] });
+    }
+  }
+  return { unmaps: ascending(unmaps), leaving: ascending(leaving), maps: ascending(maps), toggled };
+}
+
+/**
+ * Whether a target would see no difference: same range, same mappable object, same file offset, same `writable`, same type. The
+ * name of the region does not count.
+ */
+export function sameMapping(a: MapChange, b: MapChange): boolean {
+  return a.writable === b.writable && a.type === b.type && sameMemory(a, b);
+}
+
+/** Whether both are the same bytes at the same addresses. */
+export function sameMemory(a: MapChange, b: MapChange): boolean {
+  if (!a.range.equals(b.range)) {
+    return false;
+  }
+  if (a.backing === 'private' || b.backing === 'private') {
+    return a.backing === b.backing;
+  }
+  return a.backing.mappable === b.backing.mappable && a.backing.fileOffset === b.backing.fileOffset;
+}
+
+/** Sorted by address, in place. Most are sorted already. */
+function ascending<T extends { readonly range: MemoryRange }>(changes: T[]): T[] {
+  for (let index = 1; index < changes.length; index++) {
+    const [previous, next] = [changes[index - 1], changes[index]];
+    if (previous !== undefined && next !== undefined && next.range.startPage < previous.range.startPage) {
+      return changes.sort((a, b) => a.range.startPage - b.range.startPage);
+    }
+  }
+  return changes;
+}
+
+/** `push(...items)` would put every item on the stack. */
+function pushAll<T>(list: T[], items: readonly T[]): void {
+  for (const item of items) {
+    list.push(item);
+  }
+}
