@@ -79,18 +79,18 @@ async function runReplay(path: string, options: ReplayCommandOptions): Promise<b
   const trace = await readTrace(path);
   const shown = options.speed === 'real' && options.quiet !== true;
   const progress = shown ? progressBar(trace.commits.length, process.stderr) : NOBODY_LOOKS;
+  const output = outputFor(options);
+  let report: ReplayReport;
   try {
-    const output = outputFor(options, progress);
-    const report = await replay(trace, { targets, speed: options.speed }, following(output, progress));
-    progress.stop();
-    output.finished(report);
-    return succeeded(report);
+    report = await replay(trace, { targets, speed: options.speed }, following(output, progress));
   } finally {
     progress.stop();
   }
+  output.finished(report);
+  return succeeded(report);
 }
 
-function outputFor(options: ReplayCommandOptions, progress: Progress): Output {
+function outputFor(options: ReplayCommandOptions): Output {
   const out = new LineWriter(process.stdout, { live: options.speed === 'real' || process.stdout.isTTY });
   const complain = complainer(process.stderr);
   if (options.json === true) {
@@ -99,18 +99,20 @@ function outputFor(options: ReplayCommandOptions, progress: Progress): Output {
   return new TextOutput(out, complain, terminalOf(process.stdout, process.env), {
     logStyle: options.target === undefined ? 'compact' : 'full',
     quiet: options.quiet ?? false,
-    beforeWriting: progress.clear,
   });
 }
 
-/** The output, with the progress bar moved on after each commit. */
+/** The output, with the progress bar taken away while it writes, and moved on after each commit. */
 function following(output: Output, progress: Progress): ReplayObserver {
   return {
     started: output.started.bind(output),
     called: output.called.bind(output),
-    logged: output.logged.bind(output),
-    warned: output.warned.bind(output),
+    warned: (warning) => {
+      progress.clear();
+      output.warned(warning);
+    },
     committed: async (result: CommitResult) => {
+      progress.clear();
       await output.committed(result);
       progress.advance(result.index + 1);
     },

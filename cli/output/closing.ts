@@ -11,14 +11,13 @@ export function describeDmaCheck(report: ReplayReport, { colours, width }: Termi
   }
   const host = hostView === 'va' ? 'through the VA mapper' : 'in the memory itself';
   const lines = indent(
-    `At both ends and in the middle of every mapping the device wrote a pattern, and the host found it ${host}; then the host ` +
-      'wrote, and the device found it.' +
-      (dma.faults === 0 ? '' : ` Into read-only memory ${counted(dma.faults, 'device write')} had to fault.`),
+    `At both ends and in the middle of every mapping a device writes a pattern, and the host looks for it ${host}; then the ` +
+      'host writes, and the device looks. A device write to read-only memory must fault.',
   );
-  const result = `${counted(dma.checked, 'check')} through ${counted(dma.mappings, 'mapping')}: ${
-    dma.failed === 0 ? 'all passed' : `${formatCount(dma.failed)} failed`
-  }`;
-  lines.push(`  ${(dma.failed === 0 ? colours.green : colours.red)(result)}`);
+  const faults = dma.faults === 0 ? '' : `, ${formatCount(dma.faults)} of them for a fault`;
+  const outcome = dma.failed === 0 ? 'all passed' : `${formatCount(dma.failed)} failed`;
+  const result = `${counted(dma.checked, 'check')} at ${counted(dma.devices, 'device')}${faults}: ${outcome}`;
+  lines.push(...indent(result).map(dma.failed === 0 ? colours.green : colours.red));
   for (const { target, address, what } of dma.failures) {
     lines.push(
       ...wrap(`${target} at 0x${address.toString(16)}: ${printable(what)}`, width - 4).map((line) =>

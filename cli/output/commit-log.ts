@@ -131,12 +131,13 @@ export class CommitLog {
     }
     const { colours, unicode } = this.#terminal;
     const failures = failed === 0 ? '' : `, ${failed} of them failed`;
-    this.#write(
-      colours.dim(
-        `${fit(unicode ? '⋮' : '...', 8, 'right')}  ${counted(commits, 'more commit')}, ${formatDuration(from)} to ${formatDuration(to)}: ` +
-          `${counted(unmaps, 'unmap')} and ${counted(maps, 'map')} at all targets together${failures}`,
-      ),
-    );
+    const summary =
+      `${counted(commits, 'more commit')}, ${formatDuration(from)} to ${formatDuration(to)}: ` +
+      `${counted(unmaps, 'unmap')} and ${counted(maps, 'map')} at all targets together${failures}`;
+    for (const [index, line] of wrap(summary, this.#terminal.width - 10).entries()) {
+      const mark = index > 0 ? '' : unicode ? '⋮' : '...';
+      this.#write(colours.dim(`${fit(mark, 8, 'right')}  ${line}`));
+    }
     this.#passedOver = { commits: 0, maps: 0, unmaps: 0, failed: 0, from: 0, to: 0 };
   }
 

@@ -24,10 +24,6 @@ export class JsonOutput implements ReplayObserver {
     this.#out.writeLine(callLine(call));
   }
 
-  logged(): void {
-    // A log's calls are told like those of any other target.
-  }
-
   async committed({ commit, error }: CommitResult): Promise<void> {
     this.#out.writeLine(JSON.stringify({ op: 'commit', commit: commit.number }));
     if (error !== undefined) {

@@ -130,7 +130,7 @@ function labelOf(segment: Segment): string {
     case 'hole':
       return 'hole';
     case 'folded':
-      return counted(segment.mappings, 'more mapping');
+      return counted(segment.mappings, 'mapping');
   }
 }
 
@@ -206,7 +206,7 @@ function meaningOf(segment: Segment): string {
     case 'hole':
       return 'nothing there';
     case 'folded':
-      return 'many small ones';
+      return 'several, with small holes';
     case 'mapping':
       return segment.type === 'device' ? 'device' : segment.writable ? 'RAM' : 'read-only';
   }

@@ -9,6 +9,9 @@ export interface Progress {
   stop(): void;
 }
 
+/** `DECSC` of VT100. */
+const SAVE_CURSOR = '\u001b7';
+
 /** A bar on standard error, when a person looks at it. */
 export function progressBar(total: number, stream: NodeJS.WriteStream): Progress {
   if (!stream.isTTY) {
@@ -22,20 +25,25 @@ export function progressBar(total: number, stream: NodeJS.WriteStream): Progress
       clearOnComplete: true,
       // The bar shares the screen with the lines of the replay: it comes back below them.
       forceRedraw: true,
+      linewrap: true,
       gracefulExit: false,
     },
     progress.Presets.shades_classic,
   );
+  const clear = (): void => {
+    cursorTo(stream, 0);
+    clearLine(stream, 0);
+  };
   bar.start(total, 0);
   return {
-    clear: () => {
-      cursorTo(stream, 0);
-      clearLine(stream, 0);
-    },
+    clear,
     advance: (done) => {
       bar.update(done);
     },
     stop: () => {
+      clear();
+      // Stopping puts the cursor back to where it was saved: without this, to where the bar was before all the lines.
+      stream.write(SAVE_CURSOR);
       bar.stop();
     },
   };

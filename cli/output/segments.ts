@@ -35,8 +35,11 @@ export interface HoleSegment {
 /** With more mappings than this, only the largest are drawn one by one. */
 const MOST_DRAWN = 32;
 
-/** How many that are then. */
+/** How many that are then, at most: those that are larger than all others. */
 const LARGEST_DRAWN = 16;
+
+/** How many holes are drawn then between mappings that are not: those that are larger than all others. */
+const LARGEST_HOLES = 8;
 
 /** What is to be drawn from address 0 up to the last mapping's end, in ascending order, without a gap. */
 export function layOut(
@@ -44,7 +47,10 @@ export function layOut(
   holders: readonly { readonly held: readonly HeldMapping[] }[],
 ): readonly Segment[] {
   const held = holders.map((holder) => new Set(holder.held.map(({ range }) => range.toString())));
-  const drawn = largest(mappings);
+  const drawn = largest(mappings, LARGEST_DRAWN, pages);
+  const gaps = mappings.slice(1).map((after, index) => ({ after, pages: gapBefore(after, mappings[index]) }));
+  const breaks = new Set([...largest(gaps, LARGEST_HOLES, (gap) => gap.pages)].map(({ after }) => after));
+  const drawAll = mappings.length <= MOST_DRAWN;
   const segments: Segment[] = [];
   let fold: MapChange[] = [];
   let end = 0n;
@@ -67,8 +73,8 @@ export function layOut(
 
   for (const mapping of mappings) {
     const { range } = mapping;
-    const shown = drawn === 'all' || drawn.has(mapping);
-    if (shown) {
+    const shown = drawAll || drawn.has(mapping);
+    if (shown || breaks.has(mapping)) {
       closeFold();
     }
     if (range.start > end && fold.length === 0) {
@@ -85,12 +91,16 @@ export function layOut(
   return segments;
 }
 
-function largest(mappings: readonly MapChange[]): 'all' | ReadonlySet<MapChange> {
-  if (mappings.length <= MOST_DRAWN) {
-    return 'all';
-  }
-  const bySize = [...mappings].sort((a, b) => pages(b) - pages(a));
-  return new Set(bySize.slice(0, LARGEST_DRAWN));
+/** At most `count`, and all of them larger than any other. */
+function largest<T>(items: readonly T[], count: number, sizeOf: (item: T) => number): ReadonlySet<T> {
+  const bySize = [...items].sort((a, b) => sizeOf(b) - sizeOf(a));
+  const next = bySize[count];
+  const limit = next === undefined ? -1 : sizeOf(next);
+  return new Set(bySize.slice(0, count).filter((item) => sizeOf(item) > limit));
+}
+
+function gapBefore({ range }: MapChange, before: MapChange | undefined): number {
+  return before === undefined ? 0 : range.startPage - before.range.endPage;
 }
 
 function pages({ range }: MapChange): number {

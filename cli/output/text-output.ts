@@ -16,8 +16,6 @@ export interface TextOutputOptions {
   readonly logStyle: 'compact' | 'full';
   /** Says only how it ended. */
   readonly quiet: boolean;
-  /** Called before anything is written: a progress bar makes room. */
-  readonly beforeWriting: () => void;
 }
 
 const WIDEST_RANGE = 41;
@@ -58,7 +56,6 @@ export class TextOutput implements ReplayObserver {
   }
 
   async committed(result: CommitResult): Promise<void> {
-    this.#options.beforeWriting();
     if (this.#log !== undefined) {
       this.#log.committed(result);
     } else if (result.error !== undefined) {
@@ -68,16 +65,14 @@ export class TextOutput implements ReplayObserver {
   }
 
   warned(warning: string): void {
-    this.#options.beforeWriting();
     this.#complain(`warning: ${warning}`);
   }
 
   finished(report: ReplayReport): void {
-    this.#options.beforeWriting();
     if (!this.#options.quiet) {
       this.#section('Address space', addressSpaceSize(report));
       this.#lines(drawAddressSpace(report.mappings, report.targets, this.#terminal));
-      this.#section('Targets', 'calls until the last commit, and what they hold after it');
+      this.#section('Targets', 'calls up to here, and what they hold now');
       this.#lines(drawTargetTable(report.targets, this.#terminal));
       this.#section('DMA check', report.dma === undefined ? 'not made' : '');
       this.#lines(describeDmaCheck(report, this.#terminal));

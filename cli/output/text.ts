@@ -46,11 +46,14 @@ export function fit(text: string, width: number, side: 'left' | 'right' | 'centr
   return ' '.repeat(before) + cut + ' '.repeat(space - before);
 }
 
-/** Broken at spaces into lines of at most `width` columns; a longer word stays whole. */
+/** A space that is not before a unit. */
+const BREAK = / (?!(?:ms|s|min|[KMGTPE]?i?B)\b)/;
+
+/** Broken at spaces into lines of at most `width` columns; a longer word stays whole, and so does a number with its unit. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
-  for (const word of text.split(' ')) {
+  for (const word of text.split(BREAK)) {
     if (line !== '' && displayWidth(line) + 1 + displayWidth(word) > width) {
       lines.push(line);
       line = word;

@@ -29,8 +29,7 @@ export interface DmaCheckResult {
   readonly checked: number;
   /** Those of them that did not come out right. */
   readonly failed: number;
-  /** Mappings that were looked at, once for each device. */
-  readonly mappings: number;
+  readonly devices: number;
   /** How many of `checked` were writes that had to fault. */
   readonly faults: number;
   /** The first of the failures. */
@@ -63,7 +62,7 @@ export async function checkDma(devices: readonly DeviceUnderCheck[], memory: Gue
       await check.run(device, mappings.slice(first, first + BATCH));
     }
   }
-  return check.result();
+  return check.result(devices.length);
 }
 
 /** A place in a mapping where a pattern goes. */
@@ -80,18 +79,17 @@ class DmaCheck {
   #patterns = 0;
   #checked = 0;
   #failed = 0;
-  #mappings = 0;
   #faults = 0;
 
   constructor(memory: GuestMemory) {
     this.#memory = memory;
   }
 
-  result(): DmaCheckResult {
+  result(devices: number): DmaCheckResult {
     return {
       checked: this.#checked,
       failed: this.#failed,
-      mappings: this.#mappings,
+      devices,
       faults: this.#faults,
       failures: this.#failures,
     };
@@ -99,7 +97,6 @@ class DmaCheck {
 
   async run(device: DmaDevice, mappings: readonly MapChange[]): Promise<void> {
     const spots = mappings.flatMap(spotsOf);
-    this.#mappings += mappings.length;
     this.#expected.clear();
     try {
       this.#memory.show(mappings);

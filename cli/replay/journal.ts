@@ -29,13 +29,6 @@ export class Journal {
     this.#observer.called(call);
   }
 
-  /** A line of a log target's own. */
-  log(target: string, line: string): void {
-    if (!this.#closed) {
-      this.#observer.logged(target, line);
-    }
-  }
-
   countsOf(target: string): CallCounts {
     return this.#byTarget.get(target) ?? NONE;
   }

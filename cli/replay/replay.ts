@@ -116,9 +116,7 @@ async function attachAll(
 ): Promise<readonly Attached[]> {
   const attached: Attached[] = [];
   for (const choice of choices) {
-    const created = choice.create((line) => {
-      journal.log(choice.name, line);
-    });
+    const created = choice.create();
     const target = new JournalTarget(
       created.target,
       (call) => {

@@ -10,8 +10,6 @@ export interface ReplayObserver {
   started(trace: Trace, targets: readonly TargetChoice[]): void;
   /** A target answered. */
   called(call: TargetCall): void;
-  /** A log target wrote a line of its own; before `called` tells of the call. */
-  logged(target: string, line: string): void;
   /** A commit took effect, or failed. */
   committed(result: CommitResult): void | Promise<void>;
   /** Something went wrong that stops nothing. */

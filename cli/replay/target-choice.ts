@@ -12,8 +12,7 @@ export interface TargetChoice {
   readonly kind: 'log' | 'soft';
   /** A kernel's target of this kind maps by host virtual address. */
   readonly byVa: boolean;
-  /** `writeLog` gets a log's own lines. */
-  create(writeLog: (line: string) => void): CreatedTarget;
+  create(): CreatedTarget;
 }
 
 export interface CreatedTarget {
@@ -23,7 +22,7 @@ export interface CreatedTarget {
 }
 
 type Described = Omit<TargetChoice, 'create'> & {
-  create(name: string, writeLog: (line: string) => void): CreatedTarget;
+  create(name: string): CreatedTarget;
 };
 
 const KINDS: Readonly<Record<string, (argument: string | undefined, asked: string) => Described>> = {
@@ -36,7 +35,7 @@ const KINDS: Readonly<Record<string, (argument: string | undefined, asked: strin
       description: 'a log of all calls',
       kind: 'log',
       byVa: false,
-      create: (name, writeLog) => ({ target: new LoggingTarget({ name, write: writeLog }) }),
+      create: (name) => ({ target: new LoggingTarget({ name, write: NOWHERE }) }),
     };
   },
   soft: (argument = 'type1v2', asked) => {
@@ -45,7 +44,7 @@ const KINDS: Readonly<Record<string, (argument: string | undefined, asked: strin
     }
     return {
       name: argument === 'type1v2' ? 'soft' : `soft:${argument}`,
-      description: `software IOMMU with the manners of ${MODELS[argument]}`,
+      description: `software IOMMU, like ${MODELS[argument]}`,
       kind: 'soft',
       byVa: argument === 'type1v2',
       create: (name) => {
@@ -56,9 +55,12 @@ const KINDS: Readonly<Record<string, (argument: string | undefined, asked: strin
   },
 };
 
+/** The calls of every target are journalled, and the log's are shown from there, lined up with one another. */
+const NOWHERE = (): void => undefined;
+
 const MODELS = {
-  type1v2: 'VFIO type1 v2, by host VA',
-  iommufd: 'iommufd, by file',
+  type1v2: 'VFIO type1: by host VA',
+  iommufd: 'iommufd: by file',
   exact: 'an IOMMU that unmaps only what was mapped',
 } as const;
 
@@ -83,7 +85,7 @@ export function chooseTargets(asked: readonly string[]): readonly TargetChoice[]
     const { create, ...described } = parse(text);
     const name = unusedName(described.name, taken);
     taken.add(name);
-    return { ...described, name, create: (writeLog) => create(name, writeLog) };
+    return { ...described, name, create: () => create(name) };
   });
 }
 

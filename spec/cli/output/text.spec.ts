@@ -26,6 +26,7 @@ describe('text for a terminal', () => {
 
   it('wraps at spaces', () => {
     expect(wrap('one two three', 7)).to.deep.equal(['one two', 'three']);
+    expect(wrap('it took 3.1 s', 11)).to.deep.equal(['it took', '3.1 s']);
     expect(wrap('unbreakable word', 4)).to.deep.equal(['unbreakable', 'word']);
   });
 
