@@ -36,10 +36,14 @@ Examples:
 
 A trace is JSON Lines, as recorded from a running QEMU:
   {"ms":1,"commit":0,"op":"add","start":"0x0","end":"0xa0000","name":"ram0","kind":"ram","offset":"0x0"}
-  All lines of one commit are one transaction. "op" is "add" or "remove"; "kind" is "ram", "rom", "ramd", "romd" or
-  "nv-ram", with rom and romd read-only, and a d for memory of a device.
+  All lines of one commit are one transaction. "op" is "add" or "remove"; "kind"
+  is "ram", "rom", "ramd", "romd" or "nv-ram": rom and romd are read-only, and a
+  d at the end stands for memory of a device.
 
-Exit status: 0 when all went well, 1 when a target or the DMA check failed, 2 for bad usage or a bad trace.
+Exit status:
+  0  all went well
+  1  a target or the DMA check failed
+  2  bad usage, or a bad trace
 `;
 
 /** Adds `dma-streams replay` to the program. */
@@ -48,8 +52,8 @@ export function addReplayCommand(program: Command): void {
     .command('replay')
     .summary("replay a machine's memory-map events through DMA targets")
     .description(
-      "Replays a machine's memory-map events: every commit becomes one change set, which goes to each target. After the last\n" +
-        'one, device DMA through every mapping shows that it reaches the right bytes.',
+      "Replays a machine's memory-map events: every commit becomes one change set, which goes to each target. " +
+        'After the last one, device DMA through every mapping shows that it reaches the right bytes.',
     )
     .argument('<trace>', 'file in JSON Lines; - is standard input')
     .option('-t, --target <name[:arg]>', 'send change sets there; more than once for several, in this order', collect)
