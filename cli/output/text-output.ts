@@ -41,13 +41,19 @@ export class TextOutput implements ReplayObserver {
       return;
     }
     const { rangeWidth, nameWidth } = widthsOf(trace);
-    this.#log = new CommitLog((line) => this.#out.writeLine(line), this.#terminal, {
-      shownTarget: targets.find(({ kind }) => kind === 'log')?.name,
-      style: this.#options.logStyle,
-      commits: trace.commits.length,
-      rangeWidth,
-      nameWidth,
-    });
+    this.#log = new CommitLog(
+      (line) => {
+        this.#out.writeLine(line);
+      },
+      this.#terminal,
+      {
+        shownTarget: targets.find(({ kind }) => kind === 'log')?.name,
+        style: this.#options.logStyle,
+        commits: trace.commits.length,
+        rangeWidth,
+        nameWidth,
+      },
+    );
     this.#heading(trace, targets);
   }
 
