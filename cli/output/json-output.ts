@@ -1,4 +1,4 @@
-import { callLine } from '../../targets/call-line.js';
+import { callToJson } from '../../targets/call-line.js';
 import type { CommitResult, ReplayObserver, ReplayReport } from '../replay/report.js';
 import type { TargetCall } from '../replay/target-call.js';
 import type { LineWriter } from './line-writer.js';
@@ -21,7 +21,7 @@ export class JsonOutput implements ReplayObserver {
   }
 
   called(call: TargetCall): void {
-    this.#out.writeLine(callLine(call));
+    this.#out.writeLine(callToJson(call));
   }
 
   async committed({ commit, error }: CommitResult): Promise<void> {
