@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { succeeded, type CommitResult, type ReplayObserver, type ReplayReport } from '../replay/report.js';
-import type { TargetCall } from '../replay/target-call.js';
+import type { TargetCall } from '../../targets/index.js';
 import type { TargetChoice } from '../replay/target-choice.js';
 import type { Trace } from '../trace/trace.js';
 import { closingLine, describeDmaCheck } from './closing.js';
