@@ -12,7 +12,7 @@ export interface TargetChoice {
   readonly kind: 'log' | 'soft';
   /** A kernel's target of this kind maps by host virtual address. */
   readonly byVa: boolean;
-  create(): CreatedTarget;
+  readonly create: () => CreatedTarget;
 }
 
 export interface CreatedTarget {
@@ -22,7 +22,7 @@ export interface CreatedTarget {
 }
 
 type Described = Omit<TargetChoice, 'create'> & {
-  create(name: string): CreatedTarget;
+  readonly create: (name: string) => CreatedTarget;
 };
 
 const KINDS: Readonly<Record<string, (argument: string | undefined, asked: string) => Described>> = {
