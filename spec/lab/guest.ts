@@ -157,7 +157,10 @@ function qemuArguments(
     ...['-m', String(memory), '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...['-serial', 'stdio', '-monitor', 'none', '-kernel', kernel, '-initrd', initramfs],
     // On a busy host the emulated timer can look broken to the kernel, which would panic: it is told not to check.
-    ...['-append', `console=ttyS0 quiet no_timer_check panic=-1 oops=panic intel_iommu=on iommu.strict=1 ${kernelArguments}`],
+    ...[
+      '-append',
+      `console=ttyS0 quiet no_timer_check panic=-1 oops=panic intel_iommu=on iommu.strict=1 ${kernelArguments}`,
+    ],
     ...['-device', 'intel-iommu,intremap=on,aw-bits=39'],
     ...['-device', 'edu,addr=04.0,dma_mask=0xffffffffffff', '-device', 'edu,addr=05.0,dma_mask=0xffffffffffff'],
     ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=0x04', '-device', 'virtio-serial'],
