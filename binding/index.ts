@@ -1,1 +1,2 @@
-export {};
+export { AddressSpace } from './address-space.js';
+export { Memfd } from './memfd.js';

@@ -32,7 +32,11 @@ class QuotaTarget implements DmaTarget {
 
   mapDma({ range }: DmaMapRequest): void {
     if (this.used + range.length > this.#limit) {
-      throw new DmaError(`${this.used} of ${this.#limit} bytes are in use`, { code: 'ENOSPC', range, target: this.name });
+      throw new DmaError(`${this.used} of ${this.#limit} bytes are in use`, {
+        code: 'ENOSPC',
+        range,
+        target: this.name,
+      });
     }
     this.#mapped.set(range.start, range.length);
   }
@@ -74,7 +78,12 @@ scheduler.run(({ cold, expectObservable }) => {
     map(({ generation, status, error }) => `${generation} ${status} ${error?.code ?? ''}`.trim()),
   );
 
-  expectObservable(outcomes$).toBe('a-b-c-d|', { a: '1 applied', b: '2 failed ENOSPC', c: '3 applied', d: '4 applied' });
+  expectObservable(outcomes$).toBe('a-b-c-d|', {
+    a: '1 applied',
+    b: '2 failed ENOSPC',
+    c: '3 applied',
+    d: '4 applied',
+  });
 });
 assert.equal(target.used, 0x2000n);
 

@@ -1,0 +1,33 @@
+{
+  "variables": {
+    # 1: with address and undefined-behaviour checks (see spec/binding/with-sanitizers.sh)
+    "sanitize%": 0,
+  },
+  "targets": [
+    {
+      "target_name": "dma_streams",
+      "sources": [
+        "binding/src/address_space.cc",
+        "binding/src/file_descriptor.cc",
+        "binding/src/memory_view.cc",
+        "binding/src/module.cc",
+        "binding/src/open_file.cc",
+        "binding/src/reservation.cc",
+        "binding/src/safe_copy.cc",
+        "binding/src/util/arguments.cc",
+      ],
+      "include_dirs": ["binding/src", "<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS", "_FILE_OFFSET_BITS=64"],
+      "cflags": ["-Wall", "-Wextra", "-Wno-cast-function-type", "-fvisibility=hidden"],
+      "cflags_cc!": ["-std=gnu++17"],
+      "cflags_cc": ["-std=c++20"],
+      "conditions": [
+        ["OS!='linux'", { "type": "none" }],
+        ["sanitize==1", {
+          "cflags": ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g"],
+          "ldflags": ["-fsanitize=address,undefined"],
+        }],
+      ],
+    },
+  ],
+}

@@ -1,0 +1,152 @@
+import { fstatSync } from 'node:fs';
+import type { MapChange } from '../streams/change-set.js';
+import type { DmaError } from '../streams/errors.js';
+import type { MemoryRange } from '../streams/memory-range.js';
+import { formatBytes, systemError } from './errors.js';
+
+/** What went wrong in an address space, in words. Each takes the negative error number of a native call. */
+
+const EPERM = -1;
+const ENOMEM = -12;
+const EACCES = -13;
+const EFAULT = -14;
+const EBUSY = -16;
+const EEXIST = -17;
+const ENODEV = -19;
+const EINVAL = -22;
+const E2BIG = -7;
+const EOPNOTSUPP = -95;
+
+export function reserveError(errno: number, size: bigint): DmaError {
+  return systemError(errno, {
+    what: `cannot reserve ${formatBytes(size)} of addresses`,
+    syscall: errno === ENOMEM ? 'mmap' : 'memfd_create',
+    because: errno === ENOMEM ? 'the process has no such run of free addresses' : undefined,
+    hint:
+      errno === ENOMEM
+        ? 'Ask for less (a process has 128 TiB), or raise its limit of address space: ulimit -v unlimited.'
+        : undefined,
+  });
+}
+
+/** A mapping could not be made or released. `inTheWay` is the one that it overlaps. */
+export function mapError(
+  errno: number,
+  change: Pick<MapChange, 'range'> & Partial<MapChange>,
+  inTheWay: MemoryRange | undefined,
+): DmaError {
+  const { range, region, backing } = change;
+  const file = backing === undefined || backing === 'private' ? undefined : backing;
+  const label = file === undefined ? 'private memory' : `"${file.mappable.label}"`;
+  const releasing = backing === undefined;
+  const reason = (): { readonly because?: string; readonly hint?: string } => {
+    switch (errno) {
+      case EEXIST:
+        return {
+          because: `a different mapping is in the way, at ${inTheWay?.toString() ?? 'part of it'}`,
+          hint: 'Release that one first.',
+        };
+      case EFAULT:
+        return {
+          because: `it reaches beyond the end of ${label}${file === undefined ? '' : lengthOf(file.mappable.fd)}`,
+          hint: 'Make the file longer, or the mapping shorter: memory beyond the end of a file cannot be touched.',
+        };
+      case EACCES:
+        return {
+          because: `${label} is not open for ${change.writable === true ? 'writing' : 'reading'}`,
+          hint: 'Open the file for reading and writing, or map it read-only (writable: false).',
+        };
+      case EPERM:
+        return { because: `${label} is sealed against writing`, hint: 'Map it read-only (writable: false).' };
+      case ENODEV:
+        return {
+          because: `${label} cannot be mapped`,
+          hint: 'Use a memfd, a file on tmpfs or a disk, or a device that can.',
+        };
+      case EINVAL:
+        return releasing
+          ? { because: 'the range cuts a mapping', hint: 'Release whole mappings.' }
+          : {
+              because: 'the file does not accept this offset, address or length',
+              hint: 'They must be multiples of its page size: 0x1000, or that of the huge pages; of a device, lie inside a region that can be mapped.',
+            };
+      case ENOMEM:
+        return {
+          because: 'no memory, no huge pages, or too many mappings in this process',
+          hint: 'Compare wc -l < /proc/PID/maps with sysctl vm.max_map_count, and raise that; see free -m, and HugePages_Free in /proc/meminfo.',
+        };
+      case EBUSY:
+        return {
+          because:
+            'an earlier view of this memory was transferred and its buffer is still held, or it awaits collection',
+          hint: 'Drop the buffer and try again later. Memory that is writable and cannot shrink is accepted meanwhile.',
+        };
+      default:
+        return {};
+    }
+  };
+  return systemError(errno, {
+    what: releasing ? 'cannot release' : `cannot map ${label}`,
+    syscall: 'mmap',
+    range,
+    region,
+    ...reason(),
+  });
+}
+
+/** `fault` is the first page that is not mapped (or not writable); none when all are, but one is not backed. */
+export function copyError(
+  errno: number,
+  access: 'read' | 'write',
+  gpa: bigint,
+  length: number,
+  fault: MemoryRange | undefined,
+): DmaError {
+  const what = `cannot ${access} ${length} bytes at 0x${gpa.toString(16)}`;
+  if (errno === EACCES) {
+    return systemError(errno, { what, because: `${fault?.toString() ?? 'part of it'} is read-only` });
+  }
+  return systemError(errno, {
+    what,
+    because:
+      fault !== undefined
+        ? `${fault.toString()} is not mapped`
+        : errno === EFAULT
+          ? 'what backs it is gone'
+          : 'it reaches beyond the address space',
+    hint:
+      fault === undefined && errno === EFAULT
+        ? 'The file was cut short, or the device was reset or removed. Seal files against it with F_SEAL_SHRINK, as Memfd.create does.'
+        : undefined,
+  });
+}
+
+export function viewError(errno: number, range: MemoryRange, fault: MemoryRange | undefined): DmaError {
+  const where = fault?.toString() ?? 'part of it';
+  const reason = (): { readonly because?: string; readonly hint?: string } => {
+    switch (errno) {
+      case EFAULT:
+        return { because: `${where} is not mapped` };
+      case EACCES:
+        return { because: `${where} is read-only`, hint: 'A store through a view would end the process: use read().' };
+      case EOPNOTSUPP:
+        return {
+          because: 'it is not backed by memory that is sealed against shrinking',
+          hint: 'A load through a view would end the process if the file were cut short: use read() and write(), or a memfd of Memfd.create.',
+        };
+      case E2BIG:
+        return { because: 'a view reaches at most 4 GiB', hint: 'Make several.' };
+      default:
+        return {};
+    }
+  };
+  return systemError(errno, { what: 'cannot view', range, ...reason() });
+}
+
+function lengthOf(fd: number): string {
+  try {
+    return `, which is 0x${fstatSync(fd, { bigint: true }).size.toString(16)} bytes long`;
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,75 @@
+import { MemoryRange } from '../streams/memory-range.js';
+
+/** Checks of what a caller passes in. Each throws a `TypeError` or a `RangeError` that names the argument. */
+
+/** Shows any value in a message. */
+export function show(value: unknown): string {
+  try {
+    return typeof value === 'string' ? `'${value}'` : typeof value === 'bigint' ? `${value}n` : String(value);
+  } catch {
+    return 'something without a text';
+  }
+}
+
+/** Gives the object back, so that its fields can be looked at one by one. */
+export function checkObject<T>(value: T, name: string): T & object {
+  if (typeof value !== 'object' || value === null) {
+    throw new TypeError(`${name} is ${show(value)}, not an object`);
+  }
+  return value;
+}
+
+export function checkRange(value: unknown, name: string): asserts value is MemoryRange {
+  if (!(value instanceof MemoryRange)) {
+    throw new TypeError(`${name} is ${show(value)}, not a MemoryRange`);
+  }
+}
+
+/** A label is shown in messages and by the kernel. */
+export function checkLabel(value: unknown, name: string): asserts value is string {
+  if (typeof value !== 'string') {
+    throw new TypeError(`${name} is ${show(value)}, not a string`);
+  }
+}
+
+export function checkFd(value: unknown, name: string): asserts value is number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > 0x7fff_ffff) {
+    throw new TypeError(`${name} is ${show(value)}, not a file descriptor`);
+  }
+}
+
+export function checkBytes(value: unknown, name: string): asserts value is Uint8Array {
+  if (!(value instanceof Uint8Array)) {
+    throw new TypeError(`${name} is ${show(value)}, not a Uint8Array`);
+  }
+}
+
+/** A bigint in [0, 2^64). */
+export function checkAddress(value: unknown, name: string): asserts value is bigint {
+  if (typeof value !== 'bigint') {
+    throw new TypeError(`${name} is ${show(value)}, not a bigint`);
+  }
+  if (value < 0n || value >= 1n << 64n) {
+    throw new RangeError(`${name} ${value} is outside of [0, 2^64)`);
+  }
+}
+
+/** An integer in [0, 2^53). */
+export function checkLength(value: unknown, name: string): asserts value is number {
+  if (typeof value !== 'number') {
+    throw new TypeError(`${name} is ${show(value)}, not a number`);
+  }
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw new RangeError(`${name} ${value} is not an integer in [0, 2^53)`);
+  }
+}
+
+/** A positive multiple of `unit` bytes, below 2^63. */
+export function checkSize(value: unknown, name: string, unit: bigint): asserts value is bigint {
+  if (typeof value !== 'bigint') {
+    throw new TypeError(`${name} is ${show(value)}, not a bigint`);
+  }
+  if (value <= 0n || value >= 1n << 63n || value % unit !== 0n) {
+    throw new RangeError(`${name} ${value} is not a positive multiple of 0x${unit.toString(16)} below 2^63`);
+  }
+}

@@ -1,0 +1,79 @@
+import type { MemoryRange } from '../streams/memory-range.js';
+import { DmaError } from '../streams/errors.js';
+import type { HostVa } from '../streams/va-mapper.js';
+import type { AddressSpace } from './address-space.js';
+import { checkAddress, checkBytes, checkLength } from './check.js';
+
+/** Where a host virtual address is, in terms of the address space that made it. */
+export interface HostVaOrigin {
+  readonly space: AddressSpace;
+  /** Guest physical addresses. */
+  readonly range: MemoryRange;
+}
+
+/**
+ * What each `HostVa` that was handed out stands for, as long as it is mapped. A look-alike is not in it: an address can be
+ * shown, but never handed back.
+ */
+const origins = new WeakMap<HostVa, HostVaOrigin>();
+
+/** Makes the opaque address for a mapping. For `AddressSpace`. */
+export function issueHostVa(address: bigint, origin: HostVaOrigin): HostVa {
+  const hostVa: HostVa = Object.freeze({ address });
+  origins.set(hostVa, origin);
+  return hostVa;
+}
+
+/** Ends it, when its mapping goes. For `AddressSpace`. */
+export function revokeHostVa(hostVa: HostVa): void {
+  origins.delete(hostVa);
+}
+
+/**
+ * The address space and the guest physical range that a `HostVa` stands for. For targets that take host virtual addresses.
+ *
+ * @throws DmaError `ERR_INVALID_HOST_VA` when no `AddressSpace` made it, or when its mapping was released
+ */
+export function resolveHostVa(hostVa: HostVa): HostVaOrigin {
+  const origin = origins.get(hostVa);
+  if (origin === undefined) {
+    throw new DmaError('this host virtual address is not, or no longer, one that an AddressSpace made', {
+      code: 'ERR_INVALID_HOST_VA',
+      hint: 'Pass on the object that AddressSpace.ensureMapped returned, and not after the mapping was released.',
+    });
+  }
+  return origin;
+}
+
+/**
+ * Copies `length` bytes from `offset` bytes above the start of the mapping that `hostVa` stands for.
+ *
+ * @throws DmaError `ERR_INVALID_HOST_VA`, and as `AddressSpace.read`; `RangeError` beyond the mapping
+ */
+export function readHostVa(hostVa: HostVa, offset: bigint, length: number): Buffer {
+  const { space, range } = resolveHostVa(hostVa);
+  checkInside(range, offset, length);
+  return space.read(range.start + offset, length);
+}
+
+/**
+ * Copies `data` to `offset` bytes above the start of the mapping that `hostVa` stands for.
+ *
+ * @throws DmaError `ERR_INVALID_HOST_VA`, and as `AddressSpace.write`; `RangeError` beyond the mapping
+ */
+export function writeHostVa(hostVa: HostVa, offset: bigint, data: Uint8Array): void {
+  const { space, range } = resolveHostVa(hostVa);
+  checkBytes(data, 'data');
+  checkInside(range, offset, data.byteLength);
+  space.write(range.start + offset, data);
+}
+
+function checkInside(range: MemoryRange, offset: bigint, length: number): void {
+  checkAddress(offset, 'offset');
+  checkLength(length, 'length');
+  if (offset + BigInt(length) > range.length) {
+    throw new RangeError(
+      `offset 0x${offset.toString(16)} and length ${length} reach beyond the mapping ${range.toString()}`,
+    );
+  }
+}

@@ -1,0 +1,91 @@
+import { createRequire } from 'node:module';
+import { sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { DmaError } from '../streams/errors.js';
+
+/** An object that stands for a native one. The addon recognises its own by their type tag and refuses all others. */
+interface Handle<Kind extends string> {
+  readonly handle: Kind;
+}
+export type FileHandle = Handle<'file'>;
+export type SpaceHandle = Handle<'address space'>;
+
+/**
+ * The whole native face: the functions of the addon as they are.
+ *
+ * They answer as the kernel does: a negative number is an error number (`errors.ts` makes the error object), and throw a
+ * `TypeError` only for an argument of the wrong kind. After its close function a handle is refused with -EBADF. Page numbers
+ * are addresses divided by 4096; a range is given by its first page and the page after its last.
+ */
+export interface Native {
+  /** `memfd_create`; closed on exec. */
+  memfdCreate(name: string, flags: number): FileHandle | number;
+  /** `fcntl(F_DUPFD_CLOEXEC)` */
+  fileDuplicate(fd: number): FileHandle | number;
+  fileTruncate(file: FileHandle, size: bigint): number;
+  /** `fcntl(F_ADD_SEALS)` */
+  fileSeal(file: FileHandle, seals: number): number;
+  /** Reserves the huge pages of a file: fails now if there are not enough, rather than at the first touch. */
+  fileReserve(file: FileHandle, size: bigint): number;
+  fileFd(file: FileHandle): number;
+  fileStatus(file: FileHandle): { readonly size: bigint; readonly mode: number } | number;
+  fileClose(file: FileHandle): number;
+
+  /** Reserves host virtual addresses; they cost no memory. */
+  addressSpaceReserve(size: bigint): SpaceHandle | number;
+  /** The host virtual address of GPA 0. */
+  addressSpaceBase(space: SpaceHandle): bigint | number;
+  /** `fd` -1 is private memory. */
+  addressSpaceMap(
+    space: SpaceHandle,
+    startPage: number,
+    endPage: number,
+    fd: number,
+    fileOffset: bigint,
+    writable: boolean,
+    name: string,
+  ): number;
+  addressSpaceRelease(space: SpaceHandle, startPage: number, endPage: number): number;
+  /** The first mapping that overlaps. */
+  addressSpaceOverlap(space: SpaceHandle, startPage: number, endPage: number): readonly [number, number] | undefined;
+  /** The first page that is not mapped, or not writable when that is asked for; -1 when there is none. */
+  addressSpaceFirstFault(space: SpaceHandle, startPage: number, endPage: number, writable: boolean): number;
+  addressSpaceRead(space: SpaceHandle, gpa: bigint, to: Uint8Array): number;
+  addressSpaceWrite(space: SpaceHandle, gpa: bigint, from: Uint8Array): number;
+  addressSpaceView(space: SpaceHandle, startPage: number, endPage: number): ArrayBuffer | number;
+  addressSpaceClose(space: SpaceHandle): number;
+}
+
+let loaded: Native | undefined;
+
+/**
+ * The addon, loaded at the first call: what needs no native code works where it cannot be built.
+ *
+ * @throws DmaError `ERR_ADDON_MISSING`, with the command that builds it
+ */
+export function native(): Native {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Native {
+  // Two folders up from dist/binding.
+  const root = fileURLToPath(new URL('../../', import.meta.url));
+  try {
+    const require = createRequire(import.meta.url);
+    const find = require('node-gyp-build') as (folder: string) => Native;
+    return find(root);
+  } catch (cause) {
+    const build = root.includes(`${sep}node_modules${sep}`)
+      ? '`npm explore dma-streams -- npm run build:native`, in the folder of the program that depends on it'
+      : `\`npm run build:native\`, in ${root}`;
+    throw new DmaError('the native addon of dma-streams is not built, or cannot be loaded', {
+      code: 'ERR_ADDON_MISSING',
+      hint:
+        process.platform === 'linux'
+          ? `Build it with ${build}. It needs a C++20 compiler, make and Python 3 (Debian, Ubuntu: apt install g++ make python3).`
+          : `It exists for Linux only; this is ${process.platform}.`,
+      cause,
+    });
+  }
+}

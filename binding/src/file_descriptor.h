@@ -1,0 +1,29 @@
+#pragma once
+
+#include <memory>
+
+#include "util/error.h"
+
+namespace dma_streams {
+
+// An open file descriptor and the duty to close it, once: when the last owner lets go. An owner on another thread
+// therefore never sees its number reused under it.
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  ~FileDescriptor();
+
+  // A duplicate of `fd` that is closed on exec.
+  static Result Duplicate(int fd, std::shared_ptr<FileDescriptor>& out);
+
+  int get() const {
+    return fd_;
+  }
+
+ private:
+  const int fd_;
+};
+
+}  // namespace dma_streams

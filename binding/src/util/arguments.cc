@@ -1,0 +1,119 @@
+#include "util/arguments.h"
+
+#include <cmath>
+
+namespace dma_streams {
+
+namespace {
+
+constexpr double kIntegerLimit = 9007199254740992.0;  // 2^53: above it a double skips integers
+constexpr uint64_t kPageLimit = uint64_t{1} << 52;
+
+}  // namespace
+
+Arguments::Arguments(const Napi::CallbackInfo& info, const char* function) : info_(info), function_(function) {}
+
+Napi::Value Arguments::Refused() const {
+  return info_.Env().Undefined();
+}
+
+Napi::Env Arguments::env() const {
+  return info_.Env();
+}
+
+void Arguments::Refuse(size_t index, const char* expected) {
+  if (!ok_) {
+    return;
+  }
+  ok_ = false;
+  if (!info_.Env().IsExceptionPending()) {
+    std::string message = std::string(function_) + ": argument " + std::to_string(index) + " is not " + expected;
+    Napi::TypeError::New(info_.Env(), message).ThrowAsJavaScriptException();
+  }
+}
+
+uint64_t Arguments::BigUint(size_t index) {
+  Napi::Value value = info_[index];
+  uint64_t result = 0;
+  bool lossless = false;
+  if (!value.IsBigInt() || napi_get_value_bigint_uint64(info_.Env(), value, &result, &lossless) != napi_ok ||
+      !lossless) {
+    Refuse(index, "a bigint in [0, 2^64)");
+    return 0;
+  }
+  return result;
+}
+
+uint64_t Arguments::Integer(size_t index) {
+  double number = -1;
+  if (napi_get_value_double(info_.Env(), info_[index], &number) != napi_ok ||
+      !(number >= 0 && number < kIntegerLimit) || std::trunc(number) != number) {
+    Refuse(index, "an integer in [0, 2^53)");
+    return 0;
+  }
+  return static_cast<uint64_t>(number);
+}
+
+int32_t Arguments::Int32(size_t index) {
+  double number = 0;
+  if (napi_get_value_double(info_.Env(), info_[index], &number) != napi_ok ||
+      !(number >= INT32_MIN && number <= INT32_MAX) || std::trunc(number) != number) {
+    Refuse(index, "an integer in [-2^31, 2^31)");
+    return 0;
+  }
+  return static_cast<int32_t>(number);
+}
+
+bool Arguments::Boolean(size_t index) {
+  bool result = false;
+  if (napi_get_value_bool(info_.Env(), info_[index], &result) != napi_ok) {
+    Refuse(index, "a boolean");
+  }
+  return result;
+}
+
+std::string Arguments::String(size_t index) {
+  if (!info_[index].IsString()) {
+    Refuse(index, "a string");
+    return {};
+  }
+  return info_[index].As<Napi::String>().Utf8Value();
+}
+
+ByteRange Arguments::Pages(size_t index) {
+  uint64_t first = Integer(index);
+  uint64_t last = Integer(index + 1);
+  if (ok_ && !(first < last && last < kPageLimit)) {
+    Refuse(index + 1, "a page number above the first page, and below 2^52");
+  }
+  return ok_ ? ByteRange{first << kPageShift, last << kPageShift} : ByteRange{};
+}
+
+template <typename Item>
+std::span<Item> Arguments::Items(size_t index, napi_typedarray_type wanted, const char* expected) {
+  Napi::Value value = info_[index];
+  napi_typedarray_type type = napi_int8_array;
+  size_t length = 0;
+  void* data = nullptr;
+  if (!value.IsTypedArray() ||
+      napi_get_typedarray_info(info_.Env(), value, &type, &length, &data, nullptr, nullptr) != napi_ok ||
+      type != wanted) {
+    Refuse(index, expected);
+    return {};
+  }
+  return data == nullptr ? std::span<Item>{} : std::span<Item>{static_cast<Item*>(data), length};
+}
+
+std::span<uint8_t> Arguments::Bytes(size_t index) {
+  return Items<uint8_t>(index, napi_uint8_array, "a Uint8Array");
+}
+
+std::span<uint64_t> Arguments::BigUints(size_t index) {
+  return Items<uint64_t>(index, napi_biguint64_array, "a BigUint64Array");
+}
+
+std::span<int32_t> Arguments::Int32s(size_t index) {
+  return Items<int32_t>(index, napi_int32_array, "an Int32Array");
+}
+
+}  // namespace dma_streams

@@ -1,0 +1,124 @@
+import { Option, type Command } from 'commander';
+import { JsonOutput } from '../output/json-output.js';
+import { LineWriter } from '../output/line-writer.js';
+import { NOBODY_LOOKS, progressBar, type Progress } from '../output/progress.js';
+import { terminalOf } from '../output/terminal.js';
+import { TextOutput } from '../output/text-output.js';
+import { replay } from '../replay/replay.js';
+import { succeeded, type CommitResult, type ReplayObserver, type ReplayReport } from '../replay/report.js';
+import { chooseTargets, DEFAULT_TARGETS, TARGET_HELP } from '../replay/target-choice.js';
+import { readTrace } from '../trace/read-trace.js';
+import { complainer } from '../complain.js';
+import { usageErrors } from '../usage-errors.js';
+
+interface ReplayCommandOptions {
+  readonly target?: readonly string[];
+  readonly speed: 'max' | 'real';
+  readonly json?: true;
+  readonly quiet?: true;
+}
+
+interface Output extends ReplayObserver {
+  finished(report: ReplayReport): void;
+}
+
+const HELP = `
+Targets:
+${TARGET_HELP.map(([name, what]) => `  ${name.padEnd(13)} ${what}`).join('\n')}
+  Without --target: ${DEFAULT_TARGETS.join(', ')}, and the log is compact.
+
+Examples:
+  $ dma-streams replay examples/traces/q35-boot.jsonl
+  $ dma-streams replay boot.jsonl --target soft:iommufd --quiet
+  $ dma-streams replay boot.jsonl --target log --target soft --speed real
+  $ dma-streams replay boot.jsonl --json | jq -c 'select(.op == "summary").dma'
+  $ record-my-vm | dma-streams replay -
+
+A trace is JSON Lines, as recorded from a running QEMU:
+  {"ms":1,"commit":0,"op":"add","start":"0x0","end":"0xa0000","name":"ram0","kind":"ram","offset":"0x0"}
+  All lines of one commit are one transaction. "op" is "add" or "remove"; "kind"
+  is "ram", "rom", "ramd", "romd" or "nv-ram": rom and romd are read-only, and a
+  d at the end stands for memory of a device.
+
+Exit status:
+  0  all went well
+  1  a target or the DMA check failed
+  2  bad usage, or a bad trace
+`;
+
+/** Adds `dma-streams replay` to the program. */
+export function addReplayCommand(program: Command): void {
+  program
+    .command('replay')
+    .summary("replay a machine's memory-map events through DMA targets")
+    .description(
+      "Replays a machine's memory-map events: every commit becomes one change set, which goes to each target. " +
+        'After the last one, device DMA through every mapping shows that it reaches the right bytes.',
+    )
+    .argument('<trace>', 'file in JSON Lines; - is standard input')
+    .option('-t, --target <name[:arg]>', 'send change sets there; more than once for several, in this order', collect)
+    .addOption(
+      new Option('-s, --speed <speed>', 'as fast as can be, or at the recorded times')
+        .choices(['max', 'real'])
+        .default('max'),
+    )
+    .option('--json', 'write JSON Lines: each target call, each commit, a summary')
+    .option('-q, --quiet', 'say only how it ended')
+    .addHelpText('after', HELP)
+    .configureOutput(usageErrors('dma-streams replay'))
+    .action(async (trace: string, options: ReplayCommandOptions) => {
+      if (!(await runReplay(trace, options))) {
+        process.exitCode = 1;
+      }
+    });
+}
+
+function collect(value: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, value];
+}
+
+/** Whether all went well. */
+async function runReplay(path: string, options: ReplayCommandOptions): Promise<boolean> {
+  const targets = chooseTargets(options.target ?? DEFAULT_TARGETS);
+  const trace = await readTrace(path);
+  const shown = options.speed === 'real' && options.quiet !== true;
+  const progress = shown ? progressBar(trace.commits.length, process.stderr) : NOBODY_LOOKS;
+  const output = outputFor(options);
+  let report: ReplayReport;
+  try {
+    report = await replay(trace, { targets, speed: options.speed }, following(output, progress));
+  } finally {
+    progress.stop();
+  }
+  output.finished(report);
+  return succeeded(report);
+}
+
+function outputFor(options: ReplayCommandOptions): Output {
+  const out = new LineWriter(process.stdout, { live: options.speed === 'real' || process.stdout.isTTY });
+  const complain = complainer(process.stderr);
+  if (options.json === true) {
+    return new JsonOutput(out, complain);
+  }
+  return new TextOutput(out, complain, terminalOf(process.stdout, process.env), {
+    logStyle: options.target === undefined ? 'compact' : 'full',
+    quiet: options.quiet ?? false,
+  });
+}
+
+/** The output, with the progress bar taken away while it writes, and moved on after each commit. */
+function following(output: Output, progress: Progress): ReplayObserver {
+  return {
+    started: output.started.bind(output),
+    called: output.called.bind(output),
+    warned: (warning) => {
+      progress.clear();
+      output.warned(warning);
+    },
+    committed: async (result: CommitResult) => {
+      progress.clear();
+      await output.committed(result);
+      progress.advance(result.index + 1);
+    },
+  };
+}

@@ -1,0 +1,36 @@
+#!/usr/bin/env node
+import { CommanderError } from 'commander';
+import { codeOf, hintOf, messageOf, TraceError, UsageError } from './errors.js';
+import { createProgram } from './program.js';
+
+const FAILED = 1;
+const BAD_USAGE = 2;
+
+// Whoever reads has seen enough (`| head`): that is no failure, and nobody is left to write to.
+process.stdout.on('error', (error) => {
+  if (codeOf(error) !== 'EPIPE') {
+    complain(`cannot write to standard output: ${messageOf(error)}`);
+    process.exitCode = FAILED;
+  }
+  process.exit();
+});
+
+try {
+  await createProgram().parseAsync();
+} catch (error) {
+  process.exitCode = exitStatusOf(error);
+}
+
+function exitStatusOf(error: unknown): number {
+  if (error instanceof CommanderError) {
+    // Commander has written its message, and help or a version that was asked for are no error.
+    return error.exitCode === 0 ? 0 : BAD_USAGE;
+  }
+  const hint = hintOf(error);
+  complain(hint === undefined ? messageOf(error) : `${messageOf(error)}; ${hint}`);
+  return error instanceof UsageError || error instanceof TraceError ? BAD_USAGE : FAILED;
+}
+
+function complain(message: string): void {
+  process.stderr.write(`dma-streams: ${message}\n`);
+}

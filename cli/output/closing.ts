@@ -1,0 +1,57 @@
+import { succeeded, type ReplayReport } from '../replay/report.js';
+import type { Terminal } from './terminal.js';
+import { counted, formatCount, formatDuration, printable, wrap } from './text.js';
+
+/** What was checked by DMA, and what came of it. */
+export function describeDmaCheck(report: ReplayReport, { colours, width }: Terminal): string[] {
+  const { dma, hostView } = report;
+  const indent = (text: string): string[] => wrap(text, width - 2).map((line) => `  ${line}`);
+  if (dma === undefined) {
+    return indent('no device to check with: give a target that has one, --target soft for instance');
+  }
+  if (dma.checked === 0) {
+    return indent('nothing is mapped, so there is nothing to check');
+  }
+  const host = hostView === 'va' ? 'through the VA mapper' : 'in the memory itself';
+  const lines = indent(
+    `At both ends and in the middle of every mapping a device writes a pattern, and the host looks for it ${host}; then the ` +
+      'host writes, and the device looks. A device write to read-only memory must fault.',
+  );
+  const faults = dma.faults === 0 ? '' : `, ${formatCount(dma.faults)} of them for a fault`;
+  const outcome = dma.failed === 0 ? 'all passed' : `${formatCount(dma.failed)} failed`;
+  const result = `${counted(dma.checked, 'check')} at ${counted(dma.devices, 'device')}${faults}: ${outcome}`;
+  lines.push(...indent(result).map(dma.failed === 0 ? colours.green : colours.red));
+  for (const { target, address, what } of dma.failures) {
+    lines.push(
+      ...wrap(`${target} at 0x${address.toString(16)}: ${printable(what)}`, width - 4).map((line) =>
+        colours.red(`    ${line}`),
+      ),
+    );
+  }
+  if (dma.failed > dma.failures.length) {
+    lines.push(colours.red(`    and ${formatCount(dma.failed - dma.failures.length)} more`));
+  }
+  return lines;
+}
+
+/** How it ended, in one sentence. */
+export function closingLine(report: ReplayReport): string {
+  const { trace, targets, failedCommits, dma, closingError, milliseconds } = report;
+  const commits = trace.commits.length;
+  if (succeeded(report)) {
+    const reached = `${commits === 1 ? 'The commit' : `All ${formatCount(commits)} commits`} reached ${
+      targets.length === 1 ? 'the target' : `all ${targets.length} targets`
+    }`;
+    const proof =
+      dma === undefined ? '' : dma.checked === 0 ? ', and nothing is mapped' : ', and DMA reaches the right bytes';
+    return `${reached}${proof}. ${formatDuration(milliseconds)}.`;
+  }
+  const failedCalls = targets.reduce((sum, { failed }) => sum + failed, 0);
+  const reasons = [
+    failedCommits === 0 ? '' : `${formatCount(failedCommits)} of ${counted(commits, 'commit')} failed`,
+    failedCalls === 0 ? '' : `${counted(failedCalls, 'target call')} failed`,
+    (dma?.failed ?? 0) === 0 ? '' : `${counted(dma?.failed ?? 0, 'DMA check')} failed`,
+    closingError === undefined ? '' : `not everything could be unmapped at the end: ${printable(closingError.message)}`,
+  ];
+  return `${reasons.filter((reason) => reason !== '').join(', ')}.`;
+}

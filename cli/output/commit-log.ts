@@ -1,0 +1,180 @@
+import type { DmaMapRequest, MemoryRange } from '../../streams/index.js';
+import { RangeMap } from '../../streams/range-map.js';
+import { reasonOf } from '../errors.js';
+import type { CommitResult } from '../replay/report.js';
+import type { TargetCall } from '../../targets/index.js';
+import { rangeOf } from '../replay/target-call.js';
+import type { Terminal } from './terminal.js';
+import { counted, fit, formatDuration, formatSize, printable, wrap } from './text.js';
+
+/** How much of a long replay is shown. What fails is shown wherever it is. */
+export interface Brevity {
+  /** Commits from the start, and at the end, that are shown one by one. */
+  readonly first: number;
+  readonly last: number;
+  /** Calls of one commit. */
+  readonly calls: number;
+  /** Commits that failed. */
+  readonly failures: number;
+}
+
+const COMPACT: Brevity = { first: 20, last: 4, calls: 12, failures: 10 };
+const FULL: Brevity = { first: Infinity, last: Infinity, calls: Infinity, failures: Infinity };
+
+export interface CommitLogOptions {
+  /** The target whose calls are shown, one line each; none shows what the commits are, without calls. */
+  readonly shownTarget: string | undefined;
+  readonly style: 'compact' | 'full';
+  readonly commits: number;
+  /** In characters: of the longest range. */
+  readonly rangeWidth: number;
+  /** In columns: of the longest name. */
+  readonly nameWidth: number;
+}
+
+/** What happened at each commit, for people: short where the trace is long. */
+export class CommitLog {
+  readonly #terminal: Terminal;
+  readonly #options: CommitLogOptions;
+  readonly #brevity: Brevity;
+  readonly #write: (line: string) => void;
+  /** What the shown target holds: an unmap names its range only. */
+  readonly #held = new RangeMap<DmaMapRequest>();
+  #lines: string[] = [];
+  #callCount = 0;
+  #failedCalls: string[] = [];
+  #failuresShown = 0;
+  #passedOver = { commits: 0, maps: 0, unmaps: 0, failed: 0, from: 0, to: 0 };
+
+  constructor(write: (line: string) => void, terminal: Terminal, options: CommitLogOptions) {
+    this.#write = write;
+    this.#terminal = terminal;
+    this.#options = options;
+    this.#brevity = options.style === 'full' ? FULL : COMPACT;
+  }
+
+  called(call: TargetCall): void {
+    const { colours, unicode } = this.#terminal;
+    if (call.failed !== undefined && this.#failedCalls.length < this.#brevity.calls) {
+      const cross = unicode ? '✗' : 'x';
+      this.#failedCalls.push(
+        colours.red(
+          `      ${cross} ${printable(call.target)} cannot ${call.op} ${rangeOf(call).toString()}: ${call.failed}`,
+        ),
+      );
+    }
+    if (call.target !== this.#options.shownTarget || call.failed !== undefined) {
+      return;
+    }
+    const detail = call.op === 'map' ? this.#mapped(call.request) : this.#unmapped(call.range);
+    this.#callCount++;
+    if (this.#lines.length < this.#brevity.calls) {
+      this.#lines.push(this.#callLine(call.op, rangeOf(call), detail));
+    }
+  }
+
+  committed(result: CommitResult): void {
+    const failed = result.error !== undefined || result.failedCalls > 0;
+    const { first, last, failures } = this.#brevity;
+    const inView = result.index < first || result.index >= this.#options.commits - last;
+    if (inView || (failed && this.#failuresShown < failures)) {
+      this.#failuresShown += failed ? 1 : 0;
+      this.#tellPassedOver();
+      this.#show(result);
+    } else {
+      const passed = this.#passedOver;
+      this.#passedOver = {
+        commits: passed.commits + 1,
+        maps: passed.maps + result.maps,
+        unmaps: passed.unmaps + result.unmaps,
+        failed: passed.failed + (failed ? 1 : 0),
+        from: passed.commits === 0 ? result.commit.ms : passed.from,
+        to: result.commit.ms,
+      };
+    }
+    this.#lines = [];
+    this.#callCount = 0;
+    this.#failedCalls = [];
+  }
+
+  #show({ commit, error, tookEffect }: CommitResult): void {
+    const { colours } = this.#terminal;
+    const time = fit(formatDuration(commit.ms), 8, 'right');
+    this.#write(`${colours.cyan(time)}  ${colours.bold(`commit ${commit.number}`)}  ${colours.dim(changesOf(commit))}`);
+    if (this.#callCount === 0 && this.#options.shownTarget !== undefined && error === undefined) {
+      this.#write(colours.dim('      nothing to do: what went came back as it was'));
+    }
+    for (const line of this.#lines) {
+      this.#write(line);
+    }
+    if (this.#callCount > this.#lines.length) {
+      this.#write(colours.dim(`      and ${counted(this.#callCount - this.#lines.length, 'more call')}`));
+    }
+    for (const line of this.#failedCalls) {
+      this.#write(line);
+    }
+    if (error !== undefined) {
+      const outcome = tookEffect ? 'took effect, but' : 'failed, and was undone at every target:';
+      const reason = printable(reasonOf(error));
+      for (const line of wrap(`${outcome} ${reason}`, this.#terminal.width - 8)) {
+        this.#write(colours.red(`        ${line}`));
+      }
+    }
+  }
+
+  #tellPassedOver(): void {
+    const { commits, maps, unmaps, failed, from, to } = this.#passedOver;
+    if (commits === 0) {
+      return;
+    }
+    const { colours, unicode } = this.#terminal;
+    const failures = failed === 0 ? '' : `, ${failed} of them failed`;
+    const summary =
+      `${counted(commits, 'more commit')}, ${formatDuration(from)} to ${formatDuration(to)}: ` +
+      `${counted(unmaps, 'unmap')} and ${counted(maps, 'map')} at all targets together${failures}`;
+    for (const [index, line] of wrap(summary, this.#terminal.width - 10).entries()) {
+      const mark = index > 0 ? '' : unicode ? '⋮' : '...';
+      this.#write(colours.dim(`${fit(mark, 8, 'right')}  ${line}`));
+    }
+    this.#passedOver = { commits: 0, maps: 0, unmaps: 0, failed: 0, from: 0, to: 0 };
+  }
+
+  #mapped(request: DmaMapRequest): string {
+    this.#held.insert(request);
+    return `${this.#name(request.region)}  ${accessOf(request)}`;
+  }
+
+  #unmapped(range: MemoryRange): string {
+    const ended = this.#held.overlapping(range);
+    for (const request of ended) {
+      this.#held.remove(request.range);
+    }
+    const [only] = ended;
+    if (ended.length !== 1 || only === undefined) {
+      return counted(ended.length, 'mapping');
+    }
+    return `${this.#name(only.region)}  ${accessOf(only)}`;
+  }
+
+  #name(region: string): string {
+    return fit(printable(region), this.#options.nameWidth);
+  }
+
+  #callLine(op: 'map' | 'unmap', range: MemoryRange, detail: string): string {
+    const { colours } = this.#terminal;
+    const sign = op === 'map' ? colours.green('+') : colours.red('-');
+    return `      ${sign} ${fit(range.toString(), this.#options.rangeWidth)}  ${fit(formatSize(range.length), 8, 'right')}  ${detail}`;
+  }
+}
+
+function accessOf({ writable, type }: DmaMapRequest): string {
+  return (writable ? 'rw' : 'r') + (type === 'device' ? ' device' : '');
+}
+
+function changesOf({ removes, adds }: CommitResult['commit']): string {
+  const parts = [
+    removes.length === 0 ? '' : `${counted(removes.length, 'section')} removed`,
+    adds.length === 0 ? '' : removes.length === 0 ? `${counted(adds.length, 'section')} added` : `${adds.length} added`,
+  ];
+  return parts.filter((part) => part !== '').join(', ') || 'no change';
+}

@@ -1,0 +1,48 @@
+import { once } from 'node:events';
+import type { Writable } from 'node:stream';
+
+/** So much is gathered before it is written: a call for each of 100,000 lines would take longer than the replay. */
+const CHUNK_LENGTH = 1 << 16;
+
+/** Writes lines to a stream in large pieces, and waits for a slow reader when it is asked to. */
+export class LineWriter {
+  readonly #stream: Writable;
+  #pending: string[] = [];
+  #pendingLength = 0;
+  readonly #live: boolean;
+  #full = false;
+
+  /** `live`: what was written shows each time that {@link LineWriter.ready} is asked for. */
+  constructor(stream: Writable, options: { readonly live: boolean }) {
+    this.#stream = stream;
+    this.#live = options.live;
+  }
+
+  writeLine(line: string): void {
+    this.#pending.push(line, '\n');
+    this.#pendingLength += line.length + 1;
+    if (this.#pendingLength >= CHUNK_LENGTH) {
+      this.flush();
+    }
+  }
+
+  /** Hands on everything now, without waiting. */
+  flush(): void {
+    if (this.#pendingLength > 0) {
+      this.#full = !this.#stream.write(this.#pending.join(''));
+      this.#pending = [];
+      this.#pendingLength = 0;
+    }
+  }
+
+  /** Resolves when the stream takes more. */
+  async ready(): Promise<void> {
+    if (this.#live) {
+      this.flush();
+    }
+    if (this.#full && this.#stream.writable) {
+      await once(this.#stream, 'drain');
+    }
+    this.#full = false;
+  }
+}

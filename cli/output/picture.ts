@@ -1,0 +1,218 @@
+import type { MapChange, MemoryRange } from '../../streams/index.js';
+import type { HeldMapping } from '../replay/report.js';
+import { layOut, type Segment } from './segments.js';
+import type { Terminal } from './terminal.js';
+import { counted, displayWidth, fit, formatSize, printable } from './text.js';
+
+export interface Holder {
+  readonly name: string;
+  /** Ascending. */
+  readonly held: readonly HeldMapping[];
+}
+
+const MARGIN = '  ';
+const GAP = '  ';
+const WIDEST_NAME = 24;
+const NARROWEST_NAME = 6;
+
+/** What fills the drawing of each kind of memory. */
+interface Fill {
+  readonly symbol: string;
+  /** Of its first line, where that shows a seam between neighbours. */
+  readonly top?: string;
+  readonly colour: (text: string) => string;
+}
+
+/**
+ * Draws the guest's address space, lowest address first: each mapping as a block whose height grows with the logarithm of its
+ * size, holes between them, names, access, and which target holds it. Where there are many mappings the largest are drawn,
+ * and those between them counted.
+ */
+export function drawAddressSpace(
+  mappings: readonly MapChange[],
+  holders: readonly Holder[],
+  terminal: Terminal,
+): string[] {
+  const segments = layOut(mappings, holders);
+  const end = mappings.at(-1)?.range.end;
+  if (end === undefined) {
+    return [`${MARGIN}nothing is mapped`];
+  }
+  const columns = chooseColumns(segments, end, holders, terminal);
+  const lines = heading(columns, holders, terminal);
+  for (const segment of segments) {
+    lines.push(...drawSegment(segment, columns, terminal));
+  }
+  lines.push(
+    MARGIN + terminal.colours.dim(fit(hex(end), columns.address, 'right')) + GAP + terminal.colours.dim('end'),
+  );
+  lines.push('', ...legend(segments, columns, holders, terminal));
+  return lines.map((line) => line.trimEnd());
+}
+
+interface Columns {
+  readonly address: number;
+  readonly block: number;
+  readonly name: number;
+  readonly size: number;
+  /** One for each target: its name over it, or its number where the names are too wide. */
+  readonly targets: readonly { readonly title: string; readonly width: number }[];
+  readonly numbered: boolean;
+}
+
+const ACCESS_WIDTH = 2;
+
+function chooseColumns(
+  segments: readonly Segment[],
+  end: bigint,
+  holders: readonly Holder[],
+  { width }: Terminal,
+): Columns {
+  const address = hex(end).length;
+  const name = Math.min(WIDEST_NAME, Math.max(...segments.map((segment) => displayWidth(labelOf(segment)))));
+  const size = Math.max(...segments.map(({ bytes }) => formatSize(bytes).length));
+  const fixed = MARGIN.length + address + name + size + ACCESS_WIDTH + 4 * GAP.length;
+  const named = holders.map((holder) => ({
+    title: printable(holder.name),
+    width: displayWidth(printable(holder.name)),
+  }));
+  const numbers = holders.map((_holder, index) => ({ title: String(index + 1), width: String(index + 1).length }));
+  const targetsWidth = (targets: typeof named): number =>
+    targets.reduce((sum, target) => sum + GAP.length + target.width, 0);
+  const numbered = fixed + targetsWidth(named) + 6 > width;
+  const targets = numbered ? numbers : named;
+  const left = width - fixed - targetsWidth(targets);
+  const block = Math.max(4, Math.min(16, left));
+  return {
+    address,
+    block,
+    name: Math.max(Math.min(name, NARROWEST_NAME), name + Math.min(0, left - block)),
+    size,
+    targets,
+    numbered,
+  };
+}
+
+function heading(columns: Columns, holders: readonly Holder[], { colours }: Terminal): string[] {
+  if (holders.length === 0) {
+    return [];
+  }
+  const { address, block, name, size } = columns;
+  const before = ' '.repeat(MARGIN.length + address + block + name + size + ACCESS_WIDTH + 4 * GAP.length);
+  return [colours.dim(before + columns.targets.map(({ title }) => GAP + title).join(''))];
+}
+
+function drawSegment(segment: Segment, columns: Columns, terminal: Terminal): string[] {
+  const { colours, unicode } = terminal;
+  const { symbol, top = symbol, colour } = fillOf(segment, terminal);
+  const label = fit(labelOf(segment), columns.name);
+  const first = [
+    MARGIN + fit(hex(segment.range.start), columns.address, 'right'),
+    colour(top.repeat(columns.block)),
+    segment.kind === 'mapping' ? label : colours.dim(label),
+    (segment.kind === 'mapping' ? String : colours.dim)(fit(formatSize(segment.bytes), columns.size, 'right')),
+    fit(segment.kind === 'mapping' ? (segment.writable ? 'rw' : 'r') : '', ACCESS_WIDTH),
+    ...columns.targets.map(({ title, width }, index) => {
+      const holds = segment.kind !== 'hole' && segment.holders[index];
+      const mark = columns.numbered ? title : unicode ? '●' : '*';
+      const none = segment.kind === 'hole' ? '' : unicode ? '·' : '-';
+      return holds === true ? colours.green(fit(mark, width, 'centre')) : colours.dim(fit(none, width, 'centre'));
+    }),
+  ].join(GAP);
+  const more = MARGIN + ' '.repeat(columns.address) + GAP + colour(symbol.repeat(columns.block));
+  return [first, ...Array.from({ length: heightOf(segment) - 1 }, () => more)];
+}
+
+function labelOf(segment: Segment): string {
+  switch (segment.kind) {
+    case 'mapping':
+      return printable(segment.name);
+    case 'hole':
+      return 'hole';
+    case 'folded':
+      return counted(segment.mappings, 'mapping');
+  }
+}
+
+/** In lines: 1 up to 2 MiB, one more for each 16 times as much; holes are less tall. */
+function heightOf({ kind, range }: { readonly kind: Segment['kind']; readonly range: MemoryRange }): number {
+  const steps = Math.floor(Math.log2(Number(range.length) / (1 << 21)) / 4);
+  return 1 + Math.max(0, Math.min(kind === 'mapping' ? 4 : 1, steps + (kind === 'mapping' ? 1 : -1)));
+}
+
+function fillOf(segment: Segment, { colours, unicode }: Terminal): Fill {
+  switch (segment.kind) {
+    case 'hole':
+      return { symbol: unicode ? '·' : '.', colour: colours.dim };
+    case 'folded':
+      return { symbol: unicode ? '≈' : '~', colour: colours.cyan };
+    case 'mapping':
+      if (segment.type === 'device') {
+        return { symbol: unicode ? '▚' : '%', colour: colours.magenta };
+      }
+      return segment.writable
+        ? { symbol: unicode ? '█' : '#', top: unicode ? '▇' : '#', colour: colours.green }
+        : { symbol: unicode ? '░' : '=', colour: colours.yellow };
+  }
+}
+
+function legend(
+  segments: readonly Segment[],
+  columns: Columns,
+  holders: readonly Holder[],
+  terminal: Terminal,
+): string[] {
+  const { colours, width } = terminal;
+  const kinds = new Map<string, string>();
+  for (const segment of segments) {
+    const { symbol, colour } = fillOf(segment, terminal);
+    kinds.set(meaningOf(segment), colour(symbol.repeat(2)));
+  }
+  const items = [...kinds].map(([meaning, sample]) => ({ text: `${sample} ${meaning}`, width: 3 + meaning.length }));
+  const scale = 'height: log of the size';
+  items.push({ text: colours.dim(scale), width: scale.length });
+  const lines = flow(items, width);
+  if (columns.numbered) {
+    const names = holders.map(({ name }, index) => `${index + 1} ${printable(name)}`);
+    lines.push(
+      ...flow(
+        names.map((text) => ({ text, width: displayWidth(text) })),
+        width,
+      ),
+    );
+  }
+  return lines;
+}
+
+/** Side by side, on as many lines as it takes. */
+function flow(items: readonly { readonly text: string; readonly width: number }[], width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  let used = 0;
+  for (const item of items) {
+    if (line !== '' && used + 3 + item.width <= width) {
+      line += `   ${item.text}`;
+      used += 3 + item.width;
+    } else {
+      lines.push(...(line === '' ? [] : [line]));
+      line = MARGIN + item.text;
+      used = MARGIN.length + item.width;
+    }
+  }
+  return [...lines, line];
+}
+
+function meaningOf(segment: Segment): string {
+  switch (segment.kind) {
+    case 'hole':
+      return 'nothing there';
+    case 'folded':
+      return 'several, with small holes';
+    case 'mapping':
+      return segment.type === 'device' ? 'device' : segment.writable ? 'RAM' : 'read-only';
+  }
+}
+
+function hex(address: bigint): string {
+  return `0x${address.toString(16)}`;
+}

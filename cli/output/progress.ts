@@ -1,0 +1,52 @@
+import { clearLine, cursorTo } from 'node:readline';
+import progress from 'cli-progress';
+
+/** Shows how far a long replay has come. */
+export interface Progress {
+  /** Takes the bar away until it is next drawn, so that a line can be written. */
+  clear(): void;
+  advance(done: number): void;
+  stop(): void;
+}
+
+/** `DECSC` of VT100. */
+const SAVE_CURSOR = '\u001b7';
+
+/** A bar on standard error, when a person looks at it. */
+export function progressBar(total: number, stream: NodeJS.WriteStream): Progress {
+  if (!stream.isTTY) {
+    return NOBODY_LOOKS;
+  }
+  const bar = new progress.SingleBar(
+    {
+      format: '{bar} commit {value} of {total}, {duration_formatted}',
+      stream,
+      barsize: 30,
+      clearOnComplete: true,
+      // The bar shares the screen with the lines of the replay: it comes back below them.
+      forceRedraw: true,
+      linewrap: true,
+      gracefulExit: false,
+    },
+    progress.Presets.shades_classic,
+  );
+  const clear = (): void => {
+    cursorTo(stream, 0);
+    clearLine(stream, 0);
+  };
+  bar.start(total, 0);
+  return {
+    clear,
+    advance: (done) => {
+      bar.update(done);
+    },
+    stop: () => {
+      clear();
+      // Stopping puts the cursor back to where it was saved: without this, to where the bar was before all the lines.
+      stream.write(SAVE_CURSOR);
+      bar.stop();
+    },
+  };
+}
+
+export const NOBODY_LOOKS: Progress = { clear: () => undefined, advance: () => undefined, stop: () => undefined };

@@ -1,0 +1,154 @@
+import { basename } from 'node:path';
+import { reasonOf } from '../errors.js';
+import { succeeded, type CommitResult, type ReplayObserver, type ReplayReport } from '../replay/report.js';
+import type { TargetCall } from '../../targets/index.js';
+import type { TargetChoice } from '../replay/target-choice.js';
+import type { Trace } from '../trace/trace.js';
+import { closingLine, describeDmaCheck } from './closing.js';
+import { CommitLog } from './commit-log.js';
+import type { LineWriter } from './line-writer.js';
+import { drawAddressSpace } from './picture.js';
+import { drawTargetTable } from './target-table.js';
+import type { Terminal } from './terminal.js';
+import { counted, displayWidth, fit, formatDuration, formatSize, printable, wrap } from './text.js';
+
+export interface TextOutputOptions {
+  /** Of the log: in full when it was asked for, compact when not. */
+  readonly logStyle: 'compact' | 'full';
+  /** Says only how it ended. */
+  readonly quiet: boolean;
+}
+
+const WIDEST_RANGE = 41;
+const WIDEST_NAME = 24;
+
+/** For people: what happened at each commit, then the address space, the targets, the DMA check, and how it ended. */
+export class TextOutput implements ReplayObserver {
+  readonly #out: LineWriter;
+  readonly #complain: (message: string) => void;
+  readonly #terminal: Terminal;
+  readonly #options: TextOutputOptions;
+  #log: CommitLog | undefined;
+
+  constructor(out: LineWriter, complain: (message: string) => void, terminal: Terminal, options: TextOutputOptions) {
+    this.#out = out;
+    this.#complain = complain;
+    this.#terminal = terminal;
+    this.#options = options;
+  }
+
+  started(trace: Trace, targets: readonly TargetChoice[]): void {
+    if (this.#options.quiet) {
+      return;
+    }
+    const { rangeWidth, nameWidth } = widthsOf(trace);
+    this.#log = new CommitLog(
+      (line) => {
+        this.#out.writeLine(line);
+      },
+      this.#terminal,
+      {
+        shownTarget: targets.find(({ kind }) => kind === 'log')?.name,
+        style: this.#options.logStyle,
+        commits: trace.commits.length,
+        rangeWidth,
+        nameWidth,
+      },
+    );
+    this.#heading(trace, targets);
+  }
+
+  called(call: TargetCall): void {
+    this.#log?.called(call);
+  }
+
+  async committed(result: CommitResult): Promise<void> {
+    if (this.#log !== undefined) {
+      this.#log.committed(result);
+    } else if (result.error !== undefined) {
+      this.#complain(`commit ${result.commit.number} failed: ${reasonOf(result.error)}`);
+    }
+    await this.#out.ready();
+  }
+
+  warned(warning: string): void {
+    this.#complain(`warning: ${warning}`);
+  }
+
+  finished(report: ReplayReport): void {
+    if (!this.#options.quiet) {
+      this.#section('Address space', addressSpaceSize(report));
+      this.#lines(drawAddressSpace(report.mappings, report.targets, this.#terminal));
+      this.#section('Targets', 'calls up to here, and what they hold now');
+      this.#lines(drawTargetTable(report.targets, this.#terminal));
+      this.#section('DMA check', report.dma === undefined ? 'not made' : '');
+      this.#lines(describeDmaCheck(report, this.#terminal));
+      this.#out.writeLine('');
+    }
+    const { colours, unicode } = this.#terminal;
+    const well = succeeded(report);
+    const mark = well ? (unicode ? '✓' : 'ok:') : unicode ? '✗' : 'failed:';
+    const [first, ...more] = wrap(closingLine(report), this.#terminal.width - mark.length - 1);
+    const colour = well ? colours.green : colours.red;
+    this.#lines([
+      colour(colours.bold(`${mark} ${first ?? ''}`)),
+      ...more.map((line) => colour(colours.bold(`${' '.repeat(mark.length)} ${line}`))),
+    ]);
+    this.#out.flush();
+  }
+
+  #heading(trace: Trace, targets: readonly TargetChoice[]): void {
+    const { colours, width } = this.#terminal;
+    const name = trace.path === '-' ? 'standard input' : printable(basename(trace.path));
+    const lasted = (trace.commits.at(-1)?.ms ?? 0) - (trace.commits[0]?.ms ?? 0);
+    const memory = [...trace.blocks.values()].reduce((sum, { size }) => sum + size, 0n);
+    this.#out.writeLine(colours.bold(`Replay of ${name}`));
+    const what =
+      `${counted(trace.lineCount, 'line')} in ${counted(trace.commits.length, 'commit')} over ${formatDuration(lasted)}, ` +
+      `${counted(trace.blocks.size, 'memory block')} of ${formatSize(memory)} together`;
+    this.#lines(wrap(what, width - 2).map((line) => `  ${line}`));
+    const nameWidth = Math.max(0, ...targets.map((target) => displayWidth(target.name)));
+    for (const target of targets) {
+      const [first = '', ...more] = wrap(target.description, Math.max(20, width - nameWidth - 12));
+      this.#lines([
+        colours.dim('  to  ') + colours.bold(fit(target.name, nameWidth)) + colours.dim(`  ${first}`),
+        ...more.map((line) => colours.dim(' '.repeat(8 + nameWidth) + line)),
+      ]);
+    }
+    this.#section('What happened', '+ mapped, - unmapped');
+  }
+
+  #section(title: string, note: string): void {
+    const { colours } = this.#terminal;
+    this.#lines(['', colours.bold(title) + (note === '' ? '' : colours.dim(`  ${note}`))]);
+  }
+
+  #lines(lines: readonly string[]): void {
+    for (const line of lines) {
+      this.#out.writeLine(line);
+    }
+  }
+}
+
+function addressSpaceSize({ mappings }: ReplayReport): string {
+  const bytes = mappings.reduce((sum, { range }) => sum + range.length, 0n);
+  return `${counted(mappings.length, 'mapping')}, ${formatSize(bytes)}`;
+}
+
+/** Of the whole trace, so that all commits line up. */
+function widthsOf(trace: Trace): { readonly rangeWidth: number; readonly nameWidth: number } {
+  let rangeWidth = 0;
+  for (const { adds } of trace.commits) {
+    for (const { range } of adds) {
+      rangeWidth = Math.max(rangeWidth, range.toString().length);
+    }
+  }
+  const names = [...trace.blocks.keys()].map((name) => displayWidth(printable(name)));
+  return {
+    rangeWidth: Math.min(WIDEST_RANGE, rangeWidth),
+    nameWidth: Math.min(
+      WIDEST_NAME,
+      names.reduce((widest, width) => Math.max(widest, width), 0),
+    ),
+  };
+}

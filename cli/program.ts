@@ -1,0 +1,37 @@
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { addReplayCommand } from './commands/replay.js';
+import { usageErrors } from './usage-errors.js';
+
+const EXAMPLES = `
+Examples:
+  $ dma-streams replay examples/traces/q35-boot.jsonl    a PC boots, as seen by three targets
+  $ dma-streams help replay                              all about one command
+`;
+
+/** The whole command line. Throws a `CommanderError` instead of ending the process. */
+export function createProgram(): Command {
+  const program = new Command('dma-streams')
+    .description('DMA mapping for virtual machine monitors: guest memory changes, fanned out to IOMMUs.')
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print help for a command')
+    .addHelpText('after', EXAMPLES)
+    .exitOverride()
+    .configureOutput(usageErrors('dma-streams'));
+  addReplayCommand(program);
+  return program;
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  if (
+    typeof manifest === 'object' &&
+    manifest !== null &&
+    'version' in manifest &&
+    typeof manifest.version === 'string'
+  ) {
+    return manifest.version;
+  }
+  throw new TypeError('package.json has no version');
+}

@@ -1,0 +1,235 @@
+import { DmaFault, type MapChange, type Mappable } from '../../streams/index.js';
+import { messageOf } from '../errors.js';
+import { fileBacking, type GuestMemory } from './guest-memory.js';
+
+/** Something that does DMA: a software IOMMU's device, or a real one. */
+export interface DmaDevice {
+  /** Of the target that it sits behind. */
+  readonly name: string;
+  /** @throws DmaFault when the address is not mapped */
+  read(iova: bigint, length: number): Buffer | Promise<Buffer>;
+  /** @throws DmaFault when the address is not mapped, or not for writing */
+  write(iova: bigint, data: Uint8Array): void | Promise<void>;
+}
+
+export interface DeviceUnderCheck {
+  readonly device: DmaDevice;
+  /** Ascending: what its target holds. */
+  readonly mappings: readonly MapChange[];
+}
+
+export interface DmaFailure {
+  readonly target: string;
+  readonly address: bigint;
+  readonly what: string;
+}
+
+export interface DmaCheckResult {
+  /** Comparisons made, and faults expected. */
+  readonly checked: number;
+  /** Those of them that did not come out right. */
+  readonly failed: number;
+  readonly devices: number;
+  /** How many of `checked` were writes that had to fault. */
+  readonly faults: number;
+  /** The first of the failures. */
+  readonly failures: readonly DmaFailure[];
+}
+
+/** Bytes of a pattern. A page holds three spots that do not overlap, so that spots of aliases are the same or apart. */
+const PATTERN_LENGTH = 16;
+
+/** Addresses are held for so many mappings at a time: a process may have 65,530 (`vm.max_map_count`). */
+const BATCH = 4096;
+
+const FAILURES_KEPT = 10;
+
+/**
+ * Shows, through every mapping, that a device's DMA reaches the bytes that the guest sees.
+ *
+ * At both ends and in the middle of each mapping the device writes a pattern, and the host finds it through the VA mapper;
+ * then the host writes, and the device finds it. No two patterns are alike, all are written before the first is looked for,
+ * and what is expected is kept by place in the backing file: so a mapping that shows the bytes of another is found, and
+ * mappings that should show the same bytes have to. Of a read-only mapping the content is written through its file, and a
+ * device's write must fault and change nothing.
+ *
+ * Left behind: guest memory that is full of patterns.
+ */
+export async function checkDma(devices: readonly DeviceUnderCheck[], memory: GuestMemory): Promise<DmaCheckResult> {
+  const check = new DmaCheck(memory);
+  for (const { device, mappings } of devices) {
+    for (let first = 0; first < mappings.length; first += BATCH) {
+      await check.run(device, mappings.slice(first, first + BATCH));
+    }
+  }
+  return check.result(devices.length);
+}
+
+/** A place in a mapping where a pattern goes. */
+interface Spot {
+  readonly mapping: MapChange;
+  readonly address: bigint;
+}
+
+class DmaCheck {
+  readonly #memory: GuestMemory;
+  readonly #failures: DmaFailure[] = [];
+  /** What a place in a file should hold: aliases share it. */
+  readonly #expected = new Map<Mappable, Map<bigint, Buffer>>();
+  #patterns = 0;
+  #checked = 0;
+  #failed = 0;
+  #faults = 0;
+
+  constructor(memory: GuestMemory) {
+    this.#memory = memory;
+  }
+
+  result(devices: number): DmaCheckResult {
+    return {
+      checked: this.#checked,
+      failed: this.#failed,
+      devices,
+      faults: this.#faults,
+      failures: this.#failures,
+    };
+  }
+
+  async run(device: DmaDevice, mappings: readonly MapChange[]): Promise<void> {
+    const spots = mappings.flatMap(spotsOf);
+    this.#expected.clear();
+    try {
+      this.#memory.show(mappings);
+    } catch (error) {
+      for (const { address } of spots) {
+        this.#count(device, address, `the host cannot see it: ${messageOf(error)}`);
+      }
+      return;
+    }
+    await this.#deviceToHost(device, spots);
+    await this.#hostToDevice(device, spots);
+    await this.#readOnly(
+      device,
+      spots.filter(({ mapping }) => !mapping.writable),
+    );
+  }
+
+  async #deviceToHost(device: DmaDevice, spots: readonly Spot[]): Promise<void> {
+    const written: Spot[] = [];
+    for (const spot of spots) {
+      const pattern = this.#nextPattern();
+      try {
+        if (spot.mapping.writable) {
+          await device.write(spot.address, pattern);
+        } else {
+          this.#memory.write(spot.mapping, spot.address, pattern);
+        }
+      } catch (error) {
+        const who = spot.mapping.writable ? 'the device' : 'the host';
+        this.#count(device, spot.address, `${who} cannot write it: ${messageOf(error)}`);
+        continue;
+      }
+      this.#expect(spot, pattern);
+      written.push(spot);
+    }
+    for (const spot of written) {
+      await this.#compare(device, spot, 'the host', () =>
+        this.#memory.read(spot.mapping, spot.address, PATTERN_LENGTH),
+      );
+    }
+  }
+
+  async #hostToDevice(device: DmaDevice, spots: readonly Spot[]): Promise<void> {
+    const written: Spot[] = [];
+    for (const spot of spots) {
+      const pattern = this.#nextPattern();
+      try {
+        this.#memory.write(spot.mapping, spot.address, pattern);
+      } catch (error) {
+        this.#count(device, spot.address, `the host cannot write it: ${messageOf(error)}`);
+        continue;
+      }
+      this.#expect(spot, pattern);
+      written.push(spot);
+    }
+    for (const spot of written) {
+      await this.#compare(device, spot, 'the device', () => device.read(spot.address, PATTERN_LENGTH));
+    }
+  }
+
+  async #readOnly(device: DmaDevice, spots: readonly Spot[]): Promise<void> {
+    for (const spot of spots) {
+      this.#faults++;
+      try {
+        await device.write(spot.address, this.#nextPattern());
+      } catch (error) {
+        if (!(error instanceof DmaFault)) {
+          this.#count(
+            device,
+            spot.address,
+            `a write to read-only memory fails, but not as a DMA fault: ${messageOf(error)}`,
+          );
+          continue;
+        }
+        await this.#compare(device, spot, 'after a write that faulted the host', () =>
+          this.#memory.read(spot.mapping, spot.address, PATTERN_LENGTH),
+        );
+        continue;
+      }
+      this.#count(device, spot.address, 'the device can write it, and it is read-only');
+    }
+  }
+
+  async #compare(device: DmaDevice, spot: Spot, who: string, read: () => Buffer | Promise<Buffer>): Promise<void> {
+    const expected = this.#expected.get(fileBacking(spot.mapping).mappable)?.get(fileOffsetOf(spot));
+    try {
+      const found = await read();
+      this.#count(
+        device,
+        spot.address,
+        expected?.equals(found) === true ? undefined : `${who} finds other bytes there`,
+      );
+    } catch (error) {
+      this.#count(device, spot.address, `${who} cannot read it: ${messageOf(error)}`);
+    }
+  }
+
+  #expect(spot: Spot, pattern: Buffer): void {
+    const { mappable } = fileBacking(spot.mapping);
+    let places = this.#expected.get(mappable);
+    if (places === undefined) {
+      places = new Map();
+      this.#expected.set(mappable, places);
+    }
+    places.set(fileOffsetOf(spot), pattern);
+  }
+
+  #count(device: DmaDevice, address: bigint, failure: string | undefined): void {
+    this.#checked++;
+    if (failure === undefined) {
+      return;
+    }
+    this.#failed++;
+    if (this.#failures.length < FAILURES_KEPT) {
+      this.#failures.push({ target: device.name, address, what: failure });
+    }
+  }
+
+  /** Never the same twice, never all zeros, and no half of one is a half of another. */
+  #nextPattern(): Buffer {
+    const pattern = Buffer.alloc(PATTERN_LENGTH);
+    const count = BigInt(++this.#patterns);
+    pattern.writeBigUInt64LE(count ^ 0x5a5a_5a5a_0000_0000n, 0);
+    pattern.writeBigUInt64LE(count ^ 0xa5a5_a5a5_0000_0000n, 8);
+    return pattern;
+  }
+}
+
+function spotsOf(mapping: MapChange): Spot[] {
+  const { start, end, length } = mapping.range;
+  return [start, start + length / 2n, end - BigInt(PATTERN_LENGTH)].map((address) => ({ mapping, address }));
+}
+
+function fileOffsetOf({ mapping, address }: Spot): bigint {
+  return fileBacking(mapping).fileOffset + (address - mapping.range.start);
+}

@@ -1,0 +1,189 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AddressSpace } from '../../binding/index.js';
+import { RegionManager, type Attachment, type MapChange, type MemoryMapSnapshot } from '../../streams/index.js';
+import { codeOf, messageOf } from '../errors.js';
+import type { Trace } from '../trace/trace.js';
+import { checkDma, type DeviceUnderCheck, type DmaCheckResult } from './dma-check.js';
+import { FileGuestMemory, MappedGuestMemory } from './guest-memory.js';
+import { Journal } from './journal.js';
+import { JournalTarget } from './journal-target.js';
+import { MemoryBlocks } from './memory-blocks.js';
+import type { CommitResult, HeldMapping, ReplayObserver, ReplayReport } from './report.js';
+import { SectionPlacer } from './section-placer.js';
+import type { CreatedTarget, TargetChoice } from './target-choice.js';
+
+export interface ReplayOptions {
+  readonly targets: readonly TargetChoice[];
+  /** `'real'` keeps the recorded times, `'max'` waits for nothing. */
+  readonly speed: 'max' | 'real';
+}
+
+/**
+ * Half of what a process may map (`vm.max_map_count`, 65,530 by default). Above that a software target is served without
+ * host virtual addresses, which it can do without.
+ */
+const MOST_HELD_ADDRESSES = 32_768;
+
+/** A timer of Node's takes at most 2^31 - 1 milliseconds. */
+const LONGEST_SLEEP = 2 ** 30;
+
+interface Attached extends CreatedTarget {
+  readonly choice: TargetChoice;
+  readonly attachment: Attachment;
+}
+
+/**
+ * Replays a trace through a region manager at the chosen targets, and checks by DMA what came of it.
+ *
+ * Order: the targets are attached as they were chosen, before the first commit; the commits follow one another; the DMA check
+ * looks at what the last one left. Calls of the closing, when everything is unmapped, are not observed.
+ *
+ * On failure of a target: its commit is undone everywhere, the replay goes on, and the report says so.
+ *
+ * @throws DmaError when memory or file descriptors run out, or the native code cannot be loaded; nothing is left behind
+ */
+export async function replay(trace: Trace, options: ReplayOptions, observer: ReplayObserver): Promise<ReplayReport> {
+  const started = performance.now();
+  using blocks = new MemoryBlocks(trace);
+  using space = reserve(trace, options.targets, observer);
+  const heldByManager =
+    space !== undefined && trace.mostSections <= MOST_HELD_ADDRESSES && options.targets.some(({ byVa }) => byVa);
+  const manager = new RegionManager({
+    ...(heldByManager ? { vaMapper: space } : {}),
+    onWarning: (warning) => {
+      observer.warned(messageOf(warning));
+    },
+  });
+  const journal = new Journal(observer);
+  let attached: readonly Attached[];
+  let failedCommits: number;
+  let snapshot: MemoryMapSnapshot;
+  let dma: DmaCheckResult | undefined;
+  try {
+    attached = await attachAll(manager, options.targets, journal, heldByManager);
+    observer.started(trace, options.targets);
+    failedCommits = await replayCommits(trace, options.speed, new SectionPlacer(manager, blocks), journal, observer);
+    snapshot = manager.snapshot();
+    dma = await checkAll(attached, snapshot.mappings, space, heldByManager);
+  } catch (error) {
+    journal.close();
+    await closeQuietly(manager);
+    throw error;
+  }
+  const report = {
+    trace,
+    mappings: snapshot.mappings,
+    targets: attached.map(({ choice, attachment }) => ({
+      name: choice.name,
+      description: choice.description,
+      ...journal.countsOf(choice.name),
+      held: attachment.ledger(),
+    })),
+    failedCommits,
+    dma,
+    hostView: space === undefined ? 'file' : 'va',
+    milliseconds: performance.now() - started,
+  } as const;
+  journal.close();
+  const closingError = await closeQuietly(manager);
+  return closingError === undefined ? report : { ...report, closingError };
+}
+
+/** Addresses for the whole machine; `undefined` when no target needs any, or none can be had. */
+function reserve(trace: Trace, targets: readonly TargetChoice[], observer: ReplayObserver): AddressSpace | undefined {
+  if (targets.every(({ kind }) => kind === 'log')) {
+    return undefined;
+  }
+  try {
+    return new AddressSpace({ size: trace.highestAddress });
+  } catch (error) {
+    if (!(error instanceof RangeError) && codeOf(error) !== 'ENOMEM') {
+      throw error;
+    }
+    observer.warned(
+      `no host addresses for a machine of 0x${trace.highestAddress.toString(16)} bytes (${messageOf(error)}): ` +
+        'the DMA check reads and writes the memory through its files instead',
+    );
+    return undefined;
+  }
+}
+
+async function attachAll(
+  manager: RegionManager,
+  choices: readonly TargetChoice[],
+  journal: Journal,
+  vaAvailable: boolean,
+): Promise<readonly Attached[]> {
+  const attached: Attached[] = [];
+  for (const choice of choices) {
+    const created = choice.create();
+    const target = new JournalTarget(
+      created.target,
+      (call) => {
+        journal.record(call);
+      },
+      choice.byVa && vaAvailable ? { needsVa: true } : {},
+    );
+    attached.push({ ...created, choice, attachment: await manager.attach(target) });
+  }
+  return attached;
+}
+
+/** How many failed. */
+async function replayCommits(
+  trace: Trace,
+  speed: 'max' | 'real',
+  placer: SectionPlacer,
+  journal: Journal,
+  observer: ReplayObserver,
+): Promise<number> {
+  const start = performance.now() - (trace.commits[0]?.ms ?? 0);
+  let failures = 0;
+  for (const [index, commit] of trace.commits.entries()) {
+    if (speed === 'real') {
+      await waitUntil(start + commit.ms);
+    }
+    const placement = await placer.apply(commit);
+    const { failed: failedCalls, ...calls } = journal.takeCommitCounts();
+    const result: CommitResult = { commit, index, ...calls, failedCalls, ...placement };
+    failures += placement.error === undefined ? 0 : 1;
+    await observer.committed(result);
+  }
+  return failures;
+}
+
+async function waitUntil(time: number): Promise<void> {
+  for (let left = time - performance.now(); left > 0; left = time - performance.now()) {
+    await sleep(Math.min(left, LONGEST_SLEEP));
+  }
+}
+
+async function checkAll(
+  attached: readonly Attached[],
+  mappings: readonly MapChange[],
+  space: AddressSpace | undefined,
+  heldByManager: boolean,
+): Promise<DmaCheckResult | undefined> {
+  const devices = attached.flatMap(({ device, attachment }): DeviceUnderCheck[] =>
+    device === undefined ? [] : [{ device, mappings: heldOf(mappings, attachment.ledger()) }],
+  );
+  if (devices.length === 0) {
+    return undefined;
+  }
+  return checkDma(devices, space === undefined ? new FileGuestMemory() : new MappedGuestMemory(space, heldByManager));
+}
+
+/** What the guest sees of what a target holds: not what is stuck there, nor what it could not map. */
+function heldOf(mappings: readonly MapChange[], ledger: readonly HeldMapping[]): readonly MapChange[] {
+  const held = new Set(ledger.filter(({ stuck }) => !stuck).map(({ range }) => range.toString()));
+  return mappings.filter(({ range }) => held.has(range.toString()));
+}
+
+async function closeQuietly(manager: RegionManager): Promise<Error | undefined> {
+  try {
+    await manager.close();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}

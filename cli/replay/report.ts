@@ -1,0 +1,76 @@
+import type { DmaError, MapChange, MemoryRange } from '../../streams/index.js';
+import type { DmaCheckResult } from './dma-check.js';
+import type { TargetCall } from '../../targets/index.js';
+import type { TargetChoice } from './target-choice.js';
+import type { Trace, TraceCommit } from '../trace/trace.js';
+
+/** How far a replay has come, as it happens. Nothing that is done here holds it up, but for a promise. */
+export interface ReplayObserver {
+  /** All targets are attached, to an empty machine. */
+  started(trace: Trace, targets: readonly TargetChoice[]): void;
+  /** A target answered. */
+  called(call: TargetCall): void;
+  /** A commit took effect, or failed. */
+  committed(result: CommitResult): void | Promise<void>;
+  /** Something went wrong that stops nothing. */
+  warned(warning: string): void;
+}
+
+export interface CommitResult {
+  readonly commit: TraceCommit;
+  /** Of all in the trace, counted from 0. */
+  readonly index: number;
+  /** What the targets had to do, in total. */
+  readonly maps: number;
+  readonly unmaps: number;
+  readonly failedCalls: number;
+  /** Why it failed. A commit that failed to map was undone everywhere; one that failed to unmap took effect. */
+  readonly error?: Error;
+  readonly tookEffect: boolean;
+}
+
+export interface HeldMapping {
+  readonly range: MemoryRange;
+  readonly region: string;
+  readonly writable: boolean;
+  readonly stuck: boolean;
+}
+
+export interface TargetReport {
+  readonly name: string;
+  readonly description: string;
+  /** Calls that were applied. */
+  readonly maps: number;
+  readonly unmaps: number;
+  /** Calls that failed. */
+  readonly failed: number;
+  /** What it held at the end, ascending. */
+  readonly held: readonly HeldMapping[];
+}
+
+/** All that is known when a replay is over. */
+export interface ReplayReport {
+  readonly trace: Trace;
+  /** What the guest saw at the end, ascending. */
+  readonly mappings: readonly MapChange[];
+  readonly targets: readonly TargetReport[];
+  readonly failedCommits: number;
+  /** `undefined` when no target has a device to check with. */
+  readonly dma: DmaCheckResult | undefined;
+  /** Whether the host looked through the VA mapper, or, where the addresses are too high, through the files. */
+  readonly hostView: 'va' | 'file';
+  /** From the first call to the last, in milliseconds; waiting for recorded times included. */
+  readonly milliseconds: number;
+  /** What went wrong when all was unmapped at the end. */
+  readonly closingError?: DmaError | Error;
+}
+
+/** Whether every target call, and every check, came out right. */
+export function succeeded(report: ReplayReport): boolean {
+  return (
+    report.failedCommits === 0 &&
+    report.closingError === undefined &&
+    (report.dma?.failed ?? 0) === 0 &&
+    report.targets.every((target) => target.failed === 0)
+  );
+}

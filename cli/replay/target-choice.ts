@@ -1,0 +1,113 @@
+import { LoggingTarget, SoftIommuTarget } from '../../targets/index.js';
+import type { DmaTarget } from '../../streams/index.js';
+import { UsageError } from '../errors.js';
+import type { DmaDevice } from './dma-check.js';
+
+/** What one `--target NAME[:ARG]` asks for. */
+export interface TargetChoice {
+  /** In all output; no two are alike. */
+  readonly name: string;
+  /** For people: `'software IOMMU, type1v2 model'`. */
+  readonly description: string;
+  readonly kind: 'log' | 'soft';
+  /** A kernel's target of this kind maps by host virtual address. */
+  readonly byVa: boolean;
+  readonly create: () => CreatedTarget;
+}
+
+export interface CreatedTarget {
+  readonly target: DmaTarget;
+  /** What can do DMA behind it, for the check at the end. */
+  readonly device?: DmaDevice;
+}
+
+type Described = Omit<TargetChoice, 'create'> & {
+  readonly create: (name: string) => CreatedTarget;
+};
+
+const KINDS: Readonly<Record<string, (argument: string | undefined, asked: string) => Described>> = {
+  log: (argument, asked) => {
+    if (argument !== undefined) {
+      throw unknownTarget(asked, '"log" takes no argument');
+    }
+    return {
+      name: 'log',
+      description: 'a log of all calls',
+      kind: 'log',
+      byVa: false,
+      create: (name) => ({ target: new LoggingTarget({ name, write: NOWHERE }) }),
+    };
+  },
+  soft: (argument = 'type1v2', asked) => {
+    if (argument !== 'type1v2' && argument !== 'iommufd' && argument !== 'exact') {
+      throw unknownTarget(asked, `there is no model ${JSON.stringify(argument)} of the software IOMMU`);
+    }
+    return {
+      name: argument === 'type1v2' ? 'soft' : `soft:${argument}`,
+      description: `software IOMMU, like ${MODELS[argument]}`,
+      kind: 'soft',
+      byVa: argument === 'type1v2',
+      create: (name) => {
+        const target = new SoftIommuTarget({ name, model: argument });
+        return { target, device: target };
+      },
+    };
+  },
+};
+
+/** The calls of every target are journalled, and the log's are shown from there, lined up with one another. */
+const NOWHERE = (): void => undefined;
+
+const MODELS = {
+  type1v2: 'VFIO type1: by host VA',
+  iommufd: 'iommufd: by file',
+  exact: 'an IOMMU that unmaps only what was mapped',
+} as const;
+
+/** Each target that can be asked for, with what it is: for the help. */
+export const TARGET_HELP: readonly (readonly [string, string])[] = [
+  ['log', 'writes every call down'],
+  ['soft', `software IOMMU, like ${MODELS.type1v2} (also soft:type1v2)`],
+  ['soft:iommufd', `software IOMMU, like ${MODELS.iommufd}`],
+  ['soft:exact', `software IOMMU, like ${MODELS.exact}`],
+];
+
+export const DEFAULT_TARGETS: readonly string[] = ['log', 'soft:type1v2', 'soft:iommufd'];
+
+/**
+ * Reads `NAME[:ARG]`, each time that the option was given. The second of a name becomes `soft-2`.
+ *
+ * @throws UsageError naming what can be asked for
+ */
+export function chooseTargets(asked: readonly string[]): readonly TargetChoice[] {
+  const taken = new Set<string>();
+  return asked.map((text) => {
+    const { create, ...described } = parse(text);
+    const name = unusedName(described.name, taken);
+    taken.add(name);
+    return { ...described, name, create: () => create(name) };
+  });
+}
+
+function parse(asked: string): Described {
+  const colon = asked.indexOf(':');
+  const name = colon === -1 ? asked : asked.slice(0, colon);
+  const kind = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined;
+  if (kind === undefined) {
+    throw unknownTarget(asked, 'there is no such target');
+  }
+  return kind(colon === -1 ? undefined : asked.slice(colon + 1), asked);
+}
+
+function unknownTarget(asked: string, why: string): UsageError {
+  const known = TARGET_HELP.map(([name]) => name).join(', ');
+  return new UsageError(`--target ${asked}: ${why}; give one of ${known}`);
+}
+
+function unusedName(name: string, taken: ReadonlySet<string>): string {
+  let candidate = name;
+  for (let count = 2; taken.has(candidate); count++) {
+    candidate = `${name}-${count}`;
+  }
+  return candidate;
+}

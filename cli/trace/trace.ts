@@ -1,0 +1,34 @@
+import type { Section } from './section.js';
+
+/** All lines of one commit: one transaction. */
+export interface TraceCommit {
+  /** As in the trace. */
+  readonly number: number;
+  /** Since the machine started, in milliseconds. */
+  readonly ms: number;
+  /** Sections that this commit takes away, the same objects that an earlier commit added. In the order of the trace. */
+  readonly removes: readonly Section[];
+  /** Sections that it brings. In the order of the trace. */
+  readonly adds: readonly Section[];
+}
+
+/** A memory block: what becomes one memfd. */
+export interface MemoryBlock {
+  readonly name: string;
+  /** As far as the trace ever reaches into it, in bytes. */
+  readonly size: bigint;
+}
+
+/** A whole trace, checked: every commit of it can be applied. */
+export interface Trace {
+  readonly path: string;
+  /** Blank lines not counted. */
+  readonly lineCount: number;
+  readonly commits: readonly TraceCommit[];
+  /** By name, in the order in which they are met. */
+  readonly blocks: ReadonlyMap<string, MemoryBlock>;
+  /** The address after the highest that was ever in use. */
+  readonly highestAddress: bigint;
+  /** The most sections that were there at a time. */
+  readonly mostSections: number;
+}

@@ -1,0 +1,75 @@
+/**
+ * The memory of a small machine, as VMM code would set it up: RAM below and above the PCI hole, a BIOS in read-only memory, and the
+ * BAR of a device. Three targets follow it, composed in three ways.
+ */
+import { ensureMapped, fanOut, MemoryRange, onlyType, RegionManager, toTarget } from 'dma-streams';
+import { AddressSpace, Memfd } from 'dma-streams/binding';
+import { LoggingTarget, SoftIommuTarget } from 'dma-streams/targets';
+
+const MiB = 1n << 20n;
+const GiB = 1n << 30n;
+
+using space = new AddressSpace({ size: 8n * GiB });
+using ram = Memfd.create('ram', 4n * GiB);
+using bios = Memfd.create('bios', 1n * MiB);
+using bar = Memfd.create('bar', 16n * MiB);
+
+await using manager = new RegionManager({
+  vaMapper: space,
+  onWarning: (warning) => {
+    console.warn(`warning: ${warning.message}`);
+  },
+});
+
+// One target, the short way.
+const iommu = new SoftIommuTarget({ name: 'iommu' });
+await manager.attach(iommu);
+
+// The same by hand: an operator in front of the target lets only RAM through.
+const ramOnly = new LoggingTarget({ name: 'ram only' });
+await manager.attach((changes$) => changes$.pipe(onlyType('ram'), toTarget(ramOnly)));
+
+// Two that stand or fall together, with a host virtual address on every mapping.
+const pair = fanOut(toTarget(new SoftIommuTarget({ name: 'left' })), toTarget(new SoftIommuTarget({ name: 'right' })));
+await manager.attach((changes$) => changes$.pipe(ensureMapped(space), pair));
+
+// The whole map becomes visible as one change set, or not at all.
+const low = MemoryRange.of(0, 3n * GiB);
+const high = MemoryRange.ofLength(4n * GiB, 1n * GiB);
+await manager.transaction((edit) => {
+  const lowRam = edit.addRegion({ name: 'ram low', range: low, type: 'ram' });
+  edit.addMapping(lowRam, {
+    rangeInRegion: MemoryRange.ofLength(0, low.length),
+    backing: { mappable: ram, fileOffset: 0n },
+    writable: true,
+  });
+  const highRam = edit.addRegion({ name: 'ram high', range: high, type: 'ram' });
+  edit.addMapping(highRam, {
+    rangeInRegion: MemoryRange.ofLength(0, high.length),
+    backing: { mappable: ram, fileOffset: low.length },
+    writable: true,
+  });
+  const rom = edit.addRegion({ name: 'bios', range: MemoryRange.ofLength(0xfff00000n, 1n * MiB), type: 'ram' });
+  edit.addMapping(rom, {
+    rangeInRegion: MemoryRange.ofLength(0, 1n * MiB),
+    backing: { mappable: bios, fileOffset: 0n },
+    writable: false,
+  });
+  const pci = edit.addRegion({ name: 'bar 0', range: MemoryRange.ofLength(0xe0000000n, 16n * MiB), type: 'device' });
+  edit.addMapping(pci, {
+    rangeInRegion: MemoryRange.ofLength(0, 16n * MiB),
+    backing: { mappable: bar, fileOffset: 0n },
+    writable: true,
+  });
+  for (const region of [lowRam, highRam, rom, pci]) {
+    edit.map(region, { writable: true });
+  }
+});
+
+// A device writes; the VMM reads the same byte. The same page of the file shows at no other address.
+iommu.write(high.start + 5n, Buffer.from('hello'));
+console.log('the VMM reads:', space.read(high.start + 5n, 5).toString());
+
+for (const { target, ledger } of manager.attachments.map((one) => ({ target: one.target, ledger: one.ledger() }))) {
+  console.log(`${target} holds ${ledger.map(({ range }) => range.toString()).join(', ')}`);
+}

@@ -1,0 +1,57 @@
+/**
+ * A device is plugged into a running machine, and unplugged again: its IOMMU is told of all memory that is there, follows every
+ * change, and ends with nothing mapped. An attach that fails leaves nothing behind either.
+ */
+import { DmaMapError, MemoryRange, RegionManager } from 'dma-streams';
+import { Memfd } from 'dma-streams/binding';
+import { LoggingTarget, SoftIommuTarget } from 'dma-streams/targets';
+
+const MiB = 1n << 20n;
+
+using ram = Memfd.create('ram', 64n * MiB);
+await using manager = new RegionManager();
+await manager.attach(new LoggingTarget());
+
+// The machine runs, with four regions of 16 MiB.
+const regions = await manager.transaction((edit) =>
+  [0n, 1n, 2n, 3n].map((number) => {
+    const range = MemoryRange.ofLength(number * 32n * MiB, 16n * MiB);
+    const region = edit.addRegion({ name: `dimm ${number}`, range, type: 'ram' });
+    edit.addMapping(region, {
+      rangeInRegion: MemoryRange.ofLength(0, range.length),
+      backing: { mappable: ram, fileOffset: number * 16n * MiB },
+      writable: true,
+    });
+    edit.map(region, { writable: true });
+    return region;
+  }),
+);
+
+// A device whose IOMMU has room for three mappings only: the attach fails, and the three are taken back.
+const small = new SoftIommuTarget({ name: 'small', entryLimit: 3 });
+try {
+  await manager.attach(small);
+} catch (error) {
+  if (!(error instanceof DmaMapError)) {
+    throw error;
+  }
+  console.log(`refused: ${error.message}`);
+  console.log(`hint: ${error.hint ?? 'none'}`);
+  console.log(`taken back: ${error.undone.map(({ range }) => range.toString()).join(', ')}`);
+}
+console.log(`the small one holds ${small.held().length} mappings`);
+
+// One with room enough. A command given while the replay runs waits for it: it is neither lost nor seen twice.
+const iommu = new SoftIommuTarget({ name: 'iommu' });
+const attaching = manager.attach(iommu, {
+  onProgress: ({ done, total }) => {
+    console.log(`attached ${(100n * done) / total} %`);
+  },
+});
+const unplugged = regions[3]?.remove();
+const attachment = await attaching;
+await unplugged;
+console.log(`iommu holds ${iommu.held().join(', ')}`);
+
+await attachment.detach();
+console.log(`after the detach it holds ${iommu.held().length} mappings`);

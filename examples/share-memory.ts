@@ -1,0 +1,62 @@
+/**
+ * Guest memory shared with another process, as with a vhost-user back end: the VMM sends it what is shareable, with the file
+ * descriptors, and sends the list again when it changes. The other process maps the files and finds the same bytes.
+ *
+ * File descriptors are inherited here, because Node cannot pass them over a socket.
+ */
+import { spawn } from 'node:child_process';
+import { MemoryRange, RegionManager, type ShareableRegion } from 'dma-streams';
+import { AddressSpace, Memfd } from 'dma-streams/binding';
+import { firstValueFrom } from 'rxjs';
+
+const MiB = 1n << 20n;
+
+using space = new AddressSpace({ size: 1n << 32n });
+using ram = Memfd.create('ram', 16n * MiB);
+using own = Memfd.create('BAR', 1n * MiB);
+await using manager = new RegionManager({ vaMapper: space });
+
+await manager.transaction((edit) => {
+  const main = edit.addRegion({ name: 'ram', range: MemoryRange.ofLength(0x100000, 16n * MiB), type: 'ram' });
+  edit.addMapping(main, {
+    rangeInRegion: MemoryRange.ofLength(0, 16n * MiB),
+    backing: { mappable: ram, fileOffset: 0n },
+    writable: true,
+  });
+  edit.map(main, { writable: true });
+  // Memory of a device is not for others: it does not show in shareable().
+  const bar = edit.addRegion({ name: 'bar', range: MemoryRange.ofLength(0xe0000000, 1n * MiB), type: 'device' });
+  edit.addMapping(bar, {
+    rangeInRegion: MemoryRange.ofLength(0, 1n * MiB),
+    backing: { mappable: own, fileOffset: 0n },
+    writable: true,
+  });
+  edit.map(bar, { writable: true });
+});
+
+const shared: readonly ShareableRegion[] = await firstValueFrom(manager.shareable());
+console.log(`shared: ${shared.map(({ range, mappable }) => `${range.toString()} of ${mappable.label}`).join(', ')}`);
+
+// The other process is a plain Node program with the descriptors from 3 upwards. It reads a greeting at a guest address and answers.
+const program = `
+  import { readSync, writeSync } from 'node:fs';
+  const [gpa, length, offset] = process.argv.slice(1, 4).map(BigInt);
+  const at = 0x200000n - gpa + offset;
+  const heard = Buffer.alloc(5);
+  readSync(3, heard, 0, 5, at);
+  console.log('the other process reads: ' + heard);
+  writeSync(3, 'world', Number(at));
+`;
+await attachVa();
+space.write(0x200000n, Buffer.from('hello'));
+const table = shared.flatMap(({ range, fileOffset }) => [range.start, range.length, fileOffset].map(String));
+const child = spawn(process.execPath, ['--input-type=module', '-e', program, '--', ...table], {
+  stdio: ['ignore', 'inherit', 'inherit', ...shared.map(({ mappable }) => mappable.fd)],
+});
+await new Promise((resolve) => child.once('exit', resolve));
+console.log(`the VMM reads: ${space.read(0x200000n, 5).toString()}`);
+
+/** Host virtual addresses are made when a target needs them; this one needs nothing else. */
+async function attachVa(): Promise<void> {
+  await manager.attach({ name: 'VMM', needsVa: true, mapDma: () => undefined, unmapDma: () => undefined });
+}

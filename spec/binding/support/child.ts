@@ -1,0 +1,35 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+export interface ChildResult {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Where the compiled `binding/index.js` and `streams/index.js` are, for programs given as text. */
+export const BINDING = new URL('../../../binding/index.js', import.meta.url).href;
+export const STREAMS = new URL('../../../streams/index.js', import.meta.url).href;
+
+/** The package's root folder. */
+export const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
+
+/** Runs an ES module, given as text, in a process of its own: what it does to the process shows in the result. */
+export function runChild(
+  program: string,
+  options: { readonly flags?: readonly string[]; readonly env?: NodeJS.ProcessEnv } = {},
+): ChildResult {
+  const source = `
+    import { readFileSync, readdirSync } from 'node:fs';
+    import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
+    const BINDING = ${JSON.stringify(BINDING)};
+    const STREAMS = ${JSON.stringify(STREAMS)};
+    ${program}`;
+  const child = spawnSync(process.execPath, [...(options.flags ?? []), '--input-type=module', '-e', source], {
+    encoding: 'utf8',
+    timeout: 60_000,
+    env: { ...process.env, ...options.env },
+  });
+  return { status: child.status, signal: child.signal, stdout: child.stdout.trim(), stderr: child.stderr };
+}

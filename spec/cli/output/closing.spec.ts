@@ -1,0 +1,62 @@
+import { expect } from 'chai';
+import { closingLine, describeDmaCheck } from '../../../cli/output/closing.js';
+import { terminalOf } from '../../../cli/output/terminal.js';
+import { succeeded, type ReplayReport } from '../../../cli/replay/report.js';
+
+const target = { name: 'soft', description: '', maps: 1, unmaps: 0, failed: 0, held: [] };
+const commit = { number: 0, ms: 0, removes: [], adds: [] };
+const passed = { checked: 6, failed: 0, devices: 1, faults: 0, failures: [] };
+
+const well: ReplayReport = {
+  trace: { path: 't', lineCount: 1, commits: [commit], blocks: new Map(), highestAddress: 0n, mostSections: 0 },
+  mappings: [],
+  targets: [target],
+  failedCommits: 0,
+  dma: passed,
+  hostView: 'va',
+  milliseconds: 12,
+};
+
+describe('how a replay ended', () => {
+  it('is well when every commit, call, check and the closing went well', () => {
+    expect(succeeded(well)).to.equal(true);
+    for (const failure of [
+      { failedCommits: 1 },
+      { targets: [target, { ...target, failed: 1 }] },
+      { dma: { ...passed, failed: 1 } },
+      { closingError: new Error('stuck') },
+    ]) {
+      expect(succeeded({ ...well, ...failure }), Object.keys(failure).join()).to.equal(false);
+    }
+  });
+
+  it('is said in a sentence', () => {
+    expect(closingLine(well)).to.equal('The commit reached the target, and DMA reaches the right bytes. 12 ms.');
+    expect(closingLine({ ...well, dma: undefined })).to.equal('The commit reached the target. 12 ms.');
+    expect(closingLine({ ...well, dma: { ...passed, checked: 0 } })).to.equal(
+      'The commit reached the target, and nothing is mapped. 12 ms.',
+    );
+    expect(closingLine({ ...well, dma: { ...passed, failed: 2 }, closingError: new Error('busy') })).to.equal(
+      '2 DMA checks failed, not everything could be unmapped at the end: busy.',
+    );
+  });
+
+  it('says why nothing was checked', () => {
+    const terminal = terminalOf({}, {});
+    expect(describeDmaCheck({ ...well, dma: undefined }, terminal)[0]).to.match(/^ {2}no device to check with:/);
+    const nothing = { ...passed, checked: 0 };
+    expect(describeDmaCheck({ ...well, dma: nothing }, terminal)).to.deep.equal([
+      '  nothing is mapped, so there is nothing to check',
+    ]);
+  });
+
+  it('names the checks that failed', () => {
+    const failures = [{ target: 'soft', address: 0xff0n, what: 'the host finds other bytes there' }];
+    const lines = describeDmaCheck({ ...well, dma: { ...passed, failed: 3, failures } }, terminalOf({}, {}));
+    expect(lines.slice(-3)).to.deep.equal([
+      '  6 checks at 1 device: 3 failed',
+      '    soft at 0xff0: the host finds other bytes there',
+      '    and 2 more',
+    ]);
+  });
+});

@@ -1,0 +1,116 @@
+import { expect } from 'chai';
+import { drawAddressSpace } from '../../../cli/output/picture.js';
+import { layOut } from '../../../cli/output/segments.js';
+import { terminalOf } from '../../../cli/output/terminal.js';
+import { MemoryRange, type MapChange } from '../../../streams/index.js';
+
+const KIB = 1024;
+const MIB = KIB * KIB;
+const GIB = KIB * MIB;
+
+const RAM = mapping(0, 640 * KIB, 'ram0');
+const ROM = mapping(768 * KIB, 1 * MIB, 'bios', { writable: false });
+const BAR = mapping(3 * GIB, 3 * GIB + 16 * MIB, 'bar', { type: 'device' });
+const HIGH = mapping(4 * GIB, 8 * GIB, 'hot0');
+
+describe('the picture of an address space', () => {
+  const terminal = terminalOf({ columns: 80 }, {});
+
+  it('draws mappings and holes to a logarithmic scale, and who holds what', () => {
+    const all = [RAM, ROM, BAR, HIGH];
+    const holders = [holder('log', all), holder('soft', [RAM, ROM, HIGH])];
+    expect(drawAddressSpace(all, holders, terminal)).to.deep.equal([
+      '                                                     log  soft',
+      '          0x0  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇  ram0   640 KiB  rw   ●    ●',
+      '      0xa0000  ················  hole   128 KiB',
+      '      0xc0000  ░░░░░░░░░░░░░░░░  bios   256 KiB  r    ●    ●',
+      '     0x100000  ················  hole  3.00 GiB',
+      '               ················',
+      '   0xc0000000  ▚▚▚▚▚▚▚▚▚▚▚▚▚▚▚▚  bar     16 MiB  rw   ●    ·',
+      '               ▚▚▚▚▚▚▚▚▚▚▚▚▚▚▚▚',
+      '   0xc1000000  ················  hole  1008 MiB',
+      '               ················',
+      '  0x100000000  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇  hot0     4 GiB  rw   ●    ●',
+      '               ████████████████',
+      '               ████████████████',
+      '               ████████████████',
+      '  0x200000000  end',
+      '',
+      '  ██ RAM   ·· nothing there   ░░ read-only   ▚▚ device   height: log of the size',
+    ]);
+  });
+
+  it('numbers the targets where their names are too wide', () => {
+    const holders = ['log', 'soft', 'soft:iommufd', 'soft:exact'].map((name) => holder(name, [RAM]));
+    const lines = drawAddressSpace([RAM], holders, terminalOf({ columns: 60 }, {}));
+    expect(lines[0]?.trim()).to.equal('1  2  3  4');
+    expect(lines.at(-1)).to.equal('  1 log   2 soft   3 soft:iommufd   4 soft:exact');
+  });
+
+  it('stays in ASCII where a terminal has no more', () => {
+    const lines = drawAddressSpace([RAM, ROM, HIGH], [holder('log', [RAM])], terminalOf({}, { LC_ALL: 'C' }));
+    expect(lines.join('\n')).to.match(/^[\n\x20-\x7e]*$/);
+  });
+
+  it('says so when nothing is mapped', () => {
+    expect(drawAddressSpace([], [holder('log', [])], terminal)).to.deep.equal(['  nothing is mapped']);
+  });
+
+  it('draws the largest of many mappings and holes, and counts what is between them', () => {
+    const page = (start: number): MapChange => mapping(start, start + 4 * KIB, 'small');
+    const low = Array.from({ length: 10_000 }, (_, index) => page(index * 8 * KIB));
+    const high = Array.from({ length: 100 }, (_, index) => page(GIB + index * 8 * KIB));
+    const all = [...low, ...high, BAR, HIGH];
+    const holders = [holder('log', all), holder('soft', [...high, BAR, HIGH])];
+    expect(drawAddressSpace(all, holders, terminal)).to.deep.equal([
+      '                                                                log  soft',
+      '          0x0  ≈≈≈≈≈≈≈≈≈≈≈≈≈≈≈≈  10,000 mappings  39.1 MiB       ●    ·',
+      '    0x4e1f000  ················  hole              946 MiB',
+      '               ················',
+      '   0x40000000  ≈≈≈≈≈≈≈≈≈≈≈≈≈≈≈≈  100 mappings      400 KiB       ●    ●',
+      '   0x400c7000  ················  hole             2.00 GiB',
+      '               ················',
+      '   0xc0000000  ▚▚▚▚▚▚▚▚▚▚▚▚▚▚▚▚  bar                16 MiB  rw   ●    ●',
+      '               ▚▚▚▚▚▚▚▚▚▚▚▚▚▚▚▚',
+      '   0xc1000000  ················  hole             1008 MiB',
+      '               ················',
+      '  0x100000000  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇  hot0                4 GiB  rw   ●    ●',
+      '               ████████████████',
+      '               ████████████████',
+      '               ████████████████',
+      '  0x200000000  end',
+      '',
+      '  ≈≈ several, with small holes   ·· nothing there   ▚▚ device   ██ RAM',
+      '  height: log of the size',
+    ]);
+  });
+});
+
+describe('layOut', () => {
+  it('covers everything from 0 to the last mapping, once, in ascending order', () => {
+    for (const count of [0, 1, 2, 31, 32, 33, 100]) {
+      const mappings = Array.from({ length: count }, (_, index) => {
+        const start = index * 64 * KIB + 4 * KIB * (index % 3);
+        return mapping(start, start + 4 * KIB * (1 + ((index * 7) % 13)), 'm');
+      });
+      let end = 0n;
+      let shown = 0;
+      for (const segment of layOut(mappings, [])) {
+        expect(segment.range.start).to.equal(end);
+        ({ end } = segment.range);
+        shown += segment.kind === 'folded' ? segment.mappings : segment.kind === 'mapping' ? 1 : 0;
+      }
+      expect(shown).to.equal(count);
+      expect(end).to.equal(mappings.at(-1)?.range.end ?? 0n);
+    }
+  });
+});
+
+function mapping(start: number, end: number, region: string, changes: Partial<MapChange> = {}): MapChange {
+  const backing = { mappable: { fd: 0, label: region }, fileOffset: 0n };
+  return { range: MemoryRange.of(start, end), region, type: 'ram', writable: true, backing, ...changes };
+}
+
+function holder(name: string, mappings: readonly MapChange[]): Parameters<typeof drawAddressSpace>[1][number] {
+  return { name, held: mappings.map(({ range, region, writable }) => ({ range, region, writable, stuck: false })) };
+}

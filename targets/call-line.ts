@@ -1,0 +1,41 @@
+import type { DmaMapRequest, MemoryRange } from '../streams/index.js';
+
+/** One call of a target, as a JSON line has it. */
+export type TargetCall =
+  | { readonly op: 'map'; readonly target: string; readonly request: DmaMapRequest; readonly failed?: string }
+  | { readonly op: 'unmap'; readonly target: string; readonly range: MemoryRange; readonly failed?: string };
+
+/**
+ * The call as one line of JSON, without a line break: its keys always in the same order; `fileOffset` in hexadecimal; `failed`, the
+ * code of the error, only when it failed.
+ */
+export function callToJson(call: TargetCall): string {
+  const { target, op } = call;
+  const failed = call.failed === undefined ? {} : { failed: call.failed };
+  if (call.op === 'unmap') {
+    return JSON.stringify({ target, op, range: call.range.toString(), ...failed });
+  }
+  const { range, region, type, writable, fileOffset } = call.request;
+  return JSON.stringify({
+    target,
+    op,
+    range: range.toString(),
+    region,
+    type,
+    writable,
+    fileOffset: `0x${fileOffset.toString(16)}`,
+    ...failed,
+  });
+}
+
+/** The call as one line for people, without a line break: `log: map   0x0-0xa0000 rw ram0, ram0+0x0`. */
+export function callToText(call: TargetCall): string {
+  const failed = call.failed === undefined ? '' : ` FAILED ${call.failed}`;
+  if (call.op === 'unmap') {
+    return `${call.target}: unmap ${call.range.toString()}${failed}`;
+  }
+  const { range, region, type, writable, mappable, fileOffset } = call.request;
+  const backing = mappable === undefined ? 'private memory' : `${mappable.label}+0x${fileOffset.toString(16)}`;
+  const kind = type === 'device' ? ' device' : '';
+  return `${call.target}: map   ${range.toString()} ${writable ? 'rw' : 'r '}${kind} ${region}, ${backing}${failed}`;
+}

@@ -1,0 +1,26 @@
+import { MemoryRange, PAGE_SIZE } from '../../streams/memory-range.js';
+
+/** What is wrong with an I/O virtual address range that did not come as a `MemoryRange`; or the range. */
+export type CheckedIova = MemoryRange | 'empty' | 'unaligned' | 'wraps';
+
+/**
+ * Looks at the range of a request as a kernel looks at two numbers: a caller without types may have put them together by hand.
+ *
+ * @throws TypeError when it has no `start` and `length` at all
+ */
+export function checkIova(range: unknown): CheckedIova {
+  if (range instanceof MemoryRange) {
+    return range;
+  }
+  const { start, length } = (range ?? {}) as { readonly start?: unknown; readonly length?: unknown };
+  if (typeof start !== 'bigint' || typeof length !== 'bigint' || start < 0n || length < 0n) {
+    throw new TypeError('the range of a request must be a MemoryRange: make one with MemoryRange.of(start, end)');
+  }
+  if (length === 0n) {
+    return 'empty';
+  }
+  if (((start | length) & (PAGE_SIZE - 1n)) !== 0n) {
+    return 'unaligned';
+  }
+  return start + length > 1n << 64n ? 'wraps' : MemoryRange.ofLength(start, length);
+}
