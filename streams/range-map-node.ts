@@ -40,7 +40,8 @@ abstract class SortedSlots<Item> {
   /** `undefined` from `count` on. */
   items: (Item | undefined)[];
 
-  protected constructor(owner: Owner, from: SortedSlots<Item> | undefined) {
+  /** Empty, or a copy. */
+  constructor(owner: Owner, from?: SortedSlots<Item>) {
     this.owner = owner;
     this.count = from === undefined ? 0 : from.count;
     this.starts = from === undefined ? NO_STARTS.slice(0, RUN) : from.starts.slice();
@@ -159,10 +160,6 @@ abstract class SortedSlots<Item> {
 export class Leaf<V> extends SortedSlots<V> {
   readonly isLeaf = true;
 
-  constructor(owner: Owner, from?: Leaf<V>) {
-    super(owner, from);
-  }
-
   /** This leaf where `owner` may change it, else a copy. */
   ownedBy(owner: Owner): Leaf<V> {
     return this.owner === owner ? this : new Leaf(owner, this);
@@ -175,10 +172,6 @@ export class Leaf<V> extends SortedSlots<V> {
  */
 export class Branch<V> extends SortedSlots<Node<V>> {
   readonly isLeaf = false;
-
-  constructor(owner: Owner, from?: Branch<V>) {
-    super(owner, from);
-  }
 
   /** This branch where `owner` may change it, else a copy, which shares its children. */
   ownedBy(owner: Owner): Branch<V> {

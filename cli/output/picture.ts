@@ -191,7 +191,7 @@ function flow(items: readonly { readonly text: string; readonly width: number }[
   for (const item of items) {
     const last = lines.length - 1;
     if (last >= 0 && used + 3 + item.width <= width) {
-      lines[last] += `   ${item.text}`;
+      lines[last] = `${lines[last] ?? ''}   ${item.text}`;
       used += 3 + item.width;
     } else {
       lines.push(MARGIN + item.text);

@@ -22,7 +22,7 @@ export interface CreatedTarget {
 }
 
 type Described = Omit<TargetChoice, 'create'> & {
-  create(name: string): CreatedTarget;
+  readonly create: (name: string) => CreatedTarget;
 };
 
 const KINDS: Readonly<Record<string, (argument: string | undefined, asked: string) => Described>> = {
