@@ -112,6 +112,9 @@ export class AttachmentHandle implements Attachment, Receiver {
   }
 
   missing(): readonly MemoryRange[] {
+    if (this.phase !== 'attached') {
+      return []; // It should hold nothing.
+    }
     return uniqueByStart(this.ledgers.flatMap((ledger) => ledger.missing())).map(({ range }) => range);
   }
 

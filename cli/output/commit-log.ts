@@ -2,7 +2,8 @@ import type { DmaMapRequest, MemoryRange } from '../../streams/index.js';
 import { RangeMap } from '../../streams/range-map.js';
 import { hintOf } from '../errors.js';
 import type { CommitResult } from '../replay/report.js';
-import { rangeOf, type TargetCall } from '../replay/target-call.js';
+import type { TargetCall } from '../../targets/index.js';
+import { rangeOf } from '../replay/target-call.js';
 import type { Terminal } from './terminal.js';
 import { counted, fit, formatDuration, formatSize, printable, wrap } from './text.js';
 

@@ -1,6 +1,5 @@
-import { callToJson } from '../../targets/call-line.js';
+import { callToJson, type TargetCall } from '../../targets/index.js';
 import type { CommitResult, ReplayObserver, ReplayReport } from '../replay/report.js';
-import type { TargetCall } from '../replay/target-call.js';
 import type { LineWriter } from './line-writer.js';
 
 /**

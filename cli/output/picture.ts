@@ -187,18 +187,19 @@ function legend(
 /** Side by side, on as many lines as it takes. */
 function flow(items: readonly { readonly text: string; readonly width: number }[], width: number): string[] {
   const lines: string[] = [];
+  let line = '';
   let used = 0;
   for (const item of items) {
-    const last = lines.length - 1;
-    if (last >= 0 && used + 3 + item.width <= width) {
-      lines[last] = `${lines[last] ?? ''}   ${item.text}`;
+    if (line !== '' && used + 3 + item.width <= width) {
+      line += `   ${item.text}`;
       used += 3 + item.width;
     } else {
-      lines.push(MARGIN + item.text);
+      lines.push(...(line === '' ? [] : [line]));
+      line = MARGIN + item.text;
       used = MARGIN.length + item.width;
     }
   }
-  return lines;
+  return [...lines, line];
 }
 
 function meaningOf(segment: Segment): string {

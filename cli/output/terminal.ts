@@ -23,11 +23,11 @@ export function terminalOf(
   stream: { readonly isTTY?: boolean; readonly columns?: number },
   env: NodeJS.ProcessEnv,
 ): Terminal {
-  const coloured = isSet(env['FORCE_COLOR']) || (stream.isTTY === true && env['TERM'] !== 'dumb');
-  const columns = stream.columns ?? Number(env['COLUMNS']);
+  const coloured = isSet(env.FORCE_COLOR) || (stream.isTTY === true && env.TERM !== 'dumb');
+  const columns = stream.columns ?? Number(env.COLUMNS);
   return {
     width: Math.max(NARROWEST, Number.isInteger(columns) && columns > 0 ? columns : DEFAULT_WIDTH),
-    colours: pc.createColors(coloured && !isSet(env['NO_COLOR'])),
+    colours: pc.createColors(coloured && !isSet(env.NO_COLOR)),
     unicode: showsUnicode(env),
   };
 }
@@ -37,6 +37,6 @@ function isSet(value: string | undefined): boolean {
 }
 
 function showsUnicode(env: NodeJS.ProcessEnv): boolean {
-  const locale = [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find(isSet);
-  return env['TERM'] !== 'linux' && locale !== 'C' && locale !== 'POSIX';
+  const locale = [env.LC_ALL, env.LC_CTYPE, env.LANG].find(isSet);
+  return env.TERM !== 'linux' && locale !== 'C' && locale !== 'POSIX';
 }

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { succeeded, type CommitResult, type ReplayObserver, type ReplayReport } from '../replay/report.js';
-import type { TargetCall } from '../replay/target-call.js';
+import type { TargetCall } from '../../targets/index.js';
 import type { TargetChoice } from '../replay/target-choice.js';
 import type { Trace } from '../trace/trace.js';
 import { closingLine, describeDmaCheck } from './closing.js';
@@ -41,13 +41,19 @@ export class TextOutput implements ReplayObserver {
       return;
     }
     const { rangeWidth, nameWidth } = widthsOf(trace);
-    this.#log = new CommitLog((line) => this.#out.writeLine(line), this.#terminal, {
-      shownTarget: targets.find(({ kind }) => kind === 'log')?.name,
-      style: this.#options.logStyle,
-      commits: trace.commits.length,
-      rangeWidth,
-      nameWidth,
-    });
+    this.#log = new CommitLog(
+      (line) => {
+        this.#out.writeLine(line);
+      },
+      this.#terminal,
+      {
+        shownTarget: targets.find(({ kind }) => kind === 'log')?.name,
+        style: this.#options.logStyle,
+        commits: trace.commits.length,
+        rangeWidth,
+        nameWidth,
+      },
+    );
     this.#heading(trace, targets);
   }
 

@@ -1,6 +1,6 @@
 import type { DmaMapRequest, DmaTarget, MemoryRange } from '../../streams/index.js';
 import { codeOf } from '../errors.js';
-import type { TargetCall } from './target-call.js';
+import type { TargetCall } from '../../targets/index.js';
 
 /**
  * Stands before a target and tells of every call, once the target has answered it, failed or not. What the target answers

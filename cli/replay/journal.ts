@@ -1,5 +1,5 @@
 import type { ReplayObserver } from './report.js';
-import type { TargetCall } from './target-call.js';
+import type { TargetCall } from '../../targets/index.js';
 
 export interface CallCounts {
   /** Calls that were applied. */

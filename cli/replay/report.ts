@@ -1,6 +1,6 @@
 import type { DmaError, MapChange, MemoryRange } from '../../streams/index.js';
 import type { DmaCheckResult } from './dma-check.js';
-import type { TargetCall } from './target-call.js';
+import type { TargetCall } from '../../targets/index.js';
 import type { TargetChoice } from './target-choice.js';
 import type { Trace, TraceCommit } from '../trace/trace.js';
 

@@ -12,7 +12,7 @@ export interface TargetChoice {
   readonly kind: 'log' | 'soft';
   /** A kernel's target of this kind maps by host virtual address. */
   readonly byVa: boolean;
-  create(): CreatedTarget;
+  readonly create: () => CreatedTarget;
 }
 
 export interface CreatedTarget {

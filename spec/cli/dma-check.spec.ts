@@ -176,5 +176,8 @@ function fileOf(change: MapChange): Mappable {
 
 function place(change: MapChange, address: bigint): Buffer {
   const { mappable, fileOffset } = fileBacking(change);
-  return (mappable as FakeFile).bytes.subarray(Number(fileOffset + address - change.range.start));
+  if (!(mappable instanceof FakeFile)) {
+    throw new TypeError('only fake files here');
+  }
+  return mappable.bytes.subarray(Number(fileOffset + address - change.range.start));
 }

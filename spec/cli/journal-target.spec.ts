@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { JournalTarget } from '../../cli/replay/journal-target.js';
-import type { TargetCall } from '../../cli/replay/target-call.js';
+import type { TargetCall } from '../../targets/index.js';
 import { DmaError, MemoryRange, type DmaMapRequest, type DmaTarget } from '../../streams/index.js';
 
 const range = MemoryRange.of(0x1000, 0x5000);

@@ -1,14 +1,12 @@
 import { PassThrough } from 'node:stream';
-import { WriteStream } from 'node:tty';
+import type { WriteStream } from 'node:tty';
 import { expect } from 'chai';
 import { progressBar } from '../../../cli/output/progress.js';
 
 /** A terminal that remembers what was written to it. */
-function fakeTerminal(isTTY: boolean): { readonly stream: WriteStream; text(): string } {
+function fakeTerminal(isTTY: boolean): { readonly stream: WriteStream; readonly text: () => string } {
   const written = new PassThrough();
   const stream = Object.assign(written, { isTTY, columns: 80, rows: 24 }) as unknown as WriteStream;
-  Object.defineProperty(stream, 'cursorTo', { value: WriteStream.prototype.cursorTo });
-  Object.defineProperty(stream, 'clearLine', { value: WriteStream.prototype.clearLine });
   return { stream, text: () => String(written.read() ?? '') };
 }
 

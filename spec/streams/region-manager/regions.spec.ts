@@ -1,0 +1,323 @@
+import { expect } from 'chai';
+import {
+  MemoryRange,
+  RegionManager,
+  RegionOverlapError,
+  type Region,
+  type RegionEvent,
+} from '../../../streams/index.js';
+import { FakeMappable } from '../../support/fake-mappable.js';
+import { addRegion, FILE, mapping, range, rejectionOf, viewOf } from '../support/phrases.js';
+
+describe('RegionManager: regions', () => {
+  let manager: RegionManager;
+
+  beforeEach(() => {
+    manager = new RegionManager();
+  });
+
+  function add(priority: number, start: number, end: number, name = `${priority}`): Promise<Region> {
+    return manager.addRegion({ name, range: range(start, end), priority, type: 'ram' });
+  }
+
+  describe('where they may overlap', () => {
+    it('adds a region when of two that overlap the one of higher priority contains the other, and refuses it when not', async () => {
+      const refused = async (priority: number, start: number, end: number): Promise<void> => {
+        expect(await rejectionOf(add(priority, start, end))).to.be.instanceOf(RegionOverlapError);
+      };
+      const first = await add(1, 0x1000, 0x3000);
+      await refused(0, 0x2000, 0x4000);
+      const second = await add(0, 0x1000, 0x3000);
+      await first.remove();
+      await refused(1, 0x2000, 0x4000);
+      await refused(1, 0x2000, 0x3000);
+      await add(1, 0x0, 0x10000);
+      await second.remove();
+      await refused(0, 0x0, 0x20000);
+      await add(0, 0x1000, 0x8000);
+    });
+
+    it('adds regions of equal priority over the same range', async () => {
+      await add(3, 0x1000, 0x2000);
+      await add(3, 0x1000, 0x2000);
+    });
+
+    const existing = { start: 0x4000, end: 0x8000 };
+    const geometries = [
+      { how: 'over the left edge', start: 0x3000, end: 0x5000, above: false, equal: false, below: false },
+      { how: 'over the right edge', start: 0x7000, end: 0x9000, above: false, equal: false, below: false },
+      { how: 'inside', start: 0x5000, end: 0x6000, above: false, equal: false, below: true },
+      { how: 'inside, from the same start', start: 0x4000, end: 0x5000, above: false, equal: false, below: true },
+      { how: 'inside, up to the same end', start: 0x7000, end: 0x8000, above: false, equal: false, below: true },
+      { how: 'around', start: 0x3000, end: 0x9000, above: true, equal: false, below: false },
+      { how: 'around, from the same start', start: 0x4000, end: 0x9000, above: true, equal: false, below: false },
+      { how: 'around, up to the same end', start: 0x3000, end: 0x8000, above: true, equal: false, below: false },
+      { how: 'over the same range', start: 0x4000, end: 0x8000, above: true, equal: true, below: true },
+      { how: 'just before', start: 0x3000, end: 0x4000, above: true, equal: true, below: true },
+      { how: 'just after', start: 0x8000, end: 0x9000, above: true, equal: true, below: true },
+    ];
+    for (const { how, start, end, ...allowed } of geometries) {
+      for (const [relation, priority] of [
+        ['above', 6],
+        ['equal', 5],
+        ['below', 4],
+      ] as const) {
+        it(`${allowed[relation] ? 'adds' : 'refuses'} a region ${how}, of ${relation} priority`, async () => {
+          await add(5, existing.start, existing.end);
+          const added = add(priority, start, end);
+          if (allowed[relation]) {
+            await added;
+          } else {
+            expect(await rejectionOf(added)).to.be.instanceOf(RegionOverlapError);
+          }
+        });
+      }
+    }
+
+    it('finds the one in the way among many, at either end', async () => {
+      for (let start = 0; start < 0x100000; start += 0x4000) {
+        await add(0, start, start + 0x4000);
+      }
+      await rejectionOf(add(1, 0x2000, 0x100000));
+      await rejectionOf(add(1, 0x0, 0xfe000));
+      await rejectionOf(add(-1, 0x3000, 0x5000));
+      await add(1, 0x4000, 0xfc000);
+      await add(-1, 0x5000, 0x6000);
+    });
+
+    it('names both regions, and the rule, in the error', async () => {
+      await add(0, 0x1000, 0x3000, 'low memory');
+      const error = await rejectionOf(add(1, 0x2000, 0x4000, 'firmware'));
+      expect(error).to.include({
+        code: 'ERR_REGION_OVERLAP',
+        name: 'RegionOverlapError',
+        region: 'firmware',
+        existing: 'low memory',
+      });
+      expect(error.message).to.include('0x2000-0x4000').and.include('0x1000-0x3000').and.include('contain');
+    });
+
+    it('leaves nothing of a region that it refused', async () => {
+      await add(0, 0x1000, 0x3000);
+      const events: RegionEvent[] = [];
+      manager.events$.subscribe((event) => events.push(event));
+      await rejectionOf(add(0, 0x2000, 0x4000));
+      expect(events).to.deep.equal([]);
+      await add(0, 0x3000, 0x4000);
+    });
+
+    it('lets two regions share a name', async () => {
+      await add(0, 0x0, 0x1000, 'ram');
+      await add(0, 0x1000, 0x2000, 'ram');
+    });
+  });
+
+  describe('what a region is', () => {
+    it('starts unmapped and empty', async () => {
+      const region = await add(0, 0x0, 0x10000);
+      expect(region.active).to.equal(false);
+      await region.map({ writable: true });
+      expect(region.active).to.equal(true);
+      expect(viewOf(manager)).to.deep.equal([]);
+    });
+
+    it('tells what it was made with, and priority 0 where none was given', async () => {
+      const region = await manager.addRegion({ name: 'bar', range: range(0x1000, 0x3000), type: 'device' });
+      expect(region).to.include({ name: 'bar', priority: 0, type: 'device' });
+      expect(region.range.equals(range(0x1000, 0x3000))).to.equal(true);
+    });
+
+    it('may reach to the end of the address space', async () => {
+      const end = 1n << 64n;
+      const region = await manager.addRegion({ name: 'top', range: MemoryRange.of(end - 0x2000n, end), type: 'ram' });
+      await region.addMapping(mapping(0x1000, 0x2000));
+      await region.map({ writable: true });
+      expect(viewOf(manager)).to.deep.equal(['0xfffffffffffff000-0x10000000000000000 rw']);
+    });
+
+    it('takes any finite priority', async () => {
+      await add(-1.5, 0x0, 0x1000);
+      await add(1e300, 0x0, 0x1000);
+      expect(await rejectionOf(add(Number.NaN, 0x0, 0x1000))).to.be.instanceOf(RangeError);
+      expect(await rejectionOf(add(Number.POSITIVE_INFINITY, 0x0, 0x1000))).to.be.instanceOf(RangeError);
+    });
+  });
+
+  describe('mappings of a region', () => {
+    let region: Region;
+
+    beforeEach(async () => {
+      region = await addRegion(manager, 0x100000, 0x110000, { mappings: [mapping(0x4000, 0x8000)] });
+    });
+
+    it('shows them at the region plus their offset', () => {
+      expect(viewOf(manager)).to.deep.equal(['0x104000-0x108000 rw']);
+    });
+
+    for (const [how, start, end] of [
+      ['the same', 0x4000, 0x8000],
+      ['the left part of', 0x3000, 0x5000],
+      ['the right part of', 0x7000, 0x9000],
+      ['the inside of', 0x5000, 0x6000],
+      ['all around', 0x0, 0x10000],
+    ] as const) {
+      it(`refuses a mapping that overlaps ${how} another, and changes nothing`, async () => {
+        const error = await rejectionOf(region.addMapping(mapping(start, end)));
+        expect(error).to.include({ code: 'ERR_MAPPING_OVERLAP', region: 'ram' });
+        expect(error.hint).to.include('0x104000-0x108000');
+        expect(viewOf(manager)).to.deep.equal(['0x104000-0x108000 rw']);
+      });
+    }
+
+    it('accepts mappings right beside another', async () => {
+      await region.addMapping(mapping(0x3000, 0x4000));
+      await region.addMapping(mapping(0x8000, 0x9000));
+      expect(viewOf(manager)).to.have.length(3);
+    });
+
+    it('refuses a mapping that reaches out of the region', async () => {
+      const error = await rejectionOf(region.addMapping(mapping(0xf000, 0x11000)));
+      expect(error).to.include({ code: 'ERR_OUT_OF_REGION', region: 'ram' });
+      expect(viewOf(manager)).to.have.length(1);
+    });
+
+    it('refuses to cut a mapping when it removes, and changes nothing', async () => {
+      await region.addMapping(mapping(0x0, 0x1000));
+      for (const [start, end] of [
+        [0x0, 0x5000],
+        [0x5000, 0x6000],
+        [0x7000, 0x10000],
+      ] as const) {
+        expect(await rejectionOf(region.removeMappings(range(start, end)))).to.include({ code: 'ERR_MAPPING_CUT' });
+      }
+      expect(viewOf(manager)).to.deep.equal(['0x100000-0x101000 rw', '0x104000-0x108000 rw']);
+    });
+
+    it('refuses to remove outside the region', async () => {
+      expect(await rejectionOf(region.removeMappings(range(0x0, 0x20000)))).to.include({ code: 'ERR_OUT_OF_REGION' });
+    });
+
+    it('removes every mapping inside a range', async () => {
+      await region.addMapping(mapping(0x0, 0x1000));
+      await region.addMapping(mapping(0xf000, 0x10000));
+      await region.removeMappings(range(0x0, 0x8000));
+      expect(viewOf(manager)).to.deep.equal(['0x10f000-0x110000 rw']);
+    });
+
+    it('does nothing when it removes over nothing', async () => {
+      const events: RegionEvent[] = [];
+      manager.events$.subscribe((event) => events.push(event));
+      await region.removeMappings(range(0x8000, 0x10000));
+      expect(events).to.deep.equal([]);
+    });
+
+    it('refuses a mapping beyond the end of its file, where the length is known', async () => {
+      const short = new FakeMappable('short', 0x2000n);
+      await region.addMapping(mapping(0x0, 0x1000, { mappable: short, fileOffset: 0x1000n }));
+      const error = await rejectionOf(
+        region.addMapping(mapping(0x1000, 0x2000, { mappable: short, fileOffset: 0x2000n })),
+      );
+      expect(error).to.include({ code: 'ERR_BEYOND_FILE' });
+    });
+
+    it('refuses a closed file with the error of the file', async () => {
+      const closed = new FakeMappable('gone');
+      closed.close();
+      const error = await rejectionOf(region.addMapping(mapping(0x0, 0x1000, { mappable: closed })));
+      expect(error.message).to.include('gone');
+      expect(viewOf(manager)).to.have.length(1);
+    });
+  });
+
+  describe('a removed region', () => {
+    it('does nothing when it is removed again', async () => {
+      const region = await addRegion(manager, 0x0, 0x1000);
+      await region.remove();
+      await region.remove();
+      await region[Symbol.asyncDispose]();
+    });
+
+    it('refuses every other command', async () => {
+      const region = await addRegion(manager, 0x0, 0x1000);
+      await region.remove();
+      expect(region.active).to.equal(false);
+      for (const command of [
+        region.map({ writable: true }),
+        region.unmap(),
+        region.addMapping(mapping(0x0, 0x1000)),
+        region.removeMappings(range(0x0, 0x1000)),
+      ]) {
+        expect(await rejectionOf(command)).to.include({ code: 'ERR_REGION_REMOVED', region: 'ram' });
+      }
+    });
+
+    it('takes its mappings along, and gives its place free', async () => {
+      const region = await addRegion(manager, 0x1000, 0x3000, { mappings: [mapping(0x0, 0x1000)] });
+      await region.remove();
+      expect(viewOf(manager)).to.deep.equal([]);
+      await add(0, 0x0, 0x2000);
+    });
+
+    it('is removed when an `await using` block ends', async () => {
+      {
+        await using region = await add(0, 0x0, 0x1000);
+        await region.addMapping(mapping(0x0, 0x1000));
+      }
+      await add(0, 0x0, 0x2000);
+    });
+  });
+
+  describe('a region that is not of this manager', () => {
+    it('is refused, and so is what is no region', async () => {
+      const foreign = await new RegionManager().addRegion({ name: 'other', range: range(0x0, 0x1000), type: 'ram' });
+      for (const notOurs of [foreign, {}, undefined, null, 7, 'ram'] as unknown as Region[]) {
+        const error = await rejectionOf(
+          manager.transaction((edit) => {
+            edit.map(notOurs, { writable: true });
+          }),
+        );
+        expect(error).to.be.instanceOf(TypeError);
+      }
+    });
+  });
+
+  describe('events$', () => {
+    it('tells each edit once its command took effect', async () => {
+      const events: RegionEvent[] = [];
+      manager.events$.subscribe((event) => events.push(event));
+      const region = await add(2, 0x1000, 0x5000, 'ram');
+      await region.addMapping({ ...mapping(0x1000, 0x2000), writable: false });
+      await region.map({ writable: true, executable: true });
+      await region.map({ writable: true, executable: true });
+      await region.unmap();
+      await region.unmap();
+      await region.removeMappings(range(0x0, 0x4000));
+      await region.remove();
+      const place = { region: 'ram', range: region.range, priority: 2, type: 'ram' };
+      const mapped = { region: 'ram', range: range(0x2000, 0x3000), writable: false };
+      expect(events).to.deep.equal([
+        { kind: 'region-added', ...place },
+        { kind: 'mapping-added', ...mapped },
+        { kind: 'region-mapped', region: 'ram', params: { writable: true, executable: true } },
+        { kind: 'region-unmapped', region: 'ram' },
+        { kind: 'mapping-removed', ...mapped },
+        { kind: 'region-removed', ...place },
+      ]);
+    });
+
+    it('shows the state of after the command to its subscribers', async () => {
+      const region = await add(0, 0x0, 0x1000);
+      await region.addMapping(mapping(0x0, 0x1000));
+      const seen: unknown[] = [];
+      manager.events$.subscribe(({ kind }) => seen.push([kind, region.active, viewOf(manager)]));
+      await region.map({ writable: true });
+      expect(seen).to.deep.equal([['region-mapped', true, ['0x0-0x1000 rw']]]);
+    });
+  });
+
+  it('prints a region as a person would name it', async () => {
+    const { inspect } = await import('node:util');
+    const region = await addRegion(manager, 0x0, 0x1000, { mappings: [mapping(0x0, 0x1000, { mappable: FILE })] });
+    expect(inspect(region)).to.include('"ram"').and.include('0x0-0x1000').and.include('active');
+  });
+});

@@ -1,0 +1,257 @@
+import { expect } from 'chai';
+import type { RecordingTarget } from '../../support/recording-target.js';
+import { addRegion, ledgerOf, mapping, range, viewOf } from '../support/phrases.js';
+import { Stage } from '../support/stage.js';
+
+describe('RegionManager: visibility', () => {
+  let stage: Stage;
+  let target: RecordingTarget;
+
+  beforeEach(async () => {
+    stage = new Stage();
+    target = stage.target();
+    await stage.manager.attach(target);
+  });
+
+  afterEach(() => {
+    stage.expectContractsKept();
+  });
+
+  describe('hiding', () => {
+    const mappings = [mapping(0x0, 0x4000), mapping(0x8000, 0xc000)];
+
+    it('is one unmap of the whole region: unmap 0..10000', async () => {
+      const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings });
+      target.takeCalls();
+      await region.unmap();
+      expect(target.calls).to.deep.equal(['unmap 0x0-0x10000']);
+    });
+
+    it('is two unmaps at a target of shape `exact`', async () => {
+      const exact = stage.target({ name: 'exact', unmapShape: 'exact' });
+      await stage.manager.attach(exact);
+      const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings });
+      exact.takeCalls();
+      await region.unmap();
+      expect(exact.calls).to.deep.equal(['unmap 0x0-0x4000', 'unmap 0x8000-0xc000']);
+    });
+
+    it('by removing the region is one unmap of the whole region, too', async () => {
+      const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings });
+      target.takeCalls();
+      await region.remove();
+      expect(target.calls).to.deep.equal(['unmap 0x0-0x10000']);
+    });
+
+    it('of what has no mappings, or is hidden already, causes no call', async () => {
+      const empty = await addRegion(stage.manager, 0x0, 0x10000);
+      await empty.unmap();
+      await empty.unmap();
+      await empty.remove();
+      expect(target.calls).to.deep.equal([]);
+    });
+  });
+
+  describe('an invisible region', () => {
+    it('causes no call when a target is attached', async () => {
+      await addRegion(stage.manager, 0x0, 0x10000, { shown: 'hidden', mappings: [mapping(0x0, 0x4000)] });
+      const late = stage.target({ name: 'late' });
+      const attachment = await stage.manager.attach(late);
+      expect(late.calls).to.deep.equal([]);
+      expect(attachment.ledger()).to.deep.equal([]);
+    });
+
+    it('causes no call when a mapping is added to it, or removed, or when it is removed', async () => {
+      const region = await addRegion(stage.manager, 0x0, 0x10000, { shown: 'hidden' });
+      await region.addMapping(mapping(0x0, 0x4000));
+      await region.removeMappings(range(0x0, 0x4000));
+      await region.addMapping(mapping(0x0, 0x4000));
+      await region.remove();
+      expect(target.calls).to.deep.equal([]);
+      expect(stage.manager.snapshot().generation).to.equal(0);
+    });
+  });
+
+  describe('writable', () => {
+    for (const [ofRegion, ofMapping, effective] of [
+      [true, true, 'rw'],
+      [true, false, 'ro'],
+      [false, true, 'ro'],
+      [false, false, 'ro'],
+    ] as const) {
+      it(`is ${effective} when the region is ${ofRegion ? 'rw' : 'ro'} and the mapping ${ofMapping ? 'rw' : 'ro'}`, async () => {
+        await addRegion(stage.manager, 0x0, 0x10000, {
+          shown: ofRegion ? 'writable' : 'read-only',
+          mappings: [mapping(0x0, 0x4000, { writable: ofMapping })],
+        });
+        expect(target.calls).to.deep.equal([`map 0x0-0x4000 ${effective}`]);
+        expect(viewOf(stage.manager)).to.deep.equal([`0x0-0x4000 ${effective}`]);
+      });
+    }
+
+    it('is applied to what is added later, too', async () => {
+      const region = await addRegion(stage.manager, 0x0, 0x10000, { shown: 'read-only' });
+      await region.addMapping(mapping(0x0, 0x4000));
+      expect(target.calls).to.deep.equal(['map 0x0-0x4000 ro']);
+    });
+
+    it('the same `map` parameters again: no call', async () => {
+      const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x4000)] });
+      target.takeCalls();
+      const { generation } = stage.manager.snapshot();
+      await region.map({ writable: true });
+      await region.map({ writable: true, executable: false, prefetch: false });
+      expect(target.calls).to.deep.equal([]);
+      expect(stage.manager.snapshot().generation).to.equal(generation);
+    });
+
+    it('other `executable` and `prefetch`: no call', async () => {
+      const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x4000)] });
+      target.takeCalls();
+      await region.map({ writable: true, executable: true, prefetch: true });
+      expect(target.calls).to.deep.equal([]);
+    });
+
+    it('true to false on an active region: unmap, then map read-only', async () => {
+      const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x4000)] });
+      target.takeCalls();
+      await region.map({ writable: false });
+      expect(target.calls).to.deep.equal(['unmap 0x0-0x4000', 'map 0x0-0x4000 ro']);
+    });
+
+    it('of a region leaves mappings alone that were read-only anyway', async () => {
+      const region = await addRegion(stage.manager, 0x0, 0x10000, {
+        mappings: [
+          mapping(0x0, 0x1000, { writable: false }),
+          mapping(0x1000, 0x2000),
+          mapping(0x2000, 0x3000, { writable: false }),
+        ],
+      });
+      target.takeCalls();
+      await region.map({ writable: false });
+      expect(target.takeCalls()).to.deep.equal(['unmap 0x1000-0x2000', 'map 0x1000-0x2000 ro']);
+      await region.map({ writable: true });
+      expect(target.takeCalls()).to.deep.equal(['unmap 0x1000-0x2000', 'map 0x1000-0x2000 rw']);
+    });
+  });
+
+  describe('covering', () => {
+    it('unmaps what is covered and maps what covers; hiding that uncovers the next', async () => {
+      const low = await addRegion(stage.manager, 0x0, 0x4000, { name: 'low', mappings: [mapping(0x0, 0x2000)] });
+      const high = await addRegion(stage.manager, 0x0, 0x10000, {
+        name: 'high',
+        priority: 1,
+        shown: 'hidden',
+        mappings: [mapping(0x1000, 0x3000, { fileOffset: 0x100000n })],
+      });
+      expect([low.active, high.active]).to.deep.equal([true, false]);
+      target.takeCalls();
+
+      await high.map({ writable: true });
+      expect(target.takeCalls()).to.deep.equal(['unmap 0x0-0x4000', 'map 0x1000-0x3000 rw']);
+      expect([low.active, high.active]).to.deep.equal([false, true]);
+
+      await high.unmap();
+      expect(target.takeCalls()).to.deep.equal(['unmap 0x0-0x10000', 'map 0x0-0x2000 rw']);
+      expect([low.active, high.active]).to.deep.equal([true, false]);
+    });
+
+    it('covers every region below, and removing uncovers every one', async () => {
+      for (const start of [0x0, 0x4000, 0x8000]) {
+        await addRegion(stage.manager, start, start + 0x4000, { mappings: [mapping(0x0, 0x1000)] });
+      }
+      target.takeCalls();
+      const cover = await addRegion(stage.manager, 0x0, 0x10000, { priority: 7 });
+      expect(target.takeCalls()).to.deep.equal(
+        ['unmap 0x8000-0xc000', 'unmap 0x4000-0x8000', 'unmap 0x0-0x4000'].reverse(),
+      );
+      expect(viewOf(stage.manager)).to.deep.equal([]);
+      await cover.remove();
+      expect(target.takeCalls()).to.deep.equal(['map 0x0-0x1000 rw', 'map 0x4000-0x5000 rw', 'map 0x8000-0x9000 rw']);
+    });
+
+    it('of equals the first added is active; hiding it uncovers the next one added', async () => {
+      const regions = [];
+      for (const [index, name] of ['first', 'second', 'third'].entries()) {
+        const mappings = [mapping(0x0, 0x1000 * (index + 1))];
+        regions.push(await addRegion(stage.manager, 0x0, 0x4000, { name, mappings }));
+      }
+      const [first, second, third] = regions;
+      expect(regions.map(({ active }) => active)).to.deep.equal([true, false, false]);
+      await first?.unmap();
+      expect(regions.map(({ active }) => active)).to.deep.equal([false, true, false]);
+      await second?.remove();
+      expect(regions.map(({ active }) => active)).to.deep.equal([false, false, true]);
+      await first?.map({ writable: true });
+      expect(regions.map(({ active }) => active)).to.deep.equal([true, false, false]);
+      await third?.unmap();
+      expect(target.calls).to.deep.equal([
+        'map 0x0-0x1000 rw',
+        'unmap 0x0-0x4000',
+        'map 0x0-0x2000 rw',
+        'unmap 0x0-0x4000',
+        'map 0x0-0x3000 rw',
+        'unmap 0x0-0x4000',
+        'map 0x0-0x1000 rw',
+      ]);
+    });
+
+    it('uncovers only down to the next visible region', async () => {
+      const stack = [];
+      for (const priority of [0, 1, 2, 3]) {
+        const options = {
+          name: `${priority}`,
+          priority,
+          mappings: [mapping(0x0, 0x1000, { fileOffset: BigInt(priority) << 12n })],
+        };
+        stack.push(await addRegion(stage.manager, 0x0, 0x4000, options));
+      }
+      await stack[2]?.unmap();
+      expect(stack.map(({ active }) => active)).to.deep.equal([false, false, false, true]);
+      await stack[3]?.unmap();
+      expect(stack.map(({ active }) => active)).to.deep.equal([false, true, false, false]);
+      await stack[1]?.unmap();
+      expect(stack.map(({ active }) => active)).to.deep.equal([true, false, false, false]);
+    });
+
+    it('a covered region can be filled, hidden and removed without a call', async () => {
+      const covered = await addRegion(stage.manager, 0x0, 0x4000);
+      await addRegion(stage.manager, 0x0, 0x10000, { priority: 1 });
+      await covered.addMapping(mapping(0x0, 0x1000));
+      await covered.map({ writable: false });
+      await covered.removeMappings(range(0x0, 0x1000));
+      await covered.addMapping(mapping(0x1000, 0x2000));
+      await covered.unmap();
+      await covered.remove();
+      expect(target.calls).to.deep.equal([]);
+    });
+
+    it('makes no call for a mapping that the covering region has, too', async () => {
+      await addRegion(stage.manager, 0x0, 0x4000, {
+        name: 'low',
+        mappings: [mapping(0x0, 0x1000), mapping(0x1000, 0x2000)],
+      });
+      target.takeCalls();
+      await addRegion(stage.manager, 0x0, 0x10000, { name: 'high', priority: 1, mappings: [mapping(0x1000, 0x2000)] });
+      expect(target.takeCalls()).to.deep.equal(['unmap 0x0-0x1000']);
+    });
+  });
+
+  it('keeps the ledger equal to the view all along', async () => {
+    const [attachment] = stage.manager.attachments;
+    const low = await addRegion(stage.manager, 0x0, 0x8000, {
+      mappings: [mapping(0x0, 0x1000), mapping(0x4000, 0x8000)],
+    });
+    const high = await addRegion(stage.manager, 0x0, 0x10000, { priority: 1, mappings: [mapping(0x0, 0x9000)] });
+    for (const command of [
+      () => high.unmap(),
+      () => low.map({ writable: false }),
+      () => high.map({ writable: true }),
+      () => low.remove(),
+      () => high.remove(),
+    ]) {
+      await command();
+      expect(attachment === undefined ? undefined : ledgerOf(attachment)).to.deep.equal(viewOf(stage.manager));
+    }
+  });
+});

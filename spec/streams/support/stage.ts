@@ -1,0 +1,42 @@
+import { expect } from 'chai';
+import { RegionManager, type DmaError } from '../../../streams/index.js';
+import { FakeVaMapper } from '../../support/fake-va-mapper.js';
+import { RecordingTarget, type RecordingTargetOptions } from '../../support/recording-target.js';
+
+/** A manager, its VA mapper, and the targets that a spec makes; all of them write into one journal. */
+export class Stage {
+  /** Every call of every fake, in the order in which they came: `'T: map 0x0-0x4000 rw'`, `'va: ensure 0x0-0x4000'`. */
+  readonly journal: string[] = [];
+  readonly warnings: DmaError[] = [];
+  readonly va = new FakeVaMapper({ journal: this.journal });
+  readonly manager: RegionManager;
+  readonly #targets: RecordingTarget[] = [];
+
+  constructor(options: { readonly withVaMapper?: boolean } = {}) {
+    this.manager = new RegionManager({
+      ...(options.withVaMapper === false ? {} : { vaMapper: this.va }),
+      onWarning: (warning) => {
+        this.warnings.push(warning);
+      },
+    });
+  }
+
+  target(options: Omit<RecordingTargetOptions, 'journal'> = {}): RecordingTarget {
+    const target = new RecordingTarget({ ...options, journal: this.journal });
+    this.#targets.push(target);
+    return target;
+  }
+
+  /** The journal since the last time that this was asked. */
+  takeJournal(): string[] {
+    return this.journal.splice(0);
+  }
+
+  /** Fails when anybody was called in a way that the contracts of `DmaTarget` and `VaMapper` rule out. */
+  expectContractsKept(): void {
+    expect(this.#targets.flatMap(({ name, violations }) => violations.map((text) => `${name}: ${text}`))).to.deep.equal(
+      [],
+    );
+    expect(this.va.violations).to.deep.equal([]);
+  }
+}
