@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { errnoOf } from '../streams/errors.js';
 import { DmaError, DmaFault, MemoryRange, type DmaMapRequest, type DmaTarget } from '../streams/index.js';
 import { RangeMap } from '../streams/range-map.js';
@@ -56,7 +57,7 @@ export class SoftIommuTarget implements DmaTarget {
   constructor(options: SoftIommuTargetOptions = {}) {
     const { model = 'type1v2', aperture = DEFAULT_APERTURE, reserved = DEFAULT_RESERVED, faults = new Map() } = options;
     if (!Object.hasOwn(MODELS, model)) {
-      throw new RangeError(`model '${String(model)}' is none of ${Object.keys(MODELS).join(', ')}`);
+      throw new RangeError(`model ${inspect(model)} is none of ${Object.keys(MODELS).join(', ')}`);
     }
     const traits = MODELS[model];
     const { name = model === 'type1v2' ? 'soft' : `soft:${model}`, entryLimit = traits.entryLimit } = options;
@@ -292,7 +293,7 @@ export class SoftIommuTarget implements DmaTarget {
 
   #unmapExact(found: readonly Entry[], range: MemoryRange): void {
     const [entry] = found;
-    if (entry === undefined || !entry.range.equals(range)) {
+    if (!entry?.range.equals(range)) {
       throw this.#nothingThere(range, found);
     }
     this.#entries.remove(range);
