@@ -94,8 +94,11 @@ export class SoftIommuTarget implements DmaTarget {
    * and what `faults` says
    */
   mapDma(request: DmaMapRequest): void {
+    if (typeof request !== 'object' || (request as unknown) === null) {
+      throw new TypeError('a map request must be an object');
+    }
+    this.#injectFault(this.#traits.mapRequest, request.range, request.region);
     const range = this.#checkedMapRange(request);
-    this.#injectFault(this.#traits.mapRequest, range, request.region);
     for (const rule of this.#traits.mapRules) {
       switch (rule) {
         case 'overlap':
@@ -123,6 +126,7 @@ export class SoftIommuTarget implements DmaTarget {
    * nothing in `iommufd` and `exact`; and what `faults` says
    */
   unmapDma(range: MemoryRange): void {
+    this.#injectFault(this.#traits.unmapRequest, range);
     const checked = checkIova(range);
     if (!(checked instanceof MemoryRange)) {
       const code = checked === 'unaligned' ? this.#traits.unalignedUnmap : 'EINVAL';
@@ -131,7 +135,6 @@ export class SoftIommuTarget implements DmaTarget {
         hint: 'ranges are runs of whole pages in [0, 2^64)',
       });
     }
-    this.#injectFault(this.#traits.unmapRequest, checked);
     const found = this.#entries.overlapping(checked);
     switch (this.model) {
       case 'exact':
@@ -181,9 +184,6 @@ export class SoftIommuTarget implements DmaTarget {
   }
 
   #checkedMapRange(request: DmaMapRequest): MemoryRange {
-    if (typeof request !== 'object' || (request as unknown) === null) {
-      throw new TypeError('a map request must be an object');
-    }
     const checked = checkIova(request.range);
     if (checked instanceof MemoryRange) {
       return checked;
@@ -194,7 +194,8 @@ export class SoftIommuTarget implements DmaTarget {
     });
   }
 
-  #injectFault(request: string, range: MemoryRange, region?: string): void {
+  /** Counts the call, also one that is malformed. */
+  #injectFault(request: string, range: unknown, region?: string): void {
     const code = this.#faults.get(this.#calls);
     this.#calls += 1;
     if (code !== undefined) {
@@ -204,7 +205,7 @@ export class SoftIommuTarget implements DmaTarget {
         request,
         target: this.name,
         region,
-        range,
+        range: range instanceof MemoryRange ? range : undefined,
         hint: 'the option `faults` of this SoftIommuTarget says so',
       });
     }

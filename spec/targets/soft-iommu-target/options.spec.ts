@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { DmaError } from '../../../streams/index.js';
 import { SoftIommuTarget } from '../../../targets/index.js';
-import { ALL_MODELS, heldBy, mapAll, mapOf, range, refusal } from '../support/requests.js';
+import { ALL_MODELS, handMade, heldBy, mapAll, mapOf, range, refusal, request } from '../support/requests.js';
 
 describe('SoftIommuTarget: options', () => {
   it('is type1v2, and called soft, when nothing is said', () => {
@@ -100,6 +100,20 @@ describe('SoftIommuTarget: faults', () => {
     target.mapDma(mapOf(0, 0x1000));
     refusal(() => target.mapDma(mapOf(0, 0x1000)), 'EEXIST');
     refusal(() => target.mapDma(mapOf(0x1000, 0x2000)), 'EIO');
+  });
+
+  it('a malformed call counts too', () => {
+    const faults = new Map([
+      [2, 'EIO'],
+      [3, 'ENOMEM'],
+    ]);
+    const target = new SoftIommuTarget({ faults });
+    refusal(() => target.mapDma(request(handMade(0x1000n, 1n))), 'EINVAL');
+    expect(() => target.unmapDma(null as never)).to.throw(TypeError);
+    refusal(() => target.mapDma(request(null as never)), 'EIO');
+    refusal(() => target.unmapDma(handMade(0x1000n, 1n)), 'ENOMEM');
+    target.mapDma(mapOf(0, 0x1000));
+    expect(target.entries).to.equal(1);
   });
 
   it('can be given, and taken back, later', () => {
