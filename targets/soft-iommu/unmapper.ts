@@ -38,8 +38,10 @@ export class Unmapper {
     if (checked instanceof MemoryRange) {
       return checked;
     }
-    const code = checked === 'unaligned' ? this.#settings.traits.unalignedUnmap : 'EINVAL';
-    throw this.#refuse(code, `the range is ${checked}`, { hint: 'ranges are runs of whole pages in [0, 2^64)' });
+    const codes = { empty: 'EINVAL', unaligned: this.#settings.traits.unalignedUnmap, wraps: 'EOVERFLOW' };
+    throw this.#refuse(codes[checked], `the range is ${checked}`, {
+      hint: 'ranges are runs of whole pages in [0, 2^64)',
+    });
   }
 
   #unmapAllOrNothing(found: readonly Entry[], range: MemoryRange): void {

@@ -116,6 +116,18 @@ for (const { model, unmap } of KERNEL_MODELS) {
       expect(heldBy(target)).to.deep.equal(['0x4000-0x8000']);
     });
 
+    for (const [what, start, length] of [
+      ['from the last page', TOP - 0x1000n, 0x2000n],
+      ['from the first page', 0n, TOP + 0x1000n],
+      ['beyond it', TOP, 0x1000n],
+    ] as const) {
+      it(`that wraps 2^64, ${what}: EOVERFLOW`, () => {
+        target.mapDma(mapOf(0x4000, 0x8000));
+        refusal(() => target.unmapDma(handMade(start, length)), 'EOVERFLOW');
+        expect(heldBy(target)).to.deep.equal(['0x4000-0x8000']);
+      });
+    }
+
     it('of everything: all is gone', () => {
       mapAll(target, FOUR);
       target.unmapDma(range(0n, TOP));
