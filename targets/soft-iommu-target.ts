@@ -65,7 +65,7 @@ export class SoftIommuTarget implements DmaTarget {
    * the kernel.
    *
    * @throws DmaError as the kernel would fail: `EINVAL` (`ENOENT` in `iommufd` and `exact`) when it cuts a mapping; `ENOENT` over
-   * nothing in `iommufd` and `exact`; and what `faults` says
+   * nothing in `iommufd` (but not over all addresses) and `exact`; and what `faults` says
    */
   unmapDma(range: MemoryRange): void {
     this.#injectFault(this.#settings.traits.unmapRequest, range);

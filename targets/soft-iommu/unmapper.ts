@@ -4,6 +4,9 @@ import { checkIova } from './iova.js';
 import { refusalsOf, type Refuse } from './refusal.js';
 import type { Settings } from './settings.js';
 
+/** An IOAS unmaps this as a whole, and is content when it holds nothing (`IOMMU_IOAS_UNMAP`, iova 0, length 2^64-1). */
+const EVERYTHING = MemoryRange.of(0n, 1n << 64n);
+
 /** The rules of an unmap, in each model. */
 export class Unmapper {
   readonly #settings: Settings;
@@ -58,7 +61,7 @@ export class Unmapper {
       this.#checkWhole(entry, range, 'ENOENT');
       this.#entries.remove(entry.range);
     }
-    if (found.length === 0) {
+    if (found.length === 0 && !range.equals(EVERYTHING)) {
       throw this.#nothingThere(range);
     }
   }

@@ -133,6 +133,14 @@ for (const { model, unmap } of KERNEL_MODELS) {
       target.unmapDma(range(0n, TOP));
       expect(heldBy(target)).to.deep.equal([]);
     });
+
+    it('of everything, over nothing: nothing happens', () => {
+      target.unmapDma(range(0n, TOP));
+      mapAll(target, FOUR);
+      target.unmapDma(range(0n, TOP));
+      target.unmapDma(range(0n, TOP));
+      expect(heldBy(target)).to.deep.equal([]);
+    });
   });
 }
 
