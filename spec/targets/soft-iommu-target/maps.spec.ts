@@ -124,6 +124,27 @@ for (const { model, map } of KERNEL_MODELS) {
         expect(heldBy(target)).to.deep.equal(['0x1000-0x3000']);
       });
 
+      it('that borrows the class of a range: is looked at as two numbers', () => {
+        const forged = (startPage: unknown, endPage: unknown): MemoryRange =>
+          Object.create(MemoryRange.prototype, {
+            startPage: { value: startPage },
+            endPage: { value: endPage },
+          }) as MemoryRange;
+        refusal(() => target.mapDma(request(forged(1, 1))), 'EINVAL');
+        refusal(() => target.mapDma(request(forged(2 ** 52 - 1, 2 ** 52 + 1))), 'EOVERFLOW');
+        for (const [start, end] of [
+          [2, 1],
+          [-1, 1],
+          [0.5, 1],
+          [0, Infinity],
+          [Number.NaN, 1],
+          [undefined, undefined],
+        ]) {
+          expect(() => target.mapDma(request(forged(start, end))), `${start} to ${end}`).to.throw();
+        }
+        expect(target.entries).to.equal(0);
+      });
+
       for (const { what, value } of [
         { what: 'nothing', value: undefined },
         { what: 'null', value: null },
