@@ -15,7 +15,10 @@ export interface SoftIommuTargetOptions {
   readonly aperture?: MemoryRange;
   /** Addresses that cannot be mapped. Default: the interrupt window 0xfee00000-0xfef00000. */
   readonly reserved?: readonly MemoryRange[];
-  /** Fails the n-th call (0-based, maps and unmaps counted together) with this code, without any effect. */
+  /**
+   * Fails the n-th call (0-based, maps and unmaps counted together) with this code, without any effect. Looked at in each call, so
+   * that faults can be given and taken back later.
+   */
   readonly faults?: ReadonlyMap<number, string>;
 }
 
@@ -33,7 +36,12 @@ export interface Settings {
 
 /** @throws TypeError or RangeError when an option is not of its type */
 export function settingsOf(options: SoftIommuTargetOptions): Settings {
-  const { model = 'type1v2', aperture = DEFAULT_APERTURE, reserved = DEFAULT_RESERVED, faults = new Map() } = options;
+  const {
+    model = 'type1v2',
+    aperture = DEFAULT_APERTURE,
+    reserved = DEFAULT_RESERVED,
+    faults = new Map<number, string>(),
+  } = options;
   if (!Object.hasOwn(MODELS, model)) {
     throw new RangeError(`model '${String(model)}' is none of ${Object.keys(MODELS).join(', ')}`);
   }
@@ -42,8 +50,14 @@ export function settingsOf(options: SoftIommuTargetOptions): Settings {
   if (entryLimit !== undefined && !(Number.isInteger(entryLimit) && entryLimit >= 0)) {
     throw new RangeError(`entryLimit ${String(entryLimit)} is not a number of mappings`);
   }
+  if (typeof name !== 'string') {
+    throw new TypeError(`name ${String(name)} of a SoftIommuTarget is not a string`);
+  }
   if (![aperture, ...reserved].every((range) => range instanceof MemoryRange)) {
     throw new TypeError('aperture and reserved of a SoftIommuTarget are MemoryRanges');
+  }
+  if (typeof (faults as Partial<typeof faults> | null)?.get !== 'function') {
+    throw new TypeError('faults of a SoftIommuTarget is a Map from the number of a call to a code');
   }
   return { name, model, traits, entryLimit, aperture, reserved: [...reserved], faults };
 }
