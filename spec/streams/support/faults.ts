@@ -56,8 +56,7 @@ export class FaultyTarget extends RecordingTarget {
     if (this.needsVa && this.#va?.held().some((held) => held.equals(range)) !== true) {
       this.violations.push(`map ${range.toString()} came before its VA was there`);
     }
-    this.#failByPlan();
-    const answer = super.mapDma(request);
+    const answer = this.#byPlan(() => super.mapDma(request));
     const remember = (): void => {
       this.#details.set(range.startPage, `${range.toString()} ${writable ? 'rw' : 'ro'} 0x${fileOffset.toString(16)}`);
     };
@@ -69,13 +68,18 @@ export class FaultyTarget extends RecordingTarget {
   }
 
   override unmapDma(range: MemoryRange): void | Promise<void> {
-    this.#failByPlan();
-    return super.unmapDma(range);
+    return this.#byPlan(() => super.unmapDma(range));
   }
 
-  #failByPlan(): void {
-    if (this.#plan.strikes()) {
-      this.failCall(this.calls.length);
+  #byPlan<T>(call: () => T): T {
+    if (!this.#plan.strikes()) {
+      return call();
+    }
+    try {
+      this.failAll();
+      return call();
+    } finally {
+      this.mend();
     }
   }
 }
@@ -92,10 +96,15 @@ export class FaultyVaMapper extends FakeVaMapper {
   }
 
   override ensureMapped(change: MapChange): HostVa {
-    if (this.#plan.strikes()) {
-      this.failCall(this.calls.length);
+    if (!this.#plan.strikes()) {
+      return super.ensureMapped(change);
     }
-    return super.ensureMapped(change);
+    try {
+      this.failAll();
+      return super.ensureMapped(change);
+    } finally {
+      this.mend();
+    }
   }
 
   override release(range: MemoryRange): void {
