@@ -2,6 +2,7 @@ import { DmaError, MemoryRange, type DmaMapRequest, type DmaTarget } from '../st
 import { RangeMap } from '../streams/range-map.js';
 import { readBacking, writeBacking } from './soft-iommu/backing.js';
 import type { Entry } from './soft-iommu/entry.js';
+import { checkMapRequest } from './soft-iommu/map-request.js';
 import { Mapper } from './soft-iommu/mapper.js';
 import type { SoftIommuModel } from './soft-iommu/model.js';
 import { settingsOf, type Settings, type SoftIommuTargetOptions } from './soft-iommu/settings.js';
@@ -49,14 +50,14 @@ export class SoftIommuTarget implements DmaTarget {
    * On failure: nothing is mapped.
    *
    * @throws DmaError as the kernel would fail: `EEXIST` over another mapping (`EINVAL` in the model `exact`, which accepts the same
-   * map again); `EINVAL` outside the aperture or in a reserved range; `ENOSPC` at the entry limit; `EFAULT` beyond the end of the file;
+   * map again); `EINVAL` where something is not page aligned, outside the aperture or in a reserved range; `ENOSPC` at the entry limit; `EFAULT` beyond the end of the file;
    * and what `faults` says
+   * @throws TypeError when the request is not of its type
    */
   mapDma(request: DmaMapRequest): void {
-    if (typeof request !== 'object' || (request as unknown) === null) {
-      throw new TypeError('a map request must be an object');
-    }
-    this.#injectFault(this.#settings.traits.mapRequest, request.range, request.region);
+    const fault = this.#countCall();
+    checkMapRequest(request);
+    this.#throwFault(fault, this.#settings.traits.mapRequest, request.range, request.region);
     this.#mapper.map(request);
   }
 
@@ -68,7 +69,7 @@ export class SoftIommuTarget implements DmaTarget {
    * nothing in `iommufd` (but not over all addresses) and `exact`; and what `faults` says
    */
   unmapDma(range: MemoryRange): void {
-    this.#injectFault(this.#settings.traits.unmapRequest, range);
+    this.#throwFault(this.#countCall(), this.#settings.traits.unmapRequest, range);
     this.#unmapper.unmap(range);
   }
 
@@ -110,12 +111,15 @@ export class SoftIommuTarget implements DmaTarget {
     }
   }
 
-  /** Counts the call, also one that is malformed. */
-  #injectFault(request: string, range: unknown, region?: string): void {
-    const number = this.#calls++;
-    const code = this.#settings.faults.get(number);
+  /** Its number, whether it is well formed or not. */
+  #countCall(): number {
+    return this.#calls++;
+  }
+
+  #throwFault(call: number, request: string, range: unknown, region?: string): void {
+    const code = this.#settings.faults.get(call);
     if (code !== undefined) {
-      throw new DmaError(`call ${number} was told to fail`, {
+      throw new DmaError(`call ${call} was told to fail`, {
         code,
         syscall: 'ioctl',
         request,
