@@ -1,6 +1,6 @@
 import { DmaError, MemoryRange, type DmaMapRequest, type DmaTarget } from '../streams/index.js';
 import { RangeMap } from '../streams/range-map.js';
-import { readBacking, writeBacking } from './soft-iommu/backing.js';
+import { Backing } from './soft-iommu/backing.js';
 import type { Entry } from './soft-iommu/entry.js';
 import { checkMapRequest } from './soft-iommu/map-request.js';
 import { Mapper } from './soft-iommu/mapper.js';
@@ -87,7 +87,7 @@ export class SoftIommuTarget implements DmaTarget {
     const spans = spansOf(this.#entries, { kind: 'read', iova, length }, this.name);
     const data = Buffer.alloc(length);
     for (const { request, offset, from, to } of spans) {
-      readBacking(request, offset, data.subarray(from, to));
+      new Backing(request, this.name).read(offset, data.subarray(from, to));
     }
     return data;
   }
@@ -96,18 +96,15 @@ export class SoftIommuTarget implements DmaTarget {
    * A device writes memory.
    *
    * @throws DmaFault when a byte is not mapped, or not for writing: its address is in the error, and nothing was written
-   * @throws DmaError when there is nothing behind a mapping
+   * @throws DmaError when there is nothing behind a mapping: what lies in the mappings before it was written
    */
   write(iova: bigint, data: Uint8Array): void {
     if (!(data instanceof Uint8Array)) {
       throw new TypeError('data must be a Uint8Array');
     }
-    for (const { request, offset, from, to } of spansOf(
-      this.#entries,
-      { kind: 'write', iova, length: data.length },
-      this.name,
-    )) {
-      writeBacking(request, offset, data.subarray(from, to));
+    const spans = spansOf(this.#entries, { kind: 'write', iova, length: data.length }, this.name);
+    for (const { request, offset, from, to } of spans) {
+      new Backing(request, this.name).write(offset, data.subarray(from, to));
     }
   }
 
