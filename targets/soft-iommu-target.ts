@@ -1,7 +1,8 @@
 import { DmaError, MemoryRange, type DmaMapRequest, type DmaTarget } from '../streams/index.js';
 import { RangeMap } from '../streams/range-map.js';
-import { readBacking, writeBacking } from './soft-iommu/backing.js';
+import { Backing } from './soft-iommu/backing.js';
 import type { Entry } from './soft-iommu/entry.js';
+import { checkMapRequest } from './soft-iommu/map-request.js';
 import { Mapper } from './soft-iommu/mapper.js';
 import type { SoftIommuModel } from './soft-iommu/model.js';
 import { settingsOf, type Settings, type SoftIommuTargetOptions } from './soft-iommu/settings.js';
@@ -49,14 +50,14 @@ export class SoftIommuTarget implements DmaTarget {
    * On failure: nothing is mapped.
    *
    * @throws DmaError as the kernel would fail: `EEXIST` over another mapping (`EINVAL` in the model `exact`, which accepts the same
-   * map again); `EINVAL` outside the aperture or in a reserved range; `ENOSPC` at the entry limit; `EFAULT` beyond the end of the file;
+   * map again); `EINVAL` where something is not page aligned, outside the aperture or in a reserved range; `ENOSPC` at the entry limit; `EFAULT` beyond the end of the file;
    * and what `faults` says
+   * @throws TypeError when the request is not of its type
    */
   mapDma(request: DmaMapRequest): void {
-    if (typeof request !== 'object' || (request as unknown) === null) {
-      throw new TypeError('a map request must be an object');
-    }
-    this.#injectFault(this.#settings.traits.mapRequest, request.range, request.region);
+    const fault = this.#countCall();
+    checkMapRequest(request);
+    this.#throwFault(fault, this.#settings.traits.mapRequest, request.range, request.region);
     this.#mapper.map(request);
   }
 
@@ -68,7 +69,7 @@ export class SoftIommuTarget implements DmaTarget {
    * nothing in `iommufd` (but not over all addresses) and `exact`; and what `faults` says
    */
   unmapDma(range: MemoryRange): void {
-    this.#injectFault(this.#settings.traits.unmapRequest, range);
+    this.#throwFault(this.#countCall(), this.#settings.traits.unmapRequest, range);
     this.#unmapper.unmap(range);
   }
 
@@ -86,7 +87,7 @@ export class SoftIommuTarget implements DmaTarget {
     const spans = spansOf(this.#entries, { kind: 'read', iova, length }, this.name);
     const data = Buffer.alloc(length);
     for (const { request, offset, from, to } of spans) {
-      readBacking(request, offset, data.subarray(from, to));
+      new Backing(request, this.name).read(offset, data.subarray(from, to));
     }
     return data;
   }
@@ -95,27 +96,27 @@ export class SoftIommuTarget implements DmaTarget {
    * A device writes memory.
    *
    * @throws DmaFault when a byte is not mapped, or not for writing: its address is in the error, and nothing was written
-   * @throws DmaError when there is nothing behind a mapping
+   * @throws DmaError when there is nothing behind a mapping: what lies in the mappings before it was written
    */
   write(iova: bigint, data: Uint8Array): void {
     if (!(data instanceof Uint8Array)) {
       throw new TypeError('data must be a Uint8Array');
     }
-    for (const { request, offset, from, to } of spansOf(
-      this.#entries,
-      { kind: 'write', iova, length: data.length },
-      this.name,
-    )) {
-      writeBacking(request, offset, data.subarray(from, to));
+    const spans = spansOf(this.#entries, { kind: 'write', iova, length: data.length }, this.name);
+    for (const { request, offset, from, to } of spans) {
+      new Backing(request, this.name).write(offset, data.subarray(from, to));
     }
   }
 
-  /** Counts the call, also one that is malformed. */
-  #injectFault(request: string, range: unknown, region?: string): void {
-    const number = this.#calls++;
-    const code = this.#settings.faults.get(number);
+  /** Its number, whether it is well formed or not. */
+  #countCall(): number {
+    return this.#calls++;
+  }
+
+  #throwFault(call: number, request: string, range: unknown, region?: string): void {
+    const code = this.#settings.faults.get(call);
     if (code !== undefined) {
-      throw new DmaError(`call ${number} was told to fail`, {
+      throw new DmaError(`call ${call} was told to fail`, {
         code,
         syscall: 'ioctl',
         request,

@@ -1,4 +1,5 @@
 import { MemoryRange, type DmaMapRequest } from '../../streams/index.js';
+import { PAGE_SIZE } from '../../streams/memory-range.js';
 import { sizeOf } from './backing.js';
 import type { Entries, Entry } from './entry.js';
 import { checkIova } from './iova.js';
@@ -20,6 +21,7 @@ export class Mapper {
   /** On failure: nothing is mapped. */
   map(request: DmaMapRequest): void {
     const entry: Entry = { range: this.#checkedRange(request), request };
+    this.#checkAlignment(entry);
     for (const rule of this.#settings.traits.mapRules) {
       switch (rule) {
         case 'overlap':
@@ -48,6 +50,19 @@ export class Mapper {
       region,
       hint: 'ranges are non-empty runs of whole pages in [0, 2^64)',
     });
+  }
+
+  /** Of what is behind the mapping: the file where there is one, else the host address. */
+  #checkAlignment({ range, request: { mappable, fileOffset, hostVa, region } }: Entry): void {
+    const [what, address] =
+      mappable === undefined ? ['host virtual address', hostVa?.address ?? 0n] : ['file offset', fileOffset];
+    if (address < 0n || address % PAGE_SIZE !== 0n) {
+      throw this.#refuse('EINVAL', `the ${what} ${address} is not a multiple of the page size ${PAGE_SIZE}`, {
+        range,
+        region,
+        hint: 'memory is mapped in whole pages: begin at the start of one',
+      });
+    }
   }
 
   /** Whether the same is mapped there, which the model `exact` accepts. */
@@ -98,14 +113,17 @@ export class Mapper {
   }
 
   #checkFile({ range, request: { mappable, fileOffset, region } }: Entry): void {
-    const size = mappable === undefined ? undefined : sizeOf(mappable.fd);
+    if (mappable === undefined) {
+      return;
+    }
+    const size = sizeOf(mappable.fd);
     const needed = fileOffset + range.length;
     if (size !== undefined && needed > size) {
-      throw this.#refuse(
-        'EFAULT',
-        `the mapping ends at ${needed} of "${mappable?.label ?? ''}", which ends at ${size}`,
-        { range, region, hint: 'make the file longer, or map less of it' },
-      );
+      throw this.#refuse('EFAULT', `the mapping ends at ${needed} of "${mappable.label}", which ends at ${size}`, {
+        range,
+        region,
+        hint: 'make the file longer, or map less of it',
+      });
     }
   }
 }

@@ -192,10 +192,37 @@ describe('SoftIommuTarget: DMA to a plain file', () => {
     ]) {
       expect(access)
         .to.throw(DmaError, /"ram file"/)
-        .that.includes({ code: 'EFAULT', errno: -14, region: 'dimm' });
+        .that.includes({ code: 'EFAULT', errno: -14, target: 'soft', region: 'dimm' });
     }
     const bytes = Buffer.alloc(PAGE);
     expect(readSync(fd, bytes, 0, PAGE, 0x1000)).to.equal(0x800);
+  });
+});
+
+describe('SoftIommuTarget: DMA to a file that is gone', () => {
+  it('is an error that names the target and the region, as the system gives it', () => {
+    const target = new SoftIommuTarget();
+    const fd = openSync('/dev/zero', 'r');
+    target.mapDma(mapOf(0x1000, 0x2000, { mappable: { fd, label: 'zero' }, region: 'dimm' }));
+    expect(() => target.write(0x1000n, Buffer.from('a')))
+      .to.throw(DmaError)
+      .that.includes({ code: 'EBADF', errno: -9, syscall: 'write', target: 'soft', region: 'dimm' });
+    closeSync(fd);
+    expect(() => target.read(0x1000n, 1))
+      .to.throw(DmaError)
+      .that.includes({ code: 'EBADF', errno: -9, syscall: 'read', target: 'soft', region: 'dimm' });
+  });
+
+  it('of a closed memfd says that it is closed', () => {
+    const target = new SoftIommuTarget();
+    const memfd = Memfd.create('gone', 0x1000n);
+    target.mapDma(mapOf(0x1000, 0x2000, { mappable: memfd }));
+    memfd.close();
+    for (const access of [() => target.read(0x1000n, 1), () => target.write(0x1000n, Buffer.from('a'))]) {
+      expect(access)
+        .to.throw(DmaError, /"gone"/)
+        .with.property('code', 'ERR_CLOSED');
+    }
   });
 });
 

@@ -162,9 +162,36 @@ for (const { model, map } of KERNEL_MODELS) {
 
     it('of what is not a request at all: a TypeError', () => {
       for (const value of [undefined, null, 'map', 1]) {
-        expect(() => target.mapDma(value as never), String(value)).to.throw(TypeError, /request/);
+        expect(() => target.mapDma(value as never), String(value)).to.throw(TypeError, /a map request is/);
       }
     });
+
+    for (const [field, fields] of [
+      ['mappable', { mappable: null }],
+      ['mappable', { mappable: 3 }],
+      ['fileOffset', { mappable: { fd: -1, label: 'none' }, fileOffset: undefined }],
+      ['fileOffset', { mappable: { fd: -1, label: 'none' }, fileOffset: 4096 }],
+      ['hostVa', { hostVa: null }],
+      ['hostVa', { hostVa: 0x1000n }],
+      ['hostVa', { hostVa: { address: 4096 } }],
+    ] as const) {
+      it(`of a ${field} of a wrong type: a TypeError that names it`, () => {
+        expect(() => target.mapDma({ ...mapOf(0, 0x1000), ...(fields as object) })).to.throw(TypeError, field);
+        expect(target.entries).to.equal(0);
+      });
+    }
+
+    for (const [what, options] of [
+      ['a file offset', { mappable: { fd: -1, label: 'none' }, fileOffset: 0x1800n }],
+      ['a negative file offset', { mappable: { fd: -1, label: 'none' }, fileOffset: -0x1000n }],
+      ['a host virtual address', { hostVa: { address: 0x7f00_0000_0800n } }],
+    ] as const) {
+      it(`of ${what} that is not page aligned: EINVAL`, () => {
+        const error = refusal(() => target.mapDma(mapOf(0, 0x1000, options)), 'EINVAL');
+        expect(error.message).to.contain('page size');
+        expect(target.entries).to.equal(0);
+      });
+    }
 
     describe('where the IOMMU cannot translate', () => {
       for (const { what, start, end, rule } of OUTSIDE) {
