@@ -1,3 +1,4 @@
+import { aftermathOf, append } from './aftermath.js';
 import type { ChangeSet, MapChange, Outcome, UnmapChange } from './change-set.js';
 import type { DmaError, TargetRange } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
@@ -6,7 +7,9 @@ import { settled, type Steps } from './steps.js';
 /** Somewhere a set can be delivered to: a branch, or an attachment. */
 export interface Receiver {
   serve(set: ChangeSet): Outcome | Promise<Outcome>;
-  /** Whether something of this range is stuck at the target of this name. */
+  /** Why it can serve no more maps. */
+  readonly broken: DmaError | undefined;
+  /** Whether exactly this range is stuck at the target of this name. */
   isStuck(at: TargetRange): boolean;
 }
 
@@ -74,7 +77,9 @@ export function* deliver(set: ChangeSet, receivers: readonly Receiver[], directo
       continue;
     }
     delivery.failure = failureOf(outcome, outcome.error);
-    yield* undo(set, receivers.slice(0, index), receivers, director, delivery);
+    // The one that failed has undone its part itself, unless it broke while it was at it.
+    const served = receivers[index]?.broken === undefined ? index : index + 1;
+    yield* undo(set, receivers.slice(0, served), receivers, director, delivery);
     break;
   }
   return delivery;
@@ -111,8 +116,9 @@ function inverse(set: ChangeSet, unmaps: readonly UnmapChange[], maps: readonly 
   return { generation: set.generation, snapshot: false, undo: true, unmaps, maps };
 }
 
-export function failureOf({ target, failedAt }: Outcome, error: DmaError): MapFailure {
-  return { error, target, region: failedAt?.region, range: failedAt?.range };
+export function failureOf(outcome: Outcome, error: DmaError): MapFailure {
+  const { failedAt } = aftermathOf(outcome);
+  return { error, target: failedAt?.target ?? outcome.target, region: failedAt?.region, range: failedAt?.range };
 }
 
 /** The unmap that ends exactly this mapping. */
@@ -129,8 +135,9 @@ class Tally implements Delivery {
   stuck: TargetRange[] = [];
   readonly missing: TargetRange[] = [];
 
-  add({ skipped, undone, stuck, missing }: Outcome): void {
-    append(this.skipped, skipped);
+  add(outcome: Outcome): void {
+    const { undone, stuck, missing } = aftermathOf(outcome);
+    append(this.skipped, outcome.skipped);
     append(this.undone, undone);
     append(this.stuck, stuck);
     append(this.missing, missing);
@@ -140,7 +147,7 @@ class Tally implements Delivery {
     this.add(outcome);
     if (outcome.status === 'failed' && outcome.error !== undefined) {
       this.unmapError ??= outcome.error;
-      if (outcome.stuck === undefined) {
+      if (aftermathOf(outcome).stuck === undefined) {
         // It does not say what is stuck: all that it was told to unmap may be.
         const covers = set.unmaps.flatMap((unmap) => unmap.covers);
         append(
@@ -148,15 +155,6 @@ class Tally implements Delivery {
           covers.map((range) => ({ target: outcome.target, range })),
         );
       }
-    }
-  }
-}
-
-/** `push(...items)` would put every item on the stack. */
-function append<T>(list: T[], items: readonly T[] | undefined): void {
-  if (items !== undefined && items.length > 0) {
-    for (const item of items) {
-      list.push(item);
     }
   }
 }

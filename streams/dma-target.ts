@@ -51,5 +51,5 @@ export interface DmaTarget {
    */
   unmapDma(range: MemoryRange): void | Promise<void>;
   /** What it holds, in the ranges in which it was mapped; for a target that can be asked. See `Attachment.verify()`. */
-  held?(): readonly MemoryRange[] | Promise<readonly MemoryRange[]>;
+  mappedRanges?(): readonly MemoryRange[] | Promise<readonly MemoryRange[]>;
 }

@@ -149,6 +149,24 @@ export class Ledger {
     return this.#stuck.size > 0 && this.#stuck.overlaps(range);
   }
 
+  /** Whether exactly this is stuck. */
+  isStuck(range: MemoryRange): boolean {
+    return this.#stuck.size > 0 && this.#stuck.startingAt(range.startPage)?.range.equals(range) === true;
+  }
+
+  /** All that is stuck, or what of it shares a page with one of these ranges, each once. */
+  stuckEntries(ranges?: readonly MemoryRange[]): readonly Stuck[] {
+    if (ranges === undefined) {
+      return [...this.#stuck];
+    }
+    return this.#stuck.size === 0 ? [] : [...new Set(ranges.flatMap((range) => this.#stuck.overlapping(range)))];
+  }
+
+  /** Its unmap was tried again: without success, for a generation. */
+  stickAgain(mapping: MapChange, generation: number): void {
+    this.#stuck.replace({ range: mapping.range, mapping, triedAgainIn: generation });
+  }
+
   /** What is stuck and shares a page with `range`, ascending. */
   stuckOver(range: MemoryRange): readonly Stuck[] {
     return this.#stuck.overlapping(range);

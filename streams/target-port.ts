@@ -1,6 +1,7 @@
+import { aftermathOf, append, noteAftermath, type SetAftermath } from './aftermath.js';
 import type { ChangeSet, MapChange, Outcome, UnmapChange } from './change-set.js';
 import type { DmaMapRequest, DmaTarget } from './dma-target.js';
-import { DmaError, toDmaError, type TargetRange } from './errors.js';
+import { DmaError, toDmaError, withContext, type TargetRange } from './errors.js';
 import { Ledger } from './ledger.js';
 import type { MemoryRange } from './memory-range.js';
 import { isPromiseLike, run, type Steps } from './steps.js';
@@ -8,31 +9,28 @@ import { isPromiseLike, run, type Steps } from './steps.js';
 /** What an attachment wants to know of, and to stop, while a long set is served. */
 export interface Monitor {
   readonly signal: AbortSignal | undefined;
+  /** Bytes of all maps of a set that is going to be served. */
+  readonly onBegin: (bytes: bigint) => void;
   /** Bytes of a map that was served. */
   readonly onServed: (bytes: bigint) => void;
 }
 
 /** Collects what becomes of one set. */
-class Report {
+class Report implements SetAftermath {
   error: DmaError | undefined = undefined;
-  failedAt: { readonly region: string; readonly range: MemoryRange } | undefined = undefined;
+  failedAt: SetAftermath['failedAt'] = undefined;
   readonly skipped: DmaError[] = [];
   readonly undone: TargetRange[] = [];
   readonly stuck: TargetRange[] = [];
   readonly missing: TargetRange[] = [];
 
   outcome(generation: number, target: string): Outcome {
-    return {
-      generation,
-      target,
-      status: this.error === undefined ? 'applied' : 'failed',
-      skipped: this.skipped,
-      ...(this.error === undefined ? {} : { error: this.error }),
-      ...(this.failedAt === undefined ? {} : { failedAt: this.failedAt }),
-      ...(this.undone.length === 0 ? {} : { undone: this.undone }),
-      ...(this.stuck.length === 0 ? {} : { stuck: this.stuck }),
-      ...(this.missing.length === 0 ? {} : { missing: this.missing }),
-    };
+    const { skipped, error } = this;
+    if (error === undefined) {
+      const outcome: Outcome = { generation, target, status: 'applied', skipped };
+      return this.undone.length === 0 ? outcome : noteAftermath(outcome, this);
+    }
+    return noteAftermath({ generation, target, status: 'failed', skipped, error }, this);
   }
 }
 
@@ -68,6 +66,9 @@ export class TargetPort {
     for (const unmap of set.unmaps) {
       yield* this.#unmap(unmap, set, report);
     }
+    if (this.monitor !== undefined) {
+      this.monitor.onBegin(set.maps.reduce((sum, { range }) => sum + range.length, 0n));
+    }
     const mapped: MapChange[] = [];
     for (const change of set.maps) {
       if (set.undo && !this.ledger.wants(change)) {
@@ -102,12 +103,12 @@ export class TargetPort {
         report.error ??= error;
         report.missing.push(this.#located(change));
         this.ledger.miss(change);
-      } else if (change.type === 'device' && error.code !== ABORTED) {
-        report.skipped.push(error);
+      } else if (change.type === 'device' && !this.#isAborted) {
+        report.skipped.push(withContext(error, { target: this.name, region: change.region, range: change.range }));
         this.monitor?.onServed(change.range.length);
       } else {
         report.error = error;
-        report.failedAt = { region: change.region, range: change.range };
+        report.failedAt = { target: this.name, region: change.region, range: change.range };
         yield* this.#undo(set, mapped, report);
         break;
       }
@@ -145,18 +146,26 @@ export class TargetPort {
     }
   }
 
+  /** Tries again to unmap one mapping that is stuck. Returns why it is stuck still. */
+  *unmapStuck(mapping: MapChange, generation: number): Steps<DmaError | undefined> {
+    const error = yield* this.#end(mapping.range);
+    if (error === undefined) {
+      this.ledger.forgetStuck(mapping.range);
+    } else {
+      this.ledger.stickAgain(mapping, generation);
+    }
+    return error;
+  }
+
   /** Tries again what is stuck where a map is to go; not twice for one command. */
   *#clearStuck(change: MapChange, set: ChangeSet): Steps<DmaError | undefined> {
-    for (const { range, triedAgainIn } of this.ledger.stuckOver(change.range)) {
+    for (const { range, mapping, triedAgainIn } of this.ledger.stuckOver(change.range)) {
       let cause: DmaError | undefined;
       if (triedAgainIn !== set.generation || set.undo === true) {
-        const [mapping] = this.ledger.take([range], set);
-        cause = yield* this.#end(range);
-        if (cause === undefined || mapping === undefined) {
-          this.ledger.unstuck(range);
+        cause = yield* this.unmapStuck(mapping, set.generation);
+        if (cause === undefined) {
           continue;
         }
-        this.ledger.stick(mapping, set.generation);
       }
       return new DmaError(`${range.toString()} is still mapped, because its unmap failed`, {
         code: 'ERR_RANGE_STUCK',
@@ -184,7 +193,7 @@ export class TargetPort {
     }
     if (set.unmaps.length > 0) {
       const restored = yield* this.#serve({ ...set, undo: true, unmaps: [], maps: this.ledger.taken() });
-      report.missing.push(...(restored.missing ?? []));
+      append(report.missing, aftermathOf(restored).missing);
     }
   }
 
@@ -204,14 +213,18 @@ export class TargetPort {
     }
   }
 
+  get #isAborted(): boolean {
+    return this.monitor?.signal?.aborted === true;
+  }
+
   /** Why the target need not even be asked. */
   #obstacle(change: MapChange): DmaError | undefined {
-    if (this.monitor?.signal?.aborted === true) {
+    if (this.#isAborted) {
       return new DmaError('the attach was aborted', {
         code: ABORTED,
         target: this.name,
         range: change.range,
-        cause: this.monitor.signal.reason,
+        cause: this.monitor?.signal?.reason,
       });
     }
     if (change.refused !== undefined) {

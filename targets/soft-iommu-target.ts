@@ -42,7 +42,7 @@ export class SoftIommuTarget implements DmaTarget {
   }
 
   /** What it holds, ascending, in the ranges in which it was mapped. */
-  held(): readonly MemoryRange[] {
+  mappedRanges(): readonly MemoryRange[] {
     return Array.from(this.#entries, ({ range }) => range);
   }
 

@@ -1,3 +1,4 @@
+import { aftermathOf } from '../../../streams/aftermath.js';
 import { expect } from 'chai';
 import { firstValueFrom, map as mapTo, Subject, type Observable } from 'rxjs';
 import {
@@ -218,8 +219,11 @@ describe('toTarget', () => {
       ]);
       expect(outcome).to.include({ status: 'failed' });
       expect(outcome.error).to.include({ code: 'ENOMEM', region: 'ram' });
-      expect(String(outcome.failedAt?.range)).to.equal('0x4000-0x5000');
-      expect(texts(outcome.undone?.map(({ range }) => range) ?? [])).to.deep.equal(['0x2000-0x3000', '0x0-0x1000']);
+      expect(String(aftermathOf(outcome).failedAt?.range)).to.equal('0x4000-0x5000');
+      expect(texts(aftermathOf(outcome).undone?.map(({ range }) => range) ?? [])).to.deep.equal([
+        '0x2000-0x3000',
+        '0x0-0x1000',
+      ]);
     });
 
     it('puts back what its set had unmapped', async () => {
@@ -241,12 +245,12 @@ describe('toTarget', () => {
       await serve(changeSet(1, { maps: [A] }));
       target.failAll('map 0x', 'EFAULT');
       const outcome = await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')], maps: [B] }));
-      expect(texts(outcome.missing?.map(({ range }) => range) ?? [])).to.deep.equal(['0x0-0x1000']);
+      expect(texts(aftermathOf(outcome).missing?.map(({ range }) => range) ?? [])).to.deep.equal(['0x0-0x1000']);
       target.mend();
       target.failAll('unmap', 'EBUSY');
       const other = new RecordingTarget().failAll('unmap', 'EBUSY').failCall(1, 'ENOMEM');
       const second = await serving(other).serve(changeSet(1, { maps: [A, B] }));
-      expect(texts(second.stuck?.map(({ range }) => range) ?? [])).to.deep.equal(['0x0-0x1000']);
+      expect(texts(aftermathOf(second).stuck?.map(({ range }) => range) ?? [])).to.deep.equal(['0x0-0x1000']);
     });
 
     it('of a device is skipped', async () => {
@@ -263,7 +267,7 @@ describe('toTarget', () => {
       target.failAll('map 0x2000', 'EFAULT');
       const outcome = await serve(changeSet(2, { maps: [A, B, C], undo: true }));
       expect(inWords(outcome)).to.equal('2 failed EFAULT');
-      expect(texts(outcome.missing?.map(({ range }) => range) ?? [])).to.deep.equal(['0x2000-0x3000']);
+      expect(texts(aftermathOf(outcome).missing?.map(({ range }) => range) ?? [])).to.deep.equal(['0x2000-0x3000']);
       expect(texts(target.held())).to.deep.equal(['0x0-0x1000', '0x4000-0x5000']);
     });
   });
@@ -299,7 +303,7 @@ describe('toTarget', () => {
       target.failAll('unmap 0x0', 'EBUSY');
       const outcome = await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000'), unmap('0x2000-0x3000')], maps: [C] }));
       expect(inWords(outcome)).to.equal('2 failed EBUSY');
-      expect(texts(outcome.stuck?.map(({ range }) => range) ?? [])).to.deep.equal(['0x0-0x1000']);
+      expect(texts(aftermathOf(outcome).stuck?.map(({ range }) => range) ?? [])).to.deep.equal(['0x0-0x1000']);
       expect(texts(target.held())).to.deep.equal(['0x0-0x1000', '0x4000-0x5000']);
     });
 

@@ -70,7 +70,7 @@ for (const { model, map } of KERNEL_MODELS) {
         [0x4000, 0x8000],
       ]);
       expect(heldBy(target)).to.deep.equal(['0x0-0x4000', '0x4000-0x8000', '0x8000-0x9000']);
-      expect(target.held()[0]).to.be.instanceOf(MemoryRange);
+      expect(target.mappedRanges()[0]).to.be.instanceOf(MemoryRange);
       expect(target.entries).to.equal(3);
     });
 
