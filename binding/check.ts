@@ -20,7 +20,8 @@ export function checkObject<T>(value: T, name: string): T & object {
 }
 
 export function checkRange(value: unknown, name: string): asserts value is MemoryRange {
-  if (!(value instanceof MemoryRange)) {
+  // What borrows the prototype is an instance too, with pages that nobody checked.
+  if (!(value instanceof MemoryRange) || !(value.startPage < value.endPage)) {
     throw new TypeError(`${name} is ${show(value)}, not a MemoryRange`);
   }
 }

@@ -16,8 +16,11 @@ function residentKilobytes(): number {
 describe('AddressSpace', () => {
   let space: AddressSpace;
   let memfd: Memfd;
+  /** Lines that reservations of others have in /proc/self/maps. */
+  let others: number;
 
   beforeEach(() => {
+    others = mapsWith('dma-streams').length;
     space = new AddressSpace({ size: TIB });
     memfd = Memfd.create('guest', 0x100000n);
   });
@@ -33,8 +36,8 @@ describe('AddressSpace', () => {
       using other = new AddressSpace({ size: 16n * TIB });
       expect(other.size).to.equal(16n * TIB);
       expect(residentKilobytes() - before).to.be.below(4096);
-      expect(mapsWith('dma-streams').every((line) => line.includes(' ---p '))).to.equal(true);
-      expect(mapsWith('dma-streams')).to.have.length(2);
+      const inaccessible = mapsWith('dma-streams').filter((line) => line.includes(' ---p '));
+      expect(inaccessible).to.have.length(others + 2);
     });
 
     it('goes with close(), which can be repeated; afterwards everything is refused', () => {
@@ -44,7 +47,7 @@ describe('AddressSpace', () => {
       other.close();
       other.close();
       other[Symbol.dispose]();
-      expect(mapsWith('dma-streams')).to.have.length(1);
+      expect(mapsWith('dma-streams')).to.have.length(others + 1);
       expect(openDescriptors()).to.equal(before);
       const range = MemoryRange.of(0, 0x1000);
       for (const use of [
@@ -177,6 +180,7 @@ describe('AddressSpace', () => {
       for (const [bad, name] of [
         [{ ...good, range: { start: 0n, end: 0x1000n } }, 'range'],
         [{ ...good, range: undefined }, 'range'],
+        [{ ...good, range: Object.create(MemoryRange.prototype) as MemoryRange }, 'range'],
         [{ ...good, writable: 1 }, 'writable'],
         [{ ...good, backing: null }, 'backing'],
         [{ ...good, backing: 'public' }, 'backing'],
@@ -293,7 +297,7 @@ describe('AddressSpace', () => {
       expect(dmaError(() => space.read(0x3000n, 1)).code).to.equal('EFAULT');
       expect(space.read(0x5000n, 1)).to.have.length(1);
       space.release(MemoryRange.of(0x5000, 0x6000));
-      expect(mapsWith('dma-streams'), 'one reservation without a hole').to.have.length(1);
+      expect(mapsWith('dma-streams'), 'one reservation without a hole').to.have.length(others + 1);
       expect(space.ensureMapped(ram(0x1000, 0x2000, memfd))).not.to.equal(first);
     });
 

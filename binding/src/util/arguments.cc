@@ -27,13 +27,13 @@ void Arguments::Refuse(size_t index, const char* expected) {
   }
   ok_ = false;
   if (!info_.Env().IsExceptionPending()) {
-    std::string message = std::string(function_) + ": argument " + std::to_string(index) + " is not " + expected;
+    const std::string message = std::string(function_) + ": argument " + std::to_string(index) + " is not " + expected;
     Napi::TypeError::New(info_.Env(), message).ThrowAsJavaScriptException();
   }
 }
 
 uint64_t Arguments::BigUint(size_t index) {
-  Napi::Value value = info_[index];
+  const Napi::Value value = info_[index];
   uint64_t result = 0;
   bool lossless = false;
   if (!value.IsBigInt() || napi_get_value_bigint_uint64(info_.Env(), value, &result, &lossless) != napi_ok ||
@@ -81,8 +81,8 @@ std::string Arguments::String(size_t index) {
 }
 
 ByteRange Arguments::Pages(size_t index) {
-  uint64_t first = Integer(index);
-  uint64_t last = Integer(index + 1);
+  const uint64_t first = Integer(index);
+  const uint64_t last = Integer(index + 1);
   if (ok_ && !(first < last && last < kPageLimit)) {
     Refuse(index + 1, "a page number above the first page, and below 2^52");
   }
@@ -91,7 +91,7 @@ ByteRange Arguments::Pages(size_t index) {
 
 template <typename Item>
 std::span<Item> Arguments::Items(size_t index, napi_typedarray_type wanted, const char* expected) {
-  Napi::Value value = info_[index];
+  const Napi::Value value = info_[index];
   napi_typedarray_type type = napi_int8_array;
   size_t length = 0;
   void* data = nullptr;

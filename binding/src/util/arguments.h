@@ -69,6 +69,7 @@ class Arguments {
       }
       if (object == nullptr) {
         Refuse(index, expected);
+        return {};
       }
       objects.push_back(std::move(object));
     }

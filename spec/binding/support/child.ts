@@ -18,7 +18,7 @@ export const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 /** Runs an ES module, given as text, in a process of its own: what it does to the process shows in the result. */
 export function runChild(
   program: string,
-  options: { readonly flags?: readonly string[]; readonly env?: NodeJS.ProcessEnv } = {},
+  options: { readonly flags?: readonly string[]; readonly env?: NodeJS.ProcessEnv; readonly uid?: number } = {},
 ): ChildResult {
   const source = `
     import { readFileSync, readdirSync } from 'node:fs';
@@ -30,6 +30,7 @@ export function runChild(
     encoding: 'utf8',
     timeout: 60_000,
     env: { ...process.env, ...options.env },
+    ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
   });
   return { status: child.status, signal: child.signal, stdout: child.stdout.trim(), stderr: child.stderr };
 }

@@ -1,0 +1,23 @@
+import { expect } from 'chai';
+import { runChild } from '../binding/support/child.js';
+import { FIRST } from './support/edu.js';
+
+const NOBODY = 65534;
+
+describe('without permission', () => {
+  it('group and iommufd are errors that name the file and what to change', () => {
+    const result = runChild(
+      `
+      const { Iommufd, VfioContainer, VfioGroup } = await import(BINDING);
+      for (const use of [() => VfioContainer.open(), () => VfioGroup.forDevice('${FIRST}'), () => Iommufd.open()]) {
+        try { use(); console.log('opened'); } catch (error) {
+          console.log(error.code, error.syscall, /chown .* \\/dev\\/(vfio\\/\\d+|iommu)/.test(error.hint));
+        }
+      }`,
+      { uid: NOBODY },
+    );
+    expect(result.status, result.stderr).to.equal(0);
+    // The container's own file is open to all.
+    expect(result.stdout.split('\n')).to.deep.equal(['opened', 'EACCES open true', 'EACCES open true']);
+  }).timeout(60_000);
+});
