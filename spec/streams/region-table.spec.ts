@@ -38,7 +38,9 @@ describe('RegionTable', () => {
           const table = new RegionTable();
           const existing = state(4, 8, 5);
           table.add(existing);
-          expect(table.conflict(MemoryRange.ofPages(pages[0], pages[1]), priority)).to.equal(may ? undefined : existing);
+          expect(table.conflict(MemoryRange.ofPages(pages[0], pages[1]), priority)).to.equal(
+            may ? undefined : existing,
+          );
         });
       }
     }
