@@ -195,7 +195,7 @@ export class Attachments implements AttachmentCommands {
       for (const leaving of this.#leaving.filter((other) => other.ports.some((port) => port.target === target))) {
         yield* this.#retryStuck(leaving);
       }
-      const memory = this.#vas().privates.size === 0 ? undefined : this.#vas().privates.values().next().value;
+      const [memory] = this.#vas().privates.values();
       if (target.needsFd === true && memory !== undefined) {
         throw new DmaError('the target needs a file for every mapping, and there is private memory, which has none', {
           code: 'ERR_NO_FD',
@@ -292,11 +292,11 @@ export class Attachments implements AttachmentCommands {
     }
     this.#vas().sweep(yield* adopt(handle));
     this.#endIfEmpty(handle);
-    let unmapError: unknown;
+    let unmapFailure: { readonly error: unknown } | undefined;
     try {
       yield* this.#retryStuck(handle);
     } catch (error) {
-      unmapError = error;
+      unmapFailure = { error };
     }
     const { view } = this.#options;
     const maps = handle.missing().flatMap((range) => view.at(range) ?? []);
@@ -307,8 +307,8 @@ export class Attachments implements AttachmentCommands {
         throw mapFailure(failureOf(outcome, outcome.error), { undone: [], missing, stuck: handle.stuck() });
       }
     }
-    if (unmapError !== undefined) {
-      throw unmapError;
+    if (unmapFailure !== undefined) {
+      throw unmapFailure.error;
     }
   }
 

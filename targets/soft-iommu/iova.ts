@@ -9,7 +9,7 @@ export type CheckedIova = MemoryRange | 'empty' | 'unaligned' | 'wraps';
  * @throws TypeError when it has no `start` and `length` at all
  */
 export function checkIova(range: unknown): CheckedIova {
-  if (range instanceof MemoryRange) {
+  if (range instanceof MemoryRange && isIntact(range)) {
     return range;
   }
   const { start, length } = (range ?? {}) as { readonly start?: unknown; readonly length?: unknown };
@@ -23,4 +23,15 @@ export function checkIova(range: unknown): CheckedIova {
     return 'unaligned';
   }
   return start + length > 1n << 64n ? 'wraps' : MemoryRange.ofLength(start, length);
+}
+
+/** Whether a constructor made it: its class alone can be borrowed. */
+function isIntact({ startPage, endPage }: MemoryRange): boolean {
+  return (
+    Number.isInteger(startPage) &&
+    Number.isInteger(endPage) &&
+    0 <= startPage &&
+    startPage < endPage &&
+    endPage <= 2 ** 52
+  );
 }

@@ -1,0 +1,64 @@
+import { expect } from 'chai';
+import { execFile } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { PACKAGE } from '../cli/support.js';
+
+const run = promisify(execFile);
+
+/** What each example shows, as lines of its output in this order; others may come between. */
+const ESSENCE: Readonly<Record<string, readonly string[]>> = {
+  'compose-targets': [
+    'ram only: map   0x0-0xc0000000 rw ram low, ram+0x0',
+    'ram only: map   0xfff00000-0x100000000 r  bios, bios+0x0',
+    'ram only: map   0x100000000-0x140000000 rw ram high, ram+0xc0000000',
+    'the VMM reads: hello',
+    'iommu holds 0x0-0xc0000000, 0xe0000000-0xe1000000, 0xfff00000-0x100000000, 0x100000000-0x140000000',
+    'ram only holds 0x0-0xc0000000, 0xfff00000-0x100000000, 0x100000000-0x140000000',
+    'ram only: unmap 0x0-0xc0000000',
+  ],
+  'hot-attach': [
+    'taken back: 0x4000000-0x5000000, 0x2000000-0x3000000, 0x0-0x1000000',
+    'the small one holds 0 mappings',
+    'attached 100 %',
+    'log: unmap 0x6000000-0x7000000',
+    'iommu holds 0x0-0x1000000, 0x2000000-0x3000000, 0x4000000-0x5000000',
+    'after the detach it holds 0 mappings',
+  ],
+  'marble-test': ['the outcomes came when they had to, and a set that did not fit left nothing behind'],
+  'share-memory': ['shared: 0x100000-0x1100000 of ram', 'the other process reads: hello', 'the VMM reads: world'],
+};
+
+function namesOfExamples(): string[] {
+  return readdirSync(join(PACKAGE, 'examples'))
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => file.slice(0, -'.ts'.length));
+}
+
+/** Those of `expected` that `lines` has, in the order in which it has them. */
+function occurring(lines: readonly string[], expected: readonly string[]): string[] {
+  return lines.filter((line) => expected.includes(line));
+}
+
+describe('the examples', () => {
+  it('are all looked at here', () => {
+    expect(namesOfExamples()).to.have.members(Object.keys(ESSENCE));
+  });
+
+  for (const [name, expected] of Object.entries(ESSENCE)) {
+    it(`${name} runs, and shows what it is there for`, async function () {
+      this.timeout(60_000);
+      const { stdout, stderr } = await run(process.execPath, [join(PACKAGE, 'dist/examples', `${name}.js`)]);
+      expect(stderr).to.equal('');
+      expect(occurring(stdout.split('\n'), expected)).to.deep.equal(expected);
+    });
+  }
+
+  it('hot-attach says why the small IOMMU was refused, and what to do', async function () {
+    this.timeout(60_000);
+    const { stdout } = await run(process.execPath, [join(PACKAGE, 'dist/examples/hot-attach.js')]);
+    expect(stdout).to.match(/^refused: ENOSPC: .*3 of 3 entries.*"dimm 3".*"small"/m);
+    expect(stdout).to.match(/^hint: .*fewer, larger ranges/m);
+  });
+});

@@ -1,0 +1,116 @@
+import { fstatSync, readSync, writeSync } from 'node:fs';
+import { readHostVa, writeHostVa } from '../../binding/host-va.js';
+import { toDmaError } from '../../streams/errors.js';
+import { DmaError, type DmaMapRequest, type Mappable } from '../../streams/index.js';
+
+/** The bytes behind a mapping, as a device reaches them: through the file where there is one, else through the host address. */
+export class Backing {
+  readonly #request: DmaMapRequest;
+  readonly #target: string;
+
+  /** @param target name of the IOMMU, for messages */
+  constructor(request: DmaMapRequest, target: string) {
+    this.#request = request;
+    this.#target = target;
+  }
+
+  /**
+   * Copies `into.length` bytes from `offset` bytes into the mapping.
+   *
+   * @throws DmaError `EFAULT` when the file has been cut short, or when there is nothing; what the system says of the file;
+   * `ERR_INVALID_HOST_VA`
+   */
+  read(offset: bigint, into: Buffer): void {
+    this.#reach(offset, {
+      file: (mappable, position) => this.#readFile(mappable, position, into),
+      memory: (hostVa) => readHostVa(hostVa, offset, into.length).copy(into),
+    });
+  }
+
+  /**
+   * Copies all of `data` to `offset` bytes into the mapping.
+   *
+   * @throws DmaError as {@link Backing.read}
+   */
+  write(offset: bigint, data: Uint8Array): void {
+    this.#reach(offset, {
+      file: (mappable, position) => this.#writeFile(mappable, position, data),
+      memory: (hostVa) => writeHostVa(hostVa, offset, data),
+    });
+  }
+
+  #reach(
+    offset: bigint,
+    by: {
+      readonly file: (mappable: Mappable, position: bigint) => void;
+      readonly memory: (hostVa: NonNullable<DmaMapRequest['hostVa']>) => void;
+    },
+  ): void {
+    const { mappable, fileOffset, hostVa, region, range } = this.#request;
+    try {
+      if (mappable !== undefined) {
+        by.file(mappable, fileOffset + offset);
+      } else if (hostVa !== undefined) {
+        by.memory(hostVa);
+      } else {
+        throw this.#fault(
+          'there is neither a file nor a host address behind the mapping',
+          'give the RegionManager a VA mapper: private memory lives in the addresses that it makes',
+        );
+      }
+    } catch (error) {
+      throw toDmaError(error, { fallbackCode: 'EIO', target: this.#target, region, range });
+    }
+  }
+
+  #readFile(mappable: Mappable, position: bigint, into: Buffer): void {
+    this.#transfer(mappable, position, into.length, (done) =>
+      readSync(mappable.fd, into, done, into.length - done, position + BigInt(done)),
+    );
+  }
+
+  #writeFile(mappable: Mappable, position: bigint, data: Uint8Array): void {
+    // A device cannot make a file longer: what a process has cut off is gone.
+    const size = sizeOf(mappable.fd);
+    if (size !== undefined && position + BigInt(data.length) > size) {
+      throw this.#beyondFile(mappable, size);
+    }
+    this.#transfer(mappable, position, data.length, (done) =>
+      writeSync(mappable.fd, data, done, data.length - done, Number(position) + done),
+    );
+  }
+
+  /** The system may move fewer bytes than it was asked to. */
+  #transfer(mappable: Mappable, position: bigint, length: number, step: (done: number) => number): void {
+    let done = 0;
+    while (done < length) {
+      const moved = step(done);
+      if (moved === 0) {
+        throw this.#beyondFile(mappable, position + BigInt(done));
+      }
+      done += moved;
+    }
+  }
+
+  #beyondFile({ label }: Mappable, size: bigint): DmaError {
+    return this.#fault(
+      `the file "${label}" behind it ends at ${size}`,
+      'somebody has cut the file short after it was mapped: use a Memfd, which is sealed against that',
+    );
+  }
+
+  #fault(message: string, hint: string): DmaError {
+    const { region, range } = this.#request;
+    return new DmaError(message, { code: 'EFAULT', target: this.#target, region, range, hint });
+  }
+}
+
+/** The length of a file that has one, in bytes; `undefined` of what cannot be looked at, or is not a regular file. */
+export function sizeOf(fd: number): bigint | undefined {
+  try {
+    const stat = fstatSync(fd, { bigint: true });
+    return stat.isFile() ? stat.size : undefined;
+  } catch {
+    return undefined;
+  }
+}

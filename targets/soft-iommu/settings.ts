@@ -1,0 +1,63 @@
+import { MemoryRange } from '../../streams/index.js';
+import { DEFAULT_APERTURE, DEFAULT_RESERVED, MODELS, type ModelTraits, type SoftIommuModel } from './model.js';
+
+export interface SoftIommuTargetOptions {
+  /** Default `'soft'` for `type1v2`, else `'soft:'` and the model. */
+  readonly name?: string;
+  /**
+   * `'type1v2'` (the default) and `'iommufd'` fail as those kernel interfaces do. `'exact'` wants one unmap for each map, as some
+   * vfio-user servers do.
+   */
+  readonly model?: SoftIommuModel;
+  /** Mappings that it can hold. Default: 65,535 for `type1v2`, else no limit. */
+  readonly entryLimit?: number;
+  /** The addresses that it translates. Default: 0 to 2^48. */
+  readonly aperture?: MemoryRange;
+  /** Addresses that cannot be mapped. Default: the interrupt window 0xfee00000-0xfef00000. */
+  readonly reserved?: readonly MemoryRange[];
+  /**
+   * Fails the n-th call (0-based, maps and unmaps counted together) with this code, without any effect. Looked at in each call, so
+   * that faults can be given and taken back later.
+   */
+  readonly faults?: ReadonlyMap<number, string>;
+}
+
+/** The options, checked, with everything that was left out. */
+export interface Settings {
+  readonly name: string;
+  readonly model: SoftIommuModel;
+  readonly traits: ModelTraits;
+  /** `undefined` for no limit. */
+  readonly entryLimit: number | undefined;
+  readonly aperture: MemoryRange;
+  readonly reserved: readonly MemoryRange[];
+  readonly faults: ReadonlyMap<number, string>;
+}
+
+/** @throws TypeError or RangeError when an option is not of its type */
+export function settingsOf(options: SoftIommuTargetOptions): Settings {
+  const {
+    model = 'type1v2',
+    aperture = DEFAULT_APERTURE,
+    reserved = DEFAULT_RESERVED,
+    faults = new Map<number, string>(),
+  } = options;
+  if (!Object.hasOwn(MODELS, model)) {
+    throw new RangeError(`model '${String(model)}' is none of ${Object.keys(MODELS).join(', ')}`);
+  }
+  const traits = MODELS[model];
+  const { name = model === 'type1v2' ? 'soft' : `soft:${model}`, entryLimit = traits.entryLimit } = options;
+  if (entryLimit !== undefined && !(Number.isInteger(entryLimit) && entryLimit >= 0)) {
+    throw new RangeError(`entryLimit ${String(entryLimit)} is not a number of mappings`);
+  }
+  if (typeof name !== 'string') {
+    throw new TypeError(`name ${String(name)} of a SoftIommuTarget is not a string`);
+  }
+  if (![aperture, ...reserved].every((range) => range instanceof MemoryRange)) {
+    throw new TypeError('aperture and reserved of a SoftIommuTarget are MemoryRanges');
+  }
+  if (typeof (faults as Partial<typeof faults> | null)?.get !== 'function') {
+    throw new TypeError('faults of a SoftIommuTarget is a Map from the number of a call to a code');
+  }
+  return { name, model, traits, entryLimit, aperture, reserved: [...reserved], faults };
+}
