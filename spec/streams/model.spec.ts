@@ -25,6 +25,16 @@ const RUNS = Number(process.env['DMA_STREAMS_MODEL_RUNS'] ?? 500);
 /** To see a failure again: the seed that it printed. */
 const SEED = process.env['DMA_STREAMS_MODEL_SEED'];
 
+/** What each run starts with: two regions side by side, and a smaller one beneath. */
+const START: readonly Edit[] = [
+  { kind: 'add region', start: 0, end: 12, priority: 1, type: 'ram' },
+  { kind: 'add region', start: 12, end: 24, priority: 1, type: 'ram' },
+  { kind: 'add region', start: 0, end: 6, priority: 0, type: 'ram' },
+  { kind: 'show', region: 0, how: 'rw' },
+  { kind: 'show', region: 1, how: 'rw' },
+  { kind: 'show', region: 2, how: 'rw' },
+];
+
 const FILES = new Map(['a', 'b'].map((label) => [label, new FakeMappable(label)]));
 
 /** The manager that is tested, with two targets: one that needs VAs and takes wide unmaps, one that comes and goes and wants them exact. */
@@ -57,14 +67,20 @@ class Real {
       await this.#runAlone(first);
       return;
     }
-    const added = await this.manager.transaction((edit) => {
-      const fresh: Region[] = [];
-      for (const one of edits) {
-        doEdit(edit, one, [...this.regions, ...fresh], fresh);
+    const fresh: Region[] = [];
+    try {
+      await this.manager.transaction((edit) => {
+        for (const one of edits) {
+          doEdit(edit, one, [...this.regions, ...fresh], fresh);
+        }
+      });
+    } catch (error) {
+      if (error instanceof DmaUnmapError) {
+        this.regions.push(...fresh); // It took effect.
       }
-      return fresh;
-    });
-    this.regions.push(...added);
+      throw error;
+    }
+    this.regions.push(...fresh);
   }
 
   /** By the command of the region itself. */
@@ -145,17 +161,23 @@ function rangeOf(mapping: string): MemoryRange {
   return MemoryRange.ofPages(start ?? 0, end ?? 0);
 }
 
+interface AnyEdit {
+  readonly edit: Edit;
+  /** Whether it need not fit what there is. */
+  readonly wild: boolean;
+}
+
 /** The model is replaced as a whole by each step. */
 interface Current {
   model: PageModel;
 }
 
 class Edits implements fc.AsyncCommand<Current, Real> {
-  readonly #edits: readonly Edit[];
+  readonly #edits: readonly AnyEdit[];
   /** Which call fails, if any. */
   readonly #fault: number | undefined;
 
-  constructor(edits: readonly Edit[], fault: number | undefined) {
+  constructor(edits: readonly AnyEdit[], fault: number | undefined) {
     this.#edits = edits;
     this.#fault = fault;
   }
@@ -166,7 +188,10 @@ class Edits implements fc.AsyncCommand<Current, Real> {
 
   async run(current: Current, real: Real): Promise<void> {
     const before = current.model;
-    const edits = this.#edits.map((edit) => within(before, edit));
+    const edits: Edit[] = [];
+    for (const any of this.#edits) {
+      edits.push(fitted(before.after(edits) ?? before, any));
+    }
     const next = before.after(edits);
     real.wide.takeCalls();
     real.exact.takeCalls();
@@ -191,7 +216,9 @@ class Edits implements fc.AsyncCommand<Current, Real> {
   }
 
   toString(): string {
-    const edits = this.#edits.map((edit) => Object.values(edit).join(' ')).join('; ');
+    const edits = this.#edits
+      .map(({ edit, wild }) => `${wild ? 'wild ' : ''}${Object.values(edit).join(' ')}`)
+      .join('; ');
     return `{ ${edits} }${this.#fault === undefined ? '' : ` failing at call ${this.#fault}`}`;
   }
 }
@@ -236,9 +263,29 @@ class ComeOrGo implements fc.AsyncCommand<Current, Real> {
   }
 }
 
-/** Picks a region that there is, and pages that it has or nearly has, by what the edit says. */
-function within({ regions }: PageModel, edit: Edit): Edit {
-  return edit.kind === 'add region' || regions.length === 0 ? edit : { ...edit, region: edit.region % regions.length };
+/**
+ * Makes an edit fit what there is, so that most of them are not refused: picks a region that is there, pages that it has, and whole
+ * mappings to remove. One that is wild stays as it is but for the number of its region.
+ */
+function fitted({ regions }: PageModel, { edit, wild }: AnyEdit): Edit {
+  if (edit.kind === 'add region' || regions.length === 0) {
+    return edit;
+  }
+  const present = regions.flatMap((one, index) => (one.present ? [index] : []));
+  const index =
+    wild || present.length === 0 ? edit.region % regions.length : (present[edit.region % present.length] ?? 0);
+  const region = regions[index];
+  if (wild || region === undefined || !('start' in edit)) {
+    return { ...edit, region: index };
+  }
+  const length = region.end - region.start;
+  let start = edit.start % length;
+  let end = Math.min(length, start + edit.end - edit.start);
+  if (edit.kind === 'remove mappings') {
+    start = Math.min(start, (region.cells[region.start + start]?.start ?? Infinity) - region.start);
+    end = Math.max(end, (region.cells[region.start + end - 1]?.end ?? 0) - region.start);
+  }
+  return { ...edit, region: index, start, end };
 }
 
 /** After a failure nothing is between: all is as before, or as after but for what is stuck; which can then be cleared. */
@@ -320,33 +367,43 @@ async function expectSame(model: PageModel, real: Real): Promise<void> {
   expect(new Set(texts(real.va.held()))).to.deep.equal(inNeedOfVas);
 }
 
-const place = (pages: number): fc.Arbitrary<{ readonly start: number; readonly end: number }> =>
-  fc.tuple(fc.nat({ max: pages - 1 }), fc.integer({ min: 1, max: 8 }), fc.boolean()).map(([at, length, aligned]) => {
-    const start = aligned ? at - (at % 4) : at;
-    return { start, end: Math.min(pages, start + (aligned ? length + 4 - (length % 4) : length)) };
-  });
+/** Anywhere, of one page or some. */
+const pages = (limit: number): fc.Arbitrary<{ readonly start: number; readonly end: number }> =>
+  fc
+    .tuple(fc.nat({ max: limit - 1 }), fc.integer({ min: 1, max: 6 }))
+    .map(([start, length]) => ({ start, end: Math.min(limit, start + length) }));
 
+/** Where regions nest: the larger one over the smaller ones. */
+const nested = fc
+  .constantFrom([24, 2], [12, 1], [12, 1], [6, 0], [6, 0], [3, -1])
+  .chain(([size = 1, priority = 0]) =>
+    fc.nat({ max: PAGES / size - 1 }).map((index) => ({ start: index * size, end: (index + 1) * size, priority })),
+  );
+
+const anyPlace = fc.tuple(pages(PAGES), fc.nat({ max: 2 })).map(([at, priority]) => ({ ...at, priority }));
+
+const type = fc.constantFrom('ram', 'ram', 'ram', 'device');
 const region = fc.nat({ max: 11 });
-const memory = fc.constantFrom('a@0', 'a@0', 'a@8', 'b@0', 'private');
+const memory = fc.constantFrom('a@0', 'a@0', 'a@0', 'a@0', 'a@4', 'a@4', 'b@0', 'b@0', 'private');
 
-const edit: fc.Arbitrary<Edit> = fc.oneof(
+const edits: fc.Arbitrary<Edit> = fc.oneof(
   {
-    weight: 3,
+    weight: 4,
     arbitrary: fc
-      .tuple(place(PAGES), fc.nat({ max: 2 }), fc.constantFrom('ram', 'ram', 'ram', 'device'))
-      .map(([at, priority, type]): Edit => ({ kind: 'add region', ...at, priority, type })),
+      .tuple(fc.oneof({ weight: 5, arbitrary: nested }, { weight: 1, arbitrary: anyPlace }), type)
+      .map(([at, of]): Edit => ({ kind: 'add region', ...at, type: of })),
   },
   { weight: 1, arbitrary: region.map((picked): Edit => ({ kind: 'remove region', region: picked })) },
   {
-    weight: 3,
+    weight: 4,
     arbitrary: fc
-      .tuple(region, fc.constantFrom('rw', 'rw', 'ro'))
+      .tuple(region, fc.constantFrom('rw', 'rw', 'rw', 'ro'))
       .map(([picked, how]): Edit => ({ kind: 'show', region: picked, how })),
   },
-  { weight: 1, arbitrary: region.map((picked): Edit => ({ kind: 'hide', region: picked })) },
+  { weight: 2, arbitrary: region.map((picked): Edit => ({ kind: 'hide', region: picked })) },
   {
-    weight: 5,
-    arbitrary: fc.tuple(region, place(8), fc.boolean(), memory).map(([picked, at, writable, of]): Edit => ({
+    weight: 6,
+    arbitrary: fc.tuple(region, pages(PAGES), fc.boolean(), memory).map(([picked, at, writable, of]): Edit => ({
       kind: 'add mapping',
       region: picked,
       ...at,
@@ -357,20 +414,23 @@ const edit: fc.Arbitrary<Edit> = fc.oneof(
   {
     weight: 2,
     arbitrary: fc
-      .tuple(region, place(12))
+      .tuple(region, pages(PAGES))
       .map(([picked, at]): Edit => ({ kind: 'remove mappings', region: picked, ...at })),
   },
 );
 
-const fault = fc.option(fc.nat({ max: 12 }), { nil: undefined, freq: 2 });
+const edit = fc.tuple(edits, fc.nat({ max: 11 })).map(([one, luck]): AnyEdit => ({ edit: one, wild: luck === 11 }));
+
+const fault = fc.option(fc.nat({ max: 6 }), { nil: undefined, freq: 3 });
 
 const commands = fc.commands(
   [
     fc.tuple(edit, fault).map(([one, failing]) => new Edits([one], failing)),
+    fc.tuple(edit, fault).map(([one, failing]) => new Edits([one], failing)),
     fc.tuple(fc.array(edit, { minLength: 2, maxLength: 6 }), fault).map(([some, failing]) => new Edits(some, failing)),
     fault.map((failing) => new ComeOrGo(failing)),
   ],
-  { maxCommands: 40, size: 'max' },
+  { maxCommands: 60, size: 'max' },
 );
 
 describe('the region manager against a model that is an array of pages', () => {
@@ -380,7 +440,12 @@ describe('the region manager against a model that is an array of pages', () => {
       fc.asyncProperty(commands, async (run) => {
         const real = new Real();
         await real.attach(real.wide);
-        await fc.asyncModelRun(() => ({ model: { model: new PageModel(PAGES) }, real }), run);
+        await real.run(START);
+        const model = new PageModel(PAGES).after(START);
+        if (model === undefined) {
+          throw new Error('the model refuses the regions that each run starts with');
+        }
+        await fc.asyncModelRun(() => ({ model: { model }, real }), run);
         await real.manager.close();
         expect([real.wide.held(), real.exact.held(), real.va.held()]).to.deep.equal([[], [], []]);
       }),

@@ -3,6 +3,7 @@ import { concatMap, EMPTY, map, mergeMap, NEVER, Observable, of, Subject, take, 
 import {
   DmaError,
   DmaMapError,
+  type DmaUnmapError,
   ensureMapped,
   fanOut,
   onlyType,
@@ -292,6 +293,28 @@ describe('RegionManager: branches', () => {
       expect(attachment.ledger()).to.deep.equal([]);
     });
 
+    it('that says what is stuck holds only that as stuck', async () => {
+      const attachment = await stage.manager.attach((changes$) =>
+        changes$.pipe(
+          map((set): Outcome =>
+            set.unmaps.length > 0
+              ? {
+                  ...applied(set),
+                  status: 'failed',
+                  error: new DmaError('no', { code: 'EBUSY' }),
+                  stuck: [{ target: 'mine', range: range(0x2000, 0x3000) }],
+                }
+              : applied(set),
+          ),
+        ),
+      );
+      const region = await addRegion(stage.manager, 0x0, 0x10000, {
+        mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000)],
+      });
+      expect(await rejectionOf(region.unmap())).to.include({ name: 'DmaUnmapError', code: 'EBUSY' });
+      expect(ledgerOf(attachment)).to.deep.equal(['0x2000-0x3000 rw stuck']);
+    });
+
     it('may skip device maps, and fail to put back what an undo brings', async () => {
       let brittle = false;
       const attachment = await stage.manager.attach((changes$) =>
@@ -368,8 +391,12 @@ describe('RegionManager: branches', () => {
       stage.takeJournal();
       await region.removeMappings(range(0x0, 0x1000));
       expect(stage.takeJournal()).to.deep.equal(['two: unmap 0x0-0x1000', 'one: unmap 0x0-0x1000']);
+      one.failAll('unmap', 'EBUSY');
       two.failAll('unmap', 'EBUSY');
-      expect(await rejectionOf(attachment.detach())).to.include({ name: 'DmaUnmapError', code: 'EBUSY' });
+      const error = await rejectionOf(attachment.detach());
+      expect(error).to.include({ name: 'DmaUnmapError', code: 'EBUSY' });
+      expect((error as unknown as DmaUnmapError).stuck.map(({ target }) => target)).to.deep.equal(['one', 'two']);
+      one.mend();
       two.mend();
       await attachment.retryStuck();
       expect([one.held(), two.held()]).to.deep.equal([[], []]);
