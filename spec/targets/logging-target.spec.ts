@@ -119,7 +119,8 @@ describe('LoggingTarget', () => {
     expect(lines).to.deep.equal(['log: map   0x0-0x1000 rw ram, ram0 file+0x0']);
   });
 
-  it('writes to standard output when it is not told where', () => {
+  it('writes to standard output when it is not told where', function () {
+    this.timeout(60_000);
     const program = `
       import { LoggingTarget } from ${JSON.stringify(INDEX)};
       import { MemoryRange } from ${JSON.stringify(STREAMS)};

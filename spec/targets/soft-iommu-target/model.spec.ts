@@ -200,7 +200,8 @@ function perform(step: Step, target: SoftIommuTarget, simple: ArrayOfPages, memf
 
 for (const model of ALL_MODELS) {
   describe(`SoftIommuTarget ${model}: beside an array of pages`, () => {
-    it('holds the same, fails alike, and DMA reaches the same bytes, whatever is done', () => {
+    it('holds the same, fails alike, and DMA reaches the same bytes, whatever is done', function () {
+      this.timeout(60_000);
       fc.assert(
         fc.property(steps, (todo) => {
           using memfd = Memfd.create('ram', BigInt(PAGES * PAGE_BYTES));
