@@ -47,7 +47,7 @@ function textOf(call: TargetCall): string {
   return `${call.target}: map   ${range.toString()} ${writable ? 'rw' : 'r '}${kind} ${region}, ${backing}${failed}`;
 }
 
-/** As JSON would write it; `\\u007f` and its like too, which JSON leaves as they are. */
+/** As JSON would write it; `\u007f` and its like too, which JSON leaves as they are. */
 function escaped(character: string): string {
   const text = JSON.stringify(character).slice(1, -1);
   return text === character ? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}` : text;

@@ -1,7 +1,7 @@
 import { MemoryRange, type DmaMapRequest } from '../../streams/index.js';
 import { PAGE_SIZE } from '../../streams/memory-range.js';
 import { sizeOf } from './backing.js';
-import type { Entries, Entry } from './entry.js';
+import type { Entries, Entry } from './entries.js';
 import { checkIova, RANGE_RULES } from './iova.js';
 import { refusalsOf, type Refuse } from './refusal.js';
 import type { Settings } from './settings.js';

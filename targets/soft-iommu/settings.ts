@@ -51,7 +51,7 @@ export function settingsOf(options: SoftIommuTargetOptions): Settings {
     throw new RangeError(`entryLimit ${String(entryLimit)} is not a number of mappings`);
   }
   if (typeof name !== 'string') {
-    throw new TypeError(`name ${String(name)} of a SoftIommuTarget is not a string`);
+    throw new TypeError('the name of a SoftIommuTarget is a string');
   }
   if (![aperture, ...reserved].every((range) => range instanceof MemoryRange)) {
     throw new TypeError('aperture and reserved of a SoftIommuTarget are MemoryRanges');

@@ -1,5 +1,5 @@
 import { MemoryRange, type DmaError } from '../../streams/index.js';
-import type { Entries, Entry } from './entry.js';
+import type { Entries, Entry } from './entries.js';
 import { checkIova, RANGE_RULES } from './iova.js';
 import { refusalsOf, type Refuse } from './refusal.js';
 import type { Settings } from './settings.js';

@@ -23,7 +23,7 @@ describe('SoftIommuTarget: options', () => {
     ['a limit that is text', { entryLimit: '10' }, RangeError, /entryLimit 10/],
     ['an aperture that is no range', { aperture: { start: 0n, end: 4096n } }, TypeError, /aperture/],
     ['a reserved range that is none', { reserved: ['0x0-0x1000'] }, TypeError, /reserved/],
-    ['a name that is no text', { name: 7 }, TypeError, /name 7/],
+    ['a name that is no text', { name: 7 }, TypeError, /name/],
     ['faults that are no Map', { faults: { 0: 'EIO' } }, TypeError, /faults/],
     ['faults that are nothing', { faults: null }, TypeError, /faults/],
     ['options that are none', null, TypeError, /./],
