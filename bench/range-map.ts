@@ -54,7 +54,10 @@ class OverSortedBTree implements Candidate {
 
 type Measure = 'remove + insert' | 'clone + remove + insert' | 'first overlap' | 'bytes an entry';
 
-const collect: () => void = globalThis.gc ?? (() => undefined);
+function collect(): void {
+  globalThis.gc?.();
+}
+
 let checksum = 0;
 
 /** Nanoseconds a call: the second of two rounds, the first of which warms up. */

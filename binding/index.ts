@@ -1,2 +1,11 @@
 export { AddressSpace } from './address-space.js';
+export { DmaBatch } from './dma-batch.js';
+export { Ioas, Iommufd } from './iommufd.js';
+export type { IovaRange } from './iova-range.js';
 export { Memfd } from './memfd.js';
+export { findPciDevice, foreignMembers, groupMembers, parsePciAddress } from './pci.js';
+export type { PciDevice } from './pci.js';
+export { VfioContainer } from './vfio-container.js';
+export { VfioDevice } from './vfio-device.js';
+export type { VfioRegion } from './vfio-device.js';
+export { VfioGroup } from './vfio-group.js';

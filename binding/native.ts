@@ -9,6 +9,10 @@ interface Handle<Kind extends string> {
 }
 export type FileHandle = Handle<'file'>;
 export type SpaceHandle = Handle<'address space'>;
+export type ContainerHandle = Handle<'container'>;
+export type GroupHandle = Handle<'group'>;
+export type DeviceHandle = Handle<'device'>;
+export type IommufdHandle = Handle<'iommufd'>;
 
 /**
  * The whole native face: the functions of the addon as they are.
@@ -54,6 +58,86 @@ export interface Native {
   addressSpaceWrite(space: SpaceHandle, gpa: bigint, from: Uint8Array): number;
   addressSpaceView(space: SpaceHandle, startPage: number, endPage: number): ArrayBuffer | number;
   addressSpaceClose(space: SpaceHandle): number;
+
+  vfioContainerOpen(): ContainerHandle | number;
+  /** Whether the container knows an extension: 1 or 0; -EPROTO for an unknown version of the interface. */
+  vfioContainerSupports(container: ContainerHandle, extension: number): number;
+  vfioContainerSetIommu(container: ContainerHandle, type: number): number;
+  /** -EINVAL before the container has an IOMMU. `iovaRanges` holds start and last of each. */
+  vfioContainerInfo(container: ContainerHandle):
+    | {
+        readonly pageSizes: bigint;
+        readonly iovaRanges?: BigUint64Array;
+        readonly dmaEntriesAvailable?: number;
+      }
+    | number;
+  vfioContainerClose(container: ContainerHandle): number;
+
+  vfioGroupOpen(number: number): GroupHandle | number;
+  /** Flags. */
+  vfioGroupStatus(group: GroupHandle): number;
+  vfioGroupSetContainer(group: GroupHandle, container: ContainerHandle): number;
+  vfioGroupUnsetContainer(group: GroupHandle): number;
+  vfioGroupOpenDevice(group: GroupHandle, name: string): DeviceHandle | number;
+  vfioGroupClose(group: GroupHandle): number;
+
+  /** Opens `/dev/vfio/devices/vfioN`. */
+  vfioDeviceOpen(number: number): DeviceHandle | number;
+  vfioDeviceBindIommufd(device: DeviceHandle, iommufd: IommufdHandle): number;
+  vfioDeviceAttach(device: DeviceHandle, ioas: number): number;
+  vfioDeviceDetach(device: DeviceHandle): number;
+  vfioDeviceRegionCount(device: DeviceHandle): number;
+  vfioDeviceRegion(
+    device: DeviceHandle,
+    index: number,
+  ): { readonly size: bigint; readonly offset: bigint; readonly flags: number } | number;
+  vfioDeviceRead(device: DeviceHandle, offset: bigint, to: Uint8Array): number;
+  vfioDeviceWrite(device: DeviceHandle, offset: bigint, from: Uint8Array): number;
+  vfioDeviceReset(device: DeviceHandle): number;
+  vfioDeviceFd(device: DeviceHandle): number;
+  vfioDeviceClose(device: DeviceHandle): number;
+
+  iommufdOpen(): IommufdHandle | number;
+  /** The number of a new IOAS. */
+  iommufdAllocateIoas(iommufd: IommufdHandle): number;
+  iommufdDestroy(iommufd: IommufdHandle, id: number): number;
+  /** Start and last of each range. */
+  iommufdIovaRanges(iommufd: IommufdHandle, ioas: number): BigUint64Array | number;
+  /** -ENOTTY when the kernel does not know IOMMU_IOAS_MAP_FILE. */
+  iommufdProbeMapFile(iommufd: IommufdHandle): number;
+  iommufdClose(iommufd: IommufdHandle): number;
+
+  /** How many rows were run: see `DmaBatch`. */
+  containerBatch(
+    container: ContainerHandle,
+    spaces: readonly SpaceHandle[],
+    rows: BigUint64Array,
+    results: Int32Array,
+    stopAtFailure: boolean,
+  ): number;
+  containerBatchAsync(
+    container: ContainerHandle,
+    spaces: readonly SpaceHandle[],
+    rows: BigUint64Array,
+    results: Int32Array,
+    stopAtFailure: boolean,
+  ): Promise<number>;
+  ioasBatch(
+    iommufd: IommufdHandle,
+    ioas: number,
+    spaces: readonly SpaceHandle[],
+    rows: BigUint64Array,
+    results: Int32Array,
+    stopAtFailure: boolean,
+  ): number;
+  ioasBatchAsync(
+    iommufd: IommufdHandle,
+    ioas: number,
+    spaces: readonly SpaceHandle[],
+    rows: BigUint64Array,
+    results: Int32Array,
+    stopAtFailure: boolean,
+  ): Promise<number>;
 }
 
 let loaded: Native | undefined;

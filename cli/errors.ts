@@ -38,3 +38,16 @@ export function hintOf(error: unknown): string | undefined {
   }
   return undefined;
 }
+
+/** Why a commit failed, and what to do about it: in the target's own words, unless something could not be undone. */
+export function reasonOf(error: Error): string {
+  const aftermath = [...listOf(error, 'stuck'), ...listOf(error, 'missing')];
+  const reason = aftermath.length === 0 && error.cause instanceof Error ? error.cause : error;
+  const hint = hintOf(reason) ?? hintOf(error);
+  return hint === undefined ? reason.message : `${reason.message}; ${hint}`;
+}
+
+function listOf(error: object, property: string): readonly unknown[] {
+  const value: unknown = Object.getOwnPropertyDescriptor(error, property)?.value;
+  return Array.isArray(value) ? value : [];
+}

@@ -102,7 +102,7 @@ export function checkObject(value: unknown, what: string): asserts value is obje
 export function checkTarget(target: DmaTarget): void {
   checkObject(target, 'a target');
   for (const method of ['mapDma', 'unmapDma'] as const) {
-    const value: unknown = target[method];
+    const value: unknown = Reflect.get(target, method);
     if (typeof value !== 'function') {
       throw new TypeError(`${method} of a target must be a function, not ${show(value)}`);
     }

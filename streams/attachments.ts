@@ -3,7 +3,7 @@ import { AttachmentHandle } from './attachment.js';
 import { checkObject, checkTarget } from './arguments.js';
 import type { TargetBranch } from './branch.js';
 import type { ChangeSet, MapChange } from './change-set.js';
-import { abortError, mapFailure, unmapFailure } from './command-errors.js';
+import { abortError, mapFailure, pendingFailure, unmapFailure } from './command-errors.js';
 import type { CommandQueue } from './command-queue.js';
 import { failureOf } from './delivery.js';
 import type { DmaTarget } from './dma-target.js';
@@ -112,15 +112,21 @@ export class Attachments implements AttachmentCommands {
 
   /** Unmaps everything at every target, in reverse attach order. Returns what could not be unmapped. */
   *detachAll(): Steps<DmaUnmapError | undefined> {
-    let failed: DmaUnmapError | undefined;
+    const failures: DmaUnmapError[] = [];
     for (const handle of [...this.#attached.toReversed(), ...this.#leaving]) {
       try {
         yield* this.#detach(handle);
       } catch (error) {
-        failed ??= error as DmaUnmapError;
+        failures.push(error as DmaUnmapError);
       }
     }
-    return failed;
+    const [first] = failures;
+    return failures.length < 2 || first === undefined
+      ? first
+      : unmapFailure(
+          first.cause instanceof DmaError ? first.cause : first,
+          failures.flatMap(({ stuck }) => stuck),
+        );
   }
 
   /** Tries again to unmap what is stuck where these mappings are to go. */
@@ -129,7 +135,7 @@ export class Attachments implements AttachmentCommands {
     for (const handle of this.#everyone().toReversed()) {
       const unmaps = handle.hasStuck && !handle.pending ? handle.unmapsOfStuck(ranges) : [];
       if (unmaps.length > 0) {
-        yield* settled(handle.serve(step(generation, unmaps, [])));
+        yield* settled(handle.serve(inverse(generation, unmaps, [])));
         this.#vas().sweep(unmaps.map(({ range }) => range));
         this.#endIfEmpty(handle);
       }
@@ -189,7 +195,7 @@ export class Attachments implements AttachmentCommands {
       for (const leaving of this.#leaving.filter((other) => other.ports.some((port) => port.target === target))) {
         yield* this.#retryStuck(leaving);
       }
-      const memory = this.#vas().privates.size === 0 ? undefined : this.#vas().privates.values().next().value;
+      const [memory] = this.#vas().privates.values();
       if (target.needsFd === true && memory !== undefined) {
         throw new DmaError('the target needs a file for every mapping, and there is private memory, which has none', {
           code: 'ERR_NO_FD',
@@ -235,7 +241,7 @@ export class Attachments implements AttachmentCommands {
     if (signal?.aborted === true) {
       const unmaps = handle.unmapsOfAll().toReversed();
       if (unmaps.length > 0) {
-        yield* settled(handle.serve({ ...step(generation, unmaps, []), undo: true }));
+        yield* settled(handle.serve(inverse(generation, unmaps, [])));
       }
       throw abortError('the attach was aborted, and what it had mapped was unmapped', signal.reason);
     }
@@ -247,17 +253,18 @@ export class Attachments implements AttachmentCommands {
       return;
     }
     if (handle.pending) {
-      throw unmapFailure(undefined, handle.stuck());
+      throw pendingFailure(handle.target, handle.stuck());
     }
     const unmaps = handle.unmapsOfAll();
-    const stuckBefore = handle.stuck();
+    // One that was left waiting has also held on to VAs of what it never told us of.
+    const heldOnTo = handle.phase === 'leaving' ? undefined : handle.stuck().map(({ range }) => range);
     let cause: DmaError | undefined;
     if (unmaps.length > 0) {
       cause = (yield* settled(handle.serve(step(this.#options.view.generation, unmaps, [])))).error;
     }
     this.#attached = this.#attached.filter((other) => other !== handle);
     this.#abandonOrEnd(handle);
-    this.#vas().sweep(stuckBefore.map(({ range }) => range));
+    this.#vas().sweep(heldOnTo);
     if (handle.hasStuck) {
       throw unmapFailure(cause, handle.stuck());
     }
@@ -265,13 +272,13 @@ export class Attachments implements AttachmentCommands {
 
   *#retryStuck(handle: AttachmentHandle): Steps<void> {
     if (handle.pending) {
-      throw unmapFailure(undefined, handle.stuck());
+      throw pendingFailure(handle.target, handle.stuck());
     }
     const unmaps = handle.unmapsOfStuck();
     if (unmaps.length === 0) {
       return;
     }
-    const outcome = yield* settled(handle.serve(step(this.#options.view.generation, unmaps, [])));
+    const outcome = yield* settled(handle.serve(inverse(this.#options.view.generation, unmaps, [])));
     this.#vas().sweep(unmaps.map(({ range }) => range));
     this.#endIfEmpty(handle);
     if (handle.hasStuck) {
@@ -283,24 +290,25 @@ export class Attachments implements AttachmentCommands {
     if (handle.phase === 'gone') {
       return;
     }
-    yield* adopt(handle);
-    let unmapError: unknown;
+    this.#vas().sweep(yield* adopt(handle));
+    this.#endIfEmpty(handle);
+    let unmapFailure: { readonly error: unknown } | undefined;
     try {
       yield* this.#retryStuck(handle);
     } catch (error) {
-      unmapError = error;
+      unmapFailure = { error };
     }
     const { view } = this.#options;
     const maps = handle.missing().flatMap((range) => view.at(range) ?? []);
-    if (maps.length > 0 && handle.phase === 'attached') {
-      const outcome = yield* settled(handle.serve({ ...step(view.generation, [], maps), undo: true }));
+    if (maps.length > 0) {
+      const outcome = yield* settled(handle.serve(inverse(view.generation, [], maps)));
       if (outcome.error !== undefined) {
         const missing = handle.missing().map((range) => ({ target: handle.target, range }));
         throw mapFailure(failureOf(outcome, outcome.error), { undone: [], missing, stuck: handle.stuck() });
       }
     }
-    if (unmapError !== undefined) {
-      throw unmapError;
+    if (unmapFailure !== undefined) {
+      throw unmapFailure.error;
     }
   }
 
@@ -332,6 +340,11 @@ export class Attachments implements AttachmentCommands {
 
 function step(generation: number, unmaps: ChangeSet['unmaps'], maps: readonly MapChange[]): ChangeSet {
   return { generation, snapshot: false, unmaps, maps };
+}
+
+/** What mends: served to its end, past failures. */
+function inverse(generation: number, unmaps: ChangeSet['unmaps'], maps: readonly MapChange[]): ChangeSet {
+  return { ...step(generation, unmaps, maps), undo: true };
 }
 
 function totalBytes(maps: readonly MapChange[]): bigint {

@@ -148,11 +148,12 @@ export class Branch {
 
   #checked(outcome: unknown, set: ChangeSet): Outcome {
     if (isOutcome(outcome)) {
-      return outcome.status === 'applied' || outcome.error instanceof DmaError
+      const error: unknown = outcome.error;
+      return outcome.status === 'applied' || error instanceof DmaError
         ? outcome
         : {
             ...outcome,
-            error: toDmaError(outcome.error ?? 'the branch failed, and does not say why', {
+            error: toDmaError(error ?? 'the branch failed, and does not say why', {
               fallbackCode: 'ERR_TARGET_FAILED',
               target: outcome.target,
             }),

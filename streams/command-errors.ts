@@ -42,6 +42,15 @@ export function unmapFailure(cause: DmaError | undefined, stuck: readonly Target
   );
 }
 
+/** Nothing can be unmapped now: the target is still busy with what it was told before it was given up. */
+export function pendingFailure(target: string, stuck: readonly TargetRange[]): DmaUnmapError {
+  return new DmaUnmapError(
+    `a call of target "${target}" has not come back`,
+    { code: 'ERR_TARGET_PENDING', target, hint: 'what it holds is unmapped when the call does come back' },
+    { stuck },
+  );
+}
+
 /** As Node's own abort errors: `name` is 'AbortError', `code` 'ABORT_ERR', and the signal's reason is the cause. */
 export function abortError(message: string, reason: unknown): DmaError {
   const error = new DmaError(message, { code: ABORTED, cause: reason });

@@ -64,7 +64,8 @@ export class Ledger {
         this.#retried.add(range.startPage);
         taken.push(stuck.mapping);
       }
-      const missing = this.#missing.size === 0 ? undefined : this.#missing.remove(range);
+      // What an inverse set takes away is not what should be there: that stays missing.
+      const missing = this.#missing.size === 0 || set.undo ? undefined : this.#missing.remove(range);
       if (missing !== undefined) {
         this.#remember(missing, set);
       }

@@ -40,7 +40,8 @@ abstract class SortedSlots<Item> {
   /** `undefined` from `count` on. */
   items: (Item | undefined)[];
 
-  protected constructor(owner: Owner, from: SortedSlots<Item> | undefined) {
+  /** Empty, or a copy. */
+  constructor(owner: Owner, from?: SortedSlots<Item>) {
     this.owner = owner;
     this.count = from === undefined ? 0 : from.count;
     this.starts = from === undefined ? NO_STARTS.slice(0, RUN) : from.starts.slice();
@@ -59,6 +60,11 @@ abstract class SortedSlots<Item> {
     return this.count <= ROOMY;
   }
 
+  /** The number in a slot; `Infinity` in an empty one. */
+  startAt(slot: number): number {
+    return this.starts[slot] ?? NOTHING;
+  }
+
   /**
    * The last slot whose number is at most `start`; -1 when there is none.
    *
@@ -67,14 +73,14 @@ abstract class SortedSlots<Item> {
    * branches every other is mispredicted.
    */
   slotOf(start: number): number {
-    const { starts } = this;
+    const width = this.starts.length;
     let run = 0;
-    for (let slot = RUN; slot < starts.length; slot += RUN) {
-      run += Number((starts[slot] ?? NOTHING) <= start) * RUN;
+    for (let slot = RUN; slot < width; slot += RUN) {
+      run += Number(this.startAt(slot) <= start) * RUN;
     }
     let found = run - 1;
     for (let slot = run; slot < run + RUN; slot++) {
-      found += Number((starts[slot] ?? NOTHING) <= start);
+      found += Number(this.startAt(slot) <= start);
     }
     return found;
   }
@@ -84,7 +90,7 @@ abstract class SortedSlots<Item> {
     this.#reserve(this.count + 1);
     const { starts, items } = this;
     for (let index = this.count; index > slot; index--) {
-      starts[index] = starts[index - 1] ?? NOTHING;
+      starts[index] = this.startAt(index - 1);
       items[index] = items[index - 1];
     }
     starts[slot] = start;
@@ -96,7 +102,7 @@ abstract class SortedSlots<Item> {
     const { starts, items } = this;
     const last = --this.count;
     for (let index = slot; index < last; index++) {
-      starts[index] = starts[index + 1] ?? NOTHING;
+      starts[index] = this.startAt(index + 1);
       items[index] = items[index + 1];
     }
     starts[last] = NOTHING;
@@ -133,18 +139,13 @@ abstract class SortedSlots<Item> {
     while (length < count) {
       length *= 2;
     }
-    const { starts, items } = this;
-    this.starts = NO_STARTS.slice(0, length);
-    this.items = NO_ITEMS.slice(0, length);
-    for (let slot = 0; slot < this.count; slot++) {
-      this.starts[slot] = starts[slot] ?? NOTHING;
-      this.items[slot] = items[slot];
-    }
+    this.starts = this.starts.concat(NO_STARTS.slice(this.starts.length, length));
+    this.items = this.items.concat(NO_ITEMS.slice(this.items.length, length));
   }
 
   #put(slot: number, from: SortedSlots<Item>, first: number, amount: number): void {
     for (let index = 0; index < amount; index++) {
-      this.starts[slot + index] = from.starts[first + index] ?? NOTHING;
+      this.starts[slot + index] = from.startAt(first + index);
       this.items[slot + index] = from.items[first + index];
     }
   }
@@ -159,10 +160,6 @@ abstract class SortedSlots<Item> {
 export class Leaf<V> extends SortedSlots<V> {
   readonly isLeaf = true;
 
-  constructor(owner: Owner, from?: Leaf<V>) {
-    super(owner, from);
-  }
-
   /** This leaf where `owner` may change it, else a copy. */
   ownedBy(owner: Owner): Leaf<V> {
     return this.owner === owner ? this : new Leaf(owner, this);
@@ -175,10 +172,6 @@ export class Leaf<V> extends SortedSlots<V> {
  */
 export class Branch<V> extends SortedSlots<Node<V>> {
   readonly isLeaf = false;
-
-  constructor(owner: Owner, from?: Branch<V>) {
-    super(owner, from);
-  }
 
   /** This branch where `owner` may change it, else a copy, which shares its children. */
   ownedBy(owner: Owner): Branch<V> {
@@ -236,6 +229,6 @@ export class Branch<V> extends SortedSlots<Node<V>> {
     } else {
       left.takeFirst(half - left.count, right);
     }
-    this.starts[slot + 1] = right.starts[0] ?? NOTHING;
+    this.starts[slot + 1] = right.startAt(0);
   }
 }

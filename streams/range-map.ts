@@ -57,7 +57,7 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
     }
     for (let page = range.startPage; page < range.endPage; page = this.#leafEnd) {
       const leaf = this.#leafAt(page);
-      for (let slot = leaf.slotOf(page - 1) + 1; (leaf.starts[slot] ?? Infinity) < range.endPage; slot++) {
+      for (let slot = leaf.slotOf(page - 1) + 1; leaf.startAt(slot) < range.endPage; slot++) {
         const value = leaf.items[slot];
         if (value !== undefined) {
           found.push(value);
@@ -148,8 +148,10 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
     let end = Infinity;
     while (!node.isLeaf) {
       const slot = node.slotOf(page);
-      start = node.starts[slot] ?? 0;
-      if (slot + 1 < node.count) end = node.starts[slot + 1] ?? Infinity;
+      start = node.startAt(slot);
+      if (slot + 1 < node.count) {
+        end = node.startAt(slot + 1);
+      }
       node = node.child(slot);
     }
     this.#leafStart = start;
@@ -182,13 +184,13 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
       return before;
     }
     if (slot + 1 < leaf.count) {
-      return (leaf.starts[slot + 1] ?? Infinity) < endPage ? leaf.items[slot + 1] : undefined;
+      return leaf.startAt(slot + 1) < endPage ? leaf.items[slot + 1] : undefined;
     }
     if (leafEnd >= endPage) {
       return undefined;
     }
     const next = this.#leafAt(leafEnd);
-    return (next.starts[0] ?? Infinity) < endPage ? next.items[0] : undefined;
+    return next.startAt(0) < endPage ? next.items[0] : undefined;
   }
 
   /** Puts a new entry into the leaf where it belongs, at `slot`. */

@@ -119,8 +119,12 @@ export class VaKeeper {
     }
   }
 
-  /** Releases what is held over these ranges, and belongs neither to the view nor to private memory. */
-  sweep(ranges: readonly MemoryRange[]): void {
+  /** Releases what is held over these ranges, or anywhere, and belongs neither to the view nor to private memory. */
+  sweep(ranges?: readonly MemoryRange[]): void {
+    if (ranges === undefined) {
+      this.release(this.#vas?.mappings().filter((mapping) => !this.#isInUse(mapping)) ?? []);
+      return;
+    }
     for (const range of ranges) {
       this.release(this.#vas?.overlapping(range).filter((mapping) => !this.#isInUse(mapping)) ?? []);
     }

@@ -1,6 +1,8 @@
 import type { AttachmentHandle, Finding } from './attachment.js';
 import type { MapChange } from './change-set.js';
-import type { MemoryRange } from './memory-range.js';
+import type { DmaTarget } from './dma-target.js';
+import { DmaError, toDmaError } from './errors.js';
+import { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import { settled, type Steps } from './steps.js';
 import type { TargetPort } from './target-port.js';
@@ -18,8 +20,13 @@ interface Difference {
 /** Compares each ledger with its target. What is missing or stuck by the ledger itself is found at any target. Ascending. */
 export function* findFaults(handle: AttachmentHandle): Steps<readonly Finding[]> {
   const findings: Finding[] = [];
+  if (handle.phase === 'gone') {
+    return findings; // What the target holds is no longer the business of this attachment.
+  }
   for (const ledger of handle.ledgers) {
-    findings.push(...ledger.missing().map(({ range }): Finding => ({ range, fault: 'missing' })));
+    if (handle.phase === 'attached') {
+      findings.push(...ledger.missing().map(({ range }): Finding => ({ range, fault: 'missing' })));
+    }
     findings.push(...ledger.stuck().map(({ range }): Finding => ({ range, fault: 'stuck' })));
   }
   for (const port of handle.ports) {
@@ -30,8 +37,12 @@ export function* findFaults(handle: AttachmentHandle): Steps<readonly Finding[]>
   return findings.sort((a, b) => a.range.startPage - b.range.startPage);
 }
 
-/** Puts what targets really hold into their ledgers, as missing and stuck, so that it can be mended. */
-export function* adopt(handle: AttachmentHandle): Steps<void> {
+/**
+ * Puts what targets really hold into their ledgers, as missing and stuck, so that it can be mended. Returns what was stuck and is
+ * no longer held.
+ */
+export function* adopt(handle: AttachmentHandle): Steps<readonly MemoryRange[]> {
+  const loose: MemoryRange[] = [];
   for (const port of handle.ports) {
     const { lost, unexpected, loosened } = yield* compare(port);
     for (const change of lost) {
@@ -40,11 +51,13 @@ export function* adopt(handle: AttachmentHandle): Steps<void> {
     }
     for (const change of loosened) {
       port.ledger.forgetStuck(change.range);
+      loose.push(change.range);
     }
     for (const range of unexpected) {
       port.ledger.stick({ range, region: '', type: 'ram', writable: false, backing: 'private' }, -1);
     }
   }
+  return loose;
 }
 
 function* compare({ target, ledger }: TargetPort): Steps<Difference> {
@@ -52,7 +65,7 @@ function* compare({ target, ledger }: TargetPort): Steps<Difference> {
     return { lost: [], unexpected: [], loosened: [] };
   }
   const actual = new RangeMap<{ readonly range: MemoryRange }>();
-  for (const range of yield* settled(target.held())) {
+  for (const range of yield* ask(target)) {
     actual.insert({ range });
   }
   const isHeld = ({ range }: MapChange): boolean => actual.startingAt(range.startPage)?.range.equals(range) === true;
@@ -66,4 +79,22 @@ function* compare({ target, ledger }: TargetPort): Steps<Difference> {
     }
   }
   return { lost, loosened, unexpected: Array.from(actual, ({ range }) => range) };
+}
+
+/** @throws DmaError when the target cannot say what it holds, or says something else */
+function* ask(target: DmaTarget): Steps<readonly MemoryRange[]> {
+  let held: unknown;
+  try {
+    held = yield* settled(target.held?.());
+  } catch (error) {
+    throw toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name });
+  }
+  if (!Array.isArray(held) || !held.every((range) => range instanceof MemoryRange)) {
+    throw new DmaError('the target does not say what it holds', {
+      code: 'ERR_TARGET_FAILED',
+      target: target.name,
+      hint: 'held() of a target returns an array of MemoryRange, or a promise of one',
+    });
+  }
+  return held;
 }

@@ -1,7 +1,12 @@
 #include <napi.h>
 
 #include "address_space.h"
-#include "open_file.h"
+#include "dma_batch.h"
+#include "iommufd.h"
+#include "memfd.h"
+#include "vfio_container.h"
+#include "vfio_device.h"
+#include "vfio_group.h"
 
 namespace dma_streams {
 
@@ -9,8 +14,13 @@ namespace {
 
 // Called once for each thread that loads the addon. There is no state outside of handles, so the threads share nothing.
 Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
-  OpenFile::Export(env, exports);
+  ExportMemfd(env, exports);
   AddressSpace::Export(env, exports);
+  ExportVfioContainer(env, exports);
+  ExportVfioGroup(env, exports);
+  ExportVfioDevice(env, exports);
+  ExportIommufd(env, exports);
+  ExportDmaBatch(env, exports);
   return exports;
 }
 

@@ -9,6 +9,9 @@ export function describeDmaCheck(report: ReplayReport, { colours, width }: Termi
   if (dma === undefined) {
     return indent('no device to check with: give a target that has one, --target soft for instance');
   }
+  if (dma.checked === 0) {
+    return indent('nothing is mapped, so there is nothing to check');
+  }
   const host = hostView === 'va' ? 'through the VA mapper' : 'in the memory itself';
   const lines = indent(
     `At both ends and in the middle of every mapping a device writes a pattern, and the host looks for it ${host}; then the ` +

@@ -1,6 +1,6 @@
 import type { DmaMapRequest, MemoryRange } from '../../streams/index.js';
 import { RangeMap } from '../../streams/range-map.js';
-import { hintOf } from '../errors.js';
+import { reasonOf } from '../errors.js';
 import type { CommitResult } from '../replay/report.js';
 import type { TargetCall } from '../../targets/index.js';
 import { rangeOf } from '../replay/target-call.js';
@@ -115,11 +115,8 @@ export class CommitLog {
     }
     if (error !== undefined) {
       const outcome = tookEffect ? 'took effect, but' : 'failed, and was undone at every target:';
-      const hint = hintOf(error);
-      for (const line of wrap(
-        `${outcome} ${printable(error.message)}${hint === undefined ? '' : `; ${printable(hint)}`}`,
-        this.#terminal.width - 8,
-      )) {
+      const reason = printable(reasonOf(error));
+      for (const line of wrap(`${outcome} ${reason}`, this.#terminal.width - 8)) {
         this.#write(colours.red(`        ${line}`));
       }
     }

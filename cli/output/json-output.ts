@@ -1,4 +1,5 @@
 import { callToJson, type TargetCall } from '../../targets/index.js';
+import { reasonOf } from '../errors.js';
 import type { CommitResult, ReplayObserver, ReplayReport } from '../replay/report.js';
 import type { LineWriter } from './line-writer.js';
 
@@ -26,7 +27,7 @@ export class JsonOutput implements ReplayObserver {
   async committed({ commit, error }: CommitResult): Promise<void> {
     this.#out.writeLine(JSON.stringify({ op: 'commit', commit: commit.number }));
     if (error !== undefined) {
-      this.#complain(`commit ${commit.number} failed: ${error.message}`);
+      this.#complain(`commit ${commit.number} failed: ${reasonOf(error)}`);
     }
     await this.#out.ready();
   }

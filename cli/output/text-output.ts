@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import { reasonOf } from '../errors.js';
 import { succeeded, type CommitResult, type ReplayObserver, type ReplayReport } from '../replay/report.js';
 import type { TargetCall } from '../../targets/index.js';
 import type { TargetChoice } from '../replay/target-choice.js';
@@ -65,7 +66,7 @@ export class TextOutput implements ReplayObserver {
     if (this.#log !== undefined) {
       this.#log.committed(result);
     } else if (result.error !== undefined) {
-      this.#complain(`commit ${result.commit.number} failed: ${result.error.message}`);
+      this.#complain(`commit ${result.commit.number} failed: ${reasonOf(result.error)}`);
     }
     await this.#out.ready();
   }

@@ -1,4 +1,6 @@
 import { Memfd } from '../../binding/index.js';
+import { DmaError } from '../../streams/index.js';
+import { codeOf } from '../errors.js';
 import type { MemoryBlock, Trace } from '../trace/trace.js';
 
 /** The guest's memory: one memfd for each memory block, made when it is first needed. */
@@ -27,7 +29,7 @@ export class MemoryBlocks implements Disposable {
     if (size === undefined) {
       throw new TypeError(`the trace knows no memory block ${JSON.stringify(name)}`);
     }
-    const memfd = Memfd.create(labelOf(name), size);
+    const memfd = this.#create(name, size);
     this.#open.set(name, memfd);
     return memfd;
   }
@@ -42,6 +44,24 @@ export class MemoryBlocks implements Disposable {
     if (uses === 0) {
       this.#open.get(name)?.close();
       this.#open.delete(name);
+    }
+  }
+
+  #create(name: string, size: bigint): Memfd {
+    try {
+      return Memfd.create(labelOf(name), size);
+    } catch (error) {
+      if (codeOf(error) !== 'EMFILE') {
+        throw error;
+      }
+      throw new DmaError(
+        `no file descriptor for memory block ${JSON.stringify(name)}: ${this.#open.size} blocks are open`,
+        {
+          code: 'EMFILE',
+          hint: 'each memory block is an open file: raise the limit with ulimit -n',
+          cause: error,
+        },
+      );
     }
   }
 

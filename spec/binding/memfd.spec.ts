@@ -7,7 +7,7 @@ import { openDescriptors } from './support/descriptors.js';
 const FD_CLOEXEC_FLAG = 0o2000000;
 
 function flagsOf(fd: number): number {
-  const line = readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8').match(/flags:\s+(\d+)/);
+  const line = /flags:\s+(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'));
   return Number.parseInt(line?.[1] ?? '', 8);
 }
 

@@ -15,15 +15,20 @@ export interface Ended {
   readonly stderr: string;
 }
 
+export interface RunOptions {
+  readonly input?: string | Buffer;
+  readonly env?: NodeJS.ProcessEnv;
+  /** The limit of file descriptors. */
+  readonly openFiles?: number;
+}
+
 /** Runs the command as a user would, in a directory of its own choice, without a terminal. */
-export function dmaStreams(
-  args: readonly string[],
-  options: { readonly input?: string | Buffer; readonly env?: NodeJS.ProcessEnv } = {},
-): Promise<Ended> {
+export function dmaStreams(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+  const limit = options.openFiles === undefined ? '' : `ulimit -n ${options.openFiles}; `;
   return new Promise((resolve, reject) => {
     const child = execFile(
-      process.execPath,
-      [MAIN, ...args],
+      '/bin/sh',
+      ['-c', `${limit}exec "$@"`, 'sh', process.execPath, MAIN, ...args],
       { cwd: PACKAGE, env: { ...plainEnvironment(), ...options.env }, maxBuffer: 1 << 28 },
       (error, stdout, stderr) => {
         const status = error === null ? 0 : error.code;

@@ -7,6 +7,8 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "util/handle.h"
 
@@ -51,10 +53,26 @@ class Arguments {
     }
     return object;
   }
-  // Like Handle, but `undefined` is accepted and gives null.
   template <typename T>
-  std::shared_ptr<T> OptionalHandle(size_t index, const char* expected) {
-    return info_[index].IsUndefined() ? nullptr : Handle<T>(index, expected);
+  std::vector<std::shared_ptr<T>> Handles(size_t index, const char* expected) {
+    std::vector<std::shared_ptr<T>> objects;
+    if (!info_[index].IsArray()) {
+      Refuse(index, expected);
+      return objects;
+    }
+    const Napi::Array array = info_[index].As<Napi::Array>();
+    for (uint32_t item = 0; ok_ && item < array.Length(); ++item) {
+      napi_value value = nullptr;
+      std::shared_ptr<T> object;
+      if (napi_get_element(info_.Env(), array, item, &value) == napi_ok) {
+        object = FromHandle<T>({info_.Env(), value});
+      }
+      if (object == nullptr) {
+        Refuse(index, expected);
+      }
+      objects.push_back(std::move(object));
+    }
+    return objects;
   }
 
   // A bigint in [0, 2^64).

@@ -41,6 +41,15 @@ describe('how a replay ended', () => {
     );
   });
 
+  it('says why nothing was checked', () => {
+    const terminal = terminalOf({}, {});
+    expect(describeDmaCheck({ ...well, dma: undefined }, terminal)[0]).to.match(/^ {2}no device to check with:/);
+    const nothing = { ...passed, checked: 0 };
+    expect(describeDmaCheck({ ...well, dma: nothing }, terminal)).to.deep.equal([
+      '  nothing is mapped, so there is nothing to check',
+    ]);
+  });
+
   it('names the checks that failed', () => {
     const failures = [{ target: 'soft', address: 0xff0n, what: 'the host finds other bytes there' }];
     const lines = describeDmaCheck({ ...well, dma: { ...passed, failed: 3, failures } }, terminalOf({}, {}));

@@ -96,6 +96,17 @@ describe('readTrace', () => {
     expect(trace.mostSections).to.equal(1);
   });
 
+  it('sizes a block by the furthest reach into it, first or last', async () => {
+    const far = line({ start: '0x100000', end: '0x200000', offset: '0x700000' });
+    for (const lines of [
+      [far, line()],
+      [line(), far],
+    ]) {
+      const trace = await readTrace(traces.write('reach.jsonl', lines));
+      expect(trace.blocks.get('ram0')?.size).to.equal(0x800000n);
+    }
+  });
+
   it('drops what one commit adds and removes again', async () => {
     const trace = await readTrace(traces.write('passing.jsonl', [line(), line({ op: 'remove' })]));
     expect(trace.commits).to.have.length(1);

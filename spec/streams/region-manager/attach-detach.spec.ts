@@ -167,7 +167,7 @@ describe('RegionManager: attach and detach', () => {
     it('refuses what is no target, with a TypeError that says what is missing', async () => {
       const incomplete = { name: 'half', mapDma: () => undefined };
       for (const wrong of [undefined, null, 3, 'T', {}, incomplete, { ...incomplete, unmapDma: 5 }]) {
-        expect(await rejectionOf(stage.manager.attach(wrong as unknown as DmaTarget))).to.be.instanceOf(TypeError);
+        expect(await rejectionOf(stage.manager.attach(wrong as DmaTarget))).to.be.instanceOf(TypeError);
       }
       const error = await rejectionOf(stage.manager.attach(incomplete as unknown as DmaTarget));
       expect(error.message).to.include('unmapDma');

@@ -105,7 +105,7 @@ export interface Gate {
 
 export function gate(): Gate {
   let open = (): void => undefined;
-  let fail = (_error: Error): void => undefined;
+  let fail: (error: Error) => void = () => undefined;
   const opened = new Promise<void>((resolve, reject) => {
     open = resolve;
     fail = reject;

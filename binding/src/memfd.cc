@@ -1,4 +1,4 @@
-#include "open_file.h"
+#include "memfd.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -7,15 +7,13 @@
 
 #include <string>
 
-#include "util/arguments.h"
+#include "open_file.h"
 
 namespace dma_streams {
 
 namespace {
 
-Napi::Value Number(Napi::Env env, int value) {
-  return Napi::Number::New(env, value);
-}
+using MemoryFile = OpenFile<MemoryFileKind>;
 
 // memfdCreate(name, flags): handle | -errno
 Napi::Value MemfdCreate(const Napi::CallbackInfo& info) {
@@ -25,11 +23,7 @@ Napi::Value MemfdCreate(const Napi::CallbackInfo& info) {
   if (!args.ok()) {
     return args.Refused();
   }
-  const int fd = ::memfd_create(name.c_str(), flags | MFD_CLOEXEC);
-  if (fd < 0) {
-    return Number(info.Env(), LastError());
-  }
-  return NewHandle(info.Env(), std::make_shared<OpenFile>(std::make_shared<FileDescriptor>(fd)));
+  return NewFile<MemoryFileKind>(info.Env(), ::memfd_create(name.c_str(), flags | MFD_CLOEXEC));
 }
 
 // fileDuplicate(fd): handle | -errno
@@ -41,41 +35,32 @@ Napi::Value FileDuplicate(const Napi::CallbackInfo& info) {
   }
   std::shared_ptr<FileDescriptor> copy;
   const Result result = FileDescriptor::Duplicate(fd, copy);
-  if (result < 0) {
-    return Number(info.Env(), result);
-  }
-  return NewHandle(info.Env(), std::make_shared<OpenFile>(std::move(copy)));
+  return result < 0 ? Number(info.Env(), result) : NewHandle(info.Env(), std::make_shared<MemoryFile>(std::move(copy)));
 }
 
 // fileTruncate(handle, size): 0 | -errno
 Napi::Value FileTruncate(const Napi::CallbackInfo& info) {
   Arguments args(info, "fileTruncate");
-  const auto file = args.Handle<OpenFile>(0, "an open file");
+  const auto file = FileArgument<MemoryFileKind>(args, 0);
   const uint64_t size = args.BigUint(1);
   if (!args.ok()) {
     return args.Refused();
   }
-  if (file->fd() == nullptr) {
-    return Number(info.Env(), -EBADF);
-  }
   if (size > INT64_MAX) {
     return Number(info.Env(), -EFBIG);
   }
-  return Number(info.Env(), ::ftruncate(file->fd()->get(), static_cast<off_t>(size)) == 0 ? 0 : LastError());
+  return Number(info.Env(), ::ftruncate(file->fd(), static_cast<off_t>(size)) == 0 ? 0 : LastError());
 }
 
 // fileSeal(handle, seals): 0 | -errno
 Napi::Value FileSeal(const Napi::CallbackInfo& info) {
   Arguments args(info, "fileSeal");
-  const auto file = args.Handle<OpenFile>(0, "an open file");
+  const auto file = FileArgument<MemoryFileKind>(args, 0);
   const int seals = args.Int32(1);
   if (!args.ok()) {
     return args.Refused();
   }
-  if (file->fd() == nullptr) {
-    return Number(info.Env(), -EBADF);
-  }
-  return Number(info.Env(), ::fcntl(file->fd()->get(), F_ADD_SEALS, seals) == 0 ? 0 : LastError());
+  return Number(info.Env(), ::fcntl(file->fd(), F_ADD_SEALS, seals) == 0 ? 0 : LastError());
 }
 
 // fileReserve(handle, size): 0 | -errno
@@ -84,15 +69,12 @@ Napi::Value FileSeal(const Napi::CallbackInfo& info) {
 // reservation stays with the file: what cannot be had is known now, rather than by a SIGBUS at the first touch.
 Napi::Value FileReserve(const Napi::CallbackInfo& info) {
   Arguments args(info, "fileReserve");
-  const auto file = args.Handle<OpenFile>(0, "an open file");
+  const auto file = FileArgument<MemoryFileKind>(args, 0);
   const uint64_t size = args.BigUint(1);
   if (!args.ok()) {
     return args.Refused();
   }
-  if (file->fd() == nullptr) {
-    return Number(info.Env(), -EBADF);
-  }
-  void* address = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd()->get(), 0);
+  void* address = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd(), 0);
   if (address == MAP_FAILED) {
     return Number(info.Env(), LastError());
   }
@@ -100,28 +82,15 @@ Napi::Value FileReserve(const Napi::CallbackInfo& info) {
   return Number(info.Env(), 0);
 }
 
-// fileFd(handle): the descriptor's number | -EBADF
-Napi::Value FileFd(const Napi::CallbackInfo& info) {
-  Arguments args(info, "fileFd");
-  const auto file = args.Handle<OpenFile>(0, "an open file");
-  if (!args.ok()) {
-    return args.Refused();
-  }
-  return Number(info.Env(), file->fd() == nullptr ? -EBADF : file->fd()->get());
-}
-
 // fileStatus(handle): { size, mode } | -errno
 Napi::Value FileStatus(const Napi::CallbackInfo& info) {
   Arguments args(info, "fileStatus");
-  const auto file = args.Handle<OpenFile>(0, "an open file");
+  const auto file = FileArgument<MemoryFileKind>(args, 0);
   if (!args.ok()) {
     return args.Refused();
   }
-  if (file->fd() == nullptr) {
-    return Number(info.Env(), -EBADF);
-  }
   struct stat status{};
-  if (::fstat(file->fd()->get(), &status) != 0) {
+  if (::fstat(file->fd(), &status) != 0) {
     return Number(info.Env(), LastError());
   }
   Napi::Object result = Napi::Object::New(info.Env());
@@ -130,28 +99,17 @@ Napi::Value FileStatus(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// fileClose(handle): 0, also when it is closed already
-Napi::Value FileClose(const Napi::CallbackInfo& info) {
-  Arguments args(info, "fileClose");
-  const auto file = args.Handle<OpenFile>(0, "an open file");
-  if (!args.ok()) {
-    return args.Refused();
-  }
-  file->Close();
-  return Number(info.Env(), 0);
-}
-
 }  // namespace
 
-void OpenFile::Export(Napi::Env env, Napi::Object exports) {
+void ExportMemfd(Napi::Env env, Napi::Object exports) {
   exports.Set("memfdCreate", Napi::Function::New<MemfdCreate>(env, "memfdCreate"));
   exports.Set("fileDuplicate", Napi::Function::New<FileDuplicate>(env, "fileDuplicate"));
   exports.Set("fileTruncate", Napi::Function::New<FileTruncate>(env, "fileTruncate"));
   exports.Set("fileSeal", Napi::Function::New<FileSeal>(env, "fileSeal"));
   exports.Set("fileReserve", Napi::Function::New<FileReserve>(env, "fileReserve"));
-  exports.Set("fileFd", Napi::Function::New<FileFd>(env, "fileFd"));
+  exports.Set("fileFd", Napi::Function::New<FileNumber<MemoryFileKind>>(env, "fileFd"));
   exports.Set("fileStatus", Napi::Function::New<FileStatus>(env, "fileStatus"));
-  exports.Set("fileClose", Napi::Function::New<FileClose>(env, "fileClose"));
+  exports.Set("fileClose", Napi::Function::New<CloseFile<MemoryFileKind>>(env, "fileClose"));
 }
 
 }  // namespace dma_streams

@@ -1,0 +1,134 @@
+import { closedError, systemError } from './errors.js';
+import { native } from './native.js';
+import type { GroupHandle } from './native.js';
+import { findPciDevice } from './pci.js';
+import type { VfioContainer } from './vfio-container.js';
+import { VfioDevice } from './vfio-device.js';
+import { deviceFileHint, noIommuHint, notBoundHint, viabilityHint } from './vfio-hints.js';
+
+/** Of <linux/vfio.h>. */
+const VFIO_GROUP_FLAGS_VIABLE = 1;
+
+const ENODEV = -19;
+const EINVAL = -22;
+
+const PASS = Symbol('VfioGroup');
+
+/**
+ * An IOMMU group: the devices that the IOMMU cannot tell apart, and that are therefore given away together.
+ *
+ * It can be open once in the whole system, and not while one of its devices is open through its own file.
+ */
+export class VfioGroup implements Disposable {
+  /** N of `/dev/vfio/N`. It can change from boot to boot. */
+  readonly number: number;
+  #group: GroupHandle | undefined;
+  #container: VfioContainer | undefined;
+
+  private constructor(pass: symbol, group: GroupHandle, number: number) {
+    if (pass !== PASS) {
+      throw new TypeError('a VfioGroup is made by VfioGroup.forDevice');
+    }
+    this.#group = group;
+    this.number = number;
+  }
+
+  /**
+   * Opens the group of a PCI device.
+   *
+   * @param pciAddress `'0000:00:04.0'`, or `'00:04.0'`
+   * @throws DmaError `ENODEV` when there is no such device, or no IOMMU in front of it; `ENOENT` when it is not bound to
+   * vfio-pci; `EACCES`; `EBUSY` when the group is open already. Each with the commands that cure it
+   */
+  static forDevice(pciAddress: string): VfioGroup {
+    const device = findPciDevice(pciAddress);
+    const what = `cannot open the IOMMU group of ${device.address}`;
+    const { iommuGroup } = device;
+    if (iommuGroup === undefined) {
+      throw systemError(ENODEV, { what, because: 'it has none', hint: noIommuHint() });
+    }
+    const group = native().vfioGroupOpen(iommuGroup);
+    if (typeof group === 'number') {
+      const hint = deviceFileHint(group, `/dev/vfio/${iommuGroup}`, device);
+      throw systemError(group, { what, syscall: 'open', hint });
+    }
+    return new VfioGroup(PASS, group, iommuGroup);
+  }
+
+  /**
+   * Whether all of its devices are free to be given away: each bound to a VFIO driver, or to none.
+   *
+   * @throws DmaError `ERR_CLOSED`
+   */
+  get viable(): boolean {
+    const status = native().vfioGroupStatus(this.#open());
+    if (status < 0) {
+      const what = `cannot ask IOMMU group ${this.number} for its status`;
+      throw systemError(status, { what, syscall: 'ioctl', request: 'VFIO_GROUP_GET_STATUS' });
+    }
+    return (status & VFIO_GROUP_FLAGS_VIABLE) !== 0;
+  }
+
+  /**
+   * Opens a device of this group, which has to be in a container.
+   *
+   * @throws DmaError `EINVAL` before the group was added to a container; `ENODEV` when the device is not in this group, or
+   * not bound to vfio-pci; `ERR_CLOSED`
+   */
+  openDevice(pciAddress: string): VfioDevice {
+    const group = this.#open();
+    const device = findPciDevice(pciAddress);
+    const opened = native().vfioGroupOpenDevice(group, device.address);
+    if (typeof opened !== 'number') {
+      return VfioDevice.fromGroup(opened, device);
+    }
+    const elsewhere = device.iommuGroup !== this.number;
+    throw systemError(opened, {
+      what: `cannot open ${device.address} through IOMMU group ${this.number}`,
+      syscall: 'ioctl',
+      request: 'VFIO_GROUP_GET_DEVICE_FD',
+      because: elsewhere ? `it is in group ${device.iommuGroup ?? 'none'}` : undefined,
+      hint: elsewhere
+        ? `Open it through VfioGroup.forDevice('${device.address}').`
+        : (notBoundHint(device) ??
+          viabilityHint(this.number) ??
+          (opened === EINVAL ? 'Add the group to a container first: container.addGroup(group).' : undefined)),
+    });
+  }
+
+  /** Closes the descriptor. The group is free again once its devices are closed too. Again: nothing. */
+  close(): void {
+    const group = this.#group;
+    this.#group = undefined;
+    this.#container = undefined;
+    if (group !== undefined) {
+      native().vfioGroupClose(group);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** @internal */
+  static handleOf(group: VfioGroup): GroupHandle {
+    return group.#open();
+  }
+
+  /** @internal */
+  static containerOf(group: VfioGroup): VfioContainer | undefined {
+    return group.#container;
+  }
+
+  /** @internal */
+  static setContainer(group: VfioGroup, container: VfioContainer): void {
+    group.#container = container;
+  }
+
+  #open(): GroupHandle {
+    if (this.#group === undefined) {
+      throw closedError(`IOMMU group ${this.number}`);
+    }
+    return this.#group;
+  }
+}

@@ -1,0 +1,109 @@
+import { expect } from 'chai';
+import { AddressSpace, DmaBatch } from '../../binding/index.js';
+import { MemoryRange } from '../../streams/index.js';
+import type { HostVa } from '../../streams/index.js';
+import { ram } from './support/changes.js';
+import { dmaError } from './support/thrown.js';
+
+const range = MemoryRange.of(0x1000, 0x3000);
+
+describe('DmaBatch', () => {
+  it('counts its rows and what they map, and grows', () => {
+    using space = new AddressSpace({ size: 1n << 30n });
+    const hostVa = space.ensureMapped(ram(0x1000, 0x3000));
+    const batch = new DmaBatch(1);
+    for (let row = 0; row < 100; row += 1) {
+      batch.mapVa(range, hostVa, true);
+      batch.mapFile(range, 0, 0n, false);
+      batch.unmap(range);
+    }
+    batch.unmapAll();
+    expect(batch.length).to.equal(301);
+    expect(batch.bytesToMap).to.equal(200n * 0x2000n);
+    batch.clear();
+    expect([batch.length, batch.bytesToMap]).to.deep.equal([0, 0n]);
+  });
+
+  it('hands over what a kernel is asked for', () => {
+    using space = new AddressSpace({ size: 1n << 30n });
+    using other = new AddressSpace({ size: 1n << 30n });
+    const batch = new DmaBatch();
+    batch.mapVa(range, space.ensureMapped(ram(0x1000, 0x3000)), true);
+    batch.mapVa(MemoryRange.of(0x8000, 0x9000), other.ensureMapped(ram(0x5000, 0x6000)), false);
+    batch.mapFile(MemoryRange.of(0x10000, 0x11000), 9, 0x7000n, true);
+    batch.unmap(range);
+    const done = batch.runNow((spaces, rows, results) => {
+      expect(spaces).to.have.length(2);
+      expect([...rows]).to.deep.equal([
+        ...[5n, 0x1000n, 0x2000n, 0x1000n],
+        ...[1n | (1n << 8n), 0x8000n, 0x1000n, 0x5000n],
+        ...[6n | (9n << 32n), 0x10000n, 0x1000n, 0x7000n],
+        ...[0n, 0x1000n, 0x2000n, 0n],
+      ]);
+      results.set([0, -17, -14, 0]);
+      rows[14] = 0x1000n;
+      return 4;
+    });
+    expect(done).to.equal(4);
+    expect([0, 1, 2, 3].map((row) => batch.errnoAt(row))).to.deep.equal([0, -17, -14, 0]);
+    expect(batch.unmappedAt(3)).to.equal(0x1000n);
+    for (const row of [-1, 4, 0.5, NaN]) {
+      expect(() => batch.errnoAt(row)).to.throw(RangeError);
+    }
+  });
+
+  it('is locked while it runs on another thread, and free again whatever comes of it', async () => {
+    const batch = new DmaBatch();
+    batch.unmapAll();
+    const running = batch.runLater(() => Promise.reject(new Error('gone')));
+    expect(() => {
+      batch.unmap(range);
+    }).to.throw(TypeError, 'another thread');
+    expect(() => batch.runNow(() => 0)).to.throw(TypeError, 'another thread');
+    expect(
+      await running.then(
+        () => 'resolved',
+        (error: unknown) => (error as Error).message,
+      ),
+    ).to.equal('gone');
+    batch.clear();
+  });
+
+  it('refuses what is no mapping', () => {
+    using space = new AddressSpace({ size: 1n << 30n });
+    const hostVa = space.ensureMapped(ram(0x1000, 0x3000));
+    const batch = new DmaBatch();
+    expect(() => {
+      batch.mapVa(MemoryRange.of(0, 0x3000), hostVa, true);
+    }).to.throw(RangeError, 'longer');
+    const forged: HostVa = { address: hostVa.address };
+    expect(
+      dmaError(() => {
+        batch.mapVa(range, forged, true);
+      }).code,
+    ).to.equal('ERR_INVALID_HOST_VA');
+    expect(() => {
+      batch.mapVa({} as MemoryRange, hostVa, true);
+    }).to.throw(TypeError, 'range');
+    expect(() => {
+      batch.mapVa(range, hostVa, 1 as never);
+    }).to.throw(TypeError, 'writable');
+    expect(() => {
+      batch.mapFile(range, -1, 0n, true);
+    }).to.throw(TypeError, 'fd');
+    expect(() => {
+      batch.mapFile(range, 1, -1n, true);
+    }).to.throw(RangeError, 'fileOffset');
+    expect(batch.length).to.equal(0);
+    space.close();
+    expect(batch.runNow(() => 0)).to.equal(0);
+  });
+
+  it('is not run with a space that was closed', () => {
+    const space = new AddressSpace({ size: 1n << 30n });
+    const batch = new DmaBatch();
+    batch.mapVa(range, space.ensureMapped(ram(0x1000, 0x3000)), true);
+    space.close();
+    expect(dmaError(() => batch.runNow(() => 0)).code).to.equal('ERR_CLOSED');
+  });
+});

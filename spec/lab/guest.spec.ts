@@ -1,0 +1,101 @@
+import { expect } from 'chai';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { labAvailability } from './availability.js';
+import { judge, runInGuest, type GuestEnd, type GuestOptions } from './guest.js';
+
+const lab = labAvailability();
+const leftovers = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('dma-streams-lab-'));
+
+describe('judging how a guest ended', () => {
+  it('believes a status on which the serial line and the exit port agree', () => {
+    expect(judge((42 << 1) | 1, 'LAB-UP 1\nLAB-EXIT 42\n', '')).to.deep.equal({ kind: 'exited', status: 42 });
+    expect(judge(((200 << 1) | 1) & 0xff, 'LAB-EXIT 200\r\n', '')).to.deep.equal({ kind: 'exited', status: 200 });
+  });
+
+  for (const [what, code, serial, kind] of [
+    ['a line without the port', 0, 'LAB-UP 1\nLAB-EXIT 0\n', 'lost'],
+    ['a port without the line', 1, 'LAB-UP 1\n', 'lost'],
+    ['a line and another port', 3, 'LAB-UP 1\nLAB-EXIT 0\n', 'lost'],
+    ['a panic after a line', 0, 'LAB-UP 1\nLAB-EXIT 0\nKernel panic - not syncing\n', 'panicked'],
+    ["QEMU's own complaint", 1, '', 'not-started'],
+    ['a file system that was not there', 251, 'LAB-UP 1\nLAB-FAULT gone\nLAB-EXIT 125\n', 'lost'],
+  ] as const) {
+    it(`does not take ${what} for a status`, () => {
+      expect(judge(code, serial, '').kind).to.equal(kind);
+    });
+  }
+});
+
+describe('the guest', function () {
+  this.timeout(300_000);
+  if (!lab.available) {
+    it(`NOT RUN: ${lab.why}`);
+    return;
+  }
+  let stdout = '';
+  let stderr = '';
+
+  const run = (command: readonly string[], options: Partial<GuestOptions> = {}): Promise<GuestEnd> => {
+    stdout = '';
+    stderr = '';
+    return runInGuest({
+      command,
+      cwd: process.cwd(),
+      env: { PATH: process.env['PATH'] },
+      kernel: lab.kernel,
+      onStdout: (data) => (stdout += data.toString()),
+      onStderr: (data) => (stderr += data.toString()),
+      ...options,
+    });
+  };
+
+  it('brings status, output and errors back apart, and passes arguments, folder and environment on as they are', async () => {
+    const odd = ['a b', "c'd", 'e\nf', '$HOME', '"', '\\'];
+    const script = 'printf "%s|" "$PWD" "$ODD" "$@"; echo wrong >&2; exit 42';
+
+    const end = await run(['sh', '-c', script, 'sh', ...odd], { env: { PATH: process.env['PATH'], ODD: "it's\nodd" } });
+
+    expect(end).to.deep.equal({ kind: 'exited', status: 42 });
+    expect(stdout).to.equal(`${[process.cwd(), "it's\nodd", ...odd].join('|')}|`);
+    expect(stderr).to.equal('wrong\n');
+    expect(leftovers()).to.deep.equal([]);
+  });
+
+  it('brings files back from the output folder, and from nowhere else', async () => {
+    const out = mkdtempSync(join(tmpdir(), 'dma-streams-out-'));
+    const end = await run(['sh', '-c', `echo brought > ${out}/file; echo lost > ${process.cwd()}/lost`], { out });
+
+    expect(end).to.deep.equal({ kind: 'exited', status: 0 });
+    expect(readFileSync(join(out, 'file'), 'utf8')).to.equal('brought\n');
+    expect(existsSync('lost')).to.equal(false);
+    rmSync(out, { recursive: true });
+  });
+
+  it('tells a command that is not there, 127', async () => {
+    expect(await run(['no-such-command'])).to.deep.equal({ kind: 'exited', status: 127 });
+  });
+
+  it('tells a timeout', async () => {
+    expect((await run(['sleep', '1000'], { timeout: 10 })).kind).to.equal('timed-out');
+    expect(leftovers()).to.deep.equal([]);
+  });
+
+  it('tells a panic', async () => {
+    expect((await run(['sh', '-c', 'echo c > /proc/sysrq-trigger'])).kind).to.equal('panicked');
+  });
+
+  it('tells a QEMU that does not start, and one that is not there', async () => {
+    expect((await run(['true'], { qemuArguments: ['-no-such-option'] })).kind).to.equal('not-started');
+    expect((await run(['true'], { qemu: '/no/such/qemu' })).kind).to.equal('not-started');
+  });
+
+  it('can be stopped', async () => {
+    const stop = new AbortController();
+    setTimeout(() => {
+      stop.abort();
+    }, 1000);
+    expect((await run(['sleep', '1000'], { signal: stop.signal })).kind).to.equal('aborted');
+  });
+});

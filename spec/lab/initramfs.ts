@@ -1,0 +1,62 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { labFile } from './paths.js';
+
+/** What the guest is to do. */
+export interface GuestCommand {
+  readonly command: readonly string[];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** A folder of the host that the guest may write, under the same path. */
+  readonly out?: string | undefined;
+}
+
+const BUSYBOX = ['/bin/busybox', '/usr/bin/busybox'];
+
+/**
+ * Makes the guest's first file system in `folder`: busybox, `init` and the command. Not compressed: the emulated processor would need
+ * longer to unpack it than QEMU needs to load it. Returns the path of the archive.
+ */
+export function makeInitramfs(folder: string, job: GuestCommand): string {
+  const root = join(folder, 'initramfs');
+  mkdirSync(join(root, 'bin'), { recursive: true });
+  mkdirSync(join(root, 'etc'));
+  copyBusybox(join(root, 'bin', 'busybox'));
+  symlinkSync('busybox', join(root, 'bin', 'sh'));
+  copyFileSync(labFile('guest/init'), join(root, 'init'));
+  chmodSync(join(root, 'init'), 0o755);
+  writeFileSync(join(root, 'etc', 'passwd'), 'root:x:0:0::/root:/bin/sh\n');
+  writeFileSync(join(root, 'command'), commandScript(job));
+  if (job.out !== undefined) {
+    writeFileSync(join(root, 'output-path'), job.out);
+  }
+  const archive = join(folder, 'initramfs.cpio');
+  execFileSync('sh', ['-c', 'find . | cpio -o -H newc --quiet > "$1"', 'sh', archive], { cwd: root });
+  return archive;
+}
+
+/** The command as a shell script: the environment, the folder and every argument arrive as they are, byte for byte. */
+export function commandScript({ command, cwd, env }: GuestCommand): string {
+  const exports = Object.entries(env).flatMap(([name, value]) =>
+    value !== undefined && /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) ? [`export ${name}=${quote(value)}`] : [],
+  );
+  return [...exports, `cd ${quote(cwd)} || exit 126`, `exec ${command.map(quote).join(' ')}`, ''].join('\n');
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+function copyBusybox(to: string): void {
+  for (const from of BUSYBOX) {
+    try {
+      copyFileSync(from, to);
+      chmodSync(to, 0o755);
+      return;
+    } catch {
+      // The next place, if there is one.
+    }
+  }
+  throw new Error('busybox is not installed: npm run lab:setup installs what the lab needs');
+}

@@ -1,0 +1,39 @@
+import { stripVTControlCharacters } from 'node:util';
+import { runInGuest, type GuestEnd } from './guest.js';
+import { projectRoot } from './paths.js';
+
+export interface SuiteResult {
+  readonly passed: number;
+  readonly failed: number;
+  readonly pending: number;
+  readonly end: GuestEnd;
+}
+
+/** Runs the specs of spec/kernel in a guest with this kernel, and passes on what they print. */
+export async function runKernelSuite(
+  kernel: string,
+  options: { readonly write: (data: Buffer) => void; readonly timeout?: number },
+): Promise<SuiteResult> {
+  let text = '';
+  const note = (data: Buffer): void => {
+    text += data.toString();
+    options.write(data);
+  };
+  const end = await runInGuest({
+    command: ['node', '--expose-gc', 'node_modules/mocha/bin/mocha.js', '--config', '.mocharc.kernel.json'],
+    cwd: projectRoot,
+    env: { PATH: process.env['PATH'], HOME: '/root', TMPDIR: '/dev/shm' },
+    kernel,
+    timeout: options.timeout ?? 600,
+    onStdout: note,
+    onStderr: note,
+  });
+  const count = (word: string): number =>
+    Number(new RegExp(`^\\s*(\\d+) ${word}`, 'm').exec(stripVTControlCharacters(text))?.[1] ?? 0);
+  return { passed: count('passing'), failed: count('failing'), pending: count('pending'), end };
+}
+
+/** Whether a run shows that everything works: specs ran, none failed, and mocha and the guest ended as they should. */
+export function isGood({ passed, failed, end }: SuiteResult): boolean {
+  return passed > 0 && failed === 0 && end.kind === 'exited' && end.status === 0;
+}

@@ -1,0 +1,44 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { labFile } from './paths.js';
+
+/** The kernels that the suite runs on: one without map-by-file in iommufd, and one with it. */
+export const KERNEL_VERSIONS = ['6.12', '7.3'] as const;
+export type KernelVersion = (typeof KERNEL_VERSIONS)[number];
+
+/** Names a kernel image, or a folder with images named `bzImage-VERSION`. */
+export const KERNEL_VARIABLE = 'DMA_STREAMS_LAB_KERNEL';
+
+/** Where the image of a version is, if it is anywhere: where the variable says, else in the user's cache. */
+export function findKernel(version: KernelVersion): string | undefined {
+  const named = process.env[KERNEL_VARIABLE];
+  if (named !== undefined && named !== '' && existsSync(named)) {
+    const image = statSync(named).isDirectory() ? join(named, `bzImage-${version}`) : named;
+    if (existsSync(image)) {
+      return image;
+    }
+  }
+  const cached = cachedKernel(version);
+  return existsSync(cached) ? cached : undefined;
+}
+
+/** Finds the image, or builds it into the user's cache, which takes minutes. @throws when the build fails */
+export function ensureKernel(version: KernelVersion): string {
+  const found = findKernel(version);
+  if (found !== undefined) {
+    return found;
+  }
+  const image = cachedKernel(version);
+  const { status } = spawnSync(labFile('build-kernel.sh'), [version, image], { stdio: 'inherit' });
+  if (status !== 0) {
+    throw new Error(`the kernel ${version} could not be built: build-kernel.sh ended with ${String(status)}`);
+  }
+  return image;
+}
+
+function cachedKernel(version: KernelVersion): string {
+  const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
+  return join(cache, 'dma-streams', `bzImage-${version}`);
+}

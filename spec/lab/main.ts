@@ -1,0 +1,104 @@
+/**
+ * `npm run lab -- COMMAND`: runs a command on a machine with an IOMMU and two devices that do DMA, in three seconds.
+ */
+import { mkdirSync } from 'node:fs';
+import { delimiter, join, resolve } from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { runInGuest, type GuestEnd } from './guest.js';
+import { ensureKernel, KERNEL_VARIABLE, KERNEL_VERSIONS, type KernelVersion } from './kernels.js';
+import { projectRoot } from './paths.js';
+
+/** Exit statuses for what is not the command's own; those of a shell and of timeout(1) where they have one. */
+const STATUS: Readonly<Record<Exclude<GuestEnd['kind'], 'exited'>, number>> = {
+  'not-started': 121,
+  panicked: 122,
+  lost: 123,
+  'timed-out': 124,
+  aborted: 130,
+};
+
+const SAYS: Readonly<Record<Exclude<GuestEnd['kind'], 'exited'>, string>> = {
+  'not-started': 'the guest did not start',
+  panicked: "the guest's kernel panicked",
+  lost: 'the guest ended without a status that can be trusted',
+  'timed-out': 'the guest did not end in time (--timeout)',
+  aborted: 'the guest was stopped',
+};
+
+interface Options {
+  readonly kernel: KernelVersion;
+  readonly memory: number;
+  readonly timeout: number;
+  readonly out?: string;
+}
+
+const program = new Command('npm run lab --')
+  .usage('[options] COMMAND [ARGUMENT...]')
+  .description('Runs a command in a small guest with an emulated VT-d IOMMU and two `edu` PCI devices, as root.')
+  .argument('<command...>', 'what to run, in this folder, with this environment; `dma-streams` is on its PATH')
+  .addOption(new Option('--kernel <version>', 'the Linux version').choices(KERNEL_VERSIONS).default('7.3'))
+  .option('--memory <MiB>', 'memory of the guest', wholeNumber, 2048)
+  .option('--timeout <seconds>', 'when to give up', wholeNumber, 180)
+  .option('--out <folder>', 'a folder of the host that the guest may write, under the same path')
+  .addHelpText(
+    'after',
+    `
+The guest sees the whole file system of the host. What it writes goes to its own memory and is gone afterwards, except in --out.
+
+Exit status: that of the command; 121 when the guest did not start, 122 when its kernel panicked, 123 when its status was lost,
+124 when it took too long.
+
+Kernels come from $${KERNEL_VARIABLE} (an image, or a folder with bzImage-VERSION), else from the cache of the user, else they are
+built, which takes minutes.
+
+Examples:
+  npm run lab -- dma-streams replay examples/traces/q35-boot.jsonl
+  npm run lab -- --kernel 6.12 ls -l /dev/vfio /dev/iommu
+  npm run lab -- --out results sh -c 'dmesg > results/dmesg'`,
+  )
+  .passThroughOptions()
+  .showHelpAfterError();
+
+program.parse();
+const { kernel, memory, timeout, out } = program.opts<Options>();
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    interrupted.abort();
+  });
+}
+if (out !== undefined) {
+  mkdirSync(out, { recursive: true });
+}
+const end = await runInGuest({
+  command: program.args,
+  cwd: process.env['INIT_CWD'] ?? process.cwd(),
+  env: {
+    ...process.env,
+    PATH: [join(projectRoot, 'spec/lab/bin'), join(projectRoot, 'node_modules/.bin'), process.env['PATH'] ?? ''].join(
+      delimiter,
+    ),
+    COLUMNS: String(process.stdout.columns ?? 100),
+    ...(process.stdout.isTTY && process.env['NO_COLOR'] === undefined ? { FORCE_COLOR: '1' } : {}),
+  },
+  out: out === undefined ? undefined : resolve(out),
+  kernel: ensureKernel(kernel),
+  memory,
+  timeout,
+  signal: interrupted.signal,
+  onStdout: (data) => process.stdout.write(data),
+  onStderr: (data) => process.stderr.write(data),
+});
+if (end.kind === 'exited') {
+  process.exitCode = end.status;
+} else {
+  console.error(`lab: ${SAYS[end.kind]}: ${end.detail}`);
+  process.exitCode = STATUS[end.kind];
+}
+
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d*$/.test(text)) {
+    throw new InvalidArgumentError('A whole number above 0 is needed.');
+  }
+  return Number(text);
+}

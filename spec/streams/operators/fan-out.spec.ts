@@ -1,0 +1,258 @@
+import { expect } from 'chai';
+import { firstValueFrom, map as mapTo, NEVER, Observable, of, Subject, take, tap } from 'rxjs';
+import {
+  DmaError,
+  ensureMapped,
+  fanOut,
+  toTarget,
+  type ChangeSet,
+  type Outcome,
+  type TargetBranch,
+} from '../../../streams/index.js';
+import { FakeVaMapper } from '../../support/fake-va-mapper.js';
+import { RecordingTarget } from '../../support/recording-target.js';
+import { changeSet, inWords, map, unmap } from '../support/change-sets.js';
+import { marbles } from '../support/marbles.js';
+import { nextTurn, texts } from '../support/phrases.js';
+
+const [A, B] = [map('0x0-0x1000'), map('0x2000-0x3000')];
+
+function answers(name: string, answer: (set: ChangeSet) => Partial<Outcome> = () => ({})): TargetBranch {
+  return (changes$) =>
+    changes$.pipe(
+      mapTo((set): Outcome => ({
+        generation: set.generation,
+        target: name,
+        status: 'applied',
+        skipped: [],
+        ...answer(set),
+      })),
+    );
+}
+
+describe('fanOut', () => {
+  let journal: string[];
+  let first: RecordingTarget;
+  let second: RecordingTarget;
+  let third: RecordingTarget;
+
+  beforeEach(() => {
+    journal = [];
+    [first, second, third] = ['1', '2', '3'].map((name) => new RecordingTarget({ name, journal })) as [
+      RecordingTarget,
+      RecordingTarget,
+      RecordingTarget,
+    ];
+  });
+
+  afterEach(() => {
+    expect([first, second, third].flatMap(({ violations }) => violations)).to.deep.equal([]);
+  });
+
+  function serving(branch: TargetBranch): {
+    serve(set: ChangeSet): Promise<Outcome>;
+    readonly sets: Subject<ChangeSet>;
+  } {
+    const sets = new Subject<ChangeSet>();
+    const outcomes = new Subject<Outcome>();
+    sets.pipe(branch).subscribe(outcomes);
+    return {
+      sets,
+      serve: (set) => {
+        const answer = firstValueFrom(outcomes);
+        sets.next(set);
+        return answer;
+      },
+    };
+  }
+
+  it('answers every set with exactly one outcome, in order, also an empty one', () => {
+    marbles().run(({ cold, expectObservable }) => {
+      const sets = {
+        a: changeSet(1, { maps: [A] }),
+        b: changeSet(2),
+        c: changeSet(3, { unmaps: [unmap('0x0-0x1000')] }),
+      };
+      const branch = fanOut(toTarget(first), toTarget(second));
+      expectObservable(cold('a-(bc)-|', sets).pipe(branch, mapTo(inWords))).toBe('a-(bc)-|', {
+        a: '1 applied',
+        b: '2 applied',
+        c: '3 applied',
+      });
+    });
+  });
+
+  it('serves unmaps in reverse order of the branches, then maps in their order', async () => {
+    const { serve } = serving(fanOut(toTarget(first), toTarget(second), toTarget(third)));
+    await serve(changeSet(1, { maps: [A] }));
+    journal.length = 0;
+    await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')], maps: [B] }));
+    expect(journal).to.deep.equal([
+      '3: unmap 0x0-0x1000',
+      '2: unmap 0x0-0x1000',
+      '1: unmap 0x0-0x1000',
+      '1: map 0x2000-0x3000 rw',
+      '2: map 0x2000-0x3000 rw',
+      '3: map 0x2000-0x3000 rw',
+    ]);
+  });
+
+  it('serves the next branch when the one before it has answered', async () => {
+    const slow = new RecordingTarget({ name: 'slow', journal, reply: 'async' });
+    const { serve } = serving(fanOut(toTarget(slow), toTarget(first)));
+    const outcome = serve(changeSet(1, { maps: [A] }));
+    expect(journal).to.deep.equal(['slow: map 0x0-0x1000 rw']);
+    await outcome;
+    expect(journal).to.deep.equal(['slow: map 0x0-0x1000 rw', '1: map 0x0-0x1000 rw']);
+  });
+
+  it('names all its targets', async () => {
+    const outcome = await serving(fanOut(toTarget(first), fanOut(toTarget(second), toTarget(third)))).serve(
+      changeSet(1),
+    );
+    expect(outcome.target).to.equal('1+2+3');
+  });
+
+  it('undoes a set at all of them when a map fails in one, newest first', async () => {
+    third.failCall(1, 'ENOMEM');
+    const { serve } = serving(fanOut(toTarget(first), toTarget(second), toTarget(third)));
+    const outcome = await serve(changeSet(1, { maps: [A, B] }));
+    expect(journal.slice(6)).to.deep.equal([
+      '3: unmap 0x0-0x1000',
+      '2: unmap 0x2000-0x3000',
+      '2: unmap 0x0-0x1000',
+      '1: unmap 0x2000-0x3000',
+      '1: unmap 0x0-0x1000',
+    ]);
+    expect(inWords(outcome)).to.equal('1 failed ENOMEM');
+    expect(outcome.error).to.include({ target: '3' });
+    expect(String(outcome.failedAt?.range)).to.equal('0x2000-0x3000');
+    expect(outcome.undone?.map(({ target, range }) => `${target} ${range.toString()}`)).to.deep.equal([
+      '3 0x0-0x1000',
+      '2 0x2000-0x3000',
+      '2 0x0-0x1000',
+      '1 0x2000-0x3000',
+      '1 0x0-0x1000',
+    ]);
+  });
+
+  it('puts back at each what it gave up for that set', async () => {
+    const { serve } = serving(fanOut(toTarget(first), toTarget(second)));
+    await serve(changeSet(1, { maps: [A] }));
+    second.failAll('map 0x2000');
+    await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')], maps: [B] }));
+    expect(texts(first.held())).to.deep.equal(['0x0-0x1000']);
+    expect(texts(second.held())).to.deep.equal(['0x0-0x1000']);
+  });
+
+  it('says what could not be put back, and what could not be taken away', async () => {
+    const { serve } = serving(fanOut(toTarget(first), toTarget(second)));
+    await serve(changeSet(1, { maps: [A] }));
+    first.failAll('map 0x0', 'EFAULT');
+    second.failAll('map 0x2000', 'ENOMEM');
+    const outcome = await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')], maps: [B] }));
+    expect(inWords(outcome)).to.equal('2 failed ENOMEM');
+    expect(outcome.missing?.map(({ target, range }) => `${target} ${range.toString()}`)).to.deep.equal([
+      '1 0x0-0x1000',
+    ]);
+    const again = await serve(changeSet(2, { maps: [A], undo: true }));
+    expect(inWords(again)).to.equal('2 failed EFAULT');
+  });
+
+  it('goes on past an unmap that fails, and names it', async () => {
+    const { serve } = serving(fanOut(toTarget(first), toTarget(second), toTarget(third)));
+    await serve(changeSet(1, { maps: [A] }));
+    second.failAll('unmap', 'EBUSY');
+    const outcome = await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')], maps: [B] }));
+    expect(inWords(outcome)).to.equal('2 failed EBUSY');
+    expect(outcome.stuck?.map(({ target }) => target)).to.deep.equal(['2']);
+    expect([first, second, third].map((target) => target.held().length)).to.deep.equal([1, 2, 1]);
+  });
+
+  it('counts all that a branch covers as stuck which does not say what is', async () => {
+    const vague = answers('vague', ({ unmaps }) =>
+      unmaps.length > 0 ? { status: 'failed', error: new DmaError('no', { code: 'EBUSY' }) } : {},
+    );
+    const outcome = await serving(fanOut(vague)).serve(
+      changeSet(1, { unmaps: [unmap('0x0-0x4000', ['0x0-0x1000', '0x2000-0x3000'])] }),
+    );
+    expect(outcome.stuck?.map(({ target, range }) => `${target} ${range.toString()}`)).to.deep.equal([
+      'vague 0x0-0x1000',
+      'vague 0x2000-0x3000',
+    ]);
+  });
+
+  it('collects what was skipped in any of them', async () => {
+    first.failAll('map', 'EFAULT');
+    third.failAll('map', 'EPERM');
+    const { serve } = serving(fanOut(toTarget(first), toTarget(second), toTarget(third)));
+    const outcome = await serve(changeSet(1, { maps: [{ ...A, type: 'device' }] }));
+    expect(inWords(outcome)).to.equal('1 applied skipped EFAULT skipped EPERM');
+  });
+
+  it('may have a VA mapper before one of its branches only', async () => {
+    const va = new FakeVaMapper();
+    const byAddress = new RecordingTarget({ needsVa: true });
+    const { serve } = serving(
+      fanOut(toTarget(first), (changes$) => changes$.pipe(ensureMapped(va), toTarget(byAddress))),
+    );
+    expect(inWords(await serve(changeSet(1, { maps: [A] })))).to.equal('1 applied');
+    expect(first.requests[0]).not.to.have.property('hostVa');
+    expect(byAddress.requests[0]).to.have.property('hostVa');
+  });
+
+  it('of none applies every set', () => {
+    marbles().run(({ cold, expectObservable }) => {
+      expectObservable(cold('a-a|', { a: changeSet(1, { maps: [A] }) }).pipe(fanOut(), mapTo(inWords))).toBe('a-a|', {
+        a: '1 applied',
+      });
+    });
+  });
+
+  it('fails a set when a branch has ended, and undoes it at the others', async () => {
+    const { serve } = serving(fanOut(toTarget(first), (changes$) => changes$.pipe(take(1), answers('short'))));
+    expect(inWords(await serve(changeSet(1, { maps: [A] })))).to.equal('1 applied');
+    expect(inWords(await serve(changeSet(2, { maps: [B] })))).to.equal('2 failed ERR_BRANCH_ENDED');
+    expect(texts(first.held())).to.deep.equal(['0x0-0x1000']);
+  });
+
+  it('drops what a branch says unasked', async () => {
+    const chatty: TargetBranch = (changes$) =>
+      new Observable((subscriber) => {
+        subscriber.next({ generation: 9, target: 'chatty', status: 'failed', skipped: [] });
+        return changes$.pipe(answers('chatty')).subscribe(subscriber);
+      });
+    expect(inWords(await serving(fanOut(chatty, toTarget(first))).serve(changeSet(1, { maps: [A] })))).to.equal(
+      '1 applied',
+    );
+  });
+
+  it('waits for a branch that does not answer, with everything behind it', async () => {
+    const { serve } = serving(fanOut(toTarget(first), () => NEVER, toTarget(third)));
+    let answered = false;
+    void serve(changeSet(1, { maps: [A] })).then(() => (answered = true));
+    await nextTurn();
+    expect(answered).to.equal(false);
+    expect(third.calls).to.deep.equal([]);
+  });
+
+  it('ends its branches when its source completes, and when it is unsubscribed', () => {
+    let ended = 0;
+    const counting: TargetBranch = (changes$) => changes$.pipe(tap({ complete: () => (ended += 1) }), answers('x'));
+    of(changeSet(1)).pipe(fanOut(counting, counting)).subscribe();
+    expect(ended).to.equal(2);
+    new Subject<ChangeSet>().pipe(fanOut(counting, counting)).subscribe().unsubscribe();
+    expect(ended).to.equal(4);
+  });
+
+  it('fails where a branch is none, and has ended those before it', () => {
+    let ended = 0;
+    const counting: TargetBranch = (changes$) => changes$.pipe(tap({ complete: () => (ended += 1) }), answers('x'));
+    const errors: unknown[] = [];
+    of(changeSet(1))
+      .pipe(fanOut(counting, 'no branch' as unknown as TargetBranch))
+      .subscribe({ error: (error: unknown) => errors.push(error) });
+    expect(errors).to.have.length(1);
+    expect(ended).to.equal(1);
+  });
+});

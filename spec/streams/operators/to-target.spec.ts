@@ -1,0 +1,361 @@
+import { expect } from 'chai';
+import { firstValueFrom, map as mapTo, Subject, type Observable } from 'rxjs';
+import {
+  DmaError,
+  MemoryRange,
+  toTarget,
+  type ChangeSet,
+  type DmaMapRequest,
+  type DmaTarget,
+  type Outcome,
+} from '../../../streams/index.js';
+import { RecordingTarget } from '../../support/recording-target.js';
+import { changeSet, inWords, map, unmap } from '../support/change-sets.js';
+import { marbles } from '../support/marbles.js';
+import { gate, nextTurn, texts } from '../support/phrases.js';
+
+function words(sets$: Observable<ChangeSet>, target: DmaTarget): Observable<string> {
+  return sets$.pipe(toTarget(target), mapTo(inWords));
+}
+
+/** Serves sets one after another, each when the one before it has been answered. */
+function serving(target: DmaTarget): { serve(set: ChangeSet): Promise<Outcome> } {
+  const sets = new Subject<ChangeSet>();
+  const outcomes = new Subject<Outcome>();
+  sets.pipe(toTarget(target)).subscribe(outcomes);
+  return {
+    serve: (set) => {
+      const answer = firstValueFrom(outcomes);
+      sets.next(set);
+      return answer;
+    },
+  };
+}
+
+const [A, B, C] = [map('0x0-0x1000'), map('0x2000-0x3000'), map('0x4000-0x5000')];
+
+describe('toTarget', () => {
+  let target: RecordingTarget;
+
+  beforeEach(() => {
+    target = new RecordingTarget();
+  });
+
+  afterEach(() => {
+    expect(target.violations).to.deep.equal([]);
+  });
+
+  describe('answers', () => {
+    it('every set with exactly one outcome, in order, also an empty one', () => {
+      marbles().run(({ cold, expectObservable }) => {
+        const sets = {
+          a: changeSet(1, { maps: [A, B] }),
+          b: changeSet(2),
+          c: changeSet(3, { unmaps: [unmap('0x0-0x1000')] }),
+        };
+        expectObservable(words(cold('a-(bc)-|', sets), target)).toBe('a-(bc)-|', {
+          a: '1 applied',
+          b: '2 applied',
+          c: '3 applied',
+        });
+      });
+      expect(target.calls).to.deep.equal(['map 0x0-0x1000 rw', 'map 0x2000-0x3000 rw', 'unmap 0x0-0x1000']);
+    });
+
+    it('an inverse set under the generation of the set that it undoes, too', () => {
+      marbles().run(({ cold, expectObservable }) => {
+        const sets = { a: changeSet(1, { maps: [A] }), u: changeSet(1, { unmaps: [unmap('0x0-0x1000')], undo: true }) };
+        expectObservable(words(cold('au|', sets), target)).toBe('au|', {
+          a: '1 applied',
+          u: '1 applied',
+        });
+      });
+      expect(target.held()).to.deep.equal([]);
+    });
+
+    it('later when the target answers later; a set that comes meanwhile waits, and so does the end', async () => {
+      const log: string[] = [];
+      const slow = new RecordingTarget({ reply: 'async', journal: log });
+      const sets = new Subject<ChangeSet>();
+      words(sets, slow).subscribe({ next: (outcome) => log.push(outcome), complete: () => log.push('complete') });
+      sets.next(changeSet(1, { maps: [A, B] }));
+      sets.next(changeSet(2, { unmaps: [unmap('0x0-0x1000')] }));
+      sets.next(changeSet(3));
+      sets.complete();
+      expect(log).to.deep.equal(['T: map 0x0-0x1000 rw']);
+      while (log.at(-1) !== 'complete') {
+        await nextTurn();
+      }
+      expect(log).to.deep.equal([
+        'T: map 0x0-0x1000 rw',
+        'T: map 0x2000-0x3000 rw',
+        '1 applied',
+        'T: unmap 0x0-0x1000',
+        '2 applied',
+        '3 applied',
+        'complete',
+      ]);
+    });
+
+    it('with the name of its target', async () => {
+      expect(await serving(new RecordingTarget({ name: 'nic' })).serve(changeSet(5))).to.deep.equal({
+        generation: 5,
+        target: 'nic',
+        status: 'applied',
+        skipped: [],
+      });
+    });
+
+    it('with an outcome, not an error of the stream, when the target fails', () => {
+      target.failCall(1, 'ENOSPC');
+      marbles().run(({ cold, expectObservable }) => {
+        const sets = { a: changeSet(1, { maps: [A, B] }), b: changeSet(2, { maps: [A, B] }) };
+        expectObservable(words(cold('a-b|', sets), target)).toBe('a-b|', { a: '1 failed ENOSPC', b: '2 applied' });
+      });
+    });
+
+    it('nothing when its source fails, or when it is unsubscribed', () => {
+      marbles().run(({ cold, expectObservable, expectSubscriptions }) => {
+        const failing = cold('a-#', { a: changeSet(1) });
+        expectObservable(words(failing, target)).toBe('a-#', { a: '1 applied' });
+        const endless = cold('a---a---', { a: changeSet(1) });
+        expectObservable(words(endless, target), '^--!').toBe('a---', { a: '1 applied' });
+        expectSubscriptions(endless.subscriptions).toBe('^--!');
+      });
+    });
+  });
+
+  describe('serves', () => {
+    it('one call after another', async () => {
+      const slow = new RecordingTarget({ reply: 'async' });
+      const outcome = await serving(slow).serve(changeSet(1, { maps: [A, B, C] }));
+      expect(outcome.status).to.equal('applied');
+      expect(slow.violations).to.deep.equal([]);
+    });
+
+    it('at once, when the target answers at once', () => {
+      const sets = new Subject<ChangeSet>();
+      const seen: string[] = [];
+      words(sets, target).subscribe((outcome) => seen.push(outcome));
+      sets.next(changeSet(1, { maps: [A] }));
+      expect(seen).to.deep.equal(['1 applied']);
+    });
+
+    it('unmaps before maps', async () => {
+      const { serve } = serving(target);
+      await serve(changeSet(1, { maps: [A, B] }));
+      target.takeCalls();
+      await serve(
+        changeSet(2, { maps: [map('0x1000-0x2000')], unmaps: [unmap('0x2000-0x3000'), unmap('0x0-0x1000')] }),
+      );
+      expect(target.calls).to.deep.equal(['unmap 0x2000-0x3000', 'unmap 0x0-0x1000', 'map 0x1000-0x2000 rw']);
+    });
+
+    it('an unmap of many by one call, or one by one where the target wants it exact', async () => {
+      const exact = new RecordingTarget({ unmapShape: 'exact' });
+      for (const one of [target, exact]) {
+        const { serve } = serving(one);
+        await serve(changeSet(1, { maps: [A, C] }));
+        one.takeCalls();
+        await serve(changeSet(2, { unmaps: [unmap('0x0-0x10000', ['0x0-0x1000', '0x4000-0x5000'])] }));
+      }
+      expect(target.calls).to.deep.equal(['unmap 0x0-0x10000']);
+      expect(exact.calls).to.deep.equal(['unmap 0x0-0x1000', 'unmap 0x4000-0x5000']);
+      expect(exact.violations).to.deep.equal([]);
+    });
+
+    it('no unmap of what the target does not hold', async () => {
+      const { serve } = serving(target);
+      const outcome = await serve(changeSet(1, { unmaps: [unmap('0x0-0x1000')] }));
+      expect(outcome.status).to.equal('applied');
+      expect(target.calls).to.deep.equal([]);
+    });
+
+    it('a request that says all that is known', async () => {
+      const requests: DmaMapRequest[] = [];
+      const { serve } = serving({
+        name: 'T',
+        mapDma: (request) => void requests.push(request),
+        unmapDma: () => undefined,
+      });
+      await serve(
+        changeSet(1, {
+          maps: [
+            A,
+            map('0x2000-0x3000', { hostVa: { address: 5n }, writable: false, type: 'device', region: 'bar' }),
+            map('0x4000-0x5000', { backing: 'private' }),
+            map('0x6000-0x7000', { backing: 'private', hostVa: { address: 7n } }),
+          ],
+        }),
+      );
+      const common = { region: 'ram', type: 'ram', writable: true };
+      const mappable = A.backing === 'private' ? undefined : A.backing.mappable;
+      expect(requests).to.deep.equal([
+        { ...common, range: MemoryRange.parse('0x0-0x1000'), mappable, fileOffset: 0n },
+        {
+          range: MemoryRange.parse('0x2000-0x3000'),
+          region: 'bar',
+          type: 'device',
+          writable: false,
+          mappable,
+          fileOffset: 0x2000n,
+          hostVa: { address: 5n },
+        },
+        { ...common, range: MemoryRange.parse('0x4000-0x5000'), fileOffset: 0n },
+        { ...common, range: MemoryRange.parse('0x6000-0x7000'), fileOffset: 0n, hostVa: { address: 7n } },
+      ]);
+    });
+  });
+
+  describe('a map that fails', () => {
+    it('undoes what its set had mapped, newest first, and says so', async () => {
+      target.failCall(2, 'ENOMEM');
+      const outcome = await serving(target).serve(changeSet(1, { maps: [A, B, C] }));
+      expect(target.calls.slice(2)).to.deep.equal([
+        'map 0x4000-0x5000 rw -> ENOMEM',
+        'unmap 0x2000-0x3000',
+        'unmap 0x0-0x1000',
+      ]);
+      expect(outcome).to.include({ status: 'failed' });
+      expect(outcome.error).to.include({ code: 'ENOMEM', region: 'ram' });
+      expect(String(outcome.failedAt?.range)).to.equal('0x4000-0x5000');
+      expect(texts(outcome.undone?.map(({ range }) => range) ?? [])).to.deep.equal(['0x2000-0x3000', '0x0-0x1000']);
+    });
+
+    it('puts back what its set had unmapped', async () => {
+      const { serve } = serving(target);
+      await serve(changeSet(1, { maps: [A, B] }));
+      target.takeCalls();
+      target.failAll('map 0x4000');
+      await serve(changeSet(2, { unmaps: [unmap('0x0-0x3000', ['0x0-0x1000', '0x2000-0x3000'])], maps: [C] }));
+      expect(target.calls).to.deep.equal([
+        'unmap 0x0-0x3000',
+        'map 0x4000-0x5000 rw -> EIO',
+        'map 0x0-0x1000 rw',
+        'map 0x2000-0x3000 rw',
+      ]);
+    });
+
+    it('names what it could not take away, and what it could not put back', async () => {
+      const { serve } = serving(target);
+      await serve(changeSet(1, { maps: [A] }));
+      target.failAll('map 0x', 'EFAULT');
+      const outcome = await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')], maps: [B] }));
+      expect(texts(outcome.missing?.map(({ range }) => range) ?? [])).to.deep.equal(['0x0-0x1000']);
+      target.mend();
+      target.failAll('unmap', 'EBUSY');
+      const other = new RecordingTarget().failAll('unmap', 'EBUSY').failCall(1, 'ENOMEM');
+      const second = await serving(other).serve(changeSet(1, { maps: [A, B] }));
+      expect(texts(second.stuck?.map(({ range }) => range) ?? [])).to.deep.equal(['0x0-0x1000']);
+    });
+
+    it('of a device is skipped', async () => {
+      target.failAll('map 0x2000', 'EFAULT');
+      const outcome = await serving(target).serve(changeSet(1, { maps: [A, { ...B, type: 'device' }, C] }));
+      expect(inWords(outcome)).to.equal('1 applied skipped EFAULT');
+      expect(texts(target.held())).to.deep.equal(['0x0-0x1000', '0x4000-0x5000']);
+    });
+
+    it('in an inverse set does not stop it: all is served, and what failed is missing', async () => {
+      const { serve } = serving(target);
+      await serve(changeSet(1, { maps: [A, B, C] }));
+      await serve(changeSet(2, { unmaps: [unmap('0x0-0x10000', ['0x0-0x1000', '0x2000-0x3000', '0x4000-0x5000'])] }));
+      target.failAll('map 0x2000', 'EFAULT');
+      const outcome = await serve(changeSet(2, { maps: [A, B, C], undo: true }));
+      expect(inWords(outcome)).to.equal('2 failed EFAULT');
+      expect(texts(outcome.missing?.map(({ range }) => range) ?? [])).to.deep.equal(['0x2000-0x3000']);
+      expect(texts(target.held())).to.deep.equal(['0x0-0x1000', '0x4000-0x5000']);
+    });
+  });
+
+  describe('an inverse set', () => {
+    it('puts back only what this target gave up', async () => {
+      const { serve } = serving(target);
+      await serve(changeSet(1, { maps: [A] }));
+      await serve(changeSet(2, { unmaps: [unmap('0x0-0x10000', ['0x0-0x1000', '0x2000-0x3000'])] }));
+      target.takeCalls();
+      await serve(changeSet(2, { maps: [A, B], undo: true }));
+      expect(target.calls).to.deep.equal(['map 0x0-0x1000 rw']);
+    });
+
+    it('finds held what its unmap had failed to end', async () => {
+      const { serve } = serving(target);
+      await serve(changeSet(1, { maps: [A] }));
+      target.failAll('unmap');
+      await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')] }));
+      target.mend();
+      target.takeCalls();
+      expect(inWords(await serve(changeSet(2, { maps: [A], undo: true })))).to.equal('2 applied');
+      expect(target.calls).to.deep.equal([]);
+      await serve(changeSet(3, { unmaps: [unmap('0x0-0x1000')] }));
+      expect(target.calls).to.deep.equal(['unmap 0x0-0x1000']);
+    });
+  });
+
+  describe('an unmap that fails', () => {
+    it('stops nothing, and is in the outcome', async () => {
+      const { serve } = serving(target);
+      await serve(changeSet(1, { maps: [A, B] }));
+      target.failAll('unmap 0x0', 'EBUSY');
+      const outcome = await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000'), unmap('0x2000-0x3000')], maps: [C] }));
+      expect(inWords(outcome)).to.equal('2 failed EBUSY');
+      expect(texts(outcome.stuck?.map(({ range }) => range) ?? [])).to.deep.equal(['0x0-0x1000']);
+      expect(texts(target.held())).to.deep.equal(['0x0-0x1000', '0x4000-0x5000']);
+    });
+
+    it('is tried again before a new map of these pages', async () => {
+      const { serve } = serving(target);
+      await serve(changeSet(1, { maps: [A] }));
+      target.failAll('unmap', 'EBUSY');
+      await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')] }));
+      const refused = await serve(changeSet(3, { maps: [map('0x0-0x2000')] }));
+      expect(inWords(refused)).to.equal('3 failed ERR_RANGE_STUCK');
+      expect(refused.error?.cause).to.include({ code: 'EBUSY' });
+      target.mend();
+      target.takeCalls();
+      expect(inWords(await serve(changeSet(4, { maps: [map('0x0-0x2000')] })))).to.equal('4 applied');
+      expect(target.calls).to.deep.equal(['unmap 0x0-0x1000', 'map 0x0-0x2000 rw']);
+    });
+  });
+
+  describe('a map is not even tried', () => {
+    it('when an operator has refused it', async () => {
+      const refused = new DmaError('not here', { code: 'EPERM' });
+      const outcome = await serving(target).serve(changeSet(1, { maps: [A, { ...B, refused }] }));
+      expect(outcome.error).to.equal(refused);
+      expect(target.calls).to.deep.equal(['map 0x0-0x1000 rw', 'unmap 0x0-0x1000']);
+    });
+
+    it('when the target needs a VA and there is none, or an fd and there is none', async () => {
+      const picky = new RecordingTarget({ needsVa: true, needsFd: true });
+      const { serve } = serving(picky);
+      expect(inWords(await serve(changeSet(1, { maps: [A] })))).to.equal('1 failed ERR_NO_VA');
+      const hostVa = { address: 1n };
+      expect(
+        inWords(await serve(changeSet(2, { maps: [map('0x0-0x1000', { hostVa, backing: 'private' })] }))),
+      ).to.equal('2 failed ERR_NO_FD');
+      expect(inWords(await serve(changeSet(3, { maps: [{ ...A, hostVa }] })))).to.equal('3 applied');
+      expect(picky.calls).to.deep.equal(['map 0x0-0x1000 rw']);
+    });
+  });
+
+  it('holds back no memory for what was answered: ten thousand sets that wait are served in order', async () => {
+    const blocked = gate();
+    const slow = new RecordingTarget({ reply: () => blocked.opened });
+    const sets = new Subject<ChangeSet>();
+    const generations: number[] = [];
+    sets.pipe(toTarget(slow)).subscribe(({ generation }) => generations.push(generation));
+    for (let generation = 1; generation <= 10_000; generation++) {
+      sets.next(
+        changeSet(generation, {
+          maps: [map(`0x${(generation * 4096).toString(16)}-0x${((generation + 1) * 4096).toString(16)}`)],
+        }),
+      );
+    }
+    blocked.open();
+    while (generations.length < 10_000) {
+      await nextTurn();
+    }
+    expect(generations).to.deep.equal(Array.from({ length: 10_000 }, (_, index) => index + 1));
+  });
+});

@@ -1,0 +1,294 @@
+import { expect } from 'chai';
+import {
+  DmaError,
+  DmaMapError,
+  DmaUnmapError,
+  type Attachment,
+  type DmaTarget,
+  type Region,
+} from '../../../streams/index.js';
+import type { RecordingTarget } from '../../support/recording-target.js';
+import { addRegion, ledgerOf, mapping, range, rejectionOf, texts, viewOf } from '../support/phrases.js';
+import { Stage } from '../support/stage.js';
+
+describe('RegionManager: missing, verify and heal', () => {
+  let stage: Stage;
+  let target: RecordingTarget;
+  let attachment: Attachment;
+  let region: Region;
+
+  beforeEach(async () => {
+    stage = new Stage();
+    target = stage.target({ needsVa: true });
+    attachment = await stage.manager.attach(target);
+    region = await addRegion(stage.manager, 0x0, 0x10000, {
+      mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000), mapping(0x4000, 0x5000)],
+    });
+    stage.takeJournal();
+    target.takeCalls();
+  });
+
+  afterEach(() => {
+    stage.expectContractsKept();
+  });
+
+  /** Makes the second mapping missing: it can be mapped neither read-only nor, in the undo, as it was. */
+  async function loseTheSecond(): Promise<void> {
+    target.failAll('map 0x2000', 'EFAULT');
+    const error = await rejectionOf(region.map({ writable: false }));
+    expect(error).to.be.instanceOf(DmaMapError);
+    stage.takeJournal();
+    target.takeCalls();
+  }
+
+  describe('missing', () => {
+    it('is what could not be put back; heal() maps it, and nothing else', async () => {
+      await loseTheSecond();
+      expect(texts(attachment.missing())).to.deep.equal(['0x2000-0x3000']);
+      expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw', '0x4000-0x5000 rw']);
+      target.mend();
+      await attachment.heal();
+      expect(target.calls).to.deep.equal(['map 0x2000-0x3000 rw']);
+      expect(attachment.missing()).to.deep.equal([]);
+      expect(ledgerOf(attachment)).to.deep.equal(viewOf(stage.manager));
+      expect(await attachment.verify()).to.deep.equal([]);
+    });
+
+    it('stays missing when heal() fails, which names it', async () => {
+      await loseTheSecond();
+      const error = (await rejectionOf(attachment.heal())) as unknown as DmaMapError;
+      expect(error).to.be.instanceOf(DmaMapError).and.include({ code: 'EFAULT' });
+      expect(texts(error.missing.map((at) => at.range))).to.deep.equal(['0x2000-0x3000']);
+      expect(texts(attachment.missing())).to.deep.equal(['0x2000-0x3000']);
+    });
+
+    it('is never unmapped when its mapping goes, and is no longer missing then', async () => {
+      await loseTheSecond();
+      await region.removeMappings(range(0x2000, 0x3000));
+      expect(target.calls).to.deep.equal([]);
+      expect(attachment.missing()).to.deep.equal([]);
+      expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000', '0x4000-0x5000']);
+    });
+
+    it('is mapped again when its region is hidden and shown', async () => {
+      await loseTheSecond();
+      target.mend();
+      await region.unmap();
+      await region.map({ writable: true });
+      expect(attachment.missing()).to.deep.equal([]);
+      expect(ledgerOf(attachment)).to.deep.equal(viewOf(stage.manager));
+    });
+
+    it('stays missing when the command that would have unmapped it is undone', async () => {
+      await loseTheSecond();
+      target.failAll('map', 'EFAULT');
+      await rejectionOf(
+        stage.manager.transaction((edit) => {
+          edit.removeMappings(region, range(0x2000, 0x3000));
+          edit.addMapping(region, mapping(0x8000, 0x9000));
+        }),
+      );
+      expect(texts(attachment.missing())).to.deep.equal(['0x2000-0x3000']);
+      expect(viewOf(stage.manager)).to.have.length(3);
+    });
+
+    it('is nothing any longer after a detach', async () => {
+      await loseTheSecond();
+      await attachment.detach();
+      expect(attachment.missing()).to.deep.equal([]);
+      await attachment.heal();
+      expect(target.held()).to.deep.equal([]);
+    });
+
+    it('is put back also where another target keeps the VA that it needs, once that one is healed', async () => {
+      const other = stage.target({ name: 'other', needsVa: true });
+      const second = await stage.manager.attach(other);
+      // The new mapping fails at the other target. The first one then cannot let go of it, so nobody can have the old one back.
+      other.failAll('map 0x0', 'ENOMEM');
+      target.takeCalls();
+      target.failCall(2, 'EBUSY');
+      const error = (await rejectionOf(
+        stage.manager.transaction((edit) => {
+          edit.removeMappings(region, range(0x0, 0x1000));
+          edit.addMapping(region, mapping(0x0, 0x1000, { fileOffset: 0x9000n }));
+        }),
+      )) as unknown as DmaMapError;
+      expect(target.calls).to.deep.equal(['unmap 0x0-0x1000', 'map 0x0-0x1000 rw', 'unmap 0x0-0x1000 -> EBUSY']);
+      expect(error.stuck.map((at) => `${at.target} ${at.range.toString()}`)).to.deep.equal(['T 0x0-0x1000']);
+      expect(error.missing.map((at) => `${at.target} ${at.range.toString()}`)).to.deep.equal([
+        'T 0x0-0x1000',
+        'other 0x0-0x1000',
+      ]);
+      other.mend();
+      expect(await rejectionOf(second.heal())).to.include({ code: 'ERR_RANGE_STUCK' });
+      await attachment.heal();
+      await second.heal();
+      for (const healed of [attachment, second]) {
+        expect(ledgerOf(healed)).to.deep.equal(viewOf(stage.manager));
+        expect(await healed.verify()).to.deep.equal([]);
+      }
+      expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000', '0x2000-0x3000', '0x4000-0x5000']);
+    });
+  });
+
+  describe('verify', () => {
+    it('finds nothing where ledger and target agree', async () => {
+      expect(await attachment.verify()).to.deep.equal([]);
+    });
+
+    it('finds what is missing, stuck and unexpected, ascending', async () => {
+      target.failAll('unmap 0x4000');
+      await rejectionOf(region.removeMappings(range(0x4000, 0x5000)));
+      target.mend();
+      await target.unmapDma(range(0x0, 0x1000));
+      await target.mapDma({
+        range: range(0x1000, 0x2000),
+        region: 'x',
+        type: 'ram',
+        writable: true,
+        fileOffset: 0n,
+        hostVa: { address: 0n },
+      });
+      const found = await attachment.verify();
+      expect(found.map((finding) => `${finding.range.toString()} ${finding.fault}`)).to.deep.equal([
+        '0x0-0x1000 missing',
+        '0x1000-0x2000 unexpected',
+        '0x4000-0x5000 stuck',
+      ]);
+    });
+
+    it('finds nothing at a target that has been detached, and is attached elsewhere', async () => {
+      await loseTheSecond();
+      target.mend();
+      await attachment.detach();
+      await stage.manager.attach(target);
+      expect(await attachment.verify()).to.deep.equal([]);
+    });
+
+    it('changes nothing', async () => {
+      await target.unmapDma(range(0x0, 0x1000));
+      target.takeCalls();
+      await attachment.verify();
+      expect(target.calls).to.deep.equal([]);
+      expect(ledgerOf(attachment)).to.have.length(3);
+      expect(attachment.missing()).to.deep.equal([]);
+    });
+
+    it('finds what the ledger itself knows at a target that cannot be asked', async () => {
+      const mute: DmaTarget = {
+        name: 'mute',
+        mapDma: () => undefined,
+        unmapDma: () => {
+          throw new Error('no');
+        },
+      };
+      const attached = await stage.manager.attach(mute);
+      expect(await attached.verify()).to.deep.equal([]);
+      await rejectionOf(region.removeMappings(range(0x0, 0x1000)));
+      expect(await attached.verify()).to.deep.equal([{ range: range(0x0, 0x1000), fault: 'stuck' }]);
+    });
+
+    it('waits its turn, and for a target that answers later', async () => {
+      const slow: DmaTarget = {
+        name: 'slow',
+        mapDma: () => undefined,
+        unmapDma: () => undefined,
+        held: () => Promise.resolve([range(0x0, 0x1000)]),
+      };
+      const attached = await stage.manager.attach(slow);
+      const [, findings] = await Promise.all([region.removeMappings(range(0x2000, 0x5000)), attached.verify()]);
+      expect(findings).to.deep.equal([]);
+    });
+
+    for (const [what, held] of [
+      [
+        'throws',
+        () => {
+          throw new Error('lost the line');
+        },
+      ],
+      ['rejects', () => Promise.reject(new Error('lost the line'))],
+      ['answers garbage', () => 7],
+      ['answers with things that are no ranges', () => [undefined]],
+    ] as const) {
+      it(`rejects with an error that names the target when that ${what}`, async () => {
+        const broken = { name: 'broken', mapDma: () => undefined, unmapDma: () => undefined, held };
+        const attached = await stage.manager.attach(broken as unknown as DmaTarget);
+        for (const error of [await rejectionOf(attached.verify()), await rejectionOf(attached.heal())]) {
+          expect(error).to.be.instanceOf(DmaError).and.include({ target: 'broken' });
+        }
+        await region.removeMappings(range(0x0, 0x1000));
+      });
+    }
+  });
+
+  describe('heal', () => {
+    it('maps what the target has lost and unmaps what it should not have', async () => {
+      await target.unmapDma(range(0x0, 0x1000));
+      await target.unmapDma(range(0x4000, 0x5000));
+      await target.mapDma({
+        range: range(0x4000, 0x6000),
+        region: 'x',
+        type: 'ram',
+        writable: true,
+        fileOffset: 0n,
+        hostVa: { address: 0n },
+      });
+      target.takeCalls();
+      await attachment.heal();
+      expect(target.calls).to.deep.equal(['unmap 0x4000-0x6000', 'map 0x0-0x1000 rw', 'map 0x4000-0x5000 rw']);
+      expect(await attachment.verify()).to.deep.equal([]);
+      expect(ledgerOf(attachment)).to.deep.equal(viewOf(stage.manager));
+    });
+
+    it('forgets what was stuck and is no longer there', async () => {
+      target.failAll('unmap 0x4000');
+      await rejectionOf(region.removeMappings(range(0x4000, 0x5000)));
+      target.mend();
+      await target.unmapDma(range(0x4000, 0x5000));
+      target.takeCalls();
+      await attachment.heal();
+      expect(target.calls).to.deep.equal([]);
+      expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw', '0x2000-0x3000 rw']);
+      expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000', '0x2000-0x3000']);
+    });
+
+    it('ends a detach that was waiting only for what is no longer there', async () => {
+      target.failAll('unmap 0x4000');
+      await rejectionOf(attachment.detach());
+      target.mend();
+      await target.unmapDma(range(0x4000, 0x5000));
+      let completed = false;
+      attachment.outcomes$.subscribe({ complete: () => (completed = true) });
+      await attachment.heal();
+      expect(completed).to.equal(true);
+      expect(await attachment.verify()).to.deep.equal([]);
+    });
+
+    it('unmaps what is stuck', async () => {
+      target.failAll('unmap 0x4000');
+      await rejectionOf(region.removeMappings(range(0x4000, 0x5000)));
+      target.mend();
+      await attachment.heal();
+      expect(texts(target.held())).to.deep.equal(['0x0-0x1000', '0x2000-0x3000']);
+      expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000', '0x2000-0x3000']);
+    });
+
+    it('rejects when something cannot be unmapped, after it has mended what it could', async () => {
+      await loseTheSecond();
+      target.mend();
+      target.failAll('unmap 0x4000');
+      await rejectionOf(region.removeMappings(range(0x4000, 0x5000)));
+      expect(await rejectionOf(attachment.heal())).to.be.instanceOf(DmaUnmapError);
+      expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw', '0x2000-0x3000 rw', '0x4000-0x5000 rw stuck']);
+      target.mend();
+      await attachment.heal();
+      expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw', '0x2000-0x3000 rw']);
+    });
+
+    it('does nothing where nothing is wrong', async () => {
+      await attachment.heal();
+      expect(stage.journal).to.deep.equal([]);
+    });
+  });
+});

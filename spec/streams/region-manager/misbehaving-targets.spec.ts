@@ -1,0 +1,198 @@
+import { expect } from 'chai';
+import { DmaMapError, DmaUnmapError, type DmaTarget } from '../../../streams/index.js';
+import { addRegion, gate, ledgerOf, mapping, nextTurn, range, rejectionOf, viewOf } from '../support/phrases.js';
+import { Stage } from '../support/stage.js';
+
+describe('RegionManager: targets that misbehave', () => {
+  let stage: Stage;
+
+  beforeEach(() => {
+    stage = new Stage();
+  });
+
+  /** A target whose maps, or unmaps, end as given. */
+  function targetThat(how: { readonly mapDma?: () => unknown; readonly unmapDma?: () => unknown }): DmaTarget {
+    return { name: 'odd', mapDma: () => undefined, unmapDma: () => undefined, ...how } as unknown as DmaTarget;
+  }
+
+  const failures: readonly (readonly [string, () => unknown, string])[] = [
+    [
+      'throws an error',
+      () => {
+        throw new Error('plain');
+      },
+      'ERR_TARGET_FAILED',
+    ],
+    [
+      'throws a system error',
+      () => {
+        throw Object.assign(new Error('no space'), { code: 'ENOSPC', errno: -28, syscall: 'write' });
+      },
+      'ENOSPC',
+    ],
+    [
+      'throws a string',
+      () => {
+        throw 'a string' as unknown as Error;
+      },
+      'ERR_TARGET_FAILED',
+    ],
+    [
+      'throws undefined',
+      () => {
+        throw undefined as unknown as Error;
+      },
+      'ERR_TARGET_FAILED',
+    ],
+    [
+      'throws an object without a prototype',
+      () => {
+        throw Object.create(null) as Error;
+      },
+      'ERR_TARGET_FAILED',
+    ],
+    ['rejects', () => Promise.reject(new Error('plain')), 'ERR_TARGET_FAILED'],
+    [
+      'rejects later',
+      async () => {
+        await nextTurn();
+        throw new Error('plain');
+      },
+      'ERR_TARGET_FAILED',
+    ],
+    ['rejects with null', () => Promise.reject(null as unknown as Error), 'ERR_TARGET_FAILED'],
+    [
+      'returns a thenable that throws',
+      () => ({
+        then: () => {
+          throw new Error('plain');
+        },
+      }),
+      'ERR_TARGET_FAILED',
+    ],
+    [
+      'returns something whose `then` throws',
+      () => ({
+        get then(): never {
+          throw new Error('plain');
+        },
+      }),
+      'ERR_TARGET_FAILED',
+    ],
+  ];
+
+  for (const [how, act, code] of failures) {
+    it(`a map that ${how} has failed`, async () => {
+      const first = stage.target({ name: 'first' });
+      await stage.manager.attach(first);
+      await stage.manager.attach(targetThat({ mapDma: act }));
+      const region = await addRegion(stage.manager, 0x0, 0x10000);
+      const error = await rejectionOf(region.addMapping(mapping(0x0, 0x1000)));
+      expect(error).to.be.instanceOf(DmaMapError).and.include({ code, target: 'odd', region: 'ram' });
+      expect(first.held()).to.deep.equal([]);
+      expect(viewOf(stage.manager)).to.deep.equal([]);
+    });
+
+    it(`an unmap that ${how} leaves the range stuck`, async () => {
+      const attachment = await stage.manager.attach(targetThat({ unmapDma: act }));
+      const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
+      const error = await rejectionOf(region.remove());
+      expect(error).to.be.instanceOf(DmaUnmapError).and.include({ code, target: 'odd' });
+      expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw stuck']);
+    });
+  }
+
+  for (const [what, answer] of [
+    ['a number', 7],
+    ['null', null],
+    ['an object', {}],
+    ['an object whose `then` is no function', { then: 5 }],
+    [
+      'a thenable',
+      {
+        then: (resolve: (value: string) => void) => {
+          resolve('later');
+        },
+      },
+    ],
+    ['a promise of garbage', Promise.resolve('garbage')],
+  ] as const) {
+    it(`a call that returns ${what} has been applied`, async () => {
+      const attachment = await stage.manager.attach(targetThat({ mapDma: () => answer, unmapDma: () => answer }));
+      const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
+      expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw']);
+      await region.remove();
+      expect(attachment.ledger()).to.deep.equal([]);
+    });
+  }
+
+  it('one that attaches itself again, detaches itself, or closes the manager inside a call waits its turn', async () => {
+    const { manager } = stage;
+    const later: Promise<unknown>[] = [];
+    const target: DmaTarget = {
+      name: 'odd',
+      mapDma: () => {
+        later.push(rejectionOf(manager.attach(target)));
+        later.push(manager.attachments[0]?.detach() ?? Promise.reject(new Error('it is attached')));
+        later.push(manager.close());
+      },
+      unmapDma: () => undefined,
+    };
+    await manager.attach(target);
+    await addRegion(manager, 0x0, 0x10000, { shown: 'hidden' });
+    const region = await addRegion(manager, 0x20000, 0x30000);
+    await region.addMapping(mapping(0x0, 0x1000));
+    expect(await later[0]).to.include({ code: 'ERR_ALREADY_ATTACHED' });
+    await Promise.all(later);
+  });
+
+  it('one whose name or methods change, or that reads badly, is met with errors, not a crash', async () => {
+    const hostile = new Proxy({} as DmaTarget, {
+      get: () => {
+        throw new Error('hands off');
+      },
+    });
+    expect((await rejectionOf(stage.manager.attach(hostile))).message).to.include('hands off');
+    await addRegion(stage.manager, 0x0, 0x1000, { mappings: [mapping(0x0, 0x1000)] });
+  });
+
+  describe('one that never settles', () => {
+    it('shows as pending, and others are not served until it settles', async () => {
+      const stuck = gate();
+      const slow = stage.target({ name: 'slow', reply: () => stuck.opened });
+      const quick = stage.target({ name: 'quick' });
+      await stage.manager.attach(slow);
+      await stage.manager.attach(quick);
+      const region = await addRegion(stage.manager, 0x0, 0x10000);
+      const command = region.addMapping(mapping(0x0, 0x1000));
+      const next = region.addMapping(mapping(0x1000, 0x2000));
+      await nextTurn();
+      expect(stage.manager.attachments.map(({ target, pending }) => [target, pending])).to.deep.equal([
+        ['slow', true],
+        ['quick', false],
+      ]);
+      expect(quick.calls).to.deep.equal([]);
+      stuck.open();
+      await Promise.all([command, next]);
+      expect(quick.calls).to.deep.equal(['map 0x0-0x1000 rw', 'map 0x1000-0x2000 rw']);
+      expect(stage.manager.attachments.every(({ pending }) => !pending)).to.equal(true);
+      stage.expectContractsKept();
+    });
+
+    it('in an unmap holds the VA until it settles', async () => {
+      const stuck = gate();
+      let wait = false;
+      const slow = stage.target({ needsVa: true, reply: () => (wait ? stuck.opened : Promise.resolve()) });
+      await stage.manager.attach(slow);
+      const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
+      wait = true;
+      const command = region.removeMappings(range(0x0, 0x1000));
+      await nextTurn();
+      expect(stage.va.held()).to.have.length(1);
+      stuck.open();
+      await command;
+      expect(stage.va.held()).to.deep.equal([]);
+      stage.expectContractsKept();
+    });
+  });
+});

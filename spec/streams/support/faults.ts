@@ -1,0 +1,120 @@
+import { DmaError, type DmaMapRequest, type HostVa, type MapChange, type MemoryRange } from '../../../streams/index.js';
+import { FakeVaMapper } from '../../support/fake-va-mapper.js';
+import { RecordingTarget, type RecordingTargetOptions } from '../../support/recording-target.js';
+
+/** Which of all calls, of all fakes together, is to fail: the n-th, or the n-th and all that follow. */
+export class FaultPlan {
+  /** Whether a call has failed. */
+  struck = false;
+  #count = 0;
+  #first = Number.POSITIVE_INFINITY;
+  #onwards = false;
+
+  /** From the next call, which is number 0, on. */
+  arm(first: number, onwards: boolean): void {
+    this.#count = 0;
+    this.#first = first;
+    this.#onwards = onwards;
+    this.struck = false;
+  }
+
+  disarm(): void {
+    this.#first = Number.POSITIVE_INFINITY;
+  }
+
+  /** Counts a call, and says whether it fails. */
+  strikes(): boolean {
+    const number = this.#count++;
+    const fails = this.#onwards ? number >= this.#first : number === this.#first;
+    this.struck ||= fails;
+    return fails;
+  }
+}
+
+/** A recording target that fails by plan, remembers what it mapped how, and watches that VAs are there as long as they are needed. */
+export class FaultyTarget extends RecordingTarget {
+  readonly #plan: FaultPlan;
+  readonly #va: FaultyVaMapper | undefined;
+  readonly #details = new Map<number, string>();
+
+  constructor(plan: FaultPlan, va: FaultyVaMapper | undefined, options: RecordingTargetOptions) {
+    super(options);
+    this.#plan = plan;
+    this.#va = va;
+    if (options.needsVa === true) {
+      va?.users.push(this);
+    }
+  }
+
+  /** `'0x0-0x1000 rw 0x7000'`: what is mapped, how, and from where in its file; ascending. */
+  contents(): string[] {
+    return this.held().map((range) => this.#details.get(range.startPage) ?? `${range.toString()} of nowhere`);
+  }
+
+  override mapDma(request: DmaMapRequest): void | Promise<void> {
+    const { range, writable, fileOffset } = request;
+    if (this.needsVa && this.#va?.held().some((held) => held.equals(range)) !== true) {
+      this.violations.push(`map ${range.toString()} came before its VA was there`);
+    }
+    const answer = this.#byPlan(() => super.mapDma(request));
+    const remember = (): void => {
+      this.#details.set(range.startPage, `${range.toString()} ${writable ? 'rw' : 'ro'} 0x${fileOffset.toString(16)}`);
+    };
+    if (answer === undefined) {
+      remember();
+      return undefined;
+    }
+    return answer.then(remember);
+  }
+
+  override unmapDma(range: MemoryRange): void | Promise<void> {
+    return this.#byPlan(() => super.unmapDma(range));
+  }
+
+  #byPlan<T>(call: () => T): T {
+    if (!this.#plan.strikes()) {
+      return call();
+    }
+    try {
+      this.failAll();
+      return call();
+    } finally {
+      this.mend();
+    }
+  }
+}
+
+/** A VA mapper that fails by plan, and watches that nothing is released which a target still has mapped. */
+export class FaultyVaMapper extends FakeVaMapper {
+  /** The targets that use its VAs. */
+  readonly users: FaultyTarget[] = [];
+  readonly #plan: FaultPlan;
+
+  constructor(plan: FaultPlan) {
+    super();
+    this.#plan = plan;
+  }
+
+  override ensureMapped(change: MapChange): HostVa {
+    if (!this.#plan.strikes()) {
+      return super.ensureMapped(change);
+    }
+    try {
+      this.failAll();
+      return super.ensureMapped(change);
+    } finally {
+      this.mend();
+    }
+  }
+
+  override release(range: MemoryRange): void {
+    const user = this.users.find((target) => target.held().some((held) => held.overlaps(range)));
+    if (user !== undefined) {
+      this.violations.push(`release ${range.toString()}, which is mapped at ${user.name}`);
+    }
+    super.release(range);
+    if (this.#plan.strikes()) {
+      throw new DmaError('made to fail after the work was done', { code: 'EIO', range });
+    }
+  }
+}
