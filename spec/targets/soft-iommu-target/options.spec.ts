@@ -18,6 +18,7 @@ describe('SoftIommuTarget: options', () => {
   for (const [what, options, error, message] of [
     ['an unknown model', { model: 'type1' }, RangeError, /'type1' is none of type1v2, iommufd, exact/],
     ['a model that every object has', { model: 'toString' }, RangeError, /'toString' is none of/],
+    ['a model that is no text', { model: Symbol('mine') }, RangeError, /Symbol\(mine\)/],
     ['a negative limit', { entryLimit: -1 }, RangeError, /entryLimit -1/],
     ['half a limit', { entryLimit: 1.5 }, RangeError, /entryLimit 1.5/],
     ['a limit that is text', { entryLimit: '10' }, RangeError, /entryLimit 10/],
