@@ -89,7 +89,7 @@ export class Mapper {
         range,
         region,
         hint:
-          `the limit is ${entryLimit} entries, and ${size} are in use: map fewer, larger ranges; ` +
+          `map fewer, larger ranges: the limit is ${entryLimit} entries, and ${size} are in use; ` +
           'for VFIO type1 the limit is the parameter dma_entry_limit of the module vfio_iommu_type1',
       });
     }
