@@ -3,7 +3,7 @@ import { concatMap, EMPTY, map, mergeMap, NEVER, Observable, of, Subject, take, 
 import {
   DmaError,
   DmaMapError,
-  type DmaUnmapError,
+  DmaUnmapError,
   ensureMapped,
   fanOut,
   onlyType,
