@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { MemoryRange } from '../../streams/index.js';
 import { DEFAULT_APERTURE, DEFAULT_RESERVED, MODELS, type ModelTraits, type SoftIommuModel } from './model.js';
 
@@ -43,7 +44,7 @@ export function settingsOf(options: SoftIommuTargetOptions): Settings {
     faults = new Map<number, string>(),
   } = options;
   if (!Object.hasOwn(MODELS, model)) {
-    throw new RangeError(`model '${String(model)}' is none of ${Object.keys(MODELS).join(', ')}`);
+    throw new RangeError(`model ${inspect(model)} is none of ${Object.keys(MODELS).join(', ')}`);
   }
   const traits = MODELS[model];
   const { name = model === 'type1v2' ? 'soft' : `soft:${model}`, entryLimit = traits.entryLimit } = options;

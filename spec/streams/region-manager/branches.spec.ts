@@ -440,7 +440,7 @@ describe('RegionManager: branches', () => {
     ] as const) {
       it(`with ${what} has failed`, async () => {
         await stage.manager.attach((changes$) =>
-          changes$.pipe(map((set) => (set.maps.length > 0 ? (garbage as unknown as Outcome) : applied(set)))),
+          changes$.pipe(map((set) => (set.maps.length > 0 ? (garbage as Outcome) : applied(set)))),
         );
         const region = await addRegion(stage.manager, 0x0, 0x10000);
         const error = await rejectionOf(region.addMapping(mapping(0x0, 0x1000)));

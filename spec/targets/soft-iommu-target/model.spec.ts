@@ -68,16 +68,20 @@ class ArrayOfPages {
     const cut = found.findIndex((mapped) => mapped.first < first || mapped.end > end);
     switch (this.model) {
       case 'type1v2':
-        return cut >= 0 ? 'EINVAL' : this.clear(found);
+        this.clear(cut >= 0 ? [] : found);
+        return cut >= 0 ? 'EINVAL' : undefined;
       case 'iommufd':
         this.clear(cut >= 0 ? found.slice(0, cut) : found);
         return cut >= 0 || found.length === 0 ? 'ENOENT' : undefined;
-      case 'exact':
-        return found[0]?.first === first && found[0].end === end ? this.clear(found) : 'ENOENT';
+      case 'exact': {
+        const same = found[0]?.first === first && found[0].end === end;
+        this.clear(same ? found : []);
+        return same ? undefined : 'ENOENT';
+      }
     }
   }
 
-  clear(mappings: readonly Mapped[]): undefined {
+  clear(mappings: readonly Mapped[]): void {
     for (const { first, end } of mappings) {
       this.pages.fill(undefined, first, end);
     }
