@@ -3,6 +3,7 @@ import { map, tap } from 'rxjs';
 import {
   DmaError,
   DmaMapError,
+  DmaUnmapError,
   ensureMapped,
   fanOut,
   onlyType,
