@@ -44,7 +44,7 @@ export class IommufdTarget implements DmaTarget {
   constructor(ioas: Ioas, options: IommufdTargetOptions = {}) {
     const { name = 'iommufd', by = 'auto' } = options;
     if (!['auto', 'file', 'va'].includes(by)) {
-      throw new RangeError(`by '${String(by)}' is none of 'auto', 'file' and 'va'`);
+      throw new RangeError(`by '${by}' is none of 'auto', 'file' and 'va'`);
     }
     this.name = name;
     this.#ioas = ioas;

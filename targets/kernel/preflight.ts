@@ -36,7 +36,7 @@ export function preflight(requests: readonly DmaMapRequest[], budget: Budget): v
         'EINVAL',
         request,
         budget,
-        `${why}`,
+        why,
         'put the memory where the IOMMU can map it, and leave a hole at its reserved ranges',
       );
     }
