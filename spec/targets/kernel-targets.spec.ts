@@ -174,10 +174,10 @@ describe('the targets of kernel IOMMUs', () => {
     it('maps by file where kernel and mapping allow, private memory and BARs by address', () => {
       const target = new IommufdTarget(iommu.ioas);
       expect([target.needsVa, target.needsFd]).to.deep.equal([false, false]);
-      target.mapDma(request(0x10000));
+      void target.mapDma(request(0x10000));
       const { mappable: _, ...rest } = request(0x20000);
-      target.mapDma(rest);
-      target.mapDma(request(0x30000, 0x1000, { type: 'device' }));
+      void target.mapDma(rest);
+      void target.mapDma(request(0x30000, 0x1000, { type: 'device' }));
       expect(iommu.rows).to.deep.equal(['file 0x10000 rw', 'va 0x20000 rw', 'va 0x30000 rw']);
       expect(target.mappedRanges()).to.have.length(3);
     });
@@ -199,24 +199,24 @@ describe('the targets of kernel IOMMUs', () => {
 
     it('names the mapping in the way', () => {
       const target = new IommufdTarget(iommu.ioas);
-      target.mapDma(request(0x10000));
+      void target.mapDma(request(0x10000));
       iommu.answers = [-17];
       expect(errorOf(() => target.mapDma(request(0x10000))).hint).to.include('0x10000-0x11000');
     });
 
     it('finishes an unmap that the kernel ended half-way, mapping by mapping', () => {
       const target = new IommufdTarget(iommu.ioas);
-      target.mapDma(request(0x10000));
-      target.mapDma(request(0x20000));
+      void target.mapDma(request(0x10000));
+      void target.mapDma(request(0x20000));
       iommu.answers = [-2, -2, 0];
-      target.unmapDma(MemoryRange.of(0x10000, 0x21000));
+      void target.unmapDma(MemoryRange.of(0x10000, 0x21000));
       expect(target.mappedRanges()).to.deep.equal([]);
     });
 
     it('says which mappings are left when some cannot be unmapped', () => {
       const target = new IommufdTarget(iommu.ioas);
-      target.mapDma(request(0x10000));
-      target.mapDma(request(0x20000));
+      void target.mapDma(request(0x10000));
+      void target.mapDma(request(0x20000));
       iommu.answers = [-16, 0, -16];
       const error = errorOf(() => target.unmapDma(MemoryRange.of(0x10000, 0x21000)));
       expect(error).to.be.instanceOf(DmaUnmapError);
@@ -227,7 +227,7 @@ describe('the targets of kernel IOMMUs', () => {
     it('takes an unmap of nothing, and a large one later', async () => {
       const target = new IommufdTarget(iommu.ioas);
       iommu.answers = [-2, -2];
-      target.unmapDma(MemoryRange.of(0, 0x1000));
+      void target.unmapDma(MemoryRange.of(0, 0x1000));
       await target.unmapDma(MemoryRange.of(0, 0x1000000));
       const large = request(0x400000, 4 << 20);
       await target.mapDma(large);
