@@ -141,13 +141,14 @@ describe('the targets of kernel IOMMUs', () => {
       });
 
       it(`${kind}: refuse a map without an address`, () => {
-        const { hostVa: _, ...without } = request(0x10000);
+        const { range, region, type, writable, mappable, fileOffset } = request(0x10000);
+        const without = { range, region, type, writable, fileOffset, ...(mappable === undefined ? {} : { mappable }) };
         expect(errorOf(() => make(iommu).mapDma(without)).code).to.equal('ERR_NO_VA');
       });
 
       it(`${kind}: check a whole set before its first map, memory of devices aside`, () => {
         const target = make(iommu);
-        target.checkMaps?.([request(0x10000), request(0xfee00000, 0x1000, { type: 'device' })]);
+        void target.checkMaps?.([request(0x10000), request(0xfee00000, 0x1000, { type: 'device' })]);
         const error = errorOf(() => target.checkMaps?.([request(0x10000), request(0xfee00000)]));
         expect(error).to.include({ code: 'EINVAL', target: target.name });
         expect(error.range?.toString()).to.equal('0xfee00000-0xfee01000');
@@ -175,7 +176,8 @@ describe('the targets of kernel IOMMUs', () => {
       const target = new IommufdTarget(iommu.ioas);
       expect([target.needsVa, target.needsFd]).to.deep.equal([false, false]);
       void target.mapDma(request(0x10000));
-      const { mappable: _, ...rest } = request(0x20000);
+      const { range, region, type, writable, fileOffset, hostVa } = request(0x20000);
+      const rest = { range, region, type, writable, fileOffset, ...(hostVa === undefined ? {} : { hostVa }) };
       void target.mapDma(rest);
       void target.mapDma(request(0x30000, 0x1000, { type: 'device' }));
       expect(iommu.rows).to.deep.equal(['file 0x10000 rw', 'va 0x20000 rw', 'va 0x30000 rw']);
