@@ -39,7 +39,7 @@ try {
   console.log(`hint: ${error.hint ?? 'none'}`);
   console.log(`taken back: ${error.undone.map(({ range }) => range.toString()).join(', ')}`);
 }
-console.log(`the small one holds ${small.held().length} mappings`);
+console.log(`the small one holds ${small.mappedRanges().length} mappings`);
 
 // One with room enough. A command given while the replay runs waits for it: it is neither lost nor seen twice.
 const iommu = new SoftIommuTarget({ name: 'iommu' });
@@ -51,7 +51,7 @@ const attaching = manager.attach(iommu, {
 const unplugged = regions[3]?.remove();
 const attachment = await attaching;
 await unplugged;
-console.log(`iommu holds ${iommu.held().join(', ')}`);
+console.log(`iommu holds ${iommu.mappedRanges().join(', ')}`);
 
 await attachment.detach();
-console.log(`after the detach it holds ${iommu.held().length} mappings`);
+console.log(`after the detach it holds ${iommu.mappedRanges().length} mappings`);

@@ -19,6 +19,9 @@ export function abandonable<T>(answer: T | Promise<T>, signal: AbortSignal | und
       }, GRACE);
     };
     signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) {
+      onAbort();
+    }
     answer
       .finally(() => {
         clearTimeout(timer);

@@ -1,7 +1,12 @@
+import type { TargetBranch } from './branch.js';
 import type { DmaTarget } from './dma-target.js';
 import { DmaError } from './errors.js';
 import { MemoryRange } from './memory-range.js';
+import type { VaMapper } from './va-mapper.js';
 import type { Backing, MapParams, MappingParams, MappingType, RegionParams } from './region.js';
+
+/** Offsets in files are signed (off_t). */
+const FILE_LIMIT = 1n << 63n;
 
 /**
  * Checks of what users pass in, for callers without TypeScript too. Each throws a `TypeError` or `RangeError` that names the
@@ -72,12 +77,17 @@ function checkBacking(backing: Backing, range: MemoryRange, region: string): Bac
       `fileOffset ${fileOffset} of a mapping in region "${region}" is not a multiple of the page size 4096`,
     );
   }
-  const fd: unknown = mappable.fd; // throws when it is closed
-  if (typeof fd !== 'number') {
-    throw new TypeError(`fd of mappable "${mappable.label}" must be a number, not ${show(fd)}`);
+  if (fileOffset + range.length > FILE_LIMIT) {
+    throw new RangeError(
+      `the mapping at fileOffset ${fileOffset} in region "${region}" ends beyond 2^63, where no file reaches`,
+    );
   }
-  const size: unknown = mappable.size;
-  if (typeof size === 'bigint' && fileOffset + range.length > size) {
+  const fd: unknown = mappable.fd; // throws when it is closed
+  if (!Number.isInteger(fd) || (fd as number) < 0 || (fd as number) > 0x7fffffff) {
+    throw new TypeError(`fd of mappable "${mappable.label}" must be a file descriptor, not ${show(fd)}`);
+  }
+  const size = mappable.size;
+  if ((typeof size === 'bigint' || typeof size === 'number') && fileOffset + range.length > size) {
     throw new DmaError(
       `the mapping ends at offset ${fileOffset + range.length} of "${mappable.label}", which ends at ${size}`,
       {
@@ -95,6 +105,47 @@ function checkBacking(backing: Backing, range: MemoryRange, region: string): Bac
 export function checkObject(value: unknown, what: string): asserts value is object {
   if (typeof value !== 'object' || value === null) {
     throw new TypeError(`${what}: an object is needed, not ${show(value)}`);
+  }
+}
+
+/** @throws TypeError */
+export function checkMappingType(type: unknown, what: string): asserts type is MappingType {
+  if (!isMappingType(type)) {
+    throw new TypeError(`${what} takes 'ram' or 'device', not ${show(type)}`);
+  }
+}
+
+/** @throws TypeError */
+export function checkBranch(branch: unknown): asserts branch is TargetBranch {
+  if (typeof branch !== 'function') {
+    throw new TypeError(
+      `a branch must be a function from change sets to outcomes, not ${show(branch)}: toTarget(target) makes one`,
+    );
+  }
+}
+
+/** @throws TypeError */
+export function checkVaMapper(mapper: unknown): asserts mapper is VaMapper {
+  checkObject(mapper, 'a VA mapper');
+  for (const method of ['ensureMapped', 'release'] as const) {
+    const value: unknown = (mapper as Partial<VaMapper>)[method];
+    if (typeof value !== 'function') {
+      throw new TypeError(`${method} of a VA mapper must be a function, not ${show(value)}`);
+    }
+  }
+}
+
+/** @throws TypeError */
+export function checkCallback(callback: unknown, what: string): void {
+  if (callback !== undefined && typeof callback !== 'function') {
+    throw new TypeError(`${what} must be a function, not ${show(callback)}`);
+  }
+}
+
+/** @throws TypeError */
+export function checkSignal(signal: unknown): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new TypeError(`signal must be an AbortSignal, not ${show(signal)}`);
   }
 }
 

@@ -1,11 +1,12 @@
 import { Subject, type Observable } from 'rxjs';
+import { append, stuckOf } from './aftermath.js';
 import { Branch, type TargetBranch } from './branch.js';
 import type { ChangeSet, Outcome } from './change-set.js';
 import { unmapOf, type Receiver } from './delivery.js';
 import type { DmaError, TargetRange } from './errors.js';
 import { Ledger, type LedgerEntry } from './ledger.js';
 import type { MemoryRange } from './memory-range.js';
-import { isPromiseLike, run, settled, type Steps } from './steps.js';
+import { isPromiseLike, settled, type Steps } from './steps.js';
 import type { Monitor, TargetPort } from './target-port.js';
 
 export interface AttachOptions {
@@ -48,7 +49,7 @@ export interface Attachment extends AsyncDisposable {
    * @throws DmaUnmapError when something is stuck still
    */
   retryStuck(): Promise<void>;
-  /** Compares the ledger with the target, where the target can be asked (`DmaTarget.held`). Ascending. */
+  /** Compares the ledger with the target, where the target can be asked (`DmaTarget.mappedRanges`). Ascending. */
   verify(): Promise<readonly Finding[]>;
   /**
    * Makes ledger, target and view equal again: unmaps what is stuck or unexpected, maps what is missing.
@@ -147,13 +148,12 @@ export class AttachmentHandle implements Attachment, Receiver {
 
   serve(set: ChangeSet): Outcome | Promise<Outcome> {
     this.#assumed?.begin(set);
-    const bypass = this.broken !== undefined && set.maps.length === 0 && this.ports.length > 0;
-    const outcome = bypass ? run(this.#unmapDirectly(set)) : this.#branch.serve(set);
+    const outcome = this.#branch.serve(set);
     return isPromiseLike(outcome) ? outcome.then((late) => this.#note(late, set)) : this.#note(outcome, set);
   }
 
   isStuck(at: TargetRange): boolean {
-    return this.#assumed === undefined ? this.#branch.isStuck(at) : this.#assumed.stuckIn(at.range);
+    return this.#assumed === undefined ? this.#branch.isStuck(at) : this.#assumed.isStuck(at.range);
   }
 
   /** Whether a target of it has something stuck in this range, or is not done with a set that it was handed. */
@@ -192,6 +192,36 @@ export class AttachmentHandle implements Attachment, Receiver {
     return uniqueByStart(this.ledgers.flatMap((ledger) => [...ledger.held(), ...ledger.stuck()])).map(unmapOf);
   }
 
+  /**
+   * Tries again to unmap what is stuck, over `ranges` alone when they are given; nothing else that a target holds is touched. Returns the
+   * ranges that were tried, and the first failure.
+   */
+  *unmapStuck(
+    generation: number,
+    ranges?: readonly MemoryRange[],
+  ): Steps<{ readonly tried: readonly MemoryRange[]; readonly error: DmaError | undefined }> {
+    const tried: MemoryRange[] = [];
+    let error: DmaError | undefined;
+    if (this.#assumed !== undefined) {
+      const unmaps = this.unmapsOfStuck(ranges);
+      append(
+        tried,
+        unmaps.map(({ range }) => range),
+      );
+      error =
+        unmaps.length === 0
+          ? undefined
+          : (yield* settled(this.serve({ generation, snapshot: false, undo: true, unmaps, maps: [] }))).error;
+    }
+    for (const port of this.ports.toReversed()) {
+      for (const { mapping } of port.ledger.stuckEntries(ranges)) {
+        tried.push(mapping.range);
+        error = (yield* port.unmapStuck(mapping, generation)) ?? error;
+      }
+    }
+    return { tried, error };
+  }
+
   /** Calls back once the set that is open has been answered. */
   whenIdle(callback: () => void): void {
     this.#onIdle = callback;
@@ -202,16 +232,6 @@ export class AttachmentHandle implements Attachment, Receiver {
     this.phase = 'gone';
     this.#branch.end();
     this.#outcomes.complete();
-  }
-
-  /** What a branch that broke can no longer pass on, its targets are told directly: nothing stays mapped for that. */
-  *#unmapDirectly(set: ChangeSet): Steps<Outcome> {
-    let outcome: Outcome = { generation: set.generation, target: this.target, status: 'applied', skipped: [] };
-    for (const port of this.ports.toReversed()) {
-      const own = yield* settled(port.serve(set));
-      outcome = own.status === 'failed' ? { ...own, stuck: [...(outcome.stuck ?? []), ...(own.stuck ?? [])] } : outcome;
-    }
-    return outcome;
   }
 
   #note(outcome: Outcome, set: ChangeSet): Outcome {
@@ -231,7 +251,7 @@ function assume(ledger: Ledger, set: ChangeSet, outcome: Outcome): void {
   const failed = outcome.status === 'failed';
   for (const unmap of set.unmaps) {
     for (const mapping of ledger.take(unmap.covers, set)) {
-      const isStuck = outcome.stuck?.some(({ range }) => range.equals(mapping.range)) ?? failed;
+      const isStuck = stuckOf(outcome)?.some(({ range }) => range.equals(mapping.range)) ?? failed;
       if (isStuck) {
         ledger.stick(mapping, set.generation);
       } else {

@@ -1,19 +1,20 @@
 import type { AttachmentCommands, AttachOptions, Finding } from './attachment.js';
 import { AttachmentHandle } from './attachment.js';
-import { checkObject, checkTarget } from './arguments.js';
+import { checkCallback, checkObject, checkSignal, checkTarget } from './arguments.js';
+import { aftermathOf } from './aftermath.js';
 import type { TargetBranch } from './branch.js';
 import type { ChangeSet, MapChange } from './change-set.js';
 import { abortError, mapFailure, pendingFailure, unmapFailure } from './command-errors.js';
 import type { CommandQueue } from './command-queue.js';
 import { failureOf } from './delivery.js';
 import type { DmaTarget } from './dma-target.js';
-import { DmaError, type DmaUnmapError } from './errors.js';
+import { DmaError, type DmaUnmapError, type TargetRange } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
 import { ensureMapped } from './operators/ensure-mapped.js';
 import { toTarget } from './operators/to-target.js';
 import { abandonable } from './abandonable.js';
 import { run, settled, type Steps } from './steps.js';
-import { ABORTED, NO_FD_HINT } from './target-port.js';
+import { NO_FD_HINT } from './target-port.js';
 import { callUser } from './user-callback.js';
 import type { VaMapper } from './va-mapper.js';
 import type { VaKeeper } from './va-keeper.js';
@@ -76,11 +77,14 @@ export class Attachments implements AttachmentCommands {
   *attach(target: DmaTarget | TargetBranch, options: AttachOptions = {}): Steps<AttachmentHandle> {
     checkObject(options, 'the options of attach');
     const { signal } = options;
+    checkSignal(signal);
+    checkCallback(options.onProgress, 'onProgress');
     if (signal?.aborted === true) {
       throw abortError('the attach was aborted before it began', signal.reason);
     }
     const handle = new AttachmentHandle(this.#branchOf(target), this, this.#options.warn);
     this.#attaching = handle;
+    const mark = this.#vas().mark();
     try {
       yield* this.#checkPorts(handle);
       yield* this.#replay(handle, options);
@@ -88,6 +92,7 @@ export class Attachments implements AttachmentCommands {
       return handle;
     } catch (error) {
       this.#abandonOrEnd(handle);
+      this.#vas().releaseSince(mark);
       throw error;
     } finally {
       this.#attaching = undefined;
@@ -133,10 +138,9 @@ export class Attachments implements AttachmentCommands {
   *clearStuck(maps: readonly MapChange[], generation: number): Steps<void> {
     const ranges = maps.map(({ range }) => range);
     for (const handle of this.#everyone().toReversed()) {
-      const unmaps = handle.hasStuck && !handle.pending ? handle.unmapsOfStuck(ranges) : [];
-      if (unmaps.length > 0) {
-        yield* settled(handle.serve(inverse(generation, unmaps, [])));
-        this.#vas().sweep(unmaps.map(({ range }) => range));
+      if (handle.hasStuck && !handle.pending) {
+        const { tried } = yield* handle.unmapStuck(generation, ranges);
+        this.#vas().sweep(tried);
         this.#endIfEmpty(handle);
       }
     }
@@ -193,7 +197,7 @@ export class Attachments implements AttachmentCommands {
         });
       }
       for (const leaving of this.#leaving.filter((other) => other.ports.some((port) => port.target === target))) {
-        yield* this.#retryStuck(leaving);
+        yield* this.#detach(leaving);
       }
       const [memory] = this.#vas().privates.values();
       if (target.needsFd === true && memory !== undefined) {
@@ -211,10 +215,13 @@ export class Attachments implements AttachmentCommands {
   *#replay(handle: AttachmentHandle, { signal, onProgress }: AttachOptions): Steps<void> {
     const maps = this.#options.view.all();
     const { generation } = this.#options.view;
-    const total = totalBytes(maps) * BigInt(Math.max(handle.ports.length, 1));
+    let total = 0n;
     let done = 0n;
     handle.monitor = {
       signal,
+      onBegin: (bytes) => {
+        total += bytes;
+      },
       onServed: (bytes) => {
         done += bytes;
         callUser(() => onProgress?.({ done, total }));
@@ -231,21 +238,34 @@ export class Attachments implements AttachmentCommands {
     for (const skipped of outcome.skipped) {
       this.#options.warn(skipped);
     }
-    if (outcome.status === 'failed' && outcome.error !== undefined && outcome.error.code !== ABORTED) {
-      throw mapFailure(failureOf(outcome, outcome.error), {
-        undone: outcome.undone ?? [],
-        missing: [],
-        stuck: handle.stuck(),
-      });
-    }
-    if (signal?.aborted === true) {
-      const unmaps = handle.unmapsOfAll().toReversed();
-      if (unmaps.length > 0) {
-        yield* settled(handle.serve(inverse(generation, unmaps, [])));
+    const isAborted = signal?.aborted === true;
+    if (outcome.status === 'failed' || isAborted) {
+      // A branch that broke has undone nothing, and one that was done before the abort had nothing to undo.
+      const undone = yield* this.#unmapAll(handle, generation);
+      if (outcome.error !== undefined && !isAborted) {
+        throw mapFailure(failureOf(outcome, outcome.error), {
+          undone: [...(aftermathOf(outcome).undone ?? []), ...undone],
+          missing: [],
+          stuck: handle.stuck(),
+        });
       }
-      throw abortError('the attach was aborted, and what it had mapped was unmapped', signal.reason);
+      const stuck = handle.stuck().map(({ range }) => range.toString());
+      throw abortError(
+        stuck.length === 0
+          ? 'the attach was aborted, and what it had mapped was unmapped'
+          : `the attach was aborted, but ${stuck.join(', ')} could not be unmapped: attaching the target again tries again`,
+        signal?.reason,
+      );
     }
     handle.monitor = undefined;
+  }
+
+  /** Takes away what a replay has left, newest first. */
+  *#unmapAll(handle: AttachmentHandle, generation: number): Steps<readonly TargetRange[]> {
+    const unmaps = handle.unmapsOfAll().toReversed();
+    return unmaps.length === 0
+      ? []
+      : (aftermathOf(yield* settled(handle.serve(inverse(generation, unmaps, [])))).undone ?? []);
   }
 
   *#detach(handle: AttachmentHandle): Steps<void> {
@@ -274,15 +294,11 @@ export class Attachments implements AttachmentCommands {
     if (handle.pending) {
       throw pendingFailure(handle.target, handle.stuck());
     }
-    const unmaps = handle.unmapsOfStuck();
-    if (unmaps.length === 0) {
-      return;
-    }
-    const outcome = yield* settled(handle.serve(inverse(this.#options.view.generation, unmaps, [])));
-    this.#vas().sweep(unmaps.map(({ range }) => range));
+    const { tried, error } = yield* handle.unmapStuck(this.#options.view.generation);
+    this.#vas().sweep(tried);
     this.#endIfEmpty(handle);
     if (handle.hasStuck) {
-      throw unmapFailure(outcome.error, handle.stuck());
+      throw unmapFailure(error, handle.stuck());
     }
   }
 
@@ -345,8 +361,4 @@ function step(generation: number, unmaps: ChangeSet['unmaps'], maps: readonly Ma
 /** What mends: served to its end, past failures. */
 function inverse(generation: number, unmaps: ChangeSet['unmaps'], maps: readonly MapChange[]): ChangeSet {
   return { ...step(generation, unmaps, maps), undo: true };
-}
-
-function totalBytes(maps: readonly MapChange[]): bigint {
-  return maps.reduce((sum, { range }) => sum + range.length, 0n);
 }

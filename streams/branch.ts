@@ -1,7 +1,9 @@
-import { Subject, type Observable, type OperatorFunction, type Subscription } from 'rxjs';
+import { Observable, Subject, type OperatorFunction, type Subscription } from 'rxjs';
 import { show } from './arguments.js';
 import type { ChangeSet, Outcome } from './change-set.js';
 import { DmaError, toDmaError, type TargetRange } from './errors.js';
+import { aftermathOf, append, noteAftermath } from './aftermath.js';
+import { run, settled, type Steps } from './steps.js';
 import type { TargetPort } from './target-port.js';
 
 /** From change sets to outcomes: how a target hangs in the stream. */
@@ -28,6 +30,7 @@ export class Branch {
   readonly #subscription: Subscription;
   readonly #onUnasked: (error: DmaError) => void;
   #open: ChangeSet | undefined = undefined;
+  #delivered = false;
   #answer: Outcome | undefined = undefined;
   #resolve: ((outcome: Outcome) => void) | undefined = undefined;
   #broken: DmaError | undefined = undefined;
@@ -39,7 +42,7 @@ export class Branch {
     const ports: TargetPort[] = [];
     announced = ports;
     try {
-      const outcomes$: unknown = branch(this.#sets.asObservable());
+      const outcomes$: unknown = branch(this.#input());
       if (!isObservable(outcomes$)) {
         throw new TypeError(`a branch must return an Observable of outcomes, not ${show(outcomes$)}`);
       }
@@ -83,15 +86,18 @@ export class Branch {
   }
 
   isStuck({ target, range }: TargetRange): boolean {
-    return this.ports.length === 0 || this.ports.some((port) => port.name === target && port.ledger.stuckIn(range));
+    return this.ports.length === 0 || this.ports.some((port) => port.name === target && port.ledger.isStuck(range));
   }
 
   /** One set at a time: the next one when this one is answered. */
   serve(set: ChangeSet): Outcome | Promise<Outcome> {
     if (this.#broken !== undefined) {
-      return this.#failure(set, this.#broken);
+      return set.maps.length === 0 && this.ports.length > 0
+        ? run(this.#unmapDirectly(set))
+        : this.#failure(set, this.#broken);
     }
     this.#open = set;
+    this.#delivered = this.#sets.observed;
     this.#sets.next(set);
     const answer = this.#answer;
     if (answer !== undefined) {
@@ -108,6 +114,31 @@ export class Branch {
     this.#broken ??= new DmaError('the branch has been detached', { code: 'ERR_BRANCH_ENDED', target: this.name });
     this.#sets.complete();
     this.#subscription.unsubscribe();
+  }
+
+  /** What a branch that broke can no longer pass on, its targets are told directly: nothing stays mapped for that. */
+  *#unmapDirectly(set: ChangeSet): Steps<Outcome> {
+    let outcome: Outcome = { generation: set.generation, target: this.name, status: 'applied', skipped: [] };
+    const stuck: TargetRange[] = [];
+    const undone: TargetRange[] = [];
+    for (const port of this.ports.toReversed()) {
+      const own = yield* settled(port.serve(set));
+      append(stuck, aftermathOf(own).stuck);
+      append(undone, aftermathOf(own).undone);
+      outcome = own.status === 'failed' ? own : outcome;
+    }
+    return noteAftermath(outcome, { stuck, undone });
+  }
+
+  /** The sets, as the branch sees them. One that comes before the branch listens, because it was deferred, waits for it. */
+  #input(): Observable<ChangeSet> {
+    return new Observable((subscriber) => {
+      subscriber.add(this.#sets.subscribe(subscriber));
+      if (this.#open !== undefined && !this.#delivered) {
+        this.#delivered = true;
+        subscriber.next(this.#open);
+      }
+    });
   }
 
   #receive(outcome: unknown): void {

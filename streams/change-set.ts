@@ -1,4 +1,4 @@
-import type { DmaError, TargetRange } from './errors.js';
+import type { DmaError } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
 import type { Backing, Mappable, MappingType } from './region.js';
 import type { HostVa } from './va-mapper.js';
@@ -59,14 +59,6 @@ export interface Outcome {
   /** Device maps that failed softly. */
   readonly skipped: readonly DmaError[];
   readonly error?: DmaError;
-  /** The map that `error` is of, where it is of a map. Left out otherwise. */
-  readonly failedAt?: { readonly region: string; readonly range: MemoryRange };
-  /** Maps of this set that the branch has already taken back, because a later one failed. Left out when there are none. */
-  readonly undone?: readonly TargetRange[];
-  /** Unmaps that failed. Left out when there are none. */
-  readonly stuck?: readonly TargetRange[];
-  /** Maps of an inverse set that failed. Left out when there are none. */
-  readonly missing?: readonly TargetRange[];
 }
 
 /** What the guest sees now: every active mapping, ascending. */

@@ -1,4 +1,4 @@
-import { DmaError, DmaMapError, DmaUnmapError, type DmaErrorDetails, type TargetRange } from './errors.js';
+import { DmaError, DmaMapError, DmaUnmapError, withoutCode, type DmaErrorDetails, type TargetRange } from './errors.js';
 import type { MapFailure } from './delivery.js';
 import { ABORTED } from './target-port.js';
 
@@ -19,7 +19,7 @@ export function mapFailure(
       ? 'everything was undone'
       : `undone, but for ${missing.length} mappings that could not be put back and ${stuck.length} that could not be unmapped`;
   return new DmaMapError(
-    `a mapping failed, ${left}: ${cause.message}`,
+    `a mapping failed, ${left}: ${withoutCode(cause)}`,
     { ...known(cause, { target, region, range }), hint: hintFor(cause, missing.length + stuck.length) },
     aftermath,
   );
@@ -33,7 +33,7 @@ export function unmapFailure(cause: DmaError | undefined, stuck: readonly Target
       ? `${stuck.length} mappings`
       : stuck.map(({ target, range }) => `${range.toString()} at "${target}"`).join(', ');
   return new DmaUnmapError(
-    `could not be unmapped, and stay mapped: ${list}${cause === undefined ? '' : `: ${cause.message}`}`,
+    `could not be unmapped, and stay mapped: ${list}${cause === undefined ? '' : `: ${withoutCode(cause)}`}`,
     {
       ...(cause === undefined ? { code: 'ERR_RANGE_STUCK', ...first } : known(cause, first)),
       hint: cause?.hint ?? 'cure what made the unmap fail, then call retryStuck() of the attachment',

@@ -1,12 +1,15 @@
+import { aftermathOf, append, stuckOf } from './aftermath.js';
 import type { ChangeSet, MapChange, Outcome, UnmapChange } from './change-set.js';
 import type { DmaError, TargetRange } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
-import { settled, type Steps } from './steps.js';
+import { isPromiseLike, settled, type Steps } from './steps.js';
 
 /** Somewhere a set can be delivered to: a branch, or an attachment. */
 export interface Receiver {
   serve(set: ChangeSet): Outcome | Promise<Outcome>;
-  /** Whether something of this range is stuck at the target of this name. */
+  /** Why it can serve no more maps. */
+  readonly broken: DmaError | undefined;
+  /** Whether exactly this range is stuck at the target of this name. */
   isStuck(at: TargetRange): boolean;
 }
 
@@ -37,7 +40,7 @@ export interface Director {
   /** The mappings that the set unmaps, ascending: what an undo puts back. Asked for only then. */
   unmapped(): readonly MapChange[];
   /** After the unmaps, at every receiver; before the maps. */
-  beforeMaps?(): Steps<void>;
+  beforeMaps?(): Steps<void> | undefined;
   /** After the maps have been taken back; before the unmaps are put back. */
   beforeRestore?(): void;
 }
@@ -53,18 +56,21 @@ export function* deliver(set: ChangeSet, receivers: readonly Receiver[], directo
   if (set.unmaps.length > 0) {
     const step = set.maps.length === 0 ? set : { ...set, maps: [] };
     for (let index = receivers.length - 1; index >= 0; index--) {
-      delivery.addUnmaps(yield* serve(receivers[index], step), step);
+      const answer = (receivers[index] as Receiver).serve(step);
+      delivery.addUnmaps(isPromiseLike(answer) ? ((yield answer) as Outcome) : answer, step);
     }
   }
-  if (director.beforeMaps !== undefined) {
-    yield* director.beforeMaps();
+  const pause = director.beforeMaps?.();
+  if (pause !== undefined) {
+    yield* pause;
   }
   if (set.maps.length === 0) {
     return delivery;
   }
   const step = set.unmaps.length === 0 ? set : { ...set, unmaps: [] };
   for (let index = 0; index < receivers.length; index++) {
-    const outcome = yield* serve(receivers[index], step);
+    const answer = (receivers[index] as Receiver).serve(step);
+    const outcome = isPromiseLike(answer) ? ((yield answer) as Outcome) : answer;
     delivery.add(outcome);
     if (outcome.status === 'applied' || outcome.error === undefined) {
       continue;
@@ -74,7 +80,9 @@ export function* deliver(set: ChangeSet, receivers: readonly Receiver[], directo
       continue;
     }
     delivery.failure = failureOf(outcome, outcome.error);
-    yield* undo(set, receivers.slice(0, index), receivers, director, delivery);
+    // The one that failed has undone its part itself, unless it broke while it was at it.
+    const served = receivers[index]?.broken === undefined ? index : index + 1;
+    yield* undo(set, receivers.slice(0, served), receivers, director, delivery);
     break;
   }
   return delivery;
@@ -90,29 +98,26 @@ function* undo(
 ): Steps<void> {
   const unmaps = set.maps.toReversed().map(unmapOf);
   for (const receiver of mapped.toReversed()) {
-    delivery.add(yield* serve(receiver, inverse(set, unmaps, [])));
+    delivery.add(yield* settled(receiver.serve(inverse(set, unmaps, []))));
   }
   if (set.unmaps.length > 0) {
     director.beforeRestore?.();
     const maps = director.unmapped();
     for (const receiver of all) {
-      delivery.add(yield* serve(receiver, inverse(set, [], maps)));
+      delivery.add(yield* settled(receiver.serve(inverse(set, [], maps))));
     }
     // Where the unmap had failed, the mapping is simply back.
     delivery.stuck = delivery.stuck.filter((at) => all.some((receiver) => receiver.isStuck(at)));
   }
 }
 
-function* serve(receiver: Receiver | undefined, set: ChangeSet): Steps<Outcome> {
-  return yield* settled((receiver as Receiver).serve(set));
-}
-
 function inverse(set: ChangeSet, unmaps: readonly UnmapChange[], maps: readonly MapChange[]): ChangeSet {
   return { generation: set.generation, snapshot: false, undo: true, unmaps, maps };
 }
 
-export function failureOf({ target, failedAt }: Outcome, error: DmaError): MapFailure {
-  return { error, target, region: failedAt?.region, range: failedAt?.range };
+export function failureOf(outcome: Outcome, error: DmaError): MapFailure {
+  const { failedAt } = aftermathOf(outcome);
+  return { error, target: failedAt?.target ?? outcome.target, region: failedAt?.region, range: failedAt?.range };
 }
 
 /** The unmap that ends exactly this mapping. */
@@ -129,10 +134,11 @@ class Tally implements Delivery {
   stuck: TargetRange[] = [];
   readonly missing: TargetRange[] = [];
 
-  add({ skipped, undone, stuck, missing }: Outcome): void {
-    append(this.skipped, skipped);
+  add(outcome: Outcome): void {
+    const { undone, missing } = aftermathOf(outcome);
+    append(this.skipped, outcome.skipped);
     append(this.undone, undone);
-    append(this.stuck, stuck);
+    append(this.stuck, stuckOf(outcome));
     append(this.missing, missing);
   }
 
@@ -140,7 +146,7 @@ class Tally implements Delivery {
     this.add(outcome);
     if (outcome.status === 'failed' && outcome.error !== undefined) {
       this.unmapError ??= outcome.error;
-      if (outcome.stuck === undefined) {
+      if (stuckOf(outcome) === undefined) {
         // It does not say what is stuck: all that it was told to unmap may be.
         const covers = set.unmaps.flatMap((unmap) => unmap.covers);
         append(
@@ -148,15 +154,6 @@ class Tally implements Delivery {
           covers.map((range) => ({ target: outcome.target, range })),
         );
       }
-    }
-  }
-}
-
-/** `push(...items)` would put every item on the stack. */
-function append<T>(list: T[], items: readonly T[] | undefined): void {
-  if (items !== undefined && items.length > 0) {
-    for (const item of items) {
-      list.push(item);
     }
   }
 }

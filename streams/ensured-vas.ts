@@ -73,6 +73,12 @@ export class EnsuredVas {
     return hostVa;
   }
 
+  /** Whether private memory is held at exactly this range. */
+  holdsPrivate(range: MemoryRange): boolean {
+    const held = this.#held.startingAt(range.startPage);
+    return held?.range.equals(range) === true && held.mapping.backing === 'private';
+  }
+
   /** @throws DmaError `ERR_RANGE_STUCK` when anything is held over the addresses of this mapping */
   checkFree(mapping: MapChange): void {
     const held = this.#held.firstOverlap(mapping.range);
@@ -83,7 +89,8 @@ export class EnsuredVas {
 
   /** Releases the VA of the mapping at exactly this range. Returns the error of a mapper that fails to. */
   release(range: MemoryRange): DmaError | undefined {
-    if (this.at(range) === undefined) {
+    const held = this.#held.startingAt(range.startPage);
+    if (held?.range.equals(range) !== true) {
       return undefined;
     }
     this.#held.remove(range);

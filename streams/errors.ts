@@ -45,7 +45,7 @@ export class DmaError extends Error {
   constructor(message: string, details: DmaErrorDetails) {
     super(describe(message, details), 'cause' in details ? { cause: details.cause } : undefined);
     this.code = details.code;
-    this.errno = details.errno ?? -(ERRNO[details.code] ?? 0);
+    this.errno = details.errno ?? 0 - (ERRNO[details.code] ?? 0);
     for (const key of ['syscall', 'request', 'target', 'region', 'range', 'hint'] as const) {
       if (details[key] !== undefined) {
         Object.defineProperty(this, key, { value: details[key], enumerable: true });
@@ -143,20 +143,47 @@ export function toDmaError(
     return thrown;
   }
   const { fallbackCode, ...known } = context;
-  const source = isRecord(thrown) ? thrown : {};
+  const source = read(thrown);
   const message =
-    typeof source['message'] === 'string' && source['message'] !== ''
-      ? source['message']
+    typeof source.message === 'string' && source.message !== ''
+      ? source.message
       : typeof thrown === 'string'
         ? thrown
         : text(thrown);
   return new DmaError(message, {
     ...known,
-    code: typeof source['code'] === 'string' ? source['code'] : fallbackCode,
-    errno: typeof source['errno'] === 'number' ? -Math.abs(source['errno']) : undefined,
-    syscall: known.syscall ?? (typeof source['syscall'] === 'string' ? source['syscall'] : undefined),
+    code: typeof source.code === 'string' ? source.code : fallbackCode,
+    errno: typeof source.errno === 'number' ? -Math.abs(source.errno) : undefined,
+    syscall: known.syscall ?? (typeof source.syscall === 'string' ? source.syscall : undefined),
     cause: thrown,
   });
+}
+
+/** The error itself where it names target, region and range; else one that does, with it as the `cause`. */
+export function withContext(
+  error: DmaError,
+  context: { readonly target: string; readonly region: string; readonly range: MemoryRange },
+): DmaError {
+  if (error.target !== undefined && error.region !== undefined && error.range !== undefined) {
+    return error;
+  }
+  const { code, errno, syscall, request, hint } = error;
+  return new DmaError(withoutCode(error), {
+    code,
+    errno,
+    syscall,
+    request,
+    hint,
+    target: error.target ?? context.target,
+    region: error.region ?? context.region,
+    range: error.range ?? context.range,
+    cause: error,
+  });
+}
+
+/** The message without the code that it begins with. */
+export function withoutCode({ code, message }: DmaError): string {
+  return message.startsWith(`${code}: `) ? message.slice(code.length + 2) : message;
 }
 
 /** The kernel's number for an error name, positive; `undefined` when it is none that is known here. */
@@ -254,6 +281,24 @@ function describe(message: string, details: DmaErrorDetails): string {
     (tail === '' ? '' : `, ${tail}`) +
     (whom.length === 0 ? '' : ` (${whom.join(', ')})`)
   );
+}
+
+/** What can be read of something that was thrown, which may be anything, also something that throws when it is looked at. */
+function read(thrown: unknown): {
+  readonly message?: unknown;
+  readonly code?: unknown;
+  readonly errno?: unknown;
+  readonly syscall?: unknown;
+} {
+  try {
+    if (!isRecord(thrown)) {
+      return {};
+    }
+    const { message, code, errno, syscall } = thrown;
+    return { message, code, errno, syscall };
+  } catch {
+    return {};
+  }
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

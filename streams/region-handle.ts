@@ -41,8 +41,9 @@ export class RegionHandle implements Region {
   }
 
   map(params: MapParams): Promise<void> {
+    const copy = copyOf(params);
     return this.#transact((edit) => {
-      edit.map(this, params);
+      edit.map(this, copy);
     });
   }
 
@@ -53,8 +54,9 @@ export class RegionHandle implements Region {
   }
 
   addMapping(params: MappingParams): Promise<void> {
+    const copy = copyOfMapping(params);
     return this.#transact((edit) => {
-      edit.addMapping(this, params);
+      edit.addMapping(this, copy);
     });
   }
 
@@ -77,4 +79,14 @@ export class RegionHandle implements Region {
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return `Region "${this.name}" ${this.range.toString()} priority ${this.priority} ${this.type}${this.active ? ' active' : ''}`;
   }
+}
+
+/** As it is at the call: the command may have to wait for its turn. What is no object is left to be refused then. */
+export function copyOf<T>(params: T): T {
+  return typeof params === 'object' && params !== null ? { ...params } : params;
+}
+
+function copyOfMapping(params: MappingParams): MappingParams {
+  const copy = copyOf(params) as MappingParams | undefined | null;
+  return typeof copy === 'object' && copy !== null ? { ...copy, backing: copyOf(copy.backing) } : params;
 }

@@ -1,7 +1,7 @@
 import { distinctUntilChanged, filter, map, Observable, startWith, Subject } from 'rxjs';
 import type { Attachment, AttachmentHandle, AttachOptions } from './attachment.js';
 import { Attachments } from './attachments.js';
-import { checkObject } from './arguments.js';
+import { checkCallback, checkObject, checkVaMapper } from './arguments.js';
 import type { TargetBranch } from './branch.js';
 import type { ChangeSet, MapChange, MemoryMapSnapshot, ShareableRegion } from './change-set.js';
 import { mapFailure, unmapFailure } from './command-errors.js';
@@ -11,6 +11,7 @@ import { difference, type Difference } from './difference.js';
 import type { DmaTarget } from './dma-target.js';
 import { Draft, type Ground } from './draft.js';
 import { DmaError } from './errors.js';
+import { copyOf } from './region-handle.js';
 import { RegionTable } from './region-table.js';
 import type { Region, RegionEdit, RegionEvent, RegionParams } from './region.js';
 import { isPromiseLike, run, type Steps } from './steps.js';
@@ -57,6 +58,10 @@ export class RegionManager implements AsyncDisposable {
   constructor(options: RegionManagerOptions = {}) {
     checkObject(options, 'the options of a RegionManager');
     const { vaMapper, onWarning } = options;
+    checkCallback(onWarning, 'onWarning');
+    if (vaMapper !== undefined) {
+      checkVaMapper(vaMapper);
+    }
     const warn = (warning: DmaError): void => {
       callUser(() => onWarning?.(warning));
     };
@@ -99,7 +104,8 @@ export class RegionManager implements AsyncDisposable {
    * the same priority and range
    */
   addRegion(params: RegionParams): Promise<Region> {
-    return this.transaction((edit) => edit.addRegion(params));
+    const copy = copyOf(params);
+    return this.transaction((edit) => edit.addRegion(copy));
   }
 
   /**
@@ -155,6 +161,7 @@ export class RegionManager implements AsyncDisposable {
         subscriber.add(
           this.#changes
             .pipe(
+              filter(touchesShareable),
               startWith(undefined),
               map(() => this.#view.shareable()),
               distinctUntilChanged(sameShareable),
@@ -213,6 +220,12 @@ export class RegionManager implements AsyncDisposable {
   *#takeEffect(draft: Draft): Steps<void> {
     let change: Difference;
     let privates: ReturnType<VaKeeper['prepare']>;
+    if (draft.touchesPrivate && this.#attachments.hasStuck) {
+      yield* this.#attachments.clearStuck(
+        draft.edits.flatMap(({ added }) => added.filter(({ backing }) => backing === 'private')),
+        this.#view.generation + 1,
+      );
+    }
     try {
       change = difference(this.#table, draft.edits);
       privates = this.#vas.prepare(draft, change);
@@ -233,7 +246,7 @@ export class RegionManager implements AsyncDisposable {
       this.#vas.sweep(set.maps.map(({ range }) => range));
       throw mapFailure(delivery.failure, delivery);
     }
-    this.#view.apply({ ...change, maps: set.maps });
+    this.#view.apply(set.maps === change.maps ? change : { ...change, maps: set.maps });
     this.#vas.release(privates.ended);
     this.#publish(draft, set);
     if (delivery !== undefined && delivery.stuck.length > 0) {
@@ -284,6 +297,7 @@ export class RegionManager implements AsyncDisposable {
 
   *#close(): Steps<void> {
     const failed = yield* this.#attachments.detachAll();
+    this.#view.end();
     this.#vas.close();
     this.#events.complete();
     this.#changes.complete();
@@ -312,10 +326,16 @@ class CommandDirector implements Director {
   }
 
   /** Tries once more what is stuck where a map is to go, then lets the VAs of what is gone go. */
-  *beforeMaps(): Steps<void> {
+  beforeMaps(): Steps<void> | undefined {
     if (this.#set.maps.length > 0 && this.#attachments.hasStuck) {
-      yield* this.#attachments.clearStuck(this.#set.maps, this.#set.generation);
+      return this.#clearStuck();
     }
+    this.#vas.releaseFiles(this.#change.leaving);
+    return undefined;
+  }
+
+  *#clearStuck(): Steps<void> {
+    yield* this.#attachments.clearStuck(this.#set.maps, this.#set.generation);
     this.#vas.releaseFiles(this.#change.leaving);
   }
 
@@ -326,6 +346,13 @@ class CommandDirector implements Director {
 
 function closedError(): DmaError {
   return new DmaError('the region manager has been closed', { code: 'ERR_CLOSED', hint: 'make a new RegionManager' });
+}
+
+function touchesShareable({ unmaps, maps }: ChangeSet): boolean {
+  return (
+    unmaps.some(({ type }) => type === 'ram') ||
+    maps.some(({ type, backing }) => type === 'ram' && backing !== 'private')
+  );
 }
 
 function sameShareable(a: readonly ShareableRegion[], b: readonly ShareableRegion[]): boolean {

@@ -7,7 +7,7 @@ export interface Mappable {
   /** For messages. */
   readonly label: string;
   /** Length in bytes, where it is known: a mapping that reaches beyond it is refused at once. */
-  readonly size?: bigint;
+  readonly size?: bigint | number;
 }
 
 /** A file backing, or private anonymous memory, which exists only as host virtual addresses. */

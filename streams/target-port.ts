@@ -1,6 +1,7 @@
+import { aftermathOf, noteAftermath, type SetAftermath } from './aftermath.js';
 import type { ChangeSet, MapChange, Outcome, UnmapChange } from './change-set.js';
 import type { DmaMapRequest, DmaTarget } from './dma-target.js';
-import { DmaError, toDmaError, type TargetRange } from './errors.js';
+import { DmaError, DmaUnmapError, toDmaError, withContext, type TargetRange } from './errors.js';
 import { Ledger } from './ledger.js';
 import type { MemoryRange } from './memory-range.js';
 import { isPromiseLike, run, type Steps } from './steps.js';
@@ -8,31 +9,39 @@ import { isPromiseLike, run, type Steps } from './steps.js';
 /** What an attachment wants to know of, and to stop, while a long set is served. */
 export interface Monitor {
   readonly signal: AbortSignal | undefined;
+  /** Bytes of all maps of a set that is going to be served. */
+  readonly onBegin: (bytes: bigint) => void;
   /** Bytes of a map that was served. */
   readonly onServed: (bytes: bigint) => void;
 }
 
+/** Most sets skip nothing. */
+const NONE: readonly DmaError[] = Object.freeze([]);
+
 /** Collects what becomes of one set. */
-class Report {
+class Report implements SetAftermath {
   error: DmaError | undefined = undefined;
-  failedAt: { readonly region: string; readonly range: MemoryRange } | undefined = undefined;
-  readonly skipped: DmaError[] = [];
-  readonly undone: TargetRange[] = [];
-  readonly stuck: TargetRange[] = [];
-  readonly missing: TargetRange[] = [];
+  failedAt: SetAftermath['failedAt'] = undefined;
+  skipped: readonly DmaError[] = NONE;
+  declare undone?: TargetRange[];
+  declare stuck?: TargetRange[];
+  declare missing?: TargetRange[];
+
+  add(what: 'undone' | 'stuck' | 'missing', at: TargetRange): void {
+    (this[what] ??= []).push(at);
+  }
+
+  skip(error: DmaError): void {
+    this.skipped = [...this.skipped, error];
+  }
 
   outcome(generation: number, target: string): Outcome {
-    return {
-      generation,
-      target,
-      status: this.error === undefined ? 'applied' : 'failed',
-      skipped: this.skipped,
-      ...(this.error === undefined ? {} : { error: this.error }),
-      ...(this.failedAt === undefined ? {} : { failedAt: this.failedAt }),
-      ...(this.undone.length === 0 ? {} : { undone: this.undone }),
-      ...(this.stuck.length === 0 ? {} : { stuck: this.stuck }),
-      ...(this.missing.length === 0 ? {} : { missing: this.missing }),
-    };
+    const { skipped, error } = this;
+    if (error === undefined) {
+      const outcome: Outcome = { generation, target, status: 'applied', skipped };
+      return this.undone === undefined ? outcome : noteAftermath(outcome, this);
+    }
+    return noteAftermath({ generation, target, status: 'failed', skipped, error }, this);
   }
 }
 
@@ -66,9 +75,35 @@ export class TargetPort {
     const report = new Report();
     this.ledger.begin(set);
     for (const unmap of set.unmaps) {
-      yield* this.#unmap(unmap, set, report);
+      const change = this.ledger.takeOne(unmap, set);
+      if (change === undefined) {
+        yield* this.#unmap(unmap, set, report);
+        continue;
+      }
+      const range = this.target.unmapShape === 'exact' ? change.range : unmap.range;
+      const answer = this.#callUnmap(range);
+      if (answer !== undefined) {
+        const error = answer instanceof DmaError ? answer : yield* this.#late(answer, range);
+        if (error !== undefined) {
+          this.#stick(change, error, set, report);
+        }
+      }
+    }
+    if (this.monitor !== undefined) {
+      this.monitor.onBegin(set.maps.reduce((sum, { range }) => sum + range.length, 0n));
     }
     const mapped: MapChange[] = [];
+    const misfit =
+      this.target.checkMaps === undefined || set.undo || set.maps.length === 0
+        ? undefined
+        : yield* this.#checkMaps(set.maps);
+    if (misfit !== undefined) {
+      const row = set.maps.find(({ range }) => misfit.range?.equals(range));
+      report.error = misfit;
+      report.failedAt = row === undefined ? undefined : { target: this.name, region: row.region, range: row.range };
+      yield* this.#undo(set, mapped, report);
+      return report.outcome(set.generation, this.name);
+    }
     for (const change of set.maps) {
       if (set.undo && !this.ledger.wants(change)) {
         continue;
@@ -100,19 +135,33 @@ export class TargetPort {
         this.monitor?.onServed(change.range.length);
       } else if (set.undo) {
         report.error ??= error;
-        report.missing.push(this.#located(change));
+        report.add('missing', this.#located(change));
         this.ledger.miss(change);
-      } else if (change.type === 'device' && error.code !== ABORTED) {
-        report.skipped.push(error);
+      } else if (change.type === 'device' && !this.#isAborted) {
+        report.skip(withContext(error, { target: this.name, region: change.region, range: change.range }));
         this.monitor?.onServed(change.range.length);
       } else {
         report.error = error;
-        report.failedAt = { region: change.region, range: change.range };
+        report.failedAt = { target: this.name, region: change.region, range: change.range };
         yield* this.#undo(set, mapped, report);
         break;
       }
     }
     return report.outcome(set.generation, this.name);
+  }
+
+  *#checkMaps(maps: readonly MapChange[]): Steps<DmaError | undefined> {
+    try {
+      const answer: unknown = this.target.checkMaps?.(
+        maps.filter(({ refused }) => refused === undefined).map(requestOf),
+      );
+      if (isPromiseLike(answer)) {
+        yield answer;
+      }
+      return undefined;
+    } catch (thrown) {
+      return toDmaError(thrown, { fallbackCode: 'ERR_TARGET_FAILED', target: this.name });
+    }
   }
 
   /** Ends what the target holds of the maps that the change covers; nothing is called where it holds none. */
@@ -128,35 +177,48 @@ export class TargetPort {
       : held.map((change) => ({ range: change.range, ends: [change] }));
     for (const { range, ends } of calls) {
       const error = yield* this.#end(range);
-      if (error !== undefined) {
-        report.error ??= error;
-      }
       for (const change of ends) {
-        if (error !== undefined) {
-          this.ledger.stick(change, set.generation);
-          report.stuck.push(this.#located(change));
-        } else {
+        if (error === undefined || !this.#stick(change, error, set, report)) {
           this.ledger.unstuck(change.range);
           if (set.undo) {
-            report.undone.push(this.#located(change));
+            report.add('undone', this.#located(change));
           }
         }
       }
     }
   }
 
+  /** Notes that an unmap failed, and whether it left this mapping in place. */
+  #stick(change: MapChange, error: DmaError, set: ChangeSet, report: Report): boolean {
+    report.error ??= error;
+    if (!isStillHeld(change, error)) {
+      return false;
+    }
+    this.ledger.stick(change, set.generation);
+    report.add('stuck', this.#located(change));
+    return true;
+  }
+
+  /** Tries again to unmap one mapping that is stuck. Returns why it is stuck still. */
+  *unmapStuck(mapping: MapChange, generation: number): Steps<DmaError | undefined> {
+    const error = yield* this.#end(mapping.range);
+    if (error === undefined) {
+      this.ledger.forgetStuck(mapping.range);
+    } else {
+      this.ledger.stickAgain(mapping, generation);
+    }
+    return error;
+  }
+
   /** Tries again what is stuck where a map is to go; not twice for one command. */
   *#clearStuck(change: MapChange, set: ChangeSet): Steps<DmaError | undefined> {
-    for (const { range, triedAgainIn } of this.ledger.stuckOver(change.range)) {
+    for (const { range, mapping, triedAgainIn } of this.ledger.stuckOver(change.range)) {
       let cause: DmaError | undefined;
       if (triedAgainIn !== set.generation || set.undo === true) {
-        const [mapping] = this.ledger.take([range], set);
-        cause = yield* this.#end(range);
-        if (cause === undefined || mapping === undefined) {
-          this.ledger.unstuck(range);
+        cause = yield* this.unmapStuck(mapping, set.generation);
+        if (cause === undefined) {
           continue;
         }
-        this.ledger.stick(mapping, set.generation);
       }
       return new DmaError(`${range.toString()} is still mapped, because its unmap failed`, {
         code: 'ERR_RANGE_STUCK',
@@ -176,15 +238,17 @@ export class TargetPort {
       const error = yield* this.#end(change.range);
       this.ledger.drop(change);
       if (error === undefined) {
-        report.undone.push(this.#located(change));
+        report.add('undone', this.#located(change));
       } else {
         this.ledger.stick(change, set.generation);
-        report.stuck.push(this.#located(change));
+        report.add('stuck', this.#located(change));
       }
     }
     if (set.unmaps.length > 0) {
       const restored = yield* this.#serve({ ...set, undo: true, unmaps: [], maps: this.ledger.taken() });
-      report.missing.push(...(restored.missing ?? []));
+      for (const at of aftermathOf(restored).missing ?? []) {
+        report.add('missing', at);
+      }
     }
   }
 
@@ -193,25 +257,45 @@ export class TargetPort {
   }
 
   *#end(range: MemoryRange): Steps<DmaError | undefined> {
+    const answer = this.#callUnmap(range);
+    return answer === undefined || answer instanceof DmaError ? answer : yield* this.#late(answer, range);
+  }
+
+  /** Why the unmap failed, or a promise to be waited for; `undefined` when it is done. */
+  #callUnmap(range: MemoryRange): DmaError | PromiseLike<unknown> | undefined {
     try {
       const answer: unknown = this.target.unmapDma(range);
-      if (isPromiseLike(answer)) {
-        yield answer;
-      }
+      return isPromiseLike(answer) ? answer : undefined;
+    } catch (thrown) {
+      return this.#unmapError(thrown, range);
+    }
+  }
+
+  *#late(answer: PromiseLike<unknown>, range: MemoryRange): Steps<DmaError | undefined> {
+    try {
+      yield answer;
       return undefined;
     } catch (thrown) {
-      return toDmaError(thrown, { fallbackCode: 'ERR_TARGET_FAILED', target: this.name, range });
+      return this.#unmapError(thrown, range);
     }
+  }
+
+  #unmapError(thrown: unknown, range: MemoryRange): DmaError {
+    return toDmaError(thrown, { fallbackCode: 'ERR_TARGET_FAILED', target: this.name, range });
+  }
+
+  get #isAborted(): boolean {
+    return this.monitor?.signal?.aborted === true;
   }
 
   /** Why the target need not even be asked. */
   #obstacle(change: MapChange): DmaError | undefined {
-    if (this.monitor?.signal?.aborted === true) {
+    if (this.#isAborted) {
       return new DmaError('the attach was aborted', {
         code: ABORTED,
         target: this.name,
         range: change.range,
-        cause: this.monitor.signal.reason,
+        cause: this.monitor?.signal?.reason,
       });
     }
     if (change.refused !== undefined) {
@@ -245,6 +329,11 @@ export const ABORTED = 'ABORT_ERR';
 
 export const NO_FD_HINT = 'back the memory by a Memfd, or detach the target first';
 const NO_VA_HINT = 'put ensureMapped(vaMapper) before toTarget(target) in the branch';
+
+/** A target that knows which of several maps it could not unmap says so. */
+function isStillHeld({ range }: MapChange, error: DmaError): boolean {
+  return !(error instanceof DmaUnmapError) || error.stuck.some((one) => one.range.equals(range));
+}
 
 function requestOf(change: MapChange): DmaMapRequest {
   const { range, region, type, writable, backing, hostVa } = change;

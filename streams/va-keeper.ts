@@ -115,7 +115,7 @@ export class VaKeeper {
   /** As `release`, of file backings alone: private memory outlives its place in the view. */
   releaseFiles(mappings: readonly MapChange[]): void {
     if (this.#vas !== undefined && this.#vas.size > 0) {
-      this.release(this.privates.size === 0 ? mappings : mappings.filter(({ backing }) => backing !== 'private'));
+      this.release(mappings.filter(({ backing }) => backing !== 'private'));
     }
   }
 
@@ -128,6 +128,16 @@ export class VaKeeper {
     for (const range of ranges) {
       this.release(this.#vas?.overlapping(range).filter((mapping) => !this.#isInUse(mapping)) ?? []);
     }
+  }
+
+  /** What is held now, for `releaseSince`. */
+  mark(): ReadonlySet<number> {
+    return new Set(this.#vas?.mappings().map(({ range }) => range.startPage));
+  }
+
+  /** Releases what has been ensured since. */
+  releaseSince(mark: ReadonlySet<number>): void {
+    this.release(this.#vas?.mappings().filter(({ range }) => !mark.has(range.startPage)) ?? []);
   }
 
   /** Releases everything but what is stuck. */
@@ -162,7 +172,7 @@ export class VaKeeper {
       }
       const gone = presentBefore && !state.present ? [...removed, ...state.mappings] : removed;
       for (const mapping of gone) {
-        if (mapping.backing === 'private' && this.#vas.at(mapping.range) !== undefined) {
+        if (mapping.backing === 'private' && this.#vas.holdsPrivate(mapping.range)) {
           ended.replace(mapping);
         }
       }

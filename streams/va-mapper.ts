@@ -19,6 +19,10 @@ export interface VaMapper {
    * @throws DmaError
    */
   ensureMapped(change: MapChange): HostVa;
-  /** Takes the address away. Called once for each mapping that was ensured, when it leaves the view. */
+  /**
+   * Takes the address away. Called once for each mapping that was ensured, when it leaves the view.
+   *
+   * One that throws counts as done, and is a warning.
+   */
   release(range: MemoryRange): void;
 }

@@ -1,3 +1,4 @@
+import { append } from './aftermath.js';
 import type { AttachmentHandle, Finding } from './attachment.js';
 import type { MapChange } from './change-set.js';
 import type { DmaTarget } from './dma-target.js';
@@ -25,14 +26,26 @@ export function* findFaults(handle: AttachmentHandle): Steps<readonly Finding[]>
   }
   for (const ledger of handle.ledgers) {
     if (handle.phase === 'attached') {
-      findings.push(...ledger.missing().map(({ range }): Finding => ({ range, fault: 'missing' })));
+      append(
+        findings,
+        ledger.missing().map(({ range }): Finding => ({ range, fault: 'missing' })),
+      );
     }
-    findings.push(...ledger.stuck().map(({ range }): Finding => ({ range, fault: 'stuck' })));
+    append(
+      findings,
+      ledger.stuck().map(({ range }): Finding => ({ range, fault: 'stuck' })),
+    );
   }
   for (const port of handle.ports) {
     const { lost, unexpected } = yield* compare(port);
-    findings.push(...lost.map(({ range }): Finding => ({ range, fault: 'missing' })));
-    findings.push(...unexpected.map((range): Finding => ({ range, fault: 'unexpected' })));
+    append(
+      findings,
+      lost.map(({ range }): Finding => ({ range, fault: 'missing' })),
+    );
+    append(
+      findings,
+      unexpected.map((range): Finding => ({ range, fault: 'unexpected' })),
+    );
   }
   return findings.sort((a, b) => a.range.startPage - b.range.startPage);
 }
@@ -61,7 +74,7 @@ export function* adopt(handle: AttachmentHandle): Steps<readonly MemoryRange[]> 
 }
 
 function* compare({ target, ledger }: TargetPort): Steps<Difference> {
-  if (target.held === undefined) {
+  if (target.mappedRanges === undefined) {
     return { lost: [], unexpected: [], loosened: [] };
   }
   const actual = new RangeMap<{ readonly range: MemoryRange }>();
@@ -85,7 +98,7 @@ function* compare({ target, ledger }: TargetPort): Steps<Difference> {
 function* ask(target: DmaTarget): Steps<readonly MemoryRange[]> {
   let held: unknown;
   try {
-    held = yield* settled(target.held?.());
+    held = yield* settled(target.mappedRanges?.());
   } catch (error) {
     throw toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name });
   }

@@ -2,6 +2,7 @@ import type { MapChange, MemoryMapSnapshot, ShareableRegion } from './change-set
 import { mappingsBefore, seen, type Difference } from './difference.js';
 import type { RegionEdits } from './draft.js';
 import type { MemoryRange } from './memory-range.js';
+import { RangeMap } from './range-map.js';
 import type { RegionState } from './region-state.js';
 import type { RegionTable } from './region-table.js';
 
@@ -23,6 +24,7 @@ export class View {
   readonly #table: RegionTable;
   /** The edits that have been done to regions and have not taken effect. */
   #pending: readonly RegionEdits[] = [];
+  readonly #befores = new WeakMap<RegionEdits, Before>();
 
   constructor(table: RegionTable) {
     this.#table = table;
@@ -51,10 +53,23 @@ export class View {
     }
     if (change.unmaps.length > 0 || change.maps.length > 0) {
       this.#generation += 1;
-      const next: Version = { change, next: undefined };
-      this.#latest.next = next;
-      this.#latest = next;
+      this.#append(change);
     }
+  }
+
+  #append(change: Difference): void {
+    const next: Version = { change, next: undefined };
+    this.#latest.next = next;
+    this.#latest = next;
+  }
+
+  /** Nothing is seen any longer; older snapshots stay as they are. */
+  end(): void {
+    const leaving = this.all();
+    for (const region of this.#table.all()) {
+      region.active = false;
+    }
+    this.#append({ unmaps: [], leaving, maps: [], toggled: [] });
   }
 
   /** The active mapping at exactly this range. */
@@ -68,9 +83,7 @@ export class View {
     for (const state of byAddress(this.#activeAmong(this.#table.overlapping(range)))) {
       const edit = this.#editOf(state);
       const mapping =
-        edit === undefined
-          ? state.mappings.firstOverlap(range)
-          : byAddress(mappingsBefore(state, edit)).find((one) => one.range.overlaps(range));
+        edit === undefined ? state.mappings.firstOverlap(range) : this.#before(edit).firstOverlap(state, range);
       if (mapping !== undefined) {
         return seen([mapping], writableOf(state, edit))[0];
       }
@@ -94,7 +107,20 @@ export class View {
 
   /** Stays true to its generation. Costs nothing until its mappings are read. */
   snapshot(): MemoryMapSnapshot {
-    return new Snapshot(this.#generation, this.#latest, () => this.all());
+    let version: Version | undefined = this.#latest;
+    let mappings: readonly MapChange[] | undefined;
+    const read = (): readonly MapChange[] => {
+      mappings ??= rewind(this.all(), version);
+      version = undefined;
+      return mappings;
+    };
+    // A plain record with a getter: it prints, compares and copies as what it stands for.
+    return {
+      generation: this.#generation,
+      get mappings() {
+        return read();
+      },
+    };
   }
 
   shareable(): ShareableRegion[] {
@@ -105,6 +131,16 @@ export class View {
       }
     }
     return shareable;
+  }
+
+  /** An index of what an edited region had, made when it is asked for, and again when edits have been added. */
+  #before(edit: RegionEdits): Before {
+    let before = this.#befores.get(edit);
+    if (before?.isOf(edit) !== true) {
+      before = new Before(edit);
+      this.#befores.set(edit, before);
+    }
+    return before;
   }
 
   #editOf(state: RegionState): RegionEdits | undefined {
@@ -118,28 +154,32 @@ export class View {
   }
 }
 
-class Snapshot implements MemoryMapSnapshot {
-  readonly generation: number;
-  #version: Version | undefined;
-  #mappings: readonly MapChange[] | undefined = undefined;
-  readonly #latest: () => MapChange[];
+/** What a region had before the edits of a transaction. */
+class Before {
+  readonly #edits: number;
+  readonly #added: ReadonlySet<MapChange>;
+  readonly #removed = new RangeMap<MapChange>();
 
-  constructor(generation: number, version: Version, latest: () => MapChange[]) {
-    this.generation = generation;
-    this.#version = version;
-    this.#latest = latest;
-    // Enumerable and its own, so that a snapshot prints, compares and copies as the plain record that it stands for.
-    Object.defineProperty(this, 'mappings', { get: () => this.#read(), enumerable: true });
+  constructor(edit: RegionEdits) {
+    this.#edits = edit.added.length + edit.removed.length;
+    this.#added = new Set(edit.added);
+    for (const mapping of edit.removed) {
+      if (!this.#added.has(mapping)) {
+        this.#removed.insert(mapping);
+      }
+    }
   }
 
-  declare readonly mappings: readonly MapChange[];
+  isOf(edit: RegionEdits): boolean {
+    return this.#edits === edit.added.length + edit.removed.length;
+  }
 
-  #read(): readonly MapChange[] {
-    if (this.#mappings === undefined) {
-      this.#mappings = rewind(this.#latest(), this.#version);
-      this.#version = undefined;
-    }
-    return this.#mappings;
+  firstOverlap(state: RegionState, range: MemoryRange): MapChange | undefined {
+    const removed = this.#removed.firstOverlap(range);
+    const kept = state.mappings.overlapping(range).find((mapping) => !this.#added.has(mapping));
+    return removed === undefined || (kept !== undefined && kept.range.startPage < removed.range.startPage)
+      ? kept
+      : removed;
   }
 }
 

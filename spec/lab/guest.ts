@@ -67,7 +67,9 @@ async function listen(path: string, onData: (data: Buffer) => void, ports: Serve
   });
   return async () => {
     await Promise.all(
-      sockets.map((socket) => (socket.closed ? undefined : new Promise((resolve) => socket.once('close', resolve)))),
+      sockets
+        .filter((socket) => !socket.closed)
+        .map((socket) => new Promise((resolve) => socket.once('close', resolve))),
     );
   };
 }

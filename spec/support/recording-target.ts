@@ -53,6 +53,11 @@ export class RecordingTarget implements DmaTarget {
     return [...this.#held];
   }
 
+  /** For `Attachment.verify()`. */
+  mappedRanges(): readonly MemoryRange[] {
+    return this.held();
+  }
+
   /** The calls since the last time that this was asked. */
   takeCalls(): string[] {
     return this.#calls.take();

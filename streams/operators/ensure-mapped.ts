@@ -1,4 +1,5 @@
 import { map, type MonoTypeOperatorFunction } from 'rxjs';
+import { checkVaMapper } from '../arguments.js';
 import type { ChangeSet, MapChange } from '../change-set.js';
 import { EnsuredVas } from '../ensured-vas.js';
 import { toDmaError } from '../errors.js';
@@ -17,6 +18,7 @@ import type { VaMapper } from '../va-mapper.js';
  * On failure: the map goes on as `refused`, so that `toTarget` reports it without calling the target.
  */
 export function ensureMapped(va: VaMapper): MonoTypeOperatorFunction<ChangeSet> {
+  checkVaMapper(va);
   const vas = EnsuredVas.of(va);
   return map((set) => (set.maps.length === 0 ? set : { ...set, maps: set.maps.map((change) => withVa(vas, change)) }));
 }

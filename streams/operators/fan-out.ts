@@ -1,4 +1,6 @@
 import { Observable } from 'rxjs';
+import { noteAftermath } from '../aftermath.js';
+import { checkBranch } from '../arguments.js';
 import { announce, Branch, type TargetBranch } from '../branch.js';
 import type { ChangeSet, MapChange, Outcome } from '../change-set.js';
 import { deliver, type Delivery } from '../delivery.js';
@@ -14,6 +16,7 @@ import { inTurn } from './in-turn.js';
  * On failure: when a map fails in one branch, what the set did in all of them is undone. A failed unmap stops nothing.
  */
 export function fanOut(...branches: TargetBranch[]): TargetBranch {
+  branches.forEach(checkBranch);
   return (changes$) =>
     new Observable((subscriber) => {
       const lines = putUnderWay(branches);
@@ -63,18 +66,15 @@ function takenFrom(lines: readonly Branch[]): MapChange[] {
 }
 
 function toOutcome(delivery: Delivery, generation: number, target: string): Outcome {
-  const { failure, unmapError, skipped, undone, stuck, missing } = delivery;
-  const failedAt = failure?.range === undefined ? undefined : { region: failure.region ?? '', range: failure.range };
-  const error = failure?.error ?? unmapError ?? delivery.restoreError;
-  return {
-    generation,
-    target,
-    status: error === undefined ? 'applied' : 'failed',
-    skipped,
-    ...(error === undefined ? {} : { error }),
-    ...(failedAt === undefined ? {} : { failedAt }),
-    ...(undone.length === 0 ? {} : { undone }),
-    ...(stuck.length === 0 ? {} : { stuck }),
-    ...(missing.length === 0 ? {} : { missing }),
-  };
+  const { failure, unmapError, restoreError, skipped, undone, stuck, missing } = delivery;
+  const error = failure?.error ?? unmapError ?? restoreError;
+  if (error === undefined) {
+    return noteAftermath({ generation, target, status: 'applied', skipped }, { undone });
+  }
+  const { region, range } = failure ?? {};
+  const failedAt =
+    failure === undefined || region === undefined || range === undefined
+      ? undefined
+      : { target: failure.target, region, range };
+  return noteAftermath({ generation, target, status: 'failed', skipped, error }, { failedAt, undone, stuck, missing });
 }

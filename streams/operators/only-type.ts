@@ -1,4 +1,5 @@
 import { map, type MonoTypeOperatorFunction } from 'rxjs';
+import { checkMappingType } from '../arguments.js';
 import type { ChangeSet } from '../change-set.js';
 import type { MappingType } from '../region.js';
 
@@ -6,6 +7,7 @@ import type { MappingType } from '../region.js';
  * Lets through what is of one type, RAM for instance. A set in which nothing is left goes on empty: every set has its answer.
  */
 export function onlyType(type: MappingType): MonoTypeOperatorFunction<ChangeSet> {
+  checkMappingType(type, 'onlyType');
   return map((set) => {
     const isOfType = (change: { readonly type: MappingType }): boolean => change.type === type;
     return set.maps.every(isOfType) && set.unmaps.every(isOfType)

@@ -64,7 +64,7 @@ describe('ensureMapped', () => {
   });
 
   it('does not change the sets that come in', () => {
-    const set = Object.freeze(changeSet(1, { maps: Object.freeze([Object.freeze(map('0x0-0x1000'))]) as MapChange[] }));
+    const set = Object.freeze(changeSet(1, { maps: Object.freeze([Object.freeze(map('0x0-0x1000'))]) }));
     marbles().run(({ cold, expectObservable }) => {
       expectObservable(mapsInWords(cold('a|', { a: set }).pipe(ensureMapped(va)))).toBe('a|', {
         a: `0x0-0x1000 ${BASE}`,

@@ -1,3 +1,4 @@
+import { aftermathOf } from '../../../streams/aftermath.js';
 import { expect } from 'chai';
 import { firstValueFrom, map as mapTo, NEVER, Observable, of, Subject, take, tap } from 'rxjs';
 import {
@@ -126,8 +127,8 @@ describe('fanOut', () => {
     ]);
     expect(inWords(outcome)).to.equal('1 failed ENOMEM');
     expect(outcome.error).to.include({ target: '3' });
-    expect(String(outcome.failedAt?.range)).to.equal('0x2000-0x3000');
-    expect(outcome.undone?.map(({ target, range }) => `${target} ${range.toString()}`)).to.deep.equal([
+    expect(String(aftermathOf(outcome).failedAt?.range)).to.equal('0x2000-0x3000');
+    expect(aftermathOf(outcome).undone?.map(({ target, range }) => `${target} ${range.toString()}`)).to.deep.equal([
       '3 0x0-0x1000',
       '2 0x2000-0x3000',
       '2 0x0-0x1000',
@@ -152,7 +153,7 @@ describe('fanOut', () => {
     second.failAll('map 0x2000', 'ENOMEM');
     const outcome = await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')], maps: [B] }));
     expect(inWords(outcome)).to.equal('2 failed ENOMEM');
-    expect(outcome.missing?.map(({ target, range }) => `${target} ${range.toString()}`)).to.deep.equal([
+    expect(aftermathOf(outcome).missing?.map(({ target, range }) => `${target} ${range.toString()}`)).to.deep.equal([
       '1 0x0-0x1000',
     ]);
     const again = await serve(changeSet(2, { maps: [A], undo: true }));
@@ -165,7 +166,7 @@ describe('fanOut', () => {
     second.failAll('unmap', 'EBUSY');
     const outcome = await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')], maps: [B] }));
     expect(inWords(outcome)).to.equal('2 failed EBUSY');
-    expect(outcome.stuck?.map(({ target }) => target)).to.deep.equal(['2']);
+    expect(aftermathOf(outcome).stuck?.map(({ target }) => target)).to.deep.equal(['2']);
     expect([first, second, third].map((target) => target.held().length)).to.deep.equal([1, 2, 1]);
   });
 
@@ -176,7 +177,7 @@ describe('fanOut', () => {
     const outcome = await serving(fanOut(vague)).serve(
       changeSet(1, { unmaps: [unmap('0x0-0x4000', ['0x0-0x1000', '0x2000-0x3000'])] }),
     );
-    expect(outcome.stuck?.map(({ target, range }) => `${target} ${range.toString()}`)).to.deep.equal([
+    expect(aftermathOf(outcome).stuck?.map(({ target, range }) => `${target} ${range.toString()}`)).to.deep.equal([
       'vague 0x0-0x1000',
       'vague 0x2000-0x3000',
     ]);
@@ -245,12 +246,16 @@ describe('fanOut', () => {
     expect(ended).to.equal(4);
   });
 
-  it('fails where a branch is none, and has ended those before it', () => {
+  it('refuses at once what is no branch', () => {
+    expect(() => fanOut('no branch' as unknown as TargetBranch)).to.throw(TypeError, 'branch');
+  });
+
+  it('fails where a branch cannot be put under way, and has ended those before it', () => {
     let ended = 0;
     const counting: TargetBranch = (changes$) => changes$.pipe(tap({ complete: () => (ended += 1) }), answers('x'));
     const errors: unknown[] = [];
     of(changeSet(1))
-      .pipe(fanOut(counting, 'no branch' as unknown as TargetBranch))
+      .pipe(fanOut(counting, () => 'no observable' as never))
       .subscribe({ error: (error: unknown) => errors.push(error) });
     expect(errors).to.have.length(1);
     expect(ended).to.equal(1);

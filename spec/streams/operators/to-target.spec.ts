@@ -1,3 +1,4 @@
+import { aftermathOf } from '../../../streams/aftermath.js';
 import { expect } from 'chai';
 import { firstValueFrom, map as mapTo, Subject, type Observable } from 'rxjs';
 import {
@@ -218,8 +219,11 @@ describe('toTarget', () => {
       ]);
       expect(outcome).to.include({ status: 'failed' });
       expect(outcome.error).to.include({ code: 'ENOMEM', region: 'ram' });
-      expect(String(outcome.failedAt?.range)).to.equal('0x4000-0x5000');
-      expect(texts(outcome.undone?.map(({ range }) => range) ?? [])).to.deep.equal(['0x2000-0x3000', '0x0-0x1000']);
+      expect(String(aftermathOf(outcome).failedAt?.range)).to.equal('0x4000-0x5000');
+      expect(texts(aftermathOf(outcome).undone?.map(({ range }) => range) ?? [])).to.deep.equal([
+        '0x2000-0x3000',
+        '0x0-0x1000',
+      ]);
     });
 
     it('puts back what its set had unmapped', async () => {
@@ -236,17 +240,26 @@ describe('toTarget', () => {
       ]);
     });
 
+    it('puts back only that, not what an earlier set had unmapped', async () => {
+      const { serve } = serving(target);
+      await serve(changeSet(1, { maps: [A, B] }));
+      await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')] }));
+      target.failAll('map 0x4000');
+      await serve(changeSet(3, { unmaps: [unmap('0x2000-0x3000')], maps: [C] }));
+      expect(texts(target.held())).to.deep.equal(['0x2000-0x3000']);
+    });
+
     it('names what it could not take away, and what it could not put back', async () => {
       const { serve } = serving(target);
       await serve(changeSet(1, { maps: [A] }));
       target.failAll('map 0x', 'EFAULT');
       const outcome = await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')], maps: [B] }));
-      expect(texts(outcome.missing?.map(({ range }) => range) ?? [])).to.deep.equal(['0x0-0x1000']);
+      expect(texts(aftermathOf(outcome).missing?.map(({ range }) => range) ?? [])).to.deep.equal(['0x0-0x1000']);
       target.mend();
       target.failAll('unmap', 'EBUSY');
       const other = new RecordingTarget().failAll('unmap', 'EBUSY').failCall(1, 'ENOMEM');
       const second = await serving(other).serve(changeSet(1, { maps: [A, B] }));
-      expect(texts(second.stuck?.map(({ range }) => range) ?? [])).to.deep.equal(['0x0-0x1000']);
+      expect(texts(aftermathOf(second).stuck?.map(({ range }) => range) ?? [])).to.deep.equal(['0x0-0x1000']);
     });
 
     it('of a device is skipped', async () => {
@@ -263,7 +276,7 @@ describe('toTarget', () => {
       target.failAll('map 0x2000', 'EFAULT');
       const outcome = await serve(changeSet(2, { maps: [A, B, C], undo: true }));
       expect(inWords(outcome)).to.equal('2 failed EFAULT');
-      expect(texts(outcome.missing?.map(({ range }) => range) ?? [])).to.deep.equal(['0x2000-0x3000']);
+      expect(texts(aftermathOf(outcome).missing?.map(({ range }) => range) ?? [])).to.deep.equal(['0x2000-0x3000']);
       expect(texts(target.held())).to.deep.equal(['0x0-0x1000', '0x4000-0x5000']);
     });
   });
@@ -276,6 +289,20 @@ describe('toTarget', () => {
       target.takeCalls();
       await serve(changeSet(2, { maps: [A, B], undo: true }));
       expect(target.calls).to.deep.equal(['map 0x0-0x1000 rw']);
+    });
+
+    it('does not put back what this target gave up for an earlier set only', async () => {
+      const { serve } = serving(target);
+      const bar = map('0x0-0x1000', { type: 'device' });
+      const hidden = { unmaps: [unmap('0x0-0x1000', ['0x0-0x1000'], 'device')] };
+      await serve(changeSet(1, { maps: [bar] }));
+      await serve(changeSet(2, hidden));
+      target.failAll('map', 'EFAULT');
+      await serve(changeSet(3, { maps: [bar] }));
+      target.mend();
+      await serve(changeSet(4, hidden));
+      await serve(changeSet(4, { maps: [bar], undo: true }));
+      expect(target.held()).to.deep.equal([]);
     });
 
     it('finds held what its unmap had failed to end', async () => {
@@ -299,7 +326,7 @@ describe('toTarget', () => {
       target.failAll('unmap 0x0', 'EBUSY');
       const outcome = await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000'), unmap('0x2000-0x3000')], maps: [C] }));
       expect(inWords(outcome)).to.equal('2 failed EBUSY');
-      expect(texts(outcome.stuck?.map(({ range }) => range) ?? [])).to.deep.equal(['0x0-0x1000']);
+      expect(texts(aftermathOf(outcome).stuck?.map(({ range }) => range) ?? [])).to.deep.equal(['0x0-0x1000']);
       expect(texts(target.held())).to.deep.equal(['0x0-0x1000', '0x4000-0x5000']);
     });
 

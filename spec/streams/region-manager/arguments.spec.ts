@@ -10,7 +10,7 @@ import {
 } from '../../../streams/index.js';
 import { addRegion, FILE, mapping, range, rejectionOf, viewOf } from '../support/phrases.js';
 
-const nothing = [undefined, null, 7, 'text', true, Symbol('s'), 5n];
+const nothing = [undefined, null, 7, 'text', true, Symbol('s'), 5n, () => undefined];
 
 describe('RegionManager: arguments that are none', () => {
   let manager: RegionManager;

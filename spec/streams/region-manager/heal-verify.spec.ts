@@ -97,7 +97,7 @@ describe('RegionManager: missing, verify and heal', () => {
       await attachment.detach();
       expect(attachment.missing()).to.deep.equal([]);
       await attachment.heal();
-      expect(target.held()).to.deep.equal([]);
+      expect(target.mappedRanges()).to.deep.equal([]);
     });
 
     it('is put back also where another target keeps the VA that it needs, once that one is healed', async () => {
@@ -193,7 +193,7 @@ describe('RegionManager: missing, verify and heal', () => {
         name: 'slow',
         mapDma: () => undefined,
         unmapDma: () => undefined,
-        held: () => Promise.resolve([range(0x0, 0x1000)]),
+        mappedRanges: () => Promise.resolve([range(0x0, 0x1000)]),
       };
       const attached = await stage.manager.attach(slow);
       const [, findings] = await Promise.all([region.removeMappings(range(0x2000, 0x5000)), attached.verify()]);
@@ -212,7 +212,7 @@ describe('RegionManager: missing, verify and heal', () => {
       ['answers with things that are no ranges', () => [undefined]],
     ] as const) {
       it(`rejects with an error that names the target when that ${what}`, async () => {
-        const broken = { name: 'broken', mapDma: () => undefined, unmapDma: () => undefined, held };
+        const broken = { name: 'broken', mapDma: () => undefined, unmapDma: () => undefined, mappedRanges: held };
         const attached = await stage.manager.attach(broken as unknown as DmaTarget);
         for (const error of [await rejectionOf(attached.verify()), await rejectionOf(attached.heal())]) {
           expect(error).to.be.instanceOf(DmaError).and.include({ target: 'broken' });
@@ -270,7 +270,7 @@ describe('RegionManager: missing, verify and heal', () => {
       await rejectionOf(region.removeMappings(range(0x4000, 0x5000)));
       target.mend();
       await attachment.heal();
-      expect(texts(target.held())).to.deep.equal(['0x0-0x1000', '0x2000-0x3000']);
+      expect(texts(target.mappedRanges())).to.deep.equal(['0x0-0x1000', '0x2000-0x3000']);
       expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000', '0x2000-0x3000']);
     });
 

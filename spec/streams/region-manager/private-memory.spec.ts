@@ -275,6 +275,51 @@ describe('RegionManager: private memory', () => {
     });
   });
 
+  describe('where an unmap fails', () => {
+    it('keeps its addresses until the target has let go', async () => {
+      const { manager, va } = stage;
+      const target = stage.target({ needsVa: true });
+      const attachment = await manager.attach(target);
+      const region = await addRegion(manager, 0x0, 0x10000, { mappings: [privateMapping(0x0, 0x4000)] });
+      target.failAll('unmap');
+      expect(await rejectionOf(region.remove())).to.include({ name: 'DmaUnmapError' });
+      expect(texts(va.held())).to.deep.equal(['0x0-0x4000']);
+      target.mend();
+      await attachment.retryStuck();
+      expect(va.held()).to.deep.equal([]);
+    });
+
+    it('keeps them, hidden and stuck, after the target has let go as well', async () => {
+      const { manager, va } = stage;
+      const target = stage.target({ needsVa: true });
+      const attachment = await manager.attach(target);
+      const region = await addRegion(manager, 0x0, 0x10000, { mappings: [privateMapping(0x0, 0x4000)] });
+      target.failAll('unmap');
+      await rejectionOf(region.unmap());
+      target.mend();
+      await attachment.retryStuck();
+      expect(texts(va.held())).to.deep.equal(['0x0-0x4000']);
+      expect(va.calls).to.deep.equal(['ensure 0x0-0x4000']);
+    });
+
+    it('is not made where something else is stuck, until that has been cleared', async () => {
+      const { manager } = stage;
+      const target = stage.target({ needsVa: true });
+      const attachment = await manager.attach(target);
+      const region = await addRegion(manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x4000)] });
+      target.failAll('unmap');
+      await rejectionOf(region.removeMappings(range(0x0, 0x4000)));
+      expect(await rejectionOf(region.addMapping(privateMapping(0x2000, 0x6000)))).to.include({
+        code: 'ERR_RANGE_STUCK',
+        region: 'ram',
+      });
+      target.mend();
+      await attachment.retryStuck();
+      await region.addMapping(privateMapping(0x2000, 0x6000));
+      expect(viewOf(manager)).to.deep.equal(['0x2000-0x6000 rw']);
+    });
+  });
+
   it('is the same memory when it is removed and added at the same place in one transaction: no call', async () => {
     const { manager } = stage;
     const target = stage.target({ needsVa: true });

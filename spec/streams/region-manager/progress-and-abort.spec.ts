@@ -264,6 +264,24 @@ describe('RegionManager: progress and abort of an attach', () => {
         expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000', '0x2000-0x4000', '0x8000-0xc000']);
       });
 
+      it('warns when it comes back and cannot be undone then', async () => {
+        const { manager } = stage;
+        const abort = new AbortController();
+        const stuck = gate();
+        const target = stage.target({ reply: () => stuck.opened }).failAll('unmap', 'EBUSY');
+        const attaching = rejectionOf(manager.attach(target, { signal: abort.signal }));
+        await nextTurn();
+        abort.abort();
+        await attaching;
+        stuck.open();
+        await nextTurn();
+        await nextTurn();
+        expect(stage.warnings.map(({ name, code }) => `${name} ${code}`)).to.deep.equal(['DmaUnmapError EBUSY']);
+        target.mend();
+        const attachment = await manager.attach(target);
+        expect(ledgerOf(attachment)).to.deep.equal(viewOf(manager));
+      });
+
       it('that does come back within a moment is undone before the attach rejects', async () => {
         const abort = new AbortController();
         const stuck = gate();

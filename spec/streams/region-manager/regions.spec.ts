@@ -319,5 +319,7 @@ describe('RegionManager: regions', () => {
     const { inspect } = await import('node:util');
     const region = await addRegion(manager, 0x0, 0x1000, { mappings: [mapping(0x0, 0x1000, { mappable: FILE })] });
     expect(inspect(region)).to.include('"ram"').and.include('0x0-0x1000').and.include('active');
+    await region.unmap();
+    expect(inspect(region)).not.to.include('active');
   });
 });

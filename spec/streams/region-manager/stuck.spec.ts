@@ -112,6 +112,17 @@ describe('RegionManager: a failed unmap', () => {
     ]);
   });
 
+  it('of many mappings is told by their number', async () => {
+    const { region, targets } = await three();
+    for (const start of [0x4000, 0x6000]) {
+      await region.addMapping(mapping(start, start + 0x1000));
+    }
+    targets.b.failAll('unmap');
+    const error = await rejectionOf(region.unmap());
+    expect(error.message).to.include('4 mappings');
+    expect((error as unknown as DmaUnmapError).stuck).to.have.length(4);
+  });
+
   it('lets the maps of the same command go on', async () => {
     const { region, targets } = await three();
     targets.b.failAll('unmap');

@@ -270,7 +270,6 @@ describe('RegionManager: transactions', () => {
       let reason: unknown;
       await stage.manager
         .transaction(() => {
-          // eslint-disable-next-line @typescript-eslint/only-throw-error -- what users do
           throw 'a string';
         })
         .catch((error: unknown) => {

@@ -66,18 +66,22 @@ class ArrayOfPages {
   unmap(first: number, end: number): string | undefined {
     const found = this.mappings(first, end);
     const cut = found.findIndex((mapped) => mapped.first < first || mapped.end > end);
-    switch (this.model) {
-      case 'type1v2':
-        return cut >= 0 ? 'EINVAL' : this.clear(found);
-      case 'iommufd':
-        this.clear(cut >= 0 ? found.slice(0, cut) : found);
-        return cut >= 0 || found.length === 0 ? 'ENOENT' : undefined;
-      case 'exact':
-        return found[0]?.first === first && found[0].end === end ? this.clear(found) : 'ENOENT';
+    const refused = {
+      type1v2: cut >= 0 && 'EINVAL',
+      iommufd: (cut >= 0 || found.length === 0) && 'ENOENT',
+      exact: !(found[0]?.first === first && found[0].end === end) && 'ENOENT',
+    }[this.model];
+    if (refused === false) {
+      this.clear(found);
+      return undefined;
     }
+    if (this.model === 'iommufd') {
+      this.clear(found.slice(0, cut));
+    }
+    return refused;
   }
 
-  clear(mappings: readonly Mapped[]): undefined {
+  clear(mappings: readonly Mapped[]): void {
     for (const { first, end } of mappings) {
       this.pages.fill(undefined, first, end);
     }
@@ -200,7 +204,8 @@ function perform(step: Step, target: SoftIommuTarget, simple: ArrayOfPages, memf
 
 for (const model of ALL_MODELS) {
   describe(`SoftIommuTarget ${model}: beside an array of pages`, () => {
-    it('holds the same, fails alike, and DMA reaches the same bytes, whatever is done', () => {
+    it('holds the same, fails alike, and DMA reaches the same bytes, whatever is done', function () {
+      this.timeout(60_000);
       fc.assert(
         fc.property(steps, (todo) => {
           using memfd = Memfd.create('ram', BigInt(PAGES * PAGE_BYTES));
@@ -213,7 +218,7 @@ for (const model of ALL_MODELS) {
           const simple = new ArrayOfPages(model);
           for (const step of todo) {
             perform(step, target, simple, memfd);
-            expect(target.held().map(String)).to.deep.equal(simple.held());
+            expect(target.mappedRanges().map(String)).to.deep.equal(simple.held());
           }
           const bytes = Buffer.alloc(PAGES * PAGE_BYTES);
           readSync(memfd.fd, bytes, 0, bytes.length, 0);

@@ -26,7 +26,7 @@ const UNALIGNED = [
 ] as const;
 
 function pagesHeld(target: SoftIommuTarget): number {
-  return target.held().reduce((sum, { startPage, endPage }) => sum + endPage - startPage, 0);
+  return target.mappedRanges().reduce((sum, { startPage, endPage }) => sum + endPage - startPage, 0);
 }
 
 for (const { model, unmap } of KERNEL_MODELS) {

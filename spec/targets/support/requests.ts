@@ -50,7 +50,7 @@ export function mapAll(target: SoftIommuTarget, ranges: readonly (readonly [numb
 
 /** What the target holds, as text: `'0x0-0x4000'`. */
 export function heldBy(target: SoftIommuTarget): string[] {
-  return target.held().map(String);
+  return target.mappedRanges().map(String);
 }
 
 /** The kernel's numbers (`asm-generic/errno-base.h`, `asm-generic/errno.h`). */

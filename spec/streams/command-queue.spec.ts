@@ -1,0 +1,143 @@
+import { expect } from 'chai';
+import { CommandQueue } from '../../streams/command-queue.js';
+import { gate, nextTurn, rejectionOf } from './support/phrases.js';
+
+describe('CommandQueue', () => {
+  let queue: CommandQueue;
+  let log: string[];
+
+  beforeEach(() => {
+    queue = new CommandQueue();
+    log = [];
+  });
+
+  it('runs a command at once, inside the call, when nothing is under way', async () => {
+    const done = queue.run(() => {
+      log.push('ran');
+      return 5;
+    });
+    log.push('returned');
+    expect(await done).to.equal(5);
+    expect(log).to.deep.equal(['ran', 'returned']);
+  });
+
+  it('runs commands one at a time, in call order, whatever time they need', async () => {
+    const command = (name: string, turns: number) => async (): Promise<string> => {
+      log.push(`${name} begins`);
+      for (let turn = 0; turn < turns; turn++) {
+        await nextTurn();
+      }
+      log.push(`${name} ends`);
+      return name;
+    };
+    const results = await Promise.all([
+      queue.run(command('slow', 5)),
+      queue.run(command('quick', 1)),
+      queue.run(() => {
+        log.push('at once');
+        return 'at once';
+      }),
+      queue.run(command('last', 0)),
+    ]);
+    expect(results).to.deep.equal(['slow', 'quick', 'at once', 'last']);
+    expect(log).to.deep.equal([
+      'slow begins',
+      'slow ends',
+      'quick begins',
+      'quick ends',
+      'at once',
+      'last begins',
+      'last ends',
+    ]);
+  });
+
+  it('lets a command that is given inside another wait for its turn', async () => {
+    let inner: Promise<void> | undefined;
+    await queue.run(() => {
+      inner = queue.run(() => {
+        log.push('inner');
+      });
+      log.push('outer');
+    });
+    await inner;
+    expect(log).to.deep.equal(['outer', 'inner']);
+  });
+
+  it('rejects as the command does, and goes on with the next', async () => {
+    const later = gate();
+    const commands = [
+      rejectionOf(queue.run(() => later.opened)),
+      rejectionOf(
+        queue.run(() => {
+          throw new Error('at once');
+        }),
+      ),
+      queue.run(() => 'fine'),
+    ] as const;
+    later.fail(new Error('later'));
+    const [first, second, third] = await Promise.all(commands);
+    expect([first.message, second.message, third]).to.deep.equal(['later', 'at once', 'fine']);
+    expect(
+      (
+        await rejectionOf(
+          queue.run(() => {
+            throw new Error('alone');
+          }),
+        )
+      ).message,
+    ).to.equal('alone');
+    expect(await queue.run(() => 'still fine')).to.equal('still fine');
+  });
+
+  describe('hold', () => {
+    it('does something at once, and lets commands that it causes wait until it is done', async () => {
+      let caused: Promise<void> | undefined;
+      queue.hold(() => {
+        caused = queue.run(() => {
+          log.push('caused');
+        });
+        log.push('held');
+      });
+      await caused;
+      expect(log).to.deep.equal(['held', 'caused']);
+    });
+
+    it('does it at once also in the middle of a command', async () => {
+      const blocked = gate();
+      const command = queue.run(() => blocked.opened);
+      queue.hold(() => log.push('held'));
+      const next = queue.run(() => {
+        log.push('next');
+      });
+      expect(log).to.deep.equal(['held']);
+      blocked.open();
+      await Promise.all([command, next]);
+      expect(log).to.deep.equal(['held', 'next']);
+    });
+
+    it('lets the queue go on when what it does throws', async () => {
+      expect(() => {
+        queue.hold(() => {
+          throw new Error('boom');
+        });
+      }).to.throw('boom');
+      expect(await queue.run(() => 1)).to.equal(1);
+    });
+  });
+
+  it('takes a hundred thousand waiting commands in linear time, without filling the stack', async () => {
+    const blocked = gate();
+    const commands = [queue.run(() => blocked.opened)];
+    let sum = 0;
+    for (let number = 0; number < 100_000; number++) {
+      commands.push(
+        queue.run(() => {
+          sum += 1;
+        }),
+      );
+    }
+    blocked.open();
+    await Promise.all(commands);
+    expect(sum).to.equal(100_000);
+  }).timeout(20_000);
+});

@@ -1,0 +1,199 @@
+import { constants } from 'node:os';
+import { expect } from 'chai';
+import {
+  DmaError,
+  DmaFault,
+  DmaMapError,
+  DmaUnmapError,
+  MemoryRange,
+  RegionOverlapError,
+} from '../../streams/index.js';
+import { errnoName, errnoOf, toDmaError } from '../../streams/errors.js';
+
+const range = MemoryRange.of(0x1000, 0x2000);
+
+describe('errors', () => {
+  describe('DmaError', () => {
+    it('is shaped like a system error of Node', () => {
+      const cause = new Error('cause');
+      const error = new DmaError('cannot pin', {
+        code: 'ENOMEM',
+        syscall: 'ioctl',
+        request: 'VFIO_IOMMU_MAP_DMA',
+        target: 'vfio',
+        region: 'ram',
+        range,
+        hint: 'raise the limit',
+        cause,
+      });
+      expect(error).to.be.instanceOf(Error);
+      expect(error).to.include({
+        name: 'DmaError',
+        code: 'ENOMEM',
+        errno: -12,
+        syscall: 'ioctl',
+        request: 'VFIO_IOMMU_MAP_DMA',
+        target: 'vfio',
+        region: 'ram',
+        range,
+        hint: 'raise the limit',
+        cause,
+      });
+      expect(error.message).to.equal(
+        'ENOMEM: cannot pin, ioctl VFIO_IOMMU_MAP_DMA 0x1000-0x2000 (region "ram", target "vfio")',
+      );
+    });
+
+    it('has only what is known, and says nothing twice', () => {
+      const error = new DmaError('ENOENT: nothing at 0x1000-0x2000 of "vfio"', {
+        code: 'ENOENT',
+        range,
+        target: 'vfio',
+      });
+      expect(error.message).to.equal('ENOENT: nothing at 0x1000-0x2000 of "vfio"');
+      expect(error).not.to.have.any.keys('syscall', 'request', 'region', 'hint', 'cause');
+      expect(Object.keys(error)).to.have.members(['name', 'code', 'errno', 'target', 'range']);
+    });
+
+    it('has errno 0 where the kernel has no number, and one that was given as it was', () => {
+      expect(new DmaError('x', { code: 'ERR_CLOSED' }).errno).to.equal(0);
+      expect(new DmaError('x', { code: 'EIO', errno: -77 }).errno).to.equal(-77);
+    });
+
+    it('has the numbers that the kernel has', () => {
+      for (const [code, number] of Object.entries(constants.errno)) {
+        const known = errnoOf(code);
+        if (known !== undefined) {
+          expect(known, code).to.equal(number);
+        }
+      }
+      for (const code of [
+        'EPERM',
+        'ENOENT',
+        'ENOMEM',
+        'EFAULT',
+        'EEXIST',
+        'EINVAL',
+        'ENOSPC',
+        'EOVERFLOW',
+        'EOPNOTSUPP',
+        'EBUSY',
+        'ENOTTY',
+      ]) {
+        expect(errnoOf(code), code).to.be.a('number');
+      }
+      expect(errnoOf('ERR_CLOSED')).to.equal(undefined);
+    });
+  });
+
+  describe('errnoName', () => {
+    it('knows a number of either sign', () => {
+      expect(errnoName(-12)).to.deep.equal({
+        code: 'ENOMEM',
+        sentence: 'not enough memory, or over the limit of locked memory',
+      });
+      expect(errnoName(12).code).to.equal('ENOMEM');
+    });
+
+    it('has a sentence for each that it knows', () => {
+      for (const number of Object.values(constants.errno)) {
+        const { code, sentence } = errnoName(number);
+        expect(sentence).not.to.equal(code);
+        expect(code).to.match(/^E/);
+      }
+    });
+
+    it('names a number that it does not know by the number', () => {
+      expect(errnoName(4242)).to.deep.equal({ code: 'E4242', sentence: 'kernel error 4242' });
+    });
+  });
+
+  describe('what a failed command is told with', () => {
+    const at = { target: 'vfio', range };
+
+    it('DmaMapError is a DmaError, with what was undone, and what was left', () => {
+      const error = new DmaMapError('x', { code: 'EIO' }, { undone: [at], missing: [at], stuck: [at] });
+      expect(error).to.be.instanceOf(DmaError).and.include({ name: 'DmaMapError', code: 'EIO' });
+      expect([error.undone, error.missing, error.stuck]).to.deep.equal([[at], [at], [at]]);
+      const bare = new DmaMapError('x', { code: 'EIO' });
+      expect([bare.undone, bare.missing, bare.stuck]).to.deep.equal([[], [], []]);
+    });
+
+    it('DmaUnmapError is a DmaError, with what is stuck', () => {
+      const error = new DmaUnmapError('x', { code: 'EIO' }, { stuck: [at] });
+      expect(error).to.be.instanceOf(DmaError).and.include({ name: 'DmaUnmapError' });
+      expect(error.stuck).to.deep.equal([at]);
+      expect(new DmaUnmapError('x', { code: 'EIO' }).stuck).to.deep.equal([]);
+    });
+
+    it('RegionOverlapError and DmaFault say what they are about', () => {
+      expect(new RegionOverlapError('x', 'new', 'old')).to.include({
+        name: 'RegionOverlapError',
+        code: 'ERR_REGION_OVERLAP',
+        region: 'new',
+        existing: 'old',
+      });
+      expect(new DmaFault('x', 0x1234n, 'write')).to.include({
+        name: 'DmaFault',
+        code: 'ERR_DMA_FAULT',
+        iova: 0x1234n,
+        access: 'write',
+      });
+    });
+  });
+
+  describe('toDmaError', () => {
+    const context = { fallbackCode: 'ERR_TARGET_FAILED', target: 'T', region: 'ram', range };
+
+    it('hands a DmaError on as it is', () => {
+      const error = new DmaMapError('x', { code: 'EIO' });
+      expect(toDmaError(error, context)).to.equal(error);
+    });
+
+    it('keeps code, errno and syscall of a system error, and has it as cause', () => {
+      const thrown = Object.assign(new Error('no space left'), { code: 'ENOSPC', errno: 28, syscall: 'write' });
+      const error = toDmaError(thrown, context);
+      expect(error).to.include({
+        code: 'ENOSPC',
+        errno: -28,
+        syscall: 'write',
+        target: 'T',
+        region: 'ram',
+        cause: thrown,
+      });
+      expect(error.message).to.include('no space left');
+    });
+
+    it('prefers the system call that the caller knows', () => {
+      expect(toDmaError({ syscall: 'write', message: 'x' }, { ...context, syscall: 'ioctl' }).syscall).to.equal(
+        'ioctl',
+      );
+    });
+
+    for (const [what, thrown, mentions] of [
+      ['a plain error', new Error('boom'), 'boom'],
+      ['an error without a message', new Error(), 'Error'],
+      ['a string', 'boom', 'boom'],
+      ['undefined', undefined, 'undefined'],
+      ['null', null, 'null'],
+      ['a number', 7, '7'],
+      ['a symbol', Symbol('boom'), 'Symbol(boom)'],
+      [
+        'a function',
+        function boom() {
+          /* nothing */
+        },
+        'boom',
+      ],
+      ['an object without a prototype', Object.create(null), 'no text'],
+      ['an object whose code is no string', { code: 5, errno: 'x', syscall: 3, message: 9 }, 'not an error'],
+    ] as const) {
+      it(`makes an error of ${what}`, () => {
+        const error = toDmaError(thrown, context);
+        expect(error).to.be.instanceOf(DmaError).and.include({ code: 'ERR_TARGET_FAILED', errno: 0, target: 'T' });
+        expect(error.message).to.include(mentions);
+        expect(error.cause).to.equal(thrown);
+      });
+    }
+  });
+});

@@ -1,0 +1,216 @@
+import { inspect } from 'node:util';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { MemoryRange } from '../../streams/index.js';
+
+const END = 1n << 64n;
+
+/** Any range: its two page numbers are different, and at most 2^52. */
+const anyRange = fc
+  .uniqueArray(
+    fc.oneof(
+      fc.nat({ max: 40 }),
+      fc.maxSafeNat().map((n) => n % (2 ** 52 + 1)),
+    ),
+    { minLength: 2, maxLength: 2 },
+  )
+  .map((pages) => MemoryRange.ofPages(Math.min(...pages), Math.max(...pages)));
+
+/** Two ranges that are near each other more often than not. */
+const pair = fc.tuple(anyRange, anyRange);
+
+function pagesOf(range: MemoryRange): Set<number> {
+  const pages = new Set<number>();
+  for (let page = range.startPage; page < range.endPage; page++) {
+    pages.add(page);
+  }
+  return pages;
+}
+
+const smallPair = fc.tuple(
+  ...[0, 1].map(() =>
+    fc
+      .uniqueArray(fc.nat({ max: 12 }), { minLength: 2, maxLength: 2 })
+      .map((pages) => MemoryRange.ofPages(Math.min(...pages), Math.max(...pages))),
+  ),
+) as fc.Arbitrary<[MemoryRange, MemoryRange]>;
+
+describe('MemoryRange', () => {
+  describe('is built', () => {
+    it('of a start and an end, of a start and a length, of a text, or of page numbers', () => {
+      for (const range of [
+        MemoryRange.of(0x1000, 0x5000),
+        MemoryRange.of(0x1000n, 0x5000n),
+        MemoryRange.ofLength(0x1000, 0x4000n),
+        MemoryRange.parse('0x1000-0x5000'),
+        MemoryRange.parse('0X1000-0x5000'.toLowerCase()),
+        MemoryRange.ofPages(1, 5),
+      ]) {
+        expect([range.start, range.end, range.length]).to.deep.equal([0x1000n, 0x5000n, 0x4000n]);
+        expect([range.startPage, range.endPage]).to.deep.equal([1, 5]);
+      }
+    });
+
+    it('up to the very end of the address space, exactly', () => {
+      const whole = MemoryRange.of(0, END);
+      expect(whole.length).to.equal(END);
+      const last = MemoryRange.of(END - 0x1000n, END);
+      expect(last.toString()).to.equal('0xfffffffffffff000-0x10000000000000000');
+      expect(whole.contains(last)).to.equal(true);
+    });
+
+    it('above 2^53 without losing a page', () => {
+      const start = (1n << 63n) + 0x3000n;
+      expect(MemoryRange.ofLength(start, 0x1000n).start).to.equal(start);
+      expect(MemoryRange.ofLength(start, 0x1000n).end).to.equal(start + 0x1000n);
+    });
+  });
+
+  describe('is refused with a RangeError that says why', () => {
+    const cases: readonly (readonly [string, () => MemoryRange, string])[] = [
+      ['empty', () => MemoryRange.of(0x1000, 0x1000), 'empty'],
+      ['ending before it starts', () => MemoryRange.of(0x2000, 0x1000), 'before it starts'],
+      ['starting off a page', () => MemoryRange.of(0x1001, 0x3000), 'start 0x1001 is not a multiple'],
+      ['ending off a page', () => MemoryRange.of(0x1000, 0x2fff), 'end 0x2fff is not a multiple'],
+      ['below 0', () => MemoryRange.of(-0x1000n, 0x1000n), '-0x1000'],
+      ['beyond 2^64', () => MemoryRange.of(0, END + 0x1000n), 'out of the address space'],
+      ['beyond 2^64 by its length', () => MemoryRange.ofLength(END - 0x1000n, 0x2000n), 'out of the address space'],
+      ['of length 0', () => MemoryRange.ofLength(0x1000, 0), 'length 0'],
+      ['of a negative length', () => MemoryRange.ofLength(0x1000, -0x1000n), 'not positive'],
+      ['of a number that is not safe', () => MemoryRange.of(0, 2 ** 53), 'give a bigint'],
+      ['of a number that is not whole', () => MemoryRange.of(0.5, 4096), 'safe integer'],
+      ['of NaN', () => MemoryRange.of(0, Number.NaN), 'NaN'],
+      ['of infinity', () => MemoryRange.ofLength(0, Number.POSITIVE_INFINITY), 'Infinity'],
+      ['of a text', () => MemoryRange.of('0x1000' as never, 0x2000), '0x1000'],
+      ['of nothing', () => MemoryRange.of(undefined as never, null as never), 'undefined'],
+      ['of pages that are none', () => MemoryRange.ofPages(1.5, 3), '1.5'],
+      ['of no pages', () => MemoryRange.ofPages(3, 3), 'pages 3 to 3'],
+      ['of negative pages', () => MemoryRange.ofPages(-1, 3), '-1'],
+      ['of too many pages', () => MemoryRange.ofPages(0, 2 ** 52 + 1), '4503599627370497'],
+      ['of NaN pages', () => MemoryRange.ofPages(Number.NaN, 3), 'NaN'],
+    ];
+    for (const [what, build, mentions] of cases) {
+      it(what, () => {
+        expect(build).to.throw(RangeError, mentions);
+      });
+    }
+
+    for (const text of [
+      '',
+      '0x1000',
+      '0x1000-',
+      '1000-2000',
+      '0x1000-0x2000 ',
+      '0x1000..0x2000',
+      '0xg000-0x2000',
+      '-0x1000-0x2000',
+      '0x1000-0x2000-0x3000',
+    ]) {
+      it(`written as '${text}'`, () => {
+        expect(() => MemoryRange.parse(text)).to.throw(RangeError, "'0x1000-0x5000'");
+      });
+    }
+
+    it('written well, but empty or off a page', () => {
+      expect(() => MemoryRange.parse('0x1000-0x1000')).to.throw(RangeError, 'empty');
+      expect(() => MemoryRange.parse('0x1000-0x1800')).to.throw(RangeError, 'page size');
+    });
+
+    it('moved off a page, out of the address space, or by something that is no bigint', () => {
+      const range = MemoryRange.of(0x1000, 0x2000);
+      expect(() => range.shift(1n)).to.throw(RangeError, 'page size');
+      expect(() => range.shift(-0x2000n)).to.throw(RangeError, 'out of the address space');
+      expect(() => range.shift(END)).to.throw(RangeError, 'out of the address space');
+      expect(() => range.shift(0x1000 as never)).to.throw(RangeError, 'bigint');
+    });
+  });
+
+  describe('against another', () => {
+    const base = MemoryRange.of(0x4000, 0x8000);
+    const table: readonly (readonly [string, MemoryRange, boolean, boolean, string | undefined])[] = [
+      ['the same', MemoryRange.of(0x4000, 0x8000), true, true, '0x4000-0x8000'],
+      ['inside', MemoryRange.of(0x5000, 0x6000), true, true, '0x5000-0x6000'],
+      ['inside at the start', MemoryRange.of(0x4000, 0x5000), true, true, '0x4000-0x5000'],
+      ['inside at the end', MemoryRange.of(0x7000, 0x8000), true, true, '0x7000-0x8000'],
+      ['over the left edge', MemoryRange.of(0x3000, 0x5000), false, true, '0x4000-0x5000'],
+      ['over the right edge', MemoryRange.of(0x7000, 0x9000), false, true, '0x7000-0x8000'],
+      ['around', MemoryRange.of(0x0, 0x10000), false, true, '0x4000-0x8000'],
+      ['just before', MemoryRange.of(0x3000, 0x4000), false, false, undefined],
+      ['just after', MemoryRange.of(0x8000, 0x9000), false, false, undefined],
+      ['far away', MemoryRange.of(END - 0x1000n, END), false, false, undefined],
+    ];
+    for (const [what, other, contains, overlaps, intersection] of table) {
+      it(`${what}: ${contains ? 'contains' : 'does not contain'} it, ${overlaps ? 'overlaps' : 'does not overlap'} it`, () => {
+        expect(base.contains(other)).to.equal(contains);
+        expect(base.overlaps(other)).to.equal(overlaps);
+        expect(base.intersection(other)?.toString()).to.equal(intersection);
+      });
+    }
+
+    it('says the same as sets of pages do', () => {
+      fc.assert(
+        fc.property(smallPair, ([a, b]) => {
+          const [inA, inB] = [pagesOf(a), pagesOf(b)];
+          const shared = [...inA].filter((page) => inB.has(page));
+          expect(a.overlaps(b)).to.equal(shared.length > 0);
+          expect(a.contains(b)).to.equal(shared.length === inB.size);
+          const intersection = a.intersection(b);
+          expect(intersection === undefined ? [] : [...pagesOf(intersection)]).to.deep.equal(shared);
+          expect(a.equals(b)).to.equal(a.contains(b) && b.contains(a));
+        }),
+      );
+    });
+
+    it('is symmetric where it should be', () => {
+      fc.assert(
+        fc.property(pair, ([a, b]) => {
+          expect(a.overlaps(b)).to.equal(b.overlaps(a));
+          expect(a.intersection(b)?.toString()).to.equal(b.intersection(a)?.toString());
+          expect(a.equals(b)).to.equal(b.equals(a));
+        }),
+      );
+    });
+  });
+
+  describe('always', () => {
+    it('is what its text says', () => {
+      fc.assert(
+        fc.property(anyRange, (range) => {
+          expect(MemoryRange.parse(range.toString()).equals(range)).to.equal(true);
+          expect(MemoryRange.parse(JSON.parse(JSON.stringify(range)) as string).equals(range)).to.equal(true);
+        }),
+      );
+    });
+
+    it('is what its bytes say', () => {
+      fc.assert(
+        fc.property(anyRange, (range) => {
+          expect(range.start + range.length).to.equal(range.end);
+          expect(MemoryRange.of(range.start, range.end).equals(range)).to.equal(true);
+          expect(MemoryRange.ofLength(range.start, range.length).equals(range)).to.equal(true);
+          expect([range.start % 4096n, range.end % 4096n]).to.deep.equal([0n, 0n]);
+        }),
+      );
+    });
+
+    it('comes back when it is moved away and back', () => {
+      fc.assert(
+        fc.property(anyRange, fc.bigInt({ min: -(1n << 52n), max: 1n << 52n }), (range, pages) => {
+          const offset = pages * 4096n;
+          fc.pre(range.start + offset >= 0n && range.end + offset <= END);
+          const moved = range.shift(offset);
+          expect(moved.start).to.equal(range.start + offset);
+          expect(moved.length).to.equal(range.length);
+          expect(moved.shift(-offset).equals(range)).to.equal(true);
+        }),
+      );
+    });
+  });
+
+  it('prints as addresses, in messages, JSON and the console', () => {
+    const range = MemoryRange.of(0x1000, 0x5000);
+    expect(String(range)).to.equal('0x1000-0x5000');
+    expect(JSON.stringify({ range })).to.equal('{"range":"0x1000-0x5000"}');
+    expect(inspect({ range })).to.include('MemoryRange 0x1000-0x5000');
+  });
+});

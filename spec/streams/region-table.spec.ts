@@ -1,0 +1,174 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { MemoryRange } from '../../streams/index.js';
+import { RegionState } from '../../streams/region-state.js';
+import { RegionTable } from '../../streams/region-table.js';
+
+let sequence = 0;
+
+function state(start: number, end: number, priority: number, name = `${start}-${end} ${priority}`): RegionState {
+  return new RegionState({ name, range: MemoryRange.ofPages(start, end), priority, type: 'ram', sequence: sequence++ });
+}
+
+function show(region: RegionState): RegionState {
+  region.visible = { writable: true };
+  return region;
+}
+
+describe('RegionTable', () => {
+  describe('conflict', () => {
+    // One region of priority 5 over pages 4 to 8; of which priorities may another be there?
+    const geometries = [
+      { how: 'over the left edge', pages: [3, 5], allowed: [] },
+      { how: 'over the right edge', pages: [7, 9], allowed: [] },
+      { how: 'inside', pages: [5, 6], allowed: [4] },
+      { how: 'inside at the start', pages: [4, 5], allowed: [4] },
+      { how: 'inside at the end', pages: [7, 8], allowed: [4] },
+      { how: 'around', pages: [3, 9], allowed: [6] },
+      { how: 'around from the same start', pages: [4, 9], allowed: [6] },
+      { how: 'around to the same end', pages: [3, 8], allowed: [6] },
+      { how: 'over the same pages', pages: [4, 8], allowed: [4, 5, 6] },
+      { how: 'just before', pages: [3, 4], allowed: [4, 5, 6] },
+      { how: 'just after', pages: [8, 9], allowed: [4, 5, 6] },
+    ] as const;
+    for (const { how, pages, allowed } of geometries) {
+      for (const priority of [4, 5, 6]) {
+        const may = (allowed as readonly number[]).includes(priority);
+        it(`a region of priority ${priority} ${how} ${may ? 'fits' : 'does not fit'}`, () => {
+          const table = new RegionTable();
+          const existing = state(4, 8, 5);
+          table.add(existing);
+          expect(table.conflict(MemoryRange.ofPages(pages[0], pages[1]), priority)).to.equal(
+            may ? undefined : existing,
+          );
+        });
+      }
+    }
+
+    it('is found at either end of many that are contained', () => {
+      const table = new RegionTable();
+      const regions = [state(0, 4, 0), state(4, 8, 0), state(8, 12, 0)];
+      for (const region of regions) {
+        table.add(region);
+      }
+      expect(table.conflict(MemoryRange.ofPages(0, 12), 1)).to.equal(undefined);
+      expect(table.conflict(MemoryRange.ofPages(2, 12), 1)).to.equal(regions[0]);
+      expect(table.conflict(MemoryRange.ofPages(0, 10), 1)).to.equal(regions[2]);
+      expect(table.conflict(MemoryRange.ofPages(12, 20), 1)).to.equal(undefined);
+    });
+
+    it('is gone with the region', () => {
+      const table = new RegionTable();
+      const region = state(4, 8, 5);
+      table.add(region);
+      table.remove(region);
+      expect(table.conflict(MemoryRange.ofPages(3, 5), 5)).to.equal(undefined);
+      table.remove(region);
+      expect(table.overlapping(MemoryRange.ofPages(0, 100))).to.deep.equal([]);
+    });
+  });
+
+  describe('overlapping', () => {
+    it('lists the highest priority first, then the first added of equals', () => {
+      const table = new RegionTable();
+      const [low, first, second, high] = [state(0, 4, 0), state(0, 8, 1), state(0, 8, 1), state(0, 16, 2)];
+      for (const region of [second, high, low, first]) {
+        table.add(region);
+      }
+      expect(table.overlapping(MemoryRange.ofPages(3, 4))).to.deep.equal([high, first, second, low]);
+      expect(table.overlapping(MemoryRange.ofPages(8, 9))).to.deep.equal([high]);
+      expect([...table.all()]).to.have.members([low, first, second, high]);
+    });
+
+    it('lists again in the order of adding what was removed and put back', () => {
+      const table = new RegionTable();
+      const [first, second] = [state(0, 8, 1), state(0, 8, 1)];
+      table.add(first);
+      table.add(second);
+      table.remove(first);
+      table.add(first);
+      expect(table.overlapping(MemoryRange.ofPages(0, 1))).to.deep.equal([first, second]);
+    });
+  });
+
+  describe('isCovered', () => {
+    it('by a visible region of higher priority, or of the same and added earlier; by no other', () => {
+      const table = new RegionTable();
+      const [low, first, second, high, beside] = [
+        state(0, 4, 0),
+        state(0, 8, 1),
+        state(0, 8, 1),
+        state(0, 16, 2),
+        state(20, 24, 3),
+      ];
+      for (const region of [low, first, second, high, beside]) {
+        table.add(region);
+      }
+      const covered = (): boolean[] => [low, first, second, high, beside].map((region) => table.isCovered(region));
+      expect(covered()).to.deep.equal([false, false, false, false, false]);
+      show(second);
+      expect(covered()).to.deep.equal([true, false, false, false, false]);
+      show(first);
+      expect(covered()).to.deep.equal([true, false, true, false, false]);
+      show(high);
+      expect(covered()).to.deep.equal([true, true, true, false, false]);
+      show(low);
+      expect(covered()).to.deep.equal([true, true, true, false, false]);
+    });
+  });
+
+  it('agrees with looking at every region, whatever is added and removed', () => {
+    const step = fc.record({
+      start: fc.nat({ max: 20 }),
+      length: fc.integer({ min: 1, max: 12 }),
+      priority: fc.nat({ max: 2 }),
+      visible: fc.boolean(),
+      removes: fc.boolean(),
+      pick: fc.nat({ max: 9 }),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
+        const table = new RegionTable();
+        const present: RegionState[] = [];
+        for (const { start, length, priority, visible, removes, pick } of steps) {
+          const victim = present[pick];
+          if (removes && victim !== undefined) {
+            table.remove(victim);
+            present.splice(pick, 1);
+            continue;
+          }
+          const region = state(start, start + length, priority);
+          const inTheWay = present.filter((other) => !fits(region, other));
+          const conflict = table.conflict(region.range, priority);
+          expect(conflict === undefined).to.equal(inTheWay.length === 0);
+          if (conflict !== undefined) {
+            expect(inTheWay).to.include(conflict);
+            continue;
+          }
+          table.add(visible ? show(region) : region);
+          present.push(region);
+        }
+        for (const region of present) {
+          const above = present.filter(
+            (other) =>
+              other.visible !== undefined &&
+              other.range.overlaps(region.range) &&
+              (other.priority > region.priority ||
+                (other.priority === region.priority && other.sequence < region.sequence)),
+          );
+          expect(table.isCovered(region)).to.equal(above.length > 0);
+        }
+      }),
+    );
+  });
+});
+
+function fits(a: RegionState, b: RegionState): boolean {
+  if (!a.range.overlaps(b.range)) {
+    return true;
+  }
+  if (a.priority === b.priority) {
+    return a.range.equals(b.range);
+  }
+  return a.priority > b.priority ? a.range.contains(b.range) : b.range.contains(a.range);
+}

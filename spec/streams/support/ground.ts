@@ -1,0 +1,50 @@
+import type { MapChange, Region, RegionEdit } from '../../../streams/index.js';
+import { difference, type Difference } from '../../../streams/difference.js';
+import { Draft, type Ground } from '../../../streams/draft.js';
+import { RangeMap } from '../../../streams/range-map.js';
+import { RegionTable } from '../../../streams/region-table.js';
+import { View } from '../../../streams/view.js';
+
+/** Regions and their view, without a manager: no queue, no targets, no VAs. */
+export class Plot {
+  readonly table = new RegionTable();
+  readonly view = new View(this.table);
+  readonly #ground: Ground;
+
+  constructor() {
+    let sequence = 0;
+    this.#ground = {
+      table: this.table,
+      privates: new RangeMap<MapChange>(),
+      owned: new WeakSet(),
+      transact: () => Promise.reject(new Error('these regions have no manager')),
+      checkPrivate: () => undefined,
+      nextSequence: () => sequence++,
+    };
+  }
+
+  /** What the edits change; and makes it so, unless they are to be looked at only. */
+  edit(work: (edit: RegionEdit) => void, then: 'apply' | 'take back' = 'apply'): Difference {
+    const draft = new Draft(this.#ground);
+    this.view.begin(draft.edits);
+    work(draft);
+    draft.end();
+    const change = difference(this.table, draft.edits);
+    if (then === 'apply') {
+      this.view.apply(change);
+    } else {
+      draft.rollback();
+      this.view.abandon();
+    }
+    return change;
+  }
+
+  /** Adds a region in an edit of its own. */
+  add(work: (edit: RegionEdit) => Region): Region {
+    let region: Region | undefined;
+    this.edit((edit) => {
+      region = work(edit);
+    });
+    return region as unknown as Region;
+  }
+}
