@@ -106,6 +106,12 @@ Result Reservation::Inspect(ByteRange range, const Backing& backing, Mapping& ma
   struct statfs file_system{};
   const bool huge = static_cast<uint64_t>(status.st_blksize) > kPageSize &&
                     (::fstatfs(backing.fd, &file_system) != 0 || file_system.f_type == HUGETLBFS_MAGIC);
+  // The kernel maps whole pages of the file, also where they reach over its neighbours: it is not asked for a part of
+  // one.
+  const uint64_t unit = huge ? static_cast<uint64_t>(status.st_blksize) : kPageSize;
+  if (range.start % unit != 0 || range.length() % unit != 0 || backing.offset % unit != 0) {
+    return -EINVAL;
+  }
   mapping.copies_plainly = mapping.cannot_shrink && !huge;
   return 0;
 }
