@@ -21,6 +21,15 @@ export function describeDmaCheck(report: ReplayReport, { colours, width }: Termi
   const outcome = dma.failed === 0 ? 'all passed' : `${formatCount(dma.failed)} failed`;
   const result = `${counted(dma.checked, 'check')} at ${counted(dma.devices, 'device')}${faults}: ${outcome}`;
   lines.push(...indent(result).map(dma.failed === 0 ? colours.green : colours.red));
+  for (const { address, target, mappings, of } of dma.hardware ?? []) {
+    const where = mappings === of ? 'every mapping' : `${formatCount(mappings)} of ${formatCount(of)} mappings`;
+    lines.push(
+      ...indent(
+        `The DMA behind ${printable(target)} is that of the device ${address} (edu) itself, through the IOMMU of this machine, ` +
+          `at both ends of ${where}; its writes to read-only memory must be lost.`,
+      ),
+    );
+  }
   for (const { target, address, what } of dma.failures) {
     lines.push(
       ...wrap(`${target} at 0x${address.toString(16)}: ${printable(what)}`, width - 4).map((line) =>
