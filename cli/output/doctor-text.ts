@@ -116,10 +116,10 @@ function closing({ software, type1, iommufd }: Readiness): string {
     return 'Software IOMMUs do not work here, and so nothing does.';
   }
   const real = [
-    ...(type1.length === 0 ? [] : [`VFIO type1 with ${counted(type1.length, 'device')}`]),
-    ...(iommufd.length === 0 ? [] : [`iommufd with ${counted(iommufd.length, 'device')}`]),
+    ...(type1.length === 0 ? [] : [`VFIO type1 (${counted(type1.length, 'device')})`]),
+    ...(iommufd.length === 0 ? [] : [`iommufd (${counted(iommufd.length, 'device')})`]),
   ];
   return real.length === 0
     ? 'Software IOMMUs work. A real one cannot be used yet.'
-    : `Software IOMMUs work, ${real.length === 1 ? 'and ' : ''}${real.join(', and ')}.`;
+    : `Ready for use: ${['software IOMMUs', ...real].join(', ')}.`;
 }
