@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { addDoctorCommand } from './commands/doctor.js';
 import { addReplayCommand } from './commands/replay.js';
 import { usageErrors } from './usage-errors.js';
 
 const EXAMPLES = `
 Examples:
   $ dma-streams replay examples/traces/q35-boot.jsonl    a PC boots, as seen by three targets
+  $ dma-streams doctor                                   what works on this machine, and what would cure the rest
   $ dma-streams help replay                              all about one command
 `;
 
@@ -20,6 +22,7 @@ export function createProgram(): Command {
     .exitOverride()
     .configureOutput(usageErrors('dma-streams'));
   addReplayCommand(program);
+  addDoctorCommand(program);
   return program;
 }
 

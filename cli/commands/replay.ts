@@ -24,13 +24,18 @@ interface Output extends ReplayObserver {
 
 const HELP = `
 Targets:
-${TARGET_HELP.map(([name, what]) => `  ${name.padEnd(13)} ${what}`).join('\n')}
+${TARGET_HELP.map(([name, what]) => `  ${name.padEnd(16)} ${what}`).join('\n')}
   Without --target: ${DEFAULT_TARGETS.join(', ')}, and the log is compact.
+  ADDRESS is that of a PCI device, as 0000:00:04.0; dma-streams doctor shows which
+  can be used. Real IOMMUs pin all memory of the trace. When the device is the edu
+  of QEMU (1234:11e8), it does DMA itself in the check at the end; of others the
+  mappings are made, and checked by no DMA.
 
 Examples:
   $ dma-streams replay examples/traces/q35-boot.jsonl
   $ dma-streams replay boot.jsonl --target soft:iommufd --quiet
   $ dma-streams replay boot.jsonl --target log --target soft --speed real
+  $ dma-streams replay boot.jsonl --target vfio:0000:00:04.0 --target soft
   $ dma-streams replay boot.jsonl --json | jq -c 'select(.op == "summary").dma'
   $ record-my-vm | dma-streams replay -
 

@@ -1,4 +1,5 @@
 import { succeeded, type ReplayReport } from '../replay/report.js';
+import type { HardwareCheck } from '../replay/dma-check.js';
 import type { Terminal } from './terminal.js';
 import { counted, formatCount, formatDuration, printable, wrap } from './text.js';
 
@@ -13,10 +14,16 @@ export function describeDmaCheck(report: ReplayReport, { colours, width }: Termi
     return indent('nothing is mapped, so there is nothing to check');
   }
   const host = hostView === 'va' ? 'through the VA mapper' : 'in the memory itself';
+  const hardware = dma.hardware ?? [];
+  const places = dma.devices > hardware.length ? 'At both ends and in the middle of every mapping a' : 'A';
+  const readOnly = dma.devices > hardware.length ? ' A device write to read-only memory must fault.' : '';
   const lines = indent(
-    `At both ends and in the middle of every mapping a device writes a pattern, and the host looks for it ${host}; then the ` +
-      'host writes, and the device looks. A device write to read-only memory must fault.',
+    `${places} device writes a pattern, and the host looks for it ${host}; then the host writes, and the device looks.${readOnly}`,
   );
+  lines.push(...hardware.flatMap((check) => indent(describeHardware(check))));
+  if (hardware.length > 0) {
+    lines.push(...indent('It reports no faults: what it writes to read-only memory must be lost.'));
+  }
   const faults = dma.faults === 0 ? '' : `, ${formatCount(dma.faults)} of them for a fault`;
   const outcome = dma.failed === 0 ? 'all passed' : `${formatCount(dma.failed)} failed`;
   const result = `${counted(dma.checked, 'check')} at ${counted(dma.devices, 'device')}${faults}: ${outcome}`;
@@ -32,6 +39,14 @@ export function describeDmaCheck(report: ReplayReport, { colours, width }: Termi
     lines.push(colours.red(`    and ${formatCount(dma.failed - dma.failures.length)} more`));
   }
   return lines;
+}
+
+function describeHardware({ target, address, mappings, of }: HardwareCheck): string {
+  const where = mappings === of ? 'every mapping' : `${formatCount(mappings)} of ${counted(of, 'mapping')}`;
+  return (
+    `Behind ${printable(target)} the device ${address} (edu) does the DMA itself, through the IOMMU of this machine, ` +
+    `at both ends of ${where}.`
+  );
 }
 
 /** How it ended, in one sentence. */

@@ -52,6 +52,10 @@ function summary({ mappings, targets, dma }: ReplayReport): object {
       fileOffset: `0x${(backing === 'private' ? 0n : backing.fileOffset).toString(16)}`,
     })),
     targets: targets.map(({ name, maps, unmaps, failed }) => ({ name, maps, unmaps, failed })),
-    dma: { checked: dma?.checked ?? 0, failed: dma?.failed ?? 0 },
+    dma: {
+      checked: dma?.checked ?? 0,
+      failed: dma?.failed ?? 0,
+      ...(dma?.hardware === undefined ? {} : { hardware: dma.hardware }),
+    },
   };
 }

@@ -10,6 +10,20 @@ export interface DmaDevice {
   read(iova: bigint, length: number): Buffer | Promise<Buffer>;
   /** @throws DmaFault when the address is not mapped, or not for writing */
   write(iova: bigint, data: Uint8Array): void | Promise<void>;
+  /** Present when it is a piece of hardware. */
+  readonly hardware?: DmaHardware;
+}
+
+/** What is different about a real device: it is slow, and of a fault it says nothing: what it cannot write is lost. */
+export interface DmaHardware {
+  /** `'0000:00:04.0'` */
+  readonly address: string;
+  /** It is given no more than so many of the mappings, at both ends. */
+  readonly mostMappings: number;
+  /** Before the first DMA. `mappings` is all that its target holds. */
+  start(mappings: readonly MapChange[]): Promise<void>;
+  /** After the last. */
+  stop(): Promise<void>;
 }
 
 export interface DeviceUnderCheck {
@@ -24,6 +38,15 @@ export interface DmaFailure {
   readonly what: string;
 }
 
+/** What a piece of hardware did itself. */
+export interface HardwareCheck {
+  readonly target: string;
+  readonly address: string;
+  /** How many mappings it was tried at, of how many there are. */
+  readonly mappings: number;
+  readonly of: number;
+}
+
 export interface DmaCheckResult {
   /** Comparisons made, and faults expected. */
   readonly checked: number;
@@ -34,6 +57,8 @@ export interface DmaCheckResult {
   readonly faults: number;
   /** The first of the failures. */
   readonly failures: readonly DmaFailure[];
+  /** Absent when there was none. */
+  readonly hardware?: readonly HardwareCheck[];
 }
 
 /** Bytes of a pattern. A page holds three spots that do not overlap, so that spots of aliases are the same or apart. */
@@ -51,13 +76,17 @@ const FAILURES_KEPT = 10;
  * then the host writes, and the device finds it. No two patterns are alike, all are written before the first is looked for,
  * and what is expected is kept by place in the backing file: so a mapping that shows the bytes of another is found, and
  * mappings that should show the same bytes have to. Of a read-only mapping the content is written through its file, and a
- * device's write must fault and change nothing.
+ * device's write must fault and change nothing. Hardware is tried at both ends of some of the mappings, evenly chosen.
  *
  * Left behind: guest memory that is full of patterns.
  */
 export async function checkDma(devices: readonly DeviceUnderCheck[], memory: GuestMemory): Promise<DmaCheckResult> {
   const check = new DmaCheck(memory);
   for (const { device, mappings } of devices) {
+    if (device.hardware !== undefined) {
+      await check.runHardware(device, device.hardware, mappings);
+      continue;
+    }
     for (let first = 0; first < mappings.length; first += BATCH) {
       await check.run(device, mappings.slice(first, first + BATCH));
     }
@@ -74,6 +103,7 @@ interface Spot {
 class DmaCheck {
   readonly #memory: GuestMemory;
   readonly #failures: DmaFailure[] = [];
+  readonly #hardware: HardwareCheck[] = [];
   /** What a place in a file should hold: aliases share it. */
   readonly #expected = new Map<Mappable, Map<bigint, Buffer>>();
   #patterns = 0;
@@ -92,11 +122,33 @@ class DmaCheck {
       devices,
       faults: this.#faults,
       failures: this.#failures,
+      ...(this.#hardware.length === 0 ? {} : { hardware: this.#hardware }),
     };
   }
 
+  async runHardware(device: DmaDevice, hardware: DmaHardware, mappings: readonly MapChange[]): Promise<void> {
+    const chosen = evenly(mappings, hardware.mostMappings);
+    this.#hardware.push({
+      target: device.name,
+      address: hardware.address,
+      mappings: chosen.length,
+      of: mappings.length,
+    });
+    try {
+      await hardware.start(mappings);
+      await this.run(device, chosen);
+    } catch (error) {
+      this.#count(device, chosen[0]?.range.start ?? 0n, `${hardware.address} does no DMA: ${messageOf(error)}`);
+    }
+    try {
+      await hardware.stop();
+    } catch (error) {
+      this.#count(device, 0n, `the DMA of ${hardware.address} cannot be ended: ${messageOf(error)}`);
+    }
+  }
+
   async run(device: DmaDevice, mappings: readonly MapChange[]): Promise<void> {
-    const spots = mappings.flatMap(spotsOf);
+    const spots = mappings.flatMap((mapping) => spotsOf(mapping, device.hardware === undefined));
     this.#expected.clear();
     try {
       this.#memory.show(mappings);
@@ -159,6 +211,10 @@ class DmaCheck {
 
   async #readOnly(device: DmaDevice, spots: readonly Spot[]): Promise<void> {
     for (const spot of spots) {
+      if (device.hardware !== undefined) {
+        await this.#lostWrite(device, spot);
+        continue;
+      }
       this.#faults++;
       try {
         await device.write(spot.address, this.#nextPattern());
@@ -178,6 +234,19 @@ class DmaCheck {
       }
       this.#count(device, spot.address, 'the device can write it, and it is read-only');
     }
+  }
+
+  /** Hardware that cannot write does not say so: nothing may have changed. */
+  async #lostWrite(device: DmaDevice, spot: Spot): Promise<void> {
+    try {
+      await device.write(spot.address, this.#nextPattern());
+    } catch (error) {
+      this.#count(device, spot.address, `the device does not write: ${messageOf(error)}`);
+      return;
+    }
+    await this.#compare(device, spot, 'after a write to read-only memory the host', () =>
+      this.#memory.read(spot.mapping, spot.address, PATTERN_LENGTH),
+    );
   }
 
   async #compare(device: DmaDevice, spot: Spot, who: string, read: () => Buffer | Promise<Buffer>): Promise<void> {
@@ -225,9 +294,21 @@ class DmaCheck {
   }
 }
 
-function spotsOf(mapping: MapChange): Spot[] {
+function spotsOf(mapping: MapChange, withMiddle: boolean): Spot[] {
   const { start, end, length } = mapping.range;
-  return [start, start + length / 2n, end - BigInt(PATTERN_LENGTH)].map((address) => ({ mapping, address }));
+  const addresses = [start, ...(withMiddle ? [start + length / 2n] : []), end - BigInt(PATTERN_LENGTH)];
+  return addresses.map((address) => ({ mapping, address }));
+}
+
+/** At most `most` of them, from the first to the last. */
+function evenly<T>(items: readonly T[], most: number): readonly T[] {
+  if (items.length <= most) {
+    return items;
+  }
+  const step = (items.length - 1) / (most - 1);
+  return Array.from({ length: most }, (_, index) => items[Math.round(index * step)]).filter(
+    (item) => item !== undefined,
+  );
 }
 
 function fileOffsetOf({ mapping, address }: Spot): bigint {

@@ -11,6 +11,8 @@ export class JournalTarget implements DmaTarget {
   readonly needsVa: boolean;
   readonly needsFd: boolean;
   readonly unmapShape: 'superset' | 'exact';
+  /** Present where the target looks at whole sets: of one that does not, no list is made for it. */
+  readonly checkMaps?: (requests: readonly DmaMapRequest[]) => void | Promise<void>;
   readonly #target: DmaTarget;
   readonly #record: (call: TargetCall) => void;
 
@@ -20,6 +22,9 @@ export class JournalTarget implements DmaTarget {
     this.needsVa = options.needsVa ?? target.needsVa ?? false;
     this.needsFd = target.needsFd ?? false;
     this.unmapShape = target.unmapShape ?? 'superset';
+    if (target.checkMaps !== undefined) {
+      this.checkMaps = (requests) => target.checkMaps?.(requests);
+    }
     this.#target = target;
     this.#record = record;
   }

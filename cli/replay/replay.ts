@@ -55,19 +55,19 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
     },
   });
   const journal = new Journal(observer);
-  let attached: readonly Attached[];
+  const attached: Attached[] = [];
   let failedCommits: number;
   let snapshot: MemoryMapSnapshot;
   let dma: DmaCheckResult | undefined;
   try {
-    attached = await attachAll(manager, options.targets, journal, heldByManager);
+    await attachAll(attached, manager, options.targets, journal, heldByManager);
     observer.started(trace, options.targets);
     failedCommits = await replayCommits(trace, options.speed, new SectionPlacer(manager, blocks), journal, observer);
     snapshot = manager.snapshot();
     dma = await checkAll(attached, snapshot.mappings, space, heldByManager);
   } catch (error) {
     journal.close();
-    await closeQuietly(manager);
+    await closeQuietly(manager, attached);
     throw error;
   }
   const report = {
@@ -85,7 +85,7 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
     milliseconds: performance.now() - started,
   } as const;
   journal.close();
-  const closingError = await closeQuietly(manager);
+  const closingError = await closeQuietly(manager, attached);
   return closingError === undefined ? report : { ...report, closingError };
 }
 
@@ -108,13 +108,14 @@ function reserve(trace: Trace, targets: readonly TargetChoice[], observer: Repla
   }
 }
 
+/** Adds to `attached` one by one: what is there when a later one fails is to be closed. */
 async function attachAll(
+  attached: Attached[],
   manager: RegionManager,
   choices: readonly TargetChoice[],
   journal: Journal,
   vaAvailable: boolean,
-): Promise<readonly Attached[]> {
-  const attached: Attached[] = [];
+): Promise<void> {
   for (const choice of choices) {
     const created = choice.create();
     const target = new JournalTarget(
@@ -124,9 +125,13 @@ async function attachAll(
       },
       choice.byVa && vaAvailable ? { needsVa: true } : {},
     );
-    attached.push({ ...created, choice, attachment: await manager.attach(target) });
+    try {
+      attached.push({ ...created, choice, attachment: await manager.attach(target) });
+    } catch (error) {
+      created.close?.();
+      throw error;
+    }
   }
-  return attached;
 }
 
 /** How many failed. */
@@ -179,11 +184,20 @@ function heldOf(mappings: readonly MapChange[], ledger: readonly HeldMapping[]):
   return mappings.filter(({ range }) => held.has(range.toString()));
 }
 
-async function closeQuietly(manager: RegionManager): Promise<Error | undefined> {
-  try {
-    await manager.close();
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
+/** Unmaps everything, then gives back what the targets had opened: every one of them, whatever fails. */
+async function closeQuietly(manager: RegionManager, attached: readonly Attached[]): Promise<Error | undefined> {
+  const failures: unknown[] = [];
+  const note = (error: unknown): void => {
+    failures.push(error);
+  };
+  await manager.close().catch(note);
+  for (const { close } of attached) {
+    try {
+      close?.();
+    } catch (error) {
+      note(error);
+    }
   }
+  const [first] = failures;
+  return first === undefined || first instanceof Error ? first : new Error(messageOf(first));
 }

@@ -1,7 +1,9 @@
+import { parsePciAddress } from '../../binding/index.js';
 import { LoggingTarget, SoftIommuTarget } from '../../targets/index.js';
 import type { DmaTarget } from '../../streams/index.js';
-import { UsageError } from '../errors.js';
+import { messageOf, UsageError } from '../errors.js';
 import type { DmaDevice } from './dma-check.js';
+import { openIommufdTarget, openType1Target } from './real-target.js';
 
 /** What one `--target NAME[:ARG]` asks for. */
 export interface TargetChoice {
@@ -9,9 +11,10 @@ export interface TargetChoice {
   readonly name: string;
   /** For people: `'software IOMMU, type1v2 model'`. */
   readonly description: string;
-  readonly kind: 'log' | 'soft';
+  readonly kind: 'log' | 'soft' | 'real';
   /** A kernel's target of this kind maps by host virtual address. */
   readonly byVa: boolean;
+  /** @throws DmaError when the device of a real IOMMU cannot be opened; then nothing stays open */
   readonly create: () => CreatedTarget;
 }
 
@@ -19,6 +22,8 @@ export interface CreatedTarget {
   readonly target: DmaTarget;
   /** What can do DMA behind it, for the check at the end. */
   readonly device?: DmaDevice;
+  /** Gives back what was opened for it: when it is attached no more. */
+  readonly close?: () => void;
 }
 
 type Described = Omit<TargetChoice, 'create'> & {
@@ -53,7 +58,40 @@ const KINDS: Readonly<Record<string, (argument: string | undefined, asked: strin
       },
     };
   },
+  vfio: (argument, asked) => {
+    const address = pciAddressOf(argument, asked);
+    return {
+      name: `vfio:${address}`,
+      description: 'the IOMMU of this machine, by VFIO type1',
+      kind: 'real',
+      byVa: true,
+      create: (name) => openType1Target(address, name),
+    };
+  },
+  iommufd: (argument, asked) => {
+    const address = pciAddressOf(argument, asked);
+    return {
+      name: `iommufd:${address}`,
+      description: 'the IOMMU of this machine, by iommufd',
+      kind: 'real',
+      // Memory of devices is mapped by host virtual address, also where the rest goes by file.
+      byVa: true,
+      create: (name) => openIommufdTarget(address, name),
+    };
+  },
 };
+
+/** The full form. */
+function pciAddressOf(argument: string | undefined, asked: string): string {
+  if (argument === undefined) {
+    throw new UsageError(`--target ${asked}: it takes a PCI address; give ${asked}:0000:00:04.0, for instance`);
+  }
+  try {
+    return parsePciAddress(argument);
+  } catch (error) {
+    throw new UsageError(`--target ${asked}: ${messageOf(error)}`);
+  }
+}
 
 /** The calls of every target are journalled, and the log's are shown from there, lined up with one another. */
 const NOWHERE = (): void => undefined;
@@ -70,6 +108,8 @@ export const TARGET_HELP: readonly (readonly [string, string])[] = [
   ['soft', `software IOMMU, like ${MODELS.type1v2} (also soft:type1v2)`],
   ['soft:iommufd', `software IOMMU, like ${MODELS.iommufd}`],
   ['soft:exact', `software IOMMU, like ${MODELS.exact}`],
+  ['vfio:ADDRESS', 'the real IOMMU of a PCI device that is bound to vfio-pci, by VFIO type1'],
+  ['iommufd:ADDRESS', 'the same, by iommufd'],
 ];
 
 export const DEFAULT_TARGETS: readonly string[] = ['log', 'soft:type1v2', 'soft:iommufd'];

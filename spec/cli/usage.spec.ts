@@ -61,7 +61,7 @@ describe('dma-streams', function () {
       [
         'an unknown target',
         ['replay', BOOT, '--target', 'hard'],
-        /^dma-streams: --target hard: there is no such target; give one of log, soft, soft:iommufd, soft:exact\n$/,
+        /^dma-streams: --target hard: there is no such target; give one of log, soft, soft:iommufd, soft:exact, vfio:ADDRESS, iommufd:ADDRESS\n$/,
       ],
       ['a target named as an object property', ['replay', BOOT, '--target', 'constructor'], /there is no such target/],
       [
@@ -75,6 +75,17 @@ describe('dma-streams', function () {
         ['replay', BOOT, '--target', 'log:file'],
         /^dma-streams: --target log:file: "log" takes no argument/,
       ],
+      [
+        'a real IOMMU without a device',
+        ['replay', BOOT, '--target', 'iommufd'],
+        /^dma-streams: --target iommufd: it takes a PCI address; give iommufd:0000:00:04\.0, for instance\n$/,
+      ],
+      [
+        'a PCI address that is none',
+        ['replay', BOOT, '--target', 'vfio:00:99.0'],
+        /^dma-streams: --target vfio:00:99\.0: '00:99\.0' is not a PCI address: write it as '0000:00:04\.0'/,
+      ],
+      ['an empty PCI address', ['replay', BOOT, '--target', 'vfio:'], /'' is not a PCI address/],
       [
         'a trace that is not there',
         ['replay', 'nowhere.jsonl'],

@@ -1,0 +1,54 @@
+import type { Command } from 'commander';
+import { diagnose } from '../doctor/diagnose.js';
+import { examine } from '../doctor/examine.js';
+import { readiness } from '../doctor/readiness.js';
+import { drawDoctor } from '../output/doctor-text.js';
+import { LineWriter } from '../output/line-writer.js';
+import { terminalOf } from '../output/terminal.js';
+import { usageErrors } from '../usage-errors.js';
+
+const HELP = `
+Looks at the native addon, the IOMMU, its groups and their PCI devices, VFIO,
+iommufd, permissions, and limits: locked memory, DMA entries, huge pages, host
+mappings. Changes nothing.
+
+Examples:
+  $ dma-streams doctor
+  $ dma-streams doctor --json | jq '.ready.type1'
+
+Exit status:
+  0  at least software IOMMUs work
+  1  not even they do
+  2  bad usage
+`;
+
+/** Adds `dma-streams doctor` to the program. */
+export function addDoctorCommand(program: Command): void {
+  program
+    .command('doctor')
+    .summary('say what works on this machine, and what would make the rest work')
+    .description('Says what works on this machine, what does not, and which commands would cure that.')
+    .option('--json', 'write one JSON document')
+    .addHelpText('after', HELP)
+    .configureOutput(usageErrors('dma-streams doctor'))
+    .action(async ({ json }: { readonly json?: true }) => {
+      if (!(await runDoctor(json === true))) {
+        process.exitCode = 1;
+      }
+    });
+}
+
+/** Whether at least the software parts work. */
+async function runDoctor(json: boolean): Promise<boolean> {
+  const facts = await examine();
+  const report = { facts, checks: diagnose(facts), ready: readiness(facts) };
+  const out = new LineWriter(process.stdout, { live: false });
+  const lines = json
+    ? [JSON.stringify({ ready: report.ready, checks: report.checks, facts }, undefined, 2)]
+    : drawDoctor(report, terminalOf(process.stdout, process.env));
+  for (const line of lines) {
+    out.writeLine(line);
+  }
+  out.flush();
+  return report.ready.software;
+}

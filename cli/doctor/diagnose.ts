@@ -1,0 +1,46 @@
+import { formatCount } from '../output/text.js';
+import { checkDevices } from './check-devices.js';
+import { checkIommu } from './check-iommu.js';
+import { checkHugePages, checkLockedMemory, checkMaxMapCount } from './check-limits.js';
+import type { Check, DoctorFacts, Trial } from './report.js';
+
+/** What the facts mean: each part with how it is, and what would cure it. */
+export function diagnose(facts: DoctorFacts): readonly Check[] {
+  return [
+    ofTrial('native addon', facts.addon, `loaded on Linux ${facts.kernel}, ${facts.architecture}`),
+    ofTrial('software IOMMU', facts.software, 'a page was mapped, and DMA reached its bytes'),
+    checkIommu(facts.iommu),
+    checkVfio(facts),
+    checkIommufd(facts),
+    checkDevices(facts),
+    checkLockedMemory(facts.lockedMemory),
+    checkHugePages(facts.hugePages),
+    checkMaxMapCount(facts.maxMapCount),
+  ];
+}
+
+function checkVfio({ vfio: { open, file, dmaEntryLimit } }: DoctorFacts): Check {
+  const limit = dmaEntryLimit === null ? '' : `; ${formatCount(dmaEntryLimit)} mappings for each container`;
+  return ofTrial('VFIO type1', open, `${file.path} opens${limit}`);
+}
+
+function checkIommufd({ iommufd: { open, file, mapsFiles } }: DoctorFacts): Check {
+  const maps =
+    mapsFiles === true
+      ? 'maps memory by file'
+      : 'maps memory by host virtual address; by file takes Linux 6.14 or later';
+  return ofTrial('iommufd', open, `${file.path} opens; ${maps}`);
+}
+
+function ofTrial(name: string, trial: Trial, works: string): Check {
+  if (trial.works) {
+    return { name, state: 'works', says: works, cures: [] };
+  }
+  const { message, hint } = trial;
+  return {
+    name,
+    state: 'fails',
+    says: message,
+    cures: hint === null ? [] : [{ says: hint, commands: [], root: false }],
+  };
+}

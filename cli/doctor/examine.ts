@@ -1,0 +1,42 @@
+import { release } from 'node:os';
+import { Iommufd, VfioContainer } from '../../binding/index.js';
+import { native } from '../../binding/native.js';
+import { lookAtIommu } from './iommu.js';
+import { dmaEntryLimit, lookAtHugePages, lookAtLockedMemory, maxMapCount } from './limits.js';
+import { deviceFile, THIS_MACHINE, type MachineRoots } from './machine-files.js';
+import type { DoctorFacts } from './report.js';
+import { trySoftware } from './software.js';
+import { attempt, attemptLater } from './trial.js';
+
+/**
+ * Looks at the machine, and changes nothing: what it opens it closes.
+ *
+ * Never fails: what cannot be looked at is told as missing.
+ *
+ * @param roots where to look; what is tried is tried on this machine in any case
+ */
+export async function examine(roots: MachineRoots = THIS_MACHINE): Promise<DoctorFacts> {
+  let mapsFiles: boolean | null = null;
+  const iommufd = attempt(() => {
+    using opened = Iommufd.open();
+    mapsFiles = opened.supportsMapFile;
+  });
+  return {
+    kernel: release(),
+    architecture: process.arch,
+    addon: attempt(() => native()),
+    software: await attemptLater(trySoftware),
+    iommu: lookAtIommu(roots),
+    vfio: {
+      file: deviceFile(`${roots.dev}/vfio/vfio`),
+      open: attempt(() => {
+        VfioContainer.open().close();
+      }),
+      dmaEntryLimit: dmaEntryLimit(roots),
+    },
+    iommufd: { file: deviceFile(`${roots.dev}/iommu`), open: iommufd, mapsFiles },
+    lockedMemory: lookAtLockedMemory(roots),
+    hugePages: lookAtHugePages(roots),
+    maxMapCount: maxMapCount(roots),
+  };
+}

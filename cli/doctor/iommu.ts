@@ -1,0 +1,71 @@
+import { findPciDevice, foreignMembers, type PciDevice } from '../../binding/index.js';
+import { bindCommands } from '../../binding/pci.js';
+import { deviceFile, namesIn, textOf, type MachineRoots } from './machine-files.js';
+import { pciKind } from './pci-kind.js';
+import type { IommuFacts, IommuGroupFacts, PciDeviceFacts } from './report.js';
+
+/** Looks for IOMMUs, and for the PCI devices in front of which they are, and are not. */
+export function lookAtIommu(roots: MachineRoots): IommuFacts {
+  const devices = devicesOf(roots);
+  const groupNumbers = namesIn(`${roots.sys}/kernel/iommu_groups`).filter((name) => /^\d+$/.test(name));
+  return {
+    units: namesIn(`${roots.sys}/class/iommu`),
+    groups: groupNumbers.map((number) => groupFacts(Number(number), devices, roots)),
+    ungrouped: devices
+      .filter(({ iommuGroup }) => iommuGroup === undefined)
+      .map((device) => deviceFacts(device, false, roots)),
+    ...processor(textOf(`${roots.proc}/cpuinfo`) ?? ''),
+  };
+}
+
+/** A device that goes away meanwhile is not there. */
+function devicesOf({ sys }: MachineRoots): readonly PciDevice[] {
+  return namesIn(`${sys}/bus/pci/devices`).flatMap((address) => {
+    try {
+      return [findPciDevice(address, sys)];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function groupFacts(number: number, devices: readonly PciDevice[], roots: MachineRoots): IommuGroupFacts {
+  const foreign = new Set(foreignIn(number, roots));
+  return {
+    number,
+    viable: foreign.size === 0,
+    file: deviceFile(`${roots.dev}/vfio/${number}`),
+    devices: devices
+      .filter(({ iommuGroup }) => iommuGroup === number)
+      .map((device) => deviceFacts(device, foreign.has(device.address), roots)),
+  };
+}
+
+function foreignIn(iommuGroup: number, { sys }: MachineRoots): readonly string[] {
+  try {
+    return foreignMembers(iommuGroup, sys).map(({ address }) => address);
+  } catch {
+    return [];
+  }
+}
+
+function deviceFacts(device: PciDevice, foreign: boolean, { sys, dev }: MachineRoots): PciDeviceFacts {
+  const { address, id, driver, vfioNumber } = device;
+  return {
+    address,
+    id,
+    kind: pciKind(textOf(`${sys}/bus/pci/devices/${address}/class`)),
+    driver: driver ?? null,
+    bound: vfioNumber !== undefined || driver?.includes('vfio') === true,
+    foreign,
+    file: vfioNumber === undefined ? null : deviceFile(`${dev}/vfio/devices/vfio${vfioNumber}`),
+    bindCommand: bindCommands(device),
+  };
+}
+
+function processor(cpuinfo: string): Pick<IommuFacts, 'virtualMachine' | 'processor'> {
+  return {
+    virtualMachine: /^flags\s*:.*\bhypervisor\b/m.test(cpuinfo),
+    processor: cpuinfo.includes('GenuineIntel') ? 'intel' : cpuinfo.includes('AuthenticAMD') ? 'amd' : 'other',
+  };
+}

@@ -1,0 +1,25 @@
+import { codeOf, hintOf, messageOf } from '../errors.js';
+import type { Trial } from './report.js';
+
+/** Tries something, and says how that went. */
+export function attempt(what: () => void): Trial {
+  try {
+    what();
+    return { works: true };
+  } catch (error) {
+    return failure(error);
+  }
+}
+
+export async function attemptLater(what: () => Promise<void>): Promise<Trial> {
+  try {
+    await what();
+    return { works: true };
+  } catch (error) {
+    return failure(error);
+  }
+}
+
+function failure(error: unknown): Trial {
+  return { works: false, code: codeOf(error) ?? 'ERR_UNKNOWN', message: messageOf(error), hint: hintOf(error) ?? null };
+}

@@ -1,0 +1,86 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import type { DoctorReport } from '../../cli/output/doctor-text.js';
+import { dmaStreams, PACKAGE } from './support.js';
+
+const GROUPS = '/sys/kernel/iommu_groups';
+
+describe('dma-streams doctor', function () {
+  this.timeout(60_000);
+
+  it('--json writes one document with what this machine has', async () => {
+    const { status, stdout, stderr } = await dmaStreams(['doctor', '--json']);
+    const { facts, checks, ready } = JSON.parse(stdout) as DoctorReport;
+    expect(stderr).to.equal('');
+    expect(status).to.equal(0);
+    expect(ready.software).to.equal(true);
+    expect(facts.addon).to.deep.equal({ works: true });
+    expect(facts.kernel).to.equal(execFileSync('uname', ['-r']).toString().trim());
+    expect(facts.iommu.groups.map(({ number }) => number).sort()).to.deep.equal(
+      (existsSync(GROUPS) ? readdirSync(GROUPS) : []).map(Number).sort(),
+    );
+    expect(facts.vfio.file.access === 'missing').to.equal(!existsSync('/dev/vfio/vfio'));
+    expect(facts.iommufd.file.access === 'missing').to.equal(!existsSync('/dev/iommu'));
+    // What is wrong with the devices of a machine without an IOMMU is the IOMMU's to cure.
+    const uncured = checks.filter(({ state, cures }) => state === 'fails' && cures.length === 0);
+    expect(uncured.map(({ name }) => name)).to.deep.equal(facts.iommu.groups.length === 0 ? ['devices'] : []);
+  });
+
+  it('says the same for people, within 80 columns but for commands, which stay whole', async () => {
+    const { checks } = JSON.parse((await dmaStreams(['doctor', '--json'])).stdout) as DoctorReport;
+    const { status, stdout, stderr } = await dmaStreams(['doctor'], { env: { COLUMNS: '80' } });
+    expect(stderr).to.equal('');
+    expect(status).to.equal(0);
+    const lines = stdout.split('\n');
+    const commands = lines.filter((text) => /^ {6}[#$] /.test(text)).map((text) => text.slice(8));
+    expect(commands).to.deep.equal(checks.flatMap(({ cures }) => cures.flatMap((cure) => cure.commands)));
+    const wide = lines.filter((text) => text.length > 80 && !/^ {6}[#$] /.test(text));
+    expect(wide).to.deep.equal([]);
+    const words = stdout.replace(/\s+/g, ' ');
+    for (const { name, says, cures } of checks) {
+      expect(words).to.contain(`${name} `).and.contain(says);
+      for (const cure of cures) {
+        expect(words).to.contain(`${name}: ${cure.says}`);
+      }
+    }
+  });
+
+  it('ends with 1 where the addon is not built, says how to build it, and still looks at the rest', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'dma-streams-spec-'));
+    try {
+      cpSync(join(PACKAGE, 'package.json'), join(folder, 'package.json'));
+      symlinkSync(join(PACKAGE, 'node_modules'), join(folder, 'node_modules'));
+      for (const part of ['cli', 'streams', 'targets', 'binding']) {
+        cpSync(join(PACKAGE, 'dist', part), join(folder, 'dist', part), { recursive: true });
+      }
+      let ended: { readonly status?: number; readonly stdout?: Buffer } = {};
+      try {
+        execFileSync(process.execPath, [join(folder, 'dist/cli/main.js'), 'doctor'], { stdio: 'pipe' });
+      } catch (error) {
+        ended = error as typeof ended;
+      }
+      expect(ended.status).to.equal(1);
+      expect(ended.stdout?.toString())
+        .to.contain('npm run build:native')
+        .and.contain('max_map_count')
+        .and.contain('Software IOMMUs do not work here');
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('takes no argument', async () => {
+    const { status, stdout, stderr } = await dmaStreams(['doctor', 'now']);
+    expect(stderr).to.match(/^dma-streams: too many arguments .*; see dma-streams doctor --help\n$/);
+    expect(stdout).to.equal('');
+    expect(status).to.equal(2);
+  });
+
+  it('--help tells the exit statuses', async () => {
+    const { stdout } = await dmaStreams(['doctor', '--help']);
+    expect(stdout).to.contain('Exit status').and.contain('at least software IOMMUs work');
+  });
+});

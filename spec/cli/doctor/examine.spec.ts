@@ -1,0 +1,133 @@
+import { expect } from 'chai';
+import { diagnose } from '../../../cli/doctor/diagnose.js';
+import { examine } from '../../../cli/doctor/examine.js';
+import { readiness } from '../../../cli/doctor/readiness.js';
+import type { Check, DoctorFacts } from '../../../cli/doctor/report.js';
+import { drawDoctor } from '../../../cli/output/doctor-text.js';
+import { terminalOf } from '../../../cli/output/terminal.js';
+import { FakeMachine } from './fake-machine.js';
+
+const OPENS = { works: true } as const;
+
+/** The machine in the folders, as if VFIO and iommufd could be opened there. */
+async function factsOf({ roots }: FakeMachine): Promise<DoctorFacts> {
+  const facts = await examine(roots);
+  return {
+    ...facts,
+    vfio: { ...facts.vfio, open: OPENS },
+    iommufd: { ...facts.iommufd, open: OPENS, mapsFiles: true },
+  };
+}
+
+function check(facts: DoctorFacts, name: string): Check {
+  const found = diagnose(facts).find((one) => one.name === name);
+  expect(found, name).to.not.equal(undefined);
+  return found as Check;
+}
+
+const commandsOf = ({ cures }: Check): readonly string[] => cures.flatMap(({ commands }) => commands);
+
+describe('the doctor', () => {
+  let machine: FakeMachine;
+  beforeEach(() => {
+    machine = new FakeMachine();
+  });
+  afterEach(() => {
+    machine[Symbol.dispose]();
+  });
+
+  it('finds nothing where there is nothing, and says so without failing', async () => {
+    const facts = await examine(machine.roots);
+    expect(facts.iommu).to.deep.include({ units: [], groups: [], ungrouped: [] });
+    expect(facts).to.deep.include({ hugePages: [], maxMapCount: null });
+    expect(facts.vfio.file.access).to.equal('missing');
+    expect(check(facts, 'IOMMU').state).to.equal('fails');
+    expect(check(facts, 'max_map_count').says).to.match(/^unknown/);
+    expect(drawDoctor({ facts, checks: diagnose(facts), ready: readiness(facts) }, terminalOf({}, {})).at(-1)).to.match(
+      /Software IOMMUs work/,
+    );
+  });
+
+  it('finds devices that are ready: bound, in a group that is free, in files that can be opened', async () => {
+    machine.device('0000:00:04.0', { group: 3, driver: 'vfio-pci', vfioNumber: 0, id: ['0x1234', '0x11e8'] });
+    machine.device('0000:00:05.0', { group: 4, driver: 'vfio-pci', vfioNumber: 1 });
+    machine.device('0000:00:1f.0', { class: '0x060100' });
+    machine.file('sys', 'class/iommu/dmar0/x');
+    for (const path of ['vfio/3', 'vfio/4', 'vfio/devices/vfio0']) {
+      machine.file('dev', path);
+    }
+    const facts = await factsOf(machine);
+    expect(readiness(facts)).to.deep.include({ type1: ['0000:00:04.0', '0000:00:05.0'], iommufd: ['0000:00:04.0'] });
+    expect(facts.iommu.groups[0]?.devices[0]).to.deep.include({ id: '1234:11e8', kind: 'network', bound: true });
+    expect(facts.iommu.ungrouped[0]).to.deep.include({ address: '0000:00:1f.0', kind: 'bridge', driver: null });
+    expect(check(facts, 'IOMMU').says).to.equal('on; dmar0: 2 groups of devices');
+    expect(check(facts, 'devices')).to.deep.include({ state: 'works', cures: [] });
+    expect(check(facts, 'devices').says).to.equal('2 of 3 PCI devices bound to vfio-pci, ready for use');
+  });
+
+  it('names the driver that keeps a group from being given away, with the commands that take it out', async () => {
+    machine.device('0000:01:00.0', { group: 7, driver: 'vfio-pci', vfioNumber: 0 });
+    machine.device('0000:01:00.1', { group: 7, driver: 'snd_hda_intel', class: '0x040300' });
+    machine.file('dev', 'vfio/7');
+    const facts = await factsOf(machine);
+    const found = check(facts, 'devices');
+    expect(found.state).to.equal('fails');
+    expect(found.cures[0]?.says).to.contain('Group 7').and.contain('0000:01:00.1 (multimedia, snd_hda_intel)');
+    expect(commandsOf(found)).to.deep.equal([
+      'modprobe vfio-pci',
+      'echo vfio-pci > /sys/bus/pci/devices/0000:01:00.1/driver_override',
+      'echo 0000:01:00.1 > /sys/bus/pci/devices/0000:01:00.1/driver/unbind',
+      'echo 0000:01:00.1 > /sys/bus/pci/drivers_probe',
+    ]);
+    expect(readiness(facts).type1).to.deep.equal([]);
+  });
+
+  it('gives away by name only what has no driver', async () => {
+    machine.device('0000:00:02.0', { group: 1, driver: 'nvme', class: '0x010802' });
+    const onlyInUse = check(await factsOf(machine), 'devices');
+    expect(onlyInUse).to.include({ state: 'fails', says: 'none of 1 PCI device is bound to vfio-pci' });
+    expect(commandsOf(onlyInUse).join('\n')).to.contain('/ADDRESS/driver/unbind').and.not.contain('0000:00:02.0');
+
+    machine.device('0000:00:06.0', { group: 2 });
+    const idle = check(await factsOf(machine), 'devices');
+    expect(commandsOf(idle)).to.include('echo 0000:00:06.0 > /sys/bus/pci/drivers_probe');
+  });
+
+  it('tells how to switch the IOMMU on: by kernel command line, or by the monitor of a virtual machine', async () => {
+    machine.file('proc', 'cpuinfo', 'vendor_id : GenuineIntel\nflags : fpu vme\n');
+    expect(commandsOf(check(await factsOf(machine), 'IOMMU')).join('\n')).to.contain('intel_iommu=on');
+    machine.file('proc', 'cpuinfo', 'vendor_id : AuthenticAMD\nflags : fpu hypervisor\n');
+    expect(commandsOf(check(await factsOf(machine), 'IOMMU')).join('\n')).to.contain('-device intel-iommu');
+  });
+
+  it('looks at the limits, with the commands that raise them', async () => {
+    machine.file('proc', 'sys/vm/max_map_count', '1000\n');
+    machine.file('sys', 'kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages', '0\n');
+    machine.file('sys', 'kernel/mm/hugepages/hugepages-2048kB/nr_hugepages', '0\n');
+    machine.file('sys', 'module/vfio_iommu_type1/parameters/dma_entry_limit', '65535\n');
+    const small = { limit: 8 << 20, capIpcLock: false, locked: 4096, pinned: 0 };
+    const facts = { ...(await factsOf(machine)), lockedMemory: small };
+    expect(check(facts, 'VFIO type1').says).to.contain('65,535 mappings');
+    expect(commandsOf(check(facts, 'max_map_count'))).to.deep.equal(['sysctl vm.max_map_count=65530']);
+    expect(commandsOf(check(facts, 'huge pages'))).to.deep.equal([
+      'echo 512 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages',
+    ]);
+    expect(check(facts, 'locked memory')).to.include({ state: 'limited' });
+    expect(check(facts, 'locked memory').says).to.equal('at most 8 MiB for devices to reach; 4 KiB in use');
+    expect(commandsOf(check(facts, 'locked memory')).join()).to.contain('memlock unlimited');
+
+    machine.file('sys', 'kernel/mm/hugepages/hugepages-2048kB/nr_hugepages', '8\n');
+    machine.file('sys', 'kernel/mm/hugepages/hugepages-2048kB/free_hugepages', '3\n');
+    expect(check(await factsOf(machine), 'huge pages')).to.include({ state: 'works', says: '3 of 8 free of 2 MiB' });
+  });
+
+  it('takes odd files for no answer', async () => {
+    machine.file('proc', 'sys/vm/max_map_count', 'many\n');
+    machine.file('sys', 'kernel/mm/hugepages/other/nr_hugepages', '1\n');
+    machine.file('sys', 'kernel/iommu_groups/not-a-group', '');
+    machine.file('sys', 'bus/pci/devices/not-an-address', '');
+    const facts = await factsOf(machine);
+    expect(facts).to.deep.include({ maxMapCount: null, hugePages: [] });
+    expect(facts.iommu).to.deep.include({ groups: [], ungrouped: [] });
+  });
+});
