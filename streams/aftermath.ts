@@ -1,5 +1,5 @@
 import type { Outcome } from './change-set.js';
-import type { TargetRange } from './errors.js';
+import { DmaUnmapError, type TargetRange } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
 
 /** What a branch knows of a set besides its outcome. */
@@ -27,6 +27,11 @@ export function noteAftermath(outcome: Outcome, aftermath: SetAftermath): Outcom
 
 export function aftermathOf(outcome: Outcome): SetAftermath {
   return aftermaths.get(outcome) ?? NOTHING;
+}
+
+/** Which unmaps of a set failed, if the branch knows: by itself, or by an error that says so. */
+export function stuckOf(outcome: Outcome): readonly TargetRange[] | undefined {
+  return aftermathOf(outcome).stuck ?? (outcome.error instanceof DmaUnmapError ? outcome.error.stuck : undefined);
 }
 
 /** `push(...items)` would put every item on the stack. */

@@ -1,5 +1,5 @@
 import { Subject, type Observable } from 'rxjs';
-import { aftermathOf, append } from './aftermath.js';
+import { append, stuckOf } from './aftermath.js';
 import { Branch, type TargetBranch } from './branch.js';
 import type { ChangeSet, Outcome } from './change-set.js';
 import { unmapOf, type Receiver } from './delivery.js';
@@ -251,7 +251,7 @@ function assume(ledger: Ledger, set: ChangeSet, outcome: Outcome): void {
   const failed = outcome.status === 'failed';
   for (const unmap of set.unmaps) {
     for (const mapping of ledger.take(unmap.covers, set)) {
-      const isStuck = aftermathOf(outcome).stuck?.some(({ range }) => range.equals(mapping.range)) ?? failed;
+      const isStuck = stuckOf(outcome)?.some(({ range }) => range.equals(mapping.range)) ?? failed;
       if (isStuck) {
         ledger.stick(mapping, set.generation);
       } else {

@@ -1,4 +1,4 @@
-import { aftermathOf, append } from './aftermath.js';
+import { aftermathOf, append, stuckOf } from './aftermath.js';
 import type { ChangeSet, MapChange, Outcome, UnmapChange } from './change-set.js';
 import type { DmaError, TargetRange } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
@@ -136,10 +136,10 @@ class Tally implements Delivery {
   readonly missing: TargetRange[] = [];
 
   add(outcome: Outcome): void {
-    const { undone, stuck, missing } = aftermathOf(outcome);
+    const { undone, missing } = aftermathOf(outcome);
     append(this.skipped, outcome.skipped);
     append(this.undone, undone);
-    append(this.stuck, stuck);
+    append(this.stuck, stuckOf(outcome));
     append(this.missing, missing);
   }
 
@@ -147,7 +147,7 @@ class Tally implements Delivery {
     this.add(outcome);
     if (outcome.status === 'failed' && outcome.error !== undefined) {
       this.unmapError ??= outcome.error;
-      if (aftermathOf(outcome).stuck === undefined) {
+      if (stuckOf(outcome) === undefined) {
         // It does not say what is stuck: all that it was told to unmap may be.
         const covers = set.unmaps.flatMap((unmap) => unmap.covers);
         append(

@@ -38,6 +38,13 @@ export interface DmaTarget {
    */
   readonly unmapShape?: 'superset' | 'exact';
   /**
+   * Looks at all maps of a change set before the first of them is made, for a target that can tell that they do not fit. Not called for an
+   * undo. Maps of type `device` must be left to `mapDma`, where their failure is soft.
+   *
+   * When it throws or rejects, the set fails, and none of its maps was made.
+   */
+  checkMaps?(requests: readonly DmaMapRequest[]): void | Promise<void>;
+  /**
    * Makes the range reachable.
    *
    * On failure, thrown or rejected: nothing of the range is mapped.
@@ -47,7 +54,7 @@ export interface DmaTarget {
    * Ends every map inside the range.
    *
    * On failure, thrown or rejected: every map inside the range counts as still there; the call is made again when the user
-   * asks for it (`Attachment.retryStuck()`), and before a new map of these pages.
+   * asks for it (`Attachment.retryStuck()`), and before a new map of these pages. A `DmaUnmapError` may say in `stuck` which are.
    */
   unmapDma(range: MemoryRange): void | Promise<void>;
   /** What it holds, in the ranges in which it was mapped; for a target that can be asked. See `Attachment.verify()`. */

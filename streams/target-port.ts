@@ -1,7 +1,7 @@
 import { aftermathOf, append, noteAftermath, type SetAftermath } from './aftermath.js';
 import type { ChangeSet, MapChange, Outcome, UnmapChange } from './change-set.js';
 import type { DmaMapRequest, DmaTarget } from './dma-target.js';
-import { DmaError, toDmaError, withContext, type TargetRange } from './errors.js';
+import { DmaError, DmaUnmapError, toDmaError, withContext, type TargetRange } from './errors.js';
 import { Ledger } from './ledger.js';
 import type { MemoryRange } from './memory-range.js';
 import { isPromiseLike, run, type Steps } from './steps.js';
@@ -70,6 +70,17 @@ export class TargetPort {
       this.monitor.onBegin(set.maps.reduce((sum, { range }) => sum + range.length, 0n));
     }
     const mapped: MapChange[] = [];
+    const misfit =
+      this.target.checkMaps === undefined || set.undo || set.maps.length === 0
+        ? undefined
+        : yield* this.#checkMaps(set.maps);
+    if (misfit !== undefined) {
+      const row = set.maps.find(({ range }) => misfit.range?.equals(range));
+      report.error = misfit;
+      report.failedAt = row === undefined ? undefined : { target: this.name, region: row.region, range: row.range };
+      yield* this.#undo(set, mapped, report);
+      return report.outcome(set.generation, this.name);
+    }
     for (const change of set.maps) {
       if (set.undo && !this.ledger.wants(change)) {
         continue;
@@ -116,6 +127,20 @@ export class TargetPort {
     return report.outcome(set.generation, this.name);
   }
 
+  *#checkMaps(maps: readonly MapChange[]): Steps<DmaError | undefined> {
+    try {
+      const answer: unknown = this.target.checkMaps?.(
+        maps.filter(({ refused }) => refused === undefined).map(requestOf),
+      );
+      if (isPromiseLike(answer)) {
+        yield answer;
+      }
+      return undefined;
+    } catch (thrown) {
+      return toDmaError(thrown, { fallbackCode: 'ERR_TARGET_FAILED', target: this.name });
+    }
+  }
+
   /** Ends what the target holds of the maps that the change covers; nothing is called where it holds none. */
   *#unmap(unmap: UnmapChange, set: ChangeSet, report: Report): Steps<void> {
     const held = this.ledger.take(unmap.covers, set);
@@ -133,7 +158,7 @@ export class TargetPort {
         report.error ??= error;
       }
       for (const change of ends) {
-        if (error !== undefined) {
+        if (error !== undefined && isStillHeld(change, error)) {
           this.ledger.stick(change, set.generation);
           report.stuck.push(this.#located(change));
         } else {
@@ -258,6 +283,11 @@ export const ABORTED = 'ABORT_ERR';
 
 export const NO_FD_HINT = 'back the memory by a Memfd, or detach the target first';
 const NO_VA_HINT = 'put ensureMapped(vaMapper) before toTarget(target) in the branch';
+
+/** A target that knows which of several maps it could not unmap says so. */
+function isStillHeld({ range }: MapChange, error: DmaError): boolean {
+  return !(error instanceof DmaUnmapError) || error.stuck.some((one) => one.range.equals(range));
+}
 
 function requestOf(change: MapChange): DmaMapRequest {
   const { range, region, type, writable, backing, hostVa } = change;

@@ -28,8 +28,15 @@ export function callToJson(call: TargetCall): string {
   });
 }
 
-/** The call as one line for people, without a line break: `log: map   0x0-0xa0000 rw ram0, ram0+0x0`. */
+/**
+ * The call as one line for people, without a line break: `log: map   0x0-0xa0000 rw ram0, ram0+0x0`. Control characters in a name
+ * show as in JSON.
+ */
 export function callToText(call: TargetCall): string {
+  return textOf(call).replace(/[\p{Cc}\u2028\u2029]/gu, escaped);
+}
+
+function textOf(call: TargetCall): string {
   const failed = call.failed === undefined ? '' : ` FAILED ${call.failed}`;
   if (call.op === 'unmap') {
     return `${call.target}: unmap ${call.range.toString()}${failed}`;
@@ -38,4 +45,10 @@ export function callToText(call: TargetCall): string {
   const backing = mappable === undefined ? 'private memory' : `${mappable.label}+0x${fileOffset.toString(16)}`;
   const kind = type === 'device' ? ' device' : '';
   return `${call.target}: map   ${range.toString()} ${writable ? 'rw' : 'r '}${kind} ${region}, ${backing}${failed}`;
+}
+
+/** As JSON would write it; `\u007f` and its like too, which JSON leaves as they are. */
+function escaped(character: string): string {
+  const text = JSON.stringify(character).slice(1, -1);
+  return text === character ? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}` : text;
 }

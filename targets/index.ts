@@ -7,3 +7,6 @@ export type { LoggingTargetOptions } from './logging-target.js';
 export { SoftIommuTarget } from './soft-iommu-target.js';
 export type { SoftIommuTargetOptions } from './soft-iommu/settings.js';
 export type { SoftIommuModel } from './soft-iommu/model.js';
+export { IommufdTarget } from './iommufd-target.js';
+export type { IommufdTargetOptions } from './iommufd-target.js';
+export { VfioType1Target } from './vfio-type1-target.js';

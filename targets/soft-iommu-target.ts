@@ -1,7 +1,6 @@
 import { DmaError, MemoryRange, type DmaMapRequest, type DmaTarget } from '../streams/index.js';
-import { RangeMap } from '../streams/range-map.js';
 import { Backing } from './soft-iommu/backing.js';
-import type { Entry } from './soft-iommu/entry.js';
+import { Entries } from './soft-iommu/entries.js';
 import { checkMapRequest } from './soft-iommu/map-request.js';
 import { Mapper } from './soft-iommu/mapper.js';
 import type { SoftIommuModel } from './soft-iommu/model.js';
@@ -20,7 +19,7 @@ export class SoftIommuTarget implements DmaTarget {
   readonly model: SoftIommuModel;
   readonly unmapShape: 'superset' | 'exact';
   readonly #settings: Settings;
-  readonly #entries = new RangeMap<Entry>();
+  readonly #entries = new Entries();
   readonly #mapper: Mapper;
   readonly #unmapper: Unmapper;
   #calls = 0;
@@ -43,7 +42,7 @@ export class SoftIommuTarget implements DmaTarget {
 
   /** What it holds, ascending, in the ranges in which it was mapped. */
   mappedRanges(): readonly MemoryRange[] {
-    return Array.from(this.#entries, ({ range }) => range);
+    return this.#entries.ranges();
   }
 
   /**

@@ -71,6 +71,16 @@ describe('LoggingTarget', () => {
     ]);
   });
 
+  it('writes text that is one line, whatever a region or a file is called', () => {
+    const { target, lines } = logged('text', 'audit\n');
+    target.mapDma({ ...RAM, region: 'a\nb\r\u2028', mappable: { fd: 0, label: '\u001b[2J\u009b' } });
+    target.unmapDma(range(0x0, 0xa0000));
+    expect(lines).to.deep.equal([
+      'audit\\n: map   0x0-0xa0000 rw a\\nb\\r\\u2028, \\u001b[2J\\u009b+0x0',
+      'audit\\n: unmap 0x0-0xa0000',
+    ]);
+  });
+
   it('is called log, or as it is told', () => {
     expect(new LoggingTarget().name).to.equal('log');
     expect(logged('text', 'audit').target.name).to.equal('audit');
@@ -119,7 +129,8 @@ describe('LoggingTarget', () => {
     expect(lines).to.deep.equal(['log: map   0x0-0x1000 rw ram, ram0 file+0x0']);
   });
 
-  it('writes to standard output when it is not told where', () => {
+  it('writes to standard output when it is not told where', function () {
+    this.timeout(60_000);
     const program = `
       import { LoggingTarget } from ${JSON.stringify(INDEX)};
       import { MemoryRange } from ${JSON.stringify(STREAMS)};

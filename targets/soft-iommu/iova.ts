@@ -1,7 +1,14 @@
 import { MemoryRange, PAGE_SIZE } from '../../streams/memory-range.js';
 
-/** What is wrong with an I/O virtual address range that did not come as a `MemoryRange`; or the range. */
-export type CheckedIova = MemoryRange | 'empty' | 'unaligned' | 'wraps';
+/** What can be wrong with an I/O virtual address range that did not come as a `MemoryRange`, and the rule that it breaks. */
+export const RANGE_RULES = {
+  empty: 'a range is at least one page long',
+  unaligned: `the start and the length of a range are multiples of the page size, ${PAGE_SIZE} bytes`,
+  wraps: 'a range ends at 2^64 or below',
+} as const;
+
+/** The range, or what is wrong with it. */
+export type CheckedIova = MemoryRange | keyof typeof RANGE_RULES;
 
 /**
  * Looks at the range of a request as a kernel looks at two numbers: a caller without types may have put them together by hand.

@@ -1,8 +1,8 @@
 import { MemoryRange, type DmaMapRequest } from '../../streams/index.js';
 import { PAGE_SIZE } from '../../streams/memory-range.js';
 import { sizeOf } from './backing.js';
-import type { Entries, Entry } from './entry.js';
-import { checkIova } from './iova.js';
+import type { Entries, Entry } from './entries.js';
+import { checkIova, RANGE_RULES } from './iova.js';
 import { refusalsOf, type Refuse } from './refusal.js';
 import type { Settings } from './settings.js';
 
@@ -48,7 +48,7 @@ export class Mapper {
     }
     throw this.#refuse(checked === 'wraps' ? 'EOVERFLOW' : 'EINVAL', `the range is ${checked}`, {
       region,
-      hint: 'ranges are non-empty runs of whole pages in [0, 2^64)',
+      hint: RANGE_RULES[checked],
     });
   }
 
@@ -88,7 +88,9 @@ export class Mapper {
       throw this.#refuse('ENOSPC', `${size} of ${entryLimit} entries are in use`, {
         range,
         region,
-        hint: 'map fewer, larger ranges; for VFIO type1 the limit is the parameter dma_entry_limit of the module vfio_iommu_type1',
+        hint:
+          `map fewer, larger ranges: the limit is ${entryLimit} entries, and ${size} are in use; ` +
+          'for VFIO type1 the limit is the parameter dma_entry_limit of the module vfio_iommu_type1',
       });
     }
   }
@@ -99,7 +101,7 @@ export class Mapper {
       throw this.#refuse('EINVAL', `it is not inside the aperture ${aperture.toString()}`, {
         range,
         region,
-        hint: 'put the memory at guest physical addresses that the IOMMU can translate',
+        hint: `put the memory at guest physical addresses inside the aperture ${aperture.toString()}`,
       });
     }
     const window = reserved.find((one) => one.overlaps(range));
@@ -107,7 +109,7 @@ export class Mapper {
       throw this.#refuse('EINVAL', `it overlaps the reserved range ${window.toString()}`, {
         range,
         region,
-        hint: 'leave a hole in the memory map there: devices write their interrupts to it',
+        hint: `leave a hole in the memory map at the reserved range ${window.toString()}`,
       });
     }
   }
@@ -117,13 +119,14 @@ export class Mapper {
       return;
     }
     const size = sizeOf(mappable.fd);
-    const needed = fileOffset + range.length;
-    if (size !== undefined && needed > size) {
-      throw this.#refuse('EFAULT', `the mapping ends at ${needed} of "${mappable.label}", which ends at ${size}`, {
-        range,
-        region,
-        hint: 'make the file longer, or map less of it',
-      });
+    if (size !== undefined && fileOffset + range.length > size) {
+      const backed = size > fileOffset ? size - fileOffset : 0n;
+      const missing = MemoryRange.of(range.start + backed - (backed % PAGE_SIZE), range.end);
+      throw this.#refuse(
+        'EFAULT',
+        `the mapping ends at ${fileOffset + range.length} of "${mappable.label}", which ends at ${size}`,
+        { range, region, hint: `${missing.toString()} is not backed: make the file longer, or map less of it` },
+      );
     }
   }
 }

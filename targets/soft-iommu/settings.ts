@@ -1,4 +1,3 @@
-import { inspect } from 'node:util';
 import { MemoryRange } from '../../streams/index.js';
 import { DEFAULT_APERTURE, DEFAULT_RESERVED, MODELS, type ModelTraits, type SoftIommuModel } from './model.js';
 
@@ -43,16 +42,13 @@ export function settingsOf(options: SoftIommuTargetOptions): Settings {
     reserved = DEFAULT_RESERVED,
     faults = new Map<number, string>(),
   } = options;
-  if (!Object.hasOwn(MODELS, model)) {
-    throw new RangeError(`model ${inspect(model)} is none of ${Object.keys(MODELS).join(', ')}`);
-  }
-  const traits = MODELS[model];
+  const traits = traitsOf(model);
   const { name = model === 'type1v2' ? 'soft' : `soft:${model}`, entryLimit = traits.entryLimit } = options;
   if (entryLimit !== undefined && !(Number.isInteger(entryLimit) && entryLimit >= 0)) {
     throw new RangeError(`entryLimit ${String(entryLimit)} is not a number of mappings`);
   }
   if (typeof name !== 'string') {
-    throw new TypeError(`name ${String(name)} of a SoftIommuTarget is not a string`);
+    throw new TypeError('the name of a SoftIommuTarget is a string');
   }
   if (![aperture, ...reserved].every((range) => range instanceof MemoryRange)) {
     throw new TypeError('aperture and reserved of a SoftIommuTarget are MemoryRanges');
@@ -61,4 +57,13 @@ export function settingsOf(options: SoftIommuTargetOptions): Settings {
     throw new TypeError('faults of a SoftIommuTarget is a Map from the number of a call to a code');
   }
   return { name, model, traits, entryLimit, aperture, reserved: [...reserved], faults };
+}
+
+function traitsOf(model: unknown): ModelTraits {
+  for (const [name, traits] of Object.entries(MODELS)) {
+    if (name === model) {
+      return traits;
+    }
+  }
+  throw new RangeError(`model '${String(model)}' is none of ${Object.keys(MODELS).join(', ')}`);
 }

@@ -1,5 +1,5 @@
 import { DmaFault, MemoryRange, type DmaMapRequest } from '../../streams/index.js';
-import type { Entries } from './entry.js';
+import type { Entries } from './entries.js';
 
 /** The part of an access that one mapping serves. */
 export interface Span {

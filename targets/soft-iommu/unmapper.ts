@@ -1,6 +1,6 @@
 import { MemoryRange, type DmaError } from '../../streams/index.js';
-import type { Entries, Entry } from './entry.js';
-import { checkIova } from './iova.js';
+import type { Entries, Entry } from './entries.js';
+import { checkIova, RANGE_RULES } from './iova.js';
 import { refusalsOf, type Refuse } from './refusal.js';
 import type { Settings } from './settings.js';
 
@@ -43,7 +43,7 @@ export class Unmapper {
     }
     const codes = { empty: 'EINVAL', unaligned: this.#settings.traits.unalignedUnmap, wraps: 'EOVERFLOW' };
     throw this.#refuse(codes[checked], `the range is ${checked}`, {
-      hint: 'ranges are runs of whole pages in [0, 2^64)',
+      hint: RANGE_RULES[checked],
     });
   }
 

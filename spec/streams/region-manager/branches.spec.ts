@@ -3,7 +3,7 @@ import { concatMap, EMPTY, map, mergeMap, NEVER, Observable, of, Subject, take, 
 import {
   DmaError,
   DmaMapError,
-  type DmaUnmapError,
+  DmaUnmapError,
   ensureMapped,
   fanOut,
   onlyType,
@@ -301,8 +301,11 @@ describe('RegionManager: branches', () => {
               ? {
                   ...applied(set),
                   status: 'failed',
-                  error: new DmaError('no', { code: 'EBUSY' }),
-                  stuck: [{ target: 'mine', range: range(0x2000, 0x3000) }],
+                  error: new DmaUnmapError(
+                    'no',
+                    { code: 'EBUSY' },
+                    { stuck: [{ target: 'mine', range: range(0x2000, 0x3000) }] },
+                  ),
                 }
               : applied(set),
           ),

@@ -21,7 +21,7 @@ describe('SoftIommuTarget: the number of entries', () => {
     const error = refusal(() => target.mapDma(last), 'ENOSPC');
     expect(error).to.include({ request: 'VFIO_IOMMU_MAP_DMA', target: 'soft', region: 'one too many' });
     expect(error.message).to.contain('65535 of 65535 entries are in use');
-    expect(error.hint).to.contain('dma_entry_limit');
+    expect(error.hint).to.contain('the limit is 65535 entries, and 65535 are in use').and.contain('dma_entry_limit');
     expect(target.entries).to.equal(65_535);
 
     target.unmapDma(range(0, PAGE));
@@ -87,6 +87,7 @@ for (const { model } of KERNEL_MODELS) {
       const error = refusal(() => target.mapDma(mapOf(0, 0x4000, { mappable: memfd })), 'EFAULT');
       expect(error).to.include({ target: target.name, region: 'ram' });
       expect(error.message).to.contain('"short"').and.contain('16384').and.contain('12288');
+      expect(error.hint).to.contain('0x3000-0x4000 is not backed');
       expect(heldBy(target)).to.deep.equal([]);
       target.mapDma(mapOf(0, 0x3000, { mappable: memfd }));
       expect(heldBy(target)).to.deep.equal(['0x0-0x3000']);
@@ -95,7 +96,8 @@ for (const { model } of KERNEL_MODELS) {
     it('a memfd, from an offset', () => {
       using memfd = Memfd.create('short', 0x3000n);
       refusal(() => target.mapDma(mapOf(0, 0x2000, { mappable: memfd, fileOffset: 0x2000n })), 'EFAULT');
-      refusal(() => target.mapDma(mapOf(0, 0x1000, { mappable: memfd, fileOffset: 1n << 62n })), 'EFAULT');
+      const far = mapOf(0x8000, 0x9000, { mappable: memfd, fileOffset: 1n << 62n });
+      expect(refusal(() => target.mapDma(far), 'EFAULT').hint).to.contain('0x8000-0x9000 is not backed');
       target.mapDma(mapOf(0, 0x1000, { mappable: memfd, fileOffset: 0x2000n }));
       expect(target.entries).to.equal(1);
     });
@@ -103,8 +105,9 @@ for (const { model } of KERNEL_MODELS) {
     it('a plain file, empty, too short by a byte, and long enough', () => {
       const mappable = { fd, label: 'ram' };
       refusal(() => target.mapDma(mapOf(0, 0x1000, { mappable })), 'EFAULT');
-      ftruncateSync(fd, 0x0fff);
-      refusal(() => target.mapDma(mapOf(0, 0x1000, { mappable })), 'EFAULT');
+      ftruncateSync(fd, 0x1fff);
+      const error = refusal(() => target.mapDma(mapOf(0, 0x2000, { mappable })), 'EFAULT');
+      expect(error.hint).to.contain('0x1000-0x2000 is not backed');
       ftruncateSync(fd, 0x1000);
       target.mapDma(mapOf(0, 0x1000, { mappable }));
       expect(heldBy(target)).to.deep.equal(['0x0-0x1000']);

@@ -21,14 +21,63 @@ const BESIDES = [
 
 /** Ranges that no `MemoryRange` can hold, and what a kernel says to two such numbers. */
 const MALFORMED = [
-  { what: 'of no bytes', start: 0x1000n, length: 0n, code: 'EINVAL', word: /empty/ },
-  { what: 'from the middle of a page', start: 0x1800n, length: 0x1000n, code: 'EINVAL', word: /unaligned/ },
-  { what: 'of half a page', start: 0x1000n, length: 0x800n, code: 'EINVAL', word: /unaligned/ },
-  { what: 'of one byte', start: 0x1000n, length: 1n, code: 'EINVAL', word: /unaligned/ },
-  { what: 'that wraps 2^64', start: TOP - 0x1000n, length: 0x2000n, code: 'EOVERFLOW', word: /wraps/ },
-  { what: 'that wraps from far', start: 0x1000n, length: TOP, code: 'EOVERFLOW', word: /wraps/ },
-  { what: 'that starts beyond 2^64', start: TOP, length: 0x1000n, code: 'EOVERFLOW', word: /wraps/ },
-  { what: 'unaligned and wrapping', start: TOP - 1n, length: 0x1000n, code: 'EINVAL', word: /unaligned/ },
+  { what: 'of no bytes', start: 0x1000n, length: 0n, code: 'EINVAL', word: /empty/, rule: 'at least one page' },
+  {
+    what: 'from the middle of a page',
+    start: 0x1800n,
+    length: 0x1000n,
+    code: 'EINVAL',
+    word: /unaligned/,
+    rule: 'multiples of the page size',
+  },
+  {
+    what: 'of half a page',
+    start: 0x1000n,
+    length: 0x800n,
+    code: 'EINVAL',
+    word: /unaligned/,
+    rule: 'multiples of the page size',
+  },
+  {
+    what: 'of one byte',
+    start: 0x1000n,
+    length: 1n,
+    code: 'EINVAL',
+    word: /unaligned/,
+    rule: 'multiples of the page size',
+  },
+  {
+    what: 'that wraps 2^64',
+    start: TOP - 0x1000n,
+    length: 0x2000n,
+    code: 'EOVERFLOW',
+    word: /wraps/,
+    rule: 'ends at 2^64 or below',
+  },
+  {
+    what: 'that wraps from far',
+    start: 0x1000n,
+    length: TOP,
+    code: 'EOVERFLOW',
+    word: /wraps/,
+    rule: 'ends at 2^64 or below',
+  },
+  {
+    what: 'that starts beyond 2^64',
+    start: TOP,
+    length: 0x1000n,
+    code: 'EOVERFLOW',
+    word: /wraps/,
+    rule: 'ends at 2^64 or below',
+  },
+  {
+    what: 'unaligned and wrapping',
+    start: TOP - 1n,
+    length: 0x1000n,
+    code: 'EINVAL',
+    word: /unaligned/,
+    rule: 'multiples of the page size',
+  },
 ] as const;
 
 /** With the default aperture and the default reserved window. */
@@ -110,11 +159,12 @@ for (const { model, map } of KERNEL_MODELS) {
     });
 
     describe('of a range put together by hand', () => {
-      for (const { what, start, length, code, word } of MALFORMED) {
+      for (const { what, start, length, code, word, rule } of MALFORMED) {
         it(`${what}: ${code}`, () => {
           const error = refusal(() => target.mapDma(request(handMade(start, length))), code);
           expect(error).to.include({ request: map, target: target.name, region: 'ram' });
           expect(error.message).to.match(word);
+          expect(error.hint).to.contain(rule);
           expect(target.entries).to.equal(0);
         });
       }
@@ -197,8 +247,9 @@ for (const { model, map } of KERNEL_MODELS) {
       for (const { what, start, end, rule } of OUTSIDE) {
         it(`${what}: EINVAL, and the error names the rule`, () => {
           const error = refusal(() => target.mapDma(mapOf(start, end)), 'EINVAL');
-          expect(error.message).to.contain(rule);
-          expect(error.message).to.contain(rule === 'aperture' ? '0x0-0x1000000000000' : '0xfee00000-0xfef00000');
+          const named = rule === 'aperture' ? 'aperture 0x0-0x1000000000000' : 'reserved range 0xfee00000-0xfef00000';
+          expect(error.message).to.contain(named);
+          expect(error.hint).to.contain(named);
           expect(error.range?.toString()).to.equal(range(start, end).toString());
           expect(target.entries).to.equal(0);
         });

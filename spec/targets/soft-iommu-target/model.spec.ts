@@ -66,19 +66,19 @@ class ArrayOfPages {
   unmap(first: number, end: number): string | undefined {
     const found = this.mappings(first, end);
     const cut = found.findIndex((mapped) => mapped.first < first || mapped.end > end);
-    switch (this.model) {
-      case 'type1v2':
-        this.clear(cut >= 0 ? [] : found);
-        return cut >= 0 ? 'EINVAL' : undefined;
-      case 'iommufd':
-        this.clear(cut >= 0 ? found.slice(0, cut) : found);
-        return cut >= 0 || found.length === 0 ? 'ENOENT' : undefined;
-      case 'exact': {
-        const same = found[0]?.first === first && found[0].end === end;
-        this.clear(same ? found : []);
-        return same ? undefined : 'ENOENT';
-      }
+    const refused = {
+      type1v2: cut >= 0 && 'EINVAL',
+      iommufd: (cut >= 0 || found.length === 0) && 'ENOENT',
+      exact: !(found[0]?.first === first && found[0].end === end) && 'ENOENT',
+    }[this.model];
+    if (refused === false) {
+      this.clear(found);
+      return undefined;
     }
+    if (this.model === 'iommufd') {
+      this.clear(found.slice(0, cut));
+    }
+    return refused;
   }
 
   clear(mappings: readonly Mapped[]): void {
@@ -204,7 +204,8 @@ function perform(step: Step, target: SoftIommuTarget, simple: ArrayOfPages, memf
 
 for (const model of ALL_MODELS) {
   describe(`SoftIommuTarget ${model}: beside an array of pages`, () => {
-    it('holds the same, fails alike, and DMA reaches the same bytes, whatever is done', () => {
+    it('holds the same, fails alike, and DMA reaches the same bytes, whatever is done', function () {
+      this.timeout(60_000);
       fc.assert(
         fc.property(steps, (todo) => {
           using memfd = Memfd.create('ram', BigInt(PAGES * PAGE_BYTES));

@@ -1,5 +1,5 @@
 import type { DmaMapRequest, MemoryRange } from '../../streams/index.js';
-import type { RangeMap } from '../../streams/range-map.js';
+import { RangeMap } from '../../streams/range-map.js';
 
 /** What is mapped. */
 export interface Entry {
@@ -8,4 +8,9 @@ export interface Entry {
 }
 
 /** Everything that is mapped: it never overlaps. */
-export type Entries = RangeMap<Entry>;
+export class Entries extends RangeMap<Entry> {
+  /** Ascending. */
+  ranges(): MemoryRange[] {
+    return Array.from(this, ({ range }) => range);
+  }
+}

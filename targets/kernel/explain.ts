@@ -1,0 +1,104 @@
+import { systemError } from '../../binding/errors.js';
+import type { IovaRange } from '../../binding/iova-range.js';
+import { DmaError, type DmaMapRequest, type MemoryRange } from '../../streams/index.js';
+import { lockedMemory, lockedMemoryHint } from './locked-memory.js';
+
+/** Which IOMMU said no, and what can be asked of it to find out why. */
+export interface Circumstances {
+  readonly target: string;
+  /** The request of the `ioctl`. */
+  readonly request: string;
+  /** What may be mapped, by the kernel's own list. */
+  readonly iovaRanges: () => readonly IovaRange[];
+  /** A mapping of this target that overlaps. */
+  readonly inTheWay?: MemoryRange | undefined;
+  /** Entries that are left; `undefined` where there is no limit. */
+  readonly entriesLeft?: () => number | undefined;
+}
+
+/** The error of a map that the kernel refused, with what to do next. */
+export function mapError(errno: number, request: DmaMapRequest, where: Circumstances): DmaError {
+  const { range, region } = request;
+  const error = systemError(errno, {
+    what: `cannot map ${range.toString()} for devices`,
+    syscall: 'ioctl',
+    request: where.request,
+    range,
+    region,
+    hint: mapHint(errno, request, where),
+  });
+  return named(error, where.target);
+}
+
+/** The error of an unmap that the kernel refused. */
+export function unmapError(errno: number, range: MemoryRange, where: Circumstances): DmaError {
+  const error = systemError(errno, {
+    what: `cannot unmap ${range.toString()} for devices`,
+    syscall: 'ioctl',
+    request: where.request,
+    range,
+    hint: 'an unmap must cover whole mappings, as they were mapped; the memory is kept until it succeeds',
+  });
+  return named(error, where.target);
+}
+
+/** The part of the range that cannot be mapped by the kernel's list; `undefined` when all of it can. */
+export function outside(range: MemoryRange, valid: readonly IovaRange[]): string | undefined {
+  const last = range.end - 1n;
+  if (valid.some((one) => one.start <= range.start && last <= one.last)) {
+    return undefined;
+  }
+  const list = valid.map((one) => `0x${one.start.toString(16)}-0x${(one.last + 1n).toString(16)}`).join(', ');
+  return `it is not inside one of the ranges that the IOMMU can map: ${list === '' ? 'none' : list}`;
+}
+
+const WINDOW_HINT = 'leave a hole in the guest memory map there (0xfee00000-0xfef00000 takes interrupts on x86)';
+
+function mapHint(errno: number, request: DmaMapRequest, where: Circumstances): string {
+  const { range, type, writable } = request;
+  switch (-errno) {
+    case 12: // ENOMEM
+      return lockedMemoryHint(lockedMemory(), range.length);
+    case 28: // ENOSPC
+      return (
+        `${String(where.entriesLeft?.() ?? 0)} entries are left: map fewer, larger ranges, or raise dma_entry_limit ` +
+        '(as root: echo 200000 > /sys/module/vfio_iommu_type1/parameters/dma_entry_limit, before the container is opened)'
+      );
+    case 22: {
+      // EINVAL
+      const why = outside(range, ranges(where));
+      return why === undefined
+        ? 'the kernel found an argument invalid: is a device attached, and does the backing suit this way of mapping?'
+        : `${why}; ${WINDOW_HINT}`;
+    }
+    case 17: // EEXIST
+      return where.inTheWay === undefined
+        ? 'something that this target did not map is there: another user of the same container or IOAS'
+        : `${where.inTheWay.toString()} is mapped there: unmap it first`;
+    case 14: // EFAULT
+      if (type === 'device') {
+        return 'iommufd cannot map the BAR of a device by address; VFIO type1 can, for peer-to-peer DMA';
+      }
+      return writable
+        ? 'a page is not backed, or not for writing: is the file as long as the mapping, and on memory (memfd, tmpfs, huge pages) rather than on a disk?'
+        : 'a page is not backed: is the file as long as the mapping?';
+    case 98: // EADDRINUSE
+      return `a device that is attached needs these addresses for itself; ${WINDOW_HINT}`;
+    default:
+      return `see the error table in docs/kernel.md for ${where.request}`;
+  }
+}
+
+function ranges(where: Circumstances): readonly IovaRange[] {
+  try {
+    return where.iovaRanges();
+  } catch {
+    return [];
+  }
+}
+
+/** Errors of the binding do not know for which target a call was made. */
+function named(error: DmaError, target: string): DmaError {
+  Object.defineProperty(error, 'target', { value: target, enumerable: true });
+  return error;
+}
