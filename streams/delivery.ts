@@ -2,7 +2,7 @@ import { aftermathOf, append, stuckOf } from './aftermath.js';
 import type { ChangeSet, MapChange, Outcome, UnmapChange } from './change-set.js';
 import type { DmaError, TargetRange } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
-import { settled, type Steps } from './steps.js';
+import { isPromiseLike, settled, type Steps } from './steps.js';
 
 /** Somewhere a set can be delivered to: a branch, or an attachment. */
 export interface Receiver {
@@ -40,7 +40,7 @@ export interface Director {
   /** The mappings that the set unmaps, ascending: what an undo puts back. Asked for only then. */
   unmapped(): readonly MapChange[];
   /** After the unmaps, at every receiver; before the maps. */
-  beforeMaps?(): Steps<void>;
+  beforeMaps?(): Steps<void> | undefined;
   /** After the maps have been taken back; before the unmaps are put back. */
   beforeRestore?(): void;
 }
@@ -56,18 +56,21 @@ export function* deliver(set: ChangeSet, receivers: readonly Receiver[], directo
   if (set.unmaps.length > 0) {
     const step = set.maps.length === 0 ? set : { ...set, maps: [] };
     for (let index = receivers.length - 1; index >= 0; index--) {
-      delivery.addUnmaps(yield* serve(receivers[index], step), step);
+      const answer = (receivers[index] as Receiver).serve(step);
+      delivery.addUnmaps(isPromiseLike(answer) ? ((yield answer) as Outcome) : answer, step);
     }
   }
-  if (director.beforeMaps !== undefined) {
-    yield* director.beforeMaps();
+  const pause = director.beforeMaps?.();
+  if (pause !== undefined) {
+    yield* pause;
   }
   if (set.maps.length === 0) {
     return delivery;
   }
   const step = set.unmaps.length === 0 ? set : { ...set, unmaps: [] };
   for (let index = 0; index < receivers.length; index++) {
-    const outcome = yield* serve(receivers[index], step);
+    const answer = (receivers[index] as Receiver).serve(step);
+    const outcome = isPromiseLike(answer) ? ((yield answer) as Outcome) : answer;
     delivery.add(outcome);
     if (outcome.status === 'applied' || outcome.error === undefined) {
       continue;
@@ -95,21 +98,17 @@ function* undo(
 ): Steps<void> {
   const unmaps = set.maps.toReversed().map(unmapOf);
   for (const receiver of mapped.toReversed()) {
-    delivery.add(yield* serve(receiver, inverse(set, unmaps, [])));
+    delivery.add(yield* settled(receiver.serve(inverse(set, unmaps, []))));
   }
   if (set.unmaps.length > 0) {
     director.beforeRestore?.();
     const maps = director.unmapped();
     for (const receiver of all) {
-      delivery.add(yield* serve(receiver, inverse(set, [], maps)));
+      delivery.add(yield* settled(receiver.serve(inverse(set, [], maps))));
     }
     // Where the unmap had failed, the mapping is simply back.
     delivery.stuck = delivery.stuck.filter((at) => all.some((receiver) => receiver.isStuck(at)));
   }
-}
-
-function* serve(receiver: Receiver | undefined, set: ChangeSet): Steps<Outcome> {
-  return yield* settled((receiver as Receiver).serve(set));
 }
 
 function inverse(set: ChangeSet, unmaps: readonly UnmapChange[], maps: readonly MapChange[]): ChangeSet {

@@ -178,7 +178,8 @@ export class Draft implements RegionEdit {
     const state = this.#present(region);
     checkRange(rangeInRegion, `rangeInRegion of region "${state.name}"`);
     const range = inRegion(state, rangeInRegion);
-    const found = state.mappings.overlapping(range);
+    const exact = state.mappings.startingAt(range.startPage);
+    const found = exact?.range.equals(range) === true ? [exact] : state.mappings.overlapping(range);
     for (const mapping of found) {
       if (!range.contains(mapping.range)) {
         throw new DmaError(`the range cuts the mapping ${mapping.range.toString()}`, {

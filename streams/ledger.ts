@@ -1,4 +1,4 @@
-import type { ChangeSet, MapChange } from './change-set.js';
+import type { ChangeSet, MapChange, UnmapChange } from './change-set.js';
 import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import { sameMapping } from './difference.js';
@@ -29,7 +29,9 @@ export class Ledger {
   readonly #stuck = new RangeMap<Stuck>();
   readonly #missing = new RangeMap<MapChange>();
   /** What the forward unmaps of one generation took: what an inverse set puts back. */
-  readonly #taken = new Map<number, MapChange>();
+  #taken: MapChange[] = [];
+  /** The same by start; made when something is undone. */
+  #takenByStart: Map<number, MapChange> | undefined = undefined;
   #takenIn = -1;
   /** Pages at which stuck mappings start that are being unmapped once more. */
   readonly #retried = new Set<number>();
@@ -37,9 +39,10 @@ export class Ledger {
   /** To be called before a set is served. */
   begin(set: ChangeSet): void {
     if (set.generation !== this.#takenIn) {
-      if (this.#taken.size > 0) {
-        this.#taken.clear();
+      if (this.#taken.length > 0) {
+        this.#taken = [];
       }
+      this.#takenByStart = undefined;
       this.#takenIn = set.generation;
     }
   }
@@ -73,15 +76,39 @@ export class Ledger {
     return taken;
   }
 
+  /**
+   * As `take`, of the unmap of one mapping that is held as it should be, where nothing is stuck or missing: the case that is to be fast.
+   * `undefined` in any other case, and then nothing is taken.
+   */
+  takeOne({ covers }: UnmapChange, set: ChangeSet): MapChange | undefined {
+    const [range] = covers;
+    if (
+      range === undefined ||
+      covers.length > 1 ||
+      set.undo === true ||
+      this.#stuck.size > 0 ||
+      this.#missing.size > 0
+    ) {
+      return undefined;
+    }
+    const held = this.#held.get(range.startPage);
+    if (held?.range.equals(range) !== true) {
+      return undefined;
+    }
+    this.#held.delete(range.startPage);
+    this.#remember(held, set);
+    return held;
+  }
+
   /** Whether an inverse set has to put this mapping back. */
   wants(change: MapChange): boolean {
     const { startPage } = change.range;
-    return this.#taken.has(startPage) || this.#missing.startingAt(startPage) !== undefined;
+    return this.#toRestore().has(startPage) || this.#missing.startingAt(startPage) !== undefined;
   }
 
   /** All that an inverse set would put back, ascending. */
   taken(): MapChange[] {
-    return [...this.#taken.values()].sort(byAddress);
+    return [...this.#toRestore().values()].sort(byAddress);
   }
 
   /** The target holds it. */
@@ -95,7 +122,7 @@ export class Ledger {
   /** An inverse set put it back. */
   restore(change: MapChange): void {
     this.hold(change);
-    this.#taken.delete(change.range.startPage);
+    this.#toRestore().delete(change.range.startPage);
   }
 
   /** The target no longer holds it. */
@@ -106,7 +133,7 @@ export class Ledger {
   /** The target should hold it, and does not. */
   miss(change: MapChange): void {
     this.#missing.replace(change);
-    this.#taken.delete(change.range.startPage);
+    this.#toRestore().delete(change.range.startPage);
   }
 
   /** Its unmap failed. */
@@ -201,9 +228,14 @@ export class Ledger {
     ].sort(byAddress);
   }
 
+  #toRestore(): Map<number, MapChange> {
+    return (this.#takenByStart ??= new Map(this.#taken.map((change) => [change.range.startPage, change])));
+  }
+
   #remember(change: MapChange, set: ChangeSet): void {
     if (set.undo !== true) {
-      this.#taken.set(change.range.startPage, change);
+      this.#taken.push(change);
+      this.#takenByStart?.set(change.range.startPage, change);
     }
   }
 }

@@ -246,7 +246,7 @@ export class RegionManager implements AsyncDisposable {
       this.#vas.sweep(set.maps.map(({ range }) => range));
       throw mapFailure(delivery.failure, delivery);
     }
-    this.#view.apply({ ...change, maps: set.maps });
+    this.#view.apply(set.maps === change.maps ? change : { ...change, maps: set.maps });
     this.#vas.release(privates.ended);
     this.#publish(draft, set);
     if (delivery !== undefined && delivery.stuck.length > 0) {
@@ -326,10 +326,16 @@ class CommandDirector implements Director {
   }
 
   /** Tries once more what is stuck where a map is to go, then lets the VAs of what is gone go. */
-  *beforeMaps(): Steps<void> {
+  beforeMaps(): Steps<void> | undefined {
     if (this.#set.maps.length > 0 && this.#attachments.hasStuck) {
-      yield* this.#attachments.clearStuck(this.#set.maps, this.#set.generation);
+      return this.#clearStuck();
     }
+    this.#vas.releaseFiles(this.#change.leaving);
+    return undefined;
+  }
+
+  *#clearStuck(): Steps<void> {
+    yield* this.#attachments.clearStuck(this.#set.maps, this.#set.generation);
     this.#vas.releaseFiles(this.#change.leaving);
   }
 

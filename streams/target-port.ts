@@ -1,4 +1,4 @@
-import { aftermathOf, append, noteAftermath, type SetAftermath } from './aftermath.js';
+import { aftermathOf, noteAftermath, type SetAftermath } from './aftermath.js';
 import type { ChangeSet, MapChange, Outcome, UnmapChange } from './change-set.js';
 import type { DmaMapRequest, DmaTarget } from './dma-target.js';
 import { DmaError, DmaUnmapError, toDmaError, withContext, type TargetRange } from './errors.js';
@@ -15,20 +15,31 @@ export interface Monitor {
   readonly onServed: (bytes: bigint) => void;
 }
 
+/** Most sets skip nothing. */
+const NONE: readonly DmaError[] = Object.freeze([]);
+
 /** Collects what becomes of one set. */
 class Report implements SetAftermath {
   error: DmaError | undefined = undefined;
   failedAt: SetAftermath['failedAt'] = undefined;
-  readonly skipped: DmaError[] = [];
-  readonly undone: TargetRange[] = [];
-  readonly stuck: TargetRange[] = [];
-  readonly missing: TargetRange[] = [];
+  skipped: readonly DmaError[] = NONE;
+  declare undone?: TargetRange[];
+  declare stuck?: TargetRange[];
+  declare missing?: TargetRange[];
+
+  add(what: 'undone' | 'stuck' | 'missing', at: TargetRange): void {
+    (this[what] ??= []).push(at);
+  }
+
+  skip(error: DmaError): void {
+    this.skipped = [...this.skipped, error];
+  }
 
   outcome(generation: number, target: string): Outcome {
     const { skipped, error } = this;
     if (error === undefined) {
       const outcome: Outcome = { generation, target, status: 'applied', skipped };
-      return this.undone.length === 0 ? outcome : noteAftermath(outcome, this);
+      return this.undone === undefined ? outcome : noteAftermath(outcome, this);
     }
     return noteAftermath({ generation, target, status: 'failed', skipped, error }, this);
   }
@@ -64,7 +75,19 @@ export class TargetPort {
     const report = new Report();
     this.ledger.begin(set);
     for (const unmap of set.unmaps) {
-      yield* this.#unmap(unmap, set, report);
+      const change = this.ledger.takeOne(unmap, set);
+      if (change === undefined) {
+        yield* this.#unmap(unmap, set, report);
+        continue;
+      }
+      const range = this.target.unmapShape === 'exact' ? change.range : unmap.range;
+      const answer = this.#callUnmap(range);
+      if (answer !== undefined) {
+        const error = answer instanceof DmaError ? answer : yield* this.#late(answer, range);
+        if (error !== undefined) {
+          this.#stick(change, error, set, report);
+        }
+      }
     }
     if (this.monitor !== undefined) {
       this.monitor.onBegin(set.maps.reduce((sum, { range }) => sum + range.length, 0n));
@@ -112,10 +135,10 @@ export class TargetPort {
         this.monitor?.onServed(change.range.length);
       } else if (set.undo) {
         report.error ??= error;
-        report.missing.push(this.#located(change));
+        report.add('missing', this.#located(change));
         this.ledger.miss(change);
       } else if (change.type === 'device' && !this.#isAborted) {
-        report.skipped.push(withContext(error, { target: this.name, region: change.region, range: change.range }));
+        report.skip(withContext(error, { target: this.name, region: change.region, range: change.range }));
         this.monitor?.onServed(change.range.length);
       } else {
         report.error = error;
@@ -154,21 +177,26 @@ export class TargetPort {
       : held.map((change) => ({ range: change.range, ends: [change] }));
     for (const { range, ends } of calls) {
       const error = yield* this.#end(range);
-      if (error !== undefined) {
-        report.error ??= error;
-      }
       for (const change of ends) {
-        if (error !== undefined && isStillHeld(change, error)) {
-          this.ledger.stick(change, set.generation);
-          report.stuck.push(this.#located(change));
-        } else {
+        if (error === undefined || !this.#stick(change, error, set, report)) {
           this.ledger.unstuck(change.range);
           if (set.undo) {
-            report.undone.push(this.#located(change));
+            report.add('undone', this.#located(change));
           }
         }
       }
     }
+  }
+
+  /** Notes that an unmap failed, and whether it left this mapping in place. */
+  #stick(change: MapChange, error: DmaError, set: ChangeSet, report: Report): boolean {
+    report.error ??= error;
+    if (!isStillHeld(change, error)) {
+      return false;
+    }
+    this.ledger.stick(change, set.generation);
+    report.add('stuck', this.#located(change));
+    return true;
   }
 
   /** Tries again to unmap one mapping that is stuck. Returns why it is stuck still. */
@@ -210,15 +238,17 @@ export class TargetPort {
       const error = yield* this.#end(change.range);
       this.ledger.drop(change);
       if (error === undefined) {
-        report.undone.push(this.#located(change));
+        report.add('undone', this.#located(change));
       } else {
         this.ledger.stick(change, set.generation);
-        report.stuck.push(this.#located(change));
+        report.add('stuck', this.#located(change));
       }
     }
     if (set.unmaps.length > 0) {
       const restored = yield* this.#serve({ ...set, undo: true, unmaps: [], maps: this.ledger.taken() });
-      append(report.missing, aftermathOf(restored).missing);
+      for (const at of aftermathOf(restored).missing ?? []) {
+        report.add('missing', at);
+      }
     }
   }
 
@@ -227,15 +257,31 @@ export class TargetPort {
   }
 
   *#end(range: MemoryRange): Steps<DmaError | undefined> {
+    const answer = this.#callUnmap(range);
+    return answer === undefined || answer instanceof DmaError ? answer : yield* this.#late(answer, range);
+  }
+
+  /** Why the unmap failed, or a promise to be waited for; `undefined` when it is done. */
+  #callUnmap(range: MemoryRange): DmaError | PromiseLike<unknown> | undefined {
     try {
       const answer: unknown = this.target.unmapDma(range);
-      if (isPromiseLike(answer)) {
-        yield answer;
-      }
+      return isPromiseLike(answer) ? answer : undefined;
+    } catch (thrown) {
+      return this.#unmapError(thrown, range);
+    }
+  }
+
+  *#late(answer: PromiseLike<unknown>, range: MemoryRange): Steps<DmaError | undefined> {
+    try {
+      yield answer;
       return undefined;
     } catch (thrown) {
-      return toDmaError(thrown, { fallbackCode: 'ERR_TARGET_FAILED', target: this.name, range });
+      return this.#unmapError(thrown, range);
     }
+  }
+
+  #unmapError(thrown: unknown, range: MemoryRange): DmaError {
+    return toDmaError(thrown, { fallbackCode: 'ERR_TARGET_FAILED', target: this.name, range });
   }
 
   get #isAborted(): boolean {

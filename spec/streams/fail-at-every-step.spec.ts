@@ -168,7 +168,9 @@ for (const targets of [1, 2, 3]) {
   }
 }
 
-describe('failing at every step', () => {
+describe('failing at every step', function () {
+  this.timeout(60_000);
+
   for (const [name, act] of Object.entries(operations)) {
     describe(name, () => {
       for (const setting of settings) {

@@ -1,23 +1,10 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import {
-  DmaError,
-  DmaMapError,
-  DmaUnmapError,
-  MemoryRange,
-  RegionManager,
-  type Attachment,
-  type MapChange,
-  type Region,
-  type RegionEdit,
-} from '../../streams/index.js';
-import { FakeMappable } from '../support/fake-mappable.js';
-import { FaultPlan, FaultyTarget, FaultyVaMapper } from './support/faults.js';
+import { DmaError, DmaMapError, DmaUnmapError } from '../../streams/index.js';
+import { edit, fault, fitted, PAGES, type AnyEdit } from './support/model-edits.js';
+import { inModelWords, rangeOf, Real } from './support/model-world.js';
 import { PageModel, type Edit } from './support/page-model.js';
 import { texts } from './support/phrases.js';
-
-/** Pages in the address space of the model. Small, so that things meet. */
-const PAGES = 24;
 
 /** How many random runs: `npm run test:soak` makes more. */
 const RUNS = Number(process.env['DMA_STREAMS_MODEL_RUNS'] ?? 500);
@@ -34,138 +21,6 @@ const START: readonly Edit[] = [
   { kind: 'show', region: 1, how: 'rw' },
   { kind: 'show', region: 2, how: 'rw' },
 ];
-
-const FILES = new Map(['a', 'b'].map((label) => [label, new FakeMappable(label)]));
-
-/** The manager that is tested, with two targets: one that needs VAs and takes wide unmaps, one that comes and goes and wants them exact. */
-class Real {
-  readonly plan = new FaultPlan();
-  readonly va = new FaultyVaMapper(this.plan);
-  warnings = 0;
-  readonly manager = new RegionManager({ vaMapper: this.va, onWarning: () => (this.warnings += 1) });
-  readonly wide = new FaultyTarget(this.plan, this.va, { name: 'wide', needsVa: true });
-  readonly exact = new FaultyTarget(this.plan, this.va, {
-    name: 'exact',
-    unmapShape: 'exact',
-    reply: () => Promise.resolve(),
-  });
-  readonly regions: Region[] = [];
-  readonly attachments = new Map<FaultyTarget, Attachment>();
-
-  async attach(target: FaultyTarget): Promise<void> {
-    this.attachments.set(target, await this.manager.attach(target));
-  }
-
-  async detach(target: FaultyTarget): Promise<void> {
-    await this.attachments.get(target)?.detach();
-    this.attachments.delete(target);
-  }
-
-  async run(edits: readonly Edit[]): Promise<void> {
-    const [first] = edits;
-    if (edits.length === 1 && first !== undefined) {
-      await this.#runAlone(first);
-      return;
-    }
-    const fresh: Region[] = [];
-    try {
-      await this.manager.transaction((edit) => {
-        for (const one of edits) {
-          doEdit(edit, one, [...this.regions, ...fresh], fresh);
-        }
-      });
-    } catch (error) {
-      if (error instanceof DmaUnmapError) {
-        this.regions.push(...fresh); // It took effect.
-      }
-      throw error;
-    }
-    this.regions.push(...fresh);
-  }
-
-  /** By the command of the region itself. */
-  async #runAlone(edit: Edit): Promise<void> {
-    if (edit.kind === 'add region') {
-      this.regions.push(await this.manager.addRegion(regionParams(edit)));
-      return;
-    }
-    const region = this.regions[edit.region];
-    if (region === undefined) {
-      throw new Error('there is no such region');
-    }
-    switch (edit.kind) {
-      case 'remove region':
-        return region.remove();
-      case 'show':
-        return region.map({ writable: edit.how === 'rw' });
-      case 'hide':
-        return region.unmap();
-      case 'add mapping':
-        return region.addMapping(mappingParams(edit));
-      case 'remove mappings':
-        return region.removeMappings(MemoryRange.ofPages(edit.start, edit.end));
-    }
-  }
-}
-
-function doEdit(edit: RegionEdit, one: Edit, regions: readonly Region[], fresh: Region[]): void {
-  if (one.kind === 'add region') {
-    fresh.push(edit.addRegion(regionParams(one)));
-    return;
-  }
-  const region = regions[one.region];
-  if (region === undefined) {
-    throw new Error('there is no such region');
-  }
-  switch (one.kind) {
-    case 'remove region':
-      edit.removeRegion(region);
-      break;
-    case 'show':
-      edit.map(region, { writable: one.how === 'rw' });
-      break;
-    case 'hide':
-      edit.unmap(region);
-      break;
-    case 'add mapping':
-      edit.addMapping(region, mappingParams(one));
-      break;
-    case 'remove mappings':
-      edit.removeMappings(region, MemoryRange.ofPages(one.start, one.end));
-      break;
-  }
-}
-
-function regionParams({ start, end, priority, type }: Extract<Edit, { kind: 'add region' }>) {
-  return { name: 'region', range: MemoryRange.ofPages(start, end), priority, type };
-}
-
-function mappingParams({ start, end, writable, memory }: Extract<Edit, { kind: 'add mapping' }>) {
-  const [label = '', page = '0'] = memory.split('@');
-  const mappable = FILES.get(label);
-  return {
-    rangeInRegion: MemoryRange.ofPages(start, end),
-    writable,
-    backing: mappable === undefined ? ('private' as const) : { mappable, fileOffset: BigInt(page) * 4096n },
-  };
-}
-
-/** As the model writes it. */
-function inModelWords({ range, writable, backing, type }: MapChange): string {
-  const memory = backing === 'private' ? 'private' : `${backing.mappable.label}@${backing.fileOffset / 4096n}`;
-  return `${range.startPage}-${range.endPage} ${writable ? 'rw' : 'ro'} ${memory} ${type}`;
-}
-
-function rangeOf(mapping: string): MemoryRange {
-  const [start, end] = (mapping.split(' ')[0] ?? '').split('-').map(Number);
-  return MemoryRange.ofPages(start ?? 0, end ?? 0);
-}
-
-interface AnyEdit {
-  readonly edit: Edit;
-  /** Whether it need not fit what there is. */
-  readonly wild: boolean;
-}
 
 /** The model is replaced as a whole by each step. */
 interface Current {
@@ -263,31 +118,6 @@ class ComeOrGo implements fc.AsyncCommand<Current, Real> {
   }
 }
 
-/**
- * Makes an edit fit what there is, so that most of them are not refused: picks a region that is there, pages that it has, and whole
- * mappings to remove. One that is wild stays as it is but for the number of its region.
- */
-function fitted({ regions }: PageModel, { edit, wild }: AnyEdit): Edit {
-  if (edit.kind === 'add region' || regions.length === 0) {
-    return edit;
-  }
-  const present = regions.flatMap((one, index) => (one.present ? [index] : []));
-  const index =
-    wild || present.length === 0 ? edit.region % regions.length : (present[edit.region % present.length] ?? 0);
-  const region = regions[index];
-  if (wild || region === undefined || !('start' in edit)) {
-    return { ...edit, region: index };
-  }
-  const length = region.end - region.start;
-  let start = edit.start % length;
-  let end = Math.min(length, start + edit.end - edit.start);
-  if (edit.kind === 'remove mappings') {
-    start = Math.min(start, (region.cells[region.start + start]?.start ?? Infinity) - region.start);
-    end = Math.max(end, (region.cells[region.start + end - 1]?.end ?? 0) - region.start);
-  }
-  return { ...edit, region: index, start, end };
-}
-
 /** After a failure nothing is between: all is as before, or as after but for what is stuck; which can then be cleared. */
 async function mend(real: Real, error: unknown, takeEffect: () => void): Promise<void> {
   if (error instanceof DmaMapError) {
@@ -366,62 +196,6 @@ async function expectSame(model: PageModel, real: Real): Promise<void> {
   const inNeedOfVas = new Set([...seen, ...privates].map((mapping) => rangeOf(mapping).toString()));
   expect(new Set(texts(real.va.held()))).to.deep.equal(inNeedOfVas);
 }
-
-/** Anywhere, of one page or some. */
-const pages = (limit: number): fc.Arbitrary<{ readonly start: number; readonly end: number }> =>
-  fc
-    .tuple(fc.nat({ max: limit - 1 }), fc.integer({ min: 1, max: 6 }))
-    .map(([start, length]) => ({ start, end: Math.min(limit, start + length) }));
-
-/** Where regions nest: the larger one over the smaller ones. */
-const nested = fc
-  .constantFrom([24, 2], [12, 1], [12, 1], [6, 0], [6, 0], [3, -1])
-  .chain(([size = 1, priority = 0]) =>
-    fc.nat({ max: PAGES / size - 1 }).map((index) => ({ start: index * size, end: (index + 1) * size, priority })),
-  );
-
-const anyPlace = fc.tuple(pages(PAGES), fc.nat({ max: 2 })).map(([at, priority]) => ({ ...at, priority }));
-
-const type = fc.constantFrom('ram', 'ram', 'ram', 'device');
-const region = fc.nat({ max: 11 });
-const memory = fc.constantFrom('a@0', 'a@0', 'a@0', 'a@0', 'a@4', 'a@4', 'b@0', 'b@0', 'private');
-
-const edits: fc.Arbitrary<Edit> = fc.oneof(
-  {
-    weight: 4,
-    arbitrary: fc
-      .tuple(fc.oneof({ weight: 5, arbitrary: nested }, { weight: 1, arbitrary: anyPlace }), type)
-      .map(([at, of]): Edit => ({ kind: 'add region', ...at, type: of })),
-  },
-  { weight: 1, arbitrary: region.map((picked): Edit => ({ kind: 'remove region', region: picked })) },
-  {
-    weight: 4,
-    arbitrary: fc
-      .tuple(region, fc.constantFrom('rw', 'rw', 'rw', 'ro'))
-      .map(([picked, how]): Edit => ({ kind: 'show', region: picked, how })),
-  },
-  { weight: 2, arbitrary: region.map((picked): Edit => ({ kind: 'hide', region: picked })) },
-  {
-    weight: 6,
-    arbitrary: fc.tuple(region, pages(PAGES), fc.boolean(), memory).map(([picked, at, writable, of]): Edit => ({
-      kind: 'add mapping',
-      region: picked,
-      ...at,
-      writable,
-      memory: of,
-    })),
-  },
-  {
-    weight: 2,
-    arbitrary: fc
-      .tuple(region, pages(PAGES))
-      .map(([picked, at]): Edit => ({ kind: 'remove mappings', region: picked, ...at })),
-  },
-);
-
-const edit = fc.tuple(edits, fc.nat({ max: 11 })).map(([one, luck]): AnyEdit => ({ edit: one, wild: luck === 11 }));
-
-const fault = fc.option(fc.nat({ max: 6 }), { nil: undefined, freq: 3 });
 
 const commands = fc.commands(
   [

@@ -20,8 +20,10 @@ export function inTurn<T, R>(
   function drain(): void {
     while (!busy && !subscriber.closed) {
       if (next === waiting.length) {
-        waiting = [];
-        next = 0;
+        if (next > 0) {
+          waiting = [];
+          next = 0;
+        }
         last?.();
         return;
       }

@@ -240,6 +240,15 @@ describe('toTarget', () => {
       ]);
     });
 
+    it('puts back only that, not what an earlier set had unmapped', async () => {
+      const { serve } = serving(target);
+      await serve(changeSet(1, { maps: [A, B] }));
+      await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')] }));
+      target.failAll('map 0x4000');
+      await serve(changeSet(3, { unmaps: [unmap('0x2000-0x3000')], maps: [C] }));
+      expect(texts(target.held())).to.deep.equal(['0x2000-0x3000']);
+    });
+
     it('names what it could not take away, and what it could not put back', async () => {
       const { serve } = serving(target);
       await serve(changeSet(1, { maps: [A] }));
@@ -280,6 +289,20 @@ describe('toTarget', () => {
       target.takeCalls();
       await serve(changeSet(2, { maps: [A, B], undo: true }));
       expect(target.calls).to.deep.equal(['map 0x0-0x1000 rw']);
+    });
+
+    it('does not put back what this target gave up for an earlier set only', async () => {
+      const { serve } = serving(target);
+      const bar = map('0x0-0x1000', { type: 'device' });
+      const hidden = { unmaps: [unmap('0x0-0x1000', ['0x0-0x1000'], 'device')] };
+      await serve(changeSet(1, { maps: [bar] }));
+      await serve(changeSet(2, hidden));
+      target.failAll('map', 'EFAULT');
+      await serve(changeSet(3, { maps: [bar] }));
+      target.mend();
+      await serve(changeSet(4, hidden));
+      await serve(changeSet(4, { maps: [bar], undo: true }));
+      expect(target.held()).to.deep.equal([]);
     });
 
     it('finds held what its unmap had failed to end', async () => {

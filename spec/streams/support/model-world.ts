@@ -1,0 +1,141 @@
+import {
+  DmaUnmapError,
+  MemoryRange,
+  RegionManager,
+  type Attachment,
+  type MapChange,
+  type Region,
+  type RegionEdit,
+} from '../../../streams/index.js';
+import { FakeMappable } from '../../support/fake-mappable.js';
+import { FaultPlan, FaultyTarget, FaultyVaMapper } from './faults.js';
+import type { Edit } from './page-model.js';
+
+const FILES = new Map(['a', 'b'].map((label) => [label, new FakeMappable(label)]));
+
+/**
+ * The manager that is tested, with two targets: one that needs VAs and takes wide unmaps, and one that comes and goes and wants them
+ * exact.
+ */
+export class Real {
+  readonly plan = new FaultPlan();
+  readonly va = new FaultyVaMapper(this.plan);
+  warnings = 0;
+  readonly manager = new RegionManager({ vaMapper: this.va, onWarning: () => (this.warnings += 1) });
+  readonly wide = new FaultyTarget(this.plan, this.va, { name: 'wide', needsVa: true });
+  readonly exact = new FaultyTarget(this.plan, this.va, {
+    name: 'exact',
+    unmapShape: 'exact',
+    reply: () => Promise.resolve(),
+  });
+  readonly regions: Region[] = [];
+  readonly attachments = new Map<FaultyTarget, Attachment>();
+
+  async attach(target: FaultyTarget): Promise<void> {
+    this.attachments.set(target, await this.manager.attach(target));
+  }
+
+  async detach(target: FaultyTarget): Promise<void> {
+    await this.attachments.get(target)?.detach();
+    this.attachments.delete(target);
+  }
+
+  async run(edits: readonly Edit[]): Promise<void> {
+    const [first] = edits;
+    if (edits.length === 1 && first !== undefined) {
+      await this.#runAlone(first);
+      return;
+    }
+    const fresh: Region[] = [];
+    try {
+      await this.manager.transaction((edit) => {
+        for (const one of edits) {
+          doEdit(edit, one, [...this.regions, ...fresh], fresh);
+        }
+      });
+    } catch (error) {
+      if (error instanceof DmaUnmapError) {
+        this.regions.push(...fresh); // It took effect.
+      }
+      throw error;
+    }
+    this.regions.push(...fresh);
+  }
+
+  /** By the command of the region itself. */
+  async #runAlone(edit: Edit): Promise<void> {
+    if (edit.kind === 'add region') {
+      this.regions.push(await this.manager.addRegion(regionParams(edit)));
+      return;
+    }
+    const region = this.regions[edit.region];
+    if (region === undefined) {
+      throw new Error('there is no such region');
+    }
+    switch (edit.kind) {
+      case 'remove region':
+        return region.remove();
+      case 'show':
+        return region.map({ writable: edit.how === 'rw' });
+      case 'hide':
+        return region.unmap();
+      case 'add mapping':
+        return region.addMapping(mappingParams(edit));
+      case 'remove mappings':
+        return region.removeMappings(MemoryRange.ofPages(edit.start, edit.end));
+    }
+  }
+}
+
+function doEdit(edit: RegionEdit, one: Edit, regions: readonly Region[], fresh: Region[]): void {
+  if (one.kind === 'add region') {
+    fresh.push(edit.addRegion(regionParams(one)));
+    return;
+  }
+  const region = regions[one.region];
+  if (region === undefined) {
+    throw new Error('there is no such region');
+  }
+  switch (one.kind) {
+    case 'remove region':
+      edit.removeRegion(region);
+      break;
+    case 'show':
+      edit.map(region, { writable: one.how === 'rw' });
+      break;
+    case 'hide':
+      edit.unmap(region);
+      break;
+    case 'add mapping':
+      edit.addMapping(region, mappingParams(one));
+      break;
+    case 'remove mappings':
+      edit.removeMappings(region, MemoryRange.ofPages(one.start, one.end));
+      break;
+  }
+}
+
+function regionParams({ start, end, priority, type }: Extract<Edit, { kind: 'add region' }>) {
+  return { name: 'region', range: MemoryRange.ofPages(start, end), priority, type };
+}
+
+function mappingParams({ start, end, writable, memory }: Extract<Edit, { kind: 'add mapping' }>) {
+  const [label = '', page = '0'] = memory.split('@');
+  const mappable = FILES.get(label);
+  return {
+    rangeInRegion: MemoryRange.ofPages(start, end),
+    writable,
+    backing: mappable === undefined ? ('private' as const) : { mappable, fileOffset: BigInt(page) * 4096n },
+  };
+}
+
+/** As the model writes it. */
+export function inModelWords({ range, writable, backing, type }: MapChange): string {
+  const memory = backing === 'private' ? 'private' : `${backing.mappable.label}@${backing.fileOffset / 4096n}`;
+  return `${range.startPage}-${range.endPage} ${writable ? 'rw' : 'ro'} ${memory} ${type}`;
+}
+
+export function rangeOf(mapping: string): MemoryRange {
+  const [start, end] = (mapping.split(' ')[0] ?? '').split('-').map(Number);
+  return MemoryRange.ofPages(start ?? 0, end ?? 0);
+}
