@@ -60,7 +60,6 @@ describe('RegionManager: targets that misbehave', () => {
       },
       'ERR_TARGET_FAILED',
     ],
-    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- what users do
     ['rejects with null', () => Promise.reject(null), 'ERR_TARGET_FAILED'],
     [
       'returns a thenable that throws',
