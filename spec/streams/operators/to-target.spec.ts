@@ -63,6 +63,19 @@ describe('toTarget', () => {
       expect(target.calls).to.deep.equal(['map 0x0-0x1000 rw', 'map 0x2000-0x3000 rw', 'unmap 0x0-0x1000']);
     });
 
+    it('says what was undone of an inverse set only', async () => {
+      const { serve } = serving(target);
+      await serve(changeSet(1, { maps: [A, B] }));
+      expect(await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')] }))).not.to.have.any.keys(
+        'undone',
+        'stuck',
+        'missing',
+        'error',
+      );
+      const outcome = await serve(changeSet(3, { unmaps: [unmap('0x2000-0x3000')], undo: true }));
+      expect(texts(outcome.undone?.map(({ range }) => range) ?? [])).to.deep.equal(['0x2000-0x3000']);
+    });
+
     it('an inverse set under the generation of the set that it undoes, too', () => {
       marbles().run(({ cold, expectObservable }) => {
         const sets = { a: changeSet(1, { maps: [A] }), u: changeSet(1, { unmaps: [unmap('0x0-0x1000')], undo: true }) };

@@ -250,6 +250,53 @@ describe('RegionManager: a failed unmap', () => {
     });
   });
 
+  describe('at targets that need no VA', () => {
+    let region: Region;
+
+    beforeEach(async () => {
+      const [a, b] = [stage.target({ name: 'a' }), stage.target({ name: 'b' })];
+      await stage.manager.attach(a);
+      await stage.manager.attach(b);
+      region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
+      b.takeCalls();
+      b.failCall(0).failCall(1);
+      await rejectionOf(region.removeMappings(range(0x0, 0x1000)));
+      stage.takeJournal();
+    });
+
+    it('is tried again once, not twice, for one command', async () => {
+      const error = await rejectionOf(region.addMapping(mapping(0x0, 0x2000)));
+      expect(error).to.include({ name: 'DmaMapError', code: 'ERR_RANGE_STUCK', target: 'b' });
+      expect(stage.takeJournal()).to.deep.equal([
+        'b: unmap 0x0-0x1000 -> EIO',
+        'a: map 0x0-0x2000 rw',
+        'a: unmap 0x0-0x2000',
+      ]);
+      await region.addMapping(mapping(0x0, 0x2000));
+      expect(stage.takeJournal()).to.deep.equal([
+        'b: unmap 0x0-0x1000',
+        'a: map 0x0-0x2000 rw',
+        'b: map 0x0-0x2000 rw',
+      ]);
+    });
+
+    it('is tried again for each command anew, also where an earlier one was cured', async () => {
+      const b = stage.manager.attachments[1];
+      await rejectionOf(b?.retryStuck() ?? Promise.resolve());
+      await b?.retryStuck();
+      await region.addMapping(mapping(0x0, 0x1000));
+      stage.takeJournal();
+      const [, second] = stage.targets;
+      second?.takeCalls();
+      second?.mend().failCall(0);
+      await stage.manager.transaction((edit) => {
+        edit.removeMappings(region, range(0x0, 0x1000));
+        edit.addMapping(region, mapping(0x0, 0x2000));
+      });
+      expect(second?.calls).to.deep.equal(['unmap 0x0-0x1000 -> EIO', 'unmap 0x0-0x1000', 'map 0x0-0x2000 rw']);
+    });
+  });
+
   it('while undoing leaves that range stuck, names it in the error, and undoes the rest', async () => {
     const { manager } = stage;
     const [first, second] = [

@@ -10,7 +10,8 @@ export class Stage {
   readonly warnings: DmaError[] = [];
   readonly va = new FakeVaMapper({ journal: this.journal });
   readonly manager: RegionManager;
-  readonly #targets: RecordingTarget[] = [];
+  /** In the order in which they were made. */
+  readonly targets: RecordingTarget[] = [];
 
   constructor(options: { readonly withVaMapper?: boolean } = {}) {
     this.manager = new RegionManager({
@@ -23,7 +24,7 @@ export class Stage {
 
   target(options: Omit<RecordingTargetOptions, 'journal'> = {}): RecordingTarget {
     const target = new RecordingTarget({ ...options, journal: this.journal });
-    this.#targets.push(target);
+    this.targets.push(target);
     return target;
   }
 
@@ -34,7 +35,7 @@ export class Stage {
 
   /** Fails when anybody was called in a way that the contracts of `DmaTarget` and `VaMapper` rule out. */
   expectContractsKept(): void {
-    expect(this.#targets.flatMap(({ name, violations }) => violations.map((text) => `${name}: ${text}`))).to.deep.equal(
+    expect(this.targets.flatMap(({ name, violations }) => violations.map((text) => `${name}: ${text}`))).to.deep.equal(
       [],
     );
     expect(this.va.violations).to.deep.equal([]);
