@@ -73,7 +73,7 @@ describe('toTarget', () => {
         'error',
       );
       const outcome = await serve(changeSet(3, { unmaps: [unmap('0x2000-0x3000')], undo: true }));
-      expect(texts(outcome.undone?.map(({ range }) => range) ?? [])).to.deep.equal(['0x2000-0x3000']);
+      expect(texts(aftermathOf(outcome).undone?.map(({ range }) => range) ?? [])).to.deep.equal(['0x2000-0x3000']);
     });
 
     it('an inverse set under the generation of the set that it undoes, too', () => {
