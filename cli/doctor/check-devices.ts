@@ -24,7 +24,7 @@ export function checkDevices(facts: DoctorFacts): Check {
   const usable = new Set([...type1, ...iommufd]);
   const says =
     `${formatCount(bound.length)} of ${counted(all, 'PCI device')} bound to vfio-pci, ` +
-    `${usable.size === bound.length ? 'ready for use' : `${formatCount(usable.size)} of them ready for use`}`;
+    (usable.size === bound.length ? 'ready for use' : `${formatCount(usable.size)} of them ready for use`);
   const state = usable.size === bound.length ? 'works' : usable.size > 0 ? 'limited' : 'fails';
   return { name, state, says, cures: [...groups.flatMap(freeGroup), ...permissions(groups)] };
 }
