@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { checkDma, type DmaDevice } from '../../cli/replay/dma-check.js';
+import { checkDma } from '../../cli/replay/dma-check.js';
+import type { DmaDevice } from '../../cli/replay/dma-device.js';
 import { fileBacking, type GuestMemory } from '../../cli/replay/guest-memory.js';
 import { DmaFault, MemoryRange, type MapChange, type Mappable } from '../../streams/index.js';
 
