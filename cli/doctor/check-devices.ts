@@ -1,4 +1,5 @@
 import { counted, formatCount } from '../output/text.js';
+import { currentUser } from './current-user.js';
 import { readiness } from './readiness.js';
 import type { Check, Cure, DoctorFacts, IommuGroupFacts, PciDeviceFacts } from './report.js';
 
@@ -69,7 +70,7 @@ function freeGroup({ number, viable, devices }: IommuGroupFacts): readonly Cure[
 }
 
 function permissions(groups: readonly IommuGroupFacts[]): readonly Cure[] {
-  const user = process.env['USER'] ?? '$USER';
+  const user = currentUser();
   const denied = groups
     .flatMap(({ file, devices }) => [file, ...devices.flatMap((device) => device.file ?? [])])
     .filter(({ access }) => access === 'denied')

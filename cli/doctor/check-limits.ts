@@ -1,4 +1,5 @@
 import { formatCount, formatSize } from '../output/text.js';
+import { currentUser } from './current-user.js';
 import type { Check, HugePageFacts, LockedMemoryFacts } from './report.js';
 
 /** Less than this is less than a guest: its memory is pinned whole. */
@@ -31,7 +32,7 @@ export function checkLockedMemory(facts: LockedMemoryFacts | null): Check {
     cures: [
       {
         says: 'Memory that a real device can reach is pinned, and that limit is small. Raise it for the next login (a service: LimitMEMLOCK=infinity):',
-        commands: [`echo '${process.env['USER'] ?? '*'} - memlock unlimited' > /etc/security/limits.d/70-memlock.conf`],
+        commands: [`echo '${currentUser()} - memlock unlimited' > /etc/security/limits.d/70-memlock.conf`],
         root: true,
       },
     ],

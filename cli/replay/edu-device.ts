@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AddressSpace, Memfd, type IovaRange, type PciDevice, type VfioDevice } from '../../binding/index.js';
 import { DmaError, MemoryRange, type DmaTarget, type MapChange } from '../../streams/index.js';
-import type { DmaDevice, DmaHardware } from './dma-check.js';
+import type { DmaDevice, DmaHardware } from './dma-device.js';
 
 // Of the PCI specification: the command register of the configuration space, and bits of it.
 const COMMAND_REGISTER = 4;

@@ -2,7 +2,7 @@ import { parsePciAddress } from '../../binding/index.js';
 import { LoggingTarget, SoftIommuTarget } from '../../targets/index.js';
 import type { DmaTarget } from '../../streams/index.js';
 import { messageOf, UsageError } from '../errors.js';
-import type { DmaDevice } from './dma-check.js';
+import type { DmaDevice } from './dma-device.js';
 import { openIommufdTarget, openType1Target } from './real-target.js';
 
 /** What one `--target NAME[:ARG]` asks for. */

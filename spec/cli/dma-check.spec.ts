@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { checkDma, type DmaDevice } from '../../cli/replay/dma-check.js';
+import { checkDma } from '../../cli/replay/dma-check.js';
+import type { DmaDevice } from '../../cli/replay/dma-device.js';
 import { fileBacking, type GuestMemory } from '../../cli/replay/guest-memory.js';
 import { DmaFault, MemoryRange, type MapChange, type Mappable } from '../../streams/index.js';
 
@@ -147,6 +148,87 @@ describe('checkDma', () => {
       const { checked, failed } = await checkDma([{ device: new HonestDevice([ram]), mappings: [ram] }], memory);
       expect([checked, failed]).to.deep.equal([3, 3]);
     });
+  });
+
+  describe('of hardware, which reports no faults', () => {
+    /** Loses what it may not write, without a word. */
+    class FakeHardware extends HonestDevice {
+      readonly calls: string[] = [];
+      readonly hardware = {
+        address: '0000:00:04.0',
+        mostMappings: 3,
+        start: (mappings: readonly MapChange[]): Promise<void> => {
+          this.calls.push(`start ${mappings.length}`);
+          return Promise.resolve();
+        },
+        stop: (): Promise<void> => {
+          this.calls.push('stop');
+          return Promise.resolve();
+        },
+      };
+
+      override write(iova: bigint, data: Uint8Array): void {
+        this.calls.push(`write 0x${iova.toString(16)}`);
+        const found = this.find(iova, 'write');
+        if (found.writable) {
+          place(found, iova).set(data);
+        }
+      }
+    }
+
+    it('looks at both ends of a few mappings, from the first to the last, between start and stop', async () => {
+      const mappings = Array.from({ length: 7 }, (_, index) =>
+        mapping(index * 0x1000, (index + 1) * 0x1000, file, index * 0x1000),
+      );
+      const device = new FakeHardware(mappings);
+      const { hardware, ...rest } = await checkDma([{ device, mappings }], new FakeMemory());
+      expect(rest).to.deep.equal({ checked: 3 * 2 * 2, failed: 0, devices: 1, faults: 0, failures: [] });
+      expect(hardware).to.deep.equal([{ target: 'soft', address: '0000:00:04.0', mappings: 3, of: 7 }]);
+      expect(device.calls).to.deep.equal([
+        'start 7',
+        ...['0x0', '0xff0', '0x3000', '0x3ff0', '0x6000', '0x6ff0'].map((address) => `write ${address}`),
+        'stop',
+      ]);
+    });
+
+    it('takes a write to read-only memory for good when it is lost, and not when it is not', async () => {
+      const result = await checkDma([{ device: new FakeHardware([rom]), mappings: [rom] }], new FakeMemory());
+      expect(result).to.include({ checked: 2 + 2 + 2, failed: 0, faults: 0 });
+
+      const writable = new FakeHardware([mapping(0x10000, 0x12000, fileOf(rom), 0x1000)]);
+      const { failed, failures } = await checkDma([{ device: writable, mappings: [rom] }], new FakeMemory());
+      expect(failed).to.equal(2);
+      expect(failures[0]?.what).to.contain('after a write to read-only memory the host finds other bytes');
+    });
+
+    it('fails where it cannot be started, or not be stopped, which it is in any case', async () => {
+      const device = new FakeHardware([ram]);
+      const cannot = (): Promise<void> => Promise.reject(new Error('it is gone'));
+      const dead = { ...device.hardware, start: cannot };
+      const result = await checkDma(
+        [{ device: { ...devicePart(device), hardware: dead }, mappings: [ram] }],
+        new FakeMemory(),
+      );
+      expect(result.failures.map(({ what }) => what)).to.deep.equal(['0000:00:04.0 does no DMA: it is gone']);
+      expect(device.calls).to.deep.equal(['stop']);
+
+      const stuck = { ...device.hardware, stop: cannot };
+      const { failures } = await checkDma(
+        [{ device: { ...devicePart(device), hardware: stuck }, mappings: [ram] }],
+        new FakeMemory(),
+      );
+      expect(failures[0]?.what).to.contain('cannot be ended: it is gone');
+    });
+
+    function devicePart(device: HonestDevice): DmaDevice {
+      return {
+        name: device.name,
+        read: (iova, length) => device.read(iova, length),
+        write: (iova, data) => {
+          device.write(iova, data);
+        },
+      };
+    }
   });
 
   it('keeps the first failures, and counts all', async () => {

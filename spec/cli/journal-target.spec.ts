@@ -66,4 +66,13 @@ describe('JournalTarget', () => {
     expect([plain.needsVa, plain.needsFd, plain.unmapShape]).to.deep.equal([false, false, 'superset']);
     expect(journalled({}, { needsVa: true }).needsVa).to.equal(true);
   });
+
+  it('lets a target look at whole sets, where it does, and tells of no call', async () => {
+    const seen: (readonly DmaMapRequest[])[] = [];
+    const looking = journalled({ checkMaps: (requests) => void seen.push(requests) });
+    await looking.checkMaps?.([request]);
+    expect(seen).to.deep.equal([[request]]);
+    expect(calls).to.deep.equal([]);
+    expect(journalled({}).checkMaps).to.equal(undefined);
+  });
 });

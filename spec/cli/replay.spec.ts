@@ -280,6 +280,22 @@ describe('dma-streams replay', function () {
     expect(stderr).to.match(/^dma-streams: warning: no host addresses for a machine of 0xc00000200000 bytes/);
     expect(status).to.equal(0);
   });
+
+  it('ends with 1, and writes nothing, where the device of a real IOMMU is not there', async () => {
+    const trace = traces.write('small.jsonl', SMALL);
+    for (const target of ['vfio', 'iommufd']) {
+      const { status, stdout, stderr } = await dmaStreams([
+        'replay',
+        trace,
+        ...['--target', 'log', '--target', `${target}:ffff:7f:1f.7`],
+      ]);
+      expect(stderr).to.equal(
+        'dma-streams: ENODEV: there is no PCI device ffff:7f:1f.7; lspci -D lists the devices.\n',
+      );
+      expect(stdout).to.equal('');
+      expect(status).to.equal(1);
+    }
+  });
 });
 
 interface Summary {

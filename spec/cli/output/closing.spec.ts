@@ -50,6 +50,23 @@ describe('how a replay ended', () => {
     ]);
   });
 
+  it('says what hardware did itself, and where', () => {
+    const hardware = [
+      { target: 'vfio:0000:00:04.0', address: '0000:00:04.0', mappings: 16, of: 40 },
+      { target: 'iommufd:0000:00:05.0', address: '0000:00:05.0', mappings: 3, of: 3 },
+    ];
+    const describe = (devices: number): string =>
+      describeDmaCheck({ ...well, dma: { ...passed, devices, hardware } }, terminalOf({}, {}))
+        .join(' ')
+        .replace(/\s+/g, ' ');
+    expect(describe(2))
+      .to.contain('Behind vfio:0000:00:04.0 the device 0000:00:04.0 (edu) does the DMA itself')
+      .and.contain('at both ends of 16 of 40 mappings.')
+      .and.contain('at both ends of every mapping.')
+      .and.not.contain('in the middle');
+    expect(describe(3)).to.contain('in the middle');
+  });
+
   it('names the checks that failed', () => {
     const failures = [{ target: 'soft', address: 0xff0n, what: 'the host finds other bytes there' }];
     const lines = describeDmaCheck({ ...well, dma: { ...passed, failed: 3, failures } }, terminalOf({}, {}));
