@@ -17,6 +17,7 @@ import {
 import { copyError, mapError, reserveError, viewError } from './address-space-errors.js';
 import { closedError } from './errors.js';
 import { issueHostVa, revokeHostVa } from './host-va.js';
+import { checkAreas, countAreas } from './memory-areas.js';
 import { native } from './native.js';
 import type { SpaceHandle } from './native.js';
 
@@ -47,6 +48,8 @@ export class AddressSpace implements VaMapper, Disposable {
   readonly #base: bigint;
   /** By first page. */
   readonly #held = new Map<number, Held>();
+  /** The pages at which they end. */
+  readonly #ends = new Set<number>();
 
   /**
    * @param options.size in bytes, a multiple of 4096: the guest physical addresses to come are below it. 1 TiB costs nothing.
@@ -100,13 +103,16 @@ export class AddressSpace implements VaMapper, Disposable {
       checkFd(fd, `the fd of "${mappable.label}"`);
     }
     const { startPage, endPage } = range;
+    checkAreas(this.#areasOf(range));
     const result = native().addressSpaceMap(space, startPage, endPage, fd, fileOffset, writable, mapsName(region));
     if (result < 0) {
       const overlap = result === EEXIST ? native().addressSpaceOverlap(space, startPage, endPage) : undefined;
       throw mapError(result, change, overlap === undefined ? undefined : this.#held.get(overlap[0])?.range);
     }
     const hostVa = issueHostVa(this.#base + range.start, { space: this, range });
+    countAreas(this.#areasOf(range));
     this.#held.set(startPage, { range, mappable, fileOffset, writable, hostVa });
+    this.#ends.add(endPage);
     return hostVa;
   }
 
@@ -199,7 +205,10 @@ export class AddressSpace implements VaMapper, Disposable {
     if (space !== undefined) {
       native().addressSpaceClose(space);
     }
-    for (const { hostVa } of this.#held.values()) {
+    for (const { range, hostVa } of [...this.#held.values()]) {
+      this.#held.delete(range.startPage);
+      this.#ends.delete(range.endPage);
+      countAreas(-this.#areasOf(range));
       revokeHostVa(hostVa);
     }
     this.#held.clear();
@@ -264,8 +273,15 @@ export class AddressSpace implements VaMapper, Disposable {
       if (range.contains(held.range) && native().addressSpaceOverlap(space, startPage, endPage) === undefined) {
         revokeHostVa(held.hostVa);
         this.#held.delete(startPage);
+        this.#ends.delete(endPage);
+        countAreas(-this.#areasOf(held.range));
       }
     }
+  }
+
+  /** How many memory areas a mapping adds: itself, and what it cuts off of the empty run that it lies in. */
+  #areasOf({ startPage, endPage }: MemoryRange): number {
+    return 2 - (this.#ends.has(startPage) ? 1 : 0) - (this.#held.has(endPage) ? 1 : 0);
   }
 }
 

@@ -2,7 +2,7 @@ import { closeSync, openSync, readFileSync, unlinkSync, writeSync, ftruncateSync
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { AddressSpace, Memfd } from '../../binding/index.js';
-import { MemoryRange } from '../../streams/index.js';
+import { DmaError, MemoryRange } from '../../streams/index.js';
 import { ram } from './support/changes.js';
 import { mapsWith, openDescriptors } from './support/descriptors.js';
 import { dmaError } from './support/thrown.js';
@@ -339,5 +339,28 @@ describe('AddressSpace', () => {
     expect(space.read(0n, 4).toString()).to.equal('last');
     space.release(MemoryRange.of(0, 20_000 * 0x1000));
     expect(mapsWith('memfd:guest')).to.have.length(0);
+  });
+
+  it('leaves memory areas to the rest of the process, and says how to have more', () => {
+    const limit = Number(readFileSync('/proc/sys/vm/max_map_count', 'utf8'));
+    if (limit > 200_000) {
+      return; // raised on this machine: it would take too long to come near it
+    }
+    using space = new AddressSpace({ size: 1n << 40n });
+    using memfd = Memfd.create('page', 4096n);
+    let mapped = 0;
+    const fill = (): void => {
+      for (; mapped < limit; mapped++) {
+        const range = MemoryRange.ofPages(mapped * 2, mapped * 2 + 1);
+        const backing = { mappable: memfd, fileOffset: 0n };
+        space.ensureMapped({ range, region: 'ram', type: 'ram', writable: true, backing });
+      }
+    };
+    expect(fill).to.throw(DmaError, 'memory areas').with.property('code', 'ENOMEM');
+    expect(mapped).to.be.greaterThan(10_000);
+    space.release(MemoryRange.ofPages(0, mapped * 2));
+    mapped = 0;
+    expect(fill, 'what is released counts no longer').to.throw(DmaError, 'memory areas');
+    expect(mapped).to.be.greaterThan(10_000);
   });
 });

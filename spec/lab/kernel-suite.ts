@@ -24,7 +24,7 @@ export async function runKernelSuite(
     cwd: projectRoot,
     env: { PATH: process.env['PATH'], HOME: '/root', TMPDIR: '/dev/shm' },
     kernel,
-    timeout: options.timeout ?? 600,
+    timeout: options.timeout ?? 1500,
     onStdout: note,
     onStderr: note,
   });
