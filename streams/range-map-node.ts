@@ -73,14 +73,14 @@ abstract class SortedSlots<Item> {
    * branches every other is mispredicted.
    */
   slotOf(start: number): number {
-    const width = this.starts.length;
+    const { starts } = this;
     let run = 0;
-    for (let slot = RUN; slot < width; slot += RUN) {
-      run += Number(this.startAt(slot) <= start) * RUN;
+    for (let slot = RUN; slot < starts.length; slot += RUN) {
+      run += Number((starts[slot] ?? NOTHING) <= start) * RUN;
     }
     let found = run - 1;
     for (let slot = run; slot < run + RUN; slot++) {
-      found += Number(this.startAt(slot) <= start);
+      found += Number((starts[slot] ?? NOTHING) <= start);
     }
     return found;
   }
@@ -90,7 +90,7 @@ abstract class SortedSlots<Item> {
     this.#reserve(this.count + 1);
     const { starts, items } = this;
     for (let index = this.count; index > slot; index--) {
-      starts[index] = this.startAt(index - 1);
+      starts[index] = starts[index - 1] ?? NOTHING;
       items[index] = items[index - 1];
     }
     starts[slot] = start;
@@ -102,7 +102,7 @@ abstract class SortedSlots<Item> {
     const { starts, items } = this;
     const last = --this.count;
     for (let index = slot; index < last; index++) {
-      starts[index] = this.startAt(index + 1);
+      starts[index] = starts[index + 1] ?? NOTHING;
       items[index] = items[index + 1];
     }
     starts[last] = NOTHING;
