@@ -2,13 +2,14 @@ import { DmaError, type DmaMapRequest, type HostVa, type MapChange, type MemoryR
 import { FakeVaMapper } from '../../support/fake-va-mapper.js';
 import { RecordingTarget, type RecordingTargetOptions } from '../../support/recording-target.js';
 
-/** Which of all calls, of all fakes together, is to fail: the n-th, or the n-th and all that follow. */
+/** Which of all calls, of all fakes together, are to fail: the n-th, the n-th and all that follow, or some by a pattern. */
 export class FaultPlan {
   /** Whether a call has failed. */
   struck = false;
   #count = 0;
   #first = Number.POSITIVE_INFINITY;
   #onwards = false;
+  #pattern: readonly boolean[] = [];
 
   /** From the next call, which is number 0, on. */
   arm(first: number, onwards: boolean): void {
@@ -18,14 +19,26 @@ export class FaultPlan {
     this.struck = false;
   }
 
+  /** Which calls fail, again and again; the first one is the next. */
+  repeat(pattern: readonly boolean[]): void {
+    this.#count = 0;
+    this.#pattern = pattern;
+  }
+
   disarm(): void {
     this.#first = Number.POSITIVE_INFINITY;
+    this.#pattern = [];
   }
 
   /** Counts a call, and says whether it fails. */
   strikes(): boolean {
     const number = this.#count++;
-    const fails = this.#onwards ? number >= this.#first : number === this.#first;
+    const fails =
+      this.#pattern.length > 0
+        ? this.#pattern[number % this.#pattern.length] === true
+        : this.#onwards
+          ? number >= this.#first
+          : number === this.#first;
     this.struck ||= fails;
     return fails;
   }
