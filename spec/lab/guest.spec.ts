@@ -36,6 +36,21 @@ describe('the guest', function () {
   }
   let stdout = '';
   let stderr = '';
+  const { TMPDIR } = process.env;
+
+  // A folder of its own, because other guests may be running on this machine.
+  before(() => {
+    process.env['TMPDIR'] = mkdtempSync(join(tmpdir(), 'dma-streams-guest-'));
+  });
+
+  after(() => {
+    rmSync(tmpdir(), { recursive: true });
+    if (TMPDIR === undefined) {
+      delete process.env['TMPDIR'];
+    } else {
+      process.env['TMPDIR'] = TMPDIR;
+    }
+  });
 
   const run = (command: readonly string[], options: Partial<GuestOptions> = {}): Promise<GuestEnd> => {
     stdout = '';
