@@ -227,6 +227,9 @@ export class Attachments implements AttachmentCommands {
         callUser(() => onProgress?.({ done, total }));
       },
     };
+    if (this.hasStuck) {
+      yield* this.clearStuck(maps, generation);
+    }
     const replay = handle.serve({ ...step(generation, [], maps), snapshot: true });
     const outcome = yield* settled(abandonable(replay, signal));
     if (outcome === undefined) {
@@ -317,6 +320,7 @@ export class Attachments implements AttachmentCommands {
     const { view } = this.#options;
     const maps = handle.missing().flatMap((range) => view.at(range) ?? []);
     if (maps.length > 0) {
+      yield* this.clearStuck(maps, view.generation);
       const outcome = yield* settled(handle.serve(inverse(view.generation, [], maps)));
       if (outcome.error !== undefined) {
         const missing = handle.missing().map((range) => ({ target: handle.target, range }));

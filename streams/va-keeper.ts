@@ -170,9 +170,11 @@ export class VaKeeper {
       if (this.#vas === undefined || this.#vas.size === 0) {
         continue;
       }
+      // What was never made does not end: a VA of the same range would be that of somebody else.
+      const fresh = new Set(added);
       const gone = presentBefore && !state.present ? [...removed, ...state.mappings] : removed;
       for (const mapping of gone) {
-        if (mapping.backing === 'private' && this.#vas.holdsPrivate(mapping.range)) {
+        if (mapping.backing === 'private' && !fresh.has(mapping) && this.#vas.holdsPrivate(mapping.range)) {
           ended.replace(mapping);
         }
       }

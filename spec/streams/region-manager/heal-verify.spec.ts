@@ -100,7 +100,7 @@ describe('RegionManager: missing, verify and heal', () => {
       expect(target.mappedRanges()).to.deep.equal([]);
     });
 
-    it('is put back also where another target keeps the VA that it needs, once that one is healed', async () => {
+    it('is put back also where another target keeps the VA that it needs: that one is tried again first', async () => {
       const other = stage.target({ name: 'other', needsVa: true });
       const second = await stage.manager.attach(other);
       // The new mapping fails at the other target. The first one then cannot let go of it, so nobody can have the old one back.
@@ -120,9 +120,12 @@ describe('RegionManager: missing, verify and heal', () => {
         'other 0x0-0x1000',
       ]);
       other.mend();
+      target.failCall(target.calls.length, 'EBUSY');
       expect(await rejectionOf(second.heal())).to.include({ code: 'ERR_RANGE_STUCK' });
-      await attachment.heal();
+      expect(ledgerOf(attachment)).to.include('0x0-0x1000 rw stuck');
       await second.heal();
+      expect(ledgerOf(attachment)).not.to.include('0x0-0x1000 rw stuck');
+      await attachment.heal();
       for (const healed of [attachment, second]) {
         expect(ledgerOf(healed)).to.deep.equal(viewOf(stage.manager));
         expect(await healed.verify()).to.deep.equal([]);

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Region } from '../../../streams/index.js';
+import type { Region, RegionEdit } from '../../../streams/index.js';
 import { addRegion, mapping, privateMapping, range, rejectionOf, texts, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
 
@@ -274,6 +274,25 @@ describe('RegionManager: private memory', () => {
       expect(viewOf(stage.manager)).to.deep.equal(['0x4000-0x8000 rw']);
     });
   });
+
+  for (const [how, end] of [
+    ['removed', (edit: RegionEdit, region: Region) => edit.removeMappings(region, range(0x0, 0x4000))],
+    ['gone with its region', (edit: RegionEdit, region: Region) => edit.removeRegion(region)],
+  ] as const) {
+    it(`added and ${how} in one transaction, beneath a mapping of the same range, leaves that one its VA`, async () => {
+      const { manager, va } = stage;
+      await manager.attach(stage.target({ needsVa: true }));
+      await addRegion(manager, 0x0, 0x10000, { priority: 1, mappings: [mapping(0x0, 0x4000)] });
+      const below = await addRegion(manager, 0x0, 0x10000, { shown: 'hidden' });
+      va.takeCalls();
+      await manager.transaction((edit) => {
+        edit.addMapping(below, privateMapping(0x0, 0x4000));
+        end(edit, below);
+      });
+      expect(va.calls).to.deep.equal([]);
+      expect(texts(va.held())).to.deep.equal(['0x0-0x4000']);
+    });
+  }
 
   describe('where an unmap fails', () => {
     it('keeps its addresses until the target has let go', async () => {

@@ -326,6 +326,28 @@ describe('RegionManager: a failed unmap', () => {
     expect(stage.va.held()).to.deep.equal([]);
   });
 
+  it('is tried again before an attach replays over it', async () => {
+    const { manager } = stage;
+    const first = stage.target({ name: 'first', needsVa: true });
+    const attachment = await manager.attach(first);
+    const region = await addRegion(manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
+    first.failAll('unmap');
+    await rejectionOf(attachment.detach());
+    await region.removeMappings(range(0x0, 0x1000));
+    await region.addMapping(mapping(0x0, 0x1000, { fileOffset: 0x9000n }));
+    const second = stage.target({ name: 'second', needsVa: true });
+    expect(await rejectionOf(manager.attach(second))).to.include({ code: 'ERR_RANGE_STUCK' });
+    first.mend();
+    stage.takeJournal();
+    await manager.attach(second);
+    expect(stage.journal).to.deep.equal([
+      'first: unmap 0x0-0x1000',
+      'va: release 0x0-0x1000',
+      'va: ensure 0x0-0x1000',
+      'second: map 0x0-0x1000 rw',
+    ]);
+  });
+
   it('of a target that is being detached does not keep others from releasing what is theirs', async () => {
     const { region, targets, attachments } = await three();
     targets.b.failAll('unmap');
