@@ -243,7 +243,8 @@ export class RegionManager implements AsyncDisposable {
     if (delivery?.failure !== undefined) {
       this.#takeBack(draft);
       this.#vas.discard(privates);
-      this.#vas.sweep(set.maps.map(({ range }) => range));
+      // Also where something was to leave: the undo may have cleared what was stuck there, and kept the VA of another mapping alive.
+      this.#vas.sweep([...set.maps, ...change.leaving].map(({ range }) => range));
       throw mapFailure(delivery.failure, delivery);
     }
     this.#view.apply(set.maps === change.maps ? change : { ...change, maps: set.maps });
