@@ -134,6 +134,41 @@ describe('RegionManager: missing, verify and heal', () => {
     });
   });
 
+  it('is put back also when the VA in its way was kept for a target whose failed unmap an undo has forgiven', async () => {
+    const { manager } = stage;
+    const plain = stage.target({ name: 'plain' });
+    const last = stage.target({ name: 'last', needsVa: true });
+    await manager.attach(plain);
+    const lastAttachment = await manager.attach(last);
+    await region.removeMappings(range(0x2000, 0x10000));
+    // Read-only fails at the last; the first can then neither let go of it, nor have the writable mapping back.
+    last.failAll('map 0x0-0x1000 ro');
+    target.takeCalls();
+    target.failCall(2);
+    await rejectionOf(region.map({ writable: false }));
+    expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 ro stuck']);
+    expect(texts(attachment.missing())).to.deep.equal(['0x0-0x1000']);
+    // Now the first lets go, but the plain one does not: the VA stays. The undo puts the mapping back at the plain one.
+    target.mend();
+    plain.takeCalls();
+    plain.failCall(0).failCall(1);
+    last.failAll('map');
+    await rejectionOf(
+      manager.transaction((edit) => {
+        edit.removeMappings(region, range(0x0, 0x1000));
+        edit.addMapping(region, mapping(0x8000, 0x9000));
+      }),
+    );
+    plain.mend();
+    last.mend();
+    await attachment.heal();
+    await lastAttachment.heal();
+    for (const healed of manager.attachments) {
+      expect(ledgerOf(healed)).to.deep.equal(['0x0-0x1000 rw']);
+    }
+    expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000']);
+  });
+
   describe('verify', () => {
     it('finds nothing where ledger and target agree', async () => {
       expect(await attachment.verify()).to.deep.equal([]);
