@@ -357,6 +357,22 @@ describe('RegionManager: private memory', () => {
     expect(stage.va.held()).to.deep.equal([]);
   });
 
+  it('added and removed does not keep memory of files elsewhere from being replaced in the same transaction', async () => {
+    const { manager } = stage;
+    const target = stage.target({ needsVa: true });
+    await manager.attach(target);
+    const region = await addRegion(manager, 0x0, 0x10000, {
+      mappings: [mapping(0x0, 0x1000), privateMapping(0x4000, 0x5000)],
+    });
+    await manager.transaction((edit) => {
+      edit.removeMappings(region, range(0x0, 0x5000));
+      edit.addMapping(region, mapping(0x0, 0x1000, { fileOffset: 0x9000n }));
+      edit.addMapping(region, privateMapping(0x8000, 0x9000));
+    });
+    expect(viewOf(manager)).to.deep.equal(['0x0-0x1000 rw', '0x8000-0x9000 rw']);
+    expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000', '0x8000-0x9000']);
+  });
+
   it('added and removed in one transaction is never made', async () => {
     const region = await addRegion(stage.manager, 0x0, 0x10000);
     await stage.manager.transaction((edit) => {
