@@ -22,7 +22,7 @@ export async function runKernelSuite(
   const end = await runInGuest({
     command: ['node', '--expose-gc', 'node_modules/mocha/bin/mocha.js', '--config', '.mocharc.kernel.json'],
     cwd: projectRoot,
-    env: { PATH: process.env['PATH'], HOME: '/root', TMPDIR: '/dev/shm', LANG: 'C.UTF-8' },
+    env: { PATH: process.env['PATH'], HOME: '/root', TMPDIR: '/dev/shm', LANG: 'C.UTF-8', TERM: 'dumb' },
     kernel,
     timeout: options.timeout ?? 1500,
     onStdout: note,
