@@ -19,18 +19,20 @@ const CHANGES = 1024;
 interface Setup {
   readonly manager: RegionManager;
   readonly region: Region;
-  /** Free places between the mappings that stay. */
-  readonly free: readonly MappingParams[];
+  /** Numbers of free places between the mappings that stay. */
+  readonly free: readonly number[];
+}
+
+const mappable = { fd: 0, label: 'bench' };
+
+/** Made anew for each change, as a caller would: else a bench of many mappings would measure its own cold memory. */
+function mapping(index: number): MappingParams {
+  return { rangeInRegion: slot(index), backing: { mappable, fileOffset: 0n }, writable: true };
 }
 
 async function setUp(count: number, targets: number): Promise<Setup> {
   const manager = new RegionManager();
   const region = await manager.addRegion({ name: 'ram', type: 'ram', range: MemoryRange.ofPages(0, 2 ** 36) });
-  const mapping = (index: number): MappingParams => ({
-    rangeInRegion: slot(index),
-    backing: { mappable: { fd: 0, label: 'bench' }, fileOffset: 0n },
-    writable: true,
-  });
   for (let index = 0; index < targets; index++) {
     await manager.attach(idleTarget(`target ${index}`));
   }
@@ -40,8 +42,7 @@ async function setUp(count: number, targets: number): Promise<Setup> {
       edit.addMapping(region, mapping(index * 2));
     }
   });
-  const free = shuffled(count).map((index) => mapping(index * 2 + 1));
-  return { manager, region, free };
+  return { manager, region, free: shuffled(count).map((index) => index * 2 + 1) };
 }
 
 function idleTarget(name: string): DmaTarget {
@@ -51,7 +52,7 @@ function idleTarget(name: string): DmaTarget {
 /** Adds and removes one by one. */
 async function singles({ region, free }: Setup, from: number): Promise<void> {
   for (let index = 0; index < CHANGES / 2; index++) {
-    const params = free[(from + index) % free.length] as MappingParams;
+    const params = mapping(free[(from + index) % free.length] ?? 1);
     await region.addMapping(params);
     await region.removeMappings(params.rangeInRegion);
   }
@@ -60,7 +61,7 @@ async function singles({ region, free }: Setup, from: number): Promise<void> {
 /** Adds a set, removes it, and so on. */
 async function sets({ manager, region, free }: Setup, from: number): Promise<void> {
   for (let start = 0; start < CHANGES / 2; start += SET) {
-    const set = Array.from({ length: SET }, (_, index) => free[(from + start + index) % free.length] as MappingParams);
+    const set = Array.from({ length: SET }, (_, index) => mapping(free[(from + start + index) % free.length] ?? 1));
     await manager.transaction((edit) => {
       for (const params of set) {
         edit.addMapping(region, params);
