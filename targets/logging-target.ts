@@ -1,4 +1,5 @@
 import type { DmaMapRequest, DmaTarget, MemoryRange } from '../streams/index.js';
+import { checkMapRequest, checkRange } from './call-checks.js';
 import { callToJson, callToText, type TargetCall } from './call-line.js';
 
 export interface LoggingTargetOptions {
@@ -18,24 +19,36 @@ export class LoggingTarget implements DmaTarget {
 
   /** @throws TypeError when an option is not of its type */
   constructor(options: LoggingTargetOptions = {}) {
+    if ((options as unknown) === null) {
+      throw optionsError();
+    }
     const { name = 'log', write = writeLine, format = 'text' } = options;
     if (typeof name !== 'string' || typeof write !== 'function' || !['text', 'json'].includes(format)) {
-      throw new TypeError("a LoggingTarget takes { name: string, write: (line) => void, format: 'text' | 'json' }");
+      throw optionsError();
     }
     this.name = name;
     this.#write = write;
     this.#format = format === 'json' ? callToJson : callToText;
   }
 
+  /** @throws TypeError when the request is not of its type: nothing is written; and what `write` throws */
   mapDma(request: DmaMapRequest): void {
+    checkMapRequest(request);
+    checkRange(request.range);
     this.#write(this.#format({ op: 'map', target: this.name, request }));
   }
 
+  /** @throws TypeError when it is no range: nothing is written; and what `write` throws */
   unmapDma(range: MemoryRange): void {
+    checkRange(range);
     this.#write(this.#format({ op: 'unmap', target: this.name, range }));
   }
 }
 
 function writeLine(line: string): void {
   process.stdout.write(`${line}\n`);
+}
+
+function optionsError(): TypeError {
+  return new TypeError("a LoggingTarget takes { name: string, write: (line) => void, format: 'text' | 'json' }");
 }

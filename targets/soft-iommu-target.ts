@@ -1,7 +1,7 @@
 import { DmaError, MemoryRange, type DmaMapRequest, type DmaTarget } from '../streams/index.js';
+import { checkMapRequest } from './call-checks.js';
 import { Backing } from './soft-iommu/backing.js';
 import { Entries } from './soft-iommu/entries.js';
-import { checkMapRequest } from './soft-iommu/map-request.js';
 import { Mapper } from './soft-iommu/mapper.js';
 import type { SoftIommuModel } from './soft-iommu/model.js';
 import { settingsOf, type Settings, type SoftIommuTargetOptions } from './soft-iommu/settings.js';
@@ -95,7 +95,8 @@ export class SoftIommuTarget implements DmaTarget {
    * A device writes memory.
    *
    * @throws DmaFault when a byte is not mapped, or not for writing: its address is in the error, and nothing was written
-   * @throws DmaError when there is nothing behind a mapping: what lies in the mappings before it was written
+   * @throws DmaError when there is nothing behind a mapping, or 2^53 bytes or more of a file before the end of the write
+   * (`EOVERFLOW`): what lies in the mappings before it was written
    */
   write(iova: bigint, data: Uint8Array): void {
     if (!(data instanceof Uint8Array)) {

@@ -90,9 +90,27 @@ describe('LoggingTarget', () => {
     ['a name that is no text', { name: 1 }],
     ['a write that is no function', { write: 'stdout' }],
     ['an unknown format', { format: 'xml' }],
+    ['options that are none', null],
   ] as const) {
     it(`refuses ${what}, and says what it takes`, () => {
       expect(() => new LoggingTarget(options as never)).to.throw(TypeError, /'text' \| 'json'/);
+    });
+  }
+
+  for (const [what, call] of [
+    ['a map of nothing', (target) => target.mapDma(undefined as never)],
+    ['a map without a range', (target) => target.mapDma({ ...RAM, range: undefined as never })],
+    ['a map whose range is text', (target) => target.mapDma({ ...RAM, range: '0x0-0xa0000' as never })],
+    ['a map without a file offset', (target) => target.mapDma({ ...RAM, fileOffset: undefined as never })],
+    ['an unmap of nothing', (target) => target.unmapDma(undefined as never)],
+    ['an unmap of text', (target) => target.unmapDma('0x0-0xa0000' as never)],
+  ] as readonly (readonly [string, (target: LoggingTarget) => void])[]) {
+    it(`refuses ${what}, says what is wrong, and writes nothing`, () => {
+      for (const format of ['text', 'json'] as const) {
+        const { target, lines } = logged(format);
+        expect(() => call(target)).to.throw(TypeError, /range of a request|a map request is|fileOffset/u);
+        expect(lines).to.deep.equal([]);
+      }
     });
   }
 

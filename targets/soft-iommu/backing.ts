@@ -3,6 +3,8 @@ import { readHostVa, writeHostVa } from '../../binding/host-va.js';
 import { toDmaError } from '../../streams/errors.js';
 import { DmaError, type DmaMapRequest, type Mappable } from '../../streams/index.js';
 
+const WRITE_NEARER = 'give the memory a place in its file that ends below 2^53';
+
 /** The bytes behind a mapping, as a device reaches them: through the file where there is one, else through the host address. */
 export class Backing {
   readonly #request: DmaMapRequest;
@@ -30,7 +32,8 @@ export class Backing {
   /**
    * Copies all of `data` to `offset` bytes into the mapping.
    *
-   * @throws DmaError as {@link Backing.read}
+   * @throws DmaError as {@link Backing.read}; `EOVERFLOW` when 2^53 bytes or more of the file lie before the end of the write:
+   * Node reads there, but takes the place of a write as a number, and what it cannot count goes to where the file stands
    */
   write(offset: bigint, data: Uint8Array): void {
     this.#reach(offset, {
@@ -54,6 +57,7 @@ export class Backing {
         by.memory(hostVa);
       } else {
         throw this.#fault(
+          'EFAULT',
           'there is neither a file nor a host address behind the mapping',
           'give the RegionManager a VA mapper: private memory lives in the addresses that it makes',
         );
@@ -70,6 +74,13 @@ export class Backing {
   }
 
   #writeFile(mappable: Mappable, position: bigint, data: Uint8Array): void {
+    if (position + BigInt(data.length) > BigInt(Number.MAX_SAFE_INTEGER)) {
+      throw this.#fault(
+        'EOVERFLOW',
+        `a write at ${position} of "${mappable.label}" is further than Node can place it`,
+        WRITE_NEARER,
+      );
+    }
     // A device cannot make a file longer: what a process has cut off is gone.
     const size = sizeOf(mappable.fd);
     if (size !== undefined && position + BigInt(data.length) > size) {
@@ -94,14 +105,15 @@ export class Backing {
 
   #beyondFile({ label }: Mappable, size: bigint): DmaError {
     return this.#fault(
+      'EFAULT',
       `the file "${label}" behind it ends at ${size}`,
       'somebody has cut the file short after it was mapped: use a Memfd, which is sealed against that',
     );
   }
 
-  #fault(message: string, hint: string): DmaError {
+  #fault(code: string, message: string, hint: string): DmaError {
     const { region, range } = this.#request;
-    return new DmaError(message, { code: 'EFAULT', target: this.#target, region, range, hint });
+    return new DmaError(message, { code, target: this.#target, region, range, hint });
   }
 }
 

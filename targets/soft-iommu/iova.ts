@@ -1,4 +1,5 @@
 import { MemoryRange, PAGE_SIZE } from '../../streams/memory-range.js';
+import { noRangeError } from '../call-checks.js';
 
 /** What can be wrong with an I/O virtual address range that did not come as a `MemoryRange`, and the rule that it breaks. */
 export const RANGE_RULES = {
@@ -21,7 +22,7 @@ export function checkIova(range: unknown): CheckedIova {
   }
   const { start, length } = (range ?? {}) as { readonly start?: unknown; readonly length?: unknown };
   if (typeof start !== 'bigint' || typeof length !== 'bigint' || start < 0n || length < 0n) {
-    throw new TypeError('the range of a request must be a MemoryRange: make one with MemoryRange.of(start, end)');
+    throw noRangeError();
   }
   if (length === 0n) {
     return 'empty';

@@ -36,6 +36,9 @@ export interface Settings {
 
 /** @throws TypeError or RangeError when an option is not of its type */
 export function settingsOf(options: SoftIommuTargetOptions): Settings {
+  if (typeof options !== 'object' || (options as unknown) === null) {
+    throw new TypeError('the options of a SoftIommuTarget are an object, or left out');
+  }
   const {
     model = 'type1v2',
     aperture = DEFAULT_APERTURE,
@@ -50,13 +53,17 @@ export function settingsOf(options: SoftIommuTargetOptions): Settings {
   if (typeof name !== 'string') {
     throw new TypeError('the name of a SoftIommuTarget is a string');
   }
-  if (![aperture, ...reserved].every((range) => range instanceof MemoryRange)) {
-    throw new TypeError('aperture and reserved of a SoftIommuTarget are MemoryRanges');
+  if (!areRanges([aperture]) || !areRanges(reserved)) {
+    throw new TypeError('aperture of a SoftIommuTarget is a MemoryRange, and reserved an array of them');
   }
   if (typeof (faults as Partial<typeof faults> | null)?.get !== 'function') {
     throw new TypeError('faults of a SoftIommuTarget is a Map from the number of a call to a code');
   }
   return { name, model, traits, entryLimit, aperture, reserved: [...reserved], faults };
+}
+
+function areRanges(ranges: unknown): boolean {
+  return Array.isArray(ranges) && ranges.every((range) => range instanceof MemoryRange);
 }
 
 function traitsOf(model: unknown): ModelTraits {

@@ -199,6 +199,39 @@ describe('SoftIommuTarget: DMA to a plain file', () => {
   });
 });
 
+describe('SoftIommuTarget: DMA far into a file', () => {
+  /** Where doubles stop counting bytes, and Node with them. */
+  const LIMIT = 1n << 53n;
+  let memfd: Memfd;
+  let target: SoftIommuTarget;
+
+  beforeEach(() => {
+    memfd = Memfd.create('sparse', LIMIT + 0x10000n);
+    target = new SoftIommuTarget();
+    target.mapDma(mapOf(0x10000, 0x14000, { region: 'far', mappable: memfd, fileOffset: LIMIT - 0x2000n }));
+  });
+
+  afterEach(() => {
+    memfd.close();
+  });
+
+  it('reaches the bytes below 2^53', () => {
+    target.write(0x11ff0n, Buffer.from('near'));
+    expect(target.read(0x11ff0n, 4).toString()).to.equal('near');
+  });
+
+  it('reads beyond, but does not write to another place than it was told', () => {
+    for (const iova of [0x11ffdn, 0x12000n, 0x13fffn]) {
+      const data = Buffer.from('AAAA').subarray(0, iova === 0x13fffn ? 1 : 4);
+      expect(() => target.write(iova, data))
+        .to.throw(DmaError, /"sparse"/)
+        .that.includes({ code: 'EOVERFLOW', errno: -75, target: 'soft', region: 'far' });
+    }
+    expect(target.read(0x10000n, 0x4000).equals(Buffer.alloc(0x4000))).to.equal(true);
+    expect(bytesOf(memfd, 0, 4).equals(Buffer.alloc(4)), 'the start of the file').to.equal(true);
+  });
+});
+
 describe('SoftIommuTarget: DMA to a file that is gone', () => {
   it('is an error that names the target and the region, as the system gives it', () => {
     const target = new SoftIommuTarget();

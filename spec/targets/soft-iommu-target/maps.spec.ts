@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { inspect } from 'node:util';
 import { MemoryRange } from '../../../streams/index.js';
 import { SoftIommuTarget } from '../../../targets/index.js';
 import { handMade, heldBy, KERNEL_MODELS, mapAll, mapOf, range, refusal, request } from '../support/requests.js';
@@ -217,15 +218,23 @@ for (const { model, map } of KERNEL_MODELS) {
     });
 
     for (const [field, fields] of [
+      ['region', { region: undefined }],
+      ['region', { region: null }],
+      ['type', { type: undefined }],
+      ['type', { type: 'rom' }],
+      ['writable', { writable: undefined }],
+      ['writable', { writable: 'no' }],
+      ['writable', { writable: 1 }],
       ['mappable', { mappable: null }],
       ['mappable', { mappable: 3 }],
+      ['fileOffset', { fileOffset: undefined }],
       ['fileOffset', { mappable: { fd: -1, label: 'none' }, fileOffset: undefined }],
       ['fileOffset', { mappable: { fd: -1, label: 'none' }, fileOffset: 4096 }],
       ['hostVa', { hostVa: null }],
       ['hostVa', { hostVa: 0x1000n }],
       ['hostVa', { hostVa: { address: 4096 } }],
     ] as const) {
-      it(`of a ${field} of a wrong type: a TypeError that names it`, () => {
+      it(`of a ${field} of a wrong type, ${inspect(fields)}: a TypeError that names it`, () => {
         expect(() => target.mapDma({ ...mapOf(0, 0x1000), ...(fields as object) })).to.throw(TypeError, field);
         expect(target.entries).to.equal(0);
       });

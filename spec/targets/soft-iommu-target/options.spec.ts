@@ -27,7 +27,9 @@ describe('SoftIommuTarget: options', () => {
     ['a name that is no text', { name: 7 }, TypeError, /name/],
     ['faults that are no Map', { faults: { 0: 'EIO' } }, TypeError, /faults/],
     ['faults that are nothing', { faults: null }, TypeError, /faults/],
-    ['options that are none', null, TypeError, /./],
+    ['reserved ranges that are no list', { reserved: 5 }, TypeError, /reserved/],
+    ['options that are none', null, TypeError, /options of a SoftIommuTarget/],
+    ['options that are a name', 'soft', TypeError, /options of a SoftIommuTarget/],
   ] as const) {
     it(`refuses ${what}`, () => {
       expect(() => new SoftIommuTarget(options as never)).to.throw(error, message);

@@ -1,0 +1,64 @@
+import { MemoryRange, type DmaMapRequest } from '../streams/index.js';
+
+/**
+ * Looks at what a caller without types may have got wrong; the range has a check of its own, {@link checkRange}.
+ *
+ * @throws TypeError that names the field
+ */
+export function checkMapRequest(request: DmaMapRequest): void {
+  const {
+    region,
+    type,
+    writable,
+    mappable,
+    fileOffset,
+    hostVa,
+  }: Readonly<Partial<Record<keyof DmaMapRequest, unknown>>> = objectOf(request, 'a map request');
+  if (typeof region !== 'string') {
+    throw new TypeError(`the region of a map request is ${kindOf(region)}, not the name of one`);
+  }
+  if (type !== 'ram' && type !== 'device') {
+    throw new TypeError(`the type of a map request is ${textOf(type)}, not 'ram' or 'device'`);
+  }
+  // Whatever is not false would let a device write.
+  if (typeof writable !== 'boolean') {
+    throw new TypeError(`writable of a map request is ${kindOf(writable)}, not true or false`);
+  }
+  if (typeof fileOffset !== 'bigint') {
+    throw new TypeError(
+      `the fileOffset of a map request is ${kindOf(fileOffset)}, not a bigint: 0n for private memory`,
+    );
+  }
+  if (mappable !== undefined) {
+    objectOf(mappable, 'the mappable of a map request');
+  }
+  if (hostVa !== undefined && typeof objectOf(hostVa, 'the hostVa of a map request')['address'] !== 'bigint') {
+    throw new TypeError('the hostVa of a map request has no address that is a bigint');
+  }
+}
+
+/** @throws TypeError when it is no `MemoryRange` */
+export function checkRange(range: MemoryRange): void {
+  if (!((range as unknown) instanceof MemoryRange)) {
+    throw noRangeError();
+  }
+}
+
+export function noRangeError(): TypeError {
+  return new TypeError('the range of a request must be a MemoryRange: make one with MemoryRange.of(start, end)');
+}
+
+function objectOf(value: unknown, what: string): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null) {
+    throw new TypeError(`${what} is ${kindOf(value)}, not an object`);
+  }
+  return value as Readonly<Record<string, unknown>>;
+}
+
+function kindOf(value: unknown): string {
+  return value === null ? 'null' : typeof value;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? `'${value}'` : kindOf(value);
+}
