@@ -106,7 +106,7 @@ function* ask(target: DmaTarget): Steps<readonly MemoryRange[]> {
     throw new DmaError('the target does not say what it holds', {
       code: 'ERR_TARGET_FAILED',
       target: target.name,
-      hint: 'held() of a target returns an array of MemoryRange, or a promise of one',
+      hint: 'mappedRanges() of a target returns an array of MemoryRange, or a promise of one',
     });
   }
   return held;
