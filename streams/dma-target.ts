@@ -20,6 +20,16 @@ export interface DmaMapRequest {
 }
 
 /**
+ * How far a target got that takes several calls at once, when it did not get to the end of them.
+ */
+export interface BatchStop {
+  /** Calls that took effect, from the first on: 0 when none did. The next one failed; it and all after it changed nothing. */
+  readonly done: number;
+  /** Why the next one failed: as `mapDma` or `unmapDma` would have thrown it. */
+  readonly error: unknown;
+}
+
+/**
  * A consumer of IOMMU-granularity DMA mapping events: something that lets a device, or another process, reach guest memory.
  *
  * Calls come one at a time: the next one only after the last has returned, or after the promise that it returned has settled.
@@ -57,6 +67,28 @@ export interface DmaTarget {
    * asks for it (`Attachment.retryStuck()`), and before a new map of these pages. A `DmaUnmapError` may say in `stuck` which are.
    */
   unmapDma(range: MemoryRange): void | Promise<void>;
+  /**
+   * Takes the maps of a set together, for a target to which crossing into the kernel, or to another process, costs more than the map
+   * itself. Then `mapDma` is called for a single map alone.
+   *
+   * Order: as in the list, each map before the next. When one fails the target stops there and says so; the library goes on behind it
+   * where the set has to be served past failures (an undo, a device map that is skipped).
+   *
+   * On failure, thrown or rejected: none of the maps took effect.
+   */
+  mapDmaBatch?(requests: readonly DmaMapRequest[]): void | BatchStop | Promise<void | BatchStop>;
+  /**
+   * Takes the unmaps of a set together, as `mapDmaBatch` does the maps. The library goes on behind one that fails.
+   *
+   * On failure, thrown or rejected: none of the unmaps took effect.
+   */
+  unmapDmaBatch?(ranges: readonly MemoryRange[]): void | BatchStop | Promise<void | BatchStop>;
+  /**
+   * Whether its calls may be under way while those of its neighbours in attach order are that say the same: the maps of one set then begin
+   * in attach order and are waited for together, so that the set takes as long as the slowest of them. Default: false, each target is
+   * waited for before the next one is called.
+   */
+  readonly concurrent?: boolean;
   /** What it holds, in the ranges in which it was mapped; for a target that can be asked. See `Attachment.verify()`. */
   mappedRanges?(): readonly MemoryRange[] | Promise<readonly MemoryRange[]>;
 }

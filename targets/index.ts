@@ -1,4 +1,4 @@
-export type { DmaMapRequest, DmaTarget } from '../streams/index.js';
+export type { BatchStop, DmaMapRequest, DmaTarget } from '../streams/index.js';
 export { DmaFault } from '../streams/index.js';
 export { callToJson, callToText } from './call-line.js';
 export type { TargetCall } from './call-line.js';
