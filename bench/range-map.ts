@@ -18,7 +18,6 @@ interface Candidate {
   insert(value: Ranged): Ranged | undefined;
   remove(range: MemoryRange): unknown;
   firstOverlap(range: MemoryRange): Ranged | undefined;
-  clone(): unknown;
 }
 
 /** The same over a general sorted map: look for what is in the way, then change. */
@@ -46,13 +45,9 @@ class OverSortedBTree implements Candidate {
   remove(range: MemoryRange): boolean {
     return this.#tree.delete(range.startPage);
   }
-
-  clone(): unknown {
-    return this.#tree.clone();
-  }
 }
 
-type Measure = 'remove + insert' | 'clone + remove + insert' | 'first overlap' | 'bytes an entry';
+type Measure = 'remove + insert' | 'first overlap' | 'bytes an entry';
 
 function collect(): void {
   globalThis.gc?.();
@@ -90,10 +85,6 @@ function measure(map: Candidate, values: readonly Ranged[], visits: readonly Ran
       checksum += map.firstOverlap(value.range) === value ? 1 : 0;
     }),
     'remove + insert': time(visits, change),
-    'clone + remove + insert': time(visits, (value) => {
-      map.clone();
-      change(value);
-    }),
     'bytes an entry': bytes,
   };
 }

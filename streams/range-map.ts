@@ -1,27 +1,33 @@
 import type { MemoryRange } from './memory-range.js';
-import { Branch, Leaf } from './range-map-node.js';
-import type { Node, Owner } from './range-map-node.js';
+import { Block, blockOf, firstSlotOf, Level, placeOf, search, WIDTH, type Node } from './range-map-level.js';
 
 /** Something that has a place in the address space. */
 export interface Ranged {
   readonly range: MemoryRange;
 }
 
-/** The root of every empty map. Nobody owns it, so the first entry goes into a copy. */
-const EMPTY = new Leaf<never>({});
+/** The memory of an empty map. Nothing is ever put into it. */
+const NO_BLOCK = new Block<never>();
 
 /**
- * A sorted map of disjoint ranges, by their first page: a B+ tree whose nodes are shared between clones until one of them
- * changes. A lookup or a change takes time that grows with the logarithm of the size; a search reads page numbers alone
- * and touches one entry, the last that starts before what is searched for.
+ * A sorted map of disjoint ranges, by their first page: a B+ tree. A lookup or a change takes time that grows with the logarithm of the
+ * size; a search reads page numbers alone and touches no entry but the one that it finds.
  */
 export class RangeMap<V extends Ranged> implements Iterable<V> {
-  #owner: Owner = {};
-  #root: Node<V> = EMPTY;
+  /** The entries, and above them the levels by which they are found; the last one has a single node. Made with the first entry. */
+  #entries: Level<V> | undefined = undefined;
+  readonly #above: Level<Node>[] = [];
+  /** The only node of the highest level. */
+  #root: Node = 0;
   #size = 0;
 
-  /** Set by `#leafAt`: the pages that belong to the leaf that it found. `Infinity` ends the last leaf. */
+  /** Set by `#find`: the leaf that a page belongs to, its memory, its slots in use, and the pages that are its own. */
+  #leaf: Node = 0;
+  #block: Block<V> = NO_BLOCK;
+  #first = 0;
+  #end = 0;
   #leafStart = 0;
+  /** `Infinity` ends the last leaf. */
   #leafEnd = Infinity;
 
   /** Number of entries. */
@@ -31,37 +37,38 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
 
   /** The entry that starts at this page. */
   startingAt(startPage: number): V | undefined {
-    const leaf = this.#leafAt(startPage);
-    const slot = leaf.slotOf(startPage);
-    return leaf.starts[slot] === startPage ? leaf.items[slot] : undefined;
+    const slot = this.#find(startPage);
+    return this.#startsAt(slot, startPage) ? this.#block.items[slot] : undefined;
   }
 
   /** Whether an entry shares a page with `range`. */
   overlaps(range: MemoryRange): boolean {
-    const last = this.#lastUpTo(range.endPage - 1);
-    return last !== undefined && last.range.endPage > range.startPage;
+    return this.firstOverlap(range) !== undefined;
   }
 
   /** The entry with the lowest address that shares a page with `range`. */
-  firstOverlap(range: MemoryRange): V | undefined {
-    const leaf = this.#leafAt(range.startPage);
-    return this.#overlapAt(leaf, leaf.slotOf(range.startPage), range);
+  firstOverlap({ startPage, endPage }: MemoryRange): V | undefined {
+    return this.#overlapAt(this.#find(startPage), startPage, endPage);
   }
 
   /** All entries that share a page with `range`, ascending and whole. */
   overlapping(range: MemoryRange): V[] {
     const found: V[] = [];
-    const before = this.#lastUpTo(range.startPage);
-    if (before !== undefined && before.range.startPage < range.startPage && before.range.endPage > range.startPage) {
+    const { startPage, endPage } = range;
+    const slot = this.#find(startPage);
+    const before = slot < this.#first ? this.#lastBelow() : this.#block.items[slot];
+    if (before !== undefined && before.range.endPage > startPage) {
       found.push(before);
     }
-    for (let page = range.startPage; page < range.endPage; page = this.#leafEnd) {
-      const leaf = this.#leafAt(page);
-      for (let slot = leaf.slotOf(page - 1) + 1; leaf.startAt(slot) < range.endPage; slot++) {
-        const value = leaf.items[slot];
-        if (value !== undefined) {
-          found.push(value);
+    // Those that start later than `startPage`, leaf by leaf.
+    for (let page = startPage; page < endPage; page = this.#leafEnd) {
+      const upTo = this.#find(page);
+      const { starts, items } = this.#block;
+      for (let next = page === startPage ? upTo + 1 : this.#first; next < this.#end; next++) {
+        if ((starts[next] as number) >= endPage) {
+          return found;
         }
+        found.push(items[next] as V);
       }
     }
     return found;
@@ -69,61 +76,59 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
 
   /** Inserts. If something overlaps, nothing changes, and the entry in the way with the lowest address is returned. */
   insert(value: V): V | undefined {
-    const { startPage } = value.range;
-    const leaf = this.#leafAt(startPage);
-    const slot = leaf.slotOf(startPage);
-    const inTheWay = this.#overlapAt(leaf, slot, value.range);
+    const { startPage, endPage } = value.range;
+    let slot = this.#find(startPage);
+    const leaf = this.#leaf;
+    const inTheWay = this.#overlapAt(slot, startPage, endPage);
     if (inTheWay !== undefined) {
       return inTheWay;
     }
-    this.#put(leaf, slot + 1, startPage, value);
+    if (leaf !== this.#leaf) {
+      slot = this.#find(startPage); // A neighbour was looked at.
+    }
+    this.#put(slot + 1, value);
     return undefined;
   }
 
   /** Inserts, or replaces the entry with the same range. Whether it overlaps another is not checked. */
   replace(value: V): void {
-    const { startPage } = value.range;
-    const leaf = this.#leafAt(startPage);
-    const slot = leaf.slotOf(startPage);
-    if (leaf.starts[slot] !== startPage) {
-      this.#put(leaf, slot + 1, startPage, value);
-    } else if (leaf.owner === this.#owner) {
-      leaf.items[slot] = value;
+    const { startPage, endPage } = value.range;
+    const slot = this.#find(startPage);
+    if (this.#startsAt(slot, startPage)) {
+      this.#block.items[slot] = value;
+      this.#block.ends[slot] = endPage;
     } else {
-      const owned = this.#leafWithRoom(startPage);
-      owned.items[owned.slotOf(startPage)] = value;
+      this.#put(slot + 1, value);
     }
   }
 
   /** Removes the entry that starts where `range` does, and returns it. */
-  remove(range: MemoryRange): V | undefined {
-    const { startPage } = range;
-    let leaf = this.#leafAt(startPage);
-    let slot = leaf.slotOf(startPage);
-    if (leaf.starts[slot] !== startPage) {
+  remove({ startPage }: MemoryRange): V | undefined {
+    let slot = this.#find(startPage);
+    if (!this.#startsAt(slot, startPage)) {
       return undefined;
     }
-    if (leaf.owner !== this.#owner || leaf.isScarce) {
-      leaf = this.#leafWithSpare(startPage);
-      slot = leaf.slotOf(startPage);
+    const entries = this.#level();
+    if (this.#above.length > 0 && entries.isScarce(this.#leaf)) {
+      this.#fillUp(startPage);
+      slot = this.#find(startPage);
     }
-    const value = leaf.items[slot];
-    leaf.removeAt(slot);
+    const value = this.#block.items[slot];
+    entries.removeAt(this.#leaf, slot - this.#first);
     this.#size--;
     return value;
   }
 
-  /** Ascending. Not to be changed meanwhile: take a clone first. */
+  /** Ascending. Not to be changed meanwhile. */
   *values(): IterableIterator<V> {
-    let page = 0;
-    while (page < Infinity) {
-      const leaf = this.#leafAt(page);
+    for (let page = 0; page < Infinity;) {
+      this.#find(page);
+      // Somebody may look something up between two steps.
+      const { items } = this.#block;
+      const end = this.#end;
       page = this.#leafEnd;
-      for (let slot = 0; slot < leaf.count; slot++) {
-        const value = leaf.items[slot];
-        if (value !== undefined) {
-          yield value;
-        }
+      for (let slot = this.#first; slot < end; slot++) {
+        yield items[slot] as V;
       }
     }
   }
@@ -132,112 +137,182 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
     return this.values();
   }
 
-  /** In constant time. Neither map sees what is changed in the other from then on. */
-  clone(): RangeMap<V> {
-    const copy = new RangeMap<V>();
-    copy.#root = this.#root;
-    copy.#size = this.#size;
-    this.#owner = {};
-    return copy;
+  /** Ascending. */
+  toArray(): V[] {
+    const values: V[] = [];
+    for (let page = 0; page < Infinity; page = this.#leafEnd) {
+      this.#find(page);
+      const { items } = this.#block;
+      for (let slot = this.#first; slot < this.#end; slot++) {
+        values.push(items[slot] as V);
+      }
+    }
+    return values;
   }
 
-  /** The leaf that this page belongs to, whether an entry starts there or not. */
-  #leafAt(page: number): Leaf<V> {
+  /**
+   * Finds the leaf that this page belongs to, whether an entry starts there or not. Returns where in its block the last entry is that starts
+   * at or before the page; the place before its first, when none does.
+   */
+  #find(page: number): number {
+    const entries = this.#entries;
+    if (entries === undefined) {
+      return -1;
+    }
     let node = this.#root;
     let start = 0;
     let end = Infinity;
-    while (!node.isLeaf) {
-      const slot = node.slotOf(page);
-      start = node.startAt(slot);
-      if (slot + 1 < node.count) {
-        end = node.startAt(slot + 1);
+    for (let height = this.#above.length - 1; height >= 0; height--) {
+      const level = this.#above[height] as Level<Node>;
+      const { starts, items, counts } = level.blocks[blockOf(node)] as Block<Node>;
+      const first = firstSlotOf(node);
+      const slot = search(starts, first, page);
+      start = starts[slot] as number;
+      if (slot + 1 < first + (counts[placeOf(node)] as number)) {
+        end = starts[slot + 1] as number;
       }
-      node = node.child(slot);
+      node = items[slot] as Node;
     }
+    const block = entries.blocks[blockOf(node)] as Block<V>;
+    const first = firstSlotOf(node);
+    this.#leaf = node;
+    this.#block = block;
+    this.#first = first;
+    this.#end = first + (block.counts[placeOf(node)] as number);
     this.#leafStart = start;
     this.#leafEnd = end;
-    return node;
+    return search(block.starts, first, page);
   }
 
-  /** The last entry that starts at or before this page. */
-  #lastUpTo(page: number): V | undefined {
-    const leaf = this.#leafAt(page);
-    const slot = leaf.slotOf(page);
-    return slot < 0 ? this.#lastBelow(this.#leafStart) : leaf.items[slot];
+  /** Whether what was found for a page starts at it. */
+  #startsAt(slot: number, page: number): boolean {
+    return slot >= this.#first && this.#block.starts[slot] === page;
   }
 
-  /** The last entry before a leaf that begins at this page. */
-  #lastBelow(leafStart: number): V | undefined {
-    if (leafStart === 0) {
-      return undefined;
+  /** The first overlap with these pages, where `slot` is what was found for the first of them. May look at another leaf. */
+  #overlapAt(slot: number, startPage: number, endPage: number): V | undefined {
+    const { starts, ends, items } = this.#block;
+    const [next, end, leafEnd] = [slot + 1, this.#end, this.#leafEnd];
+    if (slot >= this.#first) {
+      if ((ends[slot] as number) > startPage) {
+        return items[slot];
+      }
+    } else if (this.#leafStart > 0) {
+      const before = this.#lastBelow();
+      if (before !== undefined && before.range.endPage > startPage) {
+        return before;
+      }
     }
-    const leaf = this.#leafAt(leafStart - 1);
-    return leaf.items[leaf.count - 1];
-  }
-
-  /** The first overlap of `range`, of which `slot` of the leaf just found is the last that starts at or before its start. */
-  #overlapAt(leaf: Leaf<V>, slot: number, range: MemoryRange): V | undefined {
-    const { startPage, endPage } = range;
-    const leafEnd = this.#leafEnd;
-    const before = slot < 0 ? this.#lastBelow(this.#leafStart) : leaf.items[slot];
-    if (before !== undefined && before.range.endPage > startPage) {
-      return before;
-    }
-    if (slot + 1 < leaf.count) {
-      return leaf.startAt(slot + 1) < endPage ? leaf.items[slot + 1] : undefined;
+    if (next < end) {
+      return (starts[next] as number) < endPage ? items[next] : undefined;
     }
     if (leafEnd >= endPage) {
       return undefined;
     }
-    const next = this.#leafAt(leafEnd);
-    return next.startAt(0) < endPage ? next.items[0] : undefined;
+    this.#find(leafEnd);
+    const first = this.#block.items[this.#first];
+    return first !== undefined && first.range.startPage < endPage ? first : undefined;
   }
 
-  /** Puts a new entry into the leaf where it belongs, at `slot`. */
-  #put(leaf: Leaf<V>, slot: number, startPage: number, value: V): void {
-    if (leaf.owner === this.#owner && !leaf.isFull) {
-      leaf.insertAt(slot, startPage, value);
-    } else {
-      const roomy = this.#leafWithRoom(startPage);
-      roomy.insertAt(roomy.slotOf(startPage) + 1, startPage, value);
+  /** The last entry before the leaf that was found, which is forgotten. */
+  #lastBelow(): V | undefined {
+    if (this.#leafStart === 0) {
+      return undefined;
     }
+    this.#find(this.#leafStart - 1);
+    return this.#block.items[this.#end - 1];
+  }
+
+  /** Puts a new entry into the leaf that was found, in this place of its block. */
+  #put(slot: number, value: V): void {
+    const { startPage, endPage } = value.range;
+    const entries = this.#level();
+    if (this.#end - this.#first === WIDTH) {
+      this.#makeRoom(startPage);
+      slot = this.#find(startPage) + 1;
+    }
+    entries.insertAt(this.#leaf, slot - this.#first, startPage, endPage, value);
     this.#size++;
   }
 
-  /** The leaf that this page belongs to, made changeable and not full, as is every branch on the way to it. */
-  #leafWithRoom(page: number): Leaf<V> {
-    let node = (this.#root = this.#root.ownedBy(this.#owner));
-    if (node.isFull) {
-      const root = new Branch<V>(this.#owner);
-      root.insertAt(0, 0, node);
-      node = this.#root = root;
+  #level(): Level<V> {
+    if (this.#entries === undefined) {
+      this.#entries = new Level<V>();
+      this.#root = this.#entries.add();
+      this.#find(0);
     }
-    while (!node.isLeaf) {
-      let slot = node.slotOf(page);
-      if (node.child(slot).isFull) {
-        node.relieve(slot);
-        slot = node.slotOf(page);
-      }
-      node = node.ownedChild(slot);
-    }
-    return node;
+    return this.#entries;
   }
 
-  /** The leaf that this page belongs to, made changeable and not scarce, as is every branch on the way to it. */
-  #leafWithSpare(page: number): Leaf<V> {
-    let node = (this.#root = this.#root.ownedBy(this.#owner));
-    while (!node.isLeaf) {
-      let slot = node.slotOf(page);
-      if (node.child(slot).isScarce) {
-        node.replenish(slot);
-        slot = node.slotOf(page);
+  /** Sees to it that the leaf that this page belongs to is not full, nor any node on the way to it. */
+  #makeRoom(page: number): void {
+    const top = this.#above.at(-1) ?? this.#level();
+    if (top.isFull(this.#root)) {
+      const level = new Level<Node>();
+      const root = level.add();
+      level.insertAt(root, 0, 0, 0, this.#root);
+      this.#above.push(level);
+      this.#root = root;
+    }
+    let node = this.#root;
+    for (let height = this.#above.length - 1; height >= 0; height--) {
+      const level = this.#above[height] as Level<Node>;
+      const below = this.#above[height - 1] ?? this.#level();
+      const slot = level.slotOf(node, page);
+      if (below.isFull(level.itemAt(node, slot))) {
+        relieve(level, node, slot, below);
       }
-      const child: Node<V> = node.ownedChild(slot);
-      if (node === this.#root && node.count === 1) {
+      node = level.itemAt(node, level.slotOf(node, page));
+    }
+  }
+
+  /** Sees to it that the leaf that this page belongs to is not scarce, nor any node on the way to it. */
+  #fillUp(page: number): void {
+    let node = this.#root;
+    for (let height = this.#above.length - 1; height >= 0; height--) {
+      const level = this.#above[height] as Level<Node>;
+      const below = this.#above[height - 1] ?? this.#level();
+      const slot = level.slotOf(node, page);
+      if (below.isScarce(level.itemAt(node, slot))) {
+        replenish(level, node, slot, below);
+      }
+      const child = level.itemAt(node, level.slotOf(node, page));
+      if (node === this.#root && level.count(node) === 1) {
+        this.#above.pop();
         this.#root = child;
       }
       node = child;
     }
-    return node;
   }
+}
+
+/** Frees a slot in a full child: a roomy neighbour takes part of its items, or else a new node. Needs an empty slot in `node`. */
+function relieve(level: Level<Node>, node: Node, slot: number, below: Level<unknown>): void {
+  if (slot + 1 < level.count(node) && below.isRoomy(level.itemAt(node, slot + 1))) {
+    balance(level, node, slot, below);
+  } else if (slot > 0 && below.isRoomy(level.itemAt(node, slot - 1))) {
+    balance(level, node, slot - 1, below);
+  } else {
+    level.insertAt(node, slot + 1, Infinity, 0, below.add());
+    balance(level, node, slot, below);
+  }
+}
+
+/** Fills a scarce child up from a neighbour, or joins the two. Needs two children. */
+function replenish(level: Level<Node>, node: Node, slot: number, below: Level<unknown>): void {
+  const left = slot > 0 ? slot - 1 : slot;
+  const [child, next] = [level.itemAt(node, left), level.itemAt(node, left + 1)];
+  if (below.fitTogether(child, next)) {
+    below.join(child, next);
+    level.removeAt(node, left + 1);
+  } else {
+    balance(level, node, left, below);
+  }
+}
+
+/** Gives this child and the next as many items each. */
+function balance(level: Level<Node>, node: Node, slot: number, below: Level<unknown>): void {
+  const next = level.itemAt(node, slot + 1);
+  below.share(level.itemAt(node, slot), next);
+  level.setStart(node, slot + 1, below.startAt(next, 0));
 }

@@ -1,0 +1,274 @@
+/**
+ * Items that a node holds at most: a multiple of `RUN`. Narrower nodes change a little faster and take more memory, wider ones the other
+ * way round.
+ */
+export const WIDTH = 64;
+
+/** Slots that a search takes together; near the square root of the width, where it takes the fewest steps. */
+const RUN = 8;
+
+/** A node with no more items than this is filled up from a neighbour, or joined with it, before one is taken out. */
+const SCARCE = WIDTH / 4;
+
+/** Neighbours that hold no more than this together are joined; a node that holds no more takes the surplus of a full one. */
+const ROOMY = Math.floor((WIDTH * 5) / 6);
+
+/** Nodes that share their arrays: as a power of two, and as a mask. */
+const SHARED_BITS = 6;
+const SHARED_MASK = (1 << SHARED_BITS) - 1;
+
+/** What a search finds in an empty slot: greater than any page number. */
+const NOTHING = Infinity;
+
+/** A node: a number in its level. */
+export type Node = number;
+
+/**
+ * The memory of some nodes, one after another: `WIDTH` slots each. The arrays begin short, because most maps are small, and grow to full
+ * length before the next block is begun; so nothing large is ever copied.
+ */
+export class Block<Item> {
+  /** First page of each item, ascending in a node; `Infinity` in an empty slot. */
+  starts: Float64Array = new Float64Array(RUN).fill(NOTHING);
+  /** The page after the last of each item. */
+  ends: Float64Array = new Float64Array(RUN);
+  items: (Item | undefined)[] = emptySlots(RUN);
+  /** Items of each node. */
+  readonly counts: number[] = [];
+
+  /** Makes room for so many slots in all. */
+  reserve(slots: number): void {
+    let length = this.starts.length;
+    if (slots <= length) {
+      return;
+    }
+    while (length < slots) {
+      length *= 2;
+    }
+    const starts = new Float64Array(length);
+    starts.set(this.starts);
+    starts.fill(NOTHING, this.starts.length);
+    const ends = new Float64Array(length);
+    ends.set(this.ends);
+    this.items = this.items.concat(emptySlots(length - this.items.length));
+    this.starts = starts;
+    this.ends = ends;
+  }
+}
+
+/**
+ * One level of the tree: nodes of items in ascending order, each with its pages. Pages stand in arrays of their own, which many nodes
+ * share: a search touches no item, and no object of a node, whose memory would have to be fetched first.
+ *
+ * In the lowest level the items are the entries of the map. Above it they are nodes of the level below; there the first page of an item is
+ * a lower bound: nothing below it is lower, and everything before it is.
+ */
+export class Level<Item> {
+  readonly blocks: Block<Item>[] = [];
+  readonly #free: Node[] = [];
+  #nodes = 0;
+
+  /** A new node, empty. */
+  add(): Node {
+    const node = this.#free.pop() ?? this.#nodes++;
+    const index = node >> SHARED_BITS;
+    const block = (this.blocks[index] ??= new Block<Item>());
+    block.counts[placeOf(node)] = 0;
+    return node;
+  }
+
+  block(node: Node): Block<Item> {
+    const block = this.blocks[node >> SHARED_BITS];
+    if (block === undefined) {
+      throw new Error(`range map is damaged: there is no node ${node}`);
+    }
+    return block;
+  }
+
+  count(node: Node): number {
+    return this.block(node).counts[placeOf(node)] ?? 0;
+  }
+
+  isFull(node: Node): boolean {
+    return this.count(node) === WIDTH;
+  }
+
+  isScarce(node: Node): boolean {
+    return this.count(node) <= SCARCE;
+  }
+
+  isRoomy(node: Node): boolean {
+    return this.count(node) <= ROOMY;
+  }
+
+  /** Whether two neighbours would fit into one node, with room for more. */
+  fitTogether(node: Node, next: Node): boolean {
+    return this.count(node) + this.count(next) <= ROOMY;
+  }
+
+  startAt(node: Node, slot: number): number {
+    return this.block(node).starts[firstSlotOf(node) + slot] ?? NOTHING;
+  }
+
+  itemAt(node: Node, slot: number): Item {
+    const item = this.block(node).items[firstSlotOf(node) + slot];
+    if (item === undefined) {
+      throw new Error(`range map is damaged: slot ${slot} of node ${node} is empty`);
+    }
+    return item;
+  }
+
+  /** The last slot whose start is at most `page`; -1 when there is none. */
+  slotOf(node: Node, page: number): number {
+    const first = firstSlotOf(node);
+    return search(this.block(node).starts, first, page) - first;
+  }
+
+  /** Needs an empty slot: not for a full node. */
+  insertAt(node: Node, slot: number, start: number, end: number, item: Item): void {
+    const block = this.block(node);
+    const first = firstSlotOf(node);
+    const at = first + slot;
+    const last = first + (block.counts[placeOf(node)] ?? 0);
+    if (last >= block.starts.length) {
+      block.reserve(last + 1);
+    }
+    const { starts, ends, items } = block;
+    for (let index = last; index > at; index--) {
+      starts[index] = starts[index - 1] as number;
+      ends[index] = ends[index - 1] as number;
+      items[index] = items[index - 1];
+    }
+    starts[at] = start;
+    ends[at] = end;
+    items[at] = item;
+    block.counts[placeOf(node)] = last - first + 1;
+  }
+
+  removeAt(node: Node, slot: number): void {
+    const block = this.block(node);
+    const { starts, ends, items } = block;
+    const first = firstSlotOf(node);
+    const last = first + (block.counts[placeOf(node)] ?? 0) - 1;
+    for (let index = first + slot; index < last; index++) {
+      starts[index] = starts[index + 1] as number;
+      ends[index] = ends[index + 1] as number;
+      items[index] = items[index + 1];
+    }
+    starts[last] = NOTHING;
+    items[last] = undefined;
+    block.counts[placeOf(node)] = last - first;
+  }
+
+  setStart(node: Node, slot: number, start: number): void {
+    this.block(node).starts[firstSlotOf(node) + slot] = start;
+  }
+
+  /** Gives two neighbours as many items each. */
+  share(node: Node, next: Node): void {
+    const [before, after] = [this.count(node), this.count(next)];
+    const half = (before + after) >> 1;
+    if (before > half) {
+      const amount = before - half;
+      this.#shift(next, amount);
+      this.#copy(node, half, next, 0, amount);
+      this.#resize(next, after + amount);
+      this.#resize(node, half);
+    } else {
+      this.#takeFirst(node, next, half - before);
+    }
+  }
+
+  /** Moves all items of the next node to the end of this one, and ends the next. */
+  join(node: Node, next: Node): void {
+    this.#takeFirst(node, next, this.count(next));
+    this.#free.push(next);
+  }
+
+  #takeFirst(node: Node, next: Node, amount: number): void {
+    const [before, after] = [this.count(node), this.count(next)];
+    this.#copy(next, 0, node, before, amount);
+    this.#resize(node, before + amount);
+    const { starts, ends, items } = this.block(next);
+    const first = firstSlotOf(next);
+    starts.copyWithin(first, first + amount, first + after);
+    ends.copyWithin(first, first + amount, first + after);
+    items.copyWithin(first, first + amount, first + after);
+    this.#resize(next, after - amount);
+  }
+
+  /** Moves what is in a node so many slots up. */
+  #shift(node: Node, amount: number): void {
+    const block = this.block(node);
+    const first = firstSlotOf(node);
+    const end = first + this.count(node);
+    block.reserve(end + amount);
+    block.starts.copyWithin(first + amount, first, end);
+    block.ends.copyWithin(first + amount, first, end);
+    block.items.copyWithin(first + amount, first, end);
+  }
+
+  #copy(from: Node, fromSlot: number, to: Node, toSlot: number, amount: number): void {
+    const source = this.block(from);
+    const target = this.block(to);
+    const first = firstSlotOf(from) + fromSlot;
+    const at = firstSlotOf(to) + toSlot;
+    target.reserve(at + amount);
+    for (let index = 0; index < amount; index++) {
+      target.starts[at + index] = source.starts[first + index] ?? NOTHING;
+      target.ends[at + index] = source.ends[first + index] ?? 0;
+      target.items[at + index] = source.items[first + index];
+    }
+  }
+
+  /** Sets the number of items, and empties the slots behind them. */
+  #resize(node: Node, count: number): void {
+    const block = this.block(node);
+    const first = firstSlotOf(node);
+    const before = block.counts[placeOf(node)] ?? 0;
+    if (count < before) {
+      block.starts.fill(NOTHING, first + count, first + before);
+      block.items.fill(undefined, first + count, first + before);
+    }
+    block.counts[placeOf(node)] = count;
+  }
+}
+
+/** Where the slots of a node begin in the arrays of its block. */
+export function firstSlotOf(node: Node): number {
+  return placeOf(node) * WIDTH;
+}
+
+/** Which of the nodes of its block a node is. */
+export function placeOf(node: Node): number {
+  return node & SHARED_MASK;
+}
+
+/** Which of the blocks of a level has a node. */
+export function blockOf(node: Node): number {
+  return node >> SHARED_BITS;
+}
+
+/**
+ * The last of the slots from `first` on whose start is at most `page`; `first - 1` when there is none.
+ *
+ * Counts: first the runs of slots that come before `page`, then the slots in the run after them. The comparisons do not wait for one
+ * another and nothing branches on them, so this takes a third of the time of a binary search, of whose branches every other is
+ * mispredicted.
+ */
+export function search(starts: Float64Array, first: number, page: number): number {
+  const end = Math.min(first + WIDTH, starts.length);
+  let run = first;
+  for (let slot = first + RUN; slot < end; slot += RUN) {
+    run += Number((starts[slot] as number) <= page) * RUN;
+  }
+  let found = run - 1;
+  for (let slot = run; slot < run + RUN; slot++) {
+    found += Number((starts[slot] as number) <= page);
+  }
+  return found;
+}
+
+function emptySlots<Item>(length: number): (Item | undefined)[] {
+  return Array.from<Item | undefined>({ length }).fill(undefined);
+}
