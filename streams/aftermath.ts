@@ -33,12 +33,3 @@ export function aftermathOf(outcome: Outcome): SetAftermath {
 export function stuckOf(outcome: Outcome): readonly TargetRange[] | undefined {
   return aftermathOf(outcome).stuck ?? (outcome.error instanceof DmaUnmapError ? outcome.error.stuck : undefined);
 }
-
-/** `push(...items)` would put every item on the stack. */
-export function append<T>(list: T[], items: readonly T[] | undefined): void {
-  if (items !== undefined) {
-    for (const item of items) {
-      list.push(item);
-    }
-  }
-}

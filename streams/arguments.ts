@@ -3,10 +3,13 @@ import type { DmaTarget } from './dma-target.js';
 import { DmaError } from './errors.js';
 import { MemoryRange } from './memory-range.js';
 import type { VaMapper } from './va-mapper.js';
-import type { Backing, MapParams, MappingParams, MappingType, RegionParams } from './region.js';
+import type { Backing, Mappable, MapParams, MappingParams, MappingType, RegionParams } from './region.js';
 
 /** Offsets in files are signed (off_t). */
 const FILE_LIMIT = 1n << 63n;
+
+/** Bytes in a page. */
+const PAGE = 4096;
 
 /**
  * Checks of what users pass in, for callers without TypeScript too. Each throws a `TypeError` or `RangeError` that names the
@@ -53,11 +56,11 @@ export function checkMapParams(params: MapParams, region: string): void {
  * @throws TypeError or RangeError; DmaError when the file is closed, or the mapping reaches beyond its end
  */
 export function checkMappingParams(params: MappingParams, region: string): Backing {
-  checkObject(params, `the parameters of a mapping in region "${region}"`);
-  checkRange(params.rangeInRegion, `rangeInRegion of a mapping in region "${region}"`);
-  const writable: unknown = params.writable;
-  if (typeof writable !== 'boolean') {
-    throw new TypeError(`writable of a mapping in region "${region}" must be a boolean, not ${show(writable)}`);
+  if (!isObject(params) || !(params.rangeInRegion instanceof MemoryRange) || !isBoolean(params.writable)) {
+    // What is wrong is put into words only when something is.
+    checkObject(params, `the parameters of a mapping in region "${region}"`);
+    checkRange(params.rangeInRegion, `rangeInRegion of a mapping in region "${region}"`);
+    throw new TypeError(`writable of a mapping in region "${region}" must be a boolean, not ${show(params.writable)}`);
   }
   return checkBacking(params.backing, params.rangeInRegion, region);
 }
@@ -66,39 +69,66 @@ function checkBacking(backing: Backing, range: MemoryRange, region: string): Bac
   if (backing === 'private') {
     return backing;
   }
-  checkObject(backing, `backing of a mapping in region "${region}" ('private', or a mappable and a fileOffset)`);
-  const { mappable, fileOffset } = backing;
-  checkObject(mappable, `mappable of a mapping in region "${region}"`);
-  if (typeof fileOffset !== 'bigint') {
-    throw new TypeError(`fileOffset of a mapping in region "${region}" must be a bigint, not ${show(fileOffset)}`);
+  if (!isObject(backing) || !isObject(backing.mappable) || typeof backing.fileOffset !== 'bigint') {
+    checkObject(backing, `backing of a mapping in region "${region}" ('private', or a mappable and a fileOffset)`);
+    checkObject(backing.mappable, `mappable of a mapping in region "${region}"`);
+    throw new TypeError(
+      `fileOffset of a mapping in region "${region}" must be a bigint, not ${show(backing.fileOffset)}`,
+    );
   }
+  const { mappable, fileOffset } = backing;
+  const fd: unknown = mappable.fd; // throws when it is closed
+  // Doubles, as long as they are exact: arithmetic with bigints takes ten times as long.
+  const offset = Number(fileOffset);
+  const end = offset + (range.endPage - range.startPage) * PAGE;
+  if (offset < 0 || offset % PAGE !== 0 || end > Number.MAX_SAFE_INTEGER || end > sizeOf(mappable) || !isFd(fd)) {
+    checkPlace(mappable, fileOffset, range, region);
+    if (!isFd(fd)) {
+      throw new TypeError(`fd of mappable "${mappable.label}" must be a file descriptor, not ${show(fd)}`);
+    }
+  }
+  return { mappable, fileOffset };
+}
+
+/** @throws RangeError, or DmaError when the file is known to be too short */
+function checkPlace(mappable: Mappable, fileOffset: bigint, range: MemoryRange, region: string): void {
   if (fileOffset < 0n || (fileOffset & 4095n) !== 0n) {
     throw new RangeError(
       `fileOffset ${fileOffset} of a mapping in region "${region}" is not a multiple of the page size 4096`,
     );
   }
-  if (fileOffset + range.length > FILE_LIMIT) {
+  const end = fileOffset + range.length;
+  if (end > FILE_LIMIT) {
     throw new RangeError(
       `the mapping at fileOffset ${fileOffset} in region "${region}" ends beyond 2^63, where no file reaches`,
     );
   }
-  const fd: unknown = mappable.fd; // throws when it is closed
-  if (!Number.isInteger(fd) || (fd as number) < 0 || (fd as number) > 0x7fffffff) {
-    throw new TypeError(`fd of mappable "${mappable.label}" must be a file descriptor, not ${show(fd)}`);
+  const { size } = mappable;
+  if ((typeof size === 'bigint' || typeof size === 'number') && end > size) {
+    throw new DmaError(`the mapping ends at offset ${end} of "${mappable.label}", which ends at ${size}`, {
+      code: 'ERR_BEYOND_FILE',
+      region,
+      range,
+      hint: 'map less of it, or make the file longer first',
+    });
   }
-  const size = mappable.size;
-  if ((typeof size === 'bigint' || typeof size === 'number') && fileOffset + range.length > size) {
-    throw new DmaError(
-      `the mapping ends at offset ${fileOffset + range.length} of "${mappable.label}", which ends at ${size}`,
-      {
-        code: 'ERR_BEYOND_FILE',
-        region,
-        range,
-        hint: 'map less of it, or make the file longer first',
-      },
-    );
-  }
-  return { mappable, fileOffset };
+}
+
+/** In bytes; `Infinity` where it is not known. */
+function sizeOf({ size }: Mappable): number {
+  return typeof size === 'bigint' ? Number(size) : typeof size === 'number' ? size : Infinity;
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
+}
+
+function isBoolean(value: unknown): boolean {
+  return typeof value === 'boolean';
+}
+
+function isFd(fd: unknown): boolean {
+  return Number.isInteger(fd) && (fd as number) >= 0 && (fd as number) <= 0x7fffffff;
 }
 
 /** @throws TypeError */

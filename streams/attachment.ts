@@ -1,5 +1,7 @@
+import { ascending } from './ascending.js';
 import { Subject, type Observable } from 'rxjs';
-import { append, stuckOf } from './aftermath.js';
+import { stuckOf } from './aftermath.js';
+import { append } from './append.js';
 import { Branch, type TargetBranch } from './branch.js';
 import type { ChangeSet, Outcome } from './change-set.js';
 import { unmapOf, type Receiver } from './delivery.js';
@@ -109,7 +111,7 @@ export class AttachmentHandle implements Attachment, Receiver {
 
   ledger(): readonly LedgerEntry[] {
     const entries = this.ledgers.flatMap((ledger) => ledger.entries());
-    return this.ledgers.length === 1 ? entries : entries.sort((a, b) => a.range.startPage - b.range.startPage);
+    return this.ledgers.length === 1 ? entries : ascending(entries);
   }
 
   missing(): readonly MemoryRange[] {
@@ -275,7 +277,5 @@ function assume(ledger: Ledger, set: ChangeSet, outcome: Outcome): void {
 
 /** Ascending, each start once. */
 function uniqueByStart<T extends { readonly range: MemoryRange }>(mappings: readonly T[]): T[] {
-  return [...new Map(mappings.map((mapping) => [mapping.range.startPage, mapping])).values()].sort(
-    (a, b) => a.range.startPage - b.range.startPage,
-  );
+  return ascending([...new Map(mappings.map((mapping) => [mapping.range.startPage, mapping])).values()]);
 }

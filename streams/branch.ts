@@ -2,7 +2,8 @@ import { Observable, Subject, type OperatorFunction, type Subscription } from 'r
 import { show } from './arguments.js';
 import type { ChangeSet, Outcome } from './change-set.js';
 import { DmaError, toDmaError, type TargetRange } from './errors.js';
-import { aftermathOf, append, noteAftermath } from './aftermath.js';
+import { aftermathOf, noteAftermath } from './aftermath.js';
+import { append } from './append.js';
 import { run, settled, type Steps } from './steps.js';
 import type { TargetPort } from './target-port.js';
 

@@ -1,4 +1,5 @@
-import { aftermathOf, append, stuckOf } from './aftermath.js';
+import { aftermathOf, stuckOf } from './aftermath.js';
+import { append } from './append.js';
 import type { ChangeSet, MapChange, Outcome, UnmapChange } from './change-set.js';
 import type { DmaError, TargetRange } from './errors.js';
 import type { MemoryRange } from './memory-range.js';

@@ -1,6 +1,7 @@
+import { append } from './append.js';
+import { ascending } from './ascending.js';
 import type { MapChange, UnmapChange } from './change-set.js';
 import type { RegionEdits } from './draft.js';
-import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import type { RegionState } from './region-state.js';
 import type { RegionTable } from './region-table.js';
@@ -63,7 +64,7 @@ export function difference(table: RegionTable, edits: readonly RegionEdits[]): D
       contributions.push({ state, whole: !after, leaving: seen(mappingsBefore(state, edit), writableBefore) });
     }
     if (after) {
-      pushAll(entering, seen([...state.mappings], writableAfter));
+      append(entering, seen(state.mappings.toArray(), writableAfter));
     }
   }
   return compare(contributions, entering, toggled);
@@ -81,7 +82,7 @@ function contributeEdits(edit: RegionEdits, contributions: Contribution[], enter
     contributions.push({ state: edit.state, whole: false, leaving: seen(removed, writable) });
   }
   if (added.length > 0) {
-    pushAll(entering, seen(added, writable));
+    append(entering, seen(added, writable));
   }
 }
 
@@ -113,8 +114,8 @@ function net(edit: RegionEdits): { readonly added: readonly MapChange[]; readonl
 }
 
 /** The mappings of a region as they were before the transaction. */
-export function mappingsBefore(state: RegionState, edit: RegionEdits | undefined): readonly MapChange[] {
-  const now = [...state.mappings];
+export function mappingsBefore(state: RegionState, edit: RegionEdits | undefined): MapChange[] {
+  const now = state.mappings.toArray();
   if (edit === undefined || (edit.added.length === 0 && edit.removed.length === 0)) {
     return now;
   }
@@ -164,16 +165,17 @@ function shape(
   const unmaps: UnmapChange[] = [];
   const leaving: MapChange[] = [];
   for (const { state, whole, leaving: own } of contributions) {
+    ascending(own);
     if (own.length === 0) {
       continue;
     }
-    pushAll(leaving, own);
+    append(leaving, own);
     if (whole && kept?.overlaps(state.range) !== true) {
       unmaps.push({
         range: state.range,
         region: state.name,
         type: state.type,
-        covers: ascending(own).map((mapping) => mapping.range),
+        covers: own.map((mapping) => mapping.range),
       });
       continue;
     }
@@ -201,22 +203,4 @@ export function sameMemory(a: MapChange, b: MapChange): boolean {
     return a.backing === b.backing;
   }
   return a.backing.mappable === b.backing.mappable && a.backing.fileOffset === b.backing.fileOffset;
-}
-
-/** Sorted by address, in place. Most are sorted already. */
-function ascending<T extends { readonly range: MemoryRange }>(changes: T[]): T[] {
-  for (let index = 1; index < changes.length; index++) {
-    const [previous, next] = [changes[index - 1], changes[index]];
-    if (previous !== undefined && next !== undefined && next.range.startPage < previous.range.startPage) {
-      return changes.sort((a, b) => a.range.startPage - b.range.startPage);
-    }
-  }
-  return changes;
-}
-
-/** `push(...items)` would put every item on the stack. */
-function pushAll<T>(list: T[], items: readonly T[]): void {
-  for (const item of items) {
-    list.push(item);
-  }
 }

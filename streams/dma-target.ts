@@ -76,13 +76,13 @@ export interface DmaTarget {
    *
    * On failure, thrown or rejected: none of the maps took effect.
    */
-  mapDmaBatch?(requests: readonly DmaMapRequest[]): void | BatchStop | Promise<void | BatchStop>;
+  mapDmaBatch?(requests: readonly DmaMapRequest[]): BatchStop | undefined | Promise<BatchStop | undefined>;
   /**
    * Takes the unmaps of a set together, as `mapDmaBatch` does the maps. The library goes on behind one that fails.
    *
    * On failure, thrown or rejected: none of the unmaps took effect.
    */
-  unmapDmaBatch?(ranges: readonly MemoryRange[]): void | BatchStop | Promise<void | BatchStop>;
+  unmapDmaBatch?(ranges: readonly MemoryRange[]): BatchStop | undefined | Promise<BatchStop | undefined>;
   /**
    * Whether its calls may be under way while those of its neighbours in attach order are that say the same: the maps of one set then begin
    * in attach order and are waited for together, so that the set takes as long as the slowest of them. Default: false, each target is

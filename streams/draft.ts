@@ -19,13 +19,11 @@ export interface RegionEdits {
   readonly removed: MapChange[];
 }
 
-/** What a draft works on: the manager's regions and rules. */
+/** What a draft works on: the manager's regions and rules. Its regions are known by it. */
 export interface Ground {
   readonly table: RegionTable;
   /** All private memory, visible or not. */
   readonly privates: RangeMap<MapChange>;
-  /** The regions that are this manager's own. */
-  readonly owned: WeakSet<RegionState>;
   readonly transact: Transact;
   /** @throws DmaError when private memory cannot be had now */
   readonly checkPrivate: (region: string, range: MemoryRange) => void;
@@ -37,14 +35,16 @@ export interface Ground {
  * knows nothing of it until the difference is computed.
  */
 export class Draft implements RegionEdit {
-  /** In the order of the edits. */
-  readonly events: RegionEvent[] = [];
   readonly #ground: Ground;
   /** Whether private memory was added or removed. */
   touchesPrivate = false;
   readonly #edits: RegionEdits[] = [];
   #byState: Map<RegionState, RegionEdits> | undefined = undefined;
-  readonly #undo: (() => void)[] = [];
+  /** Private memory of regions that were removed: it stays in its region, but owns its addresses no longer. */
+  #evicted: MapChange[] | undefined = undefined;
+  /** In the order of the edits: an event, or the mapping that it is about. */
+  readonly #log: (RegionEvent | MapChange)[] = [];
+  readonly #kinds: RegionEvent['kind'][] = [];
   #ended = false;
 
   constructor(ground: Ground) {
@@ -61,10 +61,43 @@ export class Draft implements RegionEdit {
     this.#ended = true;
   }
 
-  /** Takes every edit back, the last one first. */
+  /** What was done, in the order of the edits. */
+  events(): RegionEvent[] {
+    return this.#log.map((entry, index) =>
+      'kind' in entry ? entry : eventOf(entry, this.#kinds[index] as MappingKind),
+    );
+  }
+
+  /** Takes every edit back: first away what has come, then back what has gone. */
   rollback(): void {
-    for (let undo = this.#undo.pop(); undo !== undefined; undo = this.#undo.pop()) {
-      undo();
+    const { privates } = this.#ground;
+    const fresh = new Set(this.#edits.flatMap(({ added }) => added));
+    for (const edit of this.#edits) {
+      const { state } = edit;
+      for (const mapping of edit.added) {
+        takeOut(state.mappings, mapping);
+        takeOut(privates, mapping);
+      }
+      state.visible = edit.visibleBefore;
+      if (state.present && !edit.presentBefore) {
+        this.#displace(state);
+      }
+    }
+    for (const edit of this.#edits) {
+      if (edit.presentBefore && !edit.state.present) {
+        this.#place(edit.state);
+      }
+      for (const mapping of edit.removed) {
+        if (!fresh.has(mapping)) {
+          edit.state.mappings.insert(mapping);
+          this.#own(mapping);
+        }
+      }
+    }
+    for (const mapping of this.#evicted ?? []) {
+      if (!fresh.has(mapping)) {
+        this.#own(mapping);
+      }
     }
   }
 
@@ -76,14 +109,11 @@ export class Draft implements RegionEdit {
     if (existing !== undefined) {
       throw overlapError(params, priority, existing);
     }
-    const state = new RegionState({ name, range, priority, type, sequence: this.#ground.nextSequence() });
+    const ground = this.#ground;
+    const state = new RegionState({ name, range, priority, type, sequence: ground.nextSequence(), owner: ground });
     this.#editsOf(state);
-    this.#ground.owned.add(state);
     this.#place(state);
-    this.#undo.push(() => {
-      this.#displace(state);
-    });
-    this.events.push({ kind: 'region-added', region: name, range, priority, type });
+    this.#note({ kind: 'region-added', region: name, range, priority, type });
     return new RegionHandle(state, this.#ground.transact);
   }
 
@@ -94,25 +124,18 @@ export class Draft implements RegionEdit {
       return;
     }
     this.#editsOf(state);
-    const visible = state.visible;
-    const privates = this.#ground.privates
+    const evicted = this.#ground.privates
       .overlapping(state.range)
       .filter((mapping) => state.mappings.startingAt(mapping.range.startPage) === mapping);
-    this.touchesPrivate ||= privates.length > 0;
     this.#displace(state);
     state.visible = undefined;
-    for (const mapping of privates) {
+    for (const mapping of evicted) {
+      this.touchesPrivate = true;
       this.#ground.privates.remove(mapping.range);
+      (this.#evicted ??= []).push(mapping);
     }
-    this.#undo.push(() => {
-      for (const mapping of privates) {
-        this.#ground.privates.insert(mapping);
-      }
-      state.visible = visible;
-      this.#place(state);
-    });
     const { name, range, priority, type } = state;
-    this.events.push({ kind: 'region-removed', region: name, range, priority, type });
+    this.#note({ kind: 'region-removed', region: name, range, priority, type });
   }
 
   map(region: Region, params: MapParams): void {
@@ -124,7 +147,7 @@ export class Draft implements RegionEdit {
     }
     const copy = { ...params };
     this.#show(state, copy);
-    this.events.push({ kind: 'region-mapped', region: state.name, params: copy });
+    this.#note({ kind: 'region-mapped', region: state.name, params: copy });
   }
 
   unmap(region: Region): void {
@@ -134,7 +157,7 @@ export class Draft implements RegionEdit {
       return;
     }
     this.#show(state, undefined);
-    this.events.push({ kind: 'region-unmapped', region: state.name });
+    this.#note({ kind: 'region-unmapped', region: state.name });
   }
 
   addMapping(region: Region, params: MappingParams): void {
@@ -159,18 +182,13 @@ export class Draft implements RegionEdit {
         hint: `remove ${existing.range.toString()} first, in the same transaction if both are to change at once`,
       });
     }
-    this.#undo.push(() => {
-      state.mappings.remove(range);
-    });
     if (backing === 'private') {
       this.touchesPrivate = true;
       this.#ground.privates.insert(mapping);
-      this.#undo.push(() => {
-        this.#ground.privates.remove(range);
-      });
     }
     this.#editsOf(state).added.push(mapping);
-    this.events.push({ kind: 'mapping-added', region: state.name, range, writable: params.writable });
+    this.#log.push(mapping);
+    this.#kinds.push('mapping-added');
   }
 
   removeMappings(region: Region, rangeInRegion: MemoryRange): void {
@@ -197,32 +215,30 @@ export class Draft implements RegionEdit {
 
   #removeMapping(state: RegionState, mapping: MapChange): void {
     state.mappings.remove(mapping.range);
-    this.#undo.push(() => {
-      state.mappings.insert(mapping);
-    });
     if (mapping.backing === 'private') {
       this.touchesPrivate = true;
       this.#ground.privates.remove(mapping.range);
-      this.#undo.push(() => {
-        this.#ground.privates.insert(mapping);
-      });
     }
     this.#editsOf(state).removed.push(mapping);
-    this.events.push({
-      kind: 'mapping-removed',
-      region: state.name,
-      range: mapping.range,
-      writable: mapping.writable,
-    });
+    this.#log.push(mapping);
+    this.#kinds.push('mapping-removed');
   }
 
   #show(state: RegionState, visible: MapParams | undefined): void {
-    const before = state.visible;
     this.#editsOf(state);
     state.visible = visible;
-    this.#undo.push(() => {
-      state.visible = before;
-    });
+  }
+
+  #note(event: RegionEvent): void {
+    this.#log.push(event);
+    this.#kinds.push(event.kind);
+  }
+
+  /** Private memory owns its addresses. */
+  #own(mapping: MapChange): void {
+    if (mapping.backing === 'private') {
+      this.#ground.privates.insert(mapping);
+    }
   }
 
   #place(state: RegionState): void {
@@ -256,7 +272,7 @@ export class Draft implements RegionEdit {
 
   #stateOf(region: unknown): RegionState {
     const state = RegionHandle.stateOf(region);
-    if (state === undefined || !this.#ground.owned.has(state)) {
+    if (state?.owner !== this.#ground) {
       throw new TypeError(`${show(region)} is not a region of this manager: use one that its addRegion returned`);
     }
     return state;
@@ -285,6 +301,19 @@ export class Draft implements RegionEdit {
   }
 }
 
+type MappingKind = 'mapping-added' | 'mapping-removed';
+
+function eventOf({ region, range, writable }: MapChange, kind: MappingKind): RegionEvent {
+  return { kind, region, range, writable };
+}
+
+/** Takes out this mapping; another one that starts there stays. */
+function takeOut(map: RangeMap<MapChange>, mapping: MapChange): void {
+  if (map.startingAt(mapping.range.startPage) === mapping) {
+    map.remove(mapping.range);
+  }
+}
+
 /** Guest physical addresses of a part of a region. */
 function inRegion(state: RegionState, rangeInRegion: MemoryRange): MemoryRange {
   const { startPage, endPage } = state.range;
@@ -299,7 +328,9 @@ function inRegion(state: RegionState, rangeInRegion: MemoryRange): MemoryRange {
       },
     );
   }
-  return MemoryRange.ofPages(startPage + rangeInRegion.startPage, startPage + rangeInRegion.endPage);
+  return startPage === 0
+    ? rangeInRegion
+    : MemoryRange.ofPages(startPage + rangeInRegion.startPage, startPage + rangeInRegion.endPage);
 }
 
 /** The same as far as anybody could tell. */

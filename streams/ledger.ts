@@ -1,3 +1,4 @@
+import { ascending } from './ascending.js';
 import type { ChangeSet, MapChange, UnmapChange } from './change-set.js';
 import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
@@ -108,7 +109,7 @@ export class Ledger {
 
   /** All that an inverse set would put back, ascending. */
   taken(): MapChange[] {
-    return [...this.#toRestore().values()].sort(byAddress);
+    return ascending([...this.#toRestore().values()]);
   }
 
   /** The target holds it. */
@@ -211,7 +212,7 @@ export class Ledger {
 
   /** What the target holds as it should, ascending. */
   held(): MapChange[] {
-    return [...this.#held.values()].sort(byAddress);
+    return ascending([...this.#held.values()]);
   }
 
   /** What the target holds, ascending. */
@@ -222,10 +223,10 @@ export class Ledger {
       writable,
       stuck,
     });
-    return [
+    return ascending([
       ...Array.from(this.#held.values(), (change) => entry(change, false)),
       ...Array.from(this.#stuck, ({ mapping }) => entry(mapping, true)),
-    ].sort(byAddress);
+    ]);
   }
 
   #toRestore(): Map<number, MapChange> {
@@ -238,8 +239,4 @@ export class Ledger {
       this.#takenByStart?.set(change.range.startPage, change);
     }
   }
-}
-
-function byAddress(a: { readonly range: MemoryRange }, b: { readonly range: MemoryRange }): number {
-  return a.range.startPage - b.range.startPage;
 }

@@ -77,7 +77,6 @@ export class RegionManager implements AsyncDisposable {
     this.#ground = {
       table: this.#table,
       privates: this.#vas.privates,
-      owned: new WeakSet(),
       transact: (work) => this.transaction(work),
       checkPrivate: (region, range) => {
         this.#vas.checkMapper(region, range);
@@ -282,7 +281,7 @@ export class RegionManager implements AsyncDisposable {
 
   #publish(draft: Draft, set: ChangeSet): void {
     if (this.#events.observed) {
-      for (const event of draft.events) {
+      for (const event of draft.events()) {
         this.#events.next(event);
       }
     }

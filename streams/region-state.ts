@@ -14,6 +14,8 @@ export class RegionState {
   readonly type: MappingType;
   /** Counts the regions of a manager: of equals, the first added wins. */
   readonly sequence: number;
+  /** Whose it is: what a manager's drafts work on. */
+  readonly owner: object;
   /** How it is mapped; `undefined` while it is hidden. */
   visible: MapParams | undefined = undefined;
   /** Whether it has been added and not been removed. */
@@ -28,11 +30,13 @@ export class RegionState {
     readonly priority: number;
     readonly type: MappingType;
     readonly sequence: number;
+    readonly owner: object;
   }) {
     this.name = params.name;
     this.range = params.range;
     this.priority = params.priority;
     this.type = params.type;
     this.sequence = params.sequence;
+    this.owner = params.owner;
   }
 }

@@ -1,4 +1,5 @@
-import { append } from './aftermath.js';
+import { ascending } from './ascending.js';
+import { append } from './append.js';
 import type { AttachmentHandle, Finding } from './attachment.js';
 import type { MapChange } from './change-set.js';
 import type { DmaTarget } from './dma-target.js';
@@ -47,7 +48,7 @@ export function* findFaults(handle: AttachmentHandle): Steps<readonly Finding[]>
       unexpected.map((range): Finding => ({ range, fault: 'unexpected' })),
     );
   }
-  return findings.sort((a, b) => a.range.startPage - b.range.startPage);
+  return ascending(findings);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { ascending } from './ascending.js';
 import type { MapChange, MemoryMapSnapshot, ShareableRegion } from './change-set.js';
 import { mappingsBefore, seen, type Difference } from './difference.js';
 import type { RegionEdits } from './draft.js';
@@ -80,7 +81,7 @@ export class View {
 
   /** The first active mapping that shares a page with `range`. */
   firstOverlap(range: MemoryRange): MapChange | undefined {
-    for (const state of byAddress(this.#activeAmong(this.#table.overlapping(range)))) {
+    for (const state of ascending(this.#activeAmong(this.#table.overlapping(range)))) {
       const edit = this.#editOf(state);
       const mapping =
         edit === undefined ? state.mappings.firstOverlap(range) : this.#before(edit).firstOverlap(state, range);
@@ -94,9 +95,9 @@ export class View {
   /** All active mappings, ascending. */
   all(): MapChange[] {
     const mappings: MapChange[] = [];
-    for (const state of byAddress(this.#activeAmong(this.#table.all()))) {
+    for (const state of ascending(this.#activeAmong(this.#table.all()))) {
       const edit = this.#editOf(state);
-      const own = edit === undefined ? state.mappings : byAddress(mappingsBefore(state, edit));
+      const own = edit === undefined ? state.mappings.toArray() : ascending(mappingsBefore(state, edit));
       const regionWritable = writableOf(state, edit);
       for (const mapping of own) {
         mappings.push(regionWritable || !mapping.writable ? mapping : { ...mapping, writable: false });
@@ -203,13 +204,9 @@ function rewind(mappings: MapChange[], version: Version | undefined): MapChange[
       byStart.set(mapping.range.startPage, mapping);
     }
   }
-  return byAddress([...byStart.values()]);
+  return ascending([...byStart.values()]);
 }
 
 function writableOf(state: RegionState, edit: RegionEdits | undefined): boolean {
   return (edit === undefined ? state.visible : edit.visibleBefore)?.writable === true;
-}
-
-function byAddress<T extends { readonly range: MemoryRange }>(items: readonly T[]): T[] {
-  return [...items].sort((a, b) => a.range.startPage - b.range.startPage);
 }

@@ -7,7 +7,14 @@ import { RegionTable } from '../../streams/region-table.js';
 let sequence = 0;
 
 function state(start: number, end: number, priority: number, name = `${start}-${end} ${priority}`): RegionState {
-  return new RegionState({ name, range: MemoryRange.ofPages(start, end), priority, type: 'ram', sequence: sequence++ });
+  return new RegionState({
+    name,
+    range: MemoryRange.ofPages(start, end),
+    priority,
+    type: 'ram',
+    sequence: sequence++,
+    owner: {},
+  });
 }
 
 function show(region: RegionState): RegionState {

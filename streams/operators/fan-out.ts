@@ -1,3 +1,4 @@
+import { ascending } from '../ascending.js';
 import { Observable } from 'rxjs';
 import { noteAftermath } from '../aftermath.js';
 import { checkBranch } from '../arguments.js';
@@ -62,7 +63,7 @@ function takenFrom(lines: readonly Branch[]): MapChange[] {
       byStart.set(change.range.startPage, change);
     }
   }
-  return [...byStart.values()].sort((a, b) => a.range.startPage - b.range.startPage);
+  return ascending([...byStart.values()]);
 }
 
 function toOutcome(delivery: Delivery, generation: number, target: string): Outcome {

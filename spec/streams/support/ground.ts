@@ -16,7 +16,6 @@ export class Plot {
     this.#ground = {
       table: this.table,
       privates: new RangeMap<MapChange>(),
-      owned: new WeakSet(),
       transact: () => Promise.reject(new Error('these regions have no manager')),
       checkPrivate: () => undefined,
       nextSequence: () => sequence++,

@@ -1,0 +1,36 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { ascending } from '../../streams/ascending.js';
+import { MemoryRange } from '../../streams/memory-range.js';
+
+interface Item {
+  readonly range: MemoryRange;
+  readonly number: number;
+}
+
+function itemsAt(pages: readonly number[]): Item[] {
+  return pages.map((page, number) => ({ range: MemoryRange.ofPages(page, page + 1), number }));
+}
+
+describe('ascending', () => {
+  it('sorts as the comparison of starts does, and keeps the order of equals', () => {
+    const pages = fc.array(fc.oneof(fc.nat(40), fc.integer({ min: 0, max: 2 ** 52 - 1 })), {
+      size: 'max',
+      maxLength: 1_000,
+    });
+    fc.assert(
+      fc.property(pages, (starts) => {
+        const items = itemsAt(starts);
+        const sorted = items.toSorted((a, b) => a.range.startPage - b.range.startPage);
+        expect(ascending(items)).to.equal(items);
+        expect(items).to.deep.equal(sorted);
+      }),
+    );
+  });
+
+  it('sorts a list that is longer than any before', () => {
+    const items = itemsAt(Array.from({ length: 20_000 }, (_, index) => (index * 7_919) % 20_000));
+    ascending(items);
+    expect(items.every(({ range }, index) => range.startPage === index)).to.equal(true);
+  });
+});
