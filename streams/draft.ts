@@ -196,8 +196,12 @@ export class Draft implements RegionEdit {
     const state = this.#present(region);
     checkRange(rangeInRegion, `rangeInRegion of region "${state.name}"`);
     const range = inRegion(state, rangeInRegion);
-    const exact = state.mappings.startingAt(range.startPage);
-    const found = exact?.range.equals(range) === true ? [exact] : state.mappings.overlapping(range);
+    const exact = state.mappings.removeExact(range);
+    if (exact !== undefined) {
+      this.#noteRemoved(state, exact);
+      return;
+    }
+    const found = state.mappings.overlapping(range);
     for (const mapping of found) {
       if (!range.contains(mapping.range)) {
         throw new DmaError(`the range cuts the mapping ${mapping.range.toString()}`, {
@@ -209,12 +213,12 @@ export class Draft implements RegionEdit {
       }
     }
     for (const mapping of found) {
-      this.#removeMapping(state, mapping);
+      state.mappings.remove(mapping.range);
+      this.#noteRemoved(state, mapping);
     }
   }
 
-  #removeMapping(state: RegionState, mapping: MapChange): void {
-    state.mappings.remove(mapping.range);
+  #noteRemoved(state: RegionState, mapping: MapChange): void {
     if (mapping.backing === 'private') {
       this.touchesPrivate = true;
       this.#ground.privates.remove(mapping.range);

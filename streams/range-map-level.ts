@@ -1,17 +1,19 @@
 /**
- * Items that a node holds at most: a multiple of `RUN`. Narrower nodes change a little faster and take more memory, wider ones the other
- * way round.
+ * Items that a node holds at most, multiples of `RUN`: of entries, which change all the time, and of nodes, which are mostly searched.
+ * Narrower nodes change faster, wider ones make the tree lower.
  */
-export const WIDTH = 64;
+export const ENTRIES = 32;
+export const NODES = 64;
+
+/** A node that holds no more than this share of its width is filled up from a neighbour, or joined with it, before an item is taken out. */
+const SCARCE_SHARE = 1 / 4;
+export const SCARCE = ENTRIES * SCARCE_SHARE;
+
+/** Neighbours that hold no more than this share of one together are joined; a node that holds no more takes the surplus of a full one. */
+const ROOMY_SHARE = 5 / 6;
 
 /** Slots that a search takes together; near the square root of the width, where it takes the fewest steps. */
 const RUN = 8;
-
-/** A node with no more items than this is filled up from a neighbour, or joined with it, before one is taken out. */
-const SCARCE = WIDTH / 4;
-
-/** Neighbours that hold no more than this together are joined; a node that holds no more takes the surplus of a full one. */
-const ROOMY = Math.floor((WIDTH * 5) / 6);
 
 /** Nodes that share their arrays: as a power of two, and as a mask. */
 const SHARED_BITS = 6;
@@ -24,7 +26,7 @@ const NOTHING = Infinity;
 export type Node = number;
 
 /**
- * The memory of some nodes, one after another: `WIDTH` slots each. The arrays begin short, because most maps are small, and grow to full
+ * The memory of some nodes, one after another. The arrays begin short, because most maps are small, and grow to full
  * length before the next block is begun; so nothing large is ever copied.
  */
 export class Block<Item> {
@@ -35,6 +37,37 @@ export class Block<Item> {
   items: (Item | undefined)[] = emptySlots(RUN);
   /** Items of each node. */
   readonly counts: number[] = [];
+
+  /** Puts an item into this slot, and moves those from it up to `last` one on. `node` is the one whose slots they are. */
+  insert(slot: number, last: number, node: Node, start: number, end: number, item: Item): void {
+    if (last >= this.starts.length) {
+      this.reserve(last + 1);
+    }
+    const { starts, ends, items } = this;
+    for (let index = last; index > slot; index--) {
+      starts[index] = starts[index - 1] as number;
+      ends[index] = ends[index - 1] as number;
+      items[index] = items[index - 1];
+    }
+    starts[slot] = start;
+    ends[slot] = end;
+    items[slot] = item;
+    this.counts[placeOf(node)] = (this.counts[placeOf(node)] as number) + 1;
+  }
+
+  /** Takes an item out of its slot, and moves those behind it, up to `end`, one back. */
+  remove(slot: number, end: number, node: Node): void {
+    const { starts, ends, items } = this;
+    const last = end - 1;
+    for (let index = slot; index < last; index++) {
+      starts[index] = starts[index + 1] as number;
+      ends[index] = ends[index + 1] as number;
+      items[index] = items[index + 1];
+    }
+    starts[last] = NOTHING;
+    items[last] = undefined;
+    this.counts[placeOf(node)] = (this.counts[placeOf(node)] as number) - 1;
+  }
 
   /** Makes room for so many slots in all. */
   reserve(slots: number): void {
@@ -64,9 +97,15 @@ export class Block<Item> {
  * a lower bound: nothing below it is lower, and everything before it is.
  */
 export class Level<Item> {
+  /** Items that a node holds at most. */
+  readonly width: number;
   readonly blocks: Block<Item>[] = [];
   readonly #free: Node[] = [];
   #nodes = 0;
+
+  constructor(width: number) {
+    this.width = width;
+  }
 
   /** A new node, empty. */
   add(): Node {
@@ -90,28 +129,32 @@ export class Level<Item> {
   }
 
   isFull(node: Node): boolean {
-    return this.count(node) === WIDTH;
+    return this.count(node) === this.width;
   }
 
   isScarce(node: Node): boolean {
-    return this.count(node) <= SCARCE;
+    return this.count(node) <= this.width * SCARCE_SHARE;
   }
 
   isRoomy(node: Node): boolean {
-    return this.count(node) <= ROOMY;
+    return this.count(node) <= this.#roomy;
   }
 
   /** Whether two neighbours would fit into one node, with room for more. */
   fitTogether(node: Node, next: Node): boolean {
-    return this.count(node) + this.count(next) <= ROOMY;
+    return this.count(node) + this.count(next) <= this.#roomy;
+  }
+
+  get #roomy(): number {
+    return this.width * ROOMY_SHARE;
   }
 
   startAt(node: Node, slot: number): number {
-    return this.block(node).starts[firstSlotOf(node) + slot] ?? NOTHING;
+    return this.block(node).starts[firstSlotOf(node, this.width) + slot] ?? NOTHING;
   }
 
   itemAt(node: Node, slot: number): Item {
-    const item = this.block(node).items[firstSlotOf(node) + slot];
+    const item = this.block(node).items[firstSlotOf(node, this.width) + slot];
     if (item === undefined) {
       throw new Error(`range map is damaged: slot ${slot} of node ${node} is empty`);
     }
@@ -120,48 +163,23 @@ export class Level<Item> {
 
   /** The last slot whose start is at most `page`; -1 when there is none. */
   slotOf(node: Node, page: number): number {
-    const first = firstSlotOf(node);
-    return search(this.block(node).starts, first, page) - first;
+    const first = firstSlotOf(node, this.width);
+    return search(this.block(node).starts, first, this.width, page) - first;
   }
 
   /** Needs an empty slot: not for a full node. */
   insertAt(node: Node, slot: number, start: number, end: number, item: Item): void {
-    const block = this.block(node);
-    const first = firstSlotOf(node);
-    const at = first + slot;
-    const last = first + (block.counts[placeOf(node)] ?? 0);
-    if (last >= block.starts.length) {
-      block.reserve(last + 1);
-    }
-    const { starts, ends, items } = block;
-    for (let index = last; index > at; index--) {
-      starts[index] = starts[index - 1] as number;
-      ends[index] = ends[index - 1] as number;
-      items[index] = items[index - 1];
-    }
-    starts[at] = start;
-    ends[at] = end;
-    items[at] = item;
-    block.counts[placeOf(node)] = last - first + 1;
+    const first = firstSlotOf(node, this.width);
+    this.block(node).insert(first + slot, first + this.count(node), node, start, end, item);
   }
 
   removeAt(node: Node, slot: number): void {
-    const block = this.block(node);
-    const { starts, ends, items } = block;
-    const first = firstSlotOf(node);
-    const last = first + (block.counts[placeOf(node)] ?? 0) - 1;
-    for (let index = first + slot; index < last; index++) {
-      starts[index] = starts[index + 1] as number;
-      ends[index] = ends[index + 1] as number;
-      items[index] = items[index + 1];
-    }
-    starts[last] = NOTHING;
-    items[last] = undefined;
-    block.counts[placeOf(node)] = last - first;
+    const first = firstSlotOf(node, this.width);
+    this.block(node).remove(first + slot, first + this.count(node), node);
   }
 
   setStart(node: Node, slot: number, start: number): void {
-    this.block(node).starts[firstSlotOf(node) + slot] = start;
+    this.block(node).starts[firstSlotOf(node, this.width) + slot] = start;
   }
 
   /** Gives two neighbours as many items each. */
@@ -190,7 +208,7 @@ export class Level<Item> {
     this.#copy(next, 0, node, before, amount);
     this.#resize(node, before + amount);
     const { starts, ends, items } = this.block(next);
-    const first = firstSlotOf(next);
+    const first = firstSlotOf(next, this.width);
     starts.copyWithin(first, first + amount, first + after);
     ends.copyWithin(first, first + amount, first + after);
     items.copyWithin(first, first + amount, first + after);
@@ -200,7 +218,7 @@ export class Level<Item> {
   /** Moves what is in a node so many slots up. */
   #shift(node: Node, amount: number): void {
     const block = this.block(node);
-    const first = firstSlotOf(node);
+    const first = firstSlotOf(node, this.width);
     const end = first + this.count(node);
     block.reserve(end + amount);
     block.starts.copyWithin(first + amount, first, end);
@@ -211,8 +229,8 @@ export class Level<Item> {
   #copy(from: Node, fromSlot: number, to: Node, toSlot: number, amount: number): void {
     const source = this.block(from);
     const target = this.block(to);
-    const first = firstSlotOf(from) + fromSlot;
-    const at = firstSlotOf(to) + toSlot;
+    const first = firstSlotOf(from, this.width) + fromSlot;
+    const at = firstSlotOf(to, this.width) + toSlot;
     target.reserve(at + amount);
     for (let index = 0; index < amount; index++) {
       target.starts[at + index] = source.starts[first + index] ?? NOTHING;
@@ -224,7 +242,7 @@ export class Level<Item> {
   /** Sets the number of items, and empties the slots behind them. */
   #resize(node: Node, count: number): void {
     const block = this.block(node);
-    const first = firstSlotOf(node);
+    const first = firstSlotOf(node, this.width);
     const before = block.counts[placeOf(node)] ?? 0;
     if (count < before) {
       block.starts.fill(NOTHING, first + count, first + before);
@@ -235,8 +253,8 @@ export class Level<Item> {
 }
 
 /** Where the slots of a node begin in the arrays of its block. */
-export function firstSlotOf(node: Node): number {
-  return placeOf(node) * WIDTH;
+export function firstSlotOf(node: Node, width: number): number {
+  return placeOf(node) * width;
 }
 
 /** Which of the nodes of its block a node is. */
@@ -250,14 +268,14 @@ export function blockOf(node: Node): number {
 }
 
 /**
- * The last of the slots from `first` on whose start is at most `page`; `first - 1` when there is none.
+ * The last of the `width` slots from `first` on whose start is at most `page`; `first - 1` when there is none.
  *
  * Counts: first the runs of slots that come before `page`, then the slots in the run after them. The comparisons do not wait for one
  * another and nothing branches on them, so this takes a third of the time of a binary search, of whose branches every other is
  * mispredicted.
  */
-export function search(starts: Float64Array, first: number, page: number): number {
-  const end = Math.min(first + WIDTH, starts.length);
+export function search(starts: Float64Array, first: number, width: number, page: number): number {
+  const end = Math.min(first + width, starts.length);
   let run = first;
   for (let slot = first + RUN; slot < end; slot += RUN) {
     run += Number((starts[slot] as number) <= page) * RUN;

@@ -1,5 +1,16 @@
 import type { MemoryRange } from './memory-range.js';
-import { Block, blockOf, firstSlotOf, Level, placeOf, search, WIDTH, type Node } from './range-map-level.js';
+import {
+  Block,
+  blockOf,
+  ENTRIES,
+  firstSlotOf,
+  Level,
+  NODES,
+  placeOf,
+  SCARCE,
+  search,
+  type Node,
+} from './range-map-level.js';
 
 /** Something that has a place in the address space. */
 export interface Ranged {
@@ -104,19 +115,16 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
 
   /** Removes the entry that starts where `range` does, and returns it. */
   remove({ startPage }: MemoryRange): V | undefined {
-    let slot = this.#find(startPage);
-    if (!this.#startsAt(slot, startPage)) {
-      return undefined;
-    }
-    const entries = this.#level();
-    if (this.#above.length > 0 && entries.isScarce(this.#leaf)) {
-      this.#fillUp(startPage);
-      slot = this.#find(startPage);
-    }
-    const value = this.#block.items[slot];
-    entries.removeAt(this.#leaf, slot - this.#first);
-    this.#size--;
-    return value;
+    const slot = this.#find(startPage);
+    return this.#startsAt(slot, startPage) ? this.#take(slot, startPage) : undefined;
+  }
+
+  /** Removes the entry of exactly this range, and returns it. */
+  removeExact({ startPage, endPage }: MemoryRange): V | undefined {
+    const slot = this.#find(startPage);
+    return this.#startsAt(slot, startPage) && this.#block.ends[slot] === endPage
+      ? this.#take(slot, startPage)
+      : undefined;
   }
 
   /** Ascending. Not to be changed meanwhile. */
@@ -165,8 +173,8 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
     for (let height = this.#above.length - 1; height >= 0; height--) {
       const level = this.#above[height] as Level<Node>;
       const { starts, items, counts } = level.blocks[blockOf(node)] as Block<Node>;
-      const first = firstSlotOf(node);
-      const slot = search(starts, first, page);
+      const first = firstSlotOf(node, NODES);
+      const slot = search(starts, first, NODES, page);
       start = starts[slot] as number;
       if (slot + 1 < first + (counts[placeOf(node)] as number)) {
         end = starts[slot + 1] as number;
@@ -174,14 +182,14 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
       node = items[slot] as Node;
     }
     const block = entries.blocks[blockOf(node)] as Block<V>;
-    const first = firstSlotOf(node);
+    const first = firstSlotOf(node, ENTRIES);
     this.#leaf = node;
     this.#block = block;
     this.#first = first;
     this.#end = first + (block.counts[placeOf(node)] as number);
     this.#leafStart = start;
     this.#leafEnd = end;
-    return search(block.starts, first, page);
+    return search(block.starts, first, ENTRIES, page);
   }
 
   /** Whether what was found for a page starts at it. */
@@ -223,21 +231,35 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
     return this.#block.items[this.#end - 1];
   }
 
+  /** Takes the entry that was found out of its leaf. */
+  #take(slot: number, startPage: number): V | undefined {
+    if (this.#above.length > 0 && this.#end - this.#first <= SCARCE) {
+      this.#fillUp(startPage);
+      slot = this.#find(startPage);
+    }
+    const value = this.#block.items[slot];
+    this.#block.remove(slot, this.#end, this.#leaf);
+    this.#size--;
+    return value;
+  }
+
   /** Puts a new entry into the leaf that was found, in this place of its block. */
   #put(slot: number, value: V): void {
     const { startPage, endPage } = value.range;
-    const entries = this.#level();
-    if (this.#end - this.#first === WIDTH) {
+    if (this.#entries === undefined) {
+      this.#level();
+      slot = 0;
+    } else if (this.#end - this.#first === ENTRIES) {
       this.#makeRoom(startPage);
       slot = this.#find(startPage) + 1;
     }
-    entries.insertAt(this.#leaf, slot - this.#first, startPage, endPage, value);
+    this.#block.insert(slot, this.#end, this.#leaf, startPage, endPage, value);
     this.#size++;
   }
 
   #level(): Level<V> {
     if (this.#entries === undefined) {
-      this.#entries = new Level<V>();
+      this.#entries = new Level<V>(ENTRIES);
       this.#root = this.#entries.add();
       this.#find(0);
     }
@@ -248,7 +270,7 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
   #makeRoom(page: number): void {
     const top = this.#above.at(-1) ?? this.#level();
     if (top.isFull(this.#root)) {
-      const level = new Level<Node>();
+      const level = new Level<Node>(NODES);
       const root = level.add();
       level.insertAt(root, 0, 0, 0, this.#root);
       this.#above.push(level);

@@ -59,7 +59,11 @@ function expectSameAt({ map, model }: Pair, range: MemoryRange): void {
 }
 
 /** Inserts, replaces, looks up or removes at `range`, in both, and compares what came back. */
-function act(pair: Pair, action: 'insert' | 'replace' | 'remove' | 'look', range: MemoryRange): void {
+function act(
+  pair: Pair,
+  action: 'insert' | 'replace' | 'remove' | 'remove exactly' | 'look',
+  range: MemoryRange,
+): void {
   const { map, model } = pair;
   const value: Ranged = { range };
   switch (action) {
@@ -80,6 +84,11 @@ function act(pair: Pair, action: 'insert' | 'replace' | 'remove' | 'look', range
     case 'remove':
       expect(map.remove(range)).to.equal(model.remove(range));
       break;
+    case 'remove exactly': {
+      const exact = model.startingAt(range.startPage)?.range.equals(range) === true;
+      expect(map.removeExact(range)).to.equal(exact ? model.remove(range) : undefined);
+      break;
+    }
     case 'look':
       expectSameAt(pair, range);
       break;
@@ -236,7 +245,7 @@ describe('RangeMap', () => {
 
   it('does as a sorted array does', () => {
     const step = fc.record({
-      action: fc.constantFrom('insert', 'insert', 'insert', 'replace', 'remove', 'look'),
+      action: fc.constantFrom('insert', 'insert', 'insert', 'replace', 'remove', 'remove exactly', 'look'),
       range: smallRange,
     });
     fc.assert(
@@ -280,7 +289,7 @@ describe('RangeMap', () => {
   });
 
   it('does as a sorted array does anywhere in the address space', () => {
-    const step = fc.tuple(fc.constantFrom('insert', 'replace', 'remove', 'look'), anyRange);
+    const step = fc.tuple(fc.constantFrom('insert', 'replace', 'remove', 'remove exactly', 'look'), anyRange);
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const pair: Pair = { map: new RangeMap(), model: new SortedArray() };
