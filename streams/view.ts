@@ -7,7 +7,7 @@ import { RangeMap } from './range-map.js';
 import type { RegionState } from './region-state.js';
 import type { RegionTable } from './region-table.js';
 
-/** A change of the view, and the one that came after it. */
+/** A version of the view, and what led to the next one: unknown as long as there is none. */
 interface Version {
   change: Difference | undefined;
   next: Version | undefined;
@@ -21,7 +21,11 @@ interface Version {
  */
 export class View {
   #generation = 0;
-  #latest: Version = { change: undefined, next: undefined };
+  /**
+   * The latest version, as long as a snapshot leads to it. Held weakly: where nobody has a snapshot nothing is remembered, and a list of
+   * changes that the collector has to follow, because its dead beginning has grown old, does not come about.
+   */
+  #latest: WeakRef<Version> | undefined = undefined;
   readonly #table: RegionTable;
   /** The edits that have been done to regions and have not taken effect. */
   #pending: readonly RegionEdits[] = [];
@@ -59,9 +63,15 @@ export class View {
   }
 
   #append(change: Difference): void {
-    const next: Version = { change, next: undefined };
-    this.#latest.next = next;
-    this.#latest = next;
+    const latest = this.#latest?.deref();
+    if (latest === undefined) {
+      this.#latest = undefined;
+      return;
+    }
+    const next: Version = { change: undefined, next: undefined };
+    latest.change = change;
+    latest.next = next;
+    this.#latest = new WeakRef(next);
   }
 
   /** Nothing is seen any longer; older snapshots stay as they are. */
@@ -108,7 +118,8 @@ export class View {
 
   /** Stays true to its generation. Costs nothing until its mappings are read. */
   snapshot(): MemoryMapSnapshot {
-    let version: Version | undefined = this.#latest;
+    let version: Version | undefined = this.#latest?.deref() ?? { change: undefined, next: undefined };
+    this.#latest = new WeakRef(version);
     let mappings: readonly MapChange[] | undefined;
     const read = (): readonly MapChange[] => {
       mappings ??= rewind(this.all(), version);
@@ -187,10 +198,8 @@ class Before {
 /** The mappings as they were at a version, from those of now. */
 function rewind(mappings: MapChange[], version: Version | undefined): MapChange[] {
   const since: Difference[] = [];
-  for (let newer = version?.next; newer !== undefined; newer = newer.next) {
-    if (newer.change !== undefined) {
-      since.push(newer.change);
-    }
+  for (let older = version; older?.change !== undefined; older = older.next) {
+    since.push(older.change);
   }
   if (since.length === 0) {
     return mappings;
