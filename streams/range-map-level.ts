@@ -29,43 +29,43 @@ export type Node = number;
  * The memory of some nodes, one after another. The arrays begin short, because most maps are small, and grow to full
  * length before the next block is begun; so nothing large is ever copied.
  */
-export class Block<Item> {
+export class Block {
   /** First page of each item, ascending in a node; `Infinity` in an empty slot. */
-  starts: Float64Array = new Float64Array(RUN).fill(NOTHING);
+  starts = new Float64Array(RUN).fill(NOTHING);
   /** The page after the last of each item. */
-  ends: Float64Array = new Float64Array(RUN);
-  items: (Item | undefined)[] = emptySlots(RUN);
+  ends = new Float64Array(RUN);
+  /** What each item is: a number that says where to find it. */
+  refs = new Int32Array(RUN);
   /** Items of each node. */
   readonly counts: number[] = [];
 
   /** Puts an item into this slot, and moves those from it up to `last` one on. `node` is the one whose slots they are. */
-  insert(slot: number, last: number, node: Node, start: number, end: number, item: Item): void {
+  insert(slot: number, last: number, node: Node, start: number, end: number, ref: number): void {
     if (last >= this.starts.length) {
       this.reserve(last + 1);
     }
-    const { starts, ends, items } = this;
+    const { starts, ends, refs } = this;
     for (let index = last; index > slot; index--) {
       starts[index] = starts[index - 1] as number;
       ends[index] = ends[index - 1] as number;
-      items[index] = items[index - 1];
+      refs[index] = refs[index - 1] as number;
     }
     starts[slot] = start;
     ends[slot] = end;
-    items[slot] = item;
+    refs[slot] = ref;
     this.counts[placeOf(node)] = (this.counts[placeOf(node)] as number) + 1;
   }
 
   /** Takes an item out of its slot, and moves those behind it, up to `end`, one back. */
   remove(slot: number, end: number, node: Node): void {
-    const { starts, ends, items } = this;
+    const { starts, ends, refs } = this;
     const last = end - 1;
     for (let index = slot; index < last; index++) {
       starts[index] = starts[index + 1] as number;
       ends[index] = ends[index + 1] as number;
-      items[index] = items[index + 1];
+      refs[index] = refs[index + 1] as number;
     }
     starts[last] = NOTHING;
-    items[last] = undefined;
     this.counts[placeOf(node)] = (this.counts[placeOf(node)] as number) - 1;
   }
 
@@ -83,23 +83,26 @@ export class Block<Item> {
     starts.fill(NOTHING, this.starts.length);
     const ends = new Float64Array(length);
     ends.set(this.ends);
-    this.items = this.items.concat(emptySlots(length - this.items.length));
+    const refs = new Int32Array(length);
+    refs.set(this.refs);
     this.starts = starts;
     this.ends = ends;
+    this.refs = refs;
   }
 }
 
 /**
  * One level of the tree: nodes of items in ascending order, each with its pages. Pages stand in arrays of their own, which many nodes
- * share: a search touches no item, and no object of a node, whose memory would have to be fetched first.
+ * share: a search touches no item, and no object of a node, whose memory would have to be fetched first. Items are numbers, which can be moved
+ * without the collector's being told.
  *
  * In the lowest level the items are the entries of the map. Above it they are nodes of the level below; there the first page of an item is
  * a lower bound: nothing below it is lower, and everything before it is.
  */
-export class Level<Item> {
+export class Level {
   /** Items that a node holds at most. */
   readonly width: number;
-  readonly blocks: Block<Item>[] = [];
+  readonly blocks: Block[] = [];
   readonly #free: Node[] = [];
   #nodes = 0;
 
@@ -111,12 +114,12 @@ export class Level<Item> {
   add(): Node {
     const node = this.#free.pop() ?? this.#nodes++;
     const index = node >> SHARED_BITS;
-    const block = (this.blocks[index] ??= new Block<Item>());
+    const block = (this.blocks[index] ??= new Block());
     block.counts[placeOf(node)] = 0;
     return node;
   }
 
-  block(node: Node): Block<Item> {
+  block(node: Node): Block {
     const block = this.blocks[node >> SHARED_BITS];
     if (block === undefined) {
       throw new Error(`range map is damaged: there is no node ${node}`);
@@ -153,12 +156,12 @@ export class Level<Item> {
     return this.block(node).starts[firstSlotOf(node, this.width) + slot] ?? NOTHING;
   }
 
-  itemAt(node: Node, slot: number): Item {
-    const item = this.block(node).items[firstSlotOf(node, this.width) + slot];
-    if (item === undefined) {
-      throw new Error(`range map is damaged: slot ${slot} of node ${node} is empty`);
+  refAt(node: Node, slot: number): number {
+    const ref = this.block(node).refs[firstSlotOf(node, this.width) + slot];
+    if (ref === undefined) {
+      throw new Error(`range map is damaged: node ${node} has no slot ${slot}`);
     }
-    return item;
+    return ref;
   }
 
   /** The last slot whose start is at most `page`; -1 when there is none. */
@@ -168,9 +171,9 @@ export class Level<Item> {
   }
 
   /** Needs an empty slot: not for a full node. */
-  insertAt(node: Node, slot: number, start: number, end: number, item: Item): void {
+  insertAt(node: Node, slot: number, start: number, end: number, ref: number): void {
     const first = firstSlotOf(node, this.width);
-    this.block(node).insert(first + slot, first + this.count(node), node, start, end, item);
+    this.block(node).insert(first + slot, first + this.count(node), node, start, end, ref);
   }
 
   removeAt(node: Node, slot: number): void {
@@ -207,11 +210,11 @@ export class Level<Item> {
     const [before, after] = [this.count(node), this.count(next)];
     this.#copy(next, 0, node, before, amount);
     this.#resize(node, before + amount);
-    const { starts, ends, items } = this.block(next);
+    const { starts, ends, refs } = this.block(next);
     const first = firstSlotOf(next, this.width);
     starts.copyWithin(first, first + amount, first + after);
     ends.copyWithin(first, first + amount, first + after);
-    items.copyWithin(first, first + amount, first + after);
+    refs.copyWithin(first, first + amount, first + after);
     this.#resize(next, after - amount);
   }
 
@@ -223,7 +226,7 @@ export class Level<Item> {
     block.reserve(end + amount);
     block.starts.copyWithin(first + amount, first, end);
     block.ends.copyWithin(first + amount, first, end);
-    block.items.copyWithin(first + amount, first, end);
+    block.refs.copyWithin(first + amount, first, end);
   }
 
   #copy(from: Node, fromSlot: number, to: Node, toSlot: number, amount: number): void {
@@ -235,7 +238,7 @@ export class Level<Item> {
     for (let index = 0; index < amount; index++) {
       target.starts[at + index] = source.starts[first + index] ?? NOTHING;
       target.ends[at + index] = source.ends[first + index] ?? 0;
-      target.items[at + index] = source.items[first + index];
+      target.refs[at + index] = source.refs[first + index] ?? 0;
     }
   }
 
@@ -246,7 +249,6 @@ export class Level<Item> {
     const before = block.counts[placeOf(node)] ?? 0;
     if (count < before) {
       block.starts.fill(NOTHING, first + count, first + before);
-      block.items.fill(undefined, first + count, first + before);
     }
     block.counts[placeOf(node)] = count;
   }
@@ -285,8 +287,4 @@ export function search(starts: Float64Array, first: number, width: number, page:
     found += Number((starts[slot] as number) <= page);
   }
   return found;
-}
-
-function emptySlots<Item>(length: number): (Item | undefined)[] {
-  return Array.from<Item | undefined>({ length }).fill(undefined);
 }

@@ -11,6 +11,7 @@ import {
   search,
   type Node,
 } from './range-map-level.js';
+import { Slab } from './slab.js';
 
 /** Something that has a place in the address space. */
 export interface Ranged {
@@ -18,23 +19,24 @@ export interface Ranged {
 }
 
 /** The memory of an empty map. Nothing is ever put into it. */
-const NO_BLOCK = new Block<never>();
+const NO_BLOCK = new Block();
 
 /**
  * A sorted map of disjoint ranges, by their first page: a B+ tree. A lookup or a change takes time that grows with the logarithm of the
  * size; a search reads page numbers alone and touches no entry but the one that it finds.
  */
 export class RangeMap<V extends Ranged> implements Iterable<V> {
-  /** The entries, and above them the levels by which they are found; the last one has a single node. Made with the first entry. */
-  #entries: Level<V> | undefined = undefined;
-  readonly #above: Level<Node>[] = [];
+  readonly #entries = new Slab<V>();
+  /** The leaves, where the entries are in order, and above them the levels by which they are found; the last one has a single node. */
+  #leaves: Level | undefined = undefined;
+  readonly #above: Level[] = [];
   /** The only node of the highest level. */
   #root: Node = 0;
   #size = 0;
 
   /** Set by `#find`: the leaf that a page belongs to, its memory, its slots in use, and the pages that are its own. */
   #leaf: Node = 0;
-  #block: Block<V> = NO_BLOCK;
+  #block = NO_BLOCK;
   #first = 0;
   #end = 0;
   #leafStart = 0;
@@ -49,7 +51,7 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
   /** The entry that starts at this page. */
   startingAt(startPage: number): V | undefined {
     const slot = this.#find(startPage);
-    return this.#startsAt(slot, startPage) ? this.#block.items[slot] : undefined;
+    return this.#startsAt(slot, startPage) ? this.#entryAt(slot) : undefined;
   }
 
   /** Whether an entry shares a page with `range`. */
@@ -67,19 +69,19 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
     const found: V[] = [];
     const { startPage, endPage } = range;
     const slot = this.#find(startPage);
-    const before = slot < this.#first ? this.#lastBelow() : this.#block.items[slot];
+    const before = slot < this.#first ? this.#lastBelow() : this.#entryAt(slot);
     if (before !== undefined && before.range.endPage > startPage) {
       found.push(before);
     }
     // Those that start later than `startPage`, leaf by leaf.
     for (let page = startPage; page < endPage; page = this.#leafEnd) {
       const upTo = this.#find(page);
-      const { starts, items } = this.#block;
+      const { starts } = this.#block;
       for (let next = page === startPage ? upTo + 1 : this.#first; next < this.#end; next++) {
         if ((starts[next] as number) >= endPage) {
           return found;
         }
-        found.push(items[next] as V);
+        found.push(this.#entryAt(next) as V);
       }
     }
     return found;
@@ -106,7 +108,7 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
     const { startPage, endPage } = value.range;
     const slot = this.#find(startPage);
     if (this.#startsAt(slot, startPage)) {
-      this.#block.items[slot] = value;
+      this.#entries.replace(this.#block.refs[slot] as number, value);
       this.#block.ends[slot] = endPage;
     } else {
       this.#put(slot + 1, value);
@@ -132,11 +134,11 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
     for (let page = 0; page < Infinity;) {
       this.#find(page);
       // Somebody may look something up between two steps.
-      const { items } = this.#block;
+      const { refs } = this.#block;
       const end = this.#end;
       page = this.#leafEnd;
       for (let slot = this.#first; slot < end; slot++) {
-        yield items[slot] as V;
+        yield this.#entries.at(refs[slot] as number) as V;
       }
     }
   }
@@ -150,9 +152,8 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
     const values: V[] = [];
     for (let page = 0; page < Infinity; page = this.#leafEnd) {
       this.#find(page);
-      const { items } = this.#block;
       for (let slot = this.#first; slot < this.#end; slot++) {
-        values.push(items[slot] as V);
+        values.push(this.#entryAt(slot) as V);
       }
     }
     return values;
@@ -163,25 +164,25 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
    * at or before the page; the place before its first, when none does.
    */
   #find(page: number): number {
-    const entries = this.#entries;
-    if (entries === undefined) {
+    const leaves = this.#leaves;
+    if (leaves === undefined) {
       return -1;
     }
     let node = this.#root;
     let start = 0;
     let end = Infinity;
     for (let height = this.#above.length - 1; height >= 0; height--) {
-      const level = this.#above[height] as Level<Node>;
-      const { starts, items, counts } = level.blocks[blockOf(node)] as Block<Node>;
+      const level = this.#above[height] as Level;
+      const { starts, refs, counts } = level.blocks[blockOf(node)] as Block;
       const first = firstSlotOf(node, NODES);
       const slot = search(starts, first, NODES, page);
       start = starts[slot] as number;
       if (slot + 1 < first + (counts[placeOf(node)] as number)) {
         end = starts[slot + 1] as number;
       }
-      node = items[slot] as Node;
+      node = refs[slot] as Node;
     }
-    const block = entries.blocks[blockOf(node)] as Block<V>;
+    const block = leaves.blocks[blockOf(node)] as Block;
     const first = firstSlotOf(node, ENTRIES);
     this.#leaf = node;
     this.#block = block;
@@ -192,6 +193,12 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
     return search(block.starts, first, ENTRIES, page);
   }
 
+  /** The entry in a slot of the leaf that was found, if there is one. */
+  #entryAt(slot: number): V | undefined {
+    const ref = this.#block.refs[slot];
+    return ref === undefined ? undefined : this.#entries.at(ref);
+  }
+
   /** Whether what was found for a page starts at it. */
   #startsAt(slot: number, page: number): boolean {
     return slot >= this.#first && this.#block.starts[slot] === page;
@@ -199,11 +206,11 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
 
   /** The first overlap with these pages, where `slot` is what was found for the first of them. May look at another leaf. */
   #overlapAt(slot: number, startPage: number, endPage: number): V | undefined {
-    const { starts, ends, items } = this.#block;
+    const { starts, ends } = this.#block;
     const [next, end, leafEnd] = [slot + 1, this.#end, this.#leafEnd];
     if (slot >= this.#first) {
       if ((ends[slot] as number) > startPage) {
-        return items[slot];
+        return this.#entryAt(slot);
       }
     } else if (this.#leafStart > 0) {
       const before = this.#lastBelow();
@@ -212,13 +219,13 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
       }
     }
     if (next < end) {
-      return (starts[next] as number) < endPage ? items[next] : undefined;
+      return (starts[next] as number) < endPage ? this.#entryAt(next) : undefined;
     }
     if (leafEnd >= endPage) {
       return undefined;
     }
     this.#find(leafEnd);
-    const first = this.#block.items[this.#first];
+    const first = this.#entryAt(this.#first);
     return first !== undefined && first.range.startPage < endPage ? first : undefined;
   }
 
@@ -228,7 +235,7 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
       return undefined;
     }
     this.#find(this.#leafStart - 1);
-    return this.#block.items[this.#end - 1];
+    return this.#entryAt(this.#end - 1);
   }
 
   /** Takes the entry that was found out of its leaf. */
@@ -237,7 +244,7 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
       this.#fillUp(startPage);
       slot = this.#find(startPage);
     }
-    const value = this.#block.items[slot];
+    const value = this.#entries.take(this.#block.refs[slot] as number);
     this.#block.remove(slot, this.#end, this.#leaf);
     this.#size--;
     return value;
@@ -246,31 +253,31 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
   /** Puts a new entry into the leaf that was found, in this place of its block. */
   #put(slot: number, value: V): void {
     const { startPage, endPage } = value.range;
-    if (this.#entries === undefined) {
-      this.#level();
+    if (this.#leaves === undefined) {
+      this.#leafLevel();
       slot = 0;
     } else if (this.#end - this.#first === ENTRIES) {
       this.#makeRoom(startPage);
       slot = this.#find(startPage) + 1;
     }
-    this.#block.insert(slot, this.#end, this.#leaf, startPage, endPage, value);
+    this.#block.insert(slot, this.#end, this.#leaf, startPage, endPage, this.#entries.put(value));
     this.#size++;
   }
 
-  #level(): Level<V> {
-    if (this.#entries === undefined) {
-      this.#entries = new Level<V>(ENTRIES);
-      this.#root = this.#entries.add();
+  #leafLevel(): Level {
+    if (this.#leaves === undefined) {
+      this.#leaves = new Level(ENTRIES);
+      this.#root = this.#leaves.add();
       this.#find(0);
     }
-    return this.#entries;
+    return this.#leaves;
   }
 
   /** Sees to it that the leaf that this page belongs to is not full, nor any node on the way to it. */
   #makeRoom(page: number): void {
-    const top = this.#above.at(-1) ?? this.#level();
+    const top = this.#above.at(-1) ?? this.#leafLevel();
     if (top.isFull(this.#root)) {
-      const level = new Level<Node>(NODES);
+      const level = new Level(NODES);
       const root = level.add();
       level.insertAt(root, 0, 0, 0, this.#root);
       this.#above.push(level);
@@ -278,13 +285,13 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
     }
     let node = this.#root;
     for (let height = this.#above.length - 1; height >= 0; height--) {
-      const level = this.#above[height] as Level<Node>;
-      const below = this.#above[height - 1] ?? this.#level();
+      const level = this.#above[height] as Level;
+      const below = this.#above[height - 1] ?? this.#leafLevel();
       const slot = level.slotOf(node, page);
-      if (below.isFull(level.itemAt(node, slot))) {
+      if (below.isFull(level.refAt(node, slot))) {
         relieve(level, node, slot, below);
       }
-      node = level.itemAt(node, level.slotOf(node, page));
+      node = level.refAt(node, level.slotOf(node, page));
     }
   }
 
@@ -292,13 +299,13 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
   #fillUp(page: number): void {
     let node = this.#root;
     for (let height = this.#above.length - 1; height >= 0; height--) {
-      const level = this.#above[height] as Level<Node>;
-      const below = this.#above[height - 1] ?? this.#level();
+      const level = this.#above[height] as Level;
+      const below = this.#above[height - 1] ?? this.#leafLevel();
       const slot = level.slotOf(node, page);
-      if (below.isScarce(level.itemAt(node, slot))) {
+      if (below.isScarce(level.refAt(node, slot))) {
         replenish(level, node, slot, below);
       }
-      const child = level.itemAt(node, level.slotOf(node, page));
+      const child = level.refAt(node, level.slotOf(node, page));
       if (node === this.#root && level.count(node) === 1) {
         this.#above.pop();
         this.#root = child;
@@ -309,10 +316,10 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
 }
 
 /** Frees a slot in a full child: a roomy neighbour takes part of its items, or else a new node. Needs an empty slot in `node`. */
-function relieve(level: Level<Node>, node: Node, slot: number, below: Level<unknown>): void {
-  if (slot + 1 < level.count(node) && below.isRoomy(level.itemAt(node, slot + 1))) {
+function relieve(level: Level, node: Node, slot: number, below: Level): void {
+  if (slot + 1 < level.count(node) && below.isRoomy(level.refAt(node, slot + 1))) {
     balance(level, node, slot, below);
-  } else if (slot > 0 && below.isRoomy(level.itemAt(node, slot - 1))) {
+  } else if (slot > 0 && below.isRoomy(level.refAt(node, slot - 1))) {
     balance(level, node, slot - 1, below);
   } else {
     level.insertAt(node, slot + 1, Infinity, 0, below.add());
@@ -321,9 +328,9 @@ function relieve(level: Level<Node>, node: Node, slot: number, below: Level<unkn
 }
 
 /** Fills a scarce child up from a neighbour, or joins the two. Needs two children. */
-function replenish(level: Level<Node>, node: Node, slot: number, below: Level<unknown>): void {
+function replenish(level: Level, node: Node, slot: number, below: Level): void {
   const left = slot > 0 ? slot - 1 : slot;
-  const [child, next] = [level.itemAt(node, left), level.itemAt(node, left + 1)];
+  const [child, next] = [level.refAt(node, left), level.refAt(node, left + 1)];
   if (below.fitTogether(child, next)) {
     below.join(child, next);
     level.removeAt(node, left + 1);
@@ -333,8 +340,8 @@ function replenish(level: Level<Node>, node: Node, slot: number, below: Level<un
 }
 
 /** Gives this child and the next as many items each. */
-function balance(level: Level<Node>, node: Node, slot: number, below: Level<unknown>): void {
-  const next = level.itemAt(node, slot + 1);
-  below.share(level.itemAt(node, slot), next);
+function balance(level: Level, node: Node, slot: number, below: Level): void {
+  const next = level.refAt(node, slot + 1);
+  below.share(level.refAt(node, slot), next);
   level.setStart(node, slot + 1, below.startAt(next, 0));
 }
