@@ -14,7 +14,7 @@ import { ensureMapped } from './operators/ensure-mapped.js';
 import { toTarget } from './operators/to-target.js';
 import { abandonable } from './abandonable.js';
 import { run, settled, type Steps } from './steps.js';
-import { NO_FD_HINT } from './target-port.js';
+import { NO_FD_HINT } from './target-calls.js';
 import { callUser } from './user-callback.js';
 import type { VaMapper } from './va-mapper.js';
 import type { VaKeeper } from './va-keeper.js';

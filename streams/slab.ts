@@ -1,14 +1,16 @@
 /** Values by number. A number is free again once its value has been taken out. */
 export class Slab<V> {
   readonly #values: (V | undefined)[] = [];
+  /** The numbers that are free are its first ones; it is never made shorter, which would have it copied again and again. */
   readonly #free: number[] = [];
+  #freeCount = 0;
 
   /** Returns the number of the value. */
   put(value: V): number {
-    const ref = this.#free.pop();
-    if (ref === undefined) {
+    if (this.#freeCount === 0) {
       return this.#values.push(value) - 1;
     }
+    const ref = this.#free[--this.#freeCount] as number;
     this.#values[ref] = value;
     return ref;
   }
@@ -25,7 +27,7 @@ export class Slab<V> {
   take(ref: number): V | undefined {
     const value = this.#values[ref];
     this.#values[ref] = undefined;
-    this.#free.push(ref);
+    this.#free[this.#freeCount++] = ref;
     return value;
   }
 }

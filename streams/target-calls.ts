@@ -1,0 +1,181 @@
+import type { MapChange } from './change-set.js';
+import type { BatchStop, DmaMapRequest, DmaTarget } from './dma-target.js';
+import { DmaError, toDmaError } from './errors.js';
+import type { MemoryRange } from './memory-range.js';
+import { isPromiseLike, type Steps } from './steps.js';
+
+/** What a call comes to: nothing when it is done, an error when it failed, a promise when that is still to be seen. */
+export type Answer = undefined | DmaError | PromiseLike<unknown>;
+
+/** Calls that a target takes together at most: in rows, and in pages (256 MiB), so that an abort between two of them comes soon. */
+const ROWS = 4096;
+const PAGES = 1 << 16;
+
+/** The calls of one target. What they throw, or reject with, comes back as a `DmaError`. */
+export class TargetCalls {
+  readonly target: DmaTarget;
+
+  constructor(target: DmaTarget) {
+    this.target = target;
+  }
+
+  /** Why the target need not even be asked for a map. */
+  obstacle(change: MapChange): DmaError | undefined {
+    if (change.refused !== undefined) {
+      return change.refused;
+    }
+    if (this.target.needsVa === true && change.hostVa === undefined) {
+      return this.#refusal(
+        change,
+        'ERR_NO_VA',
+        'the target needs a host virtual address, and the map has none',
+        NO_VA_HINT,
+      );
+    }
+    if (this.target.needsFd === true && change.backing === 'private') {
+      return this.#refusal(change, 'ERR_NO_FD', 'the target needs a file, and private memory has none', NO_FD_HINT);
+    }
+    return undefined;
+  }
+
+  /** Lets the target look at all maps of a set. */
+  *check(maps: readonly MapChange[]): Steps<DmaError | undefined> {
+    try {
+      const answer: unknown = this.target.checkMaps?.(
+        maps.filter(({ refused }) => refused === undefined).map(requestOf),
+      );
+      if (isPromiseLike(answer)) {
+        yield answer;
+      }
+      return undefined;
+    } catch (thrown) {
+      return this.#toError(thrown);
+    }
+  }
+
+  map(change: MapChange): Answer {
+    try {
+      const answer: unknown = this.target.mapDma(requestOf(change));
+      return isPromiseLike(answer) ? answer : undefined;
+    } catch (thrown) {
+      return this.#toError(thrown, change);
+    }
+  }
+
+  unmap(range: MemoryRange): Answer {
+    try {
+      const answer: unknown = this.target.unmapDma(range);
+      return isPromiseLike(answer) ? answer : undefined;
+    } catch (thrown) {
+      return this.#toError(thrown, { range });
+    }
+  }
+
+  /** Waits for what a call came to; `about` is what it was for. */
+  *settled(
+    answer: Answer,
+    about: { readonly range: MemoryRange; readonly region?: string },
+  ): Steps<DmaError | undefined> {
+    if (answer === undefined || answer instanceof DmaError) {
+      return answer;
+    }
+    try {
+      yield answer;
+      return undefined;
+    } catch (thrown) {
+      return this.#toError(thrown, about);
+    }
+  }
+
+  /** How many of these, from the first on, are to be handed over together. */
+  together(items: readonly { readonly range: MemoryRange }[], from: number): number {
+    let pages = 0;
+    let count = 0;
+    while (count < ROWS && from + count < items.length) {
+      const { startPage, endPage } = (items[from + count] as { readonly range: MemoryRange }).range;
+      pages += endPage - startPage;
+      if (count > 0 && pages > PAGES) {
+        break;
+      }
+      count += 1;
+    }
+    return count;
+  }
+
+  /** Makes these maps, together where the target takes them so. Returns how many were made before one failed, and why that one did. */
+  *mapTogether(changes: readonly MapChange[]): Steps<{ readonly done: number; readonly error?: DmaError | undefined }> {
+    const [only] = changes;
+    if (changes.length === 1 && only !== undefined) {
+      const error = yield* this.settled(this.map(only), only);
+      return { done: error === undefined ? 1 : 0, error };
+    }
+    return yield* this.#several(changes, () => this.target.mapDmaBatch?.(changes.map(requestOf)));
+  }
+
+  /** Unmaps these ranges, as `mapTogether` maps. */
+  *unmapTogether(
+    calls: readonly { readonly range: MemoryRange }[],
+  ): Steps<{ readonly done: number; readonly error?: DmaError | undefined }> {
+    const [only] = calls;
+    if (calls.length === 1 && only !== undefined) {
+      const error = yield* this.settled(this.unmap(only.range), only);
+      return { done: error === undefined ? 1 : 0, error };
+    }
+    return yield* this.#several(calls, () => this.target.unmapDmaBatch?.(calls.map(({ range }) => range)));
+  }
+
+  *#several(
+    items: readonly { readonly range: MemoryRange; readonly region?: string }[],
+    call: () => unknown,
+  ): Steps<{ readonly done: number; readonly error?: DmaError | undefined }> {
+    let done = 0;
+    try {
+      const answer = call();
+      const stop: unknown = isPromiseLike(answer) ? yield answer : answer;
+      if (typeof stop !== 'object' || stop === null) {
+        return { done: items.length };
+      }
+      ({ done } = stop as BatchStop);
+      if (!Number.isInteger(done) || done < 0 || done >= items.length) {
+        done = 0;
+        throw new DmaError('the target does not say how far it got', {
+          code: 'ERR_TARGET_FAILED',
+          target: this.target.name,
+          hint: 'a batch returns nothing when all of it took effect, else { done, error }: how many did, and why the next one did not',
+        });
+      }
+      throw (stop as BatchStop).error;
+    } catch (thrown) {
+      return { done, error: this.#toError(thrown, items[done]) };
+    }
+  }
+
+  #refusal(change: MapChange, code: string, message: string, hint: string): DmaError {
+    return new DmaError(message, { code, target: this.target.name, region: change.region, range: change.range, hint });
+  }
+
+  #toError(thrown: unknown, about?: { readonly range: MemoryRange; readonly region?: string }): DmaError {
+    return toDmaError(thrown, {
+      fallbackCode: 'ERR_TARGET_FAILED',
+      target: this.target.name,
+      region: about?.region,
+      range: about?.range,
+    });
+  }
+}
+
+export const NO_FD_HINT = 'back the memory by a Memfd, or detach the target first';
+const NO_VA_HINT = 'put ensureMapped(vaMapper) before toTarget(target) in the branch';
+
+function requestOf(change: MapChange): DmaMapRequest {
+  const { range, region, type, writable, backing, hostVa } = change;
+  if (backing === 'private') {
+    return hostVa === undefined
+      ? { range, region, type, writable, fileOffset: 0n }
+      : { range, region, type, writable, fileOffset: 0n, hostVa };
+  }
+  const { mappable, fileOffset } = backing;
+  return hostVa === undefined
+    ? { range, region, type, writable, mappable, fileOffset }
+    : { range, region, type, writable, mappable, fileOffset, hostVa };
+}
