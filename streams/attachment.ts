@@ -105,6 +105,10 @@ export class AttachmentHandle implements Attachment, Receiver {
     return this.#branch.pending;
   }
 
+  get concurrent(): boolean {
+    return this.#branch.concurrent;
+  }
+
   get outcomes$(): Observable<Outcome> {
     return this.#outcomes.asObservable();
   }

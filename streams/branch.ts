@@ -86,6 +86,11 @@ export class Branch {
     return this.#open !== undefined;
   }
 
+  /** Whether all its targets may be served beside those of other branches. */
+  get concurrent(): boolean {
+    return this.ports.length > 0 && this.ports.every(({ target }) => target.concurrent === true);
+  }
+
   isStuck({ target, range }: TargetRange): boolean {
     return this.ports.length === 0 || this.ports.some((port) => port.name === target && port.ledger.isStuck(range));
   }

@@ -1,5 +1,4 @@
 import { aftermathOf, stuckOf } from './aftermath.js';
-import { append } from './append.js';
 import type { ChangeSet, MapChange, Outcome, UnmapChange } from './change-set.js';
 import type { DmaError, TargetRange } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
@@ -12,6 +11,8 @@ export interface Receiver {
   readonly broken: DmaError | undefined;
   /** Whether exactly this range is stuck at the target of this name. */
   isStuck(at: TargetRange): boolean;
+  /** Whether it may be served beside its neighbours that say the same. */
+  readonly concurrent: boolean;
 }
 
 /** Which map failed where. */
@@ -47,7 +48,8 @@ export interface Director {
 }
 
 /**
- * Delivers a set to all receivers: its unmaps in reverse order of the receivers, then its maps in their order.
+ * Delivers a set to all receivers: its unmaps in reverse order of the receivers, then its maps in their order. Neighbours that are
+ * `concurrent` begin in that order, too, and are waited for together.
  *
  * A failed unmap stops nothing. The first failed map stops a forward set: what receivers had mapped is unmapped, newest first,
  * and what they had unmapped is mapped again. An inverse set is delivered to the end.
@@ -56,37 +58,102 @@ export function* deliver(set: ChangeSet, receivers: readonly Receiver[], directo
   const delivery = new Tally();
   if (set.unmaps.length > 0) {
     const step = set.maps.length === 0 ? set : { ...set, maps: [] };
-    for (let index = receivers.length - 1; index >= 0; index--) {
-      const answer = (receivers[index] as Receiver).serve(step);
-      delivery.addUnmaps(isPromiseLike(answer) ? ((yield answer) as Outcome) : answer, step);
+    for (let end = receivers.length; end > 0;) {
+      const start = groupBefore(receivers, end);
+      const answers: (Outcome | Promise<Outcome>)[] = [];
+      for (let index = end - 1; index >= start; index--) {
+        answers.push((receivers[index] as Receiver).serve(step));
+      }
+      for (const answer of answers) {
+        delivery.addUnmaps(isPromiseLike(answer) ? ((yield answer) as Outcome) : answer, step);
+      }
+      end = start;
     }
   }
   const pause = director.beforeMaps?.();
   if (pause !== undefined) {
     yield* pause;
   }
-  if (set.maps.length === 0) {
-    return delivery;
-  }
-  const step = set.unmaps.length === 0 ? set : { ...set, unmaps: [] };
-  for (let index = 0; index < receivers.length; index++) {
-    const answer = (receivers[index] as Receiver).serve(step);
-    const outcome = isPromiseLike(answer) ? ((yield answer) as Outcome) : answer;
-    delivery.add(outcome);
-    if (outcome.status === 'applied' || outcome.error === undefined) {
-      continue;
-    }
-    if (set.undo === true) {
-      delivery.restoreError ??= outcome.error;
-      continue;
-    }
-    delivery.failure = failureOf(outcome, outcome.error);
-    // The one that failed has undone its part itself, unless it broke while it was at it.
-    const served = receivers[index]?.broken === undefined ? index : index + 1;
-    yield* undo(set, receivers.slice(0, served), receivers, director, delivery);
-    break;
+  if (set.maps.length > 0) {
+    yield* deliverMaps(set, receivers, director, delivery);
   }
   return delivery;
+}
+
+function* deliverMaps(
+  set: ChangeSet,
+  receivers: readonly Receiver[],
+  director: Director,
+  delivery: Tally,
+): Steps<void> {
+  const step = set.unmaps.length === 0 ? set : { ...set, unmaps: [] };
+  const mapped: Receiver[] = [];
+  for (let start = 0; start < receivers.length;) {
+    const end = groupFrom(receivers, start);
+    const answers = startMaps(receivers, start, end, step);
+    for (let index = 0; index < answers.length; index++) {
+      const receiver = receivers[start + index] as Receiver;
+      const answer = answers[index] as Outcome | Promise<Outcome>;
+      const outcome = isPromiseLike(answer) ? ((yield answer) as Outcome) : answer;
+      delivery.add(outcome);
+      const { error } = outcome;
+      const failed = outcome.status !== 'applied' && error !== undefined;
+      if (failed && set.undo === true) {
+        delivery.restoreError ??= error;
+      } else if (failed) {
+        delivery.failure ??= failureOf(outcome, error);
+      }
+      // One that failed has undone its part itself, unless it broke while it was at it.
+      if (!failed || receiver.broken !== undefined) {
+        mapped.push(receiver);
+      }
+    }
+    if (delivery.failure !== undefined) {
+      yield* undo(set, mapped, receivers, director, delivery);
+      return;
+    }
+    start = end;
+  }
+}
+
+/** Hands the maps to each of a group; none is begun after one that has failed already. */
+function startMaps(
+  receivers: readonly Receiver[],
+  start: number,
+  end: number,
+  step: ChangeSet,
+): (Outcome | Promise<Outcome>)[] {
+  const answers: (Outcome | Promise<Outcome>)[] = [];
+  for (let index = start; index < end; index++) {
+    const answer = (receivers[index] as Receiver).serve(step);
+    answers.push(answer);
+    if (!isPromiseLike(answer) && answer.status === 'failed' && step.undo !== true) {
+      break;
+    }
+  }
+  return answers;
+}
+
+/** Where the neighbours end that may be served together with the receiver at `start`. */
+function groupFrom(receivers: readonly Receiver[], start: number): number {
+  let end = start + 1;
+  if (receivers[start]?.concurrent === true) {
+    while (receivers[end]?.concurrent === true) {
+      end += 1;
+    }
+  }
+  return end;
+}
+
+/** The same, looking back from the receiver before `end`. */
+function groupBefore(receivers: readonly Receiver[], end: number): number {
+  let start = end - 1;
+  if (receivers[start]?.concurrent === true) {
+    while (receivers[start - 1]?.concurrent === true) {
+      start -= 1;
+    }
+  }
+  return start;
 }
 
 /** Takes the maps back at those that have them, newest first, then puts the unmaps back at all. */
@@ -130,17 +197,17 @@ class Tally implements Delivery {
   declare failure?: MapFailure;
   declare unmapError?: DmaError;
   declare restoreError?: DmaError;
-  readonly skipped: DmaError[] = [];
-  readonly undone: TargetRange[] = [];
-  stuck: TargetRange[] = [];
-  readonly missing: TargetRange[] = [];
+  skipped: readonly DmaError[] = NONE;
+  undone: readonly TargetRange[] = NONE;
+  stuck: readonly TargetRange[] = NONE;
+  missing: readonly TargetRange[] = NONE;
 
   add(outcome: Outcome): void {
+    this.skipped = joined(this.skipped, outcome.skipped);
     const { undone, missing } = aftermathOf(outcome);
-    append(this.skipped, outcome.skipped);
-    append(this.undone, undone);
-    append(this.stuck, stuckOf(outcome));
-    append(this.missing, missing);
+    this.undone = joined(this.undone, undone);
+    this.missing = joined(this.missing, missing);
+    this.stuck = joined(this.stuck, stuckOf(outcome));
   }
 
   addUnmaps(outcome: Outcome, set: ChangeSet): void {
@@ -150,11 +217,18 @@ class Tally implements Delivery {
       if (stuckOf(outcome) === undefined) {
         // It does not say what is stuck: all that it was told to unmap may be.
         const covers = set.unmaps.flatMap((unmap) => unmap.covers);
-        append(
+        this.stuck = joined(
           this.stuck,
           covers.map((range) => ({ target: outcome.target, range })),
         );
       }
     }
   }
+}
+
+/** Most deliveries have nothing to tell. */
+const NONE: readonly never[] = Object.freeze([]);
+
+function joined<T>(list: readonly T[], more: readonly T[] | undefined): readonly T[] {
+  return more === undefined || more.length === 0 ? list : list.length === 0 ? more : [...list, ...more];
 }

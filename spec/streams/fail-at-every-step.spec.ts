@@ -41,7 +41,8 @@ class Scene {
       const needsVa = setting.va === 'all' || (setting.va === 'all but the first' && index > 0);
       // Later, but within this turn of the event loop: there are many runs.
       const reply = setting.reply === 'sync' ? setting.reply : () => Promise.resolve();
-      const options = { name: `target ${index}`, needsVa, reply };
+      // Every other one takes whole sets, and those from the second on may be served side by side.
+      const options = { name: `target ${index}`, needsVa, reply, together: index % 2 === 1, concurrent: index > 0 };
       this.targets.push(new FaultyTarget(this.plan, this.va, options));
     }
     this.late = this.targets.pop() as FaultyTarget;

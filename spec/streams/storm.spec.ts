@@ -40,8 +40,13 @@ class Storm extends Real {
   constructor() {
     super();
     const { va } = this;
-    const left = new FaultyTarget(this.plan, va, { name: 'left', needsVa: true });
-    const right = new FaultyTarget(this.plan, va, { name: 'right', unmapShape: 'exact' });
+    const left = new FaultyTarget(this.plan, va, { name: 'left', needsVa: true, together: true, concurrent: true });
+    const right = new FaultyTarget(this.plan, va, {
+      name: 'right',
+      unmapShape: 'exact',
+      reply: () => Promise.resolve(),
+      concurrent: true,
+    });
     const both = fanOut((changes$) => changes$.pipe(ensureMapped(va), toTarget(left)), toTarget(right));
     this.places = [
       { targets: [this.wide], attach: this.wide, attachment: undefined, former: [] },

@@ -1,4 +1,4 @@
-import { DmaError, type DmaMapRequest, type DmaTarget, type MemoryRange } from '../../streams/index.js';
+import { DmaError, type BatchStop, type DmaMapRequest, type DmaTarget, type MemoryRange } from '../../streams/index.js';
 import { FakeCalls } from './fake-calls.js';
 
 export interface RecordingTargetOptions {
@@ -14,6 +14,9 @@ export interface RecordingTargetOptions {
    * event loop. A function: it settles, as the call would, once the function's promise has (never, if that never does).
    */
   readonly reply?: 'sync' | 'async' | (() => Promise<void>);
+  /** Takes whole sets: `mapDmaBatch` and `unmapDmaBatch` are there. Each of its calls is recorded by itself. */
+  readonly together?: boolean;
+  readonly concurrent?: boolean;
 }
 
 /**
@@ -25,6 +28,11 @@ export class RecordingTarget implements DmaTarget {
   readonly needsVa: boolean;
   readonly needsFd: boolean;
   readonly unmapShape: 'superset' | 'exact';
+  readonly concurrent: boolean;
+  mapDmaBatch?: NonNullable<DmaTarget['mapDmaBatch']>;
+  unmapDmaBatch?: NonNullable<DmaTarget['unmapDmaBatch']>;
+  /** How many calls came together, each time that several did. */
+  readonly batches: number[] = [];
   /** Every map that was asked for, those that failed too. */
   readonly requests: DmaMapRequest[] = [];
   /** Sentences on each call that broke the contract. */
@@ -40,7 +48,12 @@ export class RecordingTarget implements DmaTarget {
     this.needsFd = options.needsFd ?? false;
     this.unmapShape = options.unmapShape ?? 'superset';
     this.#reply = options.reply ?? 'sync';
+    this.concurrent = options.concurrent ?? false;
     this.#calls = new FakeCalls(this.name, options.journal);
+    if (options.together === true) {
+      this.mapDmaBatch = (requests) => this.#together(requests, (request) => this.mapDma(request));
+      this.unmapDmaBatch = (ranges) => this.#together(ranges, (range) => this.unmapDma(range));
+    }
   }
 
   /** `'map 0x0-0x4000 rw'`, `'map 0x0-0x4000 ro'`, `'unmap 0x0-0x4000'`; a failed one ends in `' -> EIO'`. */
@@ -103,6 +116,42 @@ export class RecordingTarget implements DmaTarget {
     return this.#serve(`unmap ${range}`, { request: 'UNMAP', range }, () => {
       this.#held = this.#held.filter((held) => !held.overlaps(range));
     });
+  }
+
+  #together<T>(
+    items: readonly T[],
+    call: (item: T) => void | Promise<void>,
+  ): BatchStop | undefined | Promise<BatchStop | undefined> {
+    this.batches.push(items.length);
+    let done = 0;
+    const stopped = (error: unknown): BatchStop => {
+      if (done === 0) {
+        throw error; // As good as saying so.
+      }
+      return { done, error };
+    };
+    const goOn = async (first: Promise<void>): Promise<BatchStop | undefined> => {
+      try {
+        await first;
+        for (done += 1; done < items.length; done++) {
+          await call(items[done] as T);
+        }
+        return undefined;
+      } catch (error) {
+        return stopped(error);
+      }
+    };
+    try {
+      for (; done < items.length; done++) {
+        const answer = call(items[done] as T);
+        if (answer !== undefined) {
+          return goOn(answer);
+        }
+      }
+      return undefined;
+    } catch (error) {
+      return stopped(error);
+    }
   }
 
   #serve(

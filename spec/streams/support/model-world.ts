@@ -27,6 +27,7 @@ export class Real {
     name: 'exact',
     unmapShape: 'exact',
     reply: () => Promise.resolve(),
+    together: true,
   });
   readonly regions: Region[] = [];
   readonly attachments = new Map<FaultyTarget, Attachment>();
