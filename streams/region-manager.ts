@@ -238,7 +238,12 @@ export class RegionManager implements AsyncDisposable {
       unmaps: change.unmaps,
       maps: privates.maps,
     };
-    const delivery = yield* this.#deliver(set, change);
+    const delivery = this.#isForNobody(set, change)
+      ? undefined
+      : yield* deliver(set, this.#attachments.attached, new CommandDirector(set, change, this.#vas, this.#attachments));
+    for (const skipped of delivery?.skipped ?? NONE) {
+      this.#warn(skipped);
+    }
     if (delivery?.failure !== undefined) {
       this.#takeBack(draft);
       this.#vas.discard(privates);
@@ -262,21 +267,16 @@ export class RegionManager implements AsyncDisposable {
     this.#view.abandon();
   }
 
-  *#deliver(set: ChangeSet, change: Difference): Steps<Delivery | undefined> {
-    if (set.unmaps.length === 0 && set.maps.length === 0) {
-      return undefined;
+  /** Whether no target need be told. VAs that an earlier target made end with their mappings all the same. */
+  #isForNobody({ unmaps, maps }: ChangeSet, change: Difference): boolean {
+    if (unmaps.length === 0 && maps.length === 0) {
+      return true;
     }
-    const { attached } = this.#attachments;
-    if (attached.length === 0) {
-      // Nobody is told, but VAs that an earlier target made end with their mappings.
-      this.#vas.releaseFiles(change.leaving);
-      return undefined;
+    if (this.#attachments.attached.length > 0) {
+      return false;
     }
-    const delivery = yield* deliver(set, attached, new CommandDirector(set, change, this.#vas, this.#attachments));
-    for (const skipped of delivery.skipped) {
-      this.#warn(skipped);
-    }
-    return delivery;
+    this.#vas.releaseFiles(change.leaving);
+    return true;
   }
 
   #publish(draft: Draft, set: ChangeSet): void {
@@ -306,6 +306,8 @@ export class RegionManager implements AsyncDisposable {
     }
   }
 }
+
+const NONE: readonly never[] = [];
 
 /** What a command has to do besides telling targets: care for VAs, and for what is stuck. */
 class CommandDirector implements Director {

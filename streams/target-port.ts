@@ -89,7 +89,7 @@ export class TargetPort {
     if (set.maps.length > 0) {
       const mapped: MapChange[] = [];
       const failed =
-        (yield* this.#checkMaps(set, report)) ||
+        (this.target.checkMaps !== undefined && !set.undo && (yield* this.#isMisfit(set, report))) ||
         (yield* this.target.mapDmaBatch !== undefined && set.maps.length > 1
           ? this.#mapTogether(set, report, mapped)
           : this.#mapOneByOne(set, report, mapped));
@@ -169,10 +169,7 @@ export class TargetPort {
   }
 
   /** Lets the target look at a forward set before its first map. Returns whether it finds that the set does not fit. */
-  *#checkMaps({ maps, undo }: ChangeSet, report: Report): Steps<boolean> {
-    if (this.target.checkMaps === undefined || undo) {
-      return false;
-    }
+  *#isMisfit({ maps }: ChangeSet, report: Report): Steps<boolean> {
     const misfit = yield* this.#calls.check(maps);
     if (misfit === undefined) {
       return false;
