@@ -1,4 +1,5 @@
-import { DmaError, errnoName } from '../streams/errors.js';
+import { errnoName } from '../streams/errno.js';
+import { DmaError } from '../streams/errors.js';
 import type { MemoryRange } from '../streams/memory-range.js';
 
 /** What was tried when the kernel, or native code in its manner, said no. */

@@ -1,21 +1,19 @@
 import type { AttachmentCommands, AttachOptions, Finding } from './attachment.js';
 import { AttachmentHandle } from './attachment.js';
 import { checkCallback, checkObject, checkSignal, checkTarget } from './arguments.js';
-import { aftermathOf } from './aftermath.js';
 import type { TargetBranch } from './branch.js';
-import type { ChangeSet, MapChange } from './change-set.js';
+import type { MapChange } from './change-set.js';
 import { abortError, mapFailure, pendingFailure, unmapFailure } from './command-errors.js';
 import type { CommandQueue } from './command-queue.js';
-import { failureOf } from './delivery.js';
+import { failureOf, forward, inverse } from './delivery.js';
 import type { DmaTarget } from './dma-target.js';
-import { DmaError, type DmaUnmapError, type TargetRange } from './errors.js';
+import { DmaError, type DmaUnmapError } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
 import { ensureMapped } from './operators/ensure-mapped.js';
 import { toTarget } from './operators/to-target.js';
-import { abandonable } from './abandonable.js';
+import { replay } from './replay.js';
 import { run, settled, type Steps } from './steps.js';
 import { NO_FD_HINT } from './target-calls.js';
-import { callUser } from './user-callback.js';
 import type { VaMapper } from './va-mapper.js';
 import type { VaKeeper } from './va-keeper.js';
 import { adopt, findFaults } from './verification.js';
@@ -87,7 +85,10 @@ export class Attachments implements AttachmentCommands {
     const mark = this.#vas().mark();
     try {
       yield* this.#checkPorts(handle);
-      yield* this.#replay(handle, options);
+      if (this.hasStuck) {
+        yield* this.clearStuck(this.#options.view.all(), this.#options.view.generation);
+      }
+      yield* replay(handle, this.#options.view, options, this.#options.warn);
       this.#attached.push(handle);
       return handle;
     } catch (error) {
@@ -212,65 +213,6 @@ export class Attachments implements AttachmentCommands {
     }
   }
 
-  *#replay(handle: AttachmentHandle, { signal, onProgress }: AttachOptions): Steps<void> {
-    const maps = this.#options.view.all();
-    const { generation } = this.#options.view;
-    let total = 0n;
-    let done = 0n;
-    handle.monitor = {
-      signal,
-      onBegin: (bytes) => {
-        total += bytes;
-      },
-      onServed: (bytes) => {
-        done += bytes;
-        callUser(() => onProgress?.({ done, total }));
-      },
-    };
-    if (this.hasStuck) {
-      yield* this.clearStuck(maps, generation);
-    }
-    const replay = handle.serve({ ...step(generation, [], maps), snapshot: true });
-    const outcome = yield* settled(abandonable(replay, signal));
-    if (outcome === undefined) {
-      throw abortError(
-        'the attach was aborted; a call of the target has not come back, what it mapped is undone when it does',
-        signal?.reason,
-      );
-    }
-    for (const skipped of outcome.skipped) {
-      this.#options.warn(skipped);
-    }
-    const isAborted = signal?.aborted === true;
-    if (outcome.status === 'failed' || isAborted) {
-      // A branch that broke has undone nothing, and one that was done before the abort had nothing to undo.
-      const undone = yield* this.#unmapAll(handle, generation);
-      if (outcome.error !== undefined && !isAborted) {
-        throw mapFailure(failureOf(outcome, outcome.error), {
-          undone: [...(aftermathOf(outcome).undone ?? []), ...undone],
-          missing: [],
-          stuck: handle.stuck(),
-        });
-      }
-      const stuck = handle.stuck().map(({ range }) => range.toString());
-      throw abortError(
-        stuck.length === 0
-          ? 'the attach was aborted, and what it had mapped was unmapped'
-          : `the attach was aborted, but ${stuck.join(', ')} could not be unmapped: attaching the target again tries again`,
-        signal?.reason,
-      );
-    }
-    handle.monitor = undefined;
-  }
-
-  /** Takes away what a replay has left, newest first. */
-  *#unmapAll(handle: AttachmentHandle, generation: number): Steps<readonly TargetRange[]> {
-    const unmaps = handle.unmapsOfAll().toReversed();
-    return unmaps.length === 0
-      ? []
-      : (aftermathOf(yield* settled(handle.serve(inverse(generation, unmaps, [])))).undone ?? []);
-  }
-
   *#detach(handle: AttachmentHandle): Steps<void> {
     if (handle.phase === 'gone') {
       return;
@@ -283,7 +225,7 @@ export class Attachments implements AttachmentCommands {
     const heldOnTo = handle.phase === 'leaving' ? undefined : handle.stuck().map(({ range }) => range);
     let cause: DmaError | undefined;
     if (unmaps.length > 0) {
-      cause = (yield* settled(handle.serve(step(this.#options.view.generation, unmaps, [])))).error;
+      cause = (yield* settled(handle.serve(forward(this.#options.view.generation, unmaps, [])))).error;
     }
     this.#attached = this.#attached.filter((other) => other !== handle);
     this.#abandonOrEnd(handle);
@@ -356,13 +298,4 @@ export class Attachments implements AttachmentCommands {
       this.#abandonOrEnd(handle);
     }
   }
-}
-
-function step(generation: number, unmaps: ChangeSet['unmaps'], maps: readonly MapChange[]): ChangeSet {
-  return { generation, snapshot: false, unmaps, maps };
-}
-
-/** What mends: served to its end, past failures. */
-function inverse(generation: number, unmaps: ChangeSet['unmaps'], maps: readonly MapChange[]): ChangeSet {
-  return { ...step(generation, unmaps, maps), undo: true };
 }

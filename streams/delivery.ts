@@ -166,21 +166,27 @@ function* undo(
 ): Steps<void> {
   const unmaps = set.maps.toReversed().map(unmapOf);
   for (const receiver of mapped.toReversed()) {
-    delivery.add(yield* settled(receiver.serve(inverse(set, unmaps, []))));
+    delivery.add(yield* settled(receiver.serve(inverse(set.generation, unmaps, []))));
   }
   if (set.unmaps.length > 0) {
     director.beforeRestore?.();
     const maps = director.unmapped();
     for (const receiver of all) {
-      delivery.add(yield* settled(receiver.serve(inverse(set, [], maps))));
+      delivery.add(yield* settled(receiver.serve(inverse(set.generation, [], maps))));
     }
     // Where the unmap had failed, the mapping is simply back.
     delivery.stuck = delivery.stuck.filter((at) => all.some((receiver) => receiver.isStuck(at)));
   }
 }
 
-function inverse(set: ChangeSet, unmaps: readonly UnmapChange[], maps: readonly MapChange[]): ChangeSet {
-  return { generation: set.generation, snapshot: false, undo: true, unmaps, maps };
+/** What goes on as long as nothing fails. */
+export function forward(generation: number, unmaps: ChangeSet['unmaps'], maps: readonly MapChange[]): ChangeSet {
+  return { generation, snapshot: false, unmaps, maps };
+}
+
+/** What mends: served to its end, past failures. */
+export function inverse(generation: number, unmaps: ChangeSet['unmaps'], maps: readonly MapChange[]): ChangeSet {
+  return { ...forward(generation, unmaps, maps), undo: true };
 }
 
 export function failureOf(outcome: Outcome, error: DmaError): MapFailure {

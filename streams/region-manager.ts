@@ -3,10 +3,11 @@ import type { Attachment, AttachmentHandle, AttachOptions } from './attachment.j
 import { Attachments } from './attachments.js';
 import { checkCallback, checkObject, checkVaMapper } from './arguments.js';
 import type { TargetBranch } from './branch.js';
-import type { ChangeSet, MapChange, MemoryMapSnapshot, ShareableRegion } from './change-set.js';
+import type { ChangeSet, MemoryMapSnapshot, ShareableRegion } from './change-set.js';
 import { mapFailure, unmapFailure } from './command-errors.js';
+import { CommandDirector } from './command-director.js';
 import { CommandQueue } from './command-queue.js';
-import { deliver, type Delivery, type Director } from './delivery.js';
+import { deliver, type Delivery } from './delivery.js';
 import { difference, type Difference } from './difference.js';
 import type { DmaTarget } from './dma-target.js';
 import { Draft, type Ground } from './draft.js';
@@ -14,6 +15,7 @@ import { DmaError } from './errors.js';
 import { copyOf } from './region-handle.js';
 import { RegionTable } from './region-table.js';
 import type { Region, RegionEdit, RegionEvent, RegionParams } from './region.js';
+import { sameShareable, touchesShareable } from './shareable.js';
 import { isPromiseLike, run, type Steps } from './steps.js';
 import { callUser } from './user-callback.js';
 import { VaKeeper } from './va-keeper.js';
@@ -309,68 +311,8 @@ export class RegionManager implements AsyncDisposable {
 
 const NONE: readonly never[] = [];
 
-/** What a command has to do besides telling targets: care for VAs, and for what is stuck. */
-class CommandDirector implements Director {
-  readonly #set: ChangeSet;
-  readonly #change: Difference;
-  readonly #vas: VaKeeper;
-  readonly #attachments: Attachments;
-
-  constructor(set: ChangeSet, change: Difference, vas: VaKeeper, attachments: Attachments) {
-    this.#set = set;
-    this.#change = change;
-    this.#vas = vas;
-    this.#attachments = attachments;
-  }
-
-  unmapped(): readonly MapChange[] {
-    return this.#change.leaving;
-  }
-
-  /** Tries once more what is stuck where a map is to go, then lets the VAs of what is gone go. */
-  beforeMaps(): Steps<void> | undefined {
-    if (this.#set.maps.length > 0 && this.#attachments.hasStuck) {
-      return this.#clearStuck();
-    }
-    this.#vas.releaseFiles(this.#change.leaving);
-    return undefined;
-  }
-
-  *#clearStuck(): Steps<void> {
-    yield* this.#attachments.clearStuck(this.#set.maps, this.#set.generation);
-    this.#vas.releaseFiles(this.#change.leaving);
-  }
-
-  beforeRestore(): void {
-    this.#vas.sweep(this.#set.maps.map(({ range }) => range));
-  }
-}
-
 function closedError(): DmaError {
   return new DmaError('the region manager has been closed', { code: 'ERR_CLOSED', hint: 'make a new RegionManager' });
-}
-
-function touchesShareable({ unmaps, maps }: ChangeSet): boolean {
-  return (
-    unmaps.some(({ type }) => type === 'ram') ||
-    maps.some(({ type, backing }) => type === 'ram' && backing !== 'private')
-  );
-}
-
-function sameShareable(a: readonly ShareableRegion[], b: readonly ShareableRegion[]): boolean {
-  return (
-    a.length === b.length &&
-    a.every((one, index) => {
-      const other = b[index];
-      return (
-        other !== undefined &&
-        one.range.equals(other.range) &&
-        one.writable === other.writable &&
-        one.mappable === other.mappable &&
-        one.fileOffset === other.fileOffset
-      );
-    })
-  );
 }
 
 function ignoreRejection(promise: PromiseLike<unknown>): void {

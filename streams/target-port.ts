@@ -1,50 +1,21 @@
-import { aftermathOf, noteAftermath, type SetAftermath } from './aftermath.js';
+import { aftermathOf } from './aftermath.js';
 import type { ChangeSet, MapChange, Outcome, UnmapChange } from './change-set.js';
 import type { DmaTarget } from './dma-target.js';
 import { DmaError, DmaUnmapError, withContext, type TargetRange } from './errors.js';
 import { Turn } from './event-loop.js';
 import { Ledger } from './ledger.js';
 import type { MemoryRange } from './memory-range.js';
+import { Report } from './set-report.js';
 import { run, type Steps } from './steps.js';
 import { TargetCalls } from './target-calls.js';
 
 /** What an attachment wants to know of, and to stop, while a long set is served. */
 export interface Monitor {
   readonly signal: AbortSignal | undefined;
-  /** Bytes of all maps of a set that is going to be served. */
-  readonly onBegin: (bytes: bigint) => void;
-  /** Bytes of a map that was served. */
-  readonly onServed: (bytes: bigint) => void;
-}
-
-/** Most sets skip nothing. */
-const NONE: readonly DmaError[] = Object.freeze([]);
-
-/** Collects what becomes of one set. */
-class Report implements SetAftermath {
-  error: DmaError | undefined = undefined;
-  failedAt: SetAftermath['failedAt'] = undefined;
-  skipped: readonly DmaError[] = NONE;
-  declare undone?: TargetRange[];
-  declare stuck?: TargetRange[];
-  declare missing?: TargetRange[];
-
-  add(what: 'undone' | 'stuck' | 'missing', at: TargetRange): void {
-    (this[what] ??= []).push(at);
-  }
-
-  skip(error: DmaError): void {
-    this.skipped = [...this.skipped, error];
-  }
-
-  outcome(generation: number, target: string): Outcome {
-    const { skipped, error } = this;
-    if (error === undefined) {
-      const outcome: Outcome = { generation, target, status: 'applied', skipped };
-      return this.undone === undefined ? outcome : noteAftermath(outcome, this);
-    }
-    return noteAftermath({ generation, target, status: 'failed', skipped, error }, this);
-  }
+  /** Pages of all maps of a set that is going to be served. */
+  readonly onBegin?: (pages: number) => void;
+  /** Pages of a map that was served. */
+  readonly onServed?: (pages: number) => void;
 }
 
 /**
@@ -83,9 +54,7 @@ export class TargetPort {
         ? this.#unmapTogether(set, report)
         : this.#unmapOneByOne(set, report);
     }
-    if (this.monitor !== undefined) {
-      this.monitor.onBegin(set.maps.reduce((sum, { range }) => sum + range.length, 0n));
-    }
+    this.monitor?.onBegin?.(set.maps.reduce((sum, { range }) => sum + pagesOf(range), 0));
     if (set.maps.length > 0) {
       const mapped: MapChange[] = [];
       const failed =
@@ -261,7 +230,7 @@ export class TargetPort {
       this.ledger.hold(change);
     }
     mapped.push(change);
-    this.monitor?.onServed(change.range.length);
+    this.monitor?.onServed?.(pagesOf(change.range));
   }
 
   /** Returns whether the failure ends the set. */
@@ -274,7 +243,7 @@ export class TargetPort {
     }
     if (change.type === 'device' && !this.#isAborted) {
       report.skip(withContext(error, { target: this.name, region: change.region, range: change.range }));
-      this.monitor?.onServed(change.range.length);
+      this.monitor?.onServed?.(pagesOf(change.range));
       return false;
     }
     report.error = error;
@@ -387,6 +356,10 @@ interface UnmapCall {
 }
 
 const NO_CALLS: readonly UnmapCall[] = [];
+
+function pagesOf({ startPage, endPage }: MemoryRange): number {
+  return endPage - startPage;
+}
 
 /** The code of Node's own abort errors. */
 export const ABORTED = 'ABORT_ERR';

@@ -1,7 +1,7 @@
 import type { MapChange } from './change-set.js';
 import { sameMapping, sameMemory, type Difference } from './difference.js';
 import type { RegionEdits } from './draft.js';
-import { occupiedError } from './draft.js';
+import { occupiedError } from './draft-errors.js';
 import { EnsuredVas } from './ensured-vas.js';
 import { DmaError } from './errors.js';
 import type { MemoryRange } from './memory-range.js';

@@ -8,7 +8,8 @@ import {
   MemoryRange,
   RegionOverlapError,
 } from '../../streams/index.js';
-import { errnoName, errnoOf, toDmaError } from '../../streams/errors.js';
+import { errnoName, errnoOf } from '../../streams/errno.js';
+import { toDmaError } from '../../streams/errors.js';
 
 const range = MemoryRange.of(0x1000, 0x2000);
 

@@ -1,0 +1,43 @@
+import type { Attachments } from './attachments.js';
+import type { ChangeSet, MapChange } from './change-set.js';
+import type { Director } from './delivery.js';
+import type { Difference } from './difference.js';
+import type { Steps } from './steps.js';
+import type { VaKeeper } from './va-keeper.js';
+
+/** What a command has to do besides telling targets: care for VAs, and for what is stuck. */
+export class CommandDirector implements Director {
+  readonly #set: ChangeSet;
+  readonly #change: Difference;
+  readonly #vas: VaKeeper;
+  readonly #attachments: Attachments;
+
+  constructor(set: ChangeSet, change: Difference, vas: VaKeeper, attachments: Attachments) {
+    this.#set = set;
+    this.#change = change;
+    this.#vas = vas;
+    this.#attachments = attachments;
+  }
+
+  unmapped(): readonly MapChange[] {
+    return this.#change.leaving;
+  }
+
+  /** Tries once more what is stuck where a map is to go, then lets the VAs of what is gone go. */
+  beforeMaps(): Steps<void> | undefined {
+    if (this.#set.maps.length > 0 && this.#attachments.hasStuck) {
+      return this.#clearStuck();
+    }
+    this.#vas.releaseFiles(this.#change.leaving);
+    return undefined;
+  }
+
+  *#clearStuck(): Steps<void> {
+    yield* this.#attachments.clearStuck(this.#set.maps, this.#set.generation);
+    this.#vas.releaseFiles(this.#change.leaving);
+  }
+
+  beforeRestore(): void {
+    this.#vas.sweep(this.#set.maps.map(({ range }) => range));
+  }
+}

@@ -1,0 +1,32 @@
+import type { Level, Node } from './range-map-level.js';
+
+/** Frees a slot in a full child: a roomy neighbour takes part of its items, or else a new node. Needs an empty slot in `node`. */
+export function relieve(level: Level, node: Node, slot: number, below: Level): void {
+  if (slot + 1 < level.count(node) && below.isRoomy(level.refAt(node, slot + 1))) {
+    balance(level, node, slot, below);
+  } else if (slot > 0 && below.isRoomy(level.refAt(node, slot - 1))) {
+    balance(level, node, slot - 1, below);
+  } else {
+    level.insertAt(node, slot + 1, Infinity, 0, below.add());
+    balance(level, node, slot, below);
+  }
+}
+
+/** Fills a scarce child up from a neighbour, or joins the two. Needs two children. */
+export function replenish(level: Level, node: Node, slot: number, below: Level): void {
+  const left = slot > 0 ? slot - 1 : slot;
+  const [child, next] = [level.refAt(node, left), level.refAt(node, left + 1)];
+  if (below.fitTogether(child, next)) {
+    below.join(child, next);
+    level.removeAt(node, left + 1);
+  } else {
+    balance(level, node, left, below);
+  }
+}
+
+/** Gives this child and the next as many items each. */
+function balance(level: Level, node: Node, slot: number, below: Level): void {
+  const next = level.refAt(node, slot + 1);
+  below.share(level.refAt(node, slot), next);
+  level.setStart(node, slot + 1, below.startAt(next, 0));
+}

@@ -1,0 +1,88 @@
+import { abandonable } from './abandonable.js';
+import { aftermathOf } from './aftermath.js';
+import type { AttachmentHandle, AttachOptions } from './attachment.js';
+import { abortError, mapFailure } from './command-errors.js';
+import { failureOf, forward, inverse } from './delivery.js';
+import type { DmaError, TargetRange } from './errors.js';
+import { PAGE_SIZE } from './memory-range.js';
+import { settled, type Steps } from './steps.js';
+import type { Monitor } from './target-port.js';
+import { callUser } from './user-callback.js';
+import type { View } from './view.js';
+
+/**
+ * Brings all that is active to somebody new.
+ *
+ * On failure: everything that was mapped is unmapped, but for what is stuck.
+ */
+export function* replay(
+  handle: AttachmentHandle,
+  view: View,
+  { signal, onProgress }: AttachOptions,
+  warn: (warning: DmaError) => void,
+): Steps<void> {
+  const maps = view.all();
+  const { generation } = view;
+  handle.monitor = monitorOf(signal, onProgress);
+  const replay = handle.serve({ ...forward(generation, [], maps), snapshot: true });
+  const outcome = yield* settled(abandonable(replay, signal));
+  if (outcome === undefined) {
+    throw abortError(
+      'the attach was aborted; a call of the target has not come back, what it mapped is undone when it does',
+      signal?.reason,
+    );
+  }
+  for (const skipped of outcome.skipped) {
+    warn(skipped);
+  }
+  const isAborted = signal?.aborted === true;
+  if (outcome.status === 'failed' || isAborted) {
+    // A branch that broke has undone nothing, and one that was done before the abort had nothing to undo.
+    const undone = yield* unmapAll(handle, generation);
+    if (outcome.error !== undefined && !isAborted) {
+      throw mapFailure(failureOf(outcome, outcome.error), {
+        undone: [...(aftermathOf(outcome).undone ?? []), ...undone],
+        missing: [],
+        stuck: handle.stuck(),
+      });
+    }
+    const stuck = handle.stuck().map(({ range }) => range.toString());
+    throw abortError(
+      stuck.length === 0
+        ? 'the attach was aborted, and what it had mapped was unmapped'
+        : `the attach was aborted, but ${stuck.join(', ')} could not be unmapped: attaching the target again tries again`,
+      signal?.reason,
+    );
+  }
+  handle.monitor = undefined;
+}
+
+/** Takes away what a replay has left, newest first. */
+function* unmapAll(handle: AttachmentHandle, generation: number): Steps<readonly TargetRange[]> {
+  const unmaps = handle.unmapsOfAll().toReversed();
+  return unmaps.length === 0
+    ? []
+    : (aftermathOf(yield* settled(handle.serve(inverse(generation, unmaps, [])))).undone ?? []);
+}
+
+/** Nobody watches what nobody asked for. Counts in pages, and tells in bytes. */
+function monitorOf(signal: AbortSignal | undefined, onProgress: AttachOptions['onProgress']): Monitor | undefined {
+  if (onProgress === undefined) {
+    return signal === undefined ? undefined : { signal };
+  }
+  let total = 0;
+  let done = 0;
+  const inBytes = (pages: number): bigint => BigInt(pages) * PAGE_SIZE;
+  return {
+    signal,
+    onBegin: (pages) => {
+      total += pages;
+    },
+    onServed: (pages) => {
+      done += pages;
+      callUser(() => {
+        onProgress({ done: inBytes(done), total: inBytes(total) });
+      });
+    },
+  };
+}

@@ -1,0 +1,33 @@
+import { noteAftermath, type SetAftermath } from './aftermath.js';
+import type { Outcome } from './change-set.js';
+import type { DmaError, TargetRange } from './errors.js';
+
+/** Most sets skip nothing. */
+const NONE: readonly DmaError[] = Object.freeze([]);
+
+/** Collects what becomes of one set. */
+export class Report implements SetAftermath {
+  error: DmaError | undefined = undefined;
+  failedAt: SetAftermath['failedAt'] = undefined;
+  skipped: readonly DmaError[] = NONE;
+  declare undone?: TargetRange[];
+  declare stuck?: TargetRange[];
+  declare missing?: TargetRange[];
+
+  add(what: 'undone' | 'stuck' | 'missing', at: TargetRange): void {
+    (this[what] ??= []).push(at);
+  }
+
+  skip(error: DmaError): void {
+    this.skipped = [...this.skipped, error];
+  }
+
+  outcome(generation: number, target: string): Outcome {
+    const { skipped, error } = this;
+    if (error === undefined) {
+      const outcome: Outcome = { generation, target, status: 'applied', skipped };
+      return this.undone === undefined ? outcome : noteAftermath(outcome, this);
+    }
+    return noteAftermath({ generation, target, status: 'failed', skipped, error }, this);
+  }
+}
