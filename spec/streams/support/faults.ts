@@ -44,13 +44,23 @@ export class FaultPlan {
   }
 }
 
+/** Who watches over the addresses of a VA mapper. */
+export interface Watched {
+  /** What has an address now, ascending. */
+  held(): readonly MemoryRange[];
+  /** Sentences on each call that broke the contract. */
+  readonly violations: string[];
+  /** The targets that use its addresses. */
+  readonly users: FaultyTarget[];
+}
+
 /** A recording target that fails by plan, remembers what it mapped how, and watches that VAs are there as long as they are needed. */
 export class FaultyTarget extends RecordingTarget {
   readonly #plan: FaultPlan;
-  readonly #va: FaultyVaMapper | undefined;
+  readonly #va: Watched | undefined;
   readonly #details = new Map<number, string>();
 
-  constructor(plan: FaultPlan, va: FaultyVaMapper | undefined, options: RecordingTargetOptions) {
+  constructor(plan: FaultPlan, va: Watched | undefined, options: RecordingTargetOptions) {
     super(options);
     this.#plan = plan;
     this.#va = va;
@@ -98,8 +108,7 @@ export class FaultyTarget extends RecordingTarget {
 }
 
 /** A VA mapper that fails by plan, and watches that nothing is released which a target still has mapped. */
-export class FaultyVaMapper extends FakeVaMapper {
-  /** The targets that use its VAs. */
+export class FaultyVaMapper extends FakeVaMapper implements Watched {
   readonly users: FaultyTarget[] = [];
   readonly #plan: FaultPlan;
 
