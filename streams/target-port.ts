@@ -335,7 +335,8 @@ function isStillHeld({ range }: MapChange, error: DmaError): boolean {
   return !(error instanceof DmaUnmapError) || error.stuck.some((one) => one.range.equals(range));
 }
 
-function requestOf(change: MapChange): DmaMapRequest {
+/** A map as its target is asked for it. */
+export function requestOf(change: MapChange): DmaMapRequest {
   const { range, region, type, writable, backing, hostVa } = change;
   if (backing === 'private') {
     return hostVa === undefined

@@ -17,6 +17,8 @@ export class VfioType1Target implements DmaTarget {
   readonly needsVa = true;
   readonly #container: VfioContainer;
   readonly #calls: IommuCalls;
+  /** Entries that were left before the first map of this target. */
+  #entriesAtFirst: number | undefined;
 
   constructor(container: VfioContainer, options: { readonly name?: string } = {}) {
     this.name = options.name ?? 'vfio';
@@ -32,6 +34,7 @@ export class VfioType1Target implements DmaTarget {
    */
   checkMaps(requests: readonly DmaMapRequest[]): void {
     const { iovaRanges, dmaEntriesAvailable } = this.#container.info;
+    this.#entriesAtFirst ??= dmaEntriesAvailable;
     const { limit, locked } = lockedMemory();
     preflight(requests, {
       target: this.name,
@@ -52,6 +55,7 @@ export class VfioType1Target implements DmaTarget {
     if (hostVa === undefined) {
       throw noVaError(request, this.name);
     }
+    this.#entriesAtFirst ??= this.#entriesLeft();
     const errno = this.#calls.call(range.length, (batch) => {
       batch.mapVa(range, hostVa, writable);
     });
@@ -68,6 +72,28 @@ export class VfioType1Target implements DmaTarget {
       batch.unmap(range);
     });
     return settle(errno, (failed) => unmapError(failed, range, this.#circumstances('VFIO_IOMMU_UNMAP_DMA')));
+  }
+
+  /**
+   * How many maps the container holds more than before the first one of this target (`dma_avail`, `struct vfio_iommu_type1_info_dma_avail`).
+   * `undefined` before that, and where the kernel does not tell (before Linux 5.10).
+   *
+   * Somebody else who maps in the same container is counted, too.
+   *
+   * @throws DmaError `ERR_CLOSED`
+   */
+  mappedCount(): number | undefined {
+    const left = this.#container.info.dmaEntriesAvailable;
+    return left === undefined || this.#entriesAtFirst === undefined ? undefined : this.#entriesAtFirst - left;
+  }
+
+  /** `undefined` also where the container has no IOMMU yet: the map that is to come says so better. */
+  #entriesLeft(): number | undefined {
+    try {
+      return this.#container.info.dmaEntriesAvailable;
+    } catch {
+      return undefined;
+    }
   }
 
   #circumstances(request: string): Circumstances {
