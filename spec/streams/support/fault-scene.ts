@@ -9,7 +9,7 @@ import {
   type Region,
   type VaMapper,
 } from '../../../streams/index.js';
-import { FaultPlan, FaultyTarget, FaultyVaMapper, type Watched } from './faults.js';
+import { FaultPlan, FaultyTarget, FaultyVaMapper, type FaultyTargetOptions, type Watched } from './faults.js';
 import { addRegion, FILE, mapping, texts } from './phrases.js';
 
 export interface Setting {
@@ -23,11 +23,9 @@ export interface Setting {
 export interface World {
   readonly file: Mappable;
   vaMapper(plan: FaultPlan): Watched & VaMapper;
-  target?(
-    plan: FaultPlan,
-    va: Watched | undefined,
-    options: ConstructorParameters<typeof FaultyTarget>[2],
-  ): FaultyTarget;
+  target?(plan: FaultPlan, va: Watched | undefined, options: FaultyTargetOptions): FaultyTarget;
+  /** Compares what a target says with what is behind it. */
+  check?(target: FaultyTarget): void;
 }
 
 const FAKES: World = { file: FILE, vaMapper: (plan) => new FaultyVaMapper(plan) };
@@ -43,10 +41,10 @@ export class Scene {
   readonly attachments: Attachment[] = [];
   /** Not attached yet. */
   readonly late: FaultyTarget;
-  readonly #file: Mappable;
+  readonly #world: World;
 
   private constructor(setting: Setting, world: World) {
-    this.#file = world.file;
+    this.#world = world;
     this.va = setting.va === 'none' ? undefined : world.vaMapper(this.plan);
     this.manager = new RegionManager({
       ...(this.va === undefined ? {} : { vaMapper: this.va }),
@@ -105,7 +103,7 @@ export class Scene {
 
   /** As `mapping` of the phrases, of this world's file. */
   mapping(...[start, end, options]: Parameters<typeof mapping>): MappingParams {
-    return mapping(start, end, { mappable: this.#file, ...options });
+    return mapping(start, end, { mappable: this.#world.file, ...options });
   }
 
   /** All that is active: `'0x0-0x1000 rw 0x0'`. */
@@ -140,6 +138,9 @@ export class Scene {
   expectContractsKept(): void {
     expect([...this.targets, this.late].flatMap(({ violations }) => violations)).to.deep.equal([]);
     expect(this.va?.violations ?? []).to.deep.equal([]);
+    for (const target of [...this.targets, this.late]) {
+      this.#world.check?.(target);
+    }
   }
 
   /** What has a VA, and what of the view needs one while targets are attached that want it. */
