@@ -17,8 +17,9 @@ export class VfioType1Target implements DmaTarget {
   readonly needsVa = true;
   readonly #container: VfioContainer;
   readonly #calls: IommuCalls;
-  /** Entries that were left before the first map of this target. */
+  /** Entries that were left before the first map of this target; `undefined` when the kernel did not tell then. */
   #entriesAtFirst: number | undefined;
+  #hasMapped = false;
 
   constructor(container: VfioContainer, options: { readonly name?: string } = {}) {
     this.name = options.name ?? 'vfio';
@@ -34,7 +35,6 @@ export class VfioType1Target implements DmaTarget {
    */
   checkMaps(requests: readonly DmaMapRequest[]): void {
     const { iovaRanges, dmaEntriesAvailable } = this.#container.info;
-    this.#entriesAtFirst ??= dmaEntriesAvailable;
     const { limit, locked } = lockedMemory();
     preflight(requests, {
       target: this.name,
@@ -55,11 +55,14 @@ export class VfioType1Target implements DmaTarget {
     if (hostVa === undefined) {
       throw noVaError(request, this.name);
     }
-    this.#entriesAtFirst ??= this.#entriesLeft();
+    const isFirst = this.#noteEntries();
     const errno = this.#calls.call(range.length, (batch) => {
       batch.mapVa(range, hostVa, writable);
     });
-    return settle(errno, (failed) => mapError(failed, request, this.#circumstances('VFIO_IOMMU_MAP_DMA')));
+    return settle(errno, (failed) => {
+      this.#hasMapped &&= !isFirst;
+      return mapError(failed, request, this.#circumstances('VFIO_IOMMU_MAP_DMA'));
+    });
   }
 
   /**
@@ -87,13 +90,18 @@ export class VfioType1Target implements DmaTarget {
     return left === undefined || this.#entriesAtFirst === undefined ? undefined : this.#entriesAtFirst - left;
   }
 
-  /** `undefined` also where the container has no IOMMU yet: the map that is to come says so better. */
-  #entriesLeft(): number | undefined {
-    try {
-      return this.#container.info.dmaEntriesAvailable;
-    } catch {
-      return undefined;
+  /** Before a map: looks how many entries are left, when it is the first. Returns whether it is. */
+  #noteEntries(): boolean {
+    if (this.#hasMapped) {
+      return false;
     }
+    this.#hasMapped = true;
+    try {
+      this.#entriesAtFirst = this.#container.info.dmaEntriesAvailable;
+    } catch {
+      this.#entriesAtFirst = undefined; // What is wrong, the map says better.
+    }
+    return true;
   }
 
   #circumstances(request: string): Circumstances {
