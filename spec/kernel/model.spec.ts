@@ -9,7 +9,7 @@ import { WatchedSpace } from '../support/watched-space.js';
 import { pinnedKilobytes, unmapInKernel } from './support/accounts.js';
 import { iommufd, type1, type Way } from './support/machine.js';
 
-const RUNS = Number(process.env['DMA_STREAMS_MODEL_RUNS'] ?? 40);
+const RUNS = Number(process.env['DMA_STREAMS_MODEL_RUNS'] ?? 25);
 const SEED = process.env['DMA_STREAMS_MODEL_SEED'];
 
 for (const make of [type1, () => iommufd('va')]) {
