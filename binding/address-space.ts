@@ -25,6 +25,7 @@ import type { SpaceHandle } from './native.js';
 const LARGE_READ = 1 << 20;
 
 const EEXIST = -17;
+const EINVAL = -22;
 
 /** What is mapped, as it was asked for. */
 interface Held {
@@ -50,6 +51,8 @@ export class AddressSpace implements VaMapper, Disposable {
   readonly #held = new Map<number, Held>();
   /** The pages at which they end. */
   readonly #ends = new Set<number>();
+  /** What the kernel did not release: nobody's any longer, and tried again before anything comes to be there. */
+  readonly #unreleased = new Set<Held>();
 
   /**
    * @param options.size in bytes, a multiple of 4096: the guest physical addresses to come are below it. 1 TiB costs nothing.
@@ -87,6 +90,9 @@ export class AddressSpace implements VaMapper, Disposable {
     const mappable = backing === 'private' ? undefined : backing.mappable;
     const fileOffset = backing === 'private' ? 0n : backing.fileOffset;
 
+    if (this.#unreleased.size > 0) {
+      this.#releaseAgain(space, range);
+    }
     const held = this.#held.get(range.startPage);
     if (
       held !== undefined &&
@@ -119,7 +125,8 @@ export class AddressSpace implements VaMapper, Disposable {
   /**
    * Takes every mapping inside the range away, and empties their views. Private memory is lost. Over nothing: nothing.
    *
-   * On failure: what was taken away before it stays away.
+   * On failure: what was taken away before it stays away. The rest can no longer be reached by its address, and is tried again before
+   * anything is mapped there: what comes next never finds the old memory.
    *
    * @throws DmaError `EINVAL` when the range cuts a mapping: nothing is changed; `ENOMEM` at the limit of
    * `vm.max_map_count`; `ERR_BEYOND_ADDRESS_SPACE`; `ERR_CLOSED`
@@ -131,6 +138,9 @@ export class AddressSpace implements VaMapper, Disposable {
     const result = native().addressSpaceRelease(space, range.startPage, range.endPage);
     this.#forgetReleased(space, range);
     if (result < 0) {
+      if (result !== EINVAL) {
+        this.#disown(range);
+      }
       throw mapError(result, { range }, undefined);
     }
   }
@@ -212,6 +222,7 @@ export class AddressSpace implements VaMapper, Disposable {
       revokeHostVa(hostVa);
     }
     this.#held.clear();
+    this.#unreleased.clear();
   }
 
   [Symbol.dispose](): void {
@@ -265,6 +276,29 @@ export class AddressSpace implements VaMapper, Disposable {
     return page < 0 ? undefined : MemoryRange.ofPages(page, page + 1);
   }
 
+  /** What is left of a range that was released in vain. */
+  #disown(range: MemoryRange): void {
+    for (const held of this.#held.values()) {
+      if (range.contains(held.range)) {
+        revokeHostVa(held.hostVa);
+        this.#unreleased.add(held);
+      }
+    }
+  }
+
+  #releaseAgain(space: SpaceHandle, range: MemoryRange): void {
+    for (const held of [...this.#unreleased]) {
+      if (held.range.overlaps(range)) {
+        const { startPage, endPage } = held.range;
+        const result = native().addressSpaceRelease(space, startPage, endPage);
+        if (result < 0) {
+          throw mapError(result, { range: held.range }, undefined);
+        }
+        this.#forgetReleased(space, held.range);
+      }
+    }
+  }
+
   #forgetReleased(space: SpaceHandle, range: MemoryRange): void {
     const whole = this.#held.get(range.startPage);
     const candidates = whole?.range.equals(range) === true ? [whole] : [...this.#held.values()];
@@ -274,6 +308,7 @@ export class AddressSpace implements VaMapper, Disposable {
         revokeHostVa(held.hostVa);
         this.#held.delete(startPage);
         this.#ends.delete(endPage);
+        this.#unreleased.delete(held);
         countAreas(-this.#areasOf(held.range));
       }
     }

@@ -51,7 +51,12 @@ export interface Attachment extends AsyncDisposable {
    * @throws DmaUnmapError when something is stuck still
    */
   retryStuck(): Promise<void>;
-  /** Compares the ledger with the target, where the target can be asked (`DmaTarget.mappedRanges`). Ascending. */
+  /**
+   * Compares the ledger with the target, where the target can be asked (`DmaTarget.mappedRanges`). Ascending.
+   *
+   * One that can only count (`DmaTarget.mappedCount`) cannot say where: the range of what is missing is then all that the ledger has, and of
+   * what is unexpected the whole address space.
+   */
   verify(): Promise<readonly Finding[]>;
   /**
    * Makes ledger, target and view equal again: unmaps what is stuck or unexpected, maps what is missing.

@@ -91,4 +91,12 @@ export interface DmaTarget {
   readonly concurrent?: boolean;
   /** What it holds, in the ranges in which it was mapped; for a target that can be asked. See `Attachment.verify()`. */
   mappedRanges?(): readonly MemoryRange[] | Promise<readonly MemoryRange[]>;
+  /**
+   * How many maps it holds; for a target that can count them, and not name them. `undefined` when it cannot tell now. Asked where there is no
+   * `mappedRanges`.
+   *
+   * When the number is not that of the ledger, `Attachment.heal()` maps everything again that the ledger has, one by one: so `mapDma` over
+   * what is mapped must fail with the code `EEXIST`, and change nothing.
+   */
+  mappedCount?(): number | undefined | Promise<number | undefined>;
 }

@@ -167,7 +167,8 @@ export class TargetCalls {
 export const NO_FD_HINT = 'back the memory by a Memfd, or detach the target first';
 const NO_VA_HINT = 'put ensureMapped(vaMapper) before toTarget(target) in the branch';
 
-function requestOf(change: MapChange): DmaMapRequest {
+/** A map as its target is asked for it. */
+export function requestOf(change: MapChange): DmaMapRequest {
   const { range, region, type, writable, backing, hostVa } = change;
   if (backing === 'private') {
     return hostVa === undefined

@@ -7,6 +7,7 @@ import { DmaError, toDmaError } from './errors.js';
 import { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import { settled, type Steps } from './steps.js';
+import { findByCount, mendByCount } from './verification-by-count.js';
 import type { TargetPort } from './target-port.js';
 
 /** How a target that can be asked differs from its ledger. */
@@ -38,6 +39,7 @@ export function* findFaults(handle: AttachmentHandle): Steps<readonly Finding[]>
     );
   }
   for (const port of handle.ports) {
+    append(findings, yield* findByCount(port));
     const { lost, unexpected } = yield* compare(port);
     append(
       findings,
@@ -58,6 +60,7 @@ export function* findFaults(handle: AttachmentHandle): Steps<readonly Finding[]>
 export function* adopt(handle: AttachmentHandle): Steps<readonly MemoryRange[]> {
   const loose: MemoryRange[] = [];
   for (const port of handle.ports) {
+    yield* mendByCount(port);
     const { lost, unexpected, loosened } = yield* compare(port);
     for (const change of lost) {
       port.ledger.drop(change);

@@ -17,6 +17,9 @@ export class VfioType1Target implements DmaTarget {
   readonly needsVa = true;
   readonly #container: VfioContainer;
   readonly #calls: IommuCalls;
+  /** Entries that were left before the first map of this target; `undefined` when the kernel did not tell then. */
+  #entriesAtFirst: number | undefined;
+  #hasMapped = false;
 
   constructor(container: VfioContainer, options: { readonly name?: string } = {}) {
     this.name = options.name ?? 'vfio';
@@ -52,10 +55,14 @@ export class VfioType1Target implements DmaTarget {
     if (hostVa === undefined) {
       throw noVaError(request, this.name);
     }
+    const isFirst = this.#noteEntries();
     const errno = this.#calls.call(range.length, (batch) => {
       batch.mapVa(range, hostVa, writable);
     });
-    return settle(errno, (failed) => mapError(failed, request, this.#circumstances('VFIO_IOMMU_MAP_DMA')));
+    return settle(errno, (failed) => {
+      this.#hasMapped &&= !isFirst;
+      return mapError(failed, request, this.#circumstances('VFIO_IOMMU_MAP_DMA'));
+    });
   }
 
   /**
@@ -68,6 +75,33 @@ export class VfioType1Target implements DmaTarget {
       batch.unmap(range);
     });
     return settle(errno, (failed) => unmapError(failed, range, this.#circumstances('VFIO_IOMMU_UNMAP_DMA')));
+  }
+
+  /**
+   * How many maps the container holds more than before the first one of this target (`dma_avail`, `struct vfio_iommu_type1_info_dma_avail`).
+   * `undefined` before that, and where the kernel does not tell (before Linux 5.10).
+   *
+   * Somebody else who maps in the same container is counted, too.
+   *
+   * @throws DmaError `ERR_CLOSED`
+   */
+  mappedCount(): number | undefined {
+    const left = this.#container.info.dmaEntriesAvailable;
+    return left === undefined || this.#entriesAtFirst === undefined ? undefined : this.#entriesAtFirst - left;
+  }
+
+  /** Before a map: looks how many entries are left, when it is the first. Returns whether it is. */
+  #noteEntries(): boolean {
+    if (this.#hasMapped) {
+      return false;
+    }
+    this.#hasMapped = true;
+    try {
+      this.#entriesAtFirst = this.#container.info.dmaEntriesAvailable;
+    } catch {
+      this.#entriesAtFirst = undefined; // What is wrong, the map says better.
+    }
+    return true;
   }
 
   #circumstances(request: string): Circumstances {

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <string>
 
 #include "open_file.h"
@@ -89,8 +90,12 @@ Napi::Value FileStatus(const Napi::CallbackInfo& info) {
   if (!args.ok()) {
     return args.Refused();
   }
+  const int fd = file->fd();
+  if (fd < 0) {
+    return Number(info.Env(), -EBADF);
+  }
   struct stat status{};
-  if (::fstat(file->fd(), &status) != 0) {
+  if (::fstat(fd, &status) != 0) {
     return Number(info.Env(), LastError());
   }
   Napi::Object result = Napi::Object::New(info.Env());

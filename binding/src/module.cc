@@ -26,6 +26,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
 
 }  // namespace
 
+// NOLINTNEXTLINE(misc-use-anonymous-namespace): what the macro makes is its own affair.
 NODE_API_MODULE(dma_streams, Initialize)
 
 }  // namespace dma_streams

@@ -1,8 +1,11 @@
 import { closeSync, openSync, readFileSync, unlinkSync, writeSync, ftruncateSync } from 'node:fs';
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { readHostVa } from '../../binding/host-va.js';
 import { AddressSpace, Memfd } from '../../binding/index.js';
 import { DmaError, MemoryRange } from '../../streams/index.js';
+import { FaultPlan } from '../streams/support/faults.js';
+import { FaultyNative } from '../support/faulty-native.js';
 import { ram } from './support/changes.js';
 import { mapsWith, openDescriptors } from './support/descriptors.js';
 import { dmaError } from './support/thrown.js';
@@ -328,6 +331,48 @@ describe('AddressSpace', () => {
       space.release(MemoryRange.of(0, 0x1000));
       space.ensureMapped(ram(0, 0x1000));
       expect(space.read(0n, 3)).to.deep.equal(Buffer.alloc(3));
+    });
+  });
+
+  describe('a release that the kernel refuses', () => {
+    function releaseInVain(range: MemoryRange): DmaError {
+      const plan = new FaultPlan();
+      const injected = new FaultyNative(plan, { only: ['addressSpaceRelease'] });
+      plan.arm(0, false);
+      try {
+        return dmaError(() => space.release(range));
+      } finally {
+        injected[Symbol.dispose]();
+      }
+    }
+
+    it('says so, and leaves nothing of the old memory to what comes there next', () => {
+      const range = MemoryRange.of(0, 0x1000);
+      const old = space.ensureMapped(ram(0, 0x1000));
+      space.write(0n, Buffer.from('secret'));
+      expect(releaseInVain(range)).to.include({ code: 'ENOMEM' });
+      expect(dmaError(() => readHostVa(old, 0n, 6)).code).to.equal('ERR_INVALID_HOST_VA');
+      space.ensureMapped(ram(0, 0x1000));
+      expect(space.read(0n, 6)).to.deep.equal(Buffer.alloc(6));
+    });
+
+    it('is tried again for another mapping there, and by releasing again', () => {
+      space.ensureMapped(ram(0x1000, 0x4000));
+      space.ensureMapped(ram(0x8000, 0x9000, memfd));
+      releaseInVain(MemoryRange.of(0, 0x10000));
+      space.ensureMapped(ram(0x2000, 0x3000, memfd));
+      space.release(MemoryRange.of(0x8000, 0x9000));
+      expect(dmaError(() => space.read(0x8000n, 1)).code).to.equal('EFAULT');
+      expect(dmaError(() => space.read(0x1000n, 1)).code).to.equal('EFAULT');
+      expect(space.read(0x2000n, 1)).to.have.length(1);
+    });
+
+    it('of a range that cuts a mapping disowns nothing', () => {
+      const kept = space.ensureMapped(ram(0x1000, 0x4000));
+      space.write(0x1000n, Buffer.from('kept'));
+      dmaError(() => space.release(MemoryRange.of(0x1000, 0x2000)));
+      expect(space.ensureMapped(ram(0x1000, 0x4000))).to.equal(kept);
+      expect(space.read(0x1000n, 4).toString()).to.equal('kept');
     });
   });
 

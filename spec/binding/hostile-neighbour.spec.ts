@@ -1,8 +1,11 @@
-import { closeSync, ftruncateSync, openSync, unlinkSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, truncateSync, unlinkSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { expect } from 'chai';
 import { AddressSpace, Memfd } from '../../binding/index.js';
+import { DmaMapError, MemoryRange, RegionManager } from '../../streams/index.js';
+import { rejectionOf } from '../streams/support/phrases.js';
 import { ram } from './support/changes.js';
+import { openDescriptors } from './support/descriptors.js';
 import { dmaError } from './support/thrown.js';
 
 describe('memory that a neighbour cuts short', () => {
@@ -40,5 +43,41 @@ describe('memory that a neighbour cuts short', () => {
     ]);
     expect(neighbour.stderr.toString()).to.contain('EPERM');
     expect(memfd.size).to.equal(0x10000n);
+  });
+});
+
+describe('a file that may only be read', () => {
+  it('fails a writable mapping of it, which leaves nothing; a read-only one works', async () => {
+    const path = `/dev/shm/dma-streams-spec-${process.pid}-ro`;
+    closeSync(openSync(path, 'w'));
+    truncateSync(path, 0x10000);
+    const readable = openSync(path, 'r');
+    using file = Memfd.from(readable, 'read-only');
+    closeSync(readable);
+    unlinkSync(path);
+    using space = new AddressSpace({ size: 1n << 30n });
+    const manager = new RegionManager({ vaMapper: space });
+    const attachment = await manager.attach({
+      name: 'T',
+      needsVa: true,
+      mapDma: () => undefined,
+      unmapDma: () => undefined,
+    });
+    const region = await manager.addRegion({ name: 'rom', range: MemoryRange.of(0, 0x10000), type: 'ram' });
+    await region.map({ writable: true });
+    const rangeInRegion = MemoryRange.of(0, 0x10000);
+    const backing = { mappable: file, fileOffset: 0n };
+    const before = openDescriptors();
+
+    const error = await rejectionOf(region.addMapping({ rangeInRegion, backing, writable: true }));
+    expect(error).to.be.instanceOf(DmaMapError).and.include({ code: 'EACCES', region: 'rom' });
+    expect(attachment.ledger()).to.deep.equal([]);
+    expect(dmaError(() => space.read(0n, 1)).code).to.equal('EFAULT');
+    expect(openDescriptors()).to.equal(before);
+
+    await region.addMapping({ rangeInRegion, backing, writable: false });
+    expect(space.read(0n, 1)).to.have.length(1);
+    expect(dmaError(() => space.write(0n, Buffer.from('x'))).code).to.equal('EACCES');
+    await manager.close();
   });
 });

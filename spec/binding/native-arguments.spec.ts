@@ -9,6 +9,135 @@ function handle<T extends object>(result: T | number): T {
   return result as T;
 }
 
+/** What each function takes, in order: what is right in kind is made for it, and then one argument after another is made wrong. */
+const SIGNATURES: Readonly<Record<keyof Native, readonly Kind[]>> = {
+  memfdCreate: ['text', 'number'],
+  fileDuplicate: ['number'],
+  fileTruncate: ['file', 'bigint'],
+  fileSeal: ['file', 'number'],
+  fileReserve: ['file', 'bigint'],
+  fileFd: ['file'],
+  fileStatus: ['file'],
+  fileClose: ['file'],
+  addressSpaceReserve: ['bigint'],
+  addressSpaceBase: ['space'],
+  addressSpaceMap: ['space', 'page', 'page', 'number', 'bigint', 'boolean', 'text'],
+  addressSpaceRelease: ['space', 'page', 'page'],
+  addressSpaceOverlap: ['space', 'page', 'page'],
+  addressSpaceFirstFault: ['space', 'page', 'page', 'boolean'],
+  addressSpaceRead: ['space', 'bigint', 'bytes'],
+  addressSpaceWrite: ['space', 'bigint', 'bytes'],
+  addressSpaceView: ['space', 'page', 'page'],
+  addressSpaceClose: ['space'],
+  vfioContainerOpen: [],
+  vfioContainerSupports: ['container', 'number'],
+  vfioContainerSetIommu: ['container', 'number'],
+  vfioContainerInfo: ['container'],
+  vfioContainerClose: ['container'],
+  vfioGroupOpen: ['number'],
+  vfioGroupStatus: ['group'],
+  vfioGroupSetContainer: ['group', 'container'],
+  vfioGroupUnsetContainer: ['group'],
+  vfioGroupOpenDevice: ['group', 'text'],
+  vfioGroupClose: ['group'],
+  vfioDeviceOpen: ['number'],
+  vfioDeviceBindIommufd: ['device', 'iommufd'],
+  vfioDeviceAttach: ['device', 'number'],
+  vfioDeviceDetach: ['device'],
+  vfioDeviceRegionCount: ['device'],
+  vfioDeviceRegion: ['device', 'number'],
+  vfioDeviceRead: ['device', 'bigint', 'bytes'],
+  vfioDeviceWrite: ['device', 'bigint', 'bytes'],
+  vfioDeviceReset: ['device'],
+  vfioDeviceFd: ['device'],
+  vfioDeviceClose: ['device'],
+  iommufdOpen: [],
+  iommufdAllocateIoas: ['iommufd'],
+  iommufdDestroy: ['iommufd', 'number'],
+  iommufdIovaRanges: ['iommufd', 'number'],
+  iommufdProbeMapFile: ['iommufd'],
+  iommufdClose: ['iommufd'],
+  containerBatch: ['container', 'spaces', 'rows', 'results', 'boolean'],
+  containerBatchAsync: ['container', 'spaces', 'rows', 'results', 'boolean'],
+  ioasBatch: ['iommufd', 'number', 'spaces', 'rows', 'results', 'boolean'],
+  ioasBatchAsync: ['iommufd', 'number', 'spaces', 'rows', 'results', 'boolean'],
+};
+
+type Kind =
+  | 'text'
+  | 'number'
+  | 'page'
+  | 'bigint'
+  | 'boolean'
+  | 'bytes'
+  | 'rows'
+  | 'results'
+  | 'spaces'
+  | 'file'
+  | 'space'
+  | 'container'
+  | 'group'
+  | 'device'
+  | 'iommufd';
+
+/** What is of the right kind, though it may be far too large, negative, no whole number, detached or closed. */
+function ofKind(kind: Kind, { file, space, closedFile, closedSpace }: Handles): fc.Arbitrary<unknown> {
+  const numbers = fc.oneof(
+    fc.integer({ min: -2, max: 64 }),
+    fc.double(),
+    fc.constantFrom(2 ** 31, 2 ** 32, 2 ** 52, 2 ** 53, -0),
+  );
+  const length = fc.integer({ min: 0, max: 64 });
+  switch (kind) {
+    case 'text':
+      return fc.string({ maxLength: 300 });
+    case 'number':
+    case 'page':
+      return numbers;
+    case 'bigint':
+      return fc.oneof(
+        fc.bigInt({ min: -1n, max: 1n << 65n }),
+        fc.bigInt({ min: 0n, max: 64n }).map((page) => page << 12n),
+        fc.constantFrom((1n << 64n) - 4096n, (1n << 63n) - 4096n, (1n << 63n) - 1n),
+      );
+    case 'boolean':
+      return fc.boolean();
+    case 'bytes':
+      return fc.oneof(fc.uint8Array({ maxLength: 8192 }), fc.constant(detached(new Uint8Array(8))));
+    case 'rows':
+      return fc.oneof(
+        length.map((size) => new BigUint64Array(size)),
+        fc.constant(detached(new BigUint64Array(8))),
+      );
+    case 'results':
+      return fc.oneof(
+        length.map((size) => new Int32Array(size)),
+        fc.constant(detached(new Int32Array(2))),
+      );
+    case 'spaces':
+      return fc.array(fc.constantFrom(space, closedSpace), { maxLength: 3 });
+    case 'file':
+      return fc.constantFrom(file, file, closedFile);
+    case 'space':
+      return fc.constantFrom(space, space, closedSpace);
+    default:
+      // Without an IOMMU there is none: one of another kind, to be refused.
+      return fc.constantFrom(file, space, closedFile, closedSpace);
+  }
+}
+
+interface Handles {
+  readonly file: object;
+  readonly space: object;
+  readonly closedFile: object;
+  readonly closedSpace: object;
+}
+
+function detached<T extends Uint8Array | BigUint64Array | Int32Array>(array: T): T {
+  structuredClone(array, { transfer: [array.buffer as ArrayBuffer] });
+  return array;
+}
+
 describe('every native function', () => {
   const addon = (): Native => native();
   const names = Object.keys(native()) as (keyof Native)[];
@@ -25,6 +154,43 @@ describe('every native function', () => {
     addon().addressSpaceClose(closedSpace);
     return [file, closedFile, space, closedSpace];
   }
+
+  it('is known here, with all that it takes: whoever adds one says what', () => {
+    expect(Object.keys(addon()).sort()).to.deep.equal(Object.keys(SIGNATURES).sort());
+    for (const name of names) {
+      expect(addon()[name], name).to.be.a('function');
+      expect(addon()[name].name).to.equal(name);
+    }
+  });
+
+  it('answers what is right in kind, or all but one of it, with a value or a TypeError', async () => {
+    const pending: Promise<unknown>[] = [];
+    for (const [name, kinds] of Object.entries(SIGNATURES)) {
+      const handles = someHandles();
+      const [file = {}, closedFile = {}, space = {}, closedSpace = {}] = handles;
+      const call = addon()[name as keyof Native] as (...args: unknown[]) => unknown;
+      const right = fc.tuple(...kinds.map((kind) => ofKind(kind, { file, space, closedFile, closedSpace })));
+      const wrong = fc.option(fc.tuple(fc.nat({ max: Math.max(0, kinds.length - 1) }), anything(handles)), {
+        nil: undefined,
+      });
+      fc.assert(
+        fc.property(right, wrong, (args, change) => {
+          const given = change === undefined ? args : args.map((arg, index) => (index === change[0] ? change[1] : arg));
+          try {
+            const result = Reflect.apply(call, undefined, given);
+            if (result instanceof Promise) {
+              pending.push(result);
+            }
+          } catch (error) {
+            expect(error, name).to.be.instanceOf(TypeError);
+            expect((error as Error).message).to.contain(name);
+          }
+        }),
+        { numRuns: kinds.length === 0 ? 1 : 300 },
+      );
+    }
+    await Promise.all(pending);
+  }).timeout(60_000);
 
   it('answers anything with a value or a TypeError', () => {
     for (const name of names) {

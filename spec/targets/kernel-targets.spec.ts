@@ -29,8 +29,18 @@ class FakeIommu {
   }
 
   get container(): VfioContainer {
-    const info = { iovaRanges: this.iovaRanges, pageSizes: 4096n, dmaEntriesAvailable: this.entries };
-    return { run: this.run.bind(this), runAsync: this.runAsync.bind(this), info } as unknown as VfioContainer;
+    const info = (): VfioContainer['info'] => ({
+      iovaRanges: this.iovaRanges,
+      pageSizes: 4096n,
+      dmaEntriesAvailable: this.entries,
+    });
+    return {
+      run: this.run.bind(this),
+      runAsync: this.runAsync.bind(this),
+      get info() {
+        return info();
+      },
+    } as unknown as VfioContainer;
   }
 
   get ioas(): Ioas {
@@ -169,6 +179,42 @@ describe('the targets of kernel IOMMUs', () => {
     const error = errorOf(() => target.checkMaps([request(0x10000), request(0x20000)]));
     expect(error).to.include({ code: 'ENOSPC' });
     expect(error.message).to.include('1 entries are left');
+  });
+
+  it('type1 counts what it holds by the entries that are left, from its first map on', () => {
+    iommu.entries = 100;
+    const target = new VfioType1Target(iommu.container);
+    expect(target.mappedCount()).to.equal(undefined);
+    iommu.answers = [-22];
+    expect(errorOf(() => target.mapDma(request(0x1000)))).to.include({ code: 'EINVAL' });
+    iommu.entries = 90; // Somebody else was quicker.
+    void target.mapDma(request(0x3000));
+    iommu.entries = 88;
+    void target.mapDma(request(0x5000));
+    expect(target.mappedCount()).to.equal(2);
+    iommu.entries = 91;
+    expect(target.mappedCount()).to.equal(-1);
+    iommu.entries = undefined;
+    expect(target.mappedCount()).to.equal(undefined);
+  });
+
+  it('type1 does not count where it could not look before its first map', () => {
+    const { container } = iommu;
+    let fails = true;
+    const blind = {
+      run: container.run.bind(container),
+      get info() {
+        if (fails) {
+          throw new DmaError('no answer', { code: 'EINVAL' });
+        }
+        return container.info;
+      },
+    };
+    const target = new VfioType1Target(blind as unknown as VfioContainer);
+    void target.mapDma(request(0x3000));
+    fails = false;
+    void target.mapDma(request(0x5000));
+    expect(target.mappedCount()).to.equal(undefined);
   });
 
   describe('IommufdTarget', () => {

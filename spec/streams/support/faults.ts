@@ -1,4 +1,11 @@
-import { DmaError, type DmaMapRequest, type HostVa, type MapChange, type MemoryRange } from '../../../streams/index.js';
+import {
+  DmaError,
+  type DmaMapRequest,
+  type DmaTarget,
+  type HostVa,
+  type MapChange,
+  type MemoryRange,
+} from '../../../streams/index.js';
 import { FakeVaMapper } from '../../support/fake-va-mapper.js';
 import { RecordingTarget, type RecordingTargetOptions } from '../../support/recording-target.js';
 
@@ -44,15 +51,32 @@ export class FaultPlan {
   }
 }
 
+/** Who watches over the addresses of a VA mapper. */
+export interface Watched {
+  /** What has an address now, ascending. */
+  held(): readonly MemoryRange[];
+  /** Sentences on each call that broke the contract. */
+  readonly violations: string[];
+  /** The targets that use its addresses. */
+  readonly users: FaultyTarget[];
+}
+
+export interface FaultyTargetOptions extends RecordingTargetOptions {
+  /** Does the work: called first, unless the call is to fail. */
+  readonly inner?: DmaTarget | undefined;
+}
+
 /** A recording target that fails by plan, remembers what it mapped how, and watches that VAs are there as long as they are needed. */
 export class FaultyTarget extends RecordingTarget {
   readonly #plan: FaultPlan;
-  readonly #va: FaultyVaMapper | undefined;
+  readonly #va: Watched | undefined;
+  readonly #inner: DmaTarget | undefined;
   readonly #details = new Map<number, string>();
 
-  constructor(plan: FaultPlan, va: FaultyVaMapper | undefined, options: RecordingTargetOptions) {
+  constructor(plan: FaultPlan, va: Watched | undefined, options: FaultyTargetOptions) {
     super(options);
     this.#plan = plan;
+    this.#inner = options.inner;
     this.#va = va;
     if (options.needsVa === true) {
       va?.users.push(this);
@@ -69,7 +93,10 @@ export class FaultyTarget extends RecordingTarget {
     if (this.needsVa && this.#va?.held().some((held) => held.equals(range)) !== true) {
       this.violations.push(`map ${range.toString()} came before its VA was there`);
     }
-    const answer = this.#byPlan(() => super.mapDma(request));
+    const answer = this.#byPlan(
+      () => super.mapDma(request),
+      () => this.#inner?.mapDma(request),
+    );
     const remember = (): void => {
       this.#details.set(range.startPage, `${range.toString()} ${writable ? 'rw' : 'ro'} 0x${fileOffset.toString(16)}`);
     };
@@ -81,12 +108,16 @@ export class FaultyTarget extends RecordingTarget {
   }
 
   override unmapDma(range: MemoryRange): void | Promise<void> {
-    return this.#byPlan(() => super.unmapDma(range));
+    return this.#byPlan(
+      () => super.unmapDma(range),
+      () => this.#inner?.unmapDma(range),
+    );
   }
 
-  #byPlan<T>(call: () => T): T {
+  #byPlan(call: () => void | Promise<void>, work: () => void | Promise<void>): void | Promise<void> {
     if (!this.#plan.strikes()) {
-      return call();
+      const done = work();
+      return done === undefined ? call() : done.then(call);
     }
     try {
       this.failAll();
@@ -98,8 +129,7 @@ export class FaultyTarget extends RecordingTarget {
 }
 
 /** A VA mapper that fails by plan, and watches that nothing is released which a target still has mapped. */
-export class FaultyVaMapper extends FakeVaMapper {
-  /** The targets that use its VAs. */
+export class FaultyVaMapper extends FakeVaMapper implements Watched {
   readonly users: FaultyTarget[] = [];
   readonly #plan: FaultPlan;
 

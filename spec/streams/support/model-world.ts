@@ -3,15 +3,30 @@ import {
   MemoryRange,
   RegionManager,
   type Attachment,
+  type DmaTarget,
   type MapChange,
+  type Mappable,
   type Region,
   type RegionEdit,
+  type VaMapper,
 } from '../../../streams/index.js';
 import { FakeMappable } from '../../support/fake-mappable.js';
-import { FaultPlan, FaultyTarget, FaultyVaMapper } from './faults.js';
+import { FaultPlan, FaultyTarget, FaultyVaMapper, type Watched } from './faults.js';
 import type { Edit } from './page-model.js';
 
-const FILES = new Map(['a', 'b'].map((label) => [label, new FakeMappable(label)]));
+/** What the model is compared in: fakes, if nothing else is said. */
+export interface ModelWorld {
+  /** Of the names 'a' and 'b'. */
+  readonly files: ReadonlyMap<string, Mappable>;
+  readonly vaMapper: (plan: FaultPlan) => Watched & VaMapper;
+  /** Behind the target that takes wide unmaps. */
+  readonly inner?: DmaTarget;
+}
+
+const FAKES: ModelWorld = {
+  files: new Map(['a', 'b'].map((label) => [label, new FakeMappable(label)])),
+  vaMapper: (plan) => new FaultyVaMapper(plan),
+};
 
 /**
  * The manager that is tested, with two targets: one that needs VAs and takes wide unmaps, and one that comes and goes and wants them
@@ -19,18 +34,27 @@ const FILES = new Map(['a', 'b'].map((label) => [label, new FakeMappable(label)]
  */
 export class Real {
   readonly plan = new FaultPlan();
-  readonly va = new FaultyVaMapper(this.plan);
+  readonly va: Watched & VaMapper;
   warnings = 0;
-  readonly manager = new RegionManager({ vaMapper: this.va, onWarning: () => (this.warnings += 1) });
-  readonly wide = new FaultyTarget(this.plan, this.va, { name: 'wide', needsVa: true });
-  readonly exact = new FaultyTarget(this.plan, this.va, {
-    name: 'exact',
-    unmapShape: 'exact',
-    reply: () => Promise.resolve(),
-    together: true,
-  });
+  readonly manager: RegionManager;
+  readonly wide: FaultyTarget;
+  readonly exact: FaultyTarget;
   readonly regions: Region[] = [];
   readonly attachments = new Map<FaultyTarget, Attachment>();
+  readonly #files: ModelWorld['files'];
+
+  constructor({ files, vaMapper, inner }: ModelWorld = FAKES) {
+    this.#files = files;
+    this.va = vaMapper(this.plan);
+    this.manager = new RegionManager({ vaMapper: this.va, onWarning: () => (this.warnings += 1) });
+    this.wide = new FaultyTarget(this.plan, this.va, { name: 'wide', needsVa: true, inner });
+    this.exact = new FaultyTarget(this.plan, this.va, {
+      name: 'exact',
+      unmapShape: 'exact',
+      reply: () => Promise.resolve(),
+      together: true,
+    });
+  }
 
   async attach(target: FaultyTarget): Promise<void> {
     this.attachments.set(target, await this.manager.attach(target));
@@ -51,7 +75,7 @@ export class Real {
     try {
       await this.manager.transaction((edit) => {
         for (const one of edits) {
-          doEdit(edit, one, [...this.regions, ...fresh], fresh);
+          doEdit(edit, one, [...this.regions, ...fresh], fresh, this.#files);
         }
       });
     } catch (error) {
@@ -81,14 +105,20 @@ export class Real {
       case 'hide':
         return region.unmap();
       case 'add mapping':
-        return region.addMapping(mappingParams(edit));
+        return region.addMapping(mappingParams(edit, this.#files));
       case 'remove mappings':
         return region.removeMappings(MemoryRange.ofPages(edit.start, edit.end));
     }
   }
 }
 
-function doEdit(edit: RegionEdit, one: Edit, regions: readonly Region[], fresh: Region[]): void {
+function doEdit(
+  edit: RegionEdit,
+  one: Edit,
+  regions: readonly Region[],
+  fresh: Region[],
+  files: ModelWorld['files'],
+): void {
   if (one.kind === 'add region') {
     fresh.push(edit.addRegion(regionParams(one)));
     return;
@@ -108,7 +138,7 @@ function doEdit(edit: RegionEdit, one: Edit, regions: readonly Region[], fresh: 
       edit.unmap(region);
       break;
     case 'add mapping':
-      edit.addMapping(region, mappingParams(one));
+      edit.addMapping(region, mappingParams(one, files));
       break;
     case 'remove mappings':
       edit.removeMappings(region, MemoryRange.ofPages(one.start, one.end));
@@ -120,9 +150,12 @@ function regionParams({ start, end, priority, type }: Extract<Edit, { kind: 'add
   return { name: 'region', range: MemoryRange.ofPages(start, end), priority, type };
 }
 
-function mappingParams({ start, end, writable, memory }: Extract<Edit, { kind: 'add mapping' }>) {
+function mappingParams(
+  { start, end, writable, memory }: Extract<Edit, { kind: 'add mapping' }>,
+  files: ModelWorld['files'],
+) {
   const [label = '', page = '0'] = memory.split('@');
-  const mappable = FILES.get(label);
+  const mappable = files.get(label);
   return {
     rangeInRegion: MemoryRange.ofPages(start, end),
     writable,

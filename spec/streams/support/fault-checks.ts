@@ -1,0 +1,182 @@
+import { expect } from 'chai';
+import { DmaError, DmaMapError, DmaUnmapError } from '../../../streams/index.js';
+import type { Operation } from './fault-operations.js';
+import { Scene, type Prepared, type Setting, type World } from './fault-scene.js';
+import { texts } from './phrases.js';
+
+/** One run of an operation in which a call failed. */
+export interface Run {
+  readonly scene: Prepared;
+  /** The view before, and after a run in which nothing fails. */
+  readonly before: readonly string[];
+  readonly after: readonly string[];
+  readonly error: unknown;
+  readonly act: () => Promise<unknown>;
+}
+
+/** Runs the operation anew for each call that it makes, until none fails; returns how many there were. */
+export async function forEveryCall(
+  setting: Setting,
+  operation: Operation,
+  onwards: boolean,
+  check: (run: Run) => Promise<void>,
+  world?: World,
+): Promise<number> {
+  const build = async (): Promise<Prepared> => {
+    const scene = await Scene.build(setting, world);
+    await operation.prepare?.(scene);
+    return scene;
+  };
+  const { act } = operation;
+  const model = await build();
+  const before = model.view();
+  await act(model);
+  const after = model.view();
+  await model.end();
+  for (let number = 0; ; number++) {
+    const scene = await build();
+    expect(scene.view()).to.deep.equal(before);
+    scene.warnings.length = 0;
+    scene.plan.arm(number, onwards);
+    const error: unknown = await act(scene).then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    scene.plan.disarm();
+    if (!scene.plan.struck) {
+      expect(error).to.equal(undefined);
+      expect(scene.view()).to.deep.equal(after);
+      await scene.end();
+      return number;
+    }
+    try {
+      scene.expectContractsKept();
+      await check({ scene, before, after, error, act: () => act(scene) });
+      scene.expectContractsKept();
+      await scene.end();
+    } catch (failure) {
+      if (failure instanceof Error) {
+        failure.message = `call ${number} failed: ${failure.message}`;
+      }
+      throw failure;
+    }
+  }
+}
+
+/** Of each target that holds something: what, apart from what is stuck, and what is stuck. */
+function expectLedgers(scene: Scene): { readonly stuck: string[] } {
+  const allStuck: string[] = [];
+  for (const attachment of scene.attachments) {
+    const target = [...scene.targets, scene.late].find((one) => one.name === attachment.target);
+    if (target === undefined) {
+      throw new Error(`there is no target "${attachment.target}"`);
+    }
+    const ledger = attachment.ledger();
+    const stuck = ledger.filter((entry) => entry.stuck).map((entry) => entry.range.toString());
+    const held = ledger.filter((entry) => !entry.stuck).map((entry) => entry.range.toString());
+    allStuck.push(...stuck);
+    expect([...held, ...stuck].sort()).to.deep.equal(texts(target.held()).sort());
+    if (scene.manager.attachments.includes(attachment)) {
+      const missing = texts(attachment.missing());
+      const contents = target.contents().filter((one) => !stuck.includes(one.split(' ')[0] ?? ''));
+      const wanted = scene.viewOf(target).filter((one) => !missing.includes(one.split(' ')[0] ?? ''));
+      expect(contents).to.deep.equal(wanted);
+    } else {
+      expect(held).to.deep.equal([]);
+    }
+  }
+  return { stuck: allStuck };
+}
+
+/** Every attached target holds exactly the view, every other one nothing, and the VAs are those of the view. */
+function expectExact(scene: Scene): void {
+  const { stuck } = expectLedgers(scene);
+  expect(stuck).to.deep.equal([]);
+  for (const attachment of scene.attachments) {
+    expect(attachment.missing()).to.deep.equal([]);
+  }
+  const attached = scene.manager.attachments.map(({ target }) => target);
+  for (const target of [...scene.targets, scene.late]) {
+    if (!attached.includes(target.name)) {
+      expect(target.held()).to.deep.equal([]);
+    }
+  }
+  scene.expectVas(
+    scene.targets.some(({ needsVa, name }) => needsVa && attached.includes(name)) && scene.warnings.length === 0,
+  );
+}
+
+/** After one failure: all is as before, or as after but for what is stuck, which retryStuck() clears. */
+export async function checkOneFault({ scene, before, after, error }: Run): Promise<void> {
+  for (const attachment of scene.attachments) {
+    expect(attachment.missing()).to.deep.equal([]);
+  }
+  if (error === undefined) {
+    // It was a device map, the release of a VA, or an unmap that worked the second time.
+    expect(scene.view()).to.deep.equal(after);
+    expectExact(scene);
+    return;
+  }
+  if (error instanceof DmaUnmapError) {
+    expect(scene.view()).to.deep.equal(after);
+    const { stuck } = expectLedgers(scene);
+    expect(error.stuck.map((at) => at.range.toString()).sort()).to.deep.equal(stuck.sort());
+    expect(stuck).to.have.length.above(0);
+    scene.expectVas(false, stuck);
+    for (const attachment of scene.attachments) {
+      await attachment.retryStuck();
+    }
+    expectExact(scene);
+    return;
+  }
+  expect(error).to.be.instanceOf(DmaError);
+  if (error instanceof DmaMapError) {
+    expect([error.missing, error.stuck]).to.deep.equal([[], []]);
+  } else {
+    // Private memory could not be made, so no target was asked.
+    expect(error).to.include({ syscall: 'mmap' });
+  }
+  expect(scene.view()).to.deep.equal(before);
+  expectExact(scene);
+}
+
+/** After failures that last: what is missing or stuck is known, and once they are over heal() mends it. */
+export async function checkLastingFault({ scene, before, after, error, act }: Run): Promise<void> {
+  expect([before, after]).to.deep.include(scene.view());
+  const { stuck } = expectLedgers(scene);
+  const attachFailed =
+    scene.late.held().length > 0 && !scene.attachments.some(({ target }) => target === scene.late.name);
+  if (error instanceof DmaUnmapError) {
+    expect(scene.view()).to.deep.equal(after);
+    expect(error.stuck.map((at) => at.range.toString()).sort()).to.deep.equal(stuck.sort());
+  } else if (error instanceof DmaMapError) {
+    expect(scene.view()).to.deep.equal(before);
+    const missing = scene.attachments.flatMap((attachment) => texts(attachment.missing()));
+    expect(error.missing.map((at) => at.range.toString()).sort()).to.deep.equal(missing.sort());
+    if (!attachFailed) {
+      expect(error.stuck.map((at) => at.range.toString()).sort()).to.deep.equal(stuck.sort());
+    }
+  } else if (error !== undefined) {
+    expect(error).to.be.instanceOf(DmaError).and.include({ syscall: 'mmap' });
+    expect(scene.view()).to.deep.equal(before);
+  } else {
+    expect(scene.view()).to.deep.equal(after);
+  }
+  if (attachFailed) {
+    await act();
+    expectExact(scene);
+    return;
+  }
+  scene.expectVas(false, stuck);
+  // What one needs, another may hold until it is healed itself: so twice.
+  for (const attachment of scene.attachments) {
+    await attachment.heal().catch(() => undefined);
+  }
+  for (const attachment of scene.attachments) {
+    await attachment.heal();
+    if (scene.manager.attachments.includes(attachment)) {
+      expect(await attachment.verify()).to.deep.equal([]);
+    }
+  }
+  expectExact(scene);
+}

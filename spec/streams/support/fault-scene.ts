@@ -1,0 +1,169 @@
+import { expect } from 'chai';
+import {
+  DmaUnmapError,
+  RegionManager,
+  type Attachment,
+  type DmaError,
+  type Mappable,
+  type MappingParams,
+  type Region,
+  type VaMapper,
+} from '../../../streams/index.js';
+import { FaultPlan, FaultyTarget, FaultyVaMapper, type FaultyTargetOptions, type Watched } from './faults.js';
+import { addRegion, FILE, mapping, texts } from './phrases.js';
+
+export interface Setting {
+  readonly targets: number;
+  readonly reply: 'sync' | 'async';
+  /** Which targets need a VA. `'none'`: there is no VA mapper either. */
+  readonly va: 'none' | 'all' | 'all but the first';
+}
+
+/** What a scene plays in: fakes, if nothing else is said. */
+export interface World {
+  readonly file: Mappable;
+  vaMapper(plan: FaultPlan): Watched & VaMapper;
+  target?(plan: FaultPlan, va: Watched | undefined, options: FaultyTargetOptions): FaultyTarget;
+  /** Compares what a target says with what is behind it. */
+  check?(target: FaultyTarget): void;
+}
+
+const FAKES: World = { file: FILE, vaMapper: (plan) => new FaultyVaMapper(plan) };
+
+/** A manager with some regions and some targets attached to it, all of which fail by one plan. */
+export class Scene {
+  readonly plan = new FaultPlan();
+  readonly va: (Watched & VaMapper) | undefined;
+  readonly manager: RegionManager;
+  readonly targets: FaultyTarget[] = [];
+  readonly warnings: DmaError[] = [];
+  /** Of every target that is, or was, attached. */
+  readonly attachments: Attachment[] = [];
+  /** Not attached yet. */
+  readonly late: FaultyTarget;
+  readonly #world: World;
+
+  private constructor(setting: Setting, world: World) {
+    this.#world = world;
+    this.va = setting.va === 'none' ? undefined : world.vaMapper(this.plan);
+    this.manager = new RegionManager({
+      ...(this.va === undefined ? {} : { vaMapper: this.va }),
+      onWarning: (warning) => {
+        this.warnings.push(warning);
+      },
+    });
+    for (let index = 0; index <= setting.targets; index++) {
+      const needsVa = setting.va === 'all' || (setting.va === 'all but the first' && index > 0);
+      // Later, but within this turn of the event loop: there are many runs.
+      const reply = setting.reply === 'sync' ? setting.reply : () => Promise.resolve();
+      // Every other one takes whole sets, and those from the second on may be served side by side.
+      const options = { name: `target ${index}`, needsVa, reply, together: index % 2 === 1, concurrent: index > 0 };
+      const make = world.target ?? ((...args) => new FaultyTarget(...args));
+      this.targets.push(make(this.plan, this.va, options));
+    }
+    this.late = this.targets.pop() as FaultyTarget;
+  }
+
+  static async build(setting: Setting, world = FAKES): Promise<Prepared> {
+    const scene = new Scene(setting, world);
+    const { manager } = scene;
+    for (const target of scene.targets) {
+      scene.attachments.push(await manager.attach(target));
+    }
+    const regions = {
+      low: await addRegion(manager, 0x0, 0x10000, {
+        name: 'low',
+        mappings: [
+          scene.mapping(0x0, 0x1000),
+          scene.mapping(0x2000, 0x3000),
+          scene.mapping(0x4000, 0x6000, { writable: false }),
+        ],
+      }),
+      cover: await addRegion(manager, 0x0, 0x20000, {
+        name: 'cover',
+        priority: 1,
+        shown: 'hidden',
+        mappings: [scene.mapping(0x2000, 0x3000), scene.mapping(0x5000, 0x8000), scene.mapping(0x18000, 0x19000)],
+      }),
+      high: await addRegion(manager, 0x20000, 0x30000, {
+        name: 'high',
+        mappings: [scene.mapping(0x0, 0x1000), scene.mapping(0x8000, 0x9000)],
+      }),
+      shade: await addRegion(manager, 0x20000, 0x30000, {
+        name: 'shade',
+        mappings: [scene.mapping(0x0, 0x2000), scene.mapping(0x4000, 0x5000)],
+      }),
+      bar: await addRegion(manager, 0x40000, 0x50000, {
+        name: 'bar',
+        type: 'device',
+        mappings: [scene.mapping(0x0, 0x1000)],
+      }),
+    };
+    return Object.assign(scene, { regions });
+  }
+
+  /** As `mapping` of the phrases, of this world's file. */
+  mapping(...[start, end, options]: Parameters<typeof mapping>): MappingParams {
+    return mapping(start, end, { mappable: this.#world.file, ...options });
+  }
+
+  /** All that is active: `'0x0-0x1000 rw 0x0'`. */
+  view(): string[] {
+    return this.manager.snapshot().mappings.map(({ range: at, writable, backing }) => {
+      const offset = backing === 'private' ? 0n : backing.fileOffset;
+      return `${at.toString()} ${writable ? 'rw' : 'ro'} 0x${offset.toString(16)}`;
+    });
+  }
+
+  /** What a target should hold: the view without the device memory that it does not hold, and that somebody was warned of. */
+  viewOf(target: FaultyTarget): string[] {
+    const held = texts(target.held());
+    const skipped = this.warnings
+      .filter((warning) => warning.region === 'bar' && (warning.target ?? target.name) === target.name)
+      .map((warning) => warning.range?.toString());
+    return this.view().filter((one) => {
+      const [at = ''] = one.split(' ');
+      return held.includes(at) || !skipped.includes(at);
+    });
+  }
+
+  /** Closes the manager: then nobody holds anything. */
+  async end(): Promise<void> {
+    // After a close that failed the promise stays rejected, also once everything has been mended.
+    await this.manager.close().catch((error: unknown) => expect(error).to.be.instanceOf(DmaUnmapError));
+    expect([...this.targets, this.late].flatMap((target) => texts(target.held()))).to.deep.equal([]);
+    expect(texts(this.va?.held() ?? [])).to.deep.equal([]);
+    this.expectContractsKept();
+  }
+
+  expectContractsKept(): void {
+    expect([...this.targets, this.late].flatMap(({ violations }) => violations)).to.deep.equal([]);
+    expect(this.va?.violations ?? []).to.deep.equal([]);
+    for (const target of [...this.targets, this.late]) {
+      this.#world.check?.(target);
+    }
+  }
+
+  /** What has a VA, and what of the view needs one while targets are attached that want it. */
+  expectVas(exactly: boolean, alsoStuck: readonly string[] = []): void {
+    if (this.va === undefined) {
+      return;
+    }
+    const held = texts(this.va.held());
+    const needed = this.manager.snapshot().mappings.map(({ range: at }) => at.toString());
+    expect(needed).to.include.members(held.filter((one) => !alsoStuck.includes(one)));
+    if (exactly) {
+      expect(held).to.include.members(needed);
+    }
+  }
+}
+
+export interface Regions {
+  readonly low: Region;
+  readonly cover: Region;
+  readonly high: Region;
+  readonly shade: Region;
+  readonly bar: Region;
+}
+
+export type Prepared = Scene & { readonly regions: Regions };

@@ -1,0 +1,119 @@
+import type { Finding } from './attachment.js';
+import { DmaError, toDmaError } from './errors.js';
+import { MemoryRange, PAGE_SIZE } from './memory-range.js';
+import { settled, type Steps } from './steps.js';
+import { requestOf } from './target-calls.js';
+import type { TargetPort } from './target-port.js';
+
+/** All that a target can have mapped: the kernel maps neither into the last page of the address space nor over its end. */
+const EVERYWHERE = MemoryRange.of(0n, (1n << 64n) - PAGE_SIZE);
+
+/** What the number of its maps says about a target that can say no more: at most one finding. */
+export function* findByCount(port: TargetPort): Steps<readonly Finding[]> {
+  const held = heldBy(port);
+  const more = yield* surplus(port, held.length);
+  if (more === undefined || more === 0) {
+    return [];
+  }
+  const [first] = held;
+  const last = held.at(-1);
+  return more > 0 || first === undefined || last === undefined
+    ? [{ range: EVERYWHERE, fault: 'unexpected' }]
+    : [{ range: MemoryRange.of(first.start, last.end), fault: 'missing' }];
+}
+
+/**
+ * Makes a target hold what its ledger has, when the number of its maps says that it does not: maps what is missing, and unmaps what lies
+ * between. What cannot be mapped is missing in the ledger from then on.
+ *
+ * @throws DmaError when the number is another still
+ */
+export function* mendByCount(port: TargetPort): Steps<void> {
+  const more = yield* surplus(port, heldBy(port).length);
+  if (more === undefined || more === 0) {
+    return;
+  }
+  // Also where there are too many: of as many others some may be missing.
+  yield* mapAgain(port);
+  if (((yield* surplus(port, heldBy(port).length)) ?? 0) > 0) {
+    yield* unmapGaps(port);
+  }
+  const left = (yield* surplus(port, heldBy(port).length)) ?? 0;
+  // What is stuck by the ledger may be gone: it is unmapped once more in any case.
+  if (left > 0 || left < -port.ledger.stuck().length) {
+    const differs = `${Math.abs(left)} maps ${left > 0 ? 'more' : 'fewer'} than it should`;
+    throw new DmaError(`the target holds ${differs}, and cannot say which`, {
+      code: 'ERR_TARGET_DIFFERS',
+      target: port.name,
+      hint: 'is somebody else mapping there? If not, detach the target and attach it again',
+    });
+  }
+}
+
+/** How many maps more than the ledger the target holds; `undefined` where it cannot be asked for their number. */
+function* surplus({ target }: TargetPort, expected: number): Steps<number | undefined> {
+  if (target.mappedRanges !== undefined || target.mappedCount === undefined) {
+    return undefined;
+  }
+  let count: unknown;
+  try {
+    count = yield* settled(target.mappedCount());
+  } catch (error) {
+    throw toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name });
+  }
+  if (count === undefined) {
+    return undefined;
+  }
+  if (typeof count !== 'number' || !Number.isSafeInteger(count)) {
+    throw new DmaError('the target does not say how much it holds', {
+      code: 'ERR_TARGET_FAILED',
+      target: target.name,
+      hint: 'mappedCount() of a target returns a whole number, or undefined, or a promise of that',
+    });
+  }
+  return count - expected;
+}
+
+function* mapAgain({ target, ledger }: TargetPort): Steps<void> {
+  for (const change of ledger.held()) {
+    try {
+      yield* settled(target.mapDma(requestOf(change)));
+    } catch (error) {
+      if (toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name }).code !== 'EEXIST') {
+        ledger.drop(change);
+        ledger.miss(change);
+      }
+    }
+  }
+}
+
+function* unmapGaps({ target, ledger }: TargetPort): Steps<void> {
+  for (const gap of gapsBetween(ledger.entries().map(({ range }) => range))) {
+    try {
+      yield* settled(target.unmapDma(gap));
+    } catch (error) {
+      throw toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name, range: gap });
+    }
+  }
+}
+
+/** What the target holds by its ledger, ascending. */
+function heldBy({ ledger }: TargetPort): readonly MemoryRange[] {
+  return ledger.entries().map(({ range }) => range);
+}
+
+/** Ascending. */
+function gapsBetween(ranges: readonly MemoryRange[]): readonly MemoryRange[] {
+  const gaps: MemoryRange[] = [];
+  let at = EVERYWHERE.start;
+  for (const { start, end } of ranges) {
+    if (at < start) {
+      gaps.push(MemoryRange.of(at, start));
+    }
+    at = end;
+  }
+  if (at < EVERYWHERE.end) {
+    gaps.push(MemoryRange.of(at, EVERYWHERE.end));
+  }
+  return gaps;
+}
