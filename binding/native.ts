@@ -107,37 +107,42 @@ export interface Native {
   iommufdProbeMapFile(iommufd: IommufdHandle): number;
   iommufdClose(iommufd: IommufdHandle): number;
 
-  /** How many rows were run: see `DmaBatch`. */
+  /** Runs `count` of the rows. How many were run: see `DmaBatch`. */
   containerBatch(
     container: ContainerHandle,
     spaces: readonly SpaceHandle[],
-    rows: BigUint64Array,
+    rows: Float64Array,
     results: Int32Array,
+    count: number,
     stopAtFailure: boolean,
   ): number;
+  /** On a thread of its own; -errno when there can be none. */
   containerBatchAsync(
     container: ContainerHandle,
     spaces: readonly SpaceHandle[],
-    rows: BigUint64Array,
+    rows: Float64Array,
     results: Int32Array,
+    count: number,
     stopAtFailure: boolean,
-  ): Promise<number>;
+  ): Promise<number> | number;
   ioasBatch(
     iommufd: IommufdHandle,
     ioas: number,
     spaces: readonly SpaceHandle[],
-    rows: BigUint64Array,
+    rows: Float64Array,
     results: Int32Array,
+    count: number,
     stopAtFailure: boolean,
   ): number;
   ioasBatchAsync(
     iommufd: IommufdHandle,
     ioas: number,
     spaces: readonly SpaceHandle[],
-    rows: BigUint64Array,
+    rows: Float64Array,
     results: Int32Array,
+    count: number,
     stopAtFailure: boolean,
-  ): Promise<number>;
+  ): Promise<number> | number;
 }
 
 let loaded: Native | undefined;

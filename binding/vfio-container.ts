@@ -25,6 +25,7 @@ const PASS = Symbol('VfioContainer');
  */
 export class VfioContainer implements Disposable {
   #container: ContainerHandle | undefined;
+  #joins = 0;
 
   private constructor(pass: symbol, container: ContainerHandle) {
     if (pass !== PASS) {
@@ -88,6 +89,16 @@ export class VfioContainer implements Disposable {
       }
     }
     VfioGroup.setContainer(group, this);
+    this.#joins += 1;
+  }
+
+  /**
+   * Grows when a group is added: `info` may leave out more from then on.
+   *
+   * @internal
+   */
+  get joins(): number {
+    return this.#joins;
   }
 
   /**
@@ -129,19 +140,21 @@ export class VfioContainer implements Disposable {
    */
   run(batch: DmaBatch, options: { readonly stopAtFailure?: boolean } = {}): number {
     const container = this.#open();
-    return batch.runNow((spaces, rows, results) =>
-      native().containerBatch(container, spaces, rows, results, options.stopAtFailure === true),
+    return batch.runNow((spaces, rows, results, count) =>
+      native().containerBatch(container, spaces, rows, results, count, options.stopAtFailure === true),
     );
   }
 
   /**
-   * As {@link VfioContainer.run}, on a thread of the pool: for maps that pin much. The batch is locked until it resolves;
+   * As {@link VfioContainer.run}, on a thread of its own: for maps that pin much. The batch is locked until it resolves;
    * closing anything meanwhile does not disturb it.
+   *
+   * @throws DmaError also `EAGAIN` when the process can have no more threads: nothing was run
    */
   runAsync(batch: DmaBatch, options: { readonly stopAtFailure?: boolean } = {}): Promise<number> {
     const container = this.#open();
-    return batch.runLater((spaces, rows, results) =>
-      native().containerBatchAsync(container, spaces, rows, results, options.stopAtFailure === true),
+    return batch.runLater((spaces, rows, results, count) =>
+      native().containerBatchAsync(container, spaces, rows, results, count, options.stopAtFailure === true),
     );
   }
 

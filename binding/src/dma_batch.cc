@@ -1,6 +1,8 @@
 #include "dma_batch.h"
 
 #include <algorithm>
+#include <climits>
+#include <cmath>
 #include <utility>
 
 #include "address_space.h"
@@ -12,71 +14,100 @@ namespace dma_streams {
 
 namespace {
 
-constexpr uint64_t kWhatMask = 3;
-constexpr uint64_t kWritable = 4;
-constexpr unsigned int kSpaceShift = 8;
-constexpr uint64_t kSpaceMask = 0xffffff;
-constexpr unsigned int kFdShift = 32;
+constexpr uint64_t kWhatMask = 7;
+constexpr uint64_t kWritable = 8;
+constexpr unsigned int kIndexShift = 4;
+constexpr double kAddressLimit = 18446744073709551616.0;  // 2^64
+
+// False when it is not an integer in [0, 2^64).
+bool ToInteger(double number, uint64_t& integer) {
+  if (!(number >= 0 && number < kAddressLimit) || std::trunc(number) != number) {
+    return false;
+  }
+  integer = static_cast<uint64_t>(number);
+  return true;
+}
+
+bool Unmaps(const DmaStep& step) {
+  return step.what == DmaStep::What::kUnmap || step.what == DmaStep::What::kUnmapAll;
+}
+
+}  // namespace
+
+RowReader::RowReader(const Reservations& spaces) : spaces_(spaces) {
+  walks_.reserve(spaces.size());
+  for (const auto& space : spaces) {
+    walks_.push_back(space == nullptr ? std::nullopt : std::optional<Reservation::Walk>(*space));
+  }
+}
 
 // The host virtual address of guest memory, computed from the reservation that owns it: it never comes from JavaScript.
-Result FindVa(const Reservation* space, uint64_t gpa, DmaStep& step) {
-  if (space == nullptr) {
+Result RowReader::FindVa(size_t space, uint64_t gpa, DmaStep& step) {
+  if (space >= walks_.size() || !walks_[space].has_value()) {
     return -EBADF;
   }
   if (step.length == 0 || gpa % kPageSize != 0 || step.length % kPageSize != 0) {
     return -EINVAL;
   }
-  if (step.length > space->size() || gpa > space->size() - step.length) {
+  const Reservation& reservation = *spaces_[space];
+  if (step.length > reservation.size() || gpa > reservation.size() - step.length ||
+      walks_[space]->Check({gpa, gpa + step.length}, step.writable) != 0) {
     return -EFAULT;
   }
-  uint64_t at = 0;
-  if (space->Check({gpa, gpa + step.length}, step.writable, at) != 0) {
-    return -EFAULT;
-  }
-  step.va = space->base() + gpa;
+  step.va = reservation.base() + gpa;
   return 0;
 }
 
-}  // namespace
-
-DmaBatch::DmaBatch(std::span<const uint64_t> rows, const std::vector<std::shared_ptr<Reservation>>& spaces,
-                   bool keep_files)
-    : keep_files_(keep_files), spaces_(spaces) {
-  steps_.reserve(rows.size() / kRowLength);
-  results_.reserve(rows.size() / kRowLength);
-  for (size_t at = 0; at + kRowLength <= rows.size(); at += kRowLength) {
-    steps_.push_back(ReadRow(rows.subspan(at, kRowLength), spaces));
-  }
-}
-
-DmaStep DmaBatch::ReadRow(std::span<const uint64_t> row, const std::vector<std::shared_ptr<Reservation>>& spaces) {
-  const uint64_t what = row[0];
+DmaStep RowReader::Read(std::span<const double, kRowLength> row) {
   DmaStep step;
+  uint64_t what = 0;
+  uint64_t source = 0;
+  if (!ToInteger(row[0], what) || !ToInteger(row[1], step.iova) || !ToInteger(row[2], step.length) ||
+      !ToInteger(row[3], source)) {
+    step.refused = -EINVAL;
+    return step;
+  }
   step.writable = (what & kWritable) != 0;
-  step.iova = row[1];
-  step.length = row[2];
+  const uint64_t index = what >> kIndexShift;
   switch (what & kWhatMask) {
     case 0:
       step.what = DmaStep::What::kUnmap;
       break;
-    case 1: {
+    case 1:
       step.what = DmaStep::What::kMapVa;
-      const uint64_t index = (what >> kSpaceShift) & kSpaceMask;
-      step.refused = FindVa(index < spaces.size() ? spaces[index].get() : nullptr, row[3], step);
+      step.refused = FindVa(index, source, step);
       break;
-    }
     case 2:
       step.what = DmaStep::What::kMapFile;
-      step.fd = static_cast<int>(what >> kFdShift);
-      step.file_offset = row[3];
-      if (keep_files_) {
-        KeepFile(step);
-      }
+      step.refused = index > INT_MAX ? -EBADF : 0;
+      step.fd = static_cast<int>(index & INT_MAX);
+      step.file_offset = source;
+      break;
+    case 3:
+      step.what = DmaStep::What::kUnmapAll;
+      break;
+    case 4:
+      step.what = DmaStep::What::kCopy;
+      step.refused = index > UINT32_MAX ? -ENOENT : 0;
+      step.source_ioas = static_cast<uint32_t>(index);
+      step.source_iova = source;
       break;
     default:
-      step.what = DmaStep::What::kUnmapAll;
+      step.refused = -EINVAL;
   }
   return step;
+}
+
+DmaBatch::DmaBatch(std::span<const double> rows, Reservations spaces) : spaces_(std::move(spaces)) {
+  RowReader reader(spaces_);
+  steps_.reserve(rows.size() / kRowLength);
+  results_.reserve(rows.size() / kRowLength);
+  for (size_t at = 0; at + kRowLength <= rows.size(); at += kRowLength) {
+    DmaStep& step = steps_.emplace_back(reader.Read(rows.subspan(at).first<kRowLength>()));
+    if (step.what == DmaStep::What::kMapFile && step.refused == 0) {
+      KeepFile(step);
+    }
+  }
 }
 
 void DmaBatch::KeepFile(DmaStep& step) {
@@ -98,24 +129,18 @@ void DmaBatch::KeepFile(DmaStep& step) {
 
 void DmaBatch::Run(const DmaMapper& mapper, bool stop_at_failure) {
   for (DmaStep& step : steps_) {
-    Result result = step.refused;
-    if (result == 0) {
-      const bool maps = step.what == DmaStep::What::kMapVa || step.what == DmaStep::What::kMapFile;
-      result = maps ? mapper.Map(step) : mapper.Unmap(step, step.length);
-    }
-    results_.push_back(result);
-    if (result < 0 && stop_at_failure) {
+    results_.push_back(mapper.Make(step));
+    if (results_.back() < 0 && stop_at_failure) {
       return;
     }
   }
 }
 
-void DmaBatch::CopyOut(std::span<uint64_t> rows, std::span<int32_t> results) const {
+void DmaBatch::CopyOut(std::span<double> rows, std::span<int32_t> results) const {
   for (size_t index = 0; index < results_.size(); ++index) {
-    const DmaStep::What what = steps_[index].what;
     const size_t length_at = index * kRowLength + 2;
-    if ((what == DmaStep::What::kUnmap || what == DmaStep::What::kUnmapAll) && length_at < rows.size()) {
-      rows[length_at] = steps_[index].length;
+    if (Unmaps(steps_[index]) && length_at < rows.size()) {
+      rows[length_at] = static_cast<double>(steps_[index].length);
     }
     if (index < results.size()) {
       results[index] = results_[index];
@@ -125,45 +150,62 @@ void DmaBatch::CopyOut(std::span<uint64_t> rows, std::span<int32_t> results) con
 
 namespace {
 
-// The arguments that follow those which say where to map: (…, spaces, rows, results, stopAtFailure).
+// The arguments that follow those which say where to map: (…, spaces, rows, results, count, stopAtFailure). `count` is
+// how many of the rows are run.
 struct BatchArguments {
   BatchArguments(Arguments& args, const Napi::CallbackInfo& info, size_t first)
       : spaces(ReadSpaces(args, first)),
-        rows(args.BigUints(first + 1)),
+        rows(args.Doubles(first + 1)),
         results(args.Int32s(first + 2)),
-        stop_at_failure(args.Boolean(first + 3)),
+        count(args.Integer(first + 3)),
+        stop_at_failure(args.Boolean(first + 4)),
         rows_value(info[first + 1]),
-        results_value(info[first + 2]) {}
+        results_value(info[first + 2]) {
+    rows = rows.first(std::min<uint64_t>(count, rows.size() / kRowLength) * kRowLength);
+  }
 
-  static std::vector<std::shared_ptr<Reservation>> ReadSpaces(Arguments& args, size_t index) {
-    std::vector<std::shared_ptr<Reservation>> reservations;
+  static Reservations ReadSpaces(Arguments& args, size_t index) {
+    Reservations reservations;
     for (const auto& space : args.Handles<AddressSpace>(index, "an array of address spaces")) {
       reservations.push_back(space->reservation());
     }
     return reservations;
   }
 
-  const std::vector<std::shared_ptr<Reservation>> spaces;
-  const std::span<uint64_t> rows;
+  const Reservations spaces;
+  std::span<double> rows;
   const std::span<int32_t> results;
+  const uint64_t count;
   const bool stop_at_failure;
   const Napi::Value rows_value;
   const Napi::Value results_value;
 };
 
+// Row by row, without a copy of them: nothing of JavaScript runs meanwhile.
 Napi::Value RunNow(Napi::Env env, const DmaMapper& mapper, const BatchArguments& call) {
-  DmaBatch batch(call.rows, call.spaces, false);
-  batch.Run(mapper, call.stop_at_failure);
-  batch.CopyOut(call.rows, call.results);
-  return Number(env, static_cast<int64_t>(batch.done()));
+  RowReader reader(call.spaces);
+  size_t done = 0;
+  for (bool goes_on = true; goes_on && done < call.rows.size() / kRowLength; ++done) {
+    const auto row = call.rows.subspan(done * kRowLength).first<kRowLength>();
+    DmaStep step = reader.Read(row);
+    const Result result = mapper.Make(step);
+    if (Unmaps(step)) {
+      row[2] = static_cast<double>(step.length);
+    }
+    if (done < call.results.size()) {
+      call.results[done] = result;
+    }
+    goes_on = result == 0 || !call.stop_at_failure;
+  }
+  return Number(env, static_cast<int64_t>(done));
 }
 
 Napi::Value RunLater(Napi::Env env, std::unique_ptr<DmaMapper> mapper, const BatchArguments& call) {
-  return DmaJob::Start(env, std::move(mapper), DmaBatch(call.rows, call.spaces, true), call.stop_at_failure,
-                       call.rows_value, call.results_value);
+  return DmaJob::Start(env, std::move(mapper), DmaBatch(call.rows, call.spaces), call.stop_at_failure, call.rows_value,
+                       call.results_value);
 }
 
-// containerBatch(container, spaces, rows, results, stopAtFailure): how many rows were run
+// containerBatch(container, spaces, rows, results, count, stopAtFailure): how many rows were run
 Napi::Value ContainerBatch(const Napi::CallbackInfo& info) {
   Arguments args(info, "containerBatch");
   const auto container = FileArgument<ContainerKind>(args, 0);
@@ -171,7 +213,8 @@ Napi::Value ContainerBatch(const Napi::CallbackInfo& info) {
   return args.ok() ? RunNow(info.Env(), ContainerMapper(container->shared()), call) : args.Refused();
 }
 
-// containerBatchAsync(container, spaces, rows, results, stopAtFailure): a promise of how many rows were run
+// containerBatchAsync(container, spaces, rows, results, count, stopAtFailure): a promise of how many rows were run |
+// -errno when there can be no thread for it
 Napi::Value ContainerBatchAsync(const Napi::CallbackInfo& info) {
   Arguments args(info, "containerBatchAsync");
   const auto container = FileArgument<ContainerKind>(args, 0);
@@ -180,7 +223,7 @@ Napi::Value ContainerBatchAsync(const Napi::CallbackInfo& info) {
                    : args.Refused();
 }
 
-// ioasBatch(iommufd, ioas, spaces, rows, results, stopAtFailure): how many rows were run
+// ioasBatch(iommufd, ioas, spaces, rows, results, count, stopAtFailure): how many rows were run
 Napi::Value IoasBatch(const Napi::CallbackInfo& info) {
   Arguments args(info, "ioasBatch");
   const auto iommufd = FileArgument<IommufdKind>(args, 0);
@@ -189,7 +232,8 @@ Napi::Value IoasBatch(const Napi::CallbackInfo& info) {
   return args.ok() ? RunNow(info.Env(), IoasMapper(iommufd->shared(), ioas), call) : args.Refused();
 }
 
-// ioasBatchAsync(iommufd, ioas, spaces, rows, results, stopAtFailure): a promise of how many rows were run
+// ioasBatchAsync(iommufd, ioas, spaces, rows, results, count, stopAtFailure): a promise of how many rows were run |
+// -errno when there can be no thread for it
 Napi::Value IoasBatchAsync(const Napi::CallbackInfo& info) {
   Arguments args(info, "ioasBatchAsync");
   const auto iommufd = FileArgument<IommufdKind>(args, 0);

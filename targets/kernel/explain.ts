@@ -42,6 +42,17 @@ export function unmapError(errno: number, range: MemoryRange, where: Circumstanc
   return named(error, where.target);
 }
 
+/** A map that has no host virtual address, at a target that maps by it. */
+export function noVaError({ range, region }: DmaMapRequest, target: string): DmaError {
+  return new DmaError(`${range.toString()} has no host virtual address to map by`, {
+    code: 'ERR_NO_VA',
+    target,
+    region,
+    range,
+    hint: 'attach the target to a RegionManager with a VA mapper, or put ensureMapped(vaMapper) before it',
+  });
+}
+
 /** The part of the range that cannot be mapped by the kernel's list; `undefined` when all of it can. */
 export function outside(range: MemoryRange, valid: readonly IovaRange[]): string | undefined {
   const last = range.end - 1n;
