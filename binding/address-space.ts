@@ -46,6 +46,7 @@ export class AddressSpace implements VaMapper, Disposable {
   readonly size: bigint;
   #space: SpaceHandle | undefined;
   readonly #base: bigint;
+  readonly #id: number;
   /** By first page. */
   readonly #held = new Map<number, Held>();
   /** The pages at which they end. */
@@ -67,6 +68,7 @@ export class AddressSpace implements VaMapper, Disposable {
     this.size = size;
     this.#space = space;
     this.#base = BigInt(base);
+    this.#id = native().addressSpaceId(space);
   }
 
   /**
@@ -219,13 +221,14 @@ export class AddressSpace implements VaMapper, Disposable {
   }
 
   /**
-   * The native object, for targets, which hand it to native code to have host virtual addresses computed there.
+   * What native code knows it by, for batches, which have host virtual addresses computed there.
    *
    * @throws DmaError `ERR_CLOSED`
    * @internal
    */
-  static handleOf(space: AddressSpace): SpaceHandle {
-    return space.#open();
+  static idOf(space: AddressSpace): number {
+    space.#open();
+    return space.#id;
   }
 
   #open(): SpaceHandle {

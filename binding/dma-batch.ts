@@ -5,7 +5,6 @@ import { checkAddress, checkFd, checkRange, show } from './check.js';
 import { systemError } from './errors.js';
 import { resolveHostVa } from './host-va.js';
 import { Ioas } from './iommufd.js';
-import type { SpaceHandle } from './native.js';
 
 /**
  * Numbers in a row: what, IOVA, length, source (see `binding/src/dma_batch.h`). In bytes, as doubles: a multiple of 4096 below 2^64 is exact
@@ -18,12 +17,12 @@ const MAP_FILE = 2;
 const UNMAP_ALL = 3;
 const COPY = 4;
 const WRITABLE = 8;
-/** What the index of an address space, a file descriptor or the number of an IOAS is multiplied by. */
+/** What the number of an address space, a file descriptor or the number of an IOAS is multiplied by. */
 const INDEX = 16;
 const PAGE = 4096;
 
 /** Hands the arrays to native code: the first `count` rows are to be run. */
-export type RunRows<T> = (spaces: readonly SpaceHandle[], rows: Float64Array, results: Int32Array, count: number) => T;
+export type RunRows<T> = (rows: Float64Array, results: Int32Array, count: number) => T;
 
 /**
  * Maps and unmaps for an IOMMU, to be made in one call: a row each, in order.
@@ -37,9 +36,9 @@ export class DmaBatch {
   #pagesToMap = 0;
   #running = false;
   readonly #spaces: AddressSpace[] = [];
-  /** That of the last row, and where it is among them: most rows of a batch have one. */
+  /** That of the last row, and its number: most rows of a batch have one. */
   #lastSpace: AddressSpace | undefined;
-  #lastIndex = 0;
+  #lastId = 0;
   readonly #sources: Ioas[] = [];
 
   /** @param capacity rows to have room for; it grows by itself */
@@ -86,7 +85,7 @@ export class DmaBatch {
     if (space !== this.#lastSpace) {
       this.#useSpace(space);
     }
-    this.#addMap(MAP_VA + access + this.#lastIndex * INDEX, range, memory.startPage * PAGE);
+    this.#addMap(MAP_VA + access + this.#lastId * INDEX, range, memory.startPage * PAGE);
   }
 
   /**
@@ -190,14 +189,16 @@ export class DmaBatch {
   }
 
   #handOver<T>(run: RunRows<T>): T {
-    const spaces = this.#spaces.map((space) => AddressSpace.handleOf(space));
-    return run(spaces, this.#rows, this.#results, this.#length);
+    this.#spaces.forEach((space) => AddressSpace.idOf(space));
+    return run(this.#rows, this.#results, this.#length);
   }
 
   #useSpace(space: AddressSpace): void {
-    const index = this.#spaces.indexOf(space);
-    this.#lastIndex = index < 0 ? this.#spaces.push(space) - 1 : index;
+    this.#lastId = AddressSpace.idOf(space);
     this.#lastSpace = space;
+    if (!this.#spaces.includes(space)) {
+      this.#spaces.push(space);
+    }
   }
 
   #addMap(what: number, { startPage, endPage }: MemoryRange, source: number): void {

@@ -3,7 +3,7 @@ import type { DmaBatch } from './dma-batch.js';
 import { pairs } from './iova-range.js';
 import type { IovaRange } from './iova-range.js';
 import { native } from './native.js';
-import type { IommufdHandle } from './native.js';
+import type { IommufdHandle, Runner } from './native.js';
 import { openHint } from './vfio-hints.js';
 
 const ENOENT = -2;
@@ -87,6 +87,7 @@ export class Ioas {
   readonly id: number;
   readonly iommufd: Iommufd;
   #destroyed = false;
+  #runner: Runner | undefined;
   #joins = 0;
   /** Batches on other threads that map here or copy from here. The kernel would give the number to the next IOAS. */
   #underWay = 0;
@@ -123,11 +124,9 @@ export class Ioas {
    * IOAS of another iommufd: nothing was run
    */
   run(batch: DmaBatch, options: { readonly stopAtFailure?: boolean } = {}): number {
-    const iommufd = this.#open();
+    const runner = this.#runnerOf(this.#open());
     this.#checkSources(batch);
-    return batch.runNow((spaces, rows, results, count) =>
-      native().ioasBatch(iommufd, this.id, spaces, rows, results, count, options.stopAtFailure === true),
-    );
+    return batch.runNow((rows, results, count) => runner(rows, results, count, options.stopAtFailure === true, false));
   }
 
   /**
@@ -137,14 +136,12 @@ export class Ioas {
    * @throws DmaError also `EAGAIN` when the process can have no more threads: nothing was run
    */
   runAsync(batch: DmaBatch, options: { readonly stopAtFailure?: boolean } = {}): Promise<number> {
-    const iommufd = this.#open();
+    const runner = this.#runnerOf(this.#open());
     this.#checkSources(batch);
     const used = [this, ...batch.sources];
     used.forEach((ioas) => (ioas.#underWay += 1));
     return batch
-      .runLater((spaces, rows, results, count) =>
-        native().ioasBatchAsync(iommufd, this.id, spaces, rows, results, count, options.stopAtFailure === true),
-      )
+      .runLater((rows, results, count) => runner(rows, results, count, options.stopAtFailure === true, true))
       .finally(() => {
         used.forEach((ioas) => (ioas.#underWay -= 1));
       });
@@ -221,6 +218,10 @@ export class Ioas {
         throw new TypeError('a row copies from an IOAS of another iommufd');
       }
     }
+  }
+
+  #runnerOf(iommufd: IommufdHandle): Runner {
+    return (this.#runner ??= native().ioasRunner(iommufd, this.id));
   }
 
   #open(): IommufdHandle {

@@ -34,28 +34,42 @@ bool Unmaps(const DmaStep& step) {
 
 }  // namespace
 
-RowReader::RowReader(const Reservations& spaces) : spaces_(spaces) {
-  walks_.reserve(spaces.size());
-  for (const auto& space : spaces) {
-    walks_.push_back(space == nullptr ? std::nullopt : std::optional<Reservation::Walk>(*space));
+RowReader::Space* RowReader::FindSpace(uint64_t id) {
+  // The last one first: a batch often maps many ranges of one.
+  const auto known =
+      std::find_if(spaces_.rbegin(), spaces_.rend(), [id](const Space& space) { return space.id == id; });
+  if (known != spaces_.rend()) {
+    return &*known;
   }
+  const std::shared_ptr<Reservation> reservation = AddressSpace::Find(id);
+  return reservation == nullptr ? nullptr
+                                : &spaces_.emplace_back(Space{id, reservation, Reservation::Walk(*reservation)});
 }
 
 // The host virtual address of guest memory, computed from the reservation that owns it: it never comes from JavaScript.
-Result RowReader::FindVa(size_t space, uint64_t gpa, DmaStep& step) {
-  if (space >= walks_.size() || !walks_[space].has_value()) {
+Result RowReader::FindVa(uint64_t id, uint64_t gpa, DmaStep& step) {
+  Space* space = FindSpace(id);
+  if (space == nullptr) {
     return -EBADF;
   }
   if (step.length == 0 || gpa % kPageSize != 0 || step.length % kPageSize != 0) {
     return -EINVAL;
   }
-  const Reservation& reservation = *spaces_[space];
+  const Reservation& reservation = *space->reservation;
   if (step.length > reservation.size() || gpa > reservation.size() - step.length ||
-      walks_[space]->Check({gpa, gpa + step.length}, step.writable) != 0) {
+      space->walk.Check({gpa, gpa + step.length}, step.writable) != 0) {
     return -EFAULT;
   }
   step.va = reservation.base() + gpa;
   return 0;
+}
+
+std::vector<std::shared_ptr<Reservation>> RowReader::Spaces() const {
+  std::vector<std::shared_ptr<Reservation>> reservations;
+  for (const Space& space : spaces_) {
+    reservations.push_back(space.reservation);
+  }
+  return reservations;
 }
 
 DmaStep RowReader::Read(std::span<const double, kRowLength> row) {
@@ -98,8 +112,8 @@ DmaStep RowReader::Read(std::span<const double, kRowLength> row) {
   return step;
 }
 
-DmaBatch::DmaBatch(std::span<const double> rows, Reservations spaces) : spaces_(std::move(spaces)) {
-  RowReader reader(spaces_);
+DmaBatch::DmaBatch(std::span<const double> rows) {
+  RowReader reader;
   steps_.reserve(rows.size() / kRowLength);
   results_.reserve(rows.size() / kRowLength);
   for (size_t at = 0; at + kRowLength <= rows.size(); at += kRowLength) {
@@ -108,6 +122,7 @@ DmaBatch::DmaBatch(std::span<const double> rows, Reservations spaces) : spaces_(
       KeepFile(step);
     }
   }
+  spaces_ = reader.Spaces();
 }
 
 void DmaBatch::KeepFile(DmaStep& step) {
@@ -150,105 +165,75 @@ void DmaBatch::CopyOut(std::span<double> rows, std::span<int32_t> results) const
 
 namespace {
 
-// The arguments that follow those which say where to map: (…, spaces, rows, results, count, stopAtFailure). `count` is
-// how many of the rows are run.
-struct BatchArguments {
-  BatchArguments(Arguments& args, const Napi::CallbackInfo& info, size_t first)
-      : spaces(ReadSpaces(args, first)),
-        rows(args.Doubles(first + 1)),
-        results(args.Int32s(first + 2)),
-        count(args.Integer(first + 3)),
-        stop_at_failure(args.Boolean(first + 4)),
-        rows_value(info[first + 1]),
-        results_value(info[first + 2]) {
-    rows = rows.first(std::min<uint64_t>(count, rows.size() / kRowLength) * kRowLength);
-  }
-
-  static Reservations ReadSpaces(Arguments& args, size_t index) {
-    Reservations reservations;
-    for (const auto& space : args.Handles<AddressSpace>(index, "an array of address spaces")) {
-      reservations.push_back(space->reservation());
-    }
-    return reservations;
-  }
-
-  const Reservations spaces;
-  std::span<double> rows;
-  const std::span<int32_t> results;
-  const uint64_t count;
-  const bool stop_at_failure;
-  const Napi::Value rows_value;
-  const Napi::Value results_value;
-};
-
 // Row by row, without a copy of them: nothing of JavaScript runs meanwhile.
-Napi::Value RunNow(Napi::Env env, const DmaMapper& mapper, const BatchArguments& call) {
-  RowReader reader(call.spaces);
+size_t RunNow(const DmaMapper& mapper, std::span<double> rows, std::span<int32_t> results, bool stop_at_failure) {
+  RowReader reader;
   size_t done = 0;
-  for (bool goes_on = true; goes_on && done < call.rows.size() / kRowLength; ++done) {
-    const auto row = call.rows.subspan(done * kRowLength).first<kRowLength>();
+  for (bool goes_on = true; goes_on && done < rows.size() / kRowLength; ++done) {
+    const auto row = rows.subspan(done * kRowLength).first<kRowLength>();
     DmaStep step = reader.Read(row);
     const Result result = mapper.Make(step);
     if (Unmaps(step)) {
       row[2] = static_cast<double>(step.length);
     }
-    if (done < call.results.size()) {
-      call.results[done] = result;
+    if (done < results.size()) {
+      results[done] = result;
     }
-    goes_on = result == 0 || !call.stop_at_failure;
+    goes_on = result == 0 || !stop_at_failure;
   }
-  return Number(env, static_cast<int64_t>(done));
+  return done;
 }
 
-Napi::Value RunLater(Napi::Env env, std::unique_ptr<DmaMapper> mapper, const BatchArguments& call) {
-  return DmaJob::Start(env, std::move(mapper), DmaBatch(call.rows, call.spaces), call.stop_at_failure, call.rows_value,
-                       call.results_value);
+// A function that runs rows: (rows, results, count, stopAtFailure, later). The first `count` rows are run. It answers
+// how many were; when they are to be run later, on another thread, a promise of that, or -errno when there can be no
+// thread.
+//
+// It holds what it maps for itself, since looking a handle up takes longer than mapping a page.
+template <typename MakeMapper>
+Napi::Value NewRunner(Napi::Env env, MakeMapper make_mapper) {
+  auto run = [make_mapper](const Napi::CallbackInfo& info) -> Napi::Value {
+    Arguments args(info, "a runner");
+    std::span<double> rows = args.Doubles(0);
+    const std::span<int32_t> results = args.Int32s(1);
+    const uint64_t count = args.Integer(2);
+    const bool stop_at_failure = args.Boolean(3);
+    const bool later = args.Boolean(4);
+    if (!args.ok()) {
+      return args.Refused();
+    }
+    rows = rows.first(std::min<uint64_t>(count, rows.size() / kRowLength) * kRowLength);
+    auto mapper = make_mapper();
+    if (!later) {
+      return Number(info.Env(), static_cast<int64_t>(RunNow(mapper, rows, results, stop_at_failure)));
+    }
+    return DmaJob::Start(info.Env(), std::make_unique<decltype(mapper)>(mapper), DmaBatch(rows), stop_at_failure,
+                         info[0], info[1]);
+  };
+  return Napi::Function::New(env, run, "runner");
 }
 
-// containerBatch(container, spaces, rows, results, count, stopAtFailure): how many rows were run
-Napi::Value ContainerBatch(const Napi::CallbackInfo& info) {
-  Arguments args(info, "containerBatch");
+// containerRunner(container): a function that runs rows
+Napi::Value ContainerRunner(const Napi::CallbackInfo& info) {
+  Arguments args(info, "containerRunner");
   const auto container = FileArgument<ContainerKind>(args, 0);
-  const BatchArguments call(args, info, 1);
-  return args.ok() ? RunNow(info.Env(), ContainerMapper(container->shared()), call) : args.Refused();
-}
-
-// containerBatchAsync(container, spaces, rows, results, count, stopAtFailure): a promise of how many rows were run |
-// -errno when there can be no thread for it
-Napi::Value ContainerBatchAsync(const Napi::CallbackInfo& info) {
-  Arguments args(info, "containerBatchAsync");
-  const auto container = FileArgument<ContainerKind>(args, 0);
-  const BatchArguments call(args, info, 1);
-  return args.ok() ? RunLater(info.Env(), std::make_unique<ContainerMapper>(container->shared()), call)
+  return args.ok() ? NewRunner(info.Env(), [container] { return ContainerMapper(container->shared()); })
                    : args.Refused();
 }
 
-// ioasBatch(iommufd, ioas, spaces, rows, results, count, stopAtFailure): how many rows were run
-Napi::Value IoasBatch(const Napi::CallbackInfo& info) {
-  Arguments args(info, "ioasBatch");
+// ioasRunner(iommufd, ioas): a function that runs rows
+Napi::Value IoasRunner(const Napi::CallbackInfo& info) {
+  Arguments args(info, "ioasRunner");
   const auto iommufd = FileArgument<IommufdKind>(args, 0);
   const auto ioas = static_cast<uint32_t>(args.Integer(1));
-  const BatchArguments call(args, info, 2);
-  return args.ok() ? RunNow(info.Env(), IoasMapper(iommufd->shared(), ioas), call) : args.Refused();
-}
-
-// ioasBatchAsync(iommufd, ioas, spaces, rows, results, count, stopAtFailure): a promise of how many rows were run |
-// -errno when there can be no thread for it
-Napi::Value IoasBatchAsync(const Napi::CallbackInfo& info) {
-  Arguments args(info, "ioasBatchAsync");
-  const auto iommufd = FileArgument<IommufdKind>(args, 0);
-  const auto ioas = static_cast<uint32_t>(args.Integer(1));
-  const BatchArguments call(args, info, 2);
-  return args.ok() ? RunLater(info.Env(), std::make_unique<IoasMapper>(iommufd->shared(), ioas), call) : args.Refused();
+  return args.ok() ? NewRunner(info.Env(), [iommufd, ioas] { return IoasMapper(iommufd->shared(), ioas); })
+                   : args.Refused();
 }
 
 }  // namespace
 
 void ExportDmaBatch(Napi::Env env, Napi::Object exports) {
-  exports.Set("containerBatch", Napi::Function::New<ContainerBatch>(env, "containerBatch"));
-  exports.Set("containerBatchAsync", Napi::Function::New<ContainerBatchAsync>(env, "containerBatchAsync"));
-  exports.Set("ioasBatch", Napi::Function::New<IoasBatch>(env, "ioasBatch"));
-  exports.Set("ioasBatchAsync", Napi::Function::New<IoasBatchAsync>(env, "ioasBatchAsync"));
+  exports.Set("containerRunner", Napi::Function::New<ContainerRunner>(env, "containerRunner"));
+  exports.Set("ioasRunner", Napi::Function::New<IoasRunner>(env, "ioasRunner"));
 }
 
 }  // namespace dma_streams

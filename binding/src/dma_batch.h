@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -20,33 +19,37 @@ namespace dma_streams {
 // A row is four numbers: what, IOVA, length, source. They are doubles, which JavaScript writes ten times faster than
 // 64-bit integers: a multiple of 4096 below 2^64 is exact as a double. `what`: bits 0 to 2 are 0 to unmap, 1 to map by
 // host virtual address, 2 to map by file, 3 to unmap everything, 4 to copy a mapping of another IOAS; bit 3: writable;
-// from bit 4: which of the address spaces of the call (1), the file descriptor (2), the other IOAS (4). `source`: a
-// guest physical address (1), an offset in the file (2), an IOVA (4).
+// from bit 4: the number of an address space (1), the file descriptor (2), the other IOAS (4). `source`: a guest
+// physical address (1), an offset in the file (2), an IOVA (4).
 //
 // The result of a row is 0 or -errno. Of a row that unmaps, `length` becomes how many bytes were unmapped.
 inline constexpr size_t kRowLength = 4;
 
-using Reservations = std::vector<std::shared_ptr<Reservation>>;
-
-// Makes steps of rows.
+// Makes steps of rows. Its address spaces must not change meanwhile.
 class RowReader {
  public:
-  explicit RowReader(const Reservations& spaces);
-
   DmaStep Read(std::span<const double, kRowLength> row);
 
- private:
-  Result FindVa(size_t space, uint64_t gpa, DmaStep& step);
+  // The address spaces that the rows name: while somebody has them, their addresses stay reserved.
+  std::vector<std::shared_ptr<Reservation>> Spaces() const;
 
-  const Reservations& spaces_;
-  // One a space; none for a space that is closed.
-  std::vector<std::optional<Reservation::Walk>> walks_;
+ private:
+  struct Space {
+    uint64_t id;
+    std::shared_ptr<Reservation> reservation;
+    Reservation::Walk walk;
+  };
+
+  Space* FindSpace(uint64_t id);
+  Result FindVa(uint64_t space, uint64_t gpa, DmaStep& step);
+
+  std::vector<Space> spaces_;
 };
 
 // Rows that are run after the call from JavaScript returns: it owns all that they need.
 class DmaBatch {
  public:
-  DmaBatch(std::span<const double> rows, Reservations spaces);
+  explicit DmaBatch(std::span<const double> rows);
 
   // Calls the kernel for one row after another; ends after the first failure when told to.
   void Run(const DmaMapper& mapper, bool stop_at_failure);
@@ -63,7 +66,7 @@ class DmaBatch {
   std::vector<DmaStep> steps_;
   std::vector<Result> results_;
   // The addresses stay reserved, and the files open, as long as the kernel may be asked for them.
-  Reservations spaces_;
+  std::vector<std::shared_ptr<Reservation>> spaces_;
   std::vector<std::pair<int, std::shared_ptr<FileDescriptor>>> files_;
 };
 

@@ -33,7 +33,7 @@ struct DmaStep {
 class DmaMapper {
  public:
   DmaMapper() = default;
-  DmaMapper(const DmaMapper&) = delete;
+  DmaMapper(const DmaMapper&) = default;
   DmaMapper& operator=(const DmaMapper&) = delete;
   virtual ~DmaMapper() = default;
 

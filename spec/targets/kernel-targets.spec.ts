@@ -30,11 +30,11 @@ class FakeIommu {
   joins = 0;
 
   run(batch: DmaBatch, options?: Stop): number {
-    return batch.runNow((_spaces, rows, results, count) => this.#answer('now', rows, results, count, options));
+    return batch.runNow((rows, results, count) => this.#answer('now', rows, results, count, options));
   }
 
   runAsync(batch: DmaBatch, options?: Stop): Promise<number> {
-    return batch.runLater(async (_spaces, rows, results, count) => {
+    return batch.runLater(async (rows, results, count) => {
       await Promise.resolve();
       return this.#answer('later', rows, results, count, options);
     });
