@@ -234,6 +234,17 @@ describe('copying between IOASes', () => {
     }
     await running;
     expect([batch.errnoAt(0), batch.errnoAt(1)], 'nothing is mapped behind the first four').to.deep.equal([0, -2]);
+
+    batch.clear();
+    batch.unmapAll();
+    batch.mapVa(range, hostVa as NonNullable<typeof hostVa>, false);
+    source.run(batch);
+    batch.clear();
+    batch.unmapAll();
+    batch.copy(range, source, true);
+    batch.copy(range, source, false);
+    ioas.run(batch);
+    expect([batch.errnoAt(1), batch.errnoAt(2)], 'for writing, and for reading').to.deep.equal([-1, 0]);
     source.destroy();
     ioas.destroy();
   });

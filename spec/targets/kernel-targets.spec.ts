@@ -59,7 +59,7 @@ class FakeIommu {
   #with(getters: Record<string, () => unknown>): unknown {
     const face = { run: this.run.bind(this), runAsync: this.runAsync.bind(this) };
     for (const [name, get] of Object.entries({ ...getters, joins: () => this.joins })) {
-      Object.defineProperty(face, name, { get });
+      Object.defineProperty(face, name, { get, configurable: true });
     }
     return face;
   }
@@ -269,6 +269,20 @@ describe('the targets of kernel IOMMUs', () => {
         expect(iommu.rows).to.deep.equal([]);
       });
     }
+  });
+
+  it('type1 says why nothing can be mapped when the container has no group', () => {
+    iommu.answers = [-22];
+    const { container } = iommu;
+    Object.defineProperty(container, 'info', {
+      get() {
+        throw new DmaError('it has no group', { code: 'EINVAL', hint: 'add one first' });
+      },
+    });
+    expect(errorOf(() => new VfioType1Target(container).mapDma(request(0x10000)))).to.include({
+      code: 'EINVAL',
+      hint: 'add one first',
+    });
   });
 
   it('type1 passes the failure of an unmap on: nothing is unmapped', () => {

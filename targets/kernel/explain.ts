@@ -77,7 +77,11 @@ function mapHint(errno: number, request: DmaMapRequest, where: Circumstances): s
       );
     case 22: {
       // EINVAL
-      const why = outside(range, ranges(where));
+      const valid = ranges(where);
+      if (valid instanceof DmaError) {
+        return valid.hint ?? valid.message;
+      }
+      const why = outside(range, valid);
       return why === undefined
         ? 'the kernel found an argument invalid: is a device attached, and does the backing suit this way of mapping?'
         : `${why}; ${WINDOW_HINT}`;
@@ -100,11 +104,12 @@ function mapHint(errno: number, request: DmaMapRequest, where: Circumstances): s
   }
 }
 
-function ranges(where: Circumstances): readonly IovaRange[] {
+/** What may be mapped; or why that cannot be said, which is why nothing can be mapped. */
+function ranges(where: Circumstances): readonly IovaRange[] | DmaError {
   try {
     return where.iovaRanges();
-  } catch {
-    return [];
+  } catch (error) {
+    return error instanceof DmaError ? error : [];
   }
 }
 
