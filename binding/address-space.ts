@@ -47,6 +47,7 @@ export class AddressSpace implements VaMapper, Disposable {
   readonly size: bigint;
   #space: SpaceHandle | undefined;
   readonly #base: bigint;
+  readonly #id: number;
   /** By first page. */
   readonly #held = new Map<number, Held>();
   /** The pages at which they end. */
@@ -70,6 +71,7 @@ export class AddressSpace implements VaMapper, Disposable {
     this.size = size;
     this.#space = space;
     this.#base = BigInt(base);
+    this.#id = native().addressSpaceId(space);
   }
 
   /**
@@ -230,13 +232,34 @@ export class AddressSpace implements VaMapper, Disposable {
   }
 
   /**
-   * The native object, for targets, which hand it to native code to have host virtual addresses computed there.
+   * What is mapped in it, guest physical and ascending. Neighbours stay apart as they were mapped.
+   *
+   * @throws DmaError `ERR_CLOSED`
+   */
+  mappedRanges(): readonly MemoryRange[] {
+    const handle = this.#open();
+    const end = Number(this.size / PAGE_SIZE);
+    const ranges: MemoryRange[] = [];
+    for (let page = 0; page < end;) {
+      const found = native().addressSpaceOverlap(handle, page, end);
+      if (found === undefined) {
+        break;
+      }
+      ranges.push(MemoryRange.ofPages(...found));
+      page = found[1];
+    }
+    return ranges;
+  }
+
+  /**
+   * What native code knows it by, for batches, which have host virtual addresses computed there.
    *
    * @throws DmaError `ERR_CLOSED`
    * @internal
    */
-  static handleOf(space: AddressSpace): SpaceHandle {
-    return space.#open();
+  static idOf(space: AddressSpace): number {
+    space.#open();
+    return space.#id;
   }
 
   #open(): SpaceHandle {

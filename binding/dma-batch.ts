@@ -2,21 +2,27 @@ import type { MemoryRange } from '../streams/memory-range.js';
 import type { HostVa } from '../streams/va-mapper.js';
 import { AddressSpace } from './address-space.js';
 import { checkAddress, checkFd, checkRange, show } from './check.js';
+import { systemError } from './errors.js';
 import { resolveHostVa } from './host-va.js';
-import type { SpaceHandle } from './native.js';
+import { Ioas } from './iommufd.js';
 
-/** Numbers in a row: what, IOVA, length, source (see `binding/src/dma_batch.h`). */
+/**
+ * Numbers in a row: what, IOVA, length, source (see `binding/src/dma_batch.h`). In bytes, as doubles: a multiple of 4096 below 2^64 is exact
+ * as one.
+ */
 const ROW = 4;
-const UNMAP = 0n;
-const MAP_VA = 1n;
-const MAP_FILE = 2n;
-const UNMAP_ALL = 3n;
-const WRITABLE = 4n;
-const SPACE_SHIFT = 8n;
-const FD_SHIFT = 32n;
+const UNMAP = 0;
+const MAP_VA = 1;
+const MAP_FILE = 2;
+const UNMAP_ALL = 3;
+const COPY = 4;
+const WRITABLE = 8;
+/** What the number of an address space, a file descriptor or the number of an IOAS is multiplied by. */
+const INDEX = 16;
+const PAGE = 4096;
 
-/** Hands the arrays to native code. */
-export type RunRows<T> = (spaces: readonly SpaceHandle[], rows: BigUint64Array, results: Int32Array) => T;
+/** Hands the arrays to native code: the first `count` rows are to be run. */
+export type RunRows<T> = (rows: Float64Array, results: Int32Array, count: number) => T;
 
 /**
  * Maps and unmaps for an IOMMU, to be made in one call: a row each, in order.
@@ -24,17 +30,21 @@ export type RunRows<T> = (spaces: readonly SpaceHandle[], rows: BigUint64Array, 
  * Filled, run by `VfioContainer.run` or `Ioas.run`, looked at row by row, cleared and filled again: it keeps its memory.
  */
 export class DmaBatch {
-  #rows: BigUint64Array;
+  #rows: Float64Array;
   #results: Int32Array;
   #length = 0;
-  #pinned = 0n;
+  #pagesToMap = 0;
   #running = false;
-  #spaces: AddressSpace[] = [];
+  readonly #spaces: AddressSpace[] = [];
+  /** That of the last row, and its number: most rows of a batch have one. */
+  #lastSpace: AddressSpace | undefined;
+  #lastId = 0;
+  readonly #sources: Ioas[] = [];
 
   /** @param capacity rows to have room for; it grows by itself */
   constructor(capacity = 64) {
     const rows = Math.max(1, Math.trunc(capacity));
-    this.#rows = new BigUint64Array(rows * ROW);
+    this.#rows = new Float64Array(rows * ROW);
     this.#results = new Int32Array(rows);
   }
 
@@ -45,7 +55,16 @@ export class DmaBatch {
 
   /** Bytes that its rows map: what the kernel may have to pin. */
   get bytesToMap(): bigint {
-    return this.#pinned;
+    return BigInt(this.#pagesToMap) * BigInt(PAGE);
+  }
+
+  /**
+   * The IOASes that it copies from.
+   *
+   * @internal
+   */
+  get sources(): readonly Ioas[] {
+    return this.#sources;
   }
 
   /**
@@ -59,44 +78,69 @@ export class DmaBatch {
     checkRange(range, 'range');
     const access = writableBit(writable);
     const origin = resolveHostVa(hostVa);
-    if (range.length > origin.range.length) {
-      throw new RangeError(`range ${range.toString()} is longer than the memory behind it, ${origin.range.toString()}`);
+    const { space, range: memory } = origin;
+    if (range.endPage - range.startPage > memory.endPage - memory.startPage) {
+      throw new RangeError(`range ${range.toString()} is longer than the memory behind it, ${memory.toString()}`);
     }
-    let index = this.#spaces.lastIndexOf(origin.space);
-    if (index < 0) {
-      index = this.#spaces.push(origin.space) - 1;
+    if (space !== this.#lastSpace) {
+      this.#useSpace(space);
     }
-    const what = MAP_VA | (BigInt(index) << SPACE_SHIFT) | access;
-    this.#add(what, range.start, range.length, origin.range.start);
-    this.#pinned += range.length;
+    this.#addMap(MAP_VA + access + this.#lastId * INDEX, range, memory.startPage * PAGE);
   }
 
   /**
    * Maps a memfd at the I/O virtual addresses `range`, without a host virtual address. Of an IOAS only.
    *
    * @param fd has to stay open until the batch is run, or, run on another thread, until that call has returned
-   * @param fileOffset in bytes
+   * @param fileOffset in bytes; above 2^53 a multiple of 4096
    */
   mapFile(range: MemoryRange, fd: number, fileOffset: bigint, writable: boolean): void {
     this.#checkIdle();
     checkRange(range, 'range');
     checkFd(fd, 'fd');
-    checkAddress(fileOffset, 'fileOffset');
-    this.#add(MAP_FILE | (BigInt(fd) << FD_SHIFT) | writableBit(writable), range.start, range.length, fileOffset);
-    this.#pinned += range.length;
+    const offset = Number(fileOffset);
+    if (typeof fileOffset !== 'bigint' || !(offset >= 0 && offset <= Number.MAX_SAFE_INTEGER)) {
+      checkAddress(fileOffset, 'fileOffset');
+      if (BigInt(offset) !== fileOffset) {
+        throw new RangeError(`fileOffset ${fileOffset} is above 2^53 and no multiple of 4096`);
+      }
+    }
+    this.#addMap(MAP_FILE + fd * INDEX + writableBit(writable), range, offset);
+  }
+
+  /**
+   * Maps what another IOAS of the same iommufd has mapped at the same addresses, as one mapping or as several without a gap
+   * (`IOMMU_IOAS_COPY`). The two share the pinned pages, which stay until both have unmapped them. Of an IOAS only.
+   *
+   * The row fails with `ENOENT` when something of the range is not mapped there, with `EPERM` when it is to be writable and is
+   * read-only there.
+   *
+   * @throws DmaError `ERR_CLOSED` when the source was destroyed
+   */
+  copy(range: MemoryRange, source: Ioas, writable: boolean): void {
+    this.#checkIdle();
+    checkRange(range, 'range');
+    if (!(source instanceof Ioas)) {
+      throw new TypeError(`source is ${show(source)}, not an Ioas`);
+    }
+    source.checkOpen();
+    if (!this.#sources.includes(source)) {
+      this.#sources.push(source);
+    }
+    this.#addMap(COPY + source.id * INDEX + writableBit(writable), range, range.startPage * PAGE);
   }
 
   /** Unmaps every mapping inside the range, which must not cut one. */
   unmap(range: MemoryRange): void {
     this.#checkIdle();
     checkRange(range, 'range');
-    this.#add(UNMAP, range.start, range.length, 0n);
+    this.#add(UNMAP, range.startPage * PAGE, (range.endPage - range.startPage) * PAGE, 0);
   }
 
   /** Unmaps everything. */
   unmapAll(): void {
     this.#checkIdle();
-    this.#add(UNMAP_ALL, 0n, 0n, 0n);
+    this.#add(UNMAP_ALL, 0, 0, 0);
   }
 
   /** What became of a row that was run: 0, or a negative error number. */
@@ -106,15 +150,17 @@ export class DmaBatch {
 
   /** How many bytes a row that unmaps has unmapped, as far as the kernel says. */
   unmappedAt(row: number): bigint {
-    return this.#rows[this.#checkRow(row) * ROW + 2] ?? 0n;
+    return BigInt(this.#rows[this.#checkRow(row) * ROW + 2] ?? 0);
   }
 
   /** Takes all rows out. */
   clear(): void {
     this.#checkIdle();
     this.#length = 0;
-    this.#pinned = 0n;
-    this.#spaces = [];
+    this.#pagesToMap = 0;
+    this.#spaces.length = 0;
+    this.#lastSpace = undefined;
+    this.#sources.length = 0;
   }
 
   /** @internal */
@@ -124,25 +170,47 @@ export class DmaBatch {
   }
 
   /** @internal */
-  async runLater(run: RunRows<Promise<number>>): Promise<number> {
+  async runLater(run: RunRows<Promise<number> | number>): Promise<number> {
     this.#checkIdle();
     this.#running = true;
     try {
-      return await this.#handOver(run);
+      const done = this.#handOver(run);
+      if (typeof done === 'number') {
+        throw systemError(done, {
+          what: 'cannot run a batch on another thread',
+          syscall: 'pthread_create',
+          hint: 'The process may have no more threads: see ulimit -u and TasksMax= of systemd. Nothing of the batch was run.',
+        });
+      }
+      return await done;
     } finally {
       this.#running = false;
     }
   }
 
   #handOver<T>(run: RunRows<T>): T {
-    const spaces = this.#spaces.map((space) => AddressSpace.handleOf(space));
-    return run(spaces, this.#rows.subarray(0, this.#length * ROW), this.#results.subarray(0, this.#length));
+    this.#spaces.forEach((space) => AddressSpace.idOf(space));
+    return run(this.#rows, this.#results, this.#length);
   }
 
-  #add(what: bigint, iova: bigint, length: bigint, source: bigint): void {
+  #useSpace(space: AddressSpace): void {
+    this.#lastId = AddressSpace.idOf(space);
+    this.#lastSpace = space;
+    if (!this.#spaces.includes(space)) {
+      this.#spaces.push(space);
+    }
+  }
+
+  #addMap(what: number, { startPage, endPage }: MemoryRange, source: number): void {
+    const pages = endPage - startPage;
+    this.#add(what, startPage * PAGE, pages * PAGE, source);
+    this.#pagesToMap += pages;
+  }
+
+  #add(what: number, iova: number, length: number, source: number): void {
     const at = this.#length * ROW;
     if (at === this.#rows.length) {
-      const rows = new BigUint64Array(this.#rows.length * 2);
+      const rows = new Float64Array(this.#rows.length * 2);
       rows.set(this.#rows);
       this.#rows = rows;
       this.#results = new Int32Array(rows.length / ROW);
@@ -168,9 +236,9 @@ export class DmaBatch {
   }
 }
 
-function writableBit(writable: boolean): bigint {
+function writableBit(writable: boolean): number {
   if (typeof writable !== 'boolean') {
     throw new TypeError(`writable is ${show(writable)}, not a boolean`);
   }
-  return writable ? WRITABLE : 0n;
+  return writable ? WRITABLE : 0;
 }

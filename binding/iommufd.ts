@@ -3,7 +3,7 @@ import type { DmaBatch } from './dma-batch.js';
 import { pairs } from './iova-range.js';
 import type { IovaRange } from './iova-range.js';
 import { native } from './native.js';
-import type { IommufdHandle } from './native.js';
+import type { IommufdHandle, Runner } from './native.js';
 import { openHint } from './vfio-hints.js';
 
 const ENOENT = -2;
@@ -87,6 +87,10 @@ export class Ioas {
   readonly id: number;
   readonly iommufd: Iommufd;
   #destroyed = false;
+  #runner: Runner | undefined;
+  #joins = 0;
+  /** Batches on other threads that map here or copy from here. The kernel would give the number to the next IOAS. */
+  #underWay = 0;
 
   constructor(pass: symbol, iommufd: Iommufd, id: number) {
     if (pass !== PASS) {
@@ -112,28 +116,62 @@ export class Ioas {
 
   /**
    * Runs the rows of a batch, one after another, on this thread: `IOMMU_IOAS_MAP` at a fixed IOVA, `IOMMU_IOAS_MAP_FILE`,
-   * `IOMMU_IOAS_UNMAP`.
+   * `IOMMU_IOAS_COPY`, `IOMMU_IOAS_UNMAP`.
    *
    * @param options.stopAtFailure end with the first row that fails. Default: false
    * @returns how many rows were run; what became of each is in the batch
-   * @throws DmaError `ERR_CLOSED`
+   * @throws DmaError `ERR_CLOSED`, also when a row copies from an IOAS that was destroyed; TypeError when one copies from an
+   * IOAS of another iommufd: nothing was run
    */
   run(batch: DmaBatch, options: { readonly stopAtFailure?: boolean } = {}): number {
-    const iommufd = this.#open();
-    return batch.runNow((spaces, rows, results) =>
-      native().ioasBatch(iommufd, this.id, spaces, rows, results, options.stopAtFailure === true),
-    );
+    const runner = this.#runnerOf(this.#open());
+    this.#checkSources(batch);
+    return batch.runNow((rows, results, count) => runner(rows, results, count, options.stopAtFailure === true, false));
   }
 
   /**
-   * As {@link Ioas.run}, on a thread of the pool: for maps that pin much. The batch is locked until it resolves; closing
-   * anything meanwhile does not disturb it.
+   * As {@link Ioas.run}, on a thread of its own: for maps that pin much. The batch is locked until it resolves; closing
+   * anything meanwhile does not disturb it. Until then neither this IOAS nor one that is copied from can be destroyed.
+   *
+   * @throws DmaError also `EAGAIN` when the process can have no more threads: nothing was run
    */
   runAsync(batch: DmaBatch, options: { readonly stopAtFailure?: boolean } = {}): Promise<number> {
-    const iommufd = this.#open();
-    return batch.runLater((spaces, rows, results) =>
-      native().ioasBatchAsync(iommufd, this.id, spaces, rows, results, options.stopAtFailure === true),
-    );
+    const runner = this.#runnerOf(this.#open());
+    this.#checkSources(batch);
+    const used = [this, ...batch.sources];
+    used.forEach((ioas) => (ioas.#underWay += 1));
+    return batch
+      .runLater((rows, results, count) => runner(rows, results, count, options.stopAtFailure === true, true))
+      .finally(() => {
+        used.forEach((ioas) => (ioas.#underWay -= 1));
+      });
+  }
+
+  /**
+   * @throws DmaError `ERR_CLOSED` when it was destroyed, or its iommufd closed
+   * @internal
+   */
+  checkOpen(): void {
+    this.#open();
+  }
+
+  /** Whether {@link Ioas.destroy} has given it up. */
+  get isDestroyed(): boolean {
+    return this.#destroyed;
+  }
+
+  /**
+   * Grows when a device is attached: `iovaRanges` may leave out more from then on.
+   *
+   * @internal
+   */
+  get joins(): number {
+    return this.#joins;
+  }
+
+  /** @internal */
+  static noteJoin(ioas: Ioas): void {
+    ioas.#joins += 1;
   }
 
   /**
@@ -141,11 +179,18 @@ export class Ioas {
    *
    * On failure: as before.
    *
-   * @throws DmaError `EBUSY` while a device is attached
+   * @throws DmaError `EBUSY` while a device is attached, or a batch is being run on another thread
    */
   destroy(): void {
     if (this.#destroyed) {
       return;
+    }
+    if (this.#underWay > 0) {
+      throw systemError(EBUSY, {
+        what: `cannot destroy IOAS ${this.id}`,
+        because: 'a batch is being run on it, or copied from it, on another thread',
+        hint: 'Wait for the promise of runAsync first.',
+      });
     }
     let iommufd: IommufdHandle;
     try {
@@ -164,6 +209,19 @@ export class Ioas {
       });
     }
     this.#destroyed = true;
+  }
+
+  #checkSources({ sources }: DmaBatch): void {
+    for (const source of sources) {
+      source.checkOpen();
+      if (source.iommufd !== this.iommufd) {
+        throw new TypeError('a row copies from an IOAS of another iommufd');
+      }
+    }
+  }
+
+  #runnerOf(iommufd: IommufdHandle): Runner {
+    return (this.#runner ??= native().ioasRunner(iommufd, this.id));
   }
 
   #open(): IommufdHandle {

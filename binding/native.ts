@@ -39,6 +39,8 @@ export interface Native {
   addressSpaceReserve(size: bigint): SpaceHandle | number;
   /** The host virtual address of GPA 0. */
   addressSpaceBase(space: SpaceHandle): bigint | number;
+  /** What a row of a batch names it by. */
+  addressSpaceId(space: SpaceHandle): number;
   /** `fd` -1 is private memory. */
   addressSpaceMap(
     space: SpaceHandle,
@@ -107,37 +109,24 @@ export interface Native {
   iommufdProbeMapFile(iommufd: IommufdHandle): number;
   iommufdClose(iommufd: IommufdHandle): number;
 
-  /** How many rows were run: see `DmaBatch`. */
-  containerBatch(
-    container: ContainerHandle,
-    spaces: readonly SpaceHandle[],
-    rows: BigUint64Array,
+  /** A function that runs rows of a `DmaBatch` on a container or an IOAS, until that is closed. */
+  containerRunner(container: ContainerHandle): Runner;
+  ioasRunner(iommufd: IommufdHandle, ioas: number): Runner;
+}
+
+/**
+ * Runs the first `count` rows: how many were run. When they are to be run later, on a thread of their own, a promise of that, or -errno when
+ * there can be no thread.
+ */
+export interface Runner {
+  (rows: Float64Array, results: Int32Array, count: number, stopAtFailure: boolean, later: false): number;
+  (
+    rows: Float64Array,
     results: Int32Array,
+    count: number,
     stopAtFailure: boolean,
-  ): number;
-  containerBatchAsync(
-    container: ContainerHandle,
-    spaces: readonly SpaceHandle[],
-    rows: BigUint64Array,
-    results: Int32Array,
-    stopAtFailure: boolean,
-  ): Promise<number>;
-  ioasBatch(
-    iommufd: IommufdHandle,
-    ioas: number,
-    spaces: readonly SpaceHandle[],
-    rows: BigUint64Array,
-    results: Int32Array,
-    stopAtFailure: boolean,
-  ): number;
-  ioasBatchAsync(
-    iommufd: IommufdHandle,
-    ioas: number,
-    spaces: readonly SpaceHandle[],
-    rows: BigUint64Array,
-    results: Int32Array,
-    stopAtFailure: boolean,
-  ): Promise<number>;
+    later: true,
+  ): Promise<number> | number;
 }
 
 let loaded: Native | undefined;

@@ -3,7 +3,7 @@ import type { DmaBatch } from './dma-batch.js';
 import { pairs } from './iova-range.js';
 import type { IovaRange } from './iova-range.js';
 import { native } from './native.js';
-import type { ContainerHandle } from './native.js';
+import type { ContainerHandle, Runner } from './native.js';
 import { VfioGroup } from './vfio-group.js';
 import { addGroupHint, openHint } from './vfio-hints.js';
 
@@ -25,6 +25,8 @@ const PASS = Symbol('VfioContainer');
  */
 export class VfioContainer implements Disposable {
   #container: ContainerHandle | undefined;
+  #runner: Runner | undefined;
+  #joins = 0;
 
   private constructor(pass: symbol, container: ContainerHandle) {
     if (pass !== PASS) {
@@ -88,6 +90,16 @@ export class VfioContainer implements Disposable {
       }
     }
     VfioGroup.setContainer(group, this);
+    this.#joins += 1;
+  }
+
+  /**
+   * Grows when a group is added: `info` may leave out more from then on.
+   *
+   * @internal
+   */
+  get joins(): number {
+    return this.#joins;
   }
 
   /**
@@ -128,21 +140,19 @@ export class VfioContainer implements Disposable {
    * @throws DmaError `ERR_CLOSED`
    */
   run(batch: DmaBatch, options: { readonly stopAtFailure?: boolean } = {}): number {
-    const container = this.#open();
-    return batch.runNow((spaces, rows, results) =>
-      native().containerBatch(container, spaces, rows, results, options.stopAtFailure === true),
-    );
+    const runner = this.#runnerOf(this.#open());
+    return batch.runNow((rows, results, count) => runner(rows, results, count, options.stopAtFailure === true, false));
   }
 
   /**
-   * As {@link VfioContainer.run}, on a thread of the pool: for maps that pin much. The batch is locked until it resolves;
+   * As {@link VfioContainer.run}, on a thread of its own: for maps that pin much. The batch is locked until it resolves;
    * closing anything meanwhile does not disturb it.
+   *
+   * @throws DmaError also `EAGAIN` when the process can have no more threads: nothing was run
    */
   runAsync(batch: DmaBatch, options: { readonly stopAtFailure?: boolean } = {}): Promise<number> {
-    const container = this.#open();
-    return batch.runLater((spaces, rows, results) =>
-      native().containerBatchAsync(container, spaces, rows, results, options.stopAtFailure === true),
-    );
+    const runner = this.#runnerOf(this.#open());
+    return batch.runLater((rows, results, count) => runner(rows, results, count, options.stopAtFailure === true, true));
   }
 
   /** Closes the descriptor. The mappings go with the last group. Again: nothing. */
@@ -156,6 +166,10 @@ export class VfioContainer implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #runnerOf(container: ContainerHandle): Runner {
+    return (this.#runner ??= native().containerRunner(container));
   }
 
   #open(): ContainerHandle {

@@ -117,6 +117,7 @@ export class VfioDevice implements Mappable, Disposable {
       const hint = attachHint(result, this.#pci.iommuGroup);
       throw systemError(result, { what, syscall: 'ioctl', request: 'VFIO_DEVICE_ATTACH_IOMMUFD_PT', hint });
     }
+    Ioas.noteJoin(ioas);
   }
 
   /**

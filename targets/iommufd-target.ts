@@ -1,12 +1,19 @@
-import type { Ioas } from '../binding/index.js';
-import { DmaError, DmaUnmapError, type DmaMapRequest, type DmaTarget, type MemoryRange } from '../streams/index.js';
-import { RangeMap } from '../streams/range-map.js';
-import { mapError, unmapError, type Circumstances } from './kernel/explain.js';
-import { IommuCalls } from './kernel/iommu-calls.js';
+import type { DmaBatch, Ioas } from '../binding/index.js';
+import {
+  DmaError,
+  DmaUnmapError,
+  type DmaMapRequest,
+  type DmaTarget,
+  type HostVa,
+  type Mappable,
+  type MemoryRange,
+} from '../streams/index.js';
+import { Budget } from './kernel/budget.js';
+import { mapError, noVaError, unmapError, type Circumstances } from './kernel/explain.js';
+import { Holdings } from './kernel/holdings.js';
+import { IommuCalls, itself, rangeOf, type Progress } from './kernel/iommu-calls.js';
 import { lockedMemory } from './kernel/locked-memory.js';
-import { preflight } from './kernel/preflight.js';
-import { settle } from './kernel/settle.js';
-import { noVaError } from './vfio-type1-target.js';
+import { settle, stopOf, whenDone, type BatchAnswer } from './kernel/settle.js';
 
 const ENOENT = -2;
 
@@ -24,18 +31,25 @@ export interface IommufdTargetOptions {
  * Programs an IOAS of an iommufd, by file (`IOMMU_IOAS_MAP_FILE`) or by host virtual address (`IOMMU_IOAS_MAP`), and unmaps with
  * `IOMMU_IOAS_UNMAP`.
  *
+ * What another target has mapped into another IOAS of the same iommufd, the same memory at the same range with the same access, is copied
+ * from there (`IOMMU_IOAS_COPY`): the pages are pinned, and counted, once. They stay pinned until the last of the two has unmapped them. Where
+ * the kernel does not copy, it maps.
+ *
  * Before a device is attached to the IOAS, maps are recorded and neither pinned nor checked: what is wrong with them surfaces when one is
- * attached. Ranges of more than 2 MiB are mapped and unmapped on another thread. The BAR of a device cannot be mapped: a soft failure.
+ * attached. Ranges of more than 2 MiB, and sets of more than 2 MiB in all or 256 rows, are mapped and unmapped on another thread. The BAR of a
+ * device cannot be mapped: a soft failure.
  */
 export class IommufdTarget implements DmaTarget {
   readonly name: string;
   readonly needsVa: boolean;
   readonly needsFd: boolean;
+  readonly concurrent = true;
   readonly #ioas: Ioas;
   readonly #byFile: boolean;
   readonly #calls: IommuCalls;
+  readonly #budget: Budget;
   /** What it has mapped: an unmap of the kernel may end half-way. */
-  readonly #mapped = new RangeMap<{ readonly range: MemoryRange }>();
+  readonly #holdings: Holdings;
 
   /**
    * @throws RangeError when `by` is none of these
@@ -55,26 +69,36 @@ export class IommufdTarget implements DmaTarget {
     this.needsVa = !this.#byFile;
     this.needsFd = by === 'file';
     this.#calls = new IommuCalls(ioas);
+    this.#holdings = new Holdings(ioas);
+    this.#budget = new Budget({
+      target: name,
+      mapRequest: this.#mapRequest(),
+      ask() {
+        const { limit, pinned } = lockedMemory();
+        return { iovaRanges: ioas.iovaRanges, pinnable: limit === undefined ? undefined : limit - pinned };
+      },
+      get joins() {
+        return ioas.joins;
+      },
+    });
   }
 
   /** What it holds, ascending. */
   mappedRanges(): readonly MemoryRange[] {
-    return Array.from(this.#mapped, ({ range }) => range);
+    return this.#holdings.ranges();
   }
 
   /**
-   * Looks at a whole set before its first map: every range against what the IOMMU can map, and the limit of locked memory.
+   * Looks at a whole set before its first map: every range against what the IOMMU can map, and the limit of locked memory. A single map is left
+   * to the kernel.
    *
    * @throws DmaError that names the row which cannot fit
    */
   checkMaps(requests: readonly DmaMapRequest[]): void {
-    const { limit, pinned } = lockedMemory();
-    preflight(requests, {
-      target: this.name,
-      request: this.#mapRequest(),
-      iovaRanges: this.#ioas.iovaRanges,
-      pinnable: limit === undefined ? undefined : limit - pinned,
-    });
+    this.#budget.check(
+      requests,
+      this.#holdings.hasNeighbours ? (request) => this.#sourceOf(request) !== undefined : undefined,
+    );
   }
 
   /**
@@ -83,23 +107,17 @@ export class IommufdTarget implements DmaTarget {
    * @throws DmaError of the kernel: `EEXIST`, `EINVAL`, `EFAULT`, `ENOMEM`; `ERR_NO_VA`; `ERR_CLOSED`
    */
   mapDma(request: DmaMapRequest): void | Promise<void> {
-    const { range, hostVa, mappable, fileOffset, writable } = request;
-    const byFile = this.#byFile && mappable !== undefined && request.type !== 'device';
-    if (!byFile && hostVa === undefined) {
-      throw noVaError(request, this.name);
-    }
-    const errno = this.#calls.call(range.length, (batch) => {
-      if (byFile) {
-        batch.mapFile(range, mappable.fd, fileOffset, writable);
-      } else if (hostVa !== undefined) {
-        batch.mapVa(range, hostVa, writable);
-      }
-    });
-    return settle(this.#noting(errno, range), (failed) =>
-      mapError(failed, request, {
-        ...this.#circumstances(this.#mapRequest()),
-        inTheWay: this.#mapped.firstOverlap(range)?.range,
-      }),
+    return settle(this.#mapOne(request, this.#sourceOf(request)), (failed) => this.#mapError(failed, request));
+  }
+
+  /**
+   * The maps of a set, in order, in one call to native code, up to the first that fails: nothing of that one and of those after it is mapped.
+   *
+   * The error in the answer is as of {@link IommufdTarget.mapDma}.
+   */
+  mapDmaBatch(requests: readonly DmaMapRequest[]): BatchAnswer {
+    return whenDone(this.#mapSet(requests, 0, this.#holdings.hasNeighbours), (known) =>
+      stopOf(known, requests, (failed, request) => this.#mapError(failed, request)),
     );
   }
 
@@ -111,54 +129,155 @@ export class IommufdTarget implements DmaTarget {
    * @throws DmaUnmapError of the kernel; DmaError `ERR_CLOSED`
    */
   unmapDma(range: MemoryRange): void | Promise<void> {
-    const mapped = this.#mapped.overlapping(range);
-    const errno = this.#calls.call(range.length, (batch) => {
+    const errno = this.#calls.call(range, (batch) => {
       batch.unmap(range);
     });
-    if (typeof errno !== 'number') {
-      return errno.then((late) => this.#finishUnmap(late, range, mapped));
-    }
-    return this.#finishUnmap(errno, range, mapped);
+    return whenDone(errno, (known) =>
+      whenDone(this.#ended(known, range), (error): void => {
+        if (error !== undefined) {
+          throw error;
+        }
+      }),
+    );
   }
 
-  /** The kernel ends an unmap at the first mapping that it cannot take; what came before is gone. So each is tried by itself. */
-  #finishUnmap(errno: number, range: MemoryRange, mapped: readonly { readonly range: MemoryRange }[]): void {
-    const stuck: MemoryRange[] = [];
-    let failed = errno;
-    for (const entry of mapped) {
-      const own = errno < 0 && range.contains(entry.range) ? this.#unmapOne(entry.range) : errno;
-      if (own === 0 || own === ENOENT) {
-        this.#mapped.remove(entry.range);
-      } else {
-        failed = own;
-        stuck.push(entry.range);
+  /**
+   * The unmaps of a set, in order, in one call to native code, up to the first that fails: nothing of those after it is unmapped.
+   *
+   * The error in the answer is as of {@link IommufdTarget.unmapDma}.
+   */
+  unmapDmaBatch(ranges: readonly MemoryRange[]): BatchAnswer {
+    return this.#unmapFrom(ranges, 0);
+  }
+
+  #mapOne(request: DmaMapRequest, source: Ioas | undefined): number | Promise<number> {
+    const errno = this.#calls.call(request.range, (batch) => {
+      this.#putMap(batch, request, source);
+    });
+    return whenDone(errno, (known) => {
+      if (known < 0 && source !== undefined) {
+        return this.#mapOne(request, undefined);
       }
-    }
-    if (stuck.length > 0) {
-      const error = unmapError(failed, range, this.#circumstances('IOMMU_IOAS_UNMAP'));
-      const { code, syscall, request, target, hint } = error;
-      throw new DmaUnmapError(
-        error.message,
-        { code, errno: error.errno, syscall, request, target, range, hint, cause: error },
-        { stuck: stuck.map((one) => ({ target: this.name, range: one })) },
-      );
-    }
-  }
-
-  #unmapOne(range: MemoryRange): number {
-    return this.#calls.callNow((batch) => {
-      batch.unmap(range);
+      if (known === 0) {
+        this.#note(request);
+      }
+      return known;
     });
   }
 
-  #noting(errno: number | Promise<number>, range: MemoryRange): number | Promise<number> {
-    if (typeof errno !== 'number') {
-      return errno.then((late) => this.#noting(late, range));
-    }
+  /** Where the kernel does not copy a row, that one and the rest are mapped: else a kernel that never copies would be called row by row. */
+  #mapSet(requests: readonly DmaMapRequest[], from: number, copying: boolean): Progress | Promise<Progress> {
+    const copied = new Set<number>();
+    const progress = this.#calls.set(requests, from, rangeOf, (batch, request, index) => {
+      const source = copying ? this.#sourceOf(request) : undefined;
+      if (source !== undefined) {
+        copied.add(index);
+      }
+      this.#putMap(batch, request, source);
+    });
+    return whenDone(progress, (known) => {
+      for (let index = from; index < known.done; index++) {
+        this.#note(requests[index] as DmaMapRequest);
+      }
+      return known.errno < 0 && copied.has(known.done) ? this.#mapSet(requests, known.done, false) : known;
+    });
+  }
+
+  #unmapFrom(ranges: readonly MemoryRange[], from: number): BatchAnswer {
+    const progress = this.#calls.set(ranges, from, itself, (batch, range) => {
+      batch.unmap(range);
+    });
+    return whenDone(progress, ({ done, errno, refusal }) => {
+      for (let index = from; index < done; index++) {
+        this.#holdings.remove(ranges[index] as MemoryRange);
+      }
+      const failed = ranges[done];
+      if (failed === undefined) {
+        return undefined;
+      }
+      if (errno === 0) {
+        return { done, error: refusal };
+      }
+      return whenDone(this.#ended(errno, failed), (error) =>
+        error === undefined ? this.#unmapFrom(ranges, done + 1) : { done, error },
+      );
+    });
+  }
+
+  /** What is left of an unmap. The kernel ends one at the first mapping that it cannot take, and what came before is gone: so each is tried. */
+  #ended(errno: number, range: MemoryRange): DmaUnmapError | undefined | Promise<DmaUnmapError | undefined> {
     if (errno === 0) {
-      this.#mapped.insert({ range });
+      this.#holdings.remove(range);
+      return undefined;
     }
-    return errno;
+    const mapped = this.#holdings.overlapping(range);
+    const whole = mapped.filter((one) => range.contains(one));
+    return whenDone(this.#calls.unmapEach(whole), (errnos) => {
+      const stuck = mapped.filter((one) => !range.contains(one));
+      let why = errno;
+      whole.forEach((one, row) => {
+        const own = errnos[row] ?? 0;
+        if (own === 0 || own === ENOENT) {
+          this.#holdings.remove(one);
+        } else {
+          why = own;
+          stuck.push(one);
+        }
+      });
+      return stuck.length === 0 ? undefined : this.#stuckError(why, range, stuck);
+    });
+  }
+
+  #putMap(batch: DmaBatch, request: DmaMapRequest, source: Ioas | undefined): void {
+    const { range, hostVa, mappable, fileOffset, writable } = request;
+    const by = this.#wayOf(request);
+    if (by === undefined) {
+      throw noVaError(request, this.name);
+    }
+    if (source !== undefined) {
+      batch.copy(range, source, writable);
+      return;
+    }
+    if (by === hostVa) {
+      batch.mapVa(range, hostVa, writable);
+    } else if (mappable !== undefined) {
+      batch.mapFile(range, mappable.fd, fileOffset, writable);
+    }
+    this.#budget.spend(range.endPage - range.startPage);
+  }
+
+  /** The file that a request is mapped by, or its host virtual address. */
+  #wayOf({ type, mappable, hostVa }: DmaMapRequest): Mappable | HostVa | undefined {
+    return this.#byFile && mappable !== undefined && type !== 'device' ? mappable : hostVa;
+  }
+
+  #sourceOf(request: DmaMapRequest): Ioas | undefined {
+    const by = this.#holdings.hasNeighbours ? this.#wayOf(request) : undefined;
+    return by === undefined ? undefined : this.#holdings.sourceOf(request, by);
+  }
+
+  #note(request: DmaMapRequest): void {
+    const by = this.#wayOf(request);
+    if (by !== undefined) {
+      this.#holdings.add(request, by);
+    }
+  }
+
+  #mapError(errno: number, request: DmaMapRequest): DmaError {
+    return mapError(errno, request, {
+      ...this.#circumstances(this.#mapRequest()),
+      inTheWay: this.#holdings.firstOverlap(request.range),
+    });
+  }
+
+  #stuckError(errno: number, range: MemoryRange, stuck: readonly MemoryRange[]): DmaUnmapError {
+    const cause = unmapError(errno, range, this.#circumstances('IOMMU_IOAS_UNMAP'));
+    const { message, code, syscall, request, target, hint } = cause;
+    return new DmaUnmapError(
+      message,
+      { code, errno: cause.errno, syscall, request, target, range, hint, cause },
+      { stuck: stuck.map((one) => ({ target: this.name, range: one })) },
+    );
   }
 
   #mapRequest(): string {

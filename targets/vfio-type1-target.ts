@@ -1,48 +1,55 @@
-import type { VfioContainer } from '../binding/index.js';
+import type { DmaBatch, VfioContainer } from '../binding/index.js';
 import { DmaError, type DmaMapRequest, type DmaTarget, type MemoryRange } from '../streams/index.js';
-import { mapError, unmapError, type Circumstances } from './kernel/explain.js';
-import { IommuCalls } from './kernel/iommu-calls.js';
+import { Budget } from './kernel/budget.js';
+import { EntryCount } from './kernel/entry-count.js';
+import { mapError, noVaError, unmapError, type Circumstances } from './kernel/explain.js';
+import { IommuCalls, itself, rangeOf } from './kernel/iommu-calls.js';
 import { lockedMemory } from './kernel/locked-memory.js';
-import { preflight } from './kernel/preflight.js';
-import { settle } from './kernel/settle.js';
+import { settle, stopOf, whenDone, type BatchAnswer } from './kernel/settle.js';
 
 /**
  * Programs a VFIO container with a type1v2 IOMMU, by host virtual address (`VFIO_IOMMU_MAP_DMA`, `VFIO_IOMMU_UNMAP_DMA`).
  *
  * A group must be in the container before the first map. Memory of devices is mapped too, for peer-to-peer DMA. The pointer is computed in
- * native code from the address space that owns the memory. Ranges of more than 2 MiB are mapped and unmapped on another thread.
+ * native code from the address space that owns the memory. Ranges of more than 2 MiB, and sets of more than 2 MiB in all or 256 rows, are
+ * mapped and unmapped on another thread.
  */
 export class VfioType1Target implements DmaTarget {
   readonly name: string;
   readonly needsVa = true;
+  readonly concurrent = true;
   readonly #container: VfioContainer;
   readonly #calls: IommuCalls;
-  /** Entries that were left before the first map of this target; `undefined` when the kernel did not tell then. */
-  #entriesAtFirst: number | undefined;
-  #hasMapped = false;
+  readonly #budget: Budget;
+  readonly #count: EntryCount;
 
   constructor(container: VfioContainer, options: { readonly name?: string } = {}) {
     this.name = options.name ?? 'vfio';
     this.#container = container;
     this.#calls = new IommuCalls(container);
+    this.#count = new EntryCount(() => container.info.dmaEntriesAvailable);
+    this.#budget = new Budget({
+      target: this.name,
+      mapRequest: 'VFIO_IOMMU_MAP_DMA',
+      ask() {
+        const { iovaRanges, dmaEntriesAvailable: entries } = container.info;
+        const { limit, locked } = lockedMemory();
+        return { iovaRanges, entries, pinnable: limit === undefined ? undefined : limit - locked };
+      },
+      get joins() {
+        return container.joins;
+      },
+    });
   }
 
   /**
    * Looks at a whole set before its first map: every range against what the IOMMU can map, the entries that are left, the limit of locked
-   * memory.
+   * memory. A single map is left to the kernel.
    *
    * @throws DmaError that names the row which cannot fit
    */
   checkMaps(requests: readonly DmaMapRequest[]): void {
-    const { iovaRanges, dmaEntriesAvailable } = this.#container.info;
-    const { limit, locked } = lockedMemory();
-    preflight(requests, {
-      target: this.name,
-      request: 'VFIO_IOMMU_MAP_DMA',
-      iovaRanges,
-      entries: dmaEntriesAvailable,
-      pinnable: limit === undefined ? undefined : limit - locked,
-    });
+    this.#budget.check(requests);
   }
 
   /**
@@ -51,17 +58,30 @@ export class VfioType1Target implements DmaTarget {
    * @throws DmaError of the kernel: `EEXIST`, `EINVAL`, `EFAULT`, `ENOMEM`, `ENOSPC`; `ERR_NO_VA`; `ERR_CLOSED`
    */
   mapDma(request: DmaMapRequest): void | Promise<void> {
-    const { range, hostVa, writable } = request;
-    if (hostVa === undefined) {
-      throw noVaError(request, this.name);
-    }
-    const isFirst = this.#noteEntries();
-    const errno = this.#calls.call(range.length, (batch) => {
-      batch.mapVa(range, hostVa, writable);
+    this.#count.beforeMap();
+    const errno = this.#calls.call(request.range, (batch) => {
+      this.#putMap(batch, request);
     });
-    return settle(errno, (failed) => {
-      this.#hasMapped &&= !isFirst;
-      return mapError(failed, request, this.#circumstances('VFIO_IOMMU_MAP_DMA'));
+    const counted = whenDone(errno, (known) => {
+      this.#count.afterMap(known < 0 ? 0 : 1);
+      return known;
+    });
+    return settle(counted, (failed) => this.#mapError(failed, request));
+  }
+
+  /**
+   * The maps of a set, in order, in one call to native code, up to the first that fails: nothing of that one and of those after it is mapped.
+   *
+   * The error in the answer is as of {@link VfioType1Target.mapDma}.
+   */
+  mapDmaBatch(requests: readonly DmaMapRequest[]): BatchAnswer {
+    this.#count.beforeMap();
+    const progress = this.#calls.set(requests, 0, rangeOf, (batch, request) => {
+      this.#putMap(batch, request);
+    });
+    return whenDone(progress, (known) => {
+      this.#count.afterMap(known.done);
+      return stopOf(known, requests, (failed, request) => this.#mapError(failed, request));
     });
   }
 
@@ -71,10 +91,40 @@ export class VfioType1Target implements DmaTarget {
    * @throws DmaError of the kernel: `EINVAL` when the range cuts a mapping; `ERR_CLOSED`
    */
   unmapDma(range: MemoryRange): void | Promise<void> {
-    const errno = this.#calls.call(range.length, (batch) => {
+    const errno = this.#calls.call(range, (batch) => {
       batch.unmap(range);
     });
-    return settle(errno, (failed) => unmapError(failed, range, this.#circumstances('VFIO_IOMMU_UNMAP_DMA')));
+    return settle(errno, (failed) => this.#unmapError(failed, range));
+  }
+
+  /**
+   * The unmaps of a set, in order, in one call to native code, up to the first that fails: nothing of that one and of those after it is
+   * unmapped.
+   *
+   * The error in the answer is as of {@link VfioType1Target.unmapDma}.
+   */
+  unmapDmaBatch(ranges: readonly MemoryRange[]): BatchAnswer {
+    const progress = this.#calls.set(ranges, 0, itself, (batch, range) => {
+      batch.unmap(range);
+    });
+    return whenDone(progress, (known) => stopOf(known, ranges, (failed, range) => this.#unmapError(failed, range)));
+  }
+
+  #putMap(batch: DmaBatch, request: DmaMapRequest): void {
+    const { range, hostVa, writable } = request;
+    if (hostVa === undefined) {
+      throw noVaError(request, this.name);
+    }
+    batch.mapVa(range, hostVa, writable);
+    this.#budget.spend(range.endPage - range.startPage);
+  }
+
+  #mapError(errno: number, request: DmaMapRequest): DmaError {
+    return mapError(errno, request, this.#circumstances('VFIO_IOMMU_MAP_DMA'));
+  }
+
+  #unmapError(errno: number, range: MemoryRange): DmaError {
+    return unmapError(errno, range, this.#circumstances('VFIO_IOMMU_UNMAP_DMA'));
   }
 
   /**
@@ -86,22 +136,7 @@ export class VfioType1Target implements DmaTarget {
    * @throws DmaError `ERR_CLOSED`
    */
   mappedCount(): number | undefined {
-    const left = this.#container.info.dmaEntriesAvailable;
-    return left === undefined || this.#entriesAtFirst === undefined ? undefined : this.#entriesAtFirst - left;
-  }
-
-  /** Before a map: looks how many entries are left, when it is the first. Returns whether it is. */
-  #noteEntries(): boolean {
-    if (this.#hasMapped) {
-      return false;
-    }
-    this.#hasMapped = true;
-    try {
-      this.#entriesAtFirst = this.#container.info.dmaEntriesAvailable;
-    } catch {
-      this.#entriesAtFirst = undefined; // What is wrong, the map says better.
-    }
-    return true;
+    return this.#count.taken();
   }
 
   #circumstances(request: string): Circumstances {
@@ -112,15 +147,4 @@ export class VfioType1Target implements DmaTarget {
       entriesLeft: () => this.#container.info.dmaEntriesAvailable,
     };
   }
-}
-
-/** A map that has no host virtual address, at a target that maps by it. */
-export function noVaError({ range, region }: DmaMapRequest, target: string): DmaError {
-  return new DmaError(`${range.toString()} has no host virtual address to map by`, {
-    code: 'ERR_NO_VA',
-    target,
-    region,
-    range,
-    hint: 'attach the target to a RegionManager with a VA mapper, or put ensureMapped(vaMapper) before it',
-  });
 }

@@ -1,5 +1,8 @@
 #include "address_space.h"
 
+#include <atomic>
+#include <map>
+
 #include "util/arguments.h"
 
 namespace dma_streams {
@@ -11,7 +14,26 @@ constexpr const char* kExpected = "an address space";
 // The engine ends the process when asked for a longer buffer than it supports: 4 GiB in the oldest supported one.
 constexpr uint64_t kLongestView = uint64_t{1} << 32;
 
+std::atomic<uint64_t> next_id{0};
+
+// Of this thread: an address space is made, used and given up on one.
+thread_local std::map<uint64_t, const AddressSpace*> spaces;
+
 }  // namespace
+
+AddressSpace::AddressSpace(std::shared_ptr<Reservation> reservation)
+    : id_(next_id++), reservation_(std::move(reservation)), views_(std::make_shared<MemoryViews>(reservation_)) {
+  spaces.emplace(id_, this);
+}
+
+AddressSpace::~AddressSpace() {
+  spaces.erase(id_);
+}
+
+std::shared_ptr<Reservation> AddressSpace::Find(uint64_t id) {
+  const auto found = spaces.find(id);
+  return found == spaces.end() ? nullptr : found->second->reservation();
+}
 
 Result AddressSpace::Map(ByteRange range, const Reservation::Backing& backing, bool writable) {
   if (reservation_ == nullptr) {
@@ -93,6 +115,13 @@ Napi::Value Base(const Napi::CallbackInfo& info) {
     return Napi::Number::New(info.Env(), -EBADF);
   }
   return Napi::BigInt::New(info.Env(), space->reservation()->base());
+}
+
+// addressSpaceId(space): what a row of a batch names it by
+Napi::Value Id(const Napi::CallbackInfo& info) {
+  Arguments args(info, "addressSpaceId");
+  const auto space = args.Handle<AddressSpace>(0, kExpected);
+  return args.ok() ? Napi::Number::New(info.Env(), static_cast<double>(space->id())) : args.Refused();
 }
 
 // addressSpaceMap(space, startPage, endPage, fd or -1 for private memory, offset in bytes, writable, name): 0 | -errno
@@ -213,6 +242,7 @@ Napi::Value Close(const Napi::CallbackInfo& info) {
 
 void AddressSpace::Export(Napi::Env env, Napi::Object exports) {
   exports.Set("addressSpaceReserve", Napi::Function::New<Reserve>(env, "addressSpaceReserve"));
+  exports.Set("addressSpaceId", Napi::Function::New<Id>(env, "addressSpaceId"));
   exports.Set("addressSpaceBase", Napi::Function::New<Base>(env, "addressSpaceBase"));
   exports.Set("addressSpaceMap", Napi::Function::New<dma_streams::Map>(env, "addressSpaceMap"));
   exports.Set("addressSpaceRelease", Napi::Function::New<dma_streams::Release>(env, "addressSpaceRelease"));

@@ -2,6 +2,7 @@
 
 #include <napi.h>
 
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -15,8 +16,17 @@ class AddressSpace {
  public:
   static constexpr napi_type_tag kTypeTag = {0x5d0a5c1e0f4b4f0eULL, 0x9d8e3c1b7a620002ULL};
 
-  explicit AddressSpace(std::shared_ptr<Reservation> reservation)
-      : reservation_(std::move(reservation)), views_(std::make_shared<MemoryViews>(reservation_)) {}
+  explicit AddressSpace(std::shared_ptr<Reservation> reservation);
+  AddressSpace(const AddressSpace&) = delete;
+  AddressSpace& operator=(const AddressSpace&) = delete;
+  ~AddressSpace();
+
+  // What a row of a batch names it by, in place of a handle. Never given twice in a process.
+  uint64_t id() const {
+    return id_;
+  }
+  // The one of this thread with that number: null when there is none, or it is closed.
+  static std::shared_ptr<Reservation> Find(uint64_t id);
 
   // Null once closed.
   const std::shared_ptr<Reservation>& reservation() const {
@@ -31,6 +41,7 @@ class AddressSpace {
   static void Export(Napi::Env env, Napi::Object exports);
 
  private:
+  const uint64_t id_;
   std::shared_ptr<Reservation> reservation_;
   std::shared_ptr<MemoryViews> views_;
 };

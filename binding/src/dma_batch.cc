@@ -1,6 +1,8 @@
 #include "dma_batch.h"
 
 #include <algorithm>
+#include <climits>
+#include <cmath>
 #include <utility>
 
 #include "address_space.h"
@@ -12,71 +14,115 @@ namespace dma_streams {
 
 namespace {
 
-constexpr uint64_t kWhatMask = 3;
-constexpr uint64_t kWritable = 4;
-constexpr unsigned int kSpaceShift = 8;
-constexpr uint64_t kSpaceMask = 0xffffff;
-constexpr unsigned int kFdShift = 32;
+constexpr uint64_t kWhatMask = 7;
+constexpr uint64_t kWritable = 8;
+constexpr unsigned int kIndexShift = 4;
+constexpr double kAddressLimit = 18446744073709551616.0;  // 2^64
+
+// False when it is not an integer in [0, 2^64).
+bool ToInteger(double number, uint64_t& integer) {
+  if (!(number >= 0 && number < kAddressLimit) || std::trunc(number) != number) {
+    return false;
+  }
+  integer = static_cast<uint64_t>(number);
+  return true;
+}
+
+bool Unmaps(const DmaStep& step) {
+  return step.what == DmaStep::What::kUnmap || step.what == DmaStep::What::kUnmapAll;
+}
+
+}  // namespace
+
+RowReader::Space* RowReader::FindSpace(uint64_t id) {
+  // The last one first: a batch often maps many ranges of one.
+  const auto known =
+      std::find_if(spaces_.rbegin(), spaces_.rend(), [id](const Space& space) { return space.id == id; });
+  if (known != spaces_.rend()) {
+    return &*known;
+  }
+  const std::shared_ptr<Reservation> reservation = AddressSpace::Find(id);
+  return reservation == nullptr ? nullptr
+                                : &spaces_.emplace_back(Space{id, reservation, Reservation::Walk(*reservation)});
+}
 
 // The host virtual address of guest memory, computed from the reservation that owns it: it never comes from JavaScript.
-Result FindVa(const Reservation* space, uint64_t gpa, DmaStep& step) {
+Result RowReader::FindVa(uint64_t id, uint64_t gpa, DmaStep& step) {
+  Space* space = FindSpace(id);
   if (space == nullptr) {
     return -EBADF;
   }
   if (step.length == 0 || gpa % kPageSize != 0 || step.length % kPageSize != 0) {
     return -EINVAL;
   }
-  if (step.length > space->size() || gpa > space->size() - step.length) {
+  const Reservation& reservation = *space->reservation;
+  if (step.length > reservation.size() || gpa > reservation.size() - step.length ||
+      space->walk.Check({gpa, gpa + step.length}, step.writable) != 0) {
     return -EFAULT;
   }
-  uint64_t at = 0;
-  if (space->Check({gpa, gpa + step.length}, step.writable, at) != 0) {
-    return -EFAULT;
-  }
-  step.va = space->base() + gpa;
+  step.va = reservation.base() + gpa;
   return 0;
 }
 
-}  // namespace
-
-DmaBatch::DmaBatch(std::span<const uint64_t> rows, const std::vector<std::shared_ptr<Reservation>>& spaces,
-                   bool keep_files)
-    : keep_files_(keep_files), spaces_(spaces) {
-  steps_.reserve(rows.size() / kRowLength);
-  results_.reserve(rows.size() / kRowLength);
-  for (size_t at = 0; at + kRowLength <= rows.size(); at += kRowLength) {
-    steps_.push_back(ReadRow(rows.subspan(at, kRowLength), spaces));
+std::vector<std::shared_ptr<Reservation>> RowReader::Spaces() const {
+  std::vector<std::shared_ptr<Reservation>> reservations;
+  for (const Space& space : spaces_) {
+    reservations.push_back(space.reservation);
   }
+  return reservations;
 }
 
-DmaStep DmaBatch::ReadRow(std::span<const uint64_t> row, const std::vector<std::shared_ptr<Reservation>>& spaces) {
-  const uint64_t what = row[0];
+DmaStep RowReader::Read(std::span<const double, kRowLength> row) {
   DmaStep step;
+  uint64_t what = 0;
+  uint64_t source = 0;
+  if (!ToInteger(row[0], what) || !ToInteger(row[1], step.iova) || !ToInteger(row[2], step.length) ||
+      !ToInteger(row[3], source)) {
+    step.refused = -EINVAL;
+    return step;
+  }
   step.writable = (what & kWritable) != 0;
-  step.iova = row[1];
-  step.length = row[2];
+  const uint64_t index = what >> kIndexShift;
   switch (what & kWhatMask) {
     case 0:
       step.what = DmaStep::What::kUnmap;
       break;
-    case 1: {
+    case 1:
       step.what = DmaStep::What::kMapVa;
-      const uint64_t index = (what >> kSpaceShift) & kSpaceMask;
-      step.refused = FindVa(index < spaces.size() ? spaces[index].get() : nullptr, row[3], step);
+      step.refused = FindVa(index, source, step);
       break;
-    }
     case 2:
       step.what = DmaStep::What::kMapFile;
-      step.fd = static_cast<int>(what >> kFdShift);
-      step.file_offset = row[3];
-      if (keep_files_) {
-        KeepFile(step);
-      }
+      step.refused = index > INT_MAX ? -EBADF : 0;
+      step.fd = static_cast<int>(index & INT_MAX);
+      step.file_offset = source;
+      break;
+    case 3:
+      step.what = DmaStep::What::kUnmapAll;
+      break;
+    case 4:
+      step.what = DmaStep::What::kCopy;
+      step.refused = index > UINT32_MAX ? -ENOENT : 0;
+      step.source_ioas = static_cast<uint32_t>(index);
+      step.source_iova = source;
       break;
     default:
-      step.what = DmaStep::What::kUnmapAll;
+      step.refused = -EINVAL;
   }
   return step;
+}
+
+DmaBatch::DmaBatch(std::span<const double> rows) {
+  RowReader reader;
+  steps_.reserve(rows.size() / kRowLength);
+  results_.reserve(rows.size() / kRowLength);
+  for (size_t at = 0; at + kRowLength <= rows.size(); at += kRowLength) {
+    DmaStep& step = steps_.emplace_back(reader.Read(rows.subspan(at).first<kRowLength>()));
+    if (step.what == DmaStep::What::kMapFile && step.refused == 0) {
+      KeepFile(step);
+    }
+  }
+  spaces_ = reader.Spaces();
 }
 
 void DmaBatch::KeepFile(DmaStep& step) {
@@ -98,24 +144,18 @@ void DmaBatch::KeepFile(DmaStep& step) {
 
 void DmaBatch::Run(const DmaMapper& mapper, bool stop_at_failure) {
   for (DmaStep& step : steps_) {
-    Result result = step.refused;
-    if (result == 0) {
-      const bool maps = step.what == DmaStep::What::kMapVa || step.what == DmaStep::What::kMapFile;
-      result = maps ? mapper.Map(step) : mapper.Unmap(step, step.length);
-    }
-    results_.push_back(result);
-    if (result < 0 && stop_at_failure) {
+    results_.push_back(mapper.Make(step));
+    if (results_.back() < 0 && stop_at_failure) {
       return;
     }
   }
 }
 
-void DmaBatch::CopyOut(std::span<uint64_t> rows, std::span<int32_t> results) const {
+void DmaBatch::CopyOut(std::span<double> rows, std::span<int32_t> results) const {
   for (size_t index = 0; index < results_.size(); ++index) {
-    const DmaStep::What what = steps_[index].what;
     const size_t length_at = index * kRowLength + 2;
-    if ((what == DmaStep::What::kUnmap || what == DmaStep::What::kUnmapAll) && length_at < rows.size()) {
-      rows[length_at] = steps_[index].length;
+    if (Unmaps(steps_[index]) && length_at < rows.size()) {
+      rows[length_at] = static_cast<double>(steps_[index].length);
     }
     if (index < results.size()) {
       results[index] = results_[index];
@@ -125,86 +165,75 @@ void DmaBatch::CopyOut(std::span<uint64_t> rows, std::span<int32_t> results) con
 
 namespace {
 
-// The arguments that follow those which say where to map: (…, spaces, rows, results, stopAtFailure).
-struct BatchArguments {
-  BatchArguments(Arguments& args, const Napi::CallbackInfo& info, size_t first)
-      : spaces(ReadSpaces(args, first)),
-        rows(args.BigUints(first + 1)),
-        results(args.Int32s(first + 2)),
-        stop_at_failure(args.Boolean(first + 3)),
-        rows_value(info[first + 1]),
-        results_value(info[first + 2]) {}
-
-  static std::vector<std::shared_ptr<Reservation>> ReadSpaces(Arguments& args, size_t index) {
-    std::vector<std::shared_ptr<Reservation>> reservations;
-    for (const auto& space : args.Handles<AddressSpace>(index, "an array of address spaces")) {
-      reservations.push_back(space->reservation());
+// Row by row, without a copy of them: nothing of JavaScript runs meanwhile.
+size_t RunNow(const DmaMapper& mapper, std::span<double> rows, std::span<int32_t> results, bool stop_at_failure) {
+  RowReader reader;
+  size_t done = 0;
+  for (bool goes_on = true; goes_on && done < rows.size() / kRowLength; ++done) {
+    const auto row = rows.subspan(done * kRowLength).first<kRowLength>();
+    DmaStep step = reader.Read(row);
+    const Result result = mapper.Make(step);
+    if (Unmaps(step)) {
+      row[2] = static_cast<double>(step.length);
     }
-    return reservations;
+    if (done < results.size()) {
+      results[done] = result;
+    }
+    goes_on = result == 0 || !stop_at_failure;
   }
-
-  const std::vector<std::shared_ptr<Reservation>> spaces;
-  const std::span<uint64_t> rows;
-  const std::span<int32_t> results;
-  const bool stop_at_failure;
-  const Napi::Value rows_value;
-  const Napi::Value results_value;
-};
-
-Napi::Value RunNow(Napi::Env env, const DmaMapper& mapper, const BatchArguments& call) {
-  DmaBatch batch(call.rows, call.spaces, false);
-  batch.Run(mapper, call.stop_at_failure);
-  batch.CopyOut(call.rows, call.results);
-  return Number(env, static_cast<int64_t>(batch.done()));
+  return done;
 }
 
-Napi::Value RunLater(Napi::Env env, std::unique_ptr<DmaMapper> mapper, const BatchArguments& call) {
-  return DmaJob::Start(env, std::move(mapper), DmaBatch(call.rows, call.spaces, true), call.stop_at_failure,
-                       call.rows_value, call.results_value);
+// A function that runs rows: (rows, results, count, stopAtFailure, later). The first `count` rows are run. It answers
+// how many were; when they are to be run later, on another thread, a promise of that, or -errno when there can be no
+// thread.
+//
+// It holds what it maps for itself, since looking a handle up takes longer than mapping a page.
+template <typename MakeMapper>
+Napi::Value NewRunner(Napi::Env env, MakeMapper make_mapper) {
+  auto run = [make_mapper](const Napi::CallbackInfo& info) -> Napi::Value {
+    Arguments args(info, "a runner");
+    std::span<double> rows = args.Doubles(0);
+    const std::span<int32_t> results = args.Int32s(1);
+    const uint64_t count = args.Integer(2);
+    const bool stop_at_failure = args.Boolean(3);
+    const bool later = args.Boolean(4);
+    if (!args.ok()) {
+      return args.Refused();
+    }
+    rows = rows.first(std::min<uint64_t>(count, rows.size() / kRowLength) * kRowLength);
+    auto mapper = make_mapper();
+    if (!later) {
+      return Number(info.Env(), static_cast<int64_t>(RunNow(mapper, rows, results, stop_at_failure)));
+    }
+    return DmaJob::Start(info.Env(), std::make_unique<decltype(mapper)>(mapper), DmaBatch(rows), stop_at_failure,
+                         info[0], info[1]);
+  };
+  return Napi::Function::New(env, run, "runner");
 }
 
-// containerBatch(container, spaces, rows, results, stopAtFailure): how many rows were run
-Napi::Value ContainerBatch(const Napi::CallbackInfo& info) {
-  Arguments args(info, "containerBatch");
+// containerRunner(container): a function that runs rows
+Napi::Value ContainerRunner(const Napi::CallbackInfo& info) {
+  Arguments args(info, "containerRunner");
   const auto container = FileArgument<ContainerKind>(args, 0);
-  const BatchArguments call(args, info, 1);
-  return args.ok() ? RunNow(info.Env(), ContainerMapper(container->shared()), call) : args.Refused();
-}
-
-// containerBatchAsync(container, spaces, rows, results, stopAtFailure): a promise of how many rows were run
-Napi::Value ContainerBatchAsync(const Napi::CallbackInfo& info) {
-  Arguments args(info, "containerBatchAsync");
-  const auto container = FileArgument<ContainerKind>(args, 0);
-  const BatchArguments call(args, info, 1);
-  return args.ok() ? RunLater(info.Env(), std::make_unique<ContainerMapper>(container->shared()), call)
+  return args.ok() ? NewRunner(info.Env(), [container] { return ContainerMapper(container->shared()); })
                    : args.Refused();
 }
 
-// ioasBatch(iommufd, ioas, spaces, rows, results, stopAtFailure): how many rows were run
-Napi::Value IoasBatch(const Napi::CallbackInfo& info) {
-  Arguments args(info, "ioasBatch");
+// ioasRunner(iommufd, ioas): a function that runs rows
+Napi::Value IoasRunner(const Napi::CallbackInfo& info) {
+  Arguments args(info, "ioasRunner");
   const auto iommufd = FileArgument<IommufdKind>(args, 0);
   const auto ioas = static_cast<uint32_t>(args.Integer(1));
-  const BatchArguments call(args, info, 2);
-  return args.ok() ? RunNow(info.Env(), IoasMapper(iommufd->shared(), ioas), call) : args.Refused();
-}
-
-// ioasBatchAsync(iommufd, ioas, spaces, rows, results, stopAtFailure): a promise of how many rows were run
-Napi::Value IoasBatchAsync(const Napi::CallbackInfo& info) {
-  Arguments args(info, "ioasBatchAsync");
-  const auto iommufd = FileArgument<IommufdKind>(args, 0);
-  const auto ioas = static_cast<uint32_t>(args.Integer(1));
-  const BatchArguments call(args, info, 2);
-  return args.ok() ? RunLater(info.Env(), std::make_unique<IoasMapper>(iommufd->shared(), ioas), call) : args.Refused();
+  return args.ok() ? NewRunner(info.Env(), [iommufd, ioas] { return IoasMapper(iommufd->shared(), ioas); })
+                   : args.Refused();
 }
 
 }  // namespace
 
 void ExportDmaBatch(Napi::Env env, Napi::Object exports) {
-  exports.Set("containerBatch", Napi::Function::New<ContainerBatch>(env, "containerBatch"));
-  exports.Set("containerBatchAsync", Napi::Function::New<ContainerBatchAsync>(env, "containerBatchAsync"));
-  exports.Set("ioasBatch", Napi::Function::New<IoasBatch>(env, "ioasBatch"));
-  exports.Set("ioasBatchAsync", Napi::Function::New<IoasBatchAsync>(env, "ioasBatchAsync"));
+  exports.Set("containerRunner", Napi::Function::New<ContainerRunner>(env, "containerRunner"));
+  exports.Set("ioasRunner", Napi::Function::New<IoasRunner>(env, "ioasRunner"));
 }
 
 }  // namespace dma_streams

@@ -1,10 +1,16 @@
 #include "dma_job.h"
 
+#include <csignal>
 #include <span>
+
+#include "open_file.h"
 
 namespace dma_streams {
 
 namespace {
+
+// Enough for a system call; with the default, a process that locks all its memory would lock 8 MiB for each job.
+constexpr size_t kStackSize = size_t{256} << 10;
 
 // The memory of a typed array as it is now: empty when its buffer was detached.
 template <typename Item>
@@ -26,44 +32,81 @@ Napi::Value DmaJob::Start(Napi::Env env, std::unique_ptr<DmaMapper> mapper, DmaB
   auto job = std::unique_ptr<DmaJob>(new DmaJob(std::move(mapper), std::move(batch), stop_at_failure));
   napi_value promise = nullptr;
   const Napi::String name = Napi::String::New(env, "dma-streams batch");
+  // The promise last: one that is never settled would be kept for good.
   if (napi_create_reference(env, rows, 1, &job->rows_) != napi_ok ||
       napi_create_reference(env, results, 1, &job->results_) != napi_ok ||
-      napi_create_async_work(env, nullptr, name, Execute, Complete, job.get(), &job->work_) != napi_ok ||
-      napi_create_promise(env, &job->deferred_, &promise) != napi_ok ||
-      napi_queue_async_work(env, job->work_) != napi_ok) {
+      napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, job.get(), End, job.get(), Complete,
+                                      &job->completion_) != napi_ok) {
     if (!env.IsExceptionPending()) {
-      Napi::Error::New(env, "could not start a job on another thread").ThrowAsJavaScriptException();
+      Napi::Error::New(env, "could not prepare a job for another thread").ThrowAsJavaScriptException();
     }
     return env.Undefined();
   }
-  job.release();  // NOLINT(bugprone-unused-return-value): Complete takes it over
+  DmaJob& running = *job.release();  // NOLINT(bugprone-unused-return-value): End takes it over
+  if (napi_create_promise(env, &running.deferred_, &promise) != napi_ok) {
+    napi_release_threadsafe_function(running.completion_, napi_tsfn_abort);
+    return env.Undefined();
+  }
+  const Result result = running.StartThread();
+  if (result < 0) {
+    napi_resolve_deferred(env, running.deferred_, env.Undefined());
+    napi_release_threadsafe_function(running.completion_, napi_tsfn_abort);
+    return Number(env, result);
+  }
   return {env, promise};
 }
 
-void DmaJob::Execute(napi_env /* env */, void* job) {
+Result DmaJob::StartThread() {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, kStackSize);
+  // Signals are for the threads of the program: here they would only interrupt the kernel in its work.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const int result = pthread_create(&thread_, &attributes, Run, this);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_attr_destroy(&attributes);
+  started_ = result == 0;
+  return -result;
+}
+
+void* DmaJob::Run(void* job) {
   auto* self = static_cast<DmaJob*>(job);
+  pthread_setname_np(pthread_self(), "dma-streams");
   self->batch_.Run(*self->mapper_, self->stop_at_failure_);
+  // When the environment is ending, that takes this thread's hold away by itself.
+  if (napi_call_threadsafe_function(self->completion_, nullptr, napi_tsfn_blocking) == napi_ok) {
+    napi_release_threadsafe_function(self->completion_, napi_tsfn_release);
+  }
+  return nullptr;
 }
 
 // Nothing here looks at the status of a call: where it fails, the environment is ending, and nobody waits any more.
-void DmaJob::Complete(napi_env env, napi_status /* status */, void* job) {
+void DmaJob::Complete(napi_env env, napi_value /* unused */, void* job, void* /* data */) {
+  if (env == nullptr) {
+    return;
+  }
+  const auto* self = static_cast<const DmaJob*>(job);
+  self->CopyOut(env);
+  napi_value done = nullptr;
+  if (napi_create_double(env, static_cast<double>(self->batch_.done()), &done) == napi_ok) {
+    napi_resolve_deferred(env, self->deferred_, done);
+  }
+}
+
+void DmaJob::End(napi_env env, void* job, void* /* hint */) {
   const std::unique_ptr<DmaJob> self(static_cast<DmaJob*>(job));
-  napi_handle_scope scope = nullptr;
-  if (napi_open_handle_scope(env, &scope) == napi_ok) {
-    self->CopyOut(env);
-    napi_value done = nullptr;
-    if (napi_create_double(env, static_cast<double>(self->batch_.done()), &done) == napi_ok) {
-      napi_resolve_deferred(env, self->deferred_, done);
-    }
-    napi_close_handle_scope(env, scope);
+  if (self->started_) {
+    pthread_join(self->thread_, nullptr);
   }
   napi_delete_reference(env, self->rows_);
   napi_delete_reference(env, self->results_);
-  napi_delete_async_work(env, self->work_);
 }
 
 void DmaJob::CopyOut(napi_env env) const {
-  batch_.CopyOut(Items<uint64_t>(env, rows_), Items<int32_t>(env, results_));
+  batch_.CopyOut(Items<double>(env, rows_), Items<int32_t>(env, results_));
 }
 
 }  // namespace dma_streams

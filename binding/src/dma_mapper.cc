@@ -27,6 +27,14 @@ Result Request(const std::shared_ptr<FileDescriptor>& fd, unsigned long request,
 
 }  // namespace
 
+Result DmaMapper::Make(DmaStep& step) const {
+  if (step.refused != 0) {
+    return step.refused;
+  }
+  const bool unmaps = step.what == DmaStep::What::kUnmap || step.what == DmaStep::What::kUnmapAll;
+  return unmaps ? Unmap(step, step.length) : Map(step);
+}
+
 Result ContainerMapper::Map(const DmaStep& step) const {
   if (step.what != DmaStep::What::kMapVa) {
     return -EOPNOTSUPP;
@@ -68,6 +76,18 @@ Result IoasMapper::Map(const DmaStep& step) const {
         .iova = step.iova,
     };
     return Request(fd_, uapi::kIommuIoasMapFile, &map);
+  }
+  if (step.what == DmaStep::What::kCopy) {
+    uapi::IommuIoasCopy copy{
+        .size = sizeof(copy),
+        .flags = flags,
+        .dst_ioas_id = ioas_,
+        .src_ioas_id = step.source_ioas,
+        .length = step.length,
+        .dst_iova = step.iova,
+        .src_iova = step.source_iova,
+    };
+    return Request(fd_, uapi::kIommuIoasCopy, &copy);
   }
   uapi::IommuIoasMap map{
       .size = sizeof(map),

@@ -11,7 +11,7 @@ namespace dma_streams {
 
 // One call to the kernel: a range of I/O virtual addresses to map or to unmap.
 struct DmaStep {
-  enum class What : uint8_t { kUnmap, kMapVa, kMapFile, kUnmapAll, kNothing };
+  enum class What : uint8_t { kUnmap, kMapVa, kMapFile, kUnmapAll, kCopy, kNothing };
 
   What what = What::kNothing;
   bool writable = false;
@@ -22,6 +22,9 @@ struct DmaStep {
   // Of kMapFile.
   int fd = -1;
   uint64_t file_offset = 0;
+  // Of kCopy: where the mapping is already.
+  uint32_t source_ioas = 0;
+  uint64_t source_iova = 0;
   // Known before the kernel is asked: 0, or why the step cannot be made.
   Result refused = 0;
 };
@@ -30,7 +33,7 @@ struct DmaStep {
 class DmaMapper {
  public:
   DmaMapper() = default;
-  DmaMapper(const DmaMapper&) = delete;
+  DmaMapper(const DmaMapper&) = default;
   DmaMapper& operator=(const DmaMapper&) = delete;
   virtual ~DmaMapper() = default;
 
@@ -38,6 +41,9 @@ class DmaMapper {
   virtual Result Map(const DmaStep& step) const = 0;
   // 0 | -errno; `unmapped` is how many bytes were, as far as the kernel says.
   virtual Result Unmap(const DmaStep& step, uint64_t& unmapped) const = 0;
+
+  // Makes a step of any kind. Of one that unmaps, `length` becomes what `unmapped` says.
+  Result Make(DmaStep& step) const;
 };
 
 // VFIO type1v2.

@@ -255,6 +255,28 @@ Result Reservation::Check(ByteRange range, bool writable, uint64_t& at) const {
   return 0;
 }
 
+Result Reservation::Walk::Check(ByteRange range, bool writable) {
+  const auto end = reservation_.mappings_.cend();
+  // The mapping of the last range, or the one after it.
+  for (int step = 0; step < 2 && next_ != end && next_->second.end <= range.start; ++step) {
+    ++next_;
+  }
+  if (next_ == end || next_->first > range.start || next_->second.end <= range.start) {
+    next_ = reservation_.FirstOverlap(range);
+  }
+  uint64_t at = range.start;
+  for (auto mapping = next_; at < range.end; ++mapping) {
+    if (mapping == end || mapping->first > at) {
+      return -EFAULT;
+    }
+    if (writable && !mapping->second.writable) {
+      return -EACCES;
+    }
+    at = mapping->second.end;
+  }
+  return 0;
+}
+
 bool Reservation::Cuts(ByteRange range) const {
   for (auto mapping = FirstOverlap(range); mapping != mappings_.end() && mapping->first < range.end; ++mapping) {
     if (mapping->first < range.start || mapping->second.end > range.end) {

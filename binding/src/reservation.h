@@ -71,6 +71,17 @@ class Reservation {
 
   // 0 when every byte is mapped (and writable, when asked for), -EFAULT or -EACCES at the first byte `at` that is not.
   Result Check(ByteRange range, bool writable, uint64_t& at) const;
+  // The same for one range after another, without a search where each lies beside the last. Not for use after a change.
+  class Walk {
+   public:
+    explicit Walk(const Reservation& reservation) : reservation_(reservation), next_(reservation.mappings_.cbegin()) {}
+    Result Check(ByteRange range, bool writable);
+
+   private:
+    const Reservation& reservation_;
+    std::map<uint64_t, Mapping>::const_iterator next_;
+  };
+
   // Whether the range holds a part of a mapping, rather than the whole.
   bool Cuts(ByteRange range) const;
   // Whether no load from what is mapped in the range can fault because a file became shorter.

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { AddressSpace, DmaBatch } from '../../binding/index.js';
+import type { Ioas } from '../../binding/index.js';
 import { MemoryRange } from '../../streams/index.js';
 import type { HostVa } from '../../streams/index.js';
 import { ram } from './support/changes.js';
@@ -30,18 +31,20 @@ describe('DmaBatch', () => {
     const batch = new DmaBatch();
     batch.mapVa(range, space.ensureMapped(ram(0x1000, 0x3000)), true);
     batch.mapVa(MemoryRange.of(0x8000, 0x9000), other.ensureMapped(ram(0x5000, 0x6000)), false);
+    const [first, second] = [AddressSpace.idOf(space), AddressSpace.idOf(other)];
+    expect(first).to.not.equal(second);
     batch.mapFile(MemoryRange.of(0x10000, 0x11000), 9, 0x7000n, true);
     batch.unmap(range);
-    const done = batch.runNow((spaces, rows, results) => {
-      expect(spaces).to.have.length(2);
-      expect([...rows]).to.deep.equal([
-        ...[5n, 0x1000n, 0x2000n, 0x1000n],
-        ...[1n | (1n << 8n), 0x8000n, 0x1000n, 0x5000n],
-        ...[6n | (9n << 32n), 0x10000n, 0x1000n, 0x7000n],
-        ...[0n, 0x1000n, 0x2000n, 0n],
+    const done = batch.runNow((rows, results, count) => {
+      expect(count).to.equal(4);
+      expect([...rows.subarray(0, 16)]).to.deep.equal([
+        ...[1 + 8 + first * 16, 0x1000, 0x2000, 0x1000],
+        ...[1 + second * 16, 0x8000, 0x1000, 0x5000],
+        ...[2 + 8 + 9 * 16, 0x10000, 0x1000, 0x7000],
+        ...[0, 0x1000, 0x2000, 0],
       ]);
       results.set([0, -17, -14, 0]);
-      rows[14] = 0x1000n;
+      rows[14] = 0x1000;
       return 4;
     });
     expect(done).to.equal(4);
@@ -66,6 +69,32 @@ describe('DmaBatch', () => {
         (error: unknown) => (error as Error).message,
       ),
     ).to.equal('gone');
+    batch.clear();
+  });
+
+  it('keeps addresses and offsets exact up to 2^64', () => {
+    const batch = new DmaBatch();
+    const last = MemoryRange.of((1n << 64n) - 0x2000n, 1n << 64n);
+    batch.mapFile(last, 0x7fffffff, (1n << 64n) - 0x1000n, false);
+    batch.mapFile(range, 0, (1n << 53n) - 1n, false);
+    batch.runNow((rows) => {
+      expect([...rows.subarray(0, 4)].map(BigInt)).to.deep.equal([
+        ...[2n + 0x7fffffffn * 16n, (1n << 64n) - 0x2000n],
+        ...[0x2000n, (1n << 64n) - 0x1000n],
+      ]);
+      expect(rows[7]).to.equal(Number.MAX_SAFE_INTEGER);
+      return 2;
+    });
+    expect(() => {
+      batch.mapFile(range, 0, (1n << 53n) + 1n, false);
+    }).to.throw(RangeError, '2^53');
+  });
+
+  it('says when there can be no thread for it, and nothing was run', async () => {
+    const batch = new DmaBatch();
+    batch.unmapAll();
+    const error: unknown = await batch.runLater(() => -11).catch((reason: unknown) => reason);
+    expect(error).to.include({ code: 'EAGAIN', syscall: 'pthread_create' });
     batch.clear();
   });
 
@@ -94,6 +123,15 @@ describe('DmaBatch', () => {
     expect(() => {
       batch.mapFile(range, 1, -1n, true);
     }).to.throw(RangeError, 'fileOffset');
+    expect(() => {
+      batch.mapFile(range, 1, 1n << 64n, true);
+    }).to.throw(RangeError, 'fileOffset');
+    expect(() => {
+      batch.mapFile(range, 1, 4096 as never, true);
+    }).to.throw(TypeError, 'fileOffset');
+    expect(() => {
+      batch.copy(range, {} as Ioas, true);
+    }).to.throw(TypeError, 'source');
     expect(batch.length).to.equal(0);
     space.close();
     expect(batch.runNow(() => 0)).to.equal(0);

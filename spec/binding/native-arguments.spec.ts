@@ -21,6 +21,7 @@ const SIGNATURES: Readonly<Record<keyof Native, readonly Kind[]>> = {
   fileClose: ['file'],
   addressSpaceReserve: ['bigint'],
   addressSpaceBase: ['space'],
+  addressSpaceId: ['space'],
   addressSpaceMap: ['space', 'page', 'page', 'number', 'bigint', 'boolean', 'text'],
   addressSpaceRelease: ['space', 'page', 'page'],
   addressSpaceOverlap: ['space', 'page', 'page'],
@@ -57,10 +58,8 @@ const SIGNATURES: Readonly<Record<keyof Native, readonly Kind[]>> = {
   iommufdIovaRanges: ['iommufd', 'number'],
   iommufdProbeMapFile: ['iommufd'],
   iommufdClose: ['iommufd'],
-  containerBatch: ['container', 'spaces', 'rows', 'results', 'boolean'],
-  containerBatchAsync: ['container', 'spaces', 'rows', 'results', 'boolean'],
-  ioasBatch: ['iommufd', 'number', 'spaces', 'rows', 'results', 'boolean'],
-  ioasBatchAsync: ['iommufd', 'number', 'spaces', 'rows', 'results', 'boolean'],
+  containerRunner: ['container'],
+  ioasRunner: ['iommufd', 'number'],
 };
 
 type Kind =
@@ -70,9 +69,6 @@ type Kind =
   | 'bigint'
   | 'boolean'
   | 'bytes'
-  | 'rows'
-  | 'results'
-  | 'spaces'
   | 'file'
   | 'space'
   | 'container'
@@ -87,7 +83,6 @@ function ofKind(kind: Kind, { file, space, closedFile, closedSpace }: Handles): 
     fc.double(),
     fc.constantFrom(2 ** 31, 2 ** 32, 2 ** 52, 2 ** 53, -0),
   );
-  const length = fc.integer({ min: 0, max: 64 });
   switch (kind) {
     case 'text':
       return fc.string({ maxLength: 300 });
@@ -104,18 +99,6 @@ function ofKind(kind: Kind, { file, space, closedFile, closedSpace }: Handles): 
       return fc.boolean();
     case 'bytes':
       return fc.oneof(fc.uint8Array({ maxLength: 8192 }), fc.constant(detached(new Uint8Array(8))));
-    case 'rows':
-      return fc.oneof(
-        length.map((size) => new BigUint64Array(size)),
-        fc.constant(detached(new BigUint64Array(8))),
-      );
-    case 'results':
-      return fc.oneof(
-        length.map((size) => new Int32Array(size)),
-        fc.constant(detached(new Int32Array(2))),
-      );
-    case 'spaces':
-      return fc.array(fc.constantFrom(space, closedSpace), { maxLength: 3 });
     case 'file':
       return fc.constantFrom(file, file, closedFile);
     case 'space':
@@ -133,7 +116,7 @@ interface Handles {
   readonly closedSpace: object;
 }
 
-function detached<T extends Uint8Array | BigUint64Array | Int32Array>(array: T): T {
+function detached(array: Uint8Array): Uint8Array {
   structuredClone(array, { transfer: [array.buffer as ArrayBuffer] });
   return array;
 }

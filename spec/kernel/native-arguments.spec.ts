@@ -6,6 +6,8 @@ import { findPciDevice } from '../../binding/index.js';
 import { anything } from '../binding/support/anything.js';
 import { FIRST, SECOND } from './support/edu.js';
 
+const rowsOf = <T>(number: fc.Arbitrary<T>): fc.Arbitrary<T[]> => fc.array(number, { maxLength: 40 });
+
 /** Random stores would leave the device in a state that other specs trip over. */
 const LEFT_OUT = new Set(['vfioDeviceWrite']);
 
@@ -67,6 +69,36 @@ describe('every native function, with handles of a real IOMMU', () => {
     }
   }).timeout(120_000);
 
+  it('what runs rows answers anything with a value or a TypeError', async () => {
+    const addon = native();
+    const container = handle(addon.vfioContainerOpen());
+    const iommufd = handle(addon.iommufdOpen());
+    const runners = [addon.containerRunner(container), addon.ioasRunner(iommufd, addon.iommufdAllocateIoas(iommufd))];
+    const pending: Promise<unknown>[] = [];
+    const rows = (): unknown[] => [new Float64Array(40), new Int32Array(10), 10, false];
+    fc.assert(
+      fc.property(fc.array(anything([container, iommufd]), { maxLength: 6 }), fc.nat({ max: 4 }), (args, right) => {
+        for (const run of runners) {
+          try {
+            pending.push(Promise.resolve(Reflect.apply(run, undefined, [...rows().slice(0, right), ...args])));
+          } catch (error) {
+            expect(error).to.be.instanceOf(TypeError);
+            expect((error as Error).message).to.contain('runner');
+          }
+        }
+      }),
+      { numRuns: 300 },
+    );
+    await Promise.all(pending);
+    addon.vfioContainerClose(container);
+    addon.iommufdClose(iommufd);
+    for (const run of runners) {
+      const results = new Int32Array(1);
+      expect(run(Float64Array.of(0, 0, 4096, 0), results, 1, true, false)).to.equal(1);
+      expect(results[0], 'EBADF once it is closed').to.equal(-9);
+    }
+  }).timeout(60_000);
+
   it('random rows, right in kind, are answered row by row', async () => {
     const addon = native();
     const iommufd = handle(addon.iommufdOpen());
@@ -76,20 +108,32 @@ describe('every native function, with handles of a real IOMMU', () => {
     expect(addon.vfioDeviceAttach(device, ioas)).to.equal(0);
     const space = handle(addon.addressSpaceReserve(1n << 30n));
     addon.addressSpaceMap(space, 0, 64, -1, 0n, true, 'private');
+    const run = addon.ioasRunner(iommufd, ioas);
     const number = fc.oneof(
-      fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
-      fc.bigInt({ min: 0n, max: 70n }).map((page) => page << 12n),
-      fc.bigInt({ min: 0n, max: 8n }),
+      fc.double(),
+      fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }).map(Number),
+      fc.nat({ max: 70 }).map((page) => page * 4096),
+      fc.nat({ max: 16 }),
+      fc.constantFrom(1 + 16 * addon.addressSpaceId(space), 9 + 16 * addon.addressSpaceId(space)),
+      // Copies: of this IOAS, and of none.
+      fc.constantFrom(4 + 16 * ioas, 12 + 16 * ioas, 12 + 16 * (ioas + 1)),
     );
     await fc.assert(
-      fc.asyncProperty(fc.array(number, { maxLength: 40 }), fc.boolean(), fc.boolean(), async (values, later, stop) => {
-        const rows = BigUint64Array.from(values);
-        const results = new Int32Array(Math.floor(values.length / 4)).fill(1);
-        const run = later ? addon.ioasBatchAsync : addon.ioasBatch;
-        const done = await run(iommufd, ioas, [space], rows, results, stop);
-        expect(results.subarray(0, done).every((result) => result <= 0)).to.equal(true);
-        expect(results.subarray(done).every((result) => result === 1)).to.equal(true);
-      }),
+      fc.asyncProperty(
+        rowsOf(number),
+        fc.nat({ max: 12 }),
+        fc.boolean(),
+        fc.boolean(),
+        async (values, count, later, stop) => {
+          const rows = Float64Array.from(values);
+          const whole = Math.floor(values.length / 4);
+          const results = new Int32Array(whole).fill(1);
+          const done = await (later ? run(rows, results, count, stop, true) : run(rows, results, count, stop, false));
+          expect(done).to.be.at.most(Math.min(whole, count));
+          expect(results.subarray(0, done).every((result) => result <= 0)).to.equal(true);
+          expect(results.subarray(done).every((result) => result === 1)).to.equal(true);
+        },
+      ),
       { numRuns: 200 },
     );
     addon.vfioDeviceClose(device);

@@ -11,6 +11,7 @@ const SAFE = new Set<string>([
   'fileFd',
   'fileClose',
   'addressSpaceBase',
+  'addressSpaceId',
   'addressSpaceClose',
   'addressSpaceOverlap',
   'addressSpaceFirstFault',

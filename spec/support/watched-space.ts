@@ -1,6 +1,5 @@
 import { AddressSpace } from '../../binding/index.js';
-import { native } from '../../binding/native.js';
-import { MemoryRange, type HostVa, type MapChange, type VaMapper } from '../../streams/index.js';
+import type { HostVa, MapChange, MemoryRange, VaMapper } from '../../streams/index.js';
 import type { FaultyTarget, Watched } from '../streams/support/faults.js';
 
 /** A real address space as the VA mapper of a scene: says what native code has mapped, and watches that nothing goes which a target has. */
@@ -16,18 +15,7 @@ export class WatchedSpace implements VaMapper, Watched {
   }
 
   held(): readonly MemoryRange[] {
-    const handle = AddressSpace.handleOf(this.space);
-    const ranges: MemoryRange[] = [];
-    for (let page = 0; ;) {
-      const found = native().addressSpaceOverlap(handle, page, Number(this.space.size / 4096n));
-      if (found === undefined) {
-        return ranges;
-      }
-      if (!this.#unreleased.has(found[0])) {
-        ranges.push(MemoryRange.ofPages(...found));
-      }
-      page = found[1];
-    }
+    return this.space.mappedRanges().filter(({ startPage }) => !this.#unreleased.has(startPage));
   }
 
   ensureMapped(change: MapChange): HostVa {

@@ -1,10 +1,17 @@
 import { expect } from 'chai';
 import { AddressSpace, Memfd, type Ioas, type VfioContainer } from '../../binding/index.js';
 import type { DmaBatch } from '../../binding/dma-batch.js';
-import { DmaError, DmaUnmapError, MemoryRange, type DmaMapRequest, type DmaTarget } from '../../streams/index.js';
+import {
+  DmaError,
+  DmaUnmapError,
+  MemoryRange,
+  type BatchStop,
+  type DmaMapRequest,
+  type DmaTarget,
+} from '../../streams/index.js';
 import { IommufdTarget, VfioType1Target } from '../../targets/index.js';
 import { lockedMemory, lockedMemoryHint } from '../../targets/kernel/locked-memory.js';
-import { preflight } from '../../targets/kernel/preflight.js';
+import { misfit } from '../../targets/kernel/preflight.js';
 
 /** What rows ask for, and the errnos that they are answered with, in order; 0 when none is left. */
 class FakeIommu {
@@ -17,48 +24,64 @@ class FakeIommu {
   entries: number | undefined = 65535;
   supportsMapFile = true;
 
-  run(batch: DmaBatch): number {
-    return batch.runNow((_spaces, rows, results) => this.#answer(rows, results));
+  /** The calls in which the rows came: how many rows each had, and whether it was made on another thread. */
+  readonly crossings: string[] = [];
+  questions = 0;
+  joins = 0;
+
+  run(batch: DmaBatch, options?: Stop): number {
+    return batch.runNow((rows, results, count) => this.#answer('now', rows, results, count, options));
   }
 
-  runAsync(batch: DmaBatch): Promise<number> {
-    return batch.runLater(async (_spaces, rows, results) => {
+  runAsync(batch: DmaBatch, options?: Stop): Promise<number> {
+    return batch.runLater(async (rows, results, count) => {
       await Promise.resolve();
-      return this.#answer(rows, results);
+      return this.#answer('later', rows, results, count, options);
     });
   }
 
   get container(): VfioContainer {
-    const info = (): VfioContainer['info'] => ({
-      iovaRanges: this.iovaRanges,
-      pageSizes: 4096n,
-      dmaEntriesAvailable: this.entries,
-    });
-    return {
-      run: this.run.bind(this),
-      runAsync: this.runAsync.bind(this),
-      get info() {
-        return info();
-      },
-    } as unknown as VfioContainer;
+    return this.#with({
+      info: () => ({ iovaRanges: this.#ranges(), pageSizes: 4096n, dmaEntriesAvailable: this.entries }),
+    }) as VfioContainer;
   }
 
   get ioas(): Ioas {
-    const { iovaRanges, supportsMapFile } = this;
-    const iommufd = { supportsMapFile };
-    return { run: this.run.bind(this), runAsync: this.runAsync.bind(this), iovaRanges, iommufd } as unknown as Ioas;
+    const { supportsMapFile } = this;
+    return this.#with({ iovaRanges: () => this.#ranges(), iommufd: () => ({ supportsMapFile }) }) as Ioas;
   }
 
-  #answer(rows: BigUint64Array, results: Int32Array): number {
-    const names = ['unmap', 'va', 'file', 'unmap all'];
-    for (let row = 0; row < results.length; row++) {
-      const what = rows[row * 4] ?? 0n;
-      const writable = (what & 4n) === 0n ? '' : ' rw';
-      this.rows.push(`${names[Number(what & 3n)] ?? ''} 0x${(rows[row * 4 + 1] ?? 0n).toString(16)}${writable}`);
-      results[row] = this.answers.shift() ?? 0;
-    }
-    return results.length;
+  #ranges(): typeof this.iovaRanges {
+    this.questions += 1;
+    return this.iovaRanges;
   }
+
+  #with(getters: Record<string, () => unknown>): unknown {
+    const face = { run: this.run.bind(this), runAsync: this.runAsync.bind(this) };
+    for (const [name, get] of Object.entries({ ...getters, joins: () => this.joins })) {
+      Object.defineProperty(face, name, { get, configurable: true });
+    }
+    return face;
+  }
+
+  #answer(when: string, rows: Float64Array, results: Int32Array, count: number, options: Stop = {}): number {
+    const names = ['unmap', 'va', 'file', 'unmap all', 'copy'];
+    this.crossings.push(`${count} ${when}`);
+    for (let row = 0; row < count; row++) {
+      const what = rows[row * 4] ?? 0;
+      const writable = (what & 8) === 0 ? '' : ' rw';
+      this.rows.push(`${names[what & 7] ?? ''} 0x${(rows[row * 4 + 1] ?? 0).toString(16)}${writable}`);
+      results[row] = this.answers.shift() ?? 0;
+      if (options.stopAtFailure === true && (results[row] ?? 0) < 0) {
+        return row + 1;
+      }
+    }
+    return count;
+  }
+}
+
+interface Stop {
+  readonly stopAtFailure?: boolean;
 }
 
 function errorOf(work: () => unknown): DmaError {
@@ -69,6 +92,11 @@ function errorOf(work: () => unknown): DmaError {
     return error as DmaError;
   }
   throw new Error('it did not fail');
+}
+
+function stopOf(answer: unknown): BatchStop {
+  expect(answer).to.have.all.keys('done', 'error');
+  return answer as BatchStop;
 }
 
 describe('the targets of kernel IOMMUs', () => {
@@ -156,6 +184,82 @@ describe('the targets of kernel IOMMUs', () => {
         expect(errorOf(() => make(iommu).mapDma(without)).code).to.equal('ERR_NO_VA');
       });
 
+      it(`${kind}: make the calls of a set in one crossing, in order`, () => {
+        const target = make(iommu);
+        const set = [request(0x10000), request(0x20000, 0x1000, { writable: false }), request(0x30000)];
+        expect(target.mapDmaBatch?.(set)).to.equal(undefined);
+        expect(target.unmapDmaBatch?.(set.map(({ range }) => range).reverse())).to.equal(undefined);
+        expect(iommu.rows).to.deep.equal([
+          ...['va 0x10000 rw', 'va 0x20000', 'va 0x30000 rw'],
+          ...['unmap 0x30000', 'unmap 0x20000', 'unmap 0x10000'],
+        ]);
+        expect(iommu.crossings).to.deep.equal(['3 now', '3 now']);
+        expect(target.mapDmaBatch?.([]), 'of nothing').to.equal(undefined);
+        expect(target.concurrent).to.equal(true);
+      });
+
+      it(`${kind}: stop a set at the first map that fails, and name it`, () => {
+        const target = make(iommu);
+        iommu.answers = [0, -12];
+        const set = [request(0x10000), request(0x20000), request(0x30000)];
+        const stop = stopOf(target.mapDmaBatch?.(set));
+        expect(stop.done).to.equal(1);
+        expect(stop.error).to.include({ code: 'ENOMEM', target: target.name, region: 'ram' });
+        expect((stop.error as DmaError).range?.toString()).to.equal('0x20000-0x21000');
+        expect(iommu.rows, 'nothing after it was asked of the kernel').to.have.length(2);
+      });
+
+      it(`${kind}: make a set on another thread when it is large, or long, and fail the same way`, async () => {
+        const target = make(iommu);
+        const large = [request(0x400000, 1 << 20), request(0x800000, 1 << 20), request(0xc00000)];
+        await target.mapDmaBatch?.(large);
+        await target.unmapDmaBatch?.(large.map(({ range }) => range));
+        await target.mapDmaBatch?.(large.slice(0, 2));
+        const many = Array.from({ length: 257 }, (_, index) => request(0x10000000 + index * 0x1000));
+        iommu.answers = Array.from({ length: 201 }, (_, index) => (index < 200 ? 0 : -17));
+        const stop = stopOf(await target.mapDmaBatch?.(many));
+        expect(stop.done).to.equal(200);
+        expect(stop.error).to.include({ code: 'EEXIST' });
+        expect((stop.error as DmaError).range?.equals((many[200] as DmaMapRequest).range)).to.equal(true);
+        void target.mapDmaBatch?.(many.slice(200, 256));
+        expect(iommu.crossings).to.deep.equal(['3 later', '3 later', '2 now', '257 later', '56 now']);
+      });
+
+      it(`${kind}: stop a set at what cannot be put to the kernel, after what comes before it`, () => {
+        const target = make(iommu);
+        const { range, region, type, writable, fileOffset } = request(0x20000);
+        const without = { range, region, type, writable, fileOffset };
+        const set = [request(0x10000), without, request(0x30000)];
+        const stop = stopOf(target.mapDmaBatch?.(set));
+        expect(stop).to.include({ done: 1 });
+        expect(stop.error).to.include({ code: 'ERR_NO_VA' });
+        expect(iommu.rows).to.deep.equal(['va 0x10000 rw']);
+        const first = stopOf(target.mapDmaBatch?.([without]));
+        expect(first).to.include({ done: 0 });
+        expect(first.error).to.include({ code: 'ERR_NO_VA' });
+      });
+
+      it(`${kind}: ask the kernel for its limits once, and again before refusing a set or when a device has joined`, () => {
+        const target = make(iommu);
+        const fits = [request(0x10000), request(0x20000)];
+        void target.checkMaps?.([request(0xfee00000)]);
+        expect(iommu.questions, 'a single map is left to the kernel').to.equal(0);
+        void target.checkMaps?.(fits);
+        void target.checkMaps?.(fits);
+        expect(iommu.questions).to.equal(1);
+
+        const high = [request(0x10000), request(0xfee00000)];
+        expect(errorOf(() => target.checkMaps?.(high)).code).to.equal('EINVAL');
+        expect(iommu.questions).to.equal(2);
+        iommu.iovaRanges = [{ start: 0n, last: (1n << 64n) - 1n }];
+        void target.checkMaps?.(high);
+        expect(iommu.questions, 'the device that was in the way has left').to.equal(3);
+
+        iommu.iovaRanges = [{ start: 0n, last: 0x1ffffn }];
+        iommu.joins += 1;
+        expect(errorOf(() => target.checkMaps?.(fits)).range?.toString()).to.equal('0x20000-0x21000');
+      });
+
       it(`${kind}: check a whole set before its first map, memory of devices aside`, () => {
         const target = make(iommu);
         void target.checkMaps?.([request(0x10000), request(0xfee00000, 0x1000, { type: 'device' })]);
@@ -165,6 +269,20 @@ describe('the targets of kernel IOMMUs', () => {
         expect(iommu.rows).to.deep.equal([]);
       });
     }
+  });
+
+  it('type1 says why nothing can be mapped when the container has no group', () => {
+    iommu.answers = [-22];
+    const { container } = iommu;
+    Object.defineProperty(container, 'info', {
+      get() {
+        throw new DmaError('it has no group', { code: 'EINVAL', hint: 'add one first' });
+      },
+    });
+    expect(errorOf(() => new VfioType1Target(container).mapDma(request(0x10000)))).to.include({
+      code: 'EINVAL',
+      hint: 'add one first',
+    });
   });
 
   it('type1 passes the failure of an unmap on: nothing is unmapped', () => {
@@ -217,7 +335,86 @@ describe('the targets of kernel IOMMUs', () => {
     expect(target.mappedCount()).to.equal(undefined);
   });
 
+  it('type1 counts what it maps, and asks again before it refuses', () => {
+    iommu.entries = 4;
+    const target = new VfioType1Target(iommu.container);
+    const set = (start: number): DmaMapRequest[] => [request(start), request(start + 0x1000)];
+    target.checkMaps(set(0x10000));
+    void target.mapDmaBatch(set(0x10000));
+    void target.mapDma(request(0x20000));
+    expect(iommu.questions, 'once for the set, once before the first map').to.equal(2);
+    iommu.entries = 2;
+    target.checkMaps(set(0x30000));
+    expect(iommu.questions, 'one is left by its own count, which knows nothing of unmaps').to.equal(3);
+    iommu.entries = 1;
+    void target.mapDma(request(0x30000));
+    expect(errorOf(() => target.checkMaps(set(0x40000))).code).to.equal('ENOSPC');
+  });
+
+  it('type1 stops a set of unmaps at the first that fails', () => {
+    iommu.answers = [0, -22];
+    const ranges = [0x10000, 0x20000, 0x30000].map((start) => MemoryRange.ofLength(start, 0x1000));
+    const stop = stopOf(new VfioType1Target(iommu.container).unmapDmaBatch(ranges));
+    expect(stop.done).to.equal(1);
+    expect(stop.error).to.include({ code: 'EINVAL', request: 'VFIO_IOMMU_UNMAP_DMA' });
+    expect((stop.error as DmaError).range?.toString()).to.equal('0x20000-0x21000');
+    expect(iommu.rows).to.have.length(2);
+  });
+
   describe('IommufdTarget', () => {
+    it('knows what it holds after a set that stopped, and unmaps sets whatever shape they have', () => {
+      const target = new IommufdTarget(iommu.ioas);
+      iommu.answers = [0, 0, 0, -14];
+      const set = [0x10000, 0x20000, 0x30000, 0x40000].map((start) => request(start));
+      void target.mapDmaBatch(set);
+      expect(target.mappedRanges().map(String)).to.deep.equal([
+        '0x10000-0x11000',
+        '0x20000-0x21000',
+        '0x30000-0x31000',
+      ]);
+      void target.unmapDmaBatch([MemoryRange.of(0x0, 0x21000), MemoryRange.of(0x30000, 0x38000)]);
+      expect(target.mappedRanges()).to.deep.equal([]);
+    });
+
+    it('takes unmaps of nothing in the middle of a set as done', () => {
+      const target = new IommufdTarget(iommu.ioas);
+      const set = [0x10000, 0x30000].map((start) => request(start));
+      void target.mapDmaBatch(set);
+      iommu.answers = [0, -2, 0, -2];
+      const ranges = [0x10000, 0x20000, 0x30000, 0x40000].map((start) => MemoryRange.ofLength(start, 0x1000));
+      expect(target.unmapDmaBatch(ranges)).to.equal(undefined);
+      expect(target.mappedRanges()).to.deep.equal([]);
+      expect(iommu.rows.slice(2)).to.deep.equal(ranges.map(({ start }) => `unmap 0x${start.toString(16)}`));
+    });
+
+    it('finishes an unmap in the middle of a set that the kernel ended half-way, and stops at one that it cannot finish', async () => {
+      const target = new IommufdTarget(iommu.ioas);
+      const starts = [0x10000, 0x20000, 0x30000, 0x40000, 0x50000];
+      void target.mapDmaBatch(starts.map((start) => request(start)));
+      const ranges = [
+        MemoryRange.of(0x10000, 0x21000),
+        MemoryRange.of(0x30000, 0x41000),
+        MemoryRange.of(0x50000, 0x51000),
+      ];
+      // The first in two steps; of the second one mapping is gone, the other is in use.
+      iommu.answers = [-2, -2, 0, -16, 0, -16];
+      const stop = stopOf(await target.unmapDmaBatch(ranges));
+      expect(stop.done).to.equal(1);
+      expect((stop.error as DmaUnmapError).stuck.map(({ range }) => range.toString())).to.deep.equal([
+        '0x40000-0x41000',
+      ]);
+      expect(target.mappedRanges().map(String)).to.deep.equal(['0x40000-0x41000', '0x50000-0x51000']);
+    });
+
+    it('keeps a mapping that an unmap would cut', () => {
+      const target = new IommufdTarget(iommu.ioas);
+      void target.mapDma(request(0x10000, 0x4000));
+      iommu.answers = [-2];
+      const error = errorOf(() => target.unmapDma(MemoryRange.of(0x10000, 0x12000)));
+      expect((error as DmaUnmapError).stuck.map(({ range }) => range.toString())).to.deep.equal(['0x10000-0x14000']);
+      expect(target.mappedRanges()).to.have.length(1);
+    });
+
     it('maps by file where kernel and mapping allow, private memory and BARs by address', () => {
       const target = new IommufdTarget(iommu.ioas);
       expect([target.needsVa, target.needsFd]).to.deep.equal([false, false]);
@@ -285,12 +482,13 @@ describe('the targets of kernel IOMMUs', () => {
   });
 
   it('cannot pin more than may be locked', () => {
-    const budget = { target: 'T', request: 'R', iovaRanges: iommu.iovaRanges, pinnable: 0x1000n };
-    const error = errorOf(() => {
-      preflight([request(0x10000), request(0x20000)], budget);
-    });
+    const capacity = { target: 'T', request: 'R', iovaRanges: iommu.iovaRanges, entries: Infinity, pages: 1 };
+    const set = [request(0x10000), request(0x20000)];
+    const error = misfit(set, capacity);
     expect(error).to.include({ code: 'ENOMEM', region: 'ram' });
-    expect(error.range?.toString()).to.equal('0x20000-0x21000');
+    expect(error?.range?.toString()).to.equal('0x20000-0x21000');
+    const isPinned = ({ range }: DmaMapRequest): boolean => range.start === 0x20000n;
+    expect(misfit(set, capacity, isPinned), 'what is pinned already is not counted again').to.equal(undefined);
   });
 
   it('know the limit of locked memory, and how to raise it', () => {

@@ -42,6 +42,17 @@ export function unmapError(errno: number, range: MemoryRange, where: Circumstanc
   return named(error, where.target);
 }
 
+/** A map that has no host virtual address, at a target that maps by it. */
+export function noVaError({ range, region }: DmaMapRequest, target: string): DmaError {
+  return new DmaError(`${range.toString()} has no host virtual address to map by`, {
+    code: 'ERR_NO_VA',
+    target,
+    region,
+    range,
+    hint: 'attach the target to a RegionManager with a VA mapper, or put ensureMapped(vaMapper) before it',
+  });
+}
+
 /** The part of the range that cannot be mapped by the kernel's list; `undefined` when all of it can. */
 export function outside(range: MemoryRange, valid: readonly IovaRange[]): string | undefined {
   const last = range.end - 1n;
@@ -66,7 +77,11 @@ function mapHint(errno: number, request: DmaMapRequest, where: Circumstances): s
       );
     case 22: {
       // EINVAL
-      const why = outside(range, ranges(where));
+      const valid = ranges(where);
+      if (valid instanceof DmaError) {
+        return valid.hint ?? valid.message;
+      }
+      const why = outside(range, valid);
       return why === undefined
         ? 'the kernel found an argument invalid: is a device attached, and does the backing suit this way of mapping?'
         : `${why}; ${WINDOW_HINT}`;
@@ -89,11 +104,12 @@ function mapHint(errno: number, request: DmaMapRequest, where: Circumstances): s
   }
 }
 
-function ranges(where: Circumstances): readonly IovaRange[] {
+/** What may be mapped; or why that cannot be said, which is why nothing can be mapped. */
+function ranges(where: Circumstances): readonly IovaRange[] | DmaError {
   try {
     return where.iovaRanges();
-  } catch {
-    return [];
+  } catch (error) {
+    return error instanceof DmaError ? error : [];
   }
 }
 

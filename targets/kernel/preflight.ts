@@ -1,70 +1,96 @@
 import type { IovaRange } from '../../binding/iova-range.js';
-import { DmaError, type DmaMapRequest } from '../../streams/index.js';
+import { DmaError, type DmaMapRequest, type MemoryRange } from '../../streams/index.js';
 import { outside } from './explain.js';
 import { lockedMemory, lockedMemoryHint } from './locked-memory.js';
 
-/** What an IOMMU can take, by what the kernel reports now. */
-export interface Budget {
+/** What an IOMMU can take. */
+export interface Capacity {
   readonly target: string;
   readonly request: string;
   readonly iovaRanges: readonly IovaRange[];
-  /** Entries that are left; `undefined` where there is no limit. */
-  readonly entries?: number | undefined;
-  /** Bytes that may be pinned still; `undefined` where there is no limit, or it cannot be known. */
-  readonly pinnable: bigint | undefined;
+  /** Entries that are left; `Infinity` where there is no limit. */
+  entries: number;
+  /** Pages that may be pinned still; `Infinity` where there is no limit, or it cannot be known. */
+  pages: number;
 }
 
 /**
- * Finds the first row of a change set that cannot fit, before any of it is mapped. Memory of devices is left to the kernel: that it cannot be
- * mapped is no failure.
+ * Finds the first row of a change set that cannot fit. Memory of devices is left to the kernel: that it cannot be mapped is no failure.
  *
  * What passes may fail all the same, and then the kernel's error counts.
  *
- * @throws DmaError that names the row, the rule and the cure
+ * @param isPinned whether the memory is pinned already, and would not be counted again
+ * @returns an error that names the row, the rule and the cure; `undefined` when all fit
  */
-export function preflight(requests: readonly DmaMapRequest[], budget: Budget): void {
+export function misfit(
+  requests: readonly DmaMapRequest[],
+  capacity: Capacity,
+  isPinned?: (request: DmaMapRequest) => boolean,
+): DmaError | undefined {
+  const windows = capacity.iovaRanges.map(pagesOf);
+  let window = windows[0];
   let entries = 0;
-  let pinned = 0n;
+  let pages = 0;
   for (const request of requests) {
     if (request.type === 'device') {
       continue;
     }
     const { range } = request;
-    const why = outside(range, budget.iovaRanges);
-    if (why !== undefined) {
-      throw refusal(
-        'EINVAL',
-        request,
-        budget,
-        why,
-        'put the memory where the IOMMU can map it, and leave a hole at its reserved ranges',
-      );
+    if (!isInside(range, window)) {
+      window = windows.find((one) => isInside(range, one));
+      if (window === undefined) {
+        return refusal(
+          'EINVAL',
+          request,
+          capacity,
+          outside(range, capacity.iovaRanges) ?? 'it is not made of whole pages that the IOMMU can map',
+          'put the memory where the IOMMU can map it, and leave a hole at its reserved ranges',
+        );
+      }
     }
     entries += 1;
-    if (budget.entries !== undefined && entries > budget.entries) {
-      throw refusal(
+    if (entries > capacity.entries) {
+      return refusal(
         'ENOSPC',
         request,
-        budget,
-        `it is number ${entries} of a set, and ${budget.entries} entries are left`,
+        capacity,
+        `it is number ${entries} of a set, and ${capacity.entries} entries are left`,
         'map fewer, larger ranges, or raise dma_entry_limit (as root: echo 200000 > /sys/module/vfio_iommu_type1/parameters/dma_entry_limit)',
       );
     }
-    pinned += range.length;
-    if (budget.pinnable !== undefined && pinned > budget.pinnable) {
-      const hint = lockedMemoryHint(lockedMemory(), pinned);
-      throw refusal('ENOMEM', request, budget, 'the set up to it would pin more than may be locked', hint);
+    if (isPinned?.(request) === true) {
+      continue;
+    }
+    pages += range.endPage - range.startPage;
+    if (pages > capacity.pages) {
+      const hint = lockedMemoryHint(lockedMemory(), BigInt(pages) * 4096n);
+      return refusal('ENOMEM', request, capacity, 'the set up to it would pin more than may be locked', hint);
     }
   }
+  return undefined;
 }
 
-function refusal(code: string, request: DmaMapRequest, budget: Budget, why: string, hint: string): DmaError {
+interface Pages {
+  readonly startPage: number;
+  readonly endPage: number;
+}
+
+/** The whole pages in it. */
+function pagesOf({ start, last }: IovaRange): Pages {
+  return { startPage: Number((start + 4095n) >> 12n), endPage: Number((last + 1n) >> 12n) };
+}
+
+function isInside({ startPage, endPage }: MemoryRange, window: Pages | undefined): boolean {
+  return window !== undefined && window.startPage <= startPage && endPage <= window.endPage;
+}
+
+function refusal(code: string, request: DmaMapRequest, capacity: Capacity, why: string, hint: string): DmaError {
   const { range, region } = request;
   return new DmaError(`${range.toString()} cannot be mapped: ${why}`, {
     code,
     syscall: 'ioctl',
-    request: budget.request,
-    target: budget.target,
+    request: capacity.request,
+    target: capacity.target,
     region,
     range,
     hint,

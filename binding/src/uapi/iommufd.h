@@ -12,6 +12,7 @@ constexpr unsigned long IommuRequest(unsigned int number) {
 }
 inline constexpr unsigned long kIommuDestroy = IommuRequest(0x80);
 inline constexpr unsigned long kIommuIoasAlloc = IommuRequest(0x81);
+inline constexpr unsigned long kIommuIoasCopy = IommuRequest(0x83);
 inline constexpr unsigned long kIommuIoasIovaRanges = IommuRequest(0x84);
 inline constexpr unsigned long kIommuIoasMap = IommuRequest(0x85);
 inline constexpr unsigned long kIommuIoasUnmap = IommuRequest(0x86);
@@ -73,6 +74,17 @@ struct IommuIoasMapFile {
   uint64_t iova;
 };
 static_assert(sizeof(IommuIoasMapFile) == 40);
+
+struct IommuIoasCopy {
+  uint32_t size;
+  uint32_t flags;
+  uint32_t dst_ioas_id;
+  uint32_t src_ioas_id;
+  uint64_t length;
+  uint64_t dst_iova;
+  uint64_t src_iova;
+};
+static_assert(sizeof(IommuIoasCopy) == 40);
 
 struct IommuIoasUnmap {
   uint32_t size;

@@ -108,8 +108,8 @@ std::span<uint8_t> Arguments::Bytes(size_t index) {
   return Items<uint8_t>(index, napi_uint8_array, "a Uint8Array");
 }
 
-std::span<uint64_t> Arguments::BigUints(size_t index) {
-  return Items<uint64_t>(index, napi_biguint64_array, "a BigUint64Array");
+std::span<double> Arguments::Doubles(size_t index) {
+  return Items<double>(index, napi_float64_array, "a Float64Array");
 }
 
 std::span<int32_t> Arguments::Int32s(size_t index) {

@@ -89,7 +89,7 @@ class Arguments {
   ByteRange Pages(size_t index);
   // The bytes of a Uint8Array. They stay where they are until the call returns; a detached array is empty.
   std::span<uint8_t> Bytes(size_t index);
-  std::span<uint64_t> BigUints(size_t index);
+  std::span<double> Doubles(size_t index);
   std::span<int32_t> Int32s(size_t index);
 
  private:
