@@ -120,7 +120,7 @@ for (const by of mapsFiles() ? (['va', 'file'] as const) : (['va'] as const)) {
       ]);
       expect(pinned()).to.equal(4);
       const lessWritable = pages.request(page(4, 2), { writable: false });
-      await second.target.mapDmaBatch([pages.request(page(0)), unlike, lessWritable, pages.request(page(8))]);
+      await second.target.mapDmaBatch([lessWritable, pages.request(page(0)), unlike, pages.request(page(8))]);
       expect(pinned()).to.equal(9);
       pages.space.write(page(0).start, Buffer.from('to the other'));
       await copyByDma(second.device, page(0).start, page(2).start, 12);
