@@ -70,6 +70,22 @@ describe('RegionManager: streams', () => {
       expect(seen).to.deep.equal(['1 snapshot', '2']);
     });
 
+    it('shows a subscriber that comes when the command has taken effect, before its change set is published, that change once', async () => {
+      const seen: string[] = [];
+      let subscribed = false;
+      stage.manager.events$.subscribe(({ kind }) => {
+        if (kind === 'mapping-added' && !subscribed) {
+          subscribed = true;
+          stage.manager.changes().subscribe(({ generation, snapshot, maps }) => {
+            seen.push(`${snapshot ? 'snapshot ' : ''}${generation}: ${texts(maps.map((one) => one.range)).join()}`);
+          });
+        }
+      });
+      await region.addMapping(mapping(0x0, 0x1000));
+      await region.addMapping(mapping(0x1000, 0x2000));
+      expect(seen).to.deep.equal(['snapshot 1: 0x0-0x1000', '2: 0x1000-0x2000']);
+    });
+
     it('shows a subscriber that comes while a command waits for its targets the state before, then the change', async () => {
       const { manager } = stage;
       await manager.attach(stage.target({ reply: 'async' }));
