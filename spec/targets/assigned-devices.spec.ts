@@ -145,7 +145,12 @@ describe('AssignedDevices', () => {
         const which = onwards ? 'a step and all after it' : 'a step';
         const states: readonly [string, (before: FakeDevices) => Promise<void>][] = [
           ['the first device', () => Promise.resolve()],
-          ['a device that shares', async () => void (await assigned.add(THIRD, { through }))],
+          [
+            'a device that shares',
+            async () => {
+              await assigned.add(THIRD, { through });
+            },
+          ],
           [
             'a device that may not share',
             async (before) => {
@@ -165,13 +170,14 @@ describe('AssignedDevices', () => {
               await prepare(machine);
               const before = { open: machine.open, mapped: machine.mapped, devices: assigned.devices };
               machine.plan.arm(number, onwards);
-              const added = await assigned.add(SECOND, { through }).then(
-                () => true,
-                () => false,
+              const error = await assigned.add(SECOND, { through }).then(
+                () => undefined,
+                (thrown: unknown) => thrown,
               );
               ({ struck } = machine.plan);
               machine.plan.disarm();
-              if (!added) {
+              if (error !== undefined) {
+                expect(error).to.be.instanceOf(DmaError).and.to.include({ code: 'EIO' });
                 const after = { open: machine.open, mapped: machine.mapped, devices: assigned.devices };
                 expect(after, `step ${number}`).to.deep.equal(before);
                 await assigned.add(SECOND, { through });
