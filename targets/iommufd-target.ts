@@ -71,7 +71,7 @@ export class IommufdTarget implements DmaTarget {
     const { limit, pinned } = lockedMemory();
     preflight(requests, {
       target: this.name,
-      request: this.#mapRequest(),
+      request: mapRequest(this.#byFile),
       iovaRanges: this.#ioas.iovaRanges,
       pinnable: limit === undefined ? undefined : limit - pinned,
     });
@@ -97,7 +97,7 @@ export class IommufdTarget implements DmaTarget {
     });
     return settle(this.#noting(errno, range), (failed) =>
       mapError(failed, request, {
-        ...this.#circumstances(this.#mapRequest()),
+        ...this.#circumstances(mapRequest(byFile)),
         inTheWay: this.#mapped.firstOverlap(range)?.range,
       }),
     );
@@ -126,8 +126,10 @@ export class IommufdTarget implements DmaTarget {
     const stuck: MemoryRange[] = [];
     let failed = errno;
     for (const entry of mapped) {
-      const own = errno < 0 && range.contains(entry.range) ? this.#unmapOne(entry.range) : errno;
-      if (own === 0 || own === ENOENT) {
+      const isWhole = range.contains(entry.range);
+      const own = errno < 0 && isWhole ? this.#unmapOne(entry.range) : errno;
+      // Of one that the range cuts, ENOENT does not say that it is gone.
+      if (own === 0 || (own === ENOENT && isWhole)) {
         this.#mapped.remove(entry.range);
       } else {
         failed = own;
@@ -161,13 +163,13 @@ export class IommufdTarget implements DmaTarget {
     return errno;
   }
 
-  #mapRequest(): string {
-    return this.#byFile ? 'IOMMU_IOAS_MAP_FILE' : 'IOMMU_IOAS_MAP';
-  }
-
   #circumstances(request: string): Circumstances {
     return { target: this.name, request, iovaRanges: () => this.#ioas.iovaRanges };
   }
+}
+
+function mapRequest(byFile: boolean): string {
+  return byFile ? 'IOMMU_IOAS_MAP_FILE' : 'IOMMU_IOAS_MAP';
 }
 
 function noMapFileError(target: string): DmaError {

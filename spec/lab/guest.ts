@@ -165,6 +165,9 @@ function qemuArguments(
     ],
     ...['-device', 'intel-iommu,intremap=on,aw-bits=39'],
     ...['-device', 'edu,addr=04.0,dma_mask=0xffffffffffff', '-device', 'edu,addr=05.0,dma_mask=0xffffffffffff'],
+    // Two devices with a driver that the IOMMU cannot tell apart: what is behind a conventional bridge shares a group.
+    ...['-device', 'pcie-pci-bridge,id=bridge,addr=06.0'],
+    ...['-device', 'virtio-rng-pci,bus=bridge,addr=01.0', '-device', 'virtio-rng-pci,bus=bridge,addr=02.0'],
     ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=0x04', '-device', 'virtio-serial'],
     ...port('stdout'),
     ...port('stderr'),

@@ -1,6 +1,6 @@
 import type { IovaRange } from '../../binding/iova-range.js';
 import { DmaError, type DmaMapRequest } from '../../streams/index.js';
-import { outside } from './explain.js';
+import { misfitOf } from './explain.js';
 import { lockedMemory, lockedMemoryHint } from './locked-memory.js';
 
 /** What an IOMMU can take, by what the kernel reports now. */
@@ -30,15 +30,9 @@ export function preflight(requests: readonly DmaMapRequest[], budget: Budget): v
       continue;
     }
     const { range } = request;
-    const why = outside(range, budget.iovaRanges);
-    if (why !== undefined) {
-      throw refusal(
-        'EINVAL',
-        request,
-        budget,
-        why,
-        'put the memory where the IOMMU can map it, and leave a hole at its reserved ranges',
-      );
+    const misfit = misfitOf(range, budget.iovaRanges);
+    if (misfit !== undefined) {
+      throw refusal('EINVAL', request, budget, misfit.why, misfit.cure);
     }
     entries += 1;
     if (budget.entries !== undefined && entries > budget.entries) {
