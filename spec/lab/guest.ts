@@ -81,7 +81,9 @@ function runQemu(
 ): Promise<GuestEnd> {
   const { timeout = 180, signal } = options;
   return new Promise((resolve) => {
-    const qemu = spawn(options.qemu ?? 'qemu-system-x86_64', qemuArguments(options, initramfs, ports), {
+    // It dies with this process, however that ends: nobody else would stop it.
+    const command = ['--pdeathsig', 'KILL', options.qemu ?? 'qemu-system-x86_64'];
+    const qemu = spawn('setpriv', [...command, ...qemuArguments(options, initramfs, ports)], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let console_ = '';
