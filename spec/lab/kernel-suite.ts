@@ -37,7 +37,7 @@ export async function runKernelSuite(
     },
     out: disk,
     kernel,
-    timeout: options.timeout ?? 1500,
+    timeout: options.timeout ?? 2400,
     onStdout: note,
     onStderr: note,
   }).finally(() => {
