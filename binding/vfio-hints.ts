@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { currentUser } from './current-user.js';
 import { bindCommands, foreignMembers } from './pci.js';
 import type { PciDevice } from './pci.js';
 
@@ -140,5 +141,6 @@ export function resetHint(errno: number): string | undefined {
 }
 
 function permissionHint(path: string): string {
-  return `As root: chown ${process.env['USER'] ?? 'USER'} ${path}, or lastingly a udev rule: SUBSYSTEM=="vfio", OWNER="${process.env['USER'] ?? 'USER'}" (/dev/iommu: KERNEL=="iommu").`;
+  const user = currentUser();
+  return `As root: chown ${user} ${path}, or lastingly a udev rule: SUBSYSTEM=="vfio", OWNER="${user}" (/dev/iommu: KERNEL=="iommu").`;
 }

@@ -72,7 +72,7 @@ export class IommufdTarget implements DmaTarget {
     this.#holdings = new Holdings(ioas);
     this.#budget = new Budget({
       target: name,
-      mapRequest: this.#mapRequest(),
+      mapRequest: mapRequest(this.#byFile),
       ask() {
         const { limit, pinned } = lockedMemory();
         return { iovaRanges: ioas.iovaRanges, pinnable: limit === undefined ? undefined : limit - pinned };
@@ -265,7 +265,7 @@ export class IommufdTarget implements DmaTarget {
 
   #mapError(errno: number, request: DmaMapRequest): DmaError {
     return mapError(errno, request, {
-      ...this.#circumstances(this.#mapRequest()),
+      ...this.#circumstances(mapRequest(this.#byFile && this.#wayOf(request) === request.mappable)),
       inTheWay: this.#holdings.firstOverlap(request.range),
     });
   }
@@ -280,13 +280,13 @@ export class IommufdTarget implements DmaTarget {
     );
   }
 
-  #mapRequest(): string {
-    return this.#byFile ? 'IOMMU_IOAS_MAP_FILE' : 'IOMMU_IOAS_MAP';
-  }
-
   #circumstances(request: string): Circumstances {
     return { target: this.name, request, iovaRanges: () => this.#ioas.iovaRanges };
   }
+}
+
+function mapRequest(byFile: boolean): string {
+  return byFile ? 'IOMMU_IOAS_MAP_FILE' : 'IOMMU_IOAS_MAP';
 }
 
 function noMapFileError(target: string): DmaError {

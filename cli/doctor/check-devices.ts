@@ -1,5 +1,5 @@
 import { counted, formatCount } from '../output/text.js';
-import { currentUser } from './current-user.js';
+import { currentUser } from '../../binding/current-user.js';
 import { readiness } from './readiness.js';
 import type { Check, Cure, DoctorFacts, IommuGroupFacts, PciDeviceFacts } from './report.js';
 

@@ -11,10 +11,10 @@ describe('without permission', () => {
       const { Iommufd, VfioContainer, VfioGroup } = await import(BINDING);
       for (const use of [() => VfioContainer.open(), () => VfioGroup.forDevice('${FIRST}'), () => Iommufd.open()]) {
         try { use(); console.log('opened'); } catch (error) {
-          console.log(error.code, error.syscall, /chown .* \\/dev\\/(vfio\\/\\d+|iommu)/.test(error.hint));
+          console.log(error.code, error.syscall, /chown (nobody|65534) \\/dev\\/(vfio\\/\\d+|iommu).*OWNER="(nobody|65534)"/.test(error.hint));
         }
       }`,
-      { uid: NOBODY },
+      { uid: NOBODY, env: { USER: 'somebody-else' } },
     );
     expect(result.status, result.stderr).to.equal(0);
     // The container's own file is open to all.

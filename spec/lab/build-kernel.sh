@@ -11,21 +11,27 @@ trap 'rm -rf "$work"' EXIT
 [ "$(id -u)" = 0 ] && root=() || root=(sudo)
 
 say() { printf 'kernel %s: %s\n' "$version" "$*" >&2; }
+fail() { say "$*"; exit 1; }
 
+# Fetches the source package into $work. As root apt would give up its rights for that, and could not write there.
+download() { (cd "$work" && apt-get -o APT::Sandbox::User=root -qq download "$package"); }
+
+needed=(gcc make flex bison bc xz-utils libelf-dev libc6-dev ca-certificates)
 say 'installing what the build needs'
-"${root[@]}" apt-get update -qq
-"${root[@]}" apt-get install -y -qq --no-install-recommends \
-  gcc make flex bison bc xz-utils libelf-dev libc6-dev ca-certificates > /dev/null
+"${root[@]}" apt-get update -qq -o APT::Update::Error-Mode=any ||
+  fail "the package lists of a mirror cannot be fetched: see 'apt-get update', and /etc/apt/sources.list.d"
+DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends "${needed[@]}" > /dev/null ||
+  fail "cannot install ${needed[*]}: try it by hand"
 
 # The source package: of this release, or of the next one's backports.
 package="linux-source-$version"
 if apt-cache show "$package" > /dev/null 2>&1; then
-  (cd "$work" && apt-get download -qq "$package")
+  download || fail "$package cannot be fetched from the mirror"
 else
   say "not in this release: taking $package from the next release's backports"
   mirror=$(find /etc/apt/sources.list /etc/apt/sources.list.d -type f -exec cat {} + 2> /dev/null |
     sed -nE 's/^(URIs:|deb( \[[^]]*\])?) *(https?:[^ ]*\/debian)\/?( .*)?$/\3/p' | sed -n 1p) || true
-  [ -n "$mirror" ] || { say 'no Debian mirror is in the sources of apt'; exit 1; }
+  [ -n "$mirror" ] || fail "$package is not in this release, and no Debian mirror is in the sources of apt to look for it elsewhere"
   declare -A next=([bookworm]=trixie [trixie]=forky)
   release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
   mkdir -p "$work/apt/lists/partial" "$work/apt/archives/partial"
@@ -40,8 +46,8 @@ Dir::Etc::sourceparts "-";
 APT::Sandbox::User "root";
 CONF
   export APT_CONFIG="$work/apt.conf"
-  apt-get update -qq
-  (cd "$work" && apt-get download -qq "$package")
+  apt-get update -qq -o APT::Update::Error-Mode=any || fail "the package lists of $mirror cannot be fetched"
+  download || fail "$mirror has no $package in ${next[$release]:-trixie}-backports"
   unset APT_CONFIG
 fi
 say 'unpacking the source'
@@ -60,10 +66,14 @@ kernel_make olddefconfig > /dev/null
 started=$SECONDS
 kernel_make -j"$(nproc)" bzImage > "$work/log" 2>&1 &
 build=$!
+next_line=60
 while kill -0 "$build" 2> /dev/null; do
-  if [ -t 2 ]; then
+  if [ -t 2 ] || [ "$((SECONDS - started))" -ge "$next_line" ]; then
     objects=$(find "$work/build" -name '*.o' | wc -l)
-    printf '\rkernel %s: %s files compiled, of some 1,900; %s s ' "$version" "$objects" "$((SECONDS - started))" >&2
+    [ -t 2 ] && form='\r%s ' || form='%s\n'
+    # shellcheck disable=SC2059
+    printf "$form" "kernel $version: $objects files compiled, of some 1,900; $((SECONDS - started)) s" >&2
+    next_line=$((SECONDS - started + 60))
   fi
   sleep 2
 done

@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +8,16 @@ import { labAvailability } from './availability.js';
 import { judge, runInGuest, type GuestEnd, type GuestOptions } from './guest.js';
 
 const lab = labAvailability();
+/** Numbers of the QEMUs that have this on their command line. */
+const processesWith = (mark: string): string[] =>
+  readdirSync('/proc').filter((name) => {
+    try {
+      const words = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
+      return words[0]?.startsWith('qemu') === true && words.some((word) => word.endsWith(mark));
+    } catch {
+      return false;
+    }
+  });
 const leftovers = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('dma-streams-lab-'));
 
 describe('judging how a guest ended', () => {
@@ -104,6 +116,28 @@ describe('the guest', function () {
   it('tells a QEMU that does not start, and one that is not there', async () => {
     expect((await run(['true'], { qemuArguments: ['-no-such-option'] })).kind).to.equal('not-started');
     expect((await run(['true'], { qemu: '/no/such/qemu' })).kind).to.equal('not-started');
+  });
+
+  it('ends with the process that started it, also when that is killed', async () => {
+    const mark = `lab-spec-${process.pid}`;
+    const source = `
+      import { runInGuest } from ${JSON.stringify(new URL('guest.js', import.meta.url).href)};
+      const said = (data) => process.stdout.write(data);
+      await runInGuest({
+        command: ['sh', '-c', 'echo up; sleep 1000'], cwd: '/', env: {}, kernel: ${JSON.stringify(lab.kernel)},
+        kernelArguments: '${mark}', onStdout: said, onStderr: said,
+      });`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(child.stdout, 'data');
+    expect(processesWith(mark)).to.have.length(1);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    for (let waited = 0; waited < 100 && processesWith(mark).length > 0; waited++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    expect(processesWith(mark)).to.deep.equal([]);
   });
 
   it('can be stopped', async () => {

@@ -3,7 +3,7 @@ import { labAvailability } from './availability.js';
 import { isGood, runKernelSuite } from './kernel-suite.js';
 
 describe('the specs that need a real IOMMU', function () {
-  this.timeout(900_000);
+  this.timeout(2_500_000);
   const lab = labAvailability();
 
   if (!lab.available) {

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { runInGuest, type GuestEnd } from './guest.js';
 import { projectRoot } from './paths.js';
@@ -19,14 +22,26 @@ export async function runKernelSuite(
     text += data.toString();
     options.write(data);
   };
+  // The one file system of the guest that writes back: what a disk is to an IOMMU.
+  const disk = mkdtempSync(join(tmpdir(), 'dma-streams-disk-'));
   const end = await runInGuest({
     command: ['node', '--expose-gc', 'node_modules/mocha/bin/mocha.js', '--config', '.mocharc.kernel.json'],
     cwd: projectRoot,
-    env: { PATH: process.env['PATH'], HOME: '/root', TMPDIR: '/dev/shm', LANG: 'C.UTF-8', TERM: 'dumb' },
+    env: {
+      PATH: process.env['PATH'],
+      HOME: '/root',
+      TMPDIR: '/dev/shm',
+      LANG: 'C.UTF-8',
+      TERM: 'dumb',
+      DMA_STREAMS_DISK: disk,
+    },
+    out: disk,
     kernel,
-    timeout: options.timeout ?? 1500,
+    timeout: options.timeout ?? 2400,
     onStdout: note,
     onStderr: note,
+  }).finally(() => {
+    rmSync(disk, { recursive: true, force: true });
   });
   const count = (word: string): number =>
     Number(new RegExp(`^\\s*(\\d+) ${word}`, 'm').exec(stripVTControlCharacters(text))?.[1] ?? 0);

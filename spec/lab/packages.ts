@@ -5,6 +5,7 @@ const NEEDED: readonly { readonly command: string; readonly debian: string }[] =
   { command: 'qemu-system-x86_64', debian: 'qemu-system-x86' },
   { command: 'busybox', debian: 'busybox-static' },
   { command: 'cpio', debian: 'cpio' },
+  { command: 'setpriv', debian: 'util-linux' },
 ];
 
 /** The Debian packages that are missing. */

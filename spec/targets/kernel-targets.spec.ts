@@ -178,6 +178,22 @@ describe('the targets of kernel IOMMUs', () => {
         expect(error.hint).to.include('0x0-0xfee00000').and.to.include('interrupts');
       });
 
+      it(`${kind}: tell what is above the aperture from what is in a window`, () => {
+        const target = make(iommu);
+        const above = { ...request(0x10000), range: MemoryRange.ofLength(1n << 39n, 0x1000) };
+        for (const error of [
+          errorOf(() => target.checkMaps?.([request(0x20000), above])),
+          errorOf(() => {
+            iommu.answers = [-22];
+            return target.mapDma(above);
+          }),
+        ]) {
+          expect(error).to.include({ code: 'EINVAL' });
+          expect(`${error.message} ${error.hint ?? ''}`).to.match(/above the aperture.*below 0x8000000000/);
+          expect(error.hint).not.to.contain('hole');
+        }
+      });
+
       it(`${kind}: refuse a map without an address`, () => {
         const { range, region, type, writable, mappable, fileOffset } = request(0x10000);
         const without = { range, region, type, writable, fileOffset, ...(mappable === undefined ? {} : { mappable }) };
@@ -456,6 +472,16 @@ describe('the targets of kernel IOMMUs', () => {
       iommu.answers = [-2, -2, 0];
       void target.unmapDma(MemoryRange.of(0x10000, 0x21000));
       expect(target.mappedRanges()).to.deep.equal([]);
+    });
+
+    it('keeps what an unmap cuts, though the kernel says that nothing is there', () => {
+      const target = new IommufdTarget(iommu.ioas);
+      void target.mapDma(request(0x10000));
+      void target.mapDma(request(0x20000, 0x4000));
+      iommu.answers = [-2, 0];
+      const error = errorOf(() => target.unmapDma(MemoryRange.of(0x10000, 0x22000)));
+      expect((error as DmaUnmapError).stuck.map(({ range }) => range.toString())).to.deep.equal(['0x20000-0x24000']);
+      expect(target.mappedRanges().map(String)).to.deep.equal(['0x20000-0x24000']);
     });
 
     it('says which mappings are left when some cannot be unmapped', () => {

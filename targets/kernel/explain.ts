@@ -53,17 +53,32 @@ export function noVaError({ range, region }: DmaMapRequest, target: string): Dma
   });
 }
 
-/** The part of the range that cannot be mapped by the kernel's list; `undefined` when all of it can. */
-export function outside(range: MemoryRange, valid: readonly IovaRange[]): string | undefined {
+/** Which rule of the IOMMU a range breaks, and what to do about it. */
+export interface Misfit {
+  readonly why: string;
+  readonly cure: string;
+}
+
+/** What is wrong with the range by the kernel's list of what can be mapped, which is ascending; `undefined` when nothing is. */
+export function misfitOf(range: MemoryRange, valid: readonly IovaRange[]): Misfit | undefined {
   const last = range.end - 1n;
   if (valid.some((one) => one.start <= range.start && last <= one.last)) {
     return undefined;
   }
   const list = valid.map((one) => `0x${one.start.toString(16)}-0x${(one.last + 1n).toString(16)}`).join(', ');
-  return `it is not inside one of the ranges that the IOMMU can map: ${list === '' ? 'none' : list}`;
+  const can = `the IOMMU can map ${list === '' ? 'nothing' : list}`;
+  const highest = valid.at(-1)?.last ?? -1n;
+  if (last > highest) {
+    return {
+      why: `it reaches above the aperture: ${can}`,
+      cure: `put the memory below 0x${(highest + 1n).toString(16)}: the IOMMU or the device has no more address bits`,
+    };
+  }
+  return {
+    why: `it reaches into a reserved window: ${can}`,
+    cure: 'leave a hole in the guest memory map there (0xfee00000-0xfef00000 takes interrupts on x86)',
+  };
 }
-
-const WINDOW_HINT = 'leave a hole in the guest memory map there (0xfee00000-0xfef00000 takes interrupts on x86)';
 
 function mapHint(errno: number, request: DmaMapRequest, where: Circumstances): string {
   const { range, type, writable } = request;
@@ -77,18 +92,24 @@ function mapHint(errno: number, request: DmaMapRequest, where: Circumstances): s
       );
     case 22: {
       // EINVAL
-      const valid = ranges(where);
-      if (valid instanceof DmaError) {
-        return valid.hint ?? valid.message;
+      let valid: readonly IovaRange[];
+      try {
+        valid = where.iovaRanges();
+      } catch (error) {
+        // Why the kernel does not tell what can be mapped is why it cannot be: a container without a group.
+        return (error as Partial<DmaError>).hint ?? 'the kernel found an argument invalid';
       }
-      const why = outside(range, valid);
-      return why === undefined
-        ? 'the kernel found an argument invalid: is a device attached, and does the backing suit this way of mapping?'
-        : `${why}; ${WINDOW_HINT}`;
+      const misfit = misfitOf(range, valid);
+      if (misfit !== undefined) {
+        return `${misfit.why}; ${misfit.cure}`;
+      }
+      return where.request === 'IOMMU_IOAS_MAP_FILE'
+        ? 'is the file as long as the mapping, and on memory (memfd, tmpfs, huge pages)? A file on a disk can be mapped by address alone, and read-only'
+        : 'the kernel found an argument invalid: is a device attached (container.addGroup, device.attach) before the first map?';
     }
     case 17: // EEXIST
       return where.inTheWay === undefined
-        ? 'something that this target did not map is there: another user of the same container or IOAS'
+        ? 'something is mapped there already: unmap it first; when this target did not map it, another user of the same container or IOAS did'
         : `${where.inTheWay.toString()} is mapped there: unmap it first`;
     case 14: // EFAULT
       if (type === 'device') {
@@ -98,18 +119,9 @@ function mapHint(errno: number, request: DmaMapRequest, where: Circumstances): s
         ? 'a page is not backed, or not for writing: is the file as long as the mapping, and on memory (memfd, tmpfs, huge pages) rather than on a disk?'
         : 'a page is not backed: is the file as long as the mapping?';
     case 98: // EADDRINUSE
-      return `a device that is attached needs these addresses for itself; ${WINDOW_HINT}`;
+      return 'a device that is attached needs these addresses for itself: leave a hole in the guest memory map there (0xfee00000-0xfef00000 takes interrupts on x86)';
     default:
       return `see the error table in docs/kernel.md for ${where.request}`;
-  }
-}
-
-/** What may be mapped; or why that cannot be said, which is why nothing can be mapped. */
-function ranges(where: Circumstances): readonly IovaRange[] | DmaError {
-  try {
-    return where.iovaRanges();
-  } catch (error) {
-    return error instanceof DmaError ? error : [];
   }
 }
 

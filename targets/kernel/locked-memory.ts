@@ -34,8 +34,11 @@ export function lockedMemoryHint({ limit, locked, pinned }: LockedMemory, needed
     limit === undefined
       ? 'no limit of locked memory counts for this process'
       : `the limit of locked memory is ${limit} bytes`;
+  // iommufd counts for the user, and the kernel tells a process its own share alone.
+  const hidden =
+    limit !== undefined && used + needed <= limit ? ', so other processes of this user have pinned the rest' : '';
   return (
-    `${have}, ${used} are used, ${needed} more are needed: raise it with \`ulimit -l\`, LimitMEMLOCK= of systemd or limits.conf, ` +
+    `${have}, ${used} are used, ${needed} more are needed${hidden}: raise it with \`ulimit -l\`, LimitMEMLOCK= of systemd or limits.conf, ` +
     'or give the process CAP_IPC_LOCK'
   );
 }

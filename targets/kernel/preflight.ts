@@ -1,6 +1,6 @@
 import type { IovaRange } from '../../binding/iova-range.js';
 import { DmaError, type DmaMapRequest, type MemoryRange } from '../../streams/index.js';
-import { outside } from './explain.js';
+import { misfitOf } from './explain.js';
 import { lockedMemory, lockedMemoryHint } from './locked-memory.js';
 
 /** What an IOMMU can take. */
@@ -39,13 +39,8 @@ export function misfit(
     if (!isInside(range, window)) {
       window = windows.find((one) => isInside(range, one));
       if (window === undefined) {
-        return refusal(
-          'EINVAL',
-          request,
-          capacity,
-          outside(range, capacity.iovaRanges) ?? 'it is not made of whole pages that the IOMMU can map',
-          'put the memory where the IOMMU can map it, and leave a hole at its reserved ranges',
-        );
+        const { why, cure } = misfitOf(range, capacity.iovaRanges) ?? NO_WHOLE_PAGES;
+        return refusal('EINVAL', request, capacity, why, cure);
       }
     }
     entries += 1;
@@ -69,6 +64,12 @@ export function misfit(
   }
   return undefined;
 }
+
+/** A window of the IOMMU may begin or end within a page, which can be mapped no more than what is outside. */
+const NO_WHOLE_PAGES = {
+  why: 'it is not made of whole pages that the IOMMU can map',
+  cure: 'leave out the pages at the borders of what the IOMMU can map',
+};
 
 interface Pages {
   readonly startPage: number;

@@ -55,9 +55,9 @@ export function iommufd(by: 'file' | 'va' | 'auto'): Way {
     ioas,
     openDevice(address = FIRST) {
       const device = VfioDevice.openCdev(address, iommufd);
+      opened.push(device);
       device.attach(ioas);
       enable(device);
-      opened.push(device);
       return device;
     },
     close() {

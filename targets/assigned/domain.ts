@@ -1,0 +1,45 @@
+import { findPciDevice, Iommufd, VfioContainer, VfioDevice, VfioGroup, type PciDevice } from '../../binding/index.js';
+import type { Attachment } from '../../streams/index.js';
+import type { DomainTarget } from './domain-target.js';
+
+/**
+ * An IOMMU domain: one set of mappings, and the devices that it holds for. Of VFIO type1 that is a container, of iommufd an IOAS.
+ */
+export interface Domain {
+  readonly target: DomainTarget;
+  /** Of its target at the manager, once there is one. */
+  attachment: Attachment | undefined;
+  /** How many devices are in. */
+  readonly size: number;
+  /**
+   * Opens a device and puts it in. Returns `undefined` when the kernel does not let it share with the devices that are in.
+   *
+   * On failure, and when it may not share: nothing of it stays open.
+   *
+   * @throws DmaError when it cannot be opened, or, into a domain without devices, cannot be put in
+   */
+  admit(pci: PciDevice): VfioDevice | undefined;
+  /** Closes a device, and takes it out. */
+  dismiss(device: VfioDevice): void;
+  /** Whether the kernel holds no mapping any more, asked when the last device is out. Only the kernel knows: who else has the device open? */
+  emptied(): boolean;
+  /** Closes what is left. Again: nothing. */
+  close(): void;
+}
+
+/** What is asked of the kernel: the functions of the binding, or what a spec puts in their place. */
+export interface DeviceAccess {
+  findDevice(pciAddress: string): PciDevice;
+  openContainer(): VfioContainer;
+  openGroup(pciAddress: string): VfioGroup;
+  openIommufd(): Iommufd;
+  openCdev(pciAddress: string, iommufd: Iommufd): VfioDevice;
+}
+
+export const KERNEL: DeviceAccess = {
+  findDevice: (pciAddress) => findPciDevice(pciAddress),
+  openContainer: () => VfioContainer.open(),
+  openGroup: (pciAddress) => VfioGroup.forDevice(pciAddress),
+  openIommufd: () => Iommufd.open(),
+  openCdev: (pciAddress, iommufd) => VfioDevice.openCdev(pciAddress, iommufd),
+};

@@ -1,0 +1,89 @@
+import type { PciDevice, VfioContainer, VfioDevice, VfioGroup } from '../../binding/index.js';
+import { DmaError, type Attachment } from '../../streams/index.js';
+import { VfioType1Target } from '../vfio-type1-target.js';
+import type { DeviceAccess, Domain } from './domain.js';
+import { DomainTarget } from './domain-target.js';
+
+interface OpenGroup {
+  readonly group: VfioGroup;
+  readonly devices: Set<VfioDevice>;
+}
+
+/** A VFIO container and the groups in it. A group is open once, whatever number of its devices is in. */
+export class Type1Domain implements Domain {
+  readonly target: DomainTarget;
+  attachment: Attachment | undefined;
+  readonly #access: DeviceAccess;
+  readonly #container: VfioContainer;
+  readonly #groups = new Map<number | undefined, OpenGroup>();
+
+  /** @throws DmaError as `VfioContainer.open` */
+  constructor(access: DeviceAccess, name: string) {
+    this.#access = access;
+    this.#container = access.openContainer();
+    this.target = new DomainTarget(new VfioType1Target(this.#container, { name }));
+  }
+
+  get size(): number {
+    return [...this.#groups.values()].reduce((sum, { devices }) => sum + devices.size, 0);
+  }
+
+  admit({ address, iommuGroup }: PciDevice): VfioDevice | undefined {
+    const open = this.#groups.get(iommuGroup);
+    if (open !== undefined) {
+      const device = open.group.openDevice(address);
+      open.devices.add(device);
+      return device;
+    }
+    const group = this.#access.openGroup(address);
+    try {
+      if (!this.#join(group)) {
+        group.close();
+        return undefined;
+      }
+      const device = group.openDevice(address);
+      this.#groups.set(iommuGroup, { group, devices: new Set([device]) });
+      return device;
+    } catch (error) {
+      group.close();
+      throw error;
+    }
+  }
+
+  dismiss(device: VfioDevice): void {
+    device.close();
+    for (const [number, { group, devices }] of this.#groups) {
+      if (devices.delete(device) && devices.size === 0) {
+        this.#groups.delete(number);
+        group.close();
+      }
+    }
+  }
+
+  /** A container whose last group has left has no IOMMU to ask about, and so no mapping. */
+  emptied(): boolean {
+    try {
+      return this.#container.info.iovaRanges.length === 0;
+    } catch (error) {
+      return error instanceof DmaError && error.code === 'EINVAL';
+    }
+  }
+
+  close(): void {
+    this.#container.close();
+  }
+
+  /** Whether the group is in now. */
+  #join(group: VfioGroup): boolean {
+    try {
+      this.#container.addGroup(group);
+      return true;
+    } catch (error) {
+      // Of a container that is empty nothing else can be the reason than the group itself.
+      if (this.#groups.size === 0 || !(error instanceof DmaError)) {
+        throw error;
+      }
+      return false;
+    }
+  }
+}
