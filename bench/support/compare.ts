@@ -36,7 +36,8 @@ export function compareRuns(before: Results, now: Results): ComparedRuns {
   const machine = ratioOf(earlier.get(before.calibration), later.get(now.calibration));
   const comparisons = [...later].flatMap(([id, figure]): Comparison[] => {
     const old = earlier.get(id);
-    return old?.unit === figure.unit ? [compare(old, figure, machine)] : [];
+    // A share of the whole says nothing by itself: another's grows when one shrinks.
+    return old?.unit === figure.unit && figure.unit !== '%' ? [compare(old, figure, machine)] : [];
   });
   const unmatched = earlier.size + later.size - 2 * comparisons.length;
   return { comparisons, machine, unmatched };

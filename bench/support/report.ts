@@ -38,7 +38,7 @@ export function drawVerdict(questions: readonly QuestionResult[]): string {
   const limited = questions.flatMap(({ figures }) => figures.filter(({ atMost }) => atMost !== undefined));
   const missed = limited.filter(({ median, atMost }) => atMost !== undefined && median > atMost);
   return [
-    `${limited.length - missed.length} of ${limited.length} limits met`,
+    limited.length === 0 ? 'no limits here' : `${limited.length - missed.length} of ${limited.length} limits met`,
     ...missed.map((figure) => {
       const limit = formatValue(figure.atMost ?? NaN, figure.unit);
       return `  NOT MET: ${figure.name}: ${formatValue(figure.median, figure.unit)}, at most ${limit}`;
