@@ -6,6 +6,11 @@ import { COLOURS } from './draw.js';
 /** A chart for each file. */
 export type Charts = Readonly<Record<string, TopLevelSpec>>;
 
+const LEGEND = { title: null, orient: 'bottom', direction: 'horizontal' } as const;
+
+const LINES = { ...LEGEND, symbolType: 'stroke', symbolSize: 300 } as const;
+const DECADES = [1, 10, 100, 1000, 10_000, 100_000];
+
 const SERIES = [
   { name: 'single command', color: COLOURS.blue },
   { name: 'in sets of 64', color: COLOURS.orange },
@@ -54,7 +59,10 @@ function changeChart(run: Results): TopLevelSpec {
   return {
     title: {
       text: 'What a change costs, by the number of mappings',
-      subtitle: 'One mapping added or removed, one target that does nothing; both axes are logarithmic, less is better',
+      subtitle: [
+        'One mapping added or removed, at one target that does nothing.',
+        'Both axes are logarithmic; less is better.',
+      ],
     },
     data: { values },
     facet: { column: { field: 'places', type: 'nominal', title: null } },
@@ -79,13 +87,13 @@ function changeChart(run: Results): TopLevelSpec {
           field: 'nanoseconds',
           type: 'quantitative',
           scale: { type: 'log' },
-          axis: { title: 'nanoseconds a change', format: ',', tickCount: 5 },
+          axis: { title: 'nanoseconds a change', format: ',', values: DECADES },
         },
         color: {
           field: 'series',
           type: 'nominal',
           scale: { domain: SERIES.map(({ name }) => name), range: SERIES.map(({ color }) => color) },
-          legend: { title: null, orient: 'bottom', direction: 'horizontal', columns: 4 },
+          legend: LINES,
         },
         strokeDash: {
           field: 'series',
@@ -99,7 +107,7 @@ function changeChart(run: Results): TopLevelSpec {
               [5, 4],
             ],
           },
-          legend: null,
+          legend: LINES,
         },
       },
     },
@@ -133,9 +141,11 @@ function besideChart(run: Results): TopLevelSpec {
   const order = values.map(({ name }) => name);
   return {
     title: {
-      text: 'What a change costs at 100 mappings, and what less than that would do',
-      subtitle:
-        'One target that does nothing; what it is compared with checks nothing and can undo nothing. Logarithmic, less is better',
+      text: 'What a change costs, beside simpler things',
+      subtitle: [
+        'One mapping added or removed among 100, at one target that does nothing.',
+        'The grey ones check nothing and can undo nothing. Logarithmic; less is better.',
+      ],
     },
     data: { values },
     width: 520,
@@ -145,13 +155,13 @@ function besideChart(run: Results): TopLevelSpec {
         field: 'name',
         type: 'nominal',
         sort: order,
-        axis: { title: null, labelLimit: 260, ticks: false, domain: false },
+        axis: { title: null, labelLimit: 260, labelPadding: 8, ticks: false, domain: false },
       },
       x: {
         field: 'nanoseconds',
         type: 'quantitative',
         scale: { type: 'log', domainMin: 1 },
-        axis: { title: 'nanoseconds a change', format: ',', tickCount: 5 },
+        axis: { title: 'nanoseconds a change', format: ',', values: DECADES },
       },
     },
     layer: [
@@ -163,7 +173,7 @@ function besideChart(run: Results): TopLevelSpec {
             field: 'kind',
             type: 'nominal',
             scale: { domain: ['dma-streams', 'for comparison'], range: [COLOURS.blue, '#9aa4ae'] },
-            legend: { title: null, orient: 'bottom' },
+            legend: LEGEND,
           },
         },
       },
@@ -186,13 +196,15 @@ function kernelChart(run: Results): TopLevelSpec {
   const ways = Object.keys(WAY_COLOURS);
   return {
     title: {
-      text: 'Programming a real IOMMU: times of what a C++ loop over the same system calls takes',
-      subtitle:
-        'Maps and unmaps through the whole pipeline, in a guest with an emulated processor; logarithmic, 1 is the loop itself',
+      text: 'Programming a real IOMMU, beside a C++ loop',
+      subtitle: [
+        'Maps and unmaps through the whole pipeline: times of what the loop takes',
+        'for the same system calls. In an emulated guest; logarithmic, less is better.',
+      ],
     },
     data: { values },
     width: 520,
-    height: { step: 34 },
+    height: { step: 16 },
     layer: [
       {
         data: { values: [{}] },
@@ -206,22 +218,22 @@ function kernelChart(run: Results): TopLevelSpec {
             field: 'shape',
             type: 'nominal',
             sort: [...new Set(values.map(({ shape }) => shape))],
-            axis: { title: null, labelLimit: 260, grid: true, ticks: false, domain: false },
+            axis: { title: null, labelLimit: 260, labelPadding: 8, grid: true, ticks: false, domain: false },
           },
           x: {
             field: 'ratio',
             type: 'quantitative',
-            scale: { type: 'log' },
-            axis: { title: 'times the C++ loop', format: '~g', tickCount: 8 },
+            scale: { type: 'log', nice: false, padding: 12 },
+            axis: { title: 'times the C++ loop', format: ',~g', values: [0.5, 1, 1.5, 2, 3, 5, 10, 20, 50, 100, 200] },
           },
-          yOffset: { field: 'way', type: 'nominal', scale: { domain: ways } },
+          yOffset: { field: 'way', type: 'nominal', scale: { domain: ways, paddingOuter: 0.6 } },
           color: {
             field: 'way',
             type: 'nominal',
             scale: { domain: ways, range: Object.values(WAY_COLOURS) },
-            legend: { title: null, orient: 'bottom' },
+            legend: LEGEND,
           },
-          shape: { field: 'way', type: 'nominal', scale: { domain: ways }, legend: null },
+          shape: { field: 'way', type: 'nominal', scale: { domain: ways }, legend: LEGEND },
         },
       },
     ],
