@@ -29,6 +29,7 @@ const program = new Command('npm run bench:kernel --')
   .description(
     'Measures what the pipeline costs on a real IOMMU, in a guest that has one: tables here, everything as JSON.',
   )
+  .argument('[question...]', 'what to measure, of cycle, hot-attach and large; default: everything')
   .option('--quick', 'few rounds and little memory: to see that it works, not for the figures')
   .option('--json <file>', 'where to write the results', join(projectRoot, 'build/bench/kernel.json'))
   .option('--compare <file>', 'also show ratios to the results of an earlier run, and which are outside the noise')
@@ -53,7 +54,7 @@ try {
       ...lab,
       ...['--memory', String(size + BESIDE), '--timeout', String(timeout)],
       ...command,
-      ...['--json', inGuest, '--loop', loop, '--size', String(size), ...(quick ? ['--quick'] : [])],
+      ...['--json', inGuest, '--loop', loop, '--size', String(size), ...(quick ? ['--quick'] : []), ...program.args],
     ],
     { stdio: 'inherit', env: { ...process.env, INIT_CWD: projectRoot } },
   );

@@ -78,9 +78,9 @@ function changeChart(run: Results): TopLevelSpec {
           axis: {
             title: 'mappings',
             values: [100, 10_000, 100_000, 1_000_000],
-            format: ',',
+            format: '~s',
             labelOverlap: false,
-            labelFlush: true,
+            labelFlush: false,
           },
         },
         y: {

@@ -3,7 +3,7 @@
  * On a machine of one's own with two devices at these addresses it would do the same.
  */
 import { writeFileSync } from 'node:fs';
-import { Command } from 'commander';
+import { Argument, Command } from 'commander';
 import { drawQuestion } from '../support/report.js';
 import { makeResults, writeResults, type QuestionResult } from '../support/results.js';
 import { cycle } from './cycle.js';
@@ -23,7 +23,9 @@ const MiB = 2 ** 20;
 /** How fast the emulated processor was: system calls and nothing of this library. */
 const CALIBRATION = 'cycle/type1/4 KiB, one by one/loop/alone';
 
+const questions: readonly KernelQuestion[] = [cycle, hotAttach, large];
 const program = new Command()
+  .addArgument(new Argument('[question...]').choices(questions.map(({ name }) => name)))
   .requiredOption('--json <file>')
   .requiredOption('--loop <program>')
   .requiredOption('--size <MiB>')
@@ -36,7 +38,7 @@ writeFileSync('/proc/sys/vm/max_map_count', '1000000');
 console.log(`touching ${size} MiB, page by page`);
 const memfd = scatteredMemory(Number(size) * MiB);
 const results: QuestionResult[] = [];
-for (const question of [cycle, hotAttach, large] satisfies KernelQuestion[]) {
+for (const question of questions.filter(({ name }) => program.args.length === 0 || program.args.includes(name))) {
   const started = Date.now();
   const samples = await question.measure({ memfd, quick, loop, onRound: () => undefined });
   const { name, title, about } = question;

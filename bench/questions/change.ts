@@ -21,6 +21,9 @@ type Order = (typeof ORDERS)[number];
 /** Changes in a round of a case, half of them adding and half removing: some ten milliseconds. */
 const CHANGES: Readonly<Record<number, number>> = { 1: 4096, 64: 16_384, 4096: 32_768 };
 
+/** A quick run makes less of them. */
+const QUICK_WORK = 0.125;
+
 /** The most that a change may take, in nanoseconds: of one target; of several, for each of them. */
 const ONE_TARGET: Readonly<Record<number, number>> = { 1: 1500, 64: 200, 4096: 120 };
 const EACH_TARGET: Readonly<Record<number, number>> = { 1: 2000, 64: 250, 4096: 250 };
@@ -38,10 +41,11 @@ export const change: Question = {
 
   hosts(quick: boolean): Host[] {
     const counts = quick ? QUICK_COUNTS : COUNTS;
-    const times = quick ? { rounds: 3, warmUps: 1 } : { rounds: 15, warmUps: 8 };
+    const times = quick ? { rounds: 2, warmUps: 1 } : { rounds: 15, warmUps: 8 };
+    const work = quick ? QUICK_WORK : 1;
     const changes = counts.flatMap((count) => [
-      ...TARGETS.map((targets) => ({ count, targets, batch: false })),
-      ...(BATCH_COUNTS.includes(count) ? [{ count, targets: 1, batch: true }] : []),
+      ...TARGETS.map((targets) => ({ count, targets, batch: false, work })),
+      ...(BATCH_COUNTS.includes(count) ? [{ count, targets: 1, batch: true, work }] : []),
     ]);
     return [
       { name: 'baselines', parameters: { counts: counts.join(' ') }, ...times },
@@ -80,6 +84,7 @@ async function setUpChanges(parameters: Parameters): Promise<Measured> {
   const count = Number(parameters['count']);
   const targets = Number(parameters['targets']);
   const batch = parameters['batch'] === true;
+  const work = Number(parameters['work']);
   const manager = new RegionManager();
   const region = await manager.addRegion({ name: 'ram', type: 'ram', range: MemoryRange.ofPages(0, 2 ** 36) });
   for (let index = 0; index < targets; index++) {
@@ -98,15 +103,20 @@ async function setUpChanges(parameters: Parameters): Promise<Measured> {
   for (const order of batch ? (['random'] as const) : ordersOf(targets)) {
     for (const set of SETS) {
       const id = idOf(count, targets, set, order, batch);
-      cases[id] = inRounds({ manager, region }, orders[order], set, id);
+      cases[id] = inRounds(
+        { manager, region },
+        orders[order],
+        set,
+        Math.max(2 * set, (CHANGES[set] ?? set) * work),
+        id,
+      );
     }
   }
   return { cases };
 }
 
 /** A case: each round goes on at the place where the last one ended. */
-function inRounds(setup: Setup, places: readonly number[], set: number, id: string): Round {
-  const changes = CHANGES[set] ?? set;
+function inRounds(setup: Setup, places: readonly number[], set: number, changes: number, id: string): Round {
   let from = 0;
   return async () => {
     const taken = await timed(() =>

@@ -10,6 +10,7 @@ export const projectRoot = fileURLToPath(new URL('../../../', import.meta.url));
 
 const SOURCES = join(projectRoot, 'bench/native');
 const BUILT = join(projectRoot, 'build/bench');
+const COMPILER = process.env['CXX'] ?? 'g++';
 const HEADERS = join(projectRoot, 'binding/src');
 
 /**
@@ -18,15 +19,18 @@ const HEADERS = join(projectRoot, 'binding/src');
  *
  * @throws Error that says what to do when there is no compiler, or what the compiler said
  */
-export function buildNative(name: string): string {
+export function buildNative(
+  name: string,
+  options: { readonly folder?: string; readonly compiler?: string } = {},
+): string {
+  const { folder = BUILT, compiler = COMPILER } = options;
   const source = join(SOURCES, `${name}.cc`);
-  const program = join(BUILT, name);
+  const program = join(folder, name);
   const age = statSync(program, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   if (age > statSync(source).mtimeMs) {
     return program;
   }
-  mkdirSync(BUILT, { recursive: true });
-  const compiler = process.env['CXX'] ?? 'g++';
+  mkdirSync(folder, { recursive: true });
   const flags = ['-std=c++20', '-O3', '-Wall', '-Wextra', `-I${HEADERS}`, '-o', program, source];
   const { error, status, stderr } = spawnSync(compiler, flags, { encoding: 'utf8' });
   if (error !== undefined) {
@@ -43,7 +47,7 @@ export function buildNative(name: string): string {
 /** What the compiler calls itself, for the record. */
 export function compilerVersion(): string | undefined {
   try {
-    return execFileSync(process.env['CXX'] ?? 'g++', ['--version'], { encoding: 'utf8' }).split('\n')[0];
+    return execFileSync(COMPILER, ['--version'], { encoding: 'utf8' }).split('\n')[0];
   } catch {
     return undefined;
   }
