@@ -36,15 +36,16 @@ export function compareRuns(before: Results, now: Results): ComparedRuns {
   const machine = ratioOf(earlier.get(before.calibration), later.get(now.calibration));
   const comparisons = [...later].flatMap(([id, figure]): Comparison[] => {
     const old = earlier.get(id);
-    // A share of the whole says nothing by itself: another's grows when one shrinks.
-    return old?.unit === figure.unit && figure.unit !== '%' ? [compare(old, figure, machine)] : [];
+    return old?.unit === figure.unit ? [compare(old, figure, machine)] : [];
   });
   const unmatched = earlier.size + later.size - 2 * comparisons.length;
   return { comparisons, machine, unmatched };
 }
 
+/** Without shares of a whole, which say nothing by themselves: another's grows when one shrinks. */
 function figuresOf(run: Results): Map<string, Figure> {
-  return new Map(run.questions.flatMap(({ figures }) => figures.map((figure) => [figure.id, figure])));
+  const figures = run.questions.flatMap((question) => question.figures.filter(({ unit }) => unit !== '%'));
+  return new Map(figures.map((figure) => [figure.id, figure]));
 }
 
 function ratioOf(before: Figure | undefined, now: Figure | undefined): number {
