@@ -5,7 +5,8 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { kernelQuestions } from './kernel/index.js';
 import { compareRuns, drawComparison } from './support/compare.js';
 import { buildNative, projectRoot } from './support/native-program.js';
 import { drawVerdict } from './support/report.js';
@@ -25,15 +26,16 @@ interface Options {
   readonly timeout: number;
 }
 
+const names = kernelQuestions.map(({ name }) => name);
 const program = new Command('npm run bench:kernel --')
   .description(
     'Measures what the pipeline costs on a real IOMMU, in a guest that has one: tables here, everything as JSON.',
   )
-  .argument('[question...]', 'what to measure, of cycle, hot-attach and large; default: everything')
+  .addArgument(new Argument('[question...]', 'what to measure; default: everything').choices(names))
   .option('--quick', 'few rounds and little memory: to see that it works, not for the figures')
   .option('--json <file>', 'where to write the results', join(projectRoot, 'build/bench/kernel.json'))
   .option('--compare <file>', 'also show ratios to the results of an earlier run, and which are outside the noise')
-  .option('--kernel <version>', 'of the guest', '7.3')
+  .addOption(new Option('--kernel <version>', 'of the guest').choices(['6.12', '7.3']).default('7.3'))
   .option('--size <MiB>', 'of the large mapping; at least 128; default 1024, or 128 with --quick', memorySize)
   .option('--timeout <seconds>', 'when to give up', wholeNumber, 900)
   .showHelpAfterError('--help says more')

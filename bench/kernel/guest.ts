@@ -6,10 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { Argument, Command } from 'commander';
 import { drawQuestion } from '../support/report.js';
 import { makeResults, writeResults, type QuestionResult } from '../support/results.js';
-import { cycle } from './cycle.js';
-import { hotAttach } from './hot-attach.js';
-import type { KernelQuestion } from './kernel-question.js';
-import { large } from './large.js';
+import { kernelQuestions as questions } from './index.js';
 import { scatteredMemory } from './scattered-memory.js';
 
 interface Options {
@@ -23,7 +20,6 @@ const MiB = 2 ** 20;
 /** How fast the emulated processor was: system calls and nothing of this library. */
 const CALIBRATION = 'cycle/type1/4 KiB, one by one/loop/alone';
 
-const questions: readonly KernelQuestion[] = [cycle, hotAttach, large];
 const program = new Command()
   .addArgument(new Argument('[question...]').choices(questions.map(({ name }) => name)))
   .requiredOption('--json <file>')

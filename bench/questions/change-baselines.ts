@@ -6,7 +6,7 @@ import { idleTarget } from '../support/idle-target.js';
 import { buildNative, NativeProgram } from '../support/native-program.js';
 import type { Measured, Parameters, Round } from '../support/question.js';
 import { mapping } from '../support/scattered.js';
-import { ordersOf } from './change.js';
+import { ordersOf } from './change-cases.js';
 
 const CHANGES = 100_000;
 

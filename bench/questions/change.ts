@@ -7,6 +7,7 @@ import { counted } from '../support/format.js';
 import { mapping, shuffled } from '../support/scattered.js';
 import { FigureMaker } from '../support/statistics.js';
 import { changeBaselines } from './change-baselines.js';
+import { idOf, ORDERS, ordersOf, type Order } from './change-cases.js';
 
 const COUNTS = [100, 10_000, 100_000, 1_000_000];
 const QUICK_COUNTS = [100, 1000];
@@ -15,8 +16,6 @@ const BATCH_COUNTS = [100, 100_000];
 const ALL_COUNTS = [...new Set([...QUICK_COUNTS, ...COUNTS])].toSorted((a, b) => a - b);
 const TARGETS = [1, 4];
 const SETS = [1, 64, 4096];
-const ORDERS = ['random', 'sequential'] as const;
-type Order = (typeof ORDERS)[number];
 
 /** Changes in a round of a case, half of them adding and half removing: some ten milliseconds. */
 const CHANGES: Readonly<Record<number, number>> = { 1: 4096, 64: 16_384, 4096: 32_768 };
@@ -65,15 +64,6 @@ export const change: Question = {
     return [...pipelineFigures(samples), ...growthFigures(samples), ...baselineFigures(samples)];
   },
 };
-
-/** Sequential places at one target tell enough. */
-export function ordersOf(targets: number): readonly Order[] {
-  return targets === 1 ? ORDERS : ['random'];
-}
-
-export function idOf(count: number, targets: number, set: number, order: Order, batch = false): string {
-  return `change/${count}/${targets}${batch ? '/batch' : ''}/${set}/${order}`;
-}
 
 interface Setup {
   readonly manager: RegionManager;

@@ -67,6 +67,8 @@ export class NativeProgram {
     if (stdout === null) {
       throw new Error(`${path} has no output`);
     }
+    // It has ended: what it said before, or that it said nothing, is the answer.
+    this.#child.stdin?.on('error', () => undefined);
     this.#reader = createInterface({ input: stdout });
     this.#lines = this.#reader[Symbol.asyncIterator]();
   }
