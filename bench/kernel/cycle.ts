@@ -29,9 +29,9 @@ interface Shape {
 }
 
 function shapes(memory: number, quick: boolean): Shape[] {
-  const often = quick ? { rounds: 2, warmUps: 1 } : { rounds: 9, warmUps: 20 };
-  const some = quick ? { rounds: 2, warmUps: 1 } : { rounds: 9, warmUps: 4 };
-  const seldom = quick ? { rounds: 1, warmUps: 0 } : { rounds: 5, warmUps: 1 };
+  const often = quick ? { rounds: 2, warmUps: 1 } : { rounds: 7, warmUps: 6 };
+  const some = quick ? { rounds: 2, warmUps: 1 } : { rounds: 5, warmUps: 1 };
+  const seldom = quick ? { rounds: 1, warmUps: 0 } : { rounds: 3, warmUps: 1 };
   const few = quick ? 4 : 1;
   return [
     { name: '4 KiB, one by one', size: 4 * KiB, set: 1, changes: 512 / few, ...often, atMost: 1.5 },

@@ -3,6 +3,9 @@ import type { Figure, Unit } from './question.js';
 /** Three figures that count, and no more than that. */
 export function formatNumber(value: number): string {
   const size = Math.abs(value);
+  if (size > 0 && size < 0.1) {
+    return value.toPrecision(2);
+  }
   return size >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(size >= 10 ? 1 : 2);
 }
 
