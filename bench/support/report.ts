@@ -1,31 +1,60 @@
 import Table from 'cli-table3';
+import { formatNumber, formatSpread, formatValue, verdictOf } from './format.js';
+import type { Figure } from './question.js';
+import type { QuestionResult } from './results.js';
 
-/** A figure, and the most that it should be. */
-export interface Figure {
-  readonly name: string;
-  readonly value: number;
-  readonly unit: string;
-  readonly atMost?: number;
-}
-
-/** Prints figures beside what they should be at most. */
-export function printFigures(title: string, figures: readonly Figure[]): void {
+/** Draws the figures of one question beside their limits, baselines last. */
+export function drawQuestion({ title, about, figures, warnings }: QuestionResult): string {
+  const columns = [...new Set(figures.flatMap(({ ratios = {} }) => Object.keys(ratios)))];
   const table = new Table({
-    head: [title, 'measured', 'at most', ''],
-    colAligns: ['left', 'right', 'right', 'left'],
-    style: { head: [], border: [] },
+    head: [title, 'median', 'least', 'spread', 'at most', '', ...columns.map((column) => `× ${column}`)],
+    colAligns: ['left', 'right', 'right', 'right', 'right', 'left', ...columns.map(() => 'right' as const)],
+    style: { head: [], border: [], compact: true },
   });
-  for (const { name, value, unit, atMost } of figures) {
-    table.push([
-      name,
-      `${format(value)} ${unit}`,
-      atMost === undefined ? '' : `${format(atMost)} ${unit}`,
-      atMost === undefined ? '' : value <= atMost ? 'met' : `NOT MET: ${format(value / atMost)} times`,
-    ]);
+  for (const figure of [...figures.filter((one) => one.baseline !== true), ...figures.filter((one) => one.baseline)]) {
+    table.push(row(figure, columns));
   }
-  console.log(`${table.toString()}\n`);
+  return [wrap(about, 110), ...warnings.map((warning) => `! ${warning}`), table.toString(), ''].join('\n');
 }
 
-function format(value: number): string {
-  return value >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(2);
+function row(figure: Figure, columns: readonly string[]): string[] {
+  const { name, unit, median, min, atMost, baseline, ratios = {} } = figure;
+  return [
+    baseline === true ? `· ${name}` : name,
+    formatValue(median, unit),
+    formatNumber(min),
+    formatSpread(figure.spread),
+    atMost === undefined ? '' : formatValue(atMost, unit),
+    verdictOf(figure),
+    ...columns.map((column) => {
+      const ratio = ratios[column];
+      return ratio === undefined ? '' : formatNumber(ratio);
+    }),
+  ];
+}
+
+/** How many limits are met, and which are not. */
+export function drawVerdict(questions: readonly QuestionResult[]): string {
+  const limited = questions.flatMap(({ figures }) => figures.filter(({ atMost }) => atMost !== undefined));
+  const missed = limited.filter(({ median, atMost }) => atMost !== undefined && median > atMost);
+  return [
+    limited.length === 0 ? 'no limits here' : `${limited.length - missed.length} of ${limited.length} limits met`,
+    ...missed.map((figure) => {
+      const limit = formatValue(figure.atMost ?? NaN, figure.unit);
+      return `  NOT MET: ${figure.name}: ${formatValue(figure.median, figure.unit)}, at most ${limit}`;
+    }),
+  ].join('\n');
+}
+
+function wrap(text: string, width: number): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line.length + word.length >= width) {
+      lines.push(line);
+      line = '';
+    }
+    line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line].join('\n');
 }

@@ -1,0 +1,161 @@
+import { timed } from '../support/clock.js';
+import { idleTarget } from '../support/idle-target.js';
+import { NativeProgram } from '../support/native-program.js';
+import type { Figure, Round, Samples } from '../support/question.js';
+import { runRounds, type Case } from '../support/rounds.js';
+import { FigureMaker } from '../support/statistics.js';
+import { merged, toCases, type KernelContext, type KernelQuestion } from './kernel-question.js';
+import { BenchMachine } from './machine.js';
+import { byFile, FIRST, has, loopArguments, open, SECOND, WAYS, type WayName } from './ways.js';
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const SET = 64;
+
+/** Among the samples: how much memory there was, in MiB. */
+const SIZE_ID = 'cycle/size';
+
+interface Shape {
+  readonly name: string;
+  readonly size: number;
+  readonly set: number;
+  /** In a round: half map, half unmap. */
+  readonly changes: number;
+  readonly rounds: number;
+  /** Of the pipeline: until its code is compiled, which takes an emulated processor long. */
+  readonly warmUps: number;
+  /** The most that it may be of what the C++ loop takes. */
+  readonly atMost: number;
+}
+
+function shapes(memory: number, quick: boolean): Shape[] {
+  const often = quick ? { rounds: 2, warmUps: 1 } : { rounds: 7, warmUps: 6 };
+  const some = quick ? { rounds: 2, warmUps: 1 } : { rounds: 5, warmUps: 1 };
+  const seldom = quick ? { rounds: 1, warmUps: 0 } : { rounds: 3, warmUps: 1 };
+  const few = quick ? 4 : 1;
+  return [
+    { name: '4 KiB, one by one', size: 4 * KiB, set: 1, changes: 512 / few, ...often, atMost: 1.5 },
+    { name: '4 KiB, sets of 64', size: 4 * KiB, set: 64, changes: 1024 / few, ...often, atMost: 1.05 },
+    { name: '4 KiB, sets of 4,096', size: 4 * KiB, set: 4096, changes: 8192, ...some, atMost: 1.05 },
+    { name: '2 MiB, one by one', size: 2 * MiB, set: 1, changes: 64 / few, ...some, atMost: 1.02 },
+    { name: '2 MiB, sets of 64', size: 2 * MiB, set: 64, changes: 128, ...some, atMost: 1.02 },
+    { name: `${memory / MiB} MiB, one by one`, size: memory, set: 1, changes: 2, ...seldom, atMost: 1.02 },
+  ];
+}
+
+export const cycle: KernelQuestion = {
+  name: 'cycle',
+  title: 'maps and unmaps, a change',
+  about:
+    'Through the whole pipeline, at a target with a device behind it; beside it a C++ loop over the same ioctls at another device, on the ' +
+    'same scattered pages. Where the target maps by host virtual address, addresses have to be made and given back as well: the ' +
+    'loop to which it is compared does that, too, with mmap. The loop of ioctls alone is shown, in which all memory has had an address ' +
+    'since long before.',
+
+  async measure(context: KernelContext): Promise<Samples> {
+    await warmUp(context);
+    const all: Samples[] = [];
+    for (const way of WAYS.filter(has)) {
+      all.push(await measureWay(way, context));
+    }
+    return merged([...all, new Map([[SIZE_ID, [Number(context.memfd.size) / MiB]]])]);
+  },
+
+  figures(samples: Samples): Figure[] {
+    const make = new FigureMaker(samples);
+    const [size = NaN] = samples.get(SIZE_ID) ?? [];
+    return WAYS.flatMap((way) =>
+      shapes(size * MiB, false).flatMap(({ name, atMost }) => {
+        const id = `cycle/${way}/${name}`;
+        const same = sameWork(way);
+        return [
+          ...make.ratio(`${id}/ratio`, `${way}, ${name}: × C++`, id, `${id}/loop/${same}`, { atMost }),
+          ...(same === 'alone'
+            ? []
+            : make.ratio(`${id}/ratio-alone`, `${way}, ${name}: × C++, ioctls alone`, id, `${id}/loop/alone`)),
+          ...make.figure(id, `${way}, ${name}`, 'µs'),
+          ...make.figure(`${id}/loop/memory`, `C++, ioctls and mmap: ${way}, ${name}`, 'µs', { baseline: true }),
+          ...make.figure(`${id}/loop/alone`, `C++, ioctls alone: ${way}, ${name}`, 'µs', { baseline: true }),
+        ];
+      }),
+    );
+  },
+};
+
+/** What the loop does beside the ioctls to have done the same in the end. */
+function sameWork(way: WayName): 'alone' | 'memory' {
+  return byFile(way) ? 'alone' : 'memory';
+}
+
+/**
+ * Changes at a target that does nothing, until the pipeline's code is compiled: an emulated processor takes seconds for that, and what is
+ * measured first would have to bear it.
+ */
+async function warmUp({ memfd, quick }: KernelContext): Promise<void> {
+  await using machine = await BenchMachine.create(memfd);
+  await machine.manager.attach(idleTarget('idle', { needsVa: true }));
+  for (let round = 0; round < (quick ? 4 : 60); round++) {
+    for (let index = 0; index < SET; index++) {
+      const params = machine.mapping(index, 4 * KiB);
+      await machine.region.addMapping(params);
+      await machine.region.removeMappings(params.rangeInRegion);
+    }
+    await machine.add(0, SET, 4 * KiB);
+    await machine.remove(0, SET, 4 * KiB);
+  }
+}
+
+async function measureWay(way: WayName, context: KernelContext): Promise<Samples> {
+  const { memfd, quick, loop } = context;
+  const opened = open(way, FIRST);
+  const program = new NativeProgram(loop, loopArguments(way, SECOND), [memfd.fd]);
+  const machine = await BenchMachine.create(memfd);
+  try {
+    await machine.manager.attach(opened.target);
+    const cases = shapes(Number(memfd.size), quick).flatMap((shape): Case[] => {
+      const { rounds, warmUps } = shape;
+      return [
+        ...toCases(throughPipeline(way, machine, shape), { rounds, warmUps }),
+        ...toCases(throughLoop(way, program, shape), { rounds, warmUps: Math.min(warmUps, 2) }),
+      ];
+    });
+    return await runRounds(cases, context.onRound);
+  } finally {
+    await machine[Symbol.asyncDispose]();
+    await program.close();
+    opened.close();
+  }
+}
+
+function throughPipeline(way: WayName, machine: BenchMachine, shape: Shape): Record<string, Round> {
+  const { name, size, set, changes } = shape;
+  const id = `cycle/${way}/${name}`;
+  let at = 0;
+  const round = async (): Promise<void> => {
+    for (let done = 0; done < changes; done += 2 * set) {
+      if (set === 1) {
+        const params = machine.mapping(at, size);
+        await machine.region.addMapping(params);
+        await machine.region.removeMappings(params.rangeInRegion);
+      } else {
+        await machine.add(at, set, size);
+        await machine.remove(at, set, size);
+      }
+      at += set;
+    }
+  };
+  return { [id]: async () => ({ [id]: (await timed(round)) / 1000 / changes }) };
+}
+
+function throughLoop(way: WayName, program: NativeProgram, shape: Shape): Record<string, Round> {
+  const { name, size, set, changes } = shape;
+  const how = byFile(way) ? 'file' : 'va';
+  const works = byFile(way) ? (['alone'] as const) : (['alone', 'memory'] as const);
+  return Object.fromEntries(
+    works.map((work) => {
+      const id = `cycle/${way}/${name}/loop/${work}`;
+      const request = `cycle ${how} ${size} ${set} ${changes} ${work}`;
+      return [id, async () => ({ [id]: ((await program.ask(request))[0] ?? NaN) / 1000 })];
+    }),
+  );
+}

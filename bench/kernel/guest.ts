@@ -1,0 +1,47 @@
+/**
+ * What runs in the guest for `npm run bench:kernel`: measures on a real IOMMU, prints, and writes the results where the host finds them.
+ * On a machine of one's own with two devices at these addresses it would do the same.
+ */
+import { writeFileSync } from 'node:fs';
+import { Argument, Command } from 'commander';
+import { drawQuestion } from '../support/report.js';
+import { makeResults, writeResults, type QuestionResult } from '../support/results.js';
+import { kernelQuestions as questions } from './index.js';
+import { scatteredMemory } from './scattered-memory.js';
+
+interface Options {
+  readonly json: string;
+  readonly loop: string;
+  readonly size: string;
+  readonly quick?: true;
+}
+
+const MiB = 2 ** 20;
+/** How fast the emulated processor was: system calls and nothing of this library. */
+const CALIBRATION = 'cycle/type1/4 KiB, one by one/loop/alone';
+
+const program = new Command()
+  .addArgument(new Argument('[question...]').choices(questions.map(({ name }) => name)))
+  .requiredOption('--json <file>')
+  .requiredOption('--loop <program>')
+  .requiredOption('--size <MiB>')
+  .option('--quick')
+  .parse();
+const { json, loop, size, quick = false } = program.opts<Options>();
+
+// Each mapping may be two memory areas of the process.
+writeFileSync('/proc/sys/vm/max_map_count', '1000000');
+console.log(`touching ${size} MiB, page by page`);
+const memfd = scatteredMemory(Number(size) * MiB);
+const results: QuestionResult[] = [];
+for (const question of questions.filter(({ name }) => program.args.length === 0 || program.args.includes(name))) {
+  const started = Date.now();
+  const samples = await question.measure({ memfd, quick, loop, onRound: () => undefined });
+  const { name, title, about } = question;
+  const result = { name, title, about, warnings: [], figures: question.figures(samples) };
+  results.push(result);
+  console.log(drawQuestion(result));
+  console.log(`(${((Date.now() - started) / 1000).toFixed(0)} s)\n`);
+}
+memfd.close();
+writeResults(json, makeResults({ where: 'guest', quick, calibration: CALIBRATION, questions: results }));

@@ -1,0 +1,33 @@
+import type { Memfd } from '../../binding/index.js';
+import type { Figure, Samples } from '../support/question.js';
+import type { Case } from '../support/rounds.js';
+import type { Round } from '../support/question.js';
+
+/** One question that is measured in the guest: all in one process, because starting another takes seconds there. */
+export interface KernelQuestion {
+  readonly name: string;
+  readonly title: string;
+  readonly about: string;
+  measure(context: KernelContext): Promise<Samples>;
+  figures(samples: Samples): readonly Figure[];
+}
+
+export interface KernelContext {
+  /** Scattered over the guest's memory. */
+  readonly memfd: Memfd;
+  readonly quick: boolean;
+  /** Path of the C++ loop. */
+  readonly loop: string;
+  readonly onRound: (done: number, of: number) => void;
+}
+
+export function toCases(
+  rounds: Readonly<Record<string, Round>>,
+  times: { readonly rounds: number; readonly warmUps: number },
+): Case[] {
+  return Object.values(rounds).map((round) => ({ ...times, run: async () => round() }));
+}
+
+export function merged(all: readonly Samples[]): Samples {
+  return new Map(all.flatMap((samples) => [...samples]));
+}

@@ -1,0 +1,91 @@
+import type { Attachment } from '../../streams/index.js';
+import { timed } from '../support/clock.js';
+import type { Figure, Sample, Samples } from '../support/question.js';
+import { runRounds } from '../support/rounds.js';
+import { longestStall } from '../support/stall.js';
+import { FigureMaker } from '../support/statistics.js';
+import { merged, toCases, type KernelContext, type KernelQuestion } from './kernel-question.js';
+import { BenchMachine } from './machine.js';
+import { FIRST, has, open, SECOND, WAYS, type WayName } from './ways.js';
+
+const MiB = 2 ** 20;
+/** Milliseconds. */
+const STALL_LIMIT = 10;
+/** Of what one target takes. */
+const PARALLEL_LIMIT = 1.2;
+
+export const large: KernelQuestion = {
+  name: 'large',
+  title: 'one large mapping',
+  about:
+    'All of the scattered memory as one mapping, added and removed. The stall is the longest time that the event loop did not get to a ' +
+    'timer of one millisecond meanwhile; beside it an idle loop, for as long. Then the same at two targets with a device each, which ' +
+    'pin at the same time where they can.',
+
+  async measure(context: KernelContext): Promise<Samples> {
+    const all: Samples[] = [];
+    for (const way of WAYS.filter(has)) {
+      all.push(await measureWay(way, context));
+    }
+    return merged([...all, new Map([['large/size', [Number(context.memfd.size) / MiB]]])]);
+  },
+
+  figures(samples: Samples): Figure[] {
+    const make = new FigureMaker(samples);
+    const [size = NaN] = samples.get('large/size') ?? [];
+    return WAYS.flatMap((way) => {
+      const id = `large/${way}`;
+      const of = `${way}, ${size} MiB`;
+      return [
+        ...make.ratio(`${id}/parallel`, `${of} at two targets: × one`, `${id}/two`, `${id}/one`, {
+          atMost: PARALLEL_LIMIT,
+        }),
+        ...make.figure(`${id}/stall`, `${of}: longest stall`, 'ms', { atMost: STALL_LIMIT }),
+        ...make.figure(`${id}/one`, `${of}: added and removed, one target`, 'ms'),
+        ...make.figure(`${id}/two`, `${of}: added and removed, two targets`, 'ms'),
+        ...make.figure(`${id}/idle-stall`, `${way}: longest stall of an idle loop, for as long`, 'ms', {
+          baseline: true,
+        }),
+      ];
+    });
+  },
+};
+
+async function measureWay(way: WayName, context: KernelContext): Promise<Samples> {
+  const { memfd, quick } = context;
+  const id = `large/${way}`;
+  const first = open(way, FIRST);
+  const second = open(way, SECOND);
+  const machine = await BenchMachine.create(memfd);
+  const size = Number(memfd.size);
+  const addAndRemove = async (): Promise<void> => {
+    await machine.add(0, 1, size);
+    await machine.remove(0, 1, size);
+  };
+  try {
+    await machine.manager.attach(first.target);
+    let last = 0;
+    const alone = async (): Promise<Sample> => {
+      last = (await timed(addAndRemove)) / 1e6;
+      return { [`${id}/one`]: last };
+    };
+    const beside = async (): Promise<Sample> => {
+      const attachment: Attachment = await machine.manager.attach(second.target);
+      const taken = await timed(addAndRemove);
+      await attachment.detach();
+      return { [`${id}/two`]: taken / 1e6 };
+    };
+    const stall = async (): Promise<Sample> => ({ [`${id}/stall`]: await longestStall(addAndRemove) });
+    const idle = async (): Promise<Sample> => ({
+      [`${id}/idle-stall`]: await longestStall(() => new Promise((resolve) => setTimeout(resolve, last))),
+    });
+    return await runRounds(
+      toCases({ alone, beside, stall, idle }, { rounds: quick ? 2 : 5, warmUps: 1 }),
+      context.onRound,
+    );
+  } finally {
+    await machine[Symbol.asyncDispose]();
+    second.close();
+    first.close();
+  }
+}

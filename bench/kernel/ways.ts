@@ -1,0 +1,87 @@
+import {
+  findPciDevice,
+  Iommufd,
+  VfioContainer,
+  VfioDevice,
+  VfioGroup,
+  type Ioas,
+  type PciDevice,
+} from '../../binding/index.js';
+import { IommufdTarget, VfioType1Target } from '../../targets/index.js';
+
+/** The two devices of the guest, each in an IOMMU group of its own. */
+export const FIRST = '0000:00:04.0';
+export const SECOND = '0000:00:05.0';
+
+export const WAYS = ['type1', 'iommufd by va', 'iommufd by file'] as const;
+export type WayName = (typeof WAYS)[number];
+
+/** A target with a device behind it, so that the kernel pins what is mapped. */
+export interface Way {
+  readonly target: VfioType1Target | IommufdTarget;
+  close(): void;
+}
+
+export function byFile(way: WayName): boolean {
+  return way === 'iommufd by file';
+}
+
+/** Whether this kernel has it: files are mapped from Linux 6.14 on. */
+export function has(way: WayName): boolean {
+  if (!byFile(way)) {
+    return true;
+  }
+  using iommufd = Iommufd.open();
+  return iommufd.supportsMapFile;
+}
+
+export function open(way: WayName, address: string): Way {
+  if (way === 'type1') {
+    return openType1(address);
+  }
+  const iommufd = Iommufd.open();
+  const opened = openIoas(way, address, iommufd);
+  return {
+    target: opened.target,
+    close() {
+      opened.close();
+      iommufd.close();
+    },
+  };
+}
+
+function openType1(address: string): Way {
+  const container = VfioContainer.open();
+  const group = VfioGroup.forDevice(address);
+  container.addGroup(group);
+  const device = group.openDevice(address);
+  return {
+    target: new VfioType1Target(container, { name: address }),
+    close() {
+      device.close();
+      group.close();
+      container.close();
+    },
+  };
+}
+
+/** An IOAS of its own, of an iommufd that others may have theirs of, too. */
+export function openIoas(way: WayName, address: string, iommufd: Iommufd): Way & { readonly ioas: Ioas } {
+  const ioas = iommufd.allocIoas();
+  const device = VfioDevice.openCdev(address, iommufd);
+  device.attach(ioas);
+  return {
+    target: new IommufdTarget(ioas, { name: address, by: byFile(way) ? 'file' : 'va' }),
+    ioas,
+    close() {
+      device.close();
+      ioas.destroy();
+    },
+  };
+}
+
+/** What the C++ loop is to be called with to do the same at another device. */
+export function loopArguments(way: WayName, address: string): string[] {
+  const device: PciDevice = findPciDevice(address);
+  return way === 'type1' ? ['type1', String(device.iommuGroup), address] : ['iommufd', String(device.vfioNumber)];
+}

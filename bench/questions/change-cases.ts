@@ -1,0 +1,12 @@
+/** Where changes are made. */
+export const ORDERS = ['random', 'sequential'] as const;
+export type Order = (typeof ORDERS)[number];
+
+/** Sequential places at one target tell enough. */
+export function ordersOf(targets: number): readonly Order[] {
+  return targets === 1 ? ORDERS : ['random'];
+}
+
+export function idOf(count: number, targets: number, set: number, order: Order, batch = false): string {
+  return `change/${count}/${targets}${batch ? '/batch' : ''}/${set}/${order}`;
+}

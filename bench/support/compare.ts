@@ -1,0 +1,107 @@
+import Table from 'cli-table3';
+import { median, quantile } from 'simple-statistics';
+import { formatValue } from './format.js';
+import type { Figure } from './question.js';
+import type { Results } from './results.js';
+
+/** Less than this is what one run differs from the next with nothing changed: other addresses, other decisions of the compiler. */
+const NOISE = 0.1;
+
+/** What became of a figure. A ratio above 1 says that it is more now. */
+export interface Comparison {
+  readonly id: string;
+  readonly name: string;
+  readonly before: Figure;
+  readonly now: Figure;
+  /** Of the medians; of a time, after the speed of the machine has been taken out. */
+  readonly ratio: number;
+  /** Between the quartiles of both: that much of the ratio is no more than noise. */
+  readonly low: number;
+  readonly high: number;
+  readonly verdict: 'more' | 'less' | 'same';
+}
+
+export interface ComparedRuns {
+  readonly comparisons: readonly Comparison[];
+  /** How much slower the machine was: the ratio of a loop that is no part of this library. 1 when it was not measured in both. */
+  readonly machine: number;
+  /** Ids that only one of the runs has. */
+  readonly unmatched: number;
+}
+
+/** Compares the figures that both runs have. Those outside the noise are `more` or `less`. */
+export function compareRuns(before: Results, now: Results): ComparedRuns {
+  const earlier = figuresOf(before);
+  const later = figuresOf(now);
+  const machine = ratioOf(earlier.get(before.calibration), later.get(now.calibration));
+  const comparisons = [...later].flatMap(([id, figure]): Comparison[] => {
+    const old = earlier.get(id);
+    return old?.unit === figure.unit ? [compare(old, figure, machine)] : [];
+  });
+  const unmatched = earlier.size + later.size - 2 * comparisons.length;
+  return { comparisons, machine, unmatched };
+}
+
+/** Without shares of a whole, which say nothing by themselves: another's grows when one shrinks. */
+function figuresOf(run: Results): Map<string, Figure> {
+  const figures = run.questions.flatMap((question) => question.figures.filter(({ unit }) => unit !== '%'));
+  return new Map(figures.map((figure) => [figure.id, figure]));
+}
+
+function ratioOf(before: Figure | undefined, now: Figure | undefined): number {
+  return before === undefined || now === undefined ? 1 : now.median / before.median;
+}
+
+function compare(before: Figure, now: Figure, machine: number): Comparison {
+  // Bytes and multiples do not depend on how fast a machine is.
+  const speed = ['ns', 'µs', 'ms'].includes(now.unit) ? machine : 1;
+  const ratio = safeRatio(median([...now.samples]), median([...before.samples])) / speed;
+  const low = safeRatio(quantile([...now.samples], 0.25), quantile([...before.samples], 0.75)) / speed;
+  const high = safeRatio(quantile([...now.samples], 0.75), quantile([...before.samples], 0.25)) / speed;
+  const outside = low > 1 ? ratio > 1 + NOISE : high < 1 && ratio < 1 - NOISE;
+  const verdict = !outside ? 'same' : ratio > 1 ? 'more' : 'less';
+  return { id: now.id, name: now.name, before, now, ratio, low, high, verdict };
+}
+
+/** Of nothing to nothing it is 1. */
+function safeRatio(now: number, before: number): number {
+  return now === before ? 1 : now / before;
+}
+
+/** Draws what has changed, and what has not. */
+export function drawComparison(runs: ComparedRuns, before: Results, now: Results): string {
+  const table = new Table({
+    head: ['now, beside before', 'before', 'now', 'ratio', 'spread', ''],
+    colAligns: ['left', 'right', 'right', 'right', 'right', 'left'],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const one of runs.comparisons.filter(({ id }) => id !== now.calibration)) {
+    table.push([
+      one.now.baseline === true ? `· ${one.name}` : one.name,
+      formatValue(one.before.median, one.before.unit),
+      formatValue(one.now.median, one.now.unit),
+      one.ratio.toFixed(2),
+      `${one.low.toFixed(2)} to ${one.high.toFixed(2)}`,
+      one.verdict === 'same' ? '' : one.verdict.toUpperCase(),
+    ]);
+  }
+  const own = runs.comparisons.filter((one) => one.now.baseline !== true);
+  const more = own.filter(({ verdict }) => verdict === 'more');
+  const less = own.filter(({ verdict }) => verdict === 'less');
+  return [
+    `before: ${describe(before)}`,
+    `now:    ${describe(now)}`,
+    `The machine took ${runs.machine.toFixed(2)} times as long now for a loop that is no part of this library: times are divided by that.`,
+    `MORE and LESS: the middle halves of both runs lie apart, and the medians by more than ${NOISE * 100} %.`,
+    ...(before.quick === now.quick ? [] : ['One of the two was a quick run: only what both have is compared.']),
+    ...(before.machine.cpu === now.machine.cpu ? [] : ['The two ran on different processors.']),
+    table.toString(),
+    `${own.length} figures compared: ${more.length} more, ${less.length} less, ${own.length - more.length - less.length} within the noise` +
+      (runs.unmatched === 0 ? '' : `; ${runs.unmatched} that only one run has`),
+    '',
+  ].join('\n');
+}
+
+function describe({ date, commit = 'no commit', machine }: Results): string {
+  return `${date}, ${commit}, Node ${machine.node}, ${machine.cpu}`;
+}
