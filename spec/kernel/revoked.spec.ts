@@ -66,7 +66,7 @@ describe('a device that is gone', () => {
 
     it(`${name}: with the IOMMU's descriptor closed under an attached target, every call fails with ERR_CLOSED, and what is stuck is known`, async () => {
       const way = make();
-      await using machine = await Machine.create();
+      const machine = await Machine.create();
       await machine.attachVa();
       way.openDevice(FIRST);
       const attachment = await machine.manager.attach(way.target);
@@ -86,6 +86,8 @@ describe('a device that is gone', () => {
       await rejectionOf(attachment.retryStuck());
       await rejectionOf(machine.manager.close());
       way.close();
+      machine.space.close();
+      machine.memfd.close();
       expect(pinnedKilobytes()).to.deep.equal([0, 0]);
     });
   }
