@@ -1,3 +1,4 @@
+import { map } from 'rxjs';
 import type { AttachmentCommands, AttachOptions, Finding } from './attachment.js';
 import { AttachmentHandle } from './attachment.js';
 import { checkCallback, checkObject, checkSignal, checkTarget } from './arguments.js';
@@ -6,6 +7,7 @@ import type { MapChange } from './change-set.js';
 import { abortError, mapFailure, pendingFailure, unmapFailure } from './command-errors.js';
 import type { CommandQueue } from './command-queue.js';
 import { failureOf, forward, inverse } from './delivery.js';
+import { copyOfSet } from './copies.js';
 import type { DmaTarget } from './dma-target.js';
 import { DmaError, type DmaUnmapError } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
@@ -166,7 +168,7 @@ export class Attachments implements AttachmentCommands {
 
   #branchOf(target: DmaTarget | TargetBranch): TargetBranch {
     if (typeof target === 'function') {
-      return target;
+      return (changes$) => target(changes$.pipe(map(copyOfSet)));
     }
     checkTarget(target);
     if (target.needsVa !== true) {

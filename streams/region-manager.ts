@@ -6,6 +6,7 @@ import type { TargetBranch } from './branch.js';
 import type { ChangeSet, MemoryMapSnapshot, ShareableRegion } from './change-set.js';
 import { mapFailure, unmapFailure } from './command-errors.js';
 import { CommandDirector } from './command-director.js';
+import { copiesOf, copyOfSet } from './copies.js';
 import { CommandQueue } from './command-queue.js';
 import { deliver, type Delivery } from './delivery.js';
 import { difference, type Difference } from './difference.js';
@@ -149,8 +150,15 @@ export class RegionManager implements AsyncDisposable {
       // Commands that the subscriber gives on seeing the snapshot wait until it follows what is live.
       this.#queue.hold(() => {
         const { generation } = this.#view;
-        subscriber.next({ generation, snapshot: true, unmaps: [], maps: this.#view.all() });
-        subscriber.add(this.#changes.pipe(filter((set) => set.generation > generation)).subscribe(subscriber));
+        subscriber.next({ generation, snapshot: true, unmaps: [], maps: copiesOf(this.#view.all()) });
+        subscriber.add(
+          this.#changes
+            .pipe(
+              filter((set) => set.generation > generation),
+              map(copyOfSet),
+            )
+            .subscribe(subscriber),
+        );
       });
     });
   }
@@ -288,7 +296,10 @@ export class RegionManager implements AsyncDisposable {
       }
     }
     if (set.unmaps.length > 0 || set.maps.length > 0) {
-      this.#changes.next(set);
+      // Nobody pays for it as long as nobody looks.
+      if (this.#changes.observed) {
+        this.#changes.next(set);
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 import { ascending } from './ascending.js';
 import type { MapChange, MemoryMapSnapshot, ShareableRegion } from './change-set.js';
+import { copiesOf } from './copies.js';
 import { mappingsBefore, seen, type Difference } from './difference.js';
 import type { RegionEdits } from './draft.js';
 import type { MemoryRange } from './memory-range.js';
@@ -122,7 +123,7 @@ export class View {
     this.#latest = new WeakRef(version);
     let mappings: readonly MapChange[] | undefined;
     const read = (): readonly MapChange[] => {
-      mappings ??= rewind(this.all(), version);
+      mappings ??= copiesOf(rewind(this.all(), version));
       version = undefined;
       return mappings;
     };

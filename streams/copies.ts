@@ -1,0 +1,20 @@
+import type { ChangeSet, MapChange } from './change-set.js';
+
+/**
+ * Copies of what a manager goes by, for those who look at it, or change it on its way to a target: whoever writes into what he was given changes
+ * nothing for anybody else. Ranges, mappables and host virtual addresses are shared; they cannot be written.
+ */
+export function copyOfSet(set: ChangeSet): ChangeSet {
+  return {
+    ...set,
+    unmaps: set.unmaps.map((unmap) => ({ ...unmap, covers: [...unmap.covers] })),
+    maps: copiesOf(set.maps),
+  };
+}
+
+export function copiesOf(changes: readonly MapChange[]): MapChange[] {
+  return changes.map((change) => {
+    const { backing } = change;
+    return { ...change, backing: backing === 'private' ? backing : { ...backing } };
+  });
+}
