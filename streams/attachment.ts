@@ -200,7 +200,8 @@ export class AttachmentHandle implements Attachment, Receiver {
 
   /** The unmaps, ascending, that end all that is held. */
   unmapsOfAll(): ChangeSet['unmaps'] {
-    return uniqueByStart(this.ledgers.flatMap((ledger) => [...ledger.held(), ...ledger.stuck()])).map(unmapOf);
+    const held = this.ledgers.flatMap((ledger) => [...ledger.held(), ...ledger.stuck()]);
+    return (this.ledgers.length === 1 ? ascending(held) : uniqueByStart(held)).map(unmapOf);
   }
 
   /**

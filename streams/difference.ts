@@ -138,20 +138,27 @@ function compare(
   toggled: readonly RegionState[],
 ): Difference {
   if (entering.length > 0 && contributions.some((contribution) => contribution.leaving.length > 0)) {
-    const byStart = new Map(entering.map((mapping) => [mapping.range.startPage, mapping]));
-    const kept = new RangeMap<MapChange>();
+    const byStart = new Map<number, MapChange>();
+    for (const mapping of entering) {
+      byStart.set(mapping.range.startPage, mapping);
+    }
+    let kept: RangeMap<MapChange> | undefined;
     for (const contribution of contributions) {
       contribution.leaving = contribution.leaving.filter((old) => {
         const now = byStart.get(old.range.startPage);
         if (now === undefined || !sameMapping(old, now)) {
           return true;
         }
+        kept ??= new RangeMap<MapChange>();
         kept.insert(now);
         return false;
       });
     }
-    const maps = entering.filter((mapping) => kept.startingAt(mapping.range.startPage) === undefined);
-    return shape(contributions, maps, toggled, kept);
+    if (kept !== undefined) {
+      const stays = kept;
+      const maps = entering.filter((mapping) => stays.startingAt(mapping.range.startPage) === undefined);
+      return shape(contributions, maps, toggled, stays);
+    }
   }
   return shape(contributions, entering, toggled, undefined);
 }

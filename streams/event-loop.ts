@@ -1,5 +1,5 @@
 /** Work goes on for so long before others have their turn, in milliseconds; the event loop is never to wait for ten. */
-const TURN = 6;
+const TURN = 8;
 
 /** Steps between two looks at the clock. */
 const STEPS = 64;

@@ -1,3 +1,4 @@
+import { append } from './append.js';
 import { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import type { RegionState } from './region-state.js';
@@ -70,7 +71,13 @@ export class RegionTable {
 
   /** All regions that share a page with `range`: highest priority first, then the first added of equals. */
   overlapping(range: MemoryRange): RegionState[] {
-    return this.#layers.flatMap((layer) => layer.slots.overlapping(range).flatMap((slot) => slot.regions));
+    const found: RegionState[] = [];
+    for (const layer of this.#layers) {
+      for (const slot of layer.slots.overlapping(range)) {
+        append(found, slot.regions);
+      }
+    }
+    return found;
   }
 
   /** All regions: highest priority first, then ascending, then the first added of equals. */
