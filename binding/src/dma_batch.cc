@@ -66,6 +66,7 @@ Result RowReader::FindVa(uint64_t id, uint64_t gpa, DmaStep& step) {
 
 std::vector<std::shared_ptr<Reservation>> RowReader::Spaces() const {
   std::vector<std::shared_ptr<Reservation>> reservations;
+  reservations.reserve(spaces_.size());
   for (const Space& space : spaces_) {
     reservations.push_back(space.reservation);
   }
@@ -190,7 +191,7 @@ size_t RunNow(const DmaMapper& mapper, std::span<double> rows, std::span<int32_t
 //
 // It holds what it maps for itself, since looking a handle up takes longer than mapping a page.
 template <typename MakeMapper>
-Napi::Value NewRunner(Napi::Env env, MakeMapper make_mapper) {
+Napi::Value NewRunner(Napi::Env env, const MakeMapper& make_mapper) {
   auto run = [make_mapper](const Napi::CallbackInfo& info) -> Napi::Value {
     Arguments args(info, "a runner");
     std::span<double> rows = args.Doubles(0);
