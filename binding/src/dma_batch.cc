@@ -126,6 +126,11 @@ DmaBatch::DmaBatch(std::span<const double> rows) {
   spaces_ = reader.Spaces();
 }
 
+void DmaBatch::LetGo() {
+  spaces_.clear();
+  files_.clear();
+}
+
 void DmaBatch::KeepFile(DmaStep& step) {
   // The last one first: a batch often maps many ranges of one file.
   const auto kept =

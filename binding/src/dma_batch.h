@@ -59,6 +59,8 @@ class DmaBatch {
     return results_.size();
   }
   void CopyOut(std::span<double> rows, std::span<int32_t> results) const;
+  // Gives up the addresses and files that it keeps for the kernel, once it has been run.
+  void LetGo();
 
  private:
   void KeepFile(DmaStep& step);

@@ -88,8 +88,11 @@ void DmaJob::Complete(napi_env env, napi_value /* unused */, void* job, void* /*
   if (env == nullptr) {
     return;
   }
-  const auto* self = static_cast<const DmaJob*>(job);
+  auto* self = static_cast<DmaJob*>(job);
   self->CopyOut(env);
+  // Whoever waits may look at once whether anything is open still: that must not have to wait for End.
+  self->mapper_.reset();
+  self->batch_.LetGo();
   napi_value done = nullptr;
   if (napi_create_double(env, static_cast<double>(self->batch_.done()), &done) == napi_ok) {
     napi_resolve_deferred(env, self->deferred_, done);

@@ -36,7 +36,7 @@ class DmaJob {
   static void End(napi_env env, void* job, void* hint);
   void CopyOut(napi_env env) const;
 
-  const std::unique_ptr<DmaMapper> mapper_;
+  std::unique_ptr<DmaMapper> mapper_;
   DmaBatch batch_;
   const bool stop_at_failure_;
   pthread_t thread_{};

@@ -93,7 +93,7 @@ for (const by of ['type1', 'va', ...(mapsFiles() ? (['file'] as const) : [])] as
       space.close();
       memfd.close();
       expect(
-        [...failed].some((one) => one.endsWith('Batch')),
+        [...failed].some((one) => one.endsWith('Runner')),
         'calls of the IOMMU were made to fail',
       ).to.equal(true);
     });

@@ -1,3 +1,4 @@
+import { chmodSync, chownSync, readdirSync, statSync } from 'node:fs';
 import { expect } from 'chai';
 import { runChild } from '../binding/support/child.js';
 import { FIRST } from './support/edu.js';
@@ -5,6 +6,16 @@ import { FIRST } from './support/edu.js';
 const NOBODY = 65534;
 
 describe('without permission', () => {
+  /** Other specs give the files away. */
+  before(() => {
+    for (const file of ['/dev/iommu', ...readdirSync('/dev/vfio').map((name) => `/dev/vfio/${name}`)]) {
+      if (file !== '/dev/vfio/vfio' && statSync(file).isCharacterDevice()) {
+        chownSync(file, 0, 0);
+        chmodSync(file, 0o600);
+      }
+    }
+  });
+
   it('group and iommufd are errors that name the file and what to change', () => {
     const result = runChild(
       `

@@ -1,4 +1,4 @@
-import { native, type Native } from '../../binding/native.js';
+import { native, type Native, type Runner } from '../../binding/native.js';
 import type { FaultPlan } from '../streams/support/faults.js';
 
 type Name = keyof Native;
@@ -22,46 +22,66 @@ const SAFE = new Set<string>([
   'iommufdClose',
 ]);
 
-/** A set of rows is answered as if the kernel refused each of them. */
-const BATCHES = new Set<string>(['containerBatch', 'containerBatchAsync', 'ioasBatch', 'ioasBatchAsync']);
+/** What they return runs sets of rows, and is kept by whoever asked for it: that is what fails. */
+const RUNNERS = new Set<string>(['containerRunner', 'ioasRunner']);
 
 /**
  * Lets the functions of the loaded addon fail by plan: one that does is not called, and answers -ENOMEM. Nothing of the addon knows; the
  * functions are put back by `dispose`. The names of those that were made to fail are added to `failed`.
  */
 export class FaultyNative implements Disposable {
+  /** The one whose plan counts now, also for runners that were made in the time of another. */
+  static #current: FaultyNative | undefined;
+  readonly #plan: FaultPlan;
+  readonly #failed: Set<string> | undefined;
   readonly #addon = native() as unknown as Record<string, AnyFunction>;
   readonly #originals = new Map<string, AnyFunction>();
 
   constructor(plan: FaultPlan, options: { readonly only?: readonly Name[]; readonly failed?: Set<string> } = {}) {
+    this.#plan = plan;
+    this.#failed = options.failed;
+    FaultyNative.#current = this;
     for (const name of options.only ?? Object.keys(this.#addon)) {
       const original = this.#addon[name];
       if (original === undefined || SAFE.has(name)) {
         continue;
       }
       this.#originals.set(name, original);
-      this.#addon[name] = (...args: never[]): unknown => {
-        if (!plan.strikes()) {
-          return original(...args);
-        }
-        options.failed?.add(name);
-        return BATCHES.has(name) ? refuseRows(name, args) : ENOMEM;
-      };
+      this.#addon[name] = RUNNERS.has(name)
+        ? (...args: never[]): unknown => FaultyNative.#faulty(name, original(...args) as Runner)
+        : (...args: never[]): unknown => (this.#strikes(name) ? ENOMEM : original(...args));
     }
   }
 
+  /** A set of rows is answered as if the kernel refused each of them. */
+  static #faulty(name: string, run: Runner): Runner {
+    const faulty = (rows: Float64Array, results: Int32Array, count: number, stop: boolean, later: boolean): unknown => {
+      const current = FaultyNative.#current;
+      if (current === undefined || !current.#strikes(name)) {
+        return run(rows, results, count, stop, later as false);
+      }
+      results.fill(ENOMEM, 0, count);
+      const done = stop ? Math.min(1, count) : count;
+      return later ? Promise.resolve(done) : done;
+    };
+    return faulty as Runner;
+  }
+
+  #strikes(name: string): boolean {
+    const strikes = this.#plan.strikes();
+    if (strikes) {
+      this.#failed?.add(name);
+    }
+    return strikes;
+  }
+
   [Symbol.dispose](): void {
+    if (FaultyNative.#current === this) {
+      FaultyNative.#current = undefined;
+    }
     for (const [name, original] of this.#originals) {
       this.#addon[name] = original;
     }
     this.#originals.clear();
   }
-}
-
-function refuseRows(name: string, args: readonly unknown[]): number | Promise<number> {
-  const results = args.find((arg) => arg instanceof Int32Array);
-  const stopAtFailure = args.at(-1) === true;
-  results?.fill(ENOMEM);
-  const done = stopAtFailure ? 1 : (results?.length ?? 0);
-  return name.endsWith('Async') ? Promise.resolve(done) : done;
 }

@@ -90,6 +90,7 @@ export class Workbench implements Disposable {
     fill(batch);
     const iommu = this.way.container ?? this.way.ioas;
     iommu?.run({
+      sources: batch.sources,
       runNow: (run: Parameters<DmaBatch['runNow']>[0]) =>
         batch.runNow((rows, results, count) => {
           change(rows);
