@@ -1,0 +1,60 @@
+import { expect } from 'chai';
+import { AddressSpace, Memfd, type Ioas } from '../../binding/index.js';
+import { MemoryRange, RegionManager, type DmaTarget } from '../../streams/index.js';
+import { IommufdTarget, VfioType1Target } from '../../targets/index.js';
+import { FIRST, iommufd, SECOND, type1, type Way } from './support/machine.js';
+
+/** A target that says when a call of it begins and ends. */
+function told(target: DmaTarget, events: string[]): DmaTarget {
+  const tell = <T>(what: string, answer: T | Promise<T>): T | Promise<T> => {
+    events.push(`${target.name} begins to ${what}`);
+    const end = (value: T): T => {
+      events.push(`${target.name} ends`);
+      return value;
+    };
+    return answer instanceof Promise ? answer.then(end) : end(answer);
+  };
+  return {
+    name: target.name,
+    needsVa: true,
+    concurrent: target.concurrent === true,
+    mapDma: (request) => tell('map', target.mapDma(request)),
+    unmapDma: (range) => tell('unmap', target.unmapDma(range)),
+  };
+}
+
+describe('two IOMMUs', () => {
+  it('pin a large map at the same time, and let go of it at the same time', async () => {
+    const ways: readonly Way[] = [type1(), iommufd('va')];
+    ways[0]?.openDevice(FIRST);
+    ways[1]?.openDevice(SECOND);
+    const events: string[] = [];
+    const [first, second] = ways.map((way) =>
+      way.container === undefined
+        ? new IommufdTarget(way.ioas as Ioas, { name: 'second', by: 'va' })
+        : new VfioType1Target(way.container, { name: 'first' }),
+    );
+    const length = 128n << 20n;
+    const space = new AddressSpace({ size: 1n << 34n });
+    const memfd = Memfd.create('large', length);
+    const manager = new RegionManager({ vaMapper: space });
+    const range = MemoryRange.ofLength(0n, length);
+    const region = await manager.addRegion({ name: 'ram', range, type: 'ram' });
+    await region.map({ writable: true });
+    for (const target of [first, second]) {
+      await manager.attach(told(target as DmaTarget, events));
+    }
+
+    await region.addMapping({ rangeInRegion: range, backing: { mappable: memfd, fileOffset: 0n }, writable: true });
+    expect(events.splice(0).slice(0, 2)).to.deep.equal(['first begins to map', 'second begins to map']);
+    await region.removeMappings(range);
+    expect(events.splice(0).slice(0, 2)).to.deep.equal(['second begins to unmap', 'first begins to unmap']);
+
+    await manager.close();
+    ways.forEach((way) => {
+      way.close();
+    });
+    space.close();
+    memfd.close();
+  });
+});
