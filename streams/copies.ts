@@ -2,7 +2,8 @@ import type { ChangeSet, MapChange } from './change-set.js';
 
 /**
  * Copies of what a manager goes by, for those who look at it, or change it on its way to a target: whoever writes into what he was given changes
- * nothing for anybody else. Ranges, mappables and host virtual addresses are shared; they cannot be written.
+ * nothing for anybody else. Ranges, mappables and host virtual addresses are shared: they are
+ * immutable by their types.
  */
 export function copyOfSet(set: ChangeSet): ChangeSet {
   return {
