@@ -4,12 +4,14 @@ import { stuckOf } from './aftermath.js';
 import { append } from './append.js';
 import { Branch, type TargetBranch } from './branch.js';
 import type { ChangeSet, Outcome } from './change-set.js';
-import { unmapOf, type Receiver } from './delivery.js';
+import { CommandSet, unmapOf, type ActiveMappings } from './command-set.js';
+import { forward, type Receiver } from './delivery.js';
 import type { DmaError, TargetRange } from './errors.js';
 import { Ledger, type LedgerEntry } from './ledger.js';
 import type { MemoryRange } from './memory-range.js';
 import { isPromiseLike, settled, type Steps } from './steps.js';
-import type { Monitor, TargetPort } from './target-port.js';
+import type { Monitor } from './target-maps.js';
+import type { TargetPort } from './target-port.js';
 
 export interface AttachOptions {
   /** Aborts the replay between its maps, which undoes it. Has no effect once attached. */
@@ -196,6 +198,21 @@ export class AttachmentHandle implements Attachment, Receiver {
         : ranges.flatMap((range) => ledger.stuckOver(range).map(({ mapping }) => mapping)),
     );
     return uniqueByStart(stuck).map(unmapOf);
+  }
+
+  /** The set that ends all that is held. */
+  leave(active: ActiveMappings): ChangeSet {
+    const held = this.ledgers.length === 1 ? this.ledgers[0]?.heldAsActive() : undefined;
+    if (held === undefined) {
+      return forward(active.generation, this.unmapsOfAll(), []);
+    }
+    const departures = held.length === 0 ? [] : [{ whole: undefined, leaving: held }];
+    return new CommandSet(active, active.generation, departures, []);
+  }
+
+  /** Whether nothing is held, and nothing is stuck. */
+  get isEmpty(): boolean {
+    return this.ledgers.every((ledger) => ledger.isEmpty);
   }
 
   /** The unmaps, ascending, that end all that is held. */

@@ -6,7 +6,8 @@ import type { TargetBranch } from './branch.js';
 import type { MapChange } from './change-set.js';
 import { abortError, mapFailure, pendingFailure, unmapFailure } from './command-errors.js';
 import type { CommandQueue } from './command-queue.js';
-import { failureOf, forward, inverse } from './delivery.js';
+import { hasUnmaps } from './command-set.js';
+import { failureOf, inverse } from './delivery.js';
 import { copyOfSet } from './copies.js';
 import type { DmaTarget } from './dma-target.js';
 import { DmaError, type DmaUnmapError } from './errors.js';
@@ -222,12 +223,12 @@ export class Attachments implements AttachmentCommands {
     if (handle.pending) {
       throw pendingFailure(handle.target, handle.stuck());
     }
-    const unmaps = handle.unmapsOfAll();
+    const set = handle.leave(this.#options.view);
     // One that was left waiting has also held on to VAs of what it never told us of.
     const heldOnTo = handle.phase === 'leaving' ? undefined : handle.stuck().map(({ range }) => range);
     let cause: DmaError | undefined;
-    if (unmaps.length > 0) {
-      cause = (yield* settled(handle.serve(forward(this.#options.view.generation, unmaps, [])))).error;
+    if (hasUnmaps(set)) {
+      cause = (yield* settled(handle.serve(set))).error;
     }
     this.#attached = this.#attached.filter((other) => other !== handle);
     this.#abandonOrEnd(handle);
@@ -277,7 +278,7 @@ export class Attachments implements AttachmentCommands {
   }
 
   #abandonOrEnd(handle: AttachmentHandle): void {
-    if (handle.pending || handle.hasStuck || handle.ledger().length > 0) {
+    if (handle.pending || handle.hasStuck || !handle.isEmpty) {
       handle.phase = 'leaving';
       if (!this.#leaving.includes(handle)) {
         this.#leaving.push(handle);

@@ -1,6 +1,6 @@
 import { DmaError, DmaMapError, DmaUnmapError, withoutCode, type DmaErrorDetails, type TargetRange } from './errors.js';
 import type { MapFailure } from './delivery.js';
-import { ABORTED } from './target-port.js';
+import { ABORTED } from './target-maps.js';
 
 /** What a command rejects with, made of what a target said. */
 

@@ -1,4 +1,5 @@
 import type { ChangeSet, MapChange } from './change-set.js';
+import { withMaps } from './command-set.js';
 
 /**
  * Copies of what a manager goes by, for those who look at it, or change it on its way to a target: whoever writes into what he was given changes
@@ -7,9 +8,8 @@ import type { ChangeSet, MapChange } from './change-set.js';
  */
 export function copyOfSet(set: ChangeSet): ChangeSet {
   return {
-    ...set,
+    ...withMaps(set, copiesOf(set.maps)),
     unmaps: set.unmaps.map((unmap) => ({ ...unmap, covers: [...unmap.covers] })),
-    maps: copiesOf(set.maps),
   };
 }
 

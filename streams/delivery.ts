@@ -1,5 +1,6 @@
 import { aftermathOf, stuckOf } from './aftermath.js';
-import type { ChangeSet, MapChange, Outcome, UnmapChange } from './change-set.js';
+import type { ChangeSet, MapChange, Outcome } from './change-set.js';
+import { hasUnmaps, mapStep, unmapOf, unmapStep } from './command-set.js';
 import type { DmaError, TargetRange } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
 import { isPromiseLike, settled, type Steps } from './steps.js';
@@ -56,8 +57,8 @@ export interface Director {
  */
 export function* deliver(set: ChangeSet, receivers: readonly Receiver[], director: Director): Steps<Delivery> {
   const delivery = new Tally();
-  if (set.unmaps.length > 0) {
-    const step = set.maps.length === 0 ? set : { ...set, maps: [] };
+  if (hasUnmaps(set)) {
+    const step = unmapStep(set);
     for (let end = receivers.length; end > 0;) {
       const start = groupBefore(receivers, end);
       const answers: (Outcome | Promise<Outcome>)[] = [];
@@ -86,7 +87,7 @@ function* deliverMaps(
   director: Director,
   delivery: Tally,
 ): Steps<void> {
-  const step = set.unmaps.length === 0 ? set : { ...set, unmaps: [] };
+  const step = mapStep(set);
   const mapped: Receiver[] = [];
   for (let start = 0; start < receivers.length;) {
     const end = groupFrom(receivers, start);
@@ -168,7 +169,7 @@ function* undo(
   for (const receiver of mapped.toReversed()) {
     delivery.add(yield* settled(receiver.serve(inverse(set.generation, unmaps, []))));
   }
-  if (set.unmaps.length > 0) {
+  if (hasUnmaps(set)) {
     director.beforeRestore?.();
     const maps = director.unmapped();
     for (const receiver of all) {
@@ -192,11 +193,6 @@ export function inverse(generation: number, unmaps: ChangeSet['unmaps'], maps: r
 export function failureOf(outcome: Outcome, error: DmaError): MapFailure {
   const { failedAt } = aftermathOf(outcome);
   return { error, target: failedAt?.target ?? outcome.target, region: failedAt?.region, range: failedAt?.range };
-}
-
-/** The unmap that ends exactly this mapping. */
-export function unmapOf({ range, region, type }: MapChange): UnmapChange {
-  return { range, region, type, covers: [range] };
 }
 
 class Tally implements Delivery {

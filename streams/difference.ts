@@ -1,6 +1,6 @@
-import { append } from './append.js';
 import { ascending } from './ascending.js';
-import type { MapChange, UnmapChange } from './change-set.js';
+import type { MapChange } from './change-set.js';
+import { leavingOf, type Departure } from './command-set.js';
 import type { RegionEdits } from './draft.js';
 import { RangeMap } from './range-map.js';
 import type { RegionState } from './region-state.js';
@@ -9,8 +9,8 @@ import type { RegionTable } from './region-table.js';
 /** How the view after a transaction differs from the view before it. */
 export interface Difference {
   /** Ascending. */
-  readonly unmaps: readonly UnmapChange[];
-  /** The mappings that the unmaps end, ascending. */
+  readonly departures: readonly Departure[];
+  /** The mappings that go with them, ascending. */
   readonly leaving: readonly MapChange[];
   /** The mappings that come, ascending. */
   readonly maps: readonly MapChange[];
@@ -27,21 +27,21 @@ interface Contribution {
 }
 
 /**
- * Computes what a transaction changes, at a cost of what it touches.
+ * Computes what a transaction changes, at a cost of what it touches. The lists of the edits may be sorted for it, and become part of it.
  *
  * A region counts when it was edited, or when an edit of another one covered or uncovered it. Where it is active before and
  * after, it contributes what was added and removed; else all that it had, or has.
  */
 export function difference(table: RegionTable, edits: readonly RegionEdits[]): Difference {
   const contributions: Contribution[] = [];
-  const entering: MapChange[] = [];
+  const entering: MapChange[][] = [];
   if (!edits.some(changesVisibility)) {
     for (const edit of edits) {
       if (edit.state.active) {
         contributeEdits(edit, contributions, entering);
       }
     }
-    return compare(contributions, entering, []);
+    return compare(contributions, joined(entering), []);
   }
   const toggled: RegionState[] = [];
   const edited = new Map(edits.map((edit) => [edit.state, edit]));
@@ -64,10 +64,16 @@ export function difference(table: RegionTable, edits: readonly RegionEdits[]): D
       contributions.push({ state, whole: !after, leaving: seen(mappingsBefore(state, edit), writableBefore) });
     }
     if (after) {
-      append(entering, seen(state.mappings.toArray(), writableAfter));
+      entering.push(seen(state.mappings.toArray(), writableAfter));
     }
   }
-  return compare(contributions, entering, toggled);
+  return compare(contributions, joined(entering), toggled);
+}
+
+/** All of them in one list: the only one itself, where there is one. */
+function joined(lists: readonly MapChange[][]): MapChange[] {
+  const [only] = lists;
+  return lists.length === 1 && only !== undefined ? only : lists.flat();
 }
 
 function changesVisibility(edit: RegionEdits): boolean {
@@ -75,14 +81,14 @@ function changesVisibility(edit: RegionEdits): boolean {
 }
 
 /** Of a region that is active as before: what was added and removed. */
-function contributeEdits(edit: RegionEdits, contributions: Contribution[], entering: MapChange[]): void {
+function contributeEdits(edit: RegionEdits, contributions: Contribution[], entering: MapChange[][]): void {
   const { added, removed } = net(edit);
   const writable = edit.state.visible?.writable;
   if (removed.length > 0) {
     contributions.push({ state: edit.state, whole: false, leaving: seen(removed, writable) });
   }
   if (added.length > 0) {
-    append(entering, seen(added, writable));
+    entering.push(seen(added, writable));
   }
 }
 
@@ -101,7 +107,7 @@ function affected(table: RegionTable, edits: readonly RegionEdits[]): Iterable<R
 }
 
 /** What was added and not removed again, and what was removed and had been there. */
-function net(edit: RegionEdits): { readonly added: readonly MapChange[]; readonly removed: readonly MapChange[] } {
+function net(edit: RegionEdits): { readonly added: MapChange[]; readonly removed: MapChange[] } {
   if (edit.added.length === 0 || edit.removed.length === 0) {
     return edit;
   }
@@ -124,10 +130,10 @@ export function mappingsBefore(state: RegionState, edit: RegionEdits | undefined
   return [...now.filter((mapping) => !fresh.has(mapping)), ...removed];
 }
 
-/** The mappings as targets see them: writable only when their region is. */
-export function seen(mappings: readonly MapChange[], regionWritable: boolean | undefined): MapChange[] {
+/** The mappings as targets see them: writable only when their region is. The same list where that makes no difference. */
+export function seen(mappings: MapChange[], regionWritable: boolean | undefined): MapChange[] {
   return regionWritable === true
-    ? [...mappings]
+    ? mappings
     : mappings.map((mapping) => (mapping.writable ? { ...mapping, writable: false } : mapping));
 }
 
@@ -169,28 +175,16 @@ function shape(
   toggled: readonly RegionState[],
   kept: RangeMap<MapChange> | undefined,
 ): Difference {
-  const unmaps: UnmapChange[] = [];
-  const leaving: MapChange[] = [];
-  for (const { state, whole, leaving: own } of contributions) {
-    ascending(own);
-    if (own.length === 0) {
-      continue;
-    }
-    append(leaving, own);
-    if (whole && kept?.overlaps(state.range) !== true) {
-      unmaps.push({
-        range: state.range,
-        region: state.name,
-        type: state.type,
-        covers: own.map((mapping) => mapping.range),
-      });
-      continue;
-    }
-    for (const { range } of own) {
-      unmaps.push({ range, region: state.name, type: state.type, covers: [range] });
-    }
+  const departing = contributions.filter(({ leaving }) => leaving.length > 0);
+  if (departing.length > 1) {
+    // Regions that are active at the same time share no address.
+    departing.sort((one, other) => one.state.range.startPage - other.state.range.startPage);
   }
-  return { unmaps: ascending(unmaps), leaving: ascending(leaving), maps: ascending(maps), toggled };
+  const departures = departing.map(({ state, whole, leaving }): Departure => ({
+    whole: whole && kept?.overlaps(state.range) !== true ? state : undefined,
+    leaving: ascending(leaving),
+  }));
+  return { departures, leaving: leavingOf(departures), maps: ascending(maps), toggled };
 }
 
 /**

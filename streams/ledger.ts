@@ -1,5 +1,7 @@
 import { ascending } from './ascending.js';
-import type { ChangeSet, MapChange, UnmapChange } from './change-set.js';
+import type { ChangeSet, MapChange } from './change-set.js';
+import { CommandSet } from './command-set.js';
+import { Following } from './following.js';
 import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import { sameMapping } from './difference.js';
@@ -23,9 +25,12 @@ interface Stuck {
 /**
  * What one target holds, and what it should hold and does not.
  *
- * Kept by the page at which a mapping starts; a mapping is held, or stuck, or missing, or none of it.
+ * Kept by the page at which a mapping starts; a mapping is held, or stuck, or missing, or none of it. As long as what is held follows from
+ * what is active, no list of it is made.
  */
 export class Ledger {
+  #following: Following | undefined = undefined;
+  /** Empty while it follows. */
   readonly #held = new Map<number, MapChange>();
   readonly #stuck = new RangeMap<Stuck>();
   readonly #missing = new RangeMap<MapChange>();
@@ -37,8 +42,46 @@ export class Ledger {
   /** Pages at which stuck mappings start that are being unmapped once more. */
   readonly #retried = new Set<number>();
 
-  /** To be called before a set is served. */
+  /**
+   * The account that is to be kept of this set instead of all that follows here, where that is possible: as long as every call succeeds, or is
+   * one for device memory.
+   */
+  follow(set: ChangeSet): Following | undefined {
+    if (!(set instanceof CommandSet)) {
+      return undefined;
+    }
+    if (set.snapshot && this.#isBlank) {
+      this.#following = new Following(set.active);
+    }
+    return this.#following?.begin(set) === true ? this.#following : undefined;
+  }
+
+  /** The set that was followed has been served to its end. */
+  followed(): void {
+    if (this.#following?.end() === true) {
+      this.#following = undefined;
+    }
+  }
+
+  /** Lists what is held, and what the set under way has taken, from now on. */
+  settle(): void {
+    const following = this.#following;
+    if (following === undefined) {
+      return;
+    }
+    this.#following = undefined;
+    const { held, taken, generation } = following.account();
+    for (const mapping of held) {
+      this.#held.set(mapping.range.startPage, mapping);
+    }
+    this.#taken = [...taken];
+    this.#takenByStart = undefined;
+    this.#takenIn = generation;
+  }
+
+  /** To be called before a set is served that is not followed. */
   begin(set: ChangeSet): void {
+    this.settle();
     if (set.generation !== this.#takenIn) {
       if (this.#taken.length > 0) {
         this.#taken = [];
@@ -77,30 +120,6 @@ export class Ledger {
     return taken;
   }
 
-  /**
-   * As `take`, of the unmap of one mapping that is held as it should be, where nothing is stuck or missing: the case that is to be fast.
-   * `undefined` in any other case, and then nothing is taken.
-   */
-  takeOne({ covers }: UnmapChange, set: ChangeSet): MapChange | undefined {
-    const [range] = covers;
-    if (
-      range === undefined ||
-      covers.length > 1 ||
-      set.undo === true ||
-      this.#stuck.size > 0 ||
-      this.#missing.size > 0
-    ) {
-      return undefined;
-    }
-    const held = this.#held.get(range.startPage);
-    if (held?.range.equals(range) !== true) {
-      return undefined;
-    }
-    this.#held.delete(range.startPage);
-    this.#remember(held, set);
-    return held;
-  }
-
   /** Whether an inverse set has to put this mapping back. */
   wants(change: MapChange): boolean {
     const { startPage } = change.range;
@@ -109,6 +128,7 @@ export class Ledger {
 
   /** All that an inverse set would put back, ascending. */
   taken(): MapChange[] {
+    this.settle();
     return ascending([...this.#toRestore().values()]);
   }
 
@@ -128,17 +148,20 @@ export class Ledger {
 
   /** The target no longer holds it. */
   drop(change: MapChange): void {
+    this.settle();
     this.#held.delete(change.range.startPage);
   }
 
   /** The target should hold it, and does not. */
   miss(change: MapChange): void {
+    this.settle();
     this.#missing.replace(change);
     this.#toRestore().delete(change.range.startPage);
   }
 
   /** Its unmap failed. */
   stick(mapping: MapChange, generation: number): void {
+    this.settle();
     const again = this.#retried.delete(mapping.range.startPage);
     this.#stuck.replace({ range: mapping.range, mapping, triedAgainIn: again ? generation : -1 });
   }
@@ -212,7 +235,21 @@ export class Ledger {
 
   /** What the target holds as it should, ascending. */
   held(): MapChange[] {
-    return ascending([...this.#held.values()]);
+    return ascending([...(this.#following?.account().held ?? this.#held.values())]);
+  }
+
+  /** What a target holds that it is followed in, ascending. */
+  heldAsActive(): readonly MapChange[] | undefined {
+    return this.#following?.account().held;
+  }
+
+  /** Whether it holds nothing, and nothing is stuck. */
+  get isEmpty(): boolean {
+    return this.#held.size === 0 && this.#stuck.size === 0 && (this.#following?.account().held.length ?? 0) === 0;
+  }
+
+  get #isBlank(): boolean {
+    return this.#following === undefined && this.#held.size === 0 && this.#stuck.size === 0 && this.#missing.size === 0;
   }
 
   /** What the target holds, ascending. */
@@ -224,7 +261,7 @@ export class Ledger {
       stuck,
     });
     return ascending([
-      ...Array.from(this.#held.values(), (change) => entry(change, false)),
+      ...this.held().map((change) => entry(change, false)),
       ...Array.from(this.#stuck, ({ mapping }) => entry(mapping, true)),
     ]);
   }

@@ -6,6 +6,7 @@ import type { TargetBranch } from './branch.js';
 import type { ChangeSet, MemoryMapSnapshot, ShareableRegion } from './change-set.js';
 import { mapFailure, unmapFailure } from './command-errors.js';
 import { CommandDirector } from './command-director.js';
+import { CommandSet } from './command-set.js';
 import { copiesOf, copyOfSet } from './copies.js';
 import { CommandQueue } from './command-queue.js';
 import { deliver, type Delivery } from './delivery.js';
@@ -242,12 +243,7 @@ export class RegionManager implements AsyncDisposable {
       this.#takeBack(draft);
       throw error;
     }
-    const set: ChangeSet = {
-      generation: this.#view.generation + 1,
-      snapshot: false,
-      unmaps: change.unmaps,
-      maps: privates.maps,
-    };
+    const set = new CommandSet(this.#view, this.#view.generation + 1, change.departures, privates.maps);
     const delivery = this.#isForNobody(set, change)
       ? undefined
       : yield* deliver(set, this.#attachments.attached, new CommandDirector(set, change, this.#vas, this.#attachments));
@@ -278,8 +274,8 @@ export class RegionManager implements AsyncDisposable {
   }
 
   /** Whether no target need be told. VAs that an earlier target made end with their mappings all the same. */
-  #isForNobody({ unmaps, maps }: ChangeSet, change: Difference): boolean {
-    if (unmaps.length === 0 && maps.length === 0) {
+  #isForNobody({ departures, maps }: CommandSet, change: Difference): boolean {
+    if (departures.length === 0 && maps.length === 0) {
       return true;
     }
     if (this.#attachments.attached.length > 0) {
@@ -289,13 +285,13 @@ export class RegionManager implements AsyncDisposable {
     return true;
   }
 
-  #publish(draft: Draft, set: ChangeSet): void {
+  #publish(draft: Draft, set: CommandSet): void {
     if (this.#events.observed) {
       for (const event of draft.events()) {
         this.#events.next(event);
       }
     }
-    if (set.unmaps.length > 0 || set.maps.length > 0) {
+    if (set.departures.length > 0 || set.maps.length > 0) {
       // Nobody pays for it as long as nobody looks.
       if (this.#changes.observed) {
         this.#changes.next(set);

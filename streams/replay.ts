@@ -2,11 +2,12 @@ import { abandonable } from './abandonable.js';
 import { aftermathOf } from './aftermath.js';
 import type { AttachmentHandle, AttachOptions } from './attachment.js';
 import { abortError, mapFailure } from './command-errors.js';
-import { failureOf, forward, inverse } from './delivery.js';
+import { CommandSet } from './command-set.js';
+import { failureOf, inverse } from './delivery.js';
 import type { DmaError, TargetRange } from './errors.js';
 import { PAGE_SIZE } from './memory-range.js';
 import { settled, type Steps } from './steps.js';
-import type { Monitor } from './target-port.js';
+import type { Monitor } from './target-maps.js';
 import { callUser } from './user-callback.js';
 import type { View } from './view.js';
 
@@ -24,7 +25,7 @@ export function* replay(
   const maps = view.all();
   const { generation } = view;
   handle.monitor = monitorOf(signal, onProgress);
-  const replay = handle.serve({ ...forward(generation, [], maps), snapshot: true });
+  const replay = handle.serve(new CommandSet(view, generation, [], maps, true));
   const outcome = yield* settled(abandonable(replay, signal));
   if (outcome === undefined) {
     throw abortError(

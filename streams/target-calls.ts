@@ -14,6 +14,8 @@ const PAGES = 1 << 16;
 /** The calls of one target. What they throw, or reject with, comes back as a `DmaError`. */
 export class TargetCalls {
   readonly target: DmaTarget;
+  /** Requests that have been made, and the maps that they are of: a set is looked at and mapped with the same ones. */
+  #requests: { readonly of: readonly MapChange[]; readonly requests: readonly DmaMapRequest[] } | undefined = undefined;
 
   constructor(target: DmaTarget) {
     this.target = target;
@@ -41,8 +43,10 @@ export class TargetCalls {
   /** Lets the target look at all maps of a set. */
   *check(maps: readonly MapChange[]): Steps<DmaError | undefined> {
     try {
+      const requests = maps.map(requestOf);
+      this.#requests = { of: maps, requests };
       const answer: unknown = this.target.checkMaps?.(
-        maps.filter(({ refused }) => refused === undefined).map(requestOf),
+        maps.some(isRefused) ? requests.filter((_, row) => maps[row]?.refused === undefined) : requests,
       );
       if (isPromiseLike(answer)) {
         yield answer;
@@ -102,14 +106,22 @@ export class TargetCalls {
     return count;
   }
 
-  /** Makes these maps, together where the target takes them so. Returns how many were made before one failed, and why that one did. */
-  *mapTogether(changes: readonly MapChange[]): Steps<{ readonly done: number; readonly error?: DmaError | undefined }> {
-    const [only] = changes;
-    if (changes.length === 1 && only !== undefined) {
+  /**
+   * Makes the maps from `first` up to and without `end`, together where the target takes them so. Returns how many were made before one
+   * failed, and why that one did.
+   */
+  *mapTogether(
+    maps: readonly MapChange[],
+    first: number,
+    end: number,
+  ): Steps<{ readonly done: number; readonly error?: DmaError | undefined }> {
+    const only = maps[first];
+    if (end - first === 1 && only !== undefined) {
       const error = yield* this.settled(this.map(only), only);
       return { done: error === undefined ? 1 : 0, error };
     }
-    return yield* this.#several(changes, () => this.target.mapDmaBatch?.(changes.map(requestOf)));
+    const changes = first === 0 && end === maps.length ? maps : maps.slice(first, end);
+    return yield* this.#several(changes, () => this.target.mapDmaBatch?.(this.#requestsOf(maps, first, changes)));
   }
 
   /** Unmaps these ranges, as `mapTogether` maps. */
@@ -150,6 +162,20 @@ export class TargetCalls {
     }
   }
 
+  /** Lets go of the requests of the last set. */
+  forget(): void {
+    this.#requests = undefined;
+  }
+
+  /** The requests for some of these maps, `changes`, which begin at `first`. */
+  #requestsOf(maps: readonly MapChange[], first: number, changes: readonly MapChange[]): readonly DmaMapRequest[] {
+    if (this.#requests?.of !== maps) {
+      return changes.map(requestOf);
+    }
+    const { requests } = this.#requests;
+    return changes === maps ? requests : requests.slice(first, first + changes.length);
+  }
+
   #refusal(change: MapChange, code: string, message: string, hint: string): DmaError {
     return new DmaError(message, { code, target: this.target.name, region: change.region, range: change.range, hint });
   }
@@ -162,6 +188,10 @@ export class TargetCalls {
       range: about?.range,
     });
   }
+}
+
+function isRefused({ refused }: MapChange): boolean {
+  return refused !== undefined;
 }
 
 export const NO_FD_HINT = 'back the memory by a Memfd, or detach the target first';

@@ -57,7 +57,7 @@ export class View {
     for (const region of change.toggled) {
       region.active = !region.active;
     }
-    if (change.unmaps.length > 0 || change.maps.length > 0) {
+    if (change.departures.length > 0 || change.maps.length > 0) {
       this.#generation += 1;
       this.#append(change);
     }
@@ -81,7 +81,7 @@ export class View {
     for (const region of this.#table.all()) {
       region.active = false;
     }
-    this.#append({ unmaps: [], leaving, maps: [], toggled: [] });
+    this.#append({ departures: [], leaving, maps: [], toggled: [] });
   }
 
   /** The active mapping at exactly this range. */

@@ -1,3 +1,4 @@
+import { unmapsOf } from '../../streams/command-set.js';
 import { expect } from 'chai';
 import type { MapChange, Region, RegionEdit } from '../../streams/index.js';
 import { sameMapping, sameMemory, type Difference } from '../../streams/difference.js';
@@ -7,9 +8,9 @@ import { FILE, mapping, range } from './support/phrases.js';
 import { FakeMappable } from '../support/fake-mappable.js';
 
 /** What a difference says, as text. */
-function told({ unmaps, leaving, maps, toggled }: Difference) {
+function told({ departures, leaving, maps, toggled }: Difference) {
   return {
-    unmaps: unmaps.map((unmap) => `${unmap.range.toString()}: ${unmap.covers.join(', ')}`),
+    unmaps: unmapsOf(departures).map((unmap) => `${unmap.range.toString()}: ${unmap.covers.join(', ')}`),
     leaving: leaving.map((one) => `${one.range.toString()} ${one.writable ? 'rw' : 'ro'}`),
     maps: maps.map((one) => `${one.range.toString()} ${one.writable ? 'rw' : 'ro'}`),
     toggled: toggled.map(({ name }) => name),
@@ -198,7 +199,7 @@ describe('difference', () => {
         [...before.values()].map((one) => `${one.range.toString()} ${one.writable ? 'rw' : 'ro'}`).sort(),
       ).to.deep.equal(after.sort());
       expect(
-        change.unmaps
+        unmapsOf(change.departures)
           .flatMap(({ covers }) => covers)
           .map(String)
           .sort(),
@@ -224,7 +225,7 @@ describe('difference', () => {
         edit.removeMappings(region, range(0x0, 0x1000));
       }
     });
-    for (const list of [change.maps, change.leaving, change.unmaps]) {
+    for (const list of [change.maps, change.leaving, unmapsOf(change.departures)]) {
       const starts = list.map((one) => one.range.startPage);
       expect(starts)
         .to.have.length(6)

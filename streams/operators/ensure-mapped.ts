@@ -1,6 +1,7 @@
 import { map, type MonoTypeOperatorFunction } from 'rxjs';
 import { checkVaMapper } from '../arguments.js';
 import type { ChangeSet, MapChange } from '../change-set.js';
+import { withMaps } from '../command-set.js';
 import { EnsuredVas } from '../ensured-vas.js';
 import { toDmaError } from '../errors.js';
 import type { VaMapper } from '../va-mapper.js';
@@ -20,7 +21,14 @@ import type { VaMapper } from '../va-mapper.js';
 export function ensureMapped(va: VaMapper): MonoTypeOperatorFunction<ChangeSet> {
   checkVaMapper(va);
   const vas = EnsuredVas.of(va);
-  return map((set) => (set.maps.length === 0 ? set : { ...set, maps: set.maps.map((change) => withVa(vas, change)) }));
+  return map((set) =>
+    set.maps.length === 0
+      ? set
+      : withMaps(
+          set,
+          set.maps.map((change) => withVa(vas, change)),
+        ),
+  );
 }
 
 function withVa(vas: EnsuredVas, change: MapChange): MapChange {

@@ -1,6 +1,7 @@
 import { map, type MonoTypeOperatorFunction } from 'rxjs';
 import { checkMappingType } from '../arguments.js';
 import type { ChangeSet } from '../change-set.js';
+import { withMaps } from '../command-set.js';
 import type { MappingType } from '../region.js';
 
 /**
@@ -12,6 +13,6 @@ export function onlyType(type: MappingType): MonoTypeOperatorFunction<ChangeSet>
     const isOfType = (change: { readonly type: MappingType }): boolean => change.type === type;
     return set.maps.every(isOfType) && set.unmaps.every(isOfType)
       ? set
-      : { ...set, maps: set.maps.filter(isOfType), unmaps: set.unmaps.filter(isOfType) };
+      : { ...withMaps(set, set.maps.filter(isOfType)), unmaps: set.unmaps.filter(isOfType) };
   });
 }

@@ -1,0 +1,111 @@
+import type { ChangeSet, MapChange, UnmapChange } from './change-set.js';
+import type { MemoryRange } from './memory-range.js';
+import type { MappingType } from './region.js';
+
+/** A region as its unmap names it. */
+export interface DepartingRegion {
+  readonly name: string;
+  readonly range: MemoryRange;
+  readonly type: MappingType;
+}
+
+/** What one region, or a target, gives up. */
+export interface Departure {
+  /** The region, when all that it had goes and one call over its whole range ends it; else each mapping goes by itself. */
+  readonly whole: DepartingRegion | undefined;
+  /** Ascending, not empty. */
+  readonly leaving: readonly MapChange[];
+}
+
+/** What is active, as of the last command that took effect. */
+export interface ActiveMappings {
+  readonly generation: number;
+  /** Ascending. */
+  all(): MapChange[];
+}
+
+/**
+ * A change set as its manager makes it, which knows of what is active and of the mappings behind its unmaps.
+ *
+ * A target that is served nothing else holds what is active, and need not keep a list of it. The unmaps, as others see them, are
+ * made when somebody looks. A copy with something changed is a plain set.
+ */
+export class CommandSet implements ChangeSet {
+  readonly generation: number;
+  readonly snapshot: boolean;
+  readonly maps: readonly MapChange[];
+  /** In order of their addresses, which they do not share. */
+  readonly departures: readonly Departure[];
+  readonly active: ActiveMappings;
+  declare readonly undo?: true;
+  #unmaps: readonly UnmapChange[] | undefined = undefined;
+
+  constructor(
+    active: ActiveMappings,
+    generation: number,
+    departures: readonly Departure[],
+    maps: readonly MapChange[],
+    snapshot = false,
+  ) {
+    this.generation = generation;
+    this.snapshot = snapshot;
+    this.maps = maps;
+    this.departures = departures;
+    this.active = active;
+  }
+
+  get unmaps(): readonly UnmapChange[] {
+    return (this.#unmaps ??= unmapsOf(this.departures));
+  }
+}
+
+/** Whether a set unmaps something. */
+export function hasUnmaps(set: ChangeSet): boolean {
+  return set instanceof CommandSet ? set.departures.length > 0 : set.unmaps.length > 0;
+}
+
+/** The first step of a set: its unmaps alone. */
+export function unmapStep(set: ChangeSet): ChangeSet {
+  if (set.maps.length === 0) {
+    return set;
+  }
+  return set instanceof CommandSet
+    ? new CommandSet(set.active, set.generation, set.departures, [], set.snapshot)
+    : { ...set, maps: [] };
+}
+
+/** The second step: its maps alone. */
+export function mapStep(set: ChangeSet): ChangeSet {
+  if (!hasUnmaps(set)) {
+    return set;
+  }
+  return set instanceof CommandSet
+    ? new CommandSet(set.active, set.generation, [], set.maps, set.snapshot)
+    : { ...set, unmaps: [] };
+}
+
+/** A plain set like this one, with other maps. */
+export function withMaps(set: ChangeSet, maps: readonly MapChange[]): ChangeSet {
+  const { generation, snapshot, unmaps, undo } = set;
+  return undo === undefined ? { generation, snapshot, unmaps, maps } : { generation, snapshot, unmaps, maps, undo };
+}
+
+/** All that goes, ascending. */
+export function leavingOf(departures: readonly Departure[]): readonly MapChange[] {
+  const [only] = departures;
+  return departures.length === 1 && only !== undefined ? only.leaving : departures.flatMap(({ leaving }) => leaving);
+}
+
+/** The same as unmaps, ascending. */
+export function unmapsOf(departures: readonly Departure[]): UnmapChange[] {
+  return departures.flatMap(({ whole, leaving }) =>
+    whole === undefined
+      ? leaving.map(unmapOf)
+      : [{ range: whole.range, region: whole.name, type: whole.type, covers: leaving.map(({ range }) => range) }],
+  );
+}
+
+/** The unmap that ends exactly this mapping. */
+export function unmapOf({ range, region, type }: MapChange): UnmapChange {
+  return { range, region, type, covers: [range] };
+}
