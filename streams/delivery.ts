@@ -75,46 +75,23 @@ export function* deliver(set: ChangeSet, receivers: readonly Receiver[], directo
   if (pause !== undefined) {
     yield* pause;
   }
-  if (set.maps.length > 0) {
-    yield* deliverMaps(set, receivers, director, delivery);
-  }
-  return delivery;
-}
-
-function* deliverMaps(
-  set: ChangeSet,
-  receivers: readonly Receiver[],
-  director: Director,
-  delivery: Tally,
-): Steps<void> {
-  const step = mapStep(set);
   const mapped: Receiver[] = [];
-  for (let start = 0; start < receivers.length;) {
+  const mapsAlone = mapStep(set);
+  for (let start = 0; start < receivers.length && set.maps.length > 0;) {
     const end = groupFrom(receivers, start);
-    const answers = startMaps(receivers, start, end, step);
+    const answers = startMaps(receivers, start, end, mapsAlone);
     for (let index = 0; index < answers.length; index++) {
-      const receiver = receivers[start + index] as Receiver;
       const answer = answers[index] as Outcome | Promise<Outcome>;
       const outcome = isPromiseLike(answer) ? ((yield answer) as Outcome) : answer;
-      delivery.add(outcome);
-      const { error } = outcome;
-      const failed = outcome.status !== 'applied' && error !== undefined;
-      if (failed && set.undo === true) {
-        delivery.restoreError ??= error;
-      } else if (failed) {
-        delivery.failure ??= failureOf(outcome, error);
-      }
-      // One that failed has undone its part itself, unless it broke while it was at it.
-      if (!failed || receiver.broken !== undefined) {
-        mapped.push(receiver);
-      }
+      delivery.addMaps(outcome, receivers[start + index] as Receiver, set, mapped);
     }
     if (delivery.failure !== undefined) {
       yield* undo(set, mapped, receivers, director, delivery);
-      return;
+      break;
     }
     start = end;
   }
+  return delivery;
 }
 
 /** Hands the maps to each of a group; none is begun after one that has failed already. */
@@ -210,6 +187,22 @@ class Tally implements Delivery {
     this.undone = joined(this.undone, undone);
     this.missing = joined(this.missing, missing);
     this.stuck = joined(this.stuck, stuckOf(outcome));
+  }
+
+  /** Also notes who has to take the maps back if it comes to that. */
+  addMaps(outcome: Outcome, receiver: Receiver, set: ChangeSet, mapped: Receiver[]): void {
+    this.add(outcome);
+    const { error } = outcome;
+    const failed = outcome.status !== 'applied' && error !== undefined;
+    if (failed && set.undo === true) {
+      this.restoreError ??= error;
+    } else if (failed) {
+      this.failure ??= failureOf(outcome, error);
+    }
+    // One that failed has undone its part itself, unless it broke while it was at it.
+    if (!failed || receiver.broken !== undefined) {
+      mapped.push(receiver);
+    }
   }
 
   addUnmaps(outcome: Outcome, set: ChangeSet): void {

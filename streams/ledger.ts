@@ -56,6 +56,11 @@ export class Ledger {
     return this.#following?.begin(set) === true ? this.#following : undefined;
   }
 
+  /** Whether what is held follows from what is active, and is not listed. */
+  get isFollowed(): boolean {
+    return this.#following !== undefined;
+  }
+
   /** The set that was followed has been served to its end. */
   followed(): void {
     if (this.#following?.end() === true) {

@@ -7,7 +7,7 @@ import { MapProgress } from './map-progress.js';
 import type { MemoryRange } from './memory-range.js';
 import type { Report } from './set-report.js';
 import type { Steps } from './steps.js';
-import type { TargetCalls } from './target-calls.js';
+import type { Answer, TargetCalls } from './target-calls.js';
 import type { TargetUnmaps } from './target-unmaps.js';
 
 /** What an attachment wants to know of, and to stop, while a long set is served. */
@@ -17,6 +17,16 @@ export interface Monitor {
   readonly onBegin?: (pages: number) => void;
   /** Pages of a map that was served. */
   readonly onServed?: (pages: number) => void;
+}
+
+/** Where a set came to a halt. */
+export interface MapHalt {
+  readonly progress: MapProgress;
+  readonly next: number;
+  /** What the call for the next map came to; `undefined` when it has not been made. */
+  readonly answer: Answer;
+  /** Others are to have their turn before it. */
+  readonly pause?: Promise<void>;
 }
 
 /** The code of Node's own abort errors. */
@@ -39,20 +49,32 @@ export class TargetMaps {
   }
 
   /**
-   * Serves the maps of a set. Returns what it has mapped, in order, when one failed that ends the set.
+   * Begins with the maps of a set, and makes the calls that answer at once and need no care. Returns where it came to a halt, for `goOn`;
+   * `undefined` when all is done.
    *
    * @param following the account that is kept of the set instead of the list; not once a map has failed that ends it
    */
-  *serve(set: ChangeSet, following: Following | undefined, report: Report): Steps<readonly MapChange[] | undefined> {
+  begin(set: ChangeSet, following: Following | undefined): MapHalt | undefined {
     const { target } = this.#calls;
     this.monitor?.onBegin?.(set.maps.reduce((sum, { range }) => sum + pagesOf(range), 0));
-    if (target.checkMaps !== undefined && set.undo !== true && (yield* this.#isMisfit(set, report))) {
+    const progress = new MapProgress(this.#ledger, following, set);
+    const isPlain = set.undo !== true && target.checkMaps === undefined;
+    return isPlain && (set.maps.length === 1 || target.mapDmaBatch === undefined)
+      ? this.#mapAtOnce(set, 0, progress)
+      : { progress, next: 0, answer: undefined };
+  }
+
+  /** Serves the rest. Returns what the set has mapped, in order, when a map failed that ends it. */
+  *goOn(halt: MapHalt, set: ChangeSet, report: Report): Steps<readonly MapChange[] | undefined> {
+    const { progress, next, answer } = halt;
+    const { target } = this.#calls;
+    const isNew = next === 0 && answer === undefined;
+    if (isNew && target.checkMaps !== undefined && set.undo !== true && (yield* this.#isMisfit(set, report))) {
       return [];
     }
-    const progress = new MapProgress(this.#ledger, following, set);
     const failed = yield* target.mapDmaBatch !== undefined && set.maps.length > 1
       ? this.#mapTogether(set, report, progress)
-      : this.#mapOneByOne(set, report, progress);
+      : this.#mapOneByOne(halt, set, report);
     this.#calls.forget();
     return failed ? progress.stop() : undefined;
   }
@@ -70,32 +92,55 @@ export class TargetMaps {
     return true;
   }
 
-  /** Returns whether a map failed that ends the set. */
-  *#mapOneByOne(set: ChangeSet, report: Report, progress: MapProgress): Steps<boolean> {
+  #mapAtOnce(set: ChangeSet, from: number, progress: MapProgress): MapHalt | undefined {
+    const { maps } = set;
     const turn = new Turn();
-    for (const change of set.maps) {
-      if (set.undo && !this.#isToRestore(change)) {
+    for (let next = from; next < maps.length; next++) {
+      const change = maps[next] as MapChange;
+      if (set.undo === true || this.#ledger.hasStuck || this.#obstacle(change) !== undefined) {
+        return { progress, next, answer: undefined };
+      }
+      const answer = this.#calls.map(change);
+      if (answer !== undefined) {
+        return { progress, next, answer };
+      }
+      this.#noteMap(change, progress);
+      const pause = turn.pause();
+      if (pause !== undefined) {
+        return { progress, next: next + 1, answer: undefined, pause };
+      }
+    }
+    return undefined;
+  }
+
+  /** Returns whether a map failed that ends the set. */
+  *#mapOneByOne(first: MapHalt, set: ChangeSet, report: Report): Steps<boolean> {
+    const { progress } = first;
+    for (let halt: MapHalt | undefined = first; halt !== undefined;) {
+      const { next, answer, pause }: MapHalt = halt;
+      const change = set.maps[next];
+      if (pause !== undefined) {
+        yield pause;
+      }
+      if (pause !== undefined || change === undefined || (set.undo && !this.#isToRestore(change))) {
+        halt = this.#mapAtOnce(set, pause === undefined ? next + 1 : next, progress);
         continue;
       }
-      let error = this.#obstacle(change);
-      if (error === undefined && this.#ledger.hasStuck) {
-        error = yield* this.#clearStuck(change, set);
-      }
-      if (error === undefined) {
-        const answer = this.#calls.map(change);
-        error = answer === undefined ? undefined : yield* this.#calls.settled(answer, change);
-      }
+      const error = yield* answer === undefined ? this.#mapWithCare(change, set) : this.#calls.settled(answer, change);
       if (error === undefined) {
         this.#noteMap(change, progress);
       } else if (this.#noteFailure(change, error, set, report, progress)) {
         return true;
       }
-      const pause = turn.pause();
-      if (pause !== undefined) {
-        yield pause;
-      }
+      halt = this.#mapAtOnce(set, next + 1, progress);
     }
     return false;
+  }
+
+  /** Maps one that something may be in the way of. */
+  *#mapWithCare(change: MapChange, set: ChangeSet): Steps<DmaError | undefined> {
+    const error = this.#obstacle(change) ?? (this.#ledger.hasStuck ? yield* this.#clearStuck(change, set) : undefined);
+    return error ?? (yield* this.#calls.settled(this.#calls.map(change), change));
   }
 
   /** As `#mapOneByOne`, handing over as many maps together as need no special care. */

@@ -3,12 +3,13 @@ import type { ChangeSet, MapChange, Outcome } from './change-set.js';
 import { CommandSet, hasUnmaps } from './command-set.js';
 import type { DmaTarget } from './dma-target.js';
 import type { DmaError } from './errors.js';
+import type { Following } from './following.js';
 import { Ledger } from './ledger.js';
 import { Report } from './set-report.js';
 import { run, type Steps } from './steps.js';
 import { TargetCalls } from './target-calls.js';
-import { TargetMaps, type Monitor } from './target-maps.js';
-import { TargetUnmaps } from './target-unmaps.js';
+import { TargetMaps, type MapHalt, type Monitor } from './target-maps.js';
+import { TargetUnmaps, type UnmapHalt } from './target-unmaps.js';
 
 /**
  * One target's place in the stream: serves change sets by calls of the target, one call after another, and keeps the ledger of
@@ -42,30 +43,53 @@ export class TargetPort {
 
   /** One set at a time: the next one when this one is answered. */
   serve(set: ChangeSet): Outcome | Promise<Outcome> {
-    return run(this.#serve(set));
+    const following = this.ledger.follow(set);
+    if (following === undefined || !(set instanceof CommandSet)) {
+      this.ledger.begin(set);
+      return run(this.#serve(set));
+    }
+    // As far as it goes without waiting: most sets, to their end.
+    const unmapHalt = set.departures.length > 0 ? this.#unmaps.begin(set, following) : undefined;
+    const mapHalt = unmapHalt === undefined && set.maps.length > 0 ? this.#maps.begin(set, following) : undefined;
+    if (unmapHalt === undefined && mapHalt === undefined) {
+      this.ledger.followed();
+      return new Report().outcome(set.generation, this.name);
+    }
+    return run(this.#follow(set, following, unmapHalt, mapHalt));
+  }
+
+  *#follow(
+    set: CommandSet,
+    following: Following,
+    unmapHalt: UnmapHalt | undefined,
+    mapHalt: MapHalt | undefined,
+  ): Steps<Outcome> {
+    const report = new Report();
+    if (unmapHalt !== undefined) {
+      yield* this.#unmaps.goOn(unmapHalt, set, following, report);
+    }
+    const halt =
+      mapHalt ??
+      (set.maps.length > 0 ? this.#maps.begin(set, this.ledger.isFollowed ? following : undefined) : undefined);
+    yield* this.#finishMaps(halt, set, report);
+    this.ledger.followed();
+    return report.outcome(set.generation, this.name);
   }
 
   *#serve(set: ChangeSet): Steps<Outcome> {
     const report = new Report();
-    const following = this.ledger.follow(set);
-    if (following === undefined) {
-      this.ledger.begin(set);
-    }
     if (hasUnmaps(set)) {
-      yield* following !== undefined && set instanceof CommandSet
-        ? this.#unmaps.serveFollowed(set, following, report)
-        : this.#unmaps.serve(set, report);
+      yield* this.#unmaps.serve(set, report);
     }
-    if (set.maps.length > 0) {
-      const mapped = yield* this.#maps.serve(set, following, report);
-      if (mapped !== undefined) {
-        yield* this.#undo(set, mapped, report);
-      }
-    }
-    if (following !== undefined) {
-      this.ledger.followed();
-    }
+    yield* this.#finishMaps(set.maps.length > 0 ? this.#maps.begin(set, undefined) : undefined, set, report);
     return report.outcome(set.generation, this.name);
+  }
+
+  *#finishMaps(halt: MapHalt | undefined, set: ChangeSet, report: Report): Steps<void> {
+    const mapped = halt === undefined ? undefined : yield* this.#maps.goOn(halt, set, report);
+    if (mapped !== undefined) {
+      yield* this.#undo(set, mapped, report);
+    }
   }
 
   /** Tries again to unmap one mapping that is stuck. Returns why it is stuck still. */

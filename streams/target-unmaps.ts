@@ -7,7 +7,7 @@ import type { Ledger } from './ledger.js';
 import type { MemoryRange } from './memory-range.js';
 import type { Report } from './set-report.js';
 import type { Steps } from './steps.js';
-import type { TargetCalls } from './target-calls.js';
+import type { Answer, TargetCalls } from './target-calls.js';
 
 /** A call of the target, and the maps that it ends. */
 interface UnmapCall {
@@ -20,6 +20,13 @@ interface Interruption {
   readonly item: Leaving;
   readonly error: DmaError;
   readonly rest: readonly Leaving[];
+}
+
+/** Where a set came to a halt: a call that did not answer at once, or with an error; or a pause after it. */
+export interface UnmapHalt {
+  readonly items: readonly Leaving[];
+  readonly next: number;
+  readonly answer: Answer;
 }
 
 const NO_CALLS: readonly UnmapCall[] = [];
@@ -38,11 +45,22 @@ export class TargetUnmaps {
     yield* this.#serveListed(set.unmaps, set, report);
   }
 
-  /** Serves a set that is followed; from the first failure on, it is not. */
-  *serveFollowed(set: CommandSet, following: Following, report: Report): Steps<void> {
+  /**
+   * Begins with a set that is followed, and makes the calls that answer at once. Returns where it came to a halt, for `goOn`; `undefined`
+   * when all is done.
+   */
+  begin(set: CommandSet, following: Following): UnmapHalt | undefined {
     const items = this.#leavingOf(set);
+    return this.#target.unmapDmaBatch === undefined || items.length === 1
+      ? this.#unmapAtOnce(items, 0, following)
+      : { items, next: 0, answer: undefined };
+  }
+
+  /** Serves the rest of a set that is followed; from the first failure on, it is not. */
+  *goOn(halt: UnmapHalt, set: CommandSet, following: Following, report: Report): Steps<void> {
+    const { items } = halt;
     const interruption = yield* this.#target.unmapDmaBatch === undefined || items.length === 1
-      ? this.#followOneByOne(items, following)
+      ? this.#followOneByOne(halt, following)
       : this.#followTogether(items, following);
     if (interruption !== undefined) {
       const { item, error, rest } = interruption;
@@ -153,21 +171,33 @@ export class TargetUnmaps {
     return true;
   }
 
-  /** Until one fails. */
-  *#followOneByOne(items: readonly Leaving[], following: Following): Steps<Interruption | undefined> {
+  #unmapAtOnce(items: readonly Leaving[], from: number, following: Following): UnmapHalt | undefined {
     const turn = new Turn();
-    for (let next = 0; next < items.length; next++) {
+    for (let next = from; next < items.length; next++) {
       const item = items[next] as Leaving;
       following.unmapped += countOf(item);
       const answer = this.#calls.unmap(item.range);
-      const error = answer === undefined ? undefined : yield* this.#calls.settled(answer, { range: item.range });
-      if (error !== undefined) {
-        return { item, error, rest: items.slice(next + 1) };
+      if (answer !== undefined) {
+        return { items, next, answer };
       }
       const pause = turn.pause();
       if (pause !== undefined) {
-        yield pause;
+        return { items, next, answer: pause };
       }
+    }
+    return undefined;
+  }
+
+  /** Until one fails. */
+  *#followOneByOne(first: UnmapHalt, following: Following): Steps<Interruption | undefined> {
+    for (let halt: UnmapHalt | undefined = first; halt !== undefined;) {
+      const { items, next, answer }: UnmapHalt = halt;
+      const item = items[next] as Leaving;
+      const error: DmaError | undefined = yield* this.#calls.settled(answer, { range: item.range });
+      if (error !== undefined) {
+        return { item, error, rest: items.slice(next + 1) };
+      }
+      halt = this.#unmapAtOnce(items, next + 1, following);
     }
     return undefined;
   }
