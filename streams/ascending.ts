@@ -9,13 +9,21 @@ let otherKeys = new Float64Array(256);
 
 /** Sorted by address, in place. Most lists are sorted already. Items that start at the same page keep their order. */
 export function ascending<T extends Ranged>(items: T[]): T[] {
-  const { length } = items;
-  for (let index = 1; index < length; index++) {
+  return isAscending(items) ? items : sort(items);
+}
+
+/** The same in a list of its own, unless it is sorted already. */
+export function inOrder<T extends Ranged>(items: readonly T[]): readonly T[] {
+  return isAscending(items) ? items : sort([...items]);
+}
+
+function isAscending<T extends Ranged>(items: readonly T[]): boolean {
+  for (let index = 1; index < items.length; index++) {
     if ((items[index] as T).range.startPage < (items[index - 1] as T).range.startPage) {
-      return sort(items);
+      return false;
     }
   }
-  return items;
+  return true;
 }
 
 /**

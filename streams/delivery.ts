@@ -61,11 +61,7 @@ export function* deliver(set: ChangeSet, receivers: readonly Receiver[], directo
     const step = unmapStep(set);
     for (let end = receivers.length; end > 0;) {
       const start = groupBefore(receivers, end);
-      const answers: (Outcome | Promise<Outcome>)[] = [];
-      for (let index = end - 1; index >= start; index--) {
-        answers.push((receivers[index] as Receiver).serve(step));
-      }
-      for (const answer of answers) {
+      for (const answer of startUnmaps(receivers, start, end, step)) {
         delivery.addUnmaps(isPromiseLike(answer) ? ((yield answer) as Outcome) : answer, step);
       }
       end = start;
@@ -75,7 +71,6 @@ export function* deliver(set: ChangeSet, receivers: readonly Receiver[], directo
   if (pause !== undefined) {
     yield* pause;
   }
-  const mapped: Receiver[] = [];
   const mapsAlone = mapStep(set);
   for (let start = 0; start < receivers.length && set.maps.length > 0;) {
     const end = groupFrom(receivers, start);
@@ -83,15 +78,29 @@ export function* deliver(set: ChangeSet, receivers: readonly Receiver[], directo
     for (let index = 0; index < answers.length; index++) {
       const answer = answers[index] as Outcome | Promise<Outcome>;
       const outcome = isPromiseLike(answer) ? ((yield answer) as Outcome) : answer;
-      delivery.addMaps(outcome, receivers[start + index] as Receiver, set, mapped);
+      delivery.addMaps(outcome, receivers[start + index] as Receiver, set);
     }
     if (delivery.failure !== undefined) {
-      yield* undo(set, mapped, receivers, director, delivery);
+      yield* undo(set, receivers, director, delivery);
       break;
     }
     start = end;
   }
   return delivery;
+}
+
+/** Hands the unmaps to each of a group, the last one first. */
+function startUnmaps(
+  receivers: readonly Receiver[],
+  start: number,
+  end: number,
+  step: ChangeSet,
+): (Outcome | Promise<Outcome>)[] {
+  const answers = [(receivers[end - 1] as Receiver).serve(step)];
+  for (let index = end - 2; index >= start; index--) {
+    answers.push((receivers[index] as Receiver).serve(step));
+  }
+  return answers;
 }
 
 /** Hands the maps to each of a group; none is begun after one that has failed already. */
@@ -101,15 +110,18 @@ function startMaps(
   end: number,
   step: ChangeSet,
 ): (Outcome | Promise<Outcome>)[] {
-  const answers: (Outcome | Promise<Outcome>)[] = [];
-  for (let index = start; index < end; index++) {
-    const answer = (receivers[index] as Receiver).serve(step);
-    answers.push(answer);
-    if (!isPromiseLike(answer) && answer.status === 'failed' && step.undo !== true) {
-      break;
-    }
+  let last = (receivers[start] as Receiver).serve(step);
+  const answers = [last];
+  for (let index = start + 1; index < end && !hasFailed(last, step); index++) {
+    last = (receivers[index] as Receiver).serve(step);
+    answers.push(last);
   }
   return answers;
+}
+
+/** Whether it has failed already, and ends the set. */
+function hasFailed(answer: Outcome | Promise<Outcome>, step: ChangeSet): boolean {
+  return !isPromiseLike(answer) && answer.status === 'failed' && step.undo !== true;
 }
 
 /** Where the neighbours end that may be served together with the receiver at `start`. */
@@ -135,15 +147,9 @@ function groupBefore(receivers: readonly Receiver[], end: number): number {
 }
 
 /** Takes the maps back at those that have them, newest first, then puts the unmaps back at all. */
-function* undo(
-  set: ChangeSet,
-  mapped: readonly Receiver[],
-  all: readonly Receiver[],
-  director: Director,
-  delivery: Tally,
-): Steps<void> {
+function* undo(set: ChangeSet, all: readonly Receiver[], director: Director, delivery: Tally): Steps<void> {
   const unmaps = set.maps.toReversed().map(unmapOf);
-  for (const receiver of mapped.toReversed()) {
+  for (const receiver of delivery.mapped.toReversed()) {
     delivery.add(yield* settled(receiver.serve(inverse(set.generation, unmaps, []))));
   }
   if (hasUnmaps(set)) {
@@ -176,6 +182,8 @@ class Tally implements Delivery {
   declare failure?: MapFailure;
   declare unmapError?: DmaError;
   declare restoreError?: DmaError;
+  /** Who has the maps. */
+  mapped: readonly Receiver[] = NONE;
   skipped: readonly DmaError[] = NONE;
   undone: readonly TargetRange[] = NONE;
   stuck: readonly TargetRange[] = NONE;
@@ -189,8 +197,8 @@ class Tally implements Delivery {
     this.stuck = joined(this.stuck, stuckOf(outcome));
   }
 
-  /** Also notes who has to take the maps back if it comes to that. */
-  addMaps(outcome: Outcome, receiver: Receiver, set: ChangeSet, mapped: Receiver[]): void {
+  /** Also notes who would have to take the maps back. */
+  addMaps(outcome: Outcome, receiver: Receiver, set: ChangeSet): void {
     this.add(outcome);
     const { error } = outcome;
     const failed = outcome.status !== 'applied' && error !== undefined;
@@ -201,7 +209,7 @@ class Tally implements Delivery {
     }
     // One that failed has undone its part itself, unless it broke while it was at it.
     if (!failed || receiver.broken !== undefined) {
-      mapped.push(receiver);
+      this.mapped = joined(this.mapped, [receiver]);
     }
   }
 

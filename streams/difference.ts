@@ -1,7 +1,7 @@
-import { ascending } from './ascending.js';
+import { inOrder } from './ascending.js';
 import type { MapChange } from './change-set.js';
 import { leavingOf, type Departure } from './command-set.js';
-import type { RegionEdits } from './draft.js';
+import type { RegionEdits } from './region-edits.js';
 import { RangeMap } from './range-map.js';
 import type { RegionState } from './region-state.js';
 import type { RegionTable } from './region-table.js';
@@ -23,30 +23,41 @@ interface Contribution {
   readonly state: RegionState;
   /** Whether all that it had goes, because it is no longer active. */
   readonly whole: boolean;
-  leaving: MapChange[];
+  leaving: readonly MapChange[];
 }
 
+const NO_CHANGES: readonly MapChange[] = Object.freeze([]);
+const NO_DEPARTURES: readonly Departure[] = Object.freeze([]);
+const NO_REGIONS: readonly RegionState[] = Object.freeze([]);
+
 /**
- * Computes what a transaction changes, at a cost of what it touches. The lists of the edits may be sorted for it, and become part of it.
+ * Computes what a transaction changes, at a cost of what it touches.
  *
  * A region counts when it was edited, or when an edit of another one covered or uncovered it. Where it is active before and
  * after, it contributes what was added and removed; else all that it had, or has.
  */
 export function difference(table: RegionTable, edits: readonly RegionEdits[]): Difference {
+  const [only] = edits;
+  if (edits.length === 1 && only !== undefined && !changesVisibility(only)) {
+    const simple = simpleDifference(only);
+    if (simple !== undefined) {
+      return simple;
+    }
+  }
   const contributions: Contribution[] = [];
-  const entering: MapChange[][] = [];
+  const entering: (readonly MapChange[])[] = [];
   if (!edits.some(changesVisibility)) {
     for (const edit of edits) {
       if (edit.state.active) {
         contributeEdits(edit, contributions, entering);
       }
     }
-    return compare(contributions, joined(entering), []);
+    return compare(contributions, joined(entering), NO_REGIONS);
   }
   const toggled: RegionState[] = [];
-  const edited = new Map(edits.map((edit) => [edit.state, edit]));
+  const edited = edits.length === 1 ? undefined : new Map(edits.map((edit) => [edit.state, edit]));
   for (const state of affected(table, edits)) {
-    const edit = edited.get(state);
+    const edit = edited === undefined ? (state === only?.state ? only : undefined) : edited.get(state);
     const before = state.active;
     const after = state.present && state.visible !== undefined && !table.isCovered(state);
     if (before !== after) {
@@ -70,8 +81,25 @@ export function difference(table: RegionTable, edits: readonly RegionEdits[]): D
   return compare(contributions, joined(entering), toggled);
 }
 
+/** Of mappings that were added to one region, or removed from it, and not both. */
+function simpleDifference({ state, added, removed }: RegionEdits): Difference | undefined {
+  if (!state.active) {
+    return { departures: NO_DEPARTURES, leaving: NO_CHANGES, maps: NO_CHANGES, toggled: NO_REGIONS };
+  }
+  const writable = state.visible?.writable;
+  if (removed.length === 0) {
+    const maps = inOrder(seen(added, writable));
+    return { departures: NO_DEPARTURES, leaving: NO_CHANGES, maps, toggled: NO_REGIONS };
+  }
+  if (added.length === 0) {
+    const leaving = inOrder(seen(removed, writable));
+    return { departures: [{ whole: undefined, leaving }], leaving, maps: NO_CHANGES, toggled: NO_REGIONS };
+  }
+  return undefined;
+}
+
 /** All of them in one list: the only one itself, where there is one. */
-function joined(lists: readonly MapChange[][]): MapChange[] {
+function joined(lists: readonly (readonly MapChange[])[]): readonly MapChange[] {
   const [only] = lists;
   return lists.length === 1 && only !== undefined ? only : lists.flat();
 }
@@ -81,7 +109,7 @@ function changesVisibility(edit: RegionEdits): boolean {
 }
 
 /** Of a region that is active as before: what was added and removed. */
-function contributeEdits(edit: RegionEdits, contributions: Contribution[], entering: MapChange[][]): void {
+function contributeEdits(edit: RegionEdits, contributions: Contribution[], entering: (readonly MapChange[])[]): void {
   const { added, removed } = net(edit);
   const writable = edit.state.visible?.writable;
   if (removed.length > 0) {
@@ -94,6 +122,12 @@ function contributeEdits(edit: RegionEdits, contributions: Contribution[], enter
 
 /** The edited regions, and those that share addresses with one: each once. */
 function affected(table: RegionTable, edits: readonly RegionEdits[]): Iterable<RegionState> {
+  const [only] = edits;
+  if (edits.length === 1 && only !== undefined) {
+    const { state } = only;
+    const found = table.overlapping(state.range);
+    return state.present ? found : [state, ...found];
+  }
   const states = new Set<RegionState>();
   for (const edit of edits) {
     states.add(edit.state);
@@ -107,7 +141,7 @@ function affected(table: RegionTable, edits: readonly RegionEdits[]): Iterable<R
 }
 
 /** What was added and not removed again, and what was removed and had been there. */
-function net(edit: RegionEdits): { readonly added: MapChange[]; readonly removed: MapChange[] } {
+function net(edit: RegionEdits): { readonly added: readonly MapChange[]; readonly removed: readonly MapChange[] } {
   if (edit.added.length === 0 || edit.removed.length === 0) {
     return edit;
   }
@@ -131,7 +165,7 @@ export function mappingsBefore(state: RegionState, edit: RegionEdits | undefined
 }
 
 /** The mappings as targets see them: writable only when their region is. The same list where that makes no difference. */
-export function seen(mappings: MapChange[], regionWritable: boolean | undefined): MapChange[] {
+export function seen(mappings: readonly MapChange[], regionWritable: boolean | undefined): readonly MapChange[] {
   return regionWritable === true
     ? mappings
     : mappings.map((mapping) => (mapping.writable ? { ...mapping, writable: false } : mapping));
@@ -140,7 +174,7 @@ export function seen(mappings: MapChange[], regionWritable: boolean | undefined)
 /** Takes out what leaves and enters as the same, and shapes what is left. */
 function compare(
   contributions: readonly Contribution[],
-  entering: MapChange[],
+  entering: readonly MapChange[],
   toggled: readonly RegionState[],
 ): Difference {
   if (entering.length > 0 && contributions.some((contribution) => contribution.leaving.length > 0)) {
@@ -171,7 +205,7 @@ function compare(
 
 function shape(
   contributions: readonly Contribution[],
-  maps: MapChange[],
+  maps: readonly MapChange[],
   toggled: readonly RegionState[],
   kept: RangeMap<MapChange> | undefined,
 ): Difference {
@@ -182,9 +216,9 @@ function shape(
   }
   const departures = departing.map(({ state, whole, leaving }): Departure => ({
     whole: whole && kept?.overlaps(state.range) !== true ? state : undefined,
-    leaving: ascending(leaving),
+    leaving: inOrder(leaving),
   }));
-  return { departures, leaving: leavingOf(departures), maps: ascending(maps), toggled };
+  return { departures, leaving: leavingOf(departures), maps: inOrder(maps), toggled };
 }
 
 /**

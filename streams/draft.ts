@@ -1,24 +1,15 @@
 import { checkMapParams, checkMappingParams, checkRange, checkRegionParams, show } from './arguments.js';
 import type { MapChange } from './change-set.js';
 import { occupiedError, overlapError } from './draft-errors.js';
+import { EditLog } from './edit-log.js';
 import { DmaError } from './errors.js';
 import { MemoryRange } from './memory-range.js';
 import type { RangeMap } from './range-map.js';
+import { RegionEdits } from './region-edits.js';
 import { RegionHandle, type Transact } from './region-handle.js';
 import { RegionState } from './region-state.js';
 import type { RegionTable } from './region-table.js';
 import type { MapParams, MappingParams, Region, RegionEdit, RegionEvent, RegionParams } from './region.js';
-
-/** What one transaction did to one region. */
-export interface RegionEdits {
-  readonly state: RegionState;
-  /** How it was mapped before; `undefined` when it was hidden. */
-  readonly visibleBefore: MapParams | undefined;
-  readonly presentBefore: boolean;
-  /** In the order of the edits. A mapping that was added and removed again is in both. */
-  readonly added: MapChange[];
-  readonly removed: MapChange[];
-}
 
 /** What a draft works on: the manager's regions and rules. Its regions are known by it. */
 export interface Ground {
@@ -43,9 +34,7 @@ export class Draft implements RegionEdit {
   #byState: Map<RegionState, RegionEdits> | undefined = undefined;
   /** Private memory of regions that were removed: it stays in its region, but owns its addresses no longer. */
   #evicted: MapChange[] | undefined = undefined;
-  /** In the order of the edits: an event, or the mapping that it is about. */
-  readonly #log: (RegionEvent | MapChange)[] = [];
-  readonly #kinds: RegionEvent['kind'][] = [];
+  readonly #log = new EditLog();
   #ended = false;
 
   constructor(ground: Ground) {
@@ -64,9 +53,7 @@ export class Draft implements RegionEdit {
 
   /** What was done, in the order of the edits. */
   events(): RegionEvent[] {
-    return this.#log.map((entry, index) =>
-      'kind' in entry ? entry : eventOf(entry, this.#kinds[index] as MappingKind),
-    );
+    return this.#log.events();
   }
 
   /** Takes every edit back: first away what has come, then back what has gone. */
@@ -114,7 +101,7 @@ export class Draft implements RegionEdit {
     const state = new RegionState({ name, range, priority, type, sequence: ground.nextSequence(), owner: ground });
     this.#editsOf(state);
     this.#place(state);
-    this.#note({ kind: 'region-added', region: name, range, priority, type });
+    this.#log.note({ kind: 'region-added', region: name, range, priority, type });
     return new RegionHandle(state, this.#ground.transact);
   }
 
@@ -136,7 +123,7 @@ export class Draft implements RegionEdit {
       (this.#evicted ??= []).push(mapping);
     }
     const { name, range, priority, type } = state;
-    this.#note({ kind: 'region-removed', region: name, range, priority, type });
+    this.#log.note({ kind: 'region-removed', region: name, range, priority, type });
   }
 
   map(region: Region, params: MapParams): void {
@@ -148,7 +135,7 @@ export class Draft implements RegionEdit {
     }
     const copy = { ...params };
     this.#show(state, copy);
-    this.#note({ kind: 'region-mapped', region: state.name, params: copy });
+    this.#log.note({ kind: 'region-mapped', region: state.name, params: copy });
   }
 
   unmap(region: Region): void {
@@ -158,7 +145,7 @@ export class Draft implements RegionEdit {
       return;
     }
     this.#show(state, undefined);
-    this.#note({ kind: 'region-unmapped', region: state.name });
+    this.#log.note({ kind: 'region-unmapped', region: state.name });
   }
 
   addMapping(region: Region, params: MappingParams): void {
@@ -187,9 +174,7 @@ export class Draft implements RegionEdit {
       this.touchesPrivate = true;
       this.#ground.privates.insert(mapping);
     }
-    this.#editsOf(state).added.push(mapping);
-    this.#log.push(mapping);
-    this.#kinds.push('mapping-added');
+    this.#log.noteMapping(this.#editsOf(state), mapping, 'mapping-added');
   }
 
   removeMappings(region: Region, rangeInRegion: MemoryRange): void {
@@ -224,19 +209,12 @@ export class Draft implements RegionEdit {
       this.touchesPrivate = true;
       this.#ground.privates.remove(mapping.range);
     }
-    this.#editsOf(state).removed.push(mapping);
-    this.#log.push(mapping);
-    this.#kinds.push('mapping-removed');
+    this.#log.noteMapping(this.#editsOf(state), mapping, 'mapping-removed');
   }
 
   #show(state: RegionState, visible: MapParams | undefined): void {
     this.#editsOf(state);
     state.visible = visible;
-  }
-
-  #note(event: RegionEvent): void {
-    this.#log.push(event);
-    this.#kinds.push(event.kind);
   }
 
   /** Private memory owns its addresses. */
@@ -266,7 +244,7 @@ export class Draft implements RegionEdit {
     if (known !== undefined) {
       return known;
     }
-    const edits = { state, visibleBefore: state.visible, presentBefore: state.present, added: [], removed: [] };
+    const edits = new RegionEdits(state);
     if (first !== undefined) {
       this.#byState ??= new Map();
       this.#byState.set(state, edits);
@@ -304,12 +282,6 @@ export class Draft implements RegionEdit {
       });
     }
   }
-}
-
-type MappingKind = 'mapping-added' | 'mapping-removed';
-
-function eventOf({ region, range, writable }: MapChange, kind: MappingKind): RegionEvent {
-  return { kind, region, range, writable };
 }
 
 /** Takes out this mapping; another one that starts there stays. */

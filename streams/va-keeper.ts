@@ -1,6 +1,6 @@
 import type { MapChange } from './change-set.js';
 import { sameMapping, sameMemory, type Difference } from './difference.js';
-import type { RegionEdits } from './draft.js';
+import type { RegionEdits } from './region-edits.js';
 import { occupiedError } from './draft-errors.js';
 import { EnsuredVas } from './ensured-vas.js';
 import { DmaError } from './errors.js';

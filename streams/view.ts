@@ -2,7 +2,7 @@ import { ascending } from './ascending.js';
 import type { MapChange, MemoryMapSnapshot, ShareableRegion } from './change-set.js';
 import { copiesOf } from './copies.js';
 import { mappingsBefore, seen, type Difference } from './difference.js';
-import type { RegionEdits } from './draft.js';
+import type { RegionEdits } from './region-edits.js';
 import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import type { RegionState } from './region-state.js';
