@@ -17,9 +17,9 @@ export function inOrder<T extends Ranged>(items: readonly T[]): readonly T[] {
   return isAscending(items) ? items : sort([...items]);
 }
 
-function isAscending<T extends Ranged>(items: readonly T[]): boolean {
+function isAscending(items: readonly Ranged[]): boolean {
   for (let index = 1; index < items.length; index++) {
-    if ((items[index] as T).range.startPage < (items[index - 1] as T).range.startPage) {
+    if ((items[index] as Ranged).range.startPage < (items[index - 1] as Ranged).range.startPage) {
       return false;
     }
   }
