@@ -1,4 +1,4 @@
-import { Observable, Subject, type OperatorFunction, type Subscription } from 'rxjs';
+import { Observable, type OperatorFunction, type Subscriber, type Subscription } from 'rxjs';
 import { show } from './arguments.js';
 import type { ChangeSet, Outcome } from './change-set.js';
 import { DmaError, toDmaError, type TargetRange } from './errors.js';
@@ -27,9 +27,11 @@ export function announce(port: TargetPort): void {
 export class Branch {
   /** The targets that are served through it, in order, as far as they have announced themselves. */
   readonly ports: readonly TargetPort[];
-  readonly #sets = new Subject<ChangeSet>();
+  /** Whoever listens to the sets: the branch, once. A `Subject` would do; it takes a multiple of the time. */
+  #listeners: readonly Subscriber<ChangeSet>[] = [];
   readonly #subscription: Subscription;
   readonly #onUnasked: (error: DmaError) => void;
+  #ended = false;
   #open: ChangeSet | undefined = undefined;
   #delivered = false;
   #answer: Outcome | undefined = undefined;
@@ -103,8 +105,10 @@ export class Branch {
         : this.#failure(set, this.#broken);
     }
     this.#open = set;
-    this.#delivered = this.#sets.observed;
-    this.#sets.next(set);
+    this.#delivered = this.#listeners.length > 0;
+    for (const listener of this.#listeners) {
+      listener.next(set);
+    }
     const answer = this.#answer;
     if (answer !== undefined) {
       this.#answer = undefined;
@@ -118,7 +122,10 @@ export class Branch {
   /** Completes what goes in and stops listening to what comes out. */
   end(): void {
     this.#broken ??= new DmaError('the branch has been detached', { code: 'ERR_BRANCH_ENDED', target: this.name });
-    this.#sets.complete();
+    this.#ended = true;
+    for (const listener of this.#listeners) {
+      listener.complete();
+    }
     this.#subscription.unsubscribe();
   }
 
@@ -139,7 +146,14 @@ export class Branch {
   /** The sets, as the branch sees them. One that comes before the branch listens, because it was deferred, waits for it. */
   #input(): Observable<ChangeSet> {
     return new Observable((subscriber) => {
-      subscriber.add(this.#sets.subscribe(subscriber));
+      if (this.#ended) {
+        subscriber.complete();
+        return;
+      }
+      this.#listeners = [...this.#listeners, subscriber];
+      subscriber.add(() => {
+        this.#listeners = this.#listeners.filter((other) => other !== subscriber);
+      });
       if (this.#open !== undefined && !this.#delivered) {
         this.#delivered = true;
         subscriber.next(this.#open);

@@ -177,30 +177,47 @@ function compare(
   entering: readonly MapChange[],
   toggled: readonly RegionState[],
 ): Difference {
-  if (entering.length > 0 && contributions.some((contribution) => contribution.leaving.length > 0)) {
-    const byStart = new Map<number, MapChange>();
-    for (const mapping of entering) {
-      byStart.set(mapping.range.startPage, mapping);
-    }
-    let kept: RangeMap<MapChange> | undefined;
-    for (const contribution of contributions) {
-      contribution.leaving = contribution.leaving.filter((old) => {
-        const now = byStart.get(old.range.startPage);
-        if (now === undefined || !sameMapping(old, now)) {
-          return true;
-        }
-        kept ??= new RangeMap<MapChange>();
-        kept.insert(now);
-        return false;
-      });
-    }
-    if (kept !== undefined) {
-      const stays = kept;
-      const maps = entering.filter((mapping) => stays.startingAt(mapping.range.startPage) === undefined);
-      return shape(contributions, maps, toggled, stays);
+  const maps = inOrder(entering);
+  let kept: RangeMap<MapChange> | undefined;
+  for (const contribution of contributions) {
+    const leaving = inOrder(contribution.leaving);
+    contribution.leaving = leaving;
+    const same = maps.length === 0 ? undefined : sameIn(leaving, maps);
+    if (same !== undefined) {
+      contribution.leaving = leaving.filter((mapping) => same.startingAt(mapping.range.startPage) === undefined);
+      kept ??= new RangeMap<MapChange>();
+      for (const mapping of same) {
+        kept.insert(mapping);
+      }
     }
   }
-  return shape(contributions, entering, toggled, undefined);
+  if (kept === undefined) {
+    return shape(contributions, maps, toggled, undefined);
+  }
+  const stays = kept;
+  const changed = maps.filter((mapping) => stays.startingAt(mapping.range.startPage) === undefined);
+  return shape(contributions, changed, toggled, stays);
+}
+
+/** The mappings that are the same in two lists, both ascending and of mappings that do not overlap. */
+function sameIn(leaving: readonly MapChange[], entering: readonly MapChange[]): RangeMap<MapChange> | undefined {
+  let same: RangeMap<MapChange> | undefined;
+  let next = 0;
+  for (const old of leaving) {
+    const { startPage } = old.range;
+    while (next < entering.length && (entering[next] as MapChange).range.startPage < startPage) {
+      next += 1;
+    }
+    const now = entering[next];
+    if (now === undefined) {
+      break;
+    }
+    if (now.range.startPage === startPage && sameMapping(old, now)) {
+      same ??= new RangeMap<MapChange>();
+      same.insert(now);
+    }
+  }
+  return same;
 }
 
 function shape(
@@ -216,9 +233,9 @@ function shape(
   }
   const departures = departing.map(({ state, whole, leaving }): Departure => ({
     whole: whole && kept?.overlaps(state.range) !== true ? state : undefined,
-    leaving: inOrder(leaving),
+    leaving,
   }));
-  return { departures, leaving: leavingOf(departures), maps: inOrder(maps), toggled };
+  return { departures, leaving: leavingOf(departures), maps, toggled };
 }
 
 /**

@@ -11,26 +11,23 @@ type MappingKind = 'mapping-added' | 'mapping-removed';
  * another kind on.
  */
 export class EditLog {
-  /** An event, or the mapping that it is about, and the kinds of both. */
-  #entries: (RegionEvent | MapChange)[] | undefined = undefined;
-  #kinds: RegionEvent['kind'][] = [];
+  #entries: (RegionEvent | MapChange | Removal)[] | undefined = undefined;
   /** Whose mappings all of it is about so far, and what was done to them. */
   #edits: RegionEdits | undefined = undefined;
   #kind: MappingKind = 'mapping-added';
 
   note(event: RegionEvent): void {
-    this.#write().push(event);
-    this.#kinds.push(event.kind);
+    this.#write(event);
   }
 
   /** Notes a mapping, with the edits of its region. */
   noteMapping(edits: RegionEdits, mapping: MapChange, kind: MappingKind): void {
-    if (this.#entries === undefined && (this.#edits === undefined || (this.#edits === edits && this.#kind === kind))) {
+    const isLogged = this.#entries === undefined && (this.#edits === undefined || this.#edits === edits);
+    if (isLogged && (this.#edits === undefined || this.#kind === kind)) {
       this.#edits = edits;
       this.#kind = kind;
     } else {
-      this.#write().push(mapping);
-      this.#kinds.push(kind);
+      this.#write(entryOf(mapping, kind));
     }
     if (kind === 'mapping-added') {
       edits.add(mapping);
@@ -40,25 +37,40 @@ export class EditLog {
   }
 
   events(): RegionEvent[] {
-    return (this.#entries ?? this.#soFar()).map((entry, index) =>
-      'kind' in entry ? entry : eventOf(entry, (this.#kinds[index] ?? this.#kind) as MappingKind),
-    );
+    return (this.#entries ?? this.#soFar()).map((entry) => {
+      if ('kind' in entry) {
+        return entry;
+      }
+      return 'removed' in entry ? eventOf(entry.removed, 'mapping-removed') : eventOf(entry, 'mapping-added');
+    });
   }
 
-  #write(): (RegionEvent | MapChange)[] {
-    if (this.#entries === undefined) {
-      this.#entries = [...this.#soFar()];
-      this.#kinds = this.#entries.map(() => this.#kind);
+  #write(entry: RegionEvent | MapChange | Removal): void {
+    if (this.#entries !== undefined) {
+      this.#entries.push(entry);
+    } else if (this.#edits === undefined) {
+      this.#entries = [entry];
+    } else {
+      this.#entries = [...this.#soFar(), entry];
     }
-    return this.#entries;
   }
 
-  #soFar(): readonly MapChange[] {
+  #soFar(): readonly (MapChange | Removal)[] {
     if (this.#edits === undefined) {
       return [];
     }
-    return this.#kind === 'mapping-added' ? this.#edits.added : this.#edits.removed;
+    const { added, removed } = this.#edits;
+    return this.#kind === 'mapping-added' ? added : removed.map((mapping) => entryOf(mapping, this.#kind));
   }
+}
+
+/** A mapping that was removed; one that was added stands for itself. */
+interface Removal {
+  readonly removed: MapChange;
+}
+
+function entryOf(mapping: MapChange, kind: MappingKind): MapChange | Removal {
+  return kind === 'mapping-added' ? mapping : { removed: mapping };
 }
 
 function eventOf({ region, range, writable }: MapChange, kind: MappingKind): RegionEvent {

@@ -150,6 +150,10 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
 
   /** Ascending. */
   toArray(): V[] {
+    if (this.#size === 1) {
+      this.#find(Infinity);
+      return [this.#entryAt(this.#first) as V];
+    }
     const values: V[] = [];
     for (let page = 0; page < Infinity; page = this.#leafEnd) {
       this.#find(page);

@@ -71,10 +71,20 @@ export class RegionTable {
 
   /** All regions that share a page with `range`: highest priority first, then the first added of equals. */
   overlapping(range: MemoryRange): RegionState[] {
-    const found: RegionState[] = [];
-    for (const layer of this.#layers) {
-      for (const slot of layer.slots.overlapping(range)) {
-        append(found, slot.regions);
+    let found: RegionState[] = [];
+    for (const { slots } of this.#layers) {
+      const first = slots.firstOverlap(range);
+      if (first === undefined) {
+        continue;
+      }
+      // Where one contains the range, it is the only one of its layer.
+      const regions = first.range.contains(range)
+        ? first.regions
+        : slots.overlapping(range).flatMap((slot) => slot.regions);
+      if (found.length === 0) {
+        found = [...regions];
+      } else {
+        append(found, regions);
       }
     }
     return found;
