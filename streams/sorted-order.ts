@@ -1,0 +1,130 @@
+/** Up to so many are sorted by insertion, and merged from there. */
+const RUN = 8;
+
+/** From so many on, keys are dealt out by their digits instead. */
+const MANY = 256;
+
+/** Bits of a digit: more of them make fewer passes, and each pass goes over all values that a digit has. */
+const BITS = 11;
+
+/** Keys that are dealt out differ by less. */
+const SPAN = 2 ** 32;
+
+/** The keys and their numbers, and where they are moved to and from. Kept from one call to the next. */
+let keys = new Float64Array(256);
+let otherKeys = new Float64Array(256);
+/** Keys from the least of them on. */
+let offsets = new Uint32Array(256);
+let otherOffsets = new Uint32Array(256);
+let order = new Uint32Array(256);
+let otherOrder = new Uint32Array(256);
+const counts = new Uint32Array(1 << BITS);
+
+/**
+ * The numbers from 0 to `length` in ascending order of their keys; those of equal keys keep theirs. Valid until the next call.
+ *
+ * Only numbers are moved: whoever moves objects about has to tell the collector of each.
+ *
+ * @param keyOf is called once for each
+ */
+export function sortedOrder(length: number, keyOf: (index: number) => number): Uint32Array {
+  reserve(length);
+  let least = Infinity;
+  let most = -Infinity;
+  for (let index = 0; index < length; index++) {
+    const key = keyOf(index);
+    keys[index] = key;
+    least = key < least ? key : least;
+    most = key > most ? key : most;
+  }
+  if (length >= MANY && most - least < SPAN) {
+    dealOut(length, least, most - least);
+  } else {
+    insertInRuns(length);
+    mergeRuns(length);
+  }
+  return order;
+}
+
+function reserve(length: number): void {
+  if (keys.length < length) {
+    keys = new Float64Array(length * 2);
+    otherKeys = new Float64Array(length * 2);
+    offsets = new Uint32Array(length * 2);
+    otherOffsets = new Uint32Array(length * 2);
+    order = new Uint32Array(length * 2);
+    otherOrder = new Uint32Array(length * 2);
+  }
+}
+
+/** Digit by digit, from the lowest: a pass for each, whatever the order was. */
+function dealOut(length: number, least: number, span: number): void {
+  const mask = (1 << BITS) - 1;
+  for (let index = 0; index < length; index++) {
+    offsets[index] = (keys[index] as number) - least;
+    order[index] = index;
+  }
+  for (let shift = 0; shift < 32 && span >= 2 ** shift; shift += BITS) {
+    const [from, to, fromOrder, toOrder] = [offsets, otherOffsets, order, otherOrder];
+    counts.fill(0);
+    for (let index = 0; index < length; index++) {
+      const digit = ((from[index] as number) >>> shift) & mask;
+      counts[digit] = (counts[digit] as number) + 1;
+    }
+    let at = 0;
+    for (let digit = 0; digit <= mask; digit++) {
+      const count = counts[digit] as number;
+      counts[digit] = at;
+      at += count;
+    }
+    for (let index = 0; index < length; index++) {
+      const offset = from[index] as number;
+      const digit = (offset >>> shift) & mask;
+      const place = counts[digit] as number;
+      counts[digit] = place + 1;
+      to[place] = offset;
+      toOrder[place] = fromOrder[index] as number;
+    }
+    [offsets, otherOffsets] = [otherOffsets, offsets];
+    [order, otherOrder] = [otherOrder, order];
+  }
+}
+
+function insertInRuns(length: number): void {
+  const [runKeys, runOrder] = [keys, order];
+  for (let index = 0; index < length; index++) {
+    const key = runKeys[index] as number;
+    const start = index - (index % RUN);
+    let at = index;
+    for (; at > start && (runKeys[at - 1] as number) > key; at--) {
+      runKeys[at] = runKeys[at - 1] as number;
+      runOrder[at] = runOrder[at - 1] as number;
+    }
+    runKeys[at] = key;
+    runOrder[at] = index;
+  }
+}
+
+/** Merges runs, of twice the length in each pass. */
+function mergeRuns(length: number): void {
+  for (let width = RUN; width < length; width *= 2) {
+    for (let start = 0; start < length; start += width * 2) {
+      merge(start, Math.min(start + width, length), Math.min(start + width * 2, length));
+    }
+    [keys, otherKeys] = [otherKeys, keys];
+    [order, otherOrder] = [otherOrder, order];
+  }
+}
+
+/** Merges the runs `[start..middle)` and `[middle..end)`. */
+function merge(start: number, middle: number, end: number): void {
+  const [fromKeys, toKeys, fromOrder, toOrder] = [keys, otherKeys, order, otherOrder];
+  let left = start;
+  let right = middle;
+  for (let index = start; index < end; index++) {
+    const isLeft = left < middle && (right >= end || (fromKeys[left] as number) <= (fromKeys[right] as number));
+    const from = isLeft ? left++ : right++;
+    toKeys[index] = fromKeys[from] as number;
+    toOrder[index] = fromOrder[from] as number;
+  }
+}
