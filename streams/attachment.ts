@@ -201,8 +201,9 @@ export class AttachmentHandle implements Attachment, Receiver {
   }
 
   /** The set that ends all that is held. */
-  leave(active: ActiveMappings): ChangeSet {
-    const held = this.ledgers.length === 1 ? this.ledgers[0]?.heldAsActive() : undefined;
+  *leave(active: ActiveMappings): Steps<ChangeSet> {
+    const [ledger] = this.ledgers;
+    const held = this.ledgers.length === 1 && ledger !== undefined ? yield* ledger.heldAsActive() : undefined;
     if (held === undefined) {
       return forward(active.generation, this.unmapsOfAll(), []);
     }

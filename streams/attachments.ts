@@ -223,7 +223,7 @@ export class Attachments implements AttachmentCommands {
     if (handle.pending) {
       throw pendingFailure(handle.target, handle.stuck());
     }
-    const set = handle.leave(this.#options.view);
+    const set = yield* handle.leave(this.#options.view);
     // One that was left waiting has also held on to VAs of what it never told us of.
     const heldOnTo = handle.phase === 'leaving' ? undefined : handle.stuck().map(({ range }) => range);
     let cause: DmaError | undefined;

@@ -1,6 +1,7 @@
 import type { ChangeSet, MapChange, UnmapChange } from './change-set.js';
 import type { MemoryRange } from './memory-range.js';
 import type { MappingType } from './region.js';
+import type { Steps } from './steps.js';
 
 /** A region as its unmap names it. */
 export interface DepartingRegion {
@@ -22,6 +23,8 @@ export interface ActiveMappings {
   readonly generation: number;
   /** Ascending. */
   all(): MapChange[];
+  /** The same, letting the event loop go on now and then. */
+  allInTurns(): Steps<MapChange[]>;
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { MapChange } from './change-set.js';
 import { leavingOf, type ActiveMappings, type CommandSet } from './command-set.js';
+import type { Steps } from './steps.js';
 
 /** What a target holds, as far as it can be told from what is active and from how far the set under way has come. */
 export interface Account {
@@ -94,6 +95,13 @@ export class Following {
     const gone = new Set(taken.map(({ range }) => range.startPage));
     const stay = gone.size === 0 ? before : before.filter(({ range }) => !gone.has(range.startPage));
     return { held: [...stay, ...this.made()], taken, generation };
+  }
+
+  /** What is held between two sets, ascending, letting the event loop go on now and then. */
+  *heldInTurns(): Steps<readonly MapChange[]> {
+    return this.#phase === 'present' && this.#generation <= this.#active.generation
+      ? this.#held(yield* this.#active.allInTurns())
+      : this.account().held;
   }
 
   #leaving(): readonly MapChange[] {

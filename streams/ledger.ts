@@ -5,6 +5,7 @@ import { Following } from './following.js';
 import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import { sameMapping } from './difference.js';
+import type { Steps } from './steps.js';
 
 /** One mapping in a ledger. */
 export interface LedgerEntry {
@@ -243,9 +244,9 @@ export class Ledger {
     return ascending([...(this.#following?.account().held ?? this.#held.values())]);
   }
 
-  /** What a target holds that it is followed in, ascending. */
-  heldAsActive(): readonly MapChange[] | undefined {
-    return this.#following?.account().held;
+  /** What is held, ascending, where that follows from what is active. */
+  *heldAsActive(): Steps<readonly MapChange[] | undefined> {
+    return this.#following === undefined ? undefined : yield* this.#following.heldInTurns();
   }
 
   /** Whether it holds nothing, and nothing is stuck. */

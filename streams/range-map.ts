@@ -155,13 +155,25 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
       return [this.#entryAt(this.#first) as V];
     }
     const values: V[] = [];
-    for (let page = 0; page < Infinity; page = this.#leafEnd) {
+    this.copyTo(values, 0, Infinity);
+    return values;
+  }
+
+  /**
+   * Appends the entries from those near a page on, ascending, about so many of them. Returns the page to go on from with the next;
+   * `Infinity` after the last. The first page is 0.
+   */
+  copyTo(values: V[], from: number, count: number): number {
+    const enough = values.length + count;
+    let page = from;
+    while (page < Infinity && values.length < enough) {
       this.#find(page);
       for (let slot = this.#first; slot < this.#end; slot++) {
         values.push(this.#entryAt(slot) as V);
       }
+      page = this.#leafEnd;
     }
-    return values;
+    return page;
   }
 
   /**

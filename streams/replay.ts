@@ -22,7 +22,7 @@ export function* replay(
   { signal, onProgress }: AttachOptions,
   warn: (warning: DmaError) => void,
 ): Steps<void> {
-  const maps = view.all();
+  const maps = yield* view.allInTurns();
   const { generation } = view;
   handle.monitor = monitorOf(signal, onProgress);
   const replay = handle.serve(new CommandSet(view, generation, [], maps, true));

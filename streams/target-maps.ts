@@ -146,6 +146,7 @@ export class TargetMaps {
   /** As `#mapOneByOne`, handing over as many maps together as need no special care. */
   *#mapTogether(set: ChangeSet, report: Report, progress: MapProgress): Steps<boolean> {
     const maps = set.undo ? set.maps.filter((change) => this.#isToRestore(change)) : set.maps;
+    const turn = new Turn(1);
     for (let next = 0; next < maps.length;) {
       const first = maps[next] as MapChange;
       let error = this.#obstacle(first);
@@ -164,6 +165,10 @@ export class TargetMaps {
           return true;
         }
         next += 1;
+      }
+      const pause = next < maps.length ? turn.pause() : undefined;
+      if (pause !== undefined) {
+        yield pause;
       }
     }
     return false;

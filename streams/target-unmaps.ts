@@ -75,7 +75,7 @@ export class TargetUnmaps {
     items: readonly T[],
     tell: (item: T, error: DmaError | undefined) => void,
   ): Steps<void> {
-    const turn = new Turn();
+    const turn = new Turn(this.#target.unmapDmaBatch === undefined ? undefined : 1);
     for (let next = 0; next < items.length;) {
       const count = this.#target.unmapDmaBatch === undefined ? 1 : this.#calls.together(items, next);
       const { done, error } = yield* this.#calls.unmapTogether(items.slice(next, next + count));
@@ -204,6 +204,7 @@ export class TargetUnmaps {
 
   /** As `#followOneByOne`, as many together as the target takes. */
   *#followTogether(items: readonly Leaving[], following: Following): Steps<Interruption | undefined> {
+    const turn = new Turn(1);
     for (let next = 0; next < items.length;) {
       const count = this.#calls.together(items, next);
       const slice = count === items.length ? items : items.slice(next, next + count);
@@ -214,6 +215,10 @@ export class TargetUnmaps {
       }
       if (error !== undefined) {
         return { item: items[end - 1] as Leaving, error, rest: items.slice(end) };
+      }
+      const pause = next < items.length ? turn.pause() : undefined;
+      if (pause !== undefined) {
+        yield pause;
       }
     }
     return undefined;

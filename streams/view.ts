@@ -1,12 +1,18 @@
+import { append } from './append.js';
 import { ascending } from './ascending.js';
 import type { MapChange, MemoryMapSnapshot, ShareableRegion } from './change-set.js';
 import { copiesOf } from './copies.js';
 import { mappingsBefore, seen, type Difference } from './difference.js';
 import type { RegionEdits } from './region-edits.js';
+import { Turn } from './event-loop.js';
 import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import type { RegionState } from './region-state.js';
 import type { RegionTable } from './region-table.js';
+import type { Steps } from './steps.js';
+
+/** Mappings that are copied between two looks at the clock, at least. */
+const TOGETHER = 512;
 
 /** A version of the view, and what led to the next one: unknown as long as there is none. */
 interface Version {
@@ -106,15 +112,51 @@ export class View {
   /** All active mappings, ascending. */
   all(): MapChange[] {
     const mappings: MapChange[] = [];
-    for (const state of ascending(this.#activeAmong(this.#table.all()))) {
-      const edit = this.#editOf(state);
-      const own = edit === undefined ? state.mappings.toArray() : ascending(mappingsBefore(state, edit));
-      const regionWritable = writableOf(state, edit);
-      for (const mapping of own) {
-        mappings.push(regionWritable || !mapping.writable ? mapping : { ...mapping, writable: false });
+    for (const state of this.#activeRegions()) {
+      for (let page = 0; page < Infinity;) {
+        page = this.#copyTo(mappings, state, page, Infinity);
       }
     }
     return mappings;
+  }
+
+  /** The same, letting the event loop go on now and then. Nothing is to change meanwhile. */
+  *allInTurns(): Steps<MapChange[]> {
+    const mappings: MapChange[] = [];
+    const turn = new Turn();
+    for (const state of this.#activeRegions()) {
+      for (let page = 0; page < Infinity;) {
+        page = this.#copyTo(mappings, state, page, TOGETHER);
+        const pause = turn.pause();
+        if (pause !== undefined) {
+          yield pause;
+        }
+      }
+    }
+    return mappings;
+  }
+
+  #activeRegions(): readonly RegionState[] {
+    return ascending(this.#activeAmong(this.#table.all()));
+  }
+
+  /** Appends what a region shows, from a page on, as `RangeMap.copyTo` does. */
+  #copyTo(mappings: MapChange[], state: RegionState, from: number, count: number): number {
+    const edit = this.#editOf(state);
+    let next = mappings.length;
+    let page = Infinity;
+    if (edit === undefined) {
+      page = state.mappings.copyTo(mappings, from, count);
+    } else {
+      append(mappings, ascending(mappingsBefore(state, edit)));
+    }
+    if (!writableOf(state, edit)) {
+      for (; next < mappings.length; next++) {
+        const mapping = mappings[next] as MapChange;
+        mappings[next] = mapping.writable ? { ...mapping, writable: false } : mapping;
+      }
+    }
+    return page;
   }
 
   /** Stays true to its generation. Costs nothing until its mappings are read. */
