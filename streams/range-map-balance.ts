@@ -1,8 +1,17 @@
 import type { Level, Node } from './range-map-level.js';
 
-/** Frees a slot in a full child: a roomy neighbour takes part of its items, or else a new node. Needs an empty slot in `node`. */
-export function relieve(level: Level, node: Node, slot: number, below: Level): void {
-  if (slot + 1 < level.count(node) && below.isRoomy(level.refAt(node, slot + 1))) {
+/**
+ * Frees a slot in a full child: a roomy neighbour takes part of its items, or else a new node. Needs an empty slot in `node`.
+ *
+ * @param atEnd whether what is to be inserted comes after all that there is: most maps are filled in order, and then their nodes stay full
+ */
+export function relieve(level: Level, node: Node, slot: number, below: Level, atEnd: boolean): void {
+  if (atEnd) {
+    level.insertAt(node, slot + 1, Infinity, 0, below.add());
+    const next = level.refAt(node, slot + 1);
+    below.moveLast(level.refAt(node, slot), next);
+    level.setStart(node, slot + 1, below.startAt(next, 0));
+  } else if (slot + 1 < level.count(node) && below.isRoomy(level.refAt(node, slot + 1))) {
     balance(level, node, slot, below);
   } else if (slot > 0 && below.isRoomy(level.refAt(node, slot - 1))) {
     balance(level, node, slot - 1, below);

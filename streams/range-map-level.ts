@@ -200,6 +200,14 @@ export class Level {
     }
   }
 
+  /** Moves the last item of a node to the next one, which is empty. */
+  moveLast(node: Node, next: Node): void {
+    const last = this.count(node) - 1;
+    this.#copy(node, last, next, 0, 1);
+    this.#resize(next, 1);
+    this.#resize(node, last);
+  }
+
   /** Moves all items of the next node to the end of this one, and ends the next. */
   join(node: Node, next: Node): void {
     this.#takeFirst(node, next, this.count(next));

@@ -274,7 +274,7 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
       this.#leafLevel();
       slot = 0;
     } else if (this.#end - this.#first === ENTRIES) {
-      this.#makeRoom(startPage);
+      this.#makeRoom(startPage, slot === this.#end && this.#leafEnd === Infinity);
       slot = this.#find(startPage) + 1;
     }
     this.#block.insert(slot, this.#end, this.#leaf, startPage, endPage, this.#entries.put(value));
@@ -290,8 +290,8 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
     return this.#leaves;
   }
 
-  /** Sees to it that the leaf that this page belongs to is not full, nor any node on the way to it. */
-  #makeRoom(page: number): void {
+  /** Sees to it that the leaf that this page belongs to is not full, nor any node on the way to it; `atEnd` as of `relieve`. */
+  #makeRoom(page: number, atEnd: boolean): void {
     const top = this.#above.at(-1) ?? this.#leafLevel();
     if (top.isFull(this.#root)) {
       const level = new Level(NODES);
@@ -306,7 +306,7 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
       const below = this.#above[height - 1] ?? this.#leafLevel();
       const slot = level.slotOf(node, page);
       if (below.isFull(level.refAt(node, slot))) {
-        relieve(level, node, slot, below);
+        relieve(level, node, slot, below, atEnd);
       }
       node = level.refAt(node, level.slotOf(node, page));
     }

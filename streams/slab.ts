@@ -1,32 +1,42 @@
+/** Values that share an array: as a power of two, and as a mask. Longer arrays have more room to spare, and are copied when they grow. */
+const SHARED_BITS = 10;
+const SHARED = 1 << SHARED_BITS;
+const SHARED_MASK = SHARED - 1;
+
 /** Values by number. A number is free again once its value has been taken out. */
 export class Slab<V> {
-  readonly #values: (V | undefined)[] = [];
+  /** The first one grows with what is put into it, because most slabs are small. */
+  readonly #arrays: (V | undefined)[][] = [[]];
+  /** The numbers that are in use, or free, are below it. */
+  #end = 0;
   /** The numbers that are free are its first ones; it is never made shorter, which would have it copied again and again. */
   readonly #free: number[] = [];
   #freeCount = 0;
 
   /** Returns the number of the value. */
   put(value: V): number {
-    if (this.#freeCount === 0) {
-      return this.#values.push(value) - 1;
+    const ref = this.#freeCount === 0 ? this.#end++ : (this.#free[--this.#freeCount] as number);
+    const place = ref & SHARED_MASK;
+    if (place === 0 && ref === this.#arrays.length << SHARED_BITS) {
+      this.#arrays.push(new Array<V | undefined>(SHARED));
     }
-    const ref = this.#free[--this.#freeCount] as number;
-    this.#values[ref] = value;
+    (this.#arrays[ref >> SHARED_BITS] as (V | undefined)[])[place] = value;
     return ref;
   }
 
   /** `undefined` where nothing is. */
   at(ref: number): V | undefined {
-    return this.#values[ref];
+    return this.#arrays[ref >> SHARED_BITS]?.[ref & SHARED_MASK];
   }
 
   replace(ref: number, value: V): void {
-    this.#values[ref] = value;
+    (this.#arrays[ref >> SHARED_BITS] as (V | undefined)[])[ref & SHARED_MASK] = value;
   }
 
   take(ref: number): V | undefined {
-    const value = this.#values[ref];
-    this.#values[ref] = undefined;
+    const array = this.#arrays[ref >> SHARED_BITS] as (V | undefined)[];
+    const value = array[ref & SHARED_MASK];
+    array[ref & SHARED_MASK] = undefined;
     this.#free[this.#freeCount++] = ref;
     return value;
   }
