@@ -1,0 +1,234 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { toTarget, type Attachment, type Region, type RegionEdit } from '../../../streams/index.js';
+import type { RecordingTarget, RecordingTargetOptions } from '../../support/recording-target.js';
+import { addRegion, gate, ledgerOf, mapping, nextTurn, range, rejectionOf, texts } from '../support/phrases.js';
+import { Stage } from '../support/stage.js';
+
+/** Of a target that is attached by itself no list is kept, as long as what it holds follows from what is active. */
+describe('RegionManager: what a target holds, without a list of it', () => {
+  let stage: Stage;
+
+  beforeEach(() => {
+    stage = new Stage();
+  });
+
+  afterEach(() => {
+    stage.expectContractsKept();
+  });
+
+  describe('tells, while a set is under way,', () => {
+    async function slow(): Promise<{
+      readonly attachment: Attachment;
+      readonly region: Region;
+      readonly step: () => Promise<void>;
+    }> {
+      let open = gate();
+      const region = await addRegion(stage.manager, 0x0, 0x10000, {
+        mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000), mapping(0x4000, 0x5000)],
+      });
+      const attaching = stage.manager.attach(stage.target({ reply: () => open.opened }));
+      const step = async (): Promise<void> => {
+        const before = open;
+        open = gate();
+        before.open();
+        await nextTurn();
+      };
+      const [attachment] = stage.manager.attachments;
+      expect(ledgerOf(attachment as Attachment)).to.deep.equal([]);
+      await step();
+      expect(ledgerOf(attachment as Attachment), 'in the replay').to.deep.equal(['0x0-0x1000 rw']);
+      await step();
+      await step();
+      await attaching;
+      return { attachment: attachment as Attachment, region, step };
+    }
+
+    it('what of a replay, of a command and of a detach has been done', async () => {
+      const { attachment, region, step } = await slow();
+      const command = stage.manager.transaction((edit) => {
+        edit.removeMappings(region, range(0x0, 0x3000));
+        edit.addMapping(region, mapping(0x8000, 0x9000));
+        edit.addMapping(region, mapping(0x6000, 0x7000));
+      });
+      await step();
+      await step();
+      expect(ledgerOf(attachment), 'after the unmaps').to.deep.equal(['0x4000-0x5000 rw']);
+      await step();
+      expect(ledgerOf(attachment), 'after a map').to.deep.equal(['0x4000-0x5000 rw', '0x6000-0x7000 rw']);
+      await step();
+      await command;
+      expect(ledgerOf(attachment)).to.deep.equal(['0x4000-0x5000 rw', '0x6000-0x7000 rw', '0x8000-0x9000 rw']);
+
+      const detaching = attachment.detach();
+      await nextTurn();
+      await step();
+      expect(ledgerOf(attachment), 'in the detach').to.deep.equal(['0x8000-0x9000 rw']);
+      await step();
+      await step();
+      await detaching;
+      expect(ledgerOf(attachment)).to.deep.equal([]);
+    });
+  });
+
+  it('leaves out device memory that it could not map, also when more comes and goes', async () => {
+    const target = stage.target();
+    target.failAll('map 0x20000', 'EFAULT');
+    const attachment = await stage.manager.attach(target);
+    const ram = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
+    const bar = await addRegion(stage.manager, 0x20000, 0x30000, {
+      type: 'device',
+      mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000)],
+    });
+    await ram.addMapping(mapping(0x4000, 0x5000));
+    await ram.removeMappings(range(0x0, 0x1000));
+    expect(ledgerOf(attachment)).to.deep.equal(['0x4000-0x5000 rw', '0x22000-0x23000 rw']);
+    expect(await attachment.verify()).to.deep.equal([]);
+
+    await stage.manager.transaction((edit) => {
+      edit.removeMappings(bar, range(0x0, 0x1000));
+      edit.addMapping(bar, mapping(0x4000, 0x5000));
+    });
+    expect(ledgerOf(attachment)).to.deep.equal(['0x4000-0x5000 rw', '0x22000-0x23000 rw', '0x24000-0x25000 rw']);
+    await attachment.detach();
+    expect(texts(target.held())).to.deep.equal([]);
+  });
+
+  it('is exact after an abort in the middle of a replay', async () => {
+    const abort = new AbortController();
+    await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000)] });
+    const target = stage.target({ reply: 'async' });
+    const attaching = stage.manager.attach(target, { signal: abort.signal, onProgress: () => abort.abort() });
+    const [attachment] = stage.manager.attachments;
+    expect((await rejectionOf(attaching)).code).to.equal('ABORT_ERR');
+    expect(ledgerOf(attachment as Attachment)).to.deep.equal([]);
+    expect(texts(target.held())).to.deep.equal([]);
+  });
+
+  /**
+   * A target in a branch of one's own is served copies, and has a list. Two managers get the same commands, one with each, and the same calls
+   * fail: nobody could tell them apart.
+   */
+  it('is served as one with a list is, whatever fails', async function () {
+    this.timeout(60_000);
+    const place = fc.record({ region: fc.nat({ max: 3 }), at: fc.nat({ max: 7 }) });
+    const edit = fc.oneof(
+      { weight: 4, arbitrary: place.map((where) => ({ kind: 'add', ...where }) as const) },
+      { weight: 3, arbitrary: place.map((where) => ({ kind: 'remove', ...where }) as const) },
+      { weight: 2, arbitrary: fc.nat({ max: 3 }).map((region) => ({ kind: 'show', region }) as const) },
+      { weight: 2, arbitrary: fc.nat({ max: 3 }).map((region) => ({ kind: 'hide', region }) as const) },
+    );
+    type Edit = typeof edit extends fc.Arbitrary<infer T> ? T : never;
+    const command = fc.record({
+      edits: fc.array(edit, { minLength: 1, maxLength: 5 }),
+      /** At which target, and which of its calls. */
+      fault: fc.option(fc.record({ at: fc.nat({ max: 2 }), call: fc.nat({ max: 4 }) })),
+      after: fc.constantFrom('nothing', 'nothing', 'retry', 'heal', 'come and go'),
+    });
+    const kind: fc.Arbitrary<Omit<RecordingTargetOptions, 'name' | 'journal'>> = fc.record({
+      unmapShape: fc.constantFrom('superset', 'exact'),
+      reply: fc.constantFrom('sync', 'async'),
+      together: fc.boolean(),
+    });
+
+    function act(change: RegionEdit, regions: readonly Region[], { kind: what, ...where }: Edit): void {
+      const region = regions[where.region] as Region;
+      if (what === 'show') {
+        change.map(region, { writable: true });
+      } else if (what === 'hide') {
+        change.unmap(region);
+      } else if ('at' in where) {
+        const start = where.at * 0x1000;
+        if (what === 'add') {
+          change.addMapping(region, mapping(start, start + 0x1000));
+        } else {
+          change.removeMappings(region, range(start, start + 0x1000));
+        }
+      }
+    }
+
+    class Side {
+      readonly stage = new Stage();
+      readonly targets: readonly RecordingTarget[];
+      readonly #listed: boolean;
+      regions: Region[] = [];
+      attachments: Attachment[] = [];
+
+      constructor(listed: boolean, kinds: readonly Omit<RecordingTargetOptions, 'name' | 'journal'>[]) {
+        this.#listed = listed;
+        this.targets = kinds.map((options, index) => this.stage.target({ ...options, name: `T${index}` }));
+      }
+
+      attach(index: number): Promise<Attachment> {
+        const target = this.targets[index] as RecordingTarget;
+        return this.stage.manager.attach(this.#listed ? toTarget(target) : target);
+      }
+
+      async begin(): Promise<void> {
+        const { manager } = this.stage;
+        this.regions = [
+          await addRegion(manager, 0x0, 0x8000, { name: 'low' }),
+          await addRegion(manager, 0x8000, 0x10000, { name: 'high' }),
+          await addRegion(manager, 0x0, 0x8000, { name: 'overlay', priority: 1, shown: 'hidden' }),
+          await addRegion(manager, 0x10000, 0x18000, { name: 'bar', type: 'device' }),
+        ];
+        this.attachments = [await this.attach(0), await this.attach(1), await this.attach(2)];
+      }
+
+      /** Everything that could be seen from outside. */
+      async result(work: () => Promise<unknown>): Promise<unknown> {
+        const error: unknown = await work().then(
+          () => undefined,
+          (thrown: unknown) => thrown,
+        );
+        return {
+          error: error instanceof Error ? `${error.name}: ${error.message}` : error,
+          calls: this.targets.map((target) => target.takeCalls()),
+          ledgers: this.attachments.map(ledgerOf),
+          missing: this.attachments.map((one) => texts(one.missing())),
+          held: this.targets.map((target) => texts(target.held())),
+          warnings: this.stage.warnings.splice(0).map(({ message }) => message),
+        };
+      }
+    }
+
+    await fc.assert(
+      fc.asyncProperty(fc.tuple(kind, kind, kind), fc.array(command, { maxLength: 12 }), async (kinds, commands) => {
+        const sides = [new Side(false, kinds), new Side(true, kinds)] as const;
+        const both = async (work: (side: Side) => Promise<unknown>): Promise<void> => {
+          const [followed, listed] = await Promise.all(sides.map((side) => side.result(() => work(side))));
+          expect(followed).to.deep.equal(listed);
+        };
+        await both((side) => side.begin());
+        for (const { edits, fault, after } of commands) {
+          await both((side) => {
+            if (fault !== null) {
+              side.targets[fault.at]?.failCall(fault.call);
+            }
+            return side.stage.manager.transaction((change) => {
+              for (const one of edits) {
+                act(change, side.regions, one);
+              }
+            });
+          });
+          await both(async (side) => {
+            side.targets.forEach((target) => target.mend());
+            if (after === 'retry') {
+              await Promise.all(side.attachments.map((one) => one.retryStuck()));
+            } else if (after === 'heal') {
+              await Promise.all(side.attachments.map((one) => one.heal()));
+            } else if (after === 'come and go') {
+              await side.attachments[1]?.detach();
+              side.attachments[1] = await side.attach(1);
+            }
+          });
+        }
+        await both((side) => side.stage.manager.close());
+        sides.forEach((side) => {
+          side.stage.expectContractsKept();
+        });
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
