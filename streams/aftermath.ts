@@ -17,7 +17,8 @@ export interface SetAftermath {
 /** Beside the outcomes, not in them: an outcome stays the plain record that a branch of any make can give. */
 const aftermaths = new WeakMap<Outcome, SetAftermath>();
 
-const NOTHING: SetAftermath = {};
+/** Of an outcome of which nothing else is known. */
+export const NOTHING: SetAftermath = Object.freeze({});
 
 /** Adds what is known to an outcome, and returns it. */
 export function noteAftermath(outcome: Outcome, aftermath: SetAftermath): Outcome {

@@ -268,7 +268,9 @@ export class AttachmentHandle implements Attachment, Receiver {
     if (this.#assumed !== undefined) {
       assume(this.#assumed, set, outcome);
     }
-    this.#outcomes.next(outcome);
+    if (this.#outcomes.observed) {
+      this.#outcomes.next(outcome);
+    }
     const onIdle = this.#onIdle;
     this.#onIdle = undefined;
     onIdle?.();

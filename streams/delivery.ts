@@ -1,4 +1,4 @@
-import { aftermathOf, stuckOf } from './aftermath.js';
+import { aftermathOf, NOTHING, stuckOf } from './aftermath.js';
 import type { ChangeSet, MapChange, Outcome } from './change-set.js';
 import { hasUnmaps, mapStep, unmapOf, unmapStep } from './command-set.js';
 import type { DmaError, TargetRange } from './errors.js';
@@ -191,10 +191,14 @@ class Tally implements Delivery {
 
   add(outcome: Outcome): void {
     this.skipped = joined(this.skipped, outcome.skipped);
-    const { undone, missing } = aftermathOf(outcome);
-    this.undone = joined(this.undone, undone);
-    this.missing = joined(this.missing, missing);
-    this.stuck = joined(this.stuck, stuckOf(outcome));
+    const aftermath = aftermathOf(outcome);
+    if (aftermath !== NOTHING) {
+      this.undone = joined(this.undone, aftermath.undone);
+      this.missing = joined(this.missing, aftermath.missing);
+    }
+    if (aftermath !== NOTHING || outcome.error !== undefined) {
+      this.stuck = joined(this.stuck, stuckOf(outcome));
+    }
   }
 
   /** Also notes who would have to take the maps back. */
