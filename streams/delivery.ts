@@ -44,7 +44,7 @@ export interface Director {
   /** After the unmaps, at every receiver; before the maps. */
   beforeMaps?(): Steps<void> | undefined;
   /** After the maps have been taken back; before the unmaps are put back. */
-  beforeRestore?(): void;
+  beforeRestore?(): Steps<void>;
 }
 
 /**
@@ -169,7 +169,7 @@ function* undo(
     delivery.add(yield* settled(receiver.serve(inverse(set.generation, unmaps, []))));
   }
   if (set.unmaps.length > 0) {
-    director.beforeRestore?.();
+    yield* director.beforeRestore?.() ?? NONE;
     const maps = director.unmapped();
     for (const receiver of all) {
       delivery.add(yield* settled(receiver.serve(inverse(set.generation, [], maps))));
