@@ -207,6 +207,9 @@ class RowReleaser {
     removals_.clear();
   }
 
+  bool has_begun() const {
+    return !removals_.empty();
+  }
   ReleaseJob::Removals TakeRemovals() {
     return std::move(removals_);
   }
@@ -227,8 +230,8 @@ Napi::Value ReleaseRows(const Napi::CallbackInfo& info) {
   for (size_t row = 0; row < args.count; ++row) {
     Result& result = args.results[row];
     result = releaser.Begin(args.Row(row), row);
-    if (result == -EBUSY) {
-      // It shares something with a row before it, which goes first.
+    if (result < 0 && releaser.has_begun()) {
+      // It may share something with a row before it, which goes first.
       releaser.Finish(args.results);
       result = releaser.Begin(args.Row(row), row);
     }
