@@ -94,6 +94,17 @@ export function mapError(
   });
 }
 
+/** Something in the range is being released on another thread. */
+export function leavingError({ range, region }: Pick<MapChange, 'range'> & Partial<MapChange>): DmaError {
+  return systemError(EBUSY, {
+    what: region === undefined ? 'cannot release' : 'cannot map',
+    range,
+    region,
+    because: 'memory there is being released on another thread',
+    hint: 'Wait for the promise that releaseBatch() returned.',
+  });
+}
+
 /** `fault` is the first page that is not mapped (or not writable); none when all are, but one is not backed. */
 export function copyError(
   errno: number,

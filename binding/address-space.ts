@@ -1,40 +1,18 @@
 import type { MapChange } from '../streams/change-set.js';
 import { DmaError } from '../streams/errors.js';
 import { MemoryRange, PAGE_SIZE } from '../streams/memory-range.js';
-import type { Mappable } from '../streams/region.js';
-import type { HostVa, VaMapper } from '../streams/va-mapper.js';
-import {
-  checkAddress,
-  checkBytes,
-  checkFd,
-  checkLabel,
-  checkLength,
-  checkObject,
-  checkRange,
-  checkSize,
-  show,
-} from './check.js';
-import { copyError, mapError, reserveError, viewError } from './address-space-errors.js';
+import type { HostVa, ReleaseFailure, VaMapper } from '../streams/va-mapper.js';
+import { checkAddress, checkBytes, checkLength, checkRange, checkSize } from './check.js';
+import { copyError, reserveError, viewError } from './address-space-errors.js';
 import { closedError } from './errors.js';
-import { issueHostVa, revokeHostVa } from './host-va.js';
-import { checkAreas, countAreas } from './memory-areas.js';
+import { HeldMappings } from './held-mappings.js';
 import { native } from './native.js';
 import type { SpaceHandle } from './native.js';
+import { SpaceMapper } from './space-mapper.js';
+import { SpaceReleaser, type SpaceAccess } from './space-releaser.js';
 
 /** A read this long is checked before its buffer is made. */
 const LARGE_READ = 1 << 20;
-
-const EEXIST = -17;
-const EINVAL = -22;
-
-/** What is mapped, as it was asked for. */
-interface Held {
-  readonly range: MemoryRange;
-  readonly mappable: Mappable | undefined;
-  readonly fileOffset: bigint;
-  readonly writable: boolean;
-  readonly hostVa: HostVa;
-}
 
 /**
  * Guest memory in this process: one reservation of host virtual addresses, in which everything is mapped at base + GPA.
@@ -46,14 +24,10 @@ export class AddressSpace implements VaMapper, Disposable {
   /** Guest physical addresses from 0 up to and without this one can be mapped. */
   readonly size: bigint;
   #space: SpaceHandle | undefined;
-  readonly #base: bigint;
   readonly #id: number;
-  /** By first page. */
-  readonly #held = new Map<number, Held>();
-  /** The pages at which they end. */
-  readonly #ends = new Set<number>();
-  /** What the kernel did not release: nobody's any longer, and tried again before anything comes to be there. */
-  readonly #unreleased = new Set<Held>();
+  readonly #held: HeldMappings;
+  readonly #mapper: SpaceMapper;
+  readonly #releaser: SpaceReleaser;
 
   /**
    * @param options.size in bytes, a multiple of 4096: the guest physical addresses to come are below it. 1 TiB costs nothing.
@@ -67,10 +41,17 @@ export class AddressSpace implements VaMapper, Disposable {
     if (typeof space === 'number') {
       throw reserveError(space, size);
     }
-    const base = native().addressSpaceBase(space);
     this.size = size;
     this.#space = space;
-    this.#base = BigInt(base);
+    this.#held = new HeldMappings(this, Number(native().addressSpaceBase(space)));
+    const access: SpaceAccess = {
+      open: () => this.#open(),
+      checkInside: (range) => {
+        this.#checkInside(range);
+      },
+    };
+    this.#releaser = new SpaceReleaser(access, this.#held);
+    this.#mapper = new SpaceMapper(access, this.#held, this.#releaser);
     this.#id = native().addressSpaceId(space);
   }
 
@@ -87,64 +68,51 @@ export class AddressSpace implements VaMapper, Disposable {
    * transferred buffer; `ERR_BEYOND_ADDRESS_SPACE`; `ERR_CLOSED`
    */
   ensureMapped(change: MapChange): HostVa {
-    const space = this.#open();
-    const { range, backing, writable, region } = checkChange(change);
-    const mappable = backing === 'private' ? undefined : backing.mappable;
-    const fileOffset = backing === 'private' ? 0n : backing.fileOffset;
+    return this.#mapper.ensureMapped(change);
+  }
 
-    if (this.#unreleased.size > 0) {
-      this.#releaseAgain(space, range);
-    }
-    const held = this.#held.get(range.startPage);
-    if (
-      held !== undefined &&
-      held.range.equals(range) &&
-      held.mappable === mappable &&
-      held.fileOffset === fileOffset &&
-      held.writable === writable
-    ) {
-      return held.hostVa;
-    }
-    this.#checkInside(range);
-    const fd = mappable === undefined ? -1 : mappable.fd;
-    if (mappable !== undefined) {
-      checkFd(fd, `the fd of "${mappable.label}"`);
-    }
-    const { startPage, endPage } = range;
-    checkAreas(this.#areasOf(range));
-    const result = native().addressSpaceMap(space, startPage, endPage, fd, fileOffset, writable, mapsName(region));
-    if (result < 0) {
-      const overlap = result === EEXIST ? native().addressSpaceOverlap(space, startPage, endPage) : undefined;
-      throw mapError(result, change, overlap === undefined ? undefined : this.#held.get(overlap[0])?.range);
-    }
-    const hostVa = issueHostVa(this.#base + range.start, { space: this, range });
-    countAreas(this.#areasOf(range));
-    this.#held.set(startPage, { range, mappable, fileOffset, writable, hostVa });
-    this.#ends.add(endPage);
-    return hostVa;
+  /**
+   * As `ensureMapped` of each, in order, whatever became of those before it; but with one call of native code, which looks at a file once, and
+   * maps what is side by side in the address space and in the file with one call of the kernel.
+   *
+   * @returns of each the address, or the error that `ensureMapped` would have thrown
+   * @throws TypeError when it is not an array; DmaError `ERR_CLOSED`. Then nothing was mapped
+   */
+  ensureMappedBatch(changes: readonly MapChange[]): readonly (HostVa | Error)[] {
+    return this.#mapper.ensureMappedBatch(changes);
   }
 
   /**
    * Takes every mapping inside the range away, and empties their views. Private memory is lost. Over nothing: nothing.
    *
+   * It is done when this returns, however long it takes; `releaseBatch` does what is large on another thread.
+   *
    * On failure: what was taken away before it stays away. The rest can no longer be reached by its address, and is tried again before
    * anything is mapped there: what comes next never finds the old memory.
    *
-   * @throws DmaError `EINVAL` when the range cuts a mapping: nothing is changed; `ENOMEM` at the limit of
-   * `vm.max_map_count`; `ERR_BEYOND_ADDRESS_SPACE`; `ERR_CLOSED`
+   * @throws DmaError `EINVAL` when the range cuts a mapping, `EBUSY` when something in it is being released on another thread: nothing is
+   * changed; `ENOMEM` at the limit of `vm.max_map_count`; `ERR_BEYOND_ADDRESS_SPACE`; `ERR_CLOSED`
    */
   release(range: MemoryRange): void {
-    const space = this.#open();
-    checkRange(range, 'range');
-    this.#checkInside(range);
-    const result = native().addressSpaceRelease(space, range.startPage, range.endPage);
-    this.#forgetReleased(space, range);
-    if (result < 0) {
-      if (result !== EINVAL) {
-        this.#disown(range);
-      }
-      throw mapError(result, { range }, undefined);
-    }
+    this.#releaser.release(range);
+  }
+
+  /**
+   * As `release` of each, whatever became of the others; but with one call of native code, and of the kernel for all that has nothing else
+   * mapped in between.
+   *
+   * More than 4 MiB, or than 256 ranges, are released on another thread, so that the event loop goes on. From the call on nothing of it
+   * can be reached (`EFAULT`); until the promise resolves nothing can be mapped there, and no part of it be released (`EBUSY`). Closing the
+   * address space meanwhile is safe.
+   *
+   * @returns those that failed, and why, as `release` would have thrown it; nothing when none did; of what takes long a promise of that,
+   * which never rejects
+   * @throws TypeError when it is not an array; DmaError `ERR_CLOSED`. Then nothing was released
+   */
+  releaseBatch(
+    ranges: readonly MemoryRange[],
+  ): readonly ReleaseFailure[] | undefined | Promise<readonly ReleaseFailure[] | undefined> {
+    return this.#releaser.releaseBatch(ranges);
   }
 
   /**
@@ -217,14 +185,7 @@ export class AddressSpace implements VaMapper, Disposable {
     if (space !== undefined) {
       native().addressSpaceClose(space);
     }
-    for (const { range, hostVa } of [...this.#held.values()]) {
-      this.#held.delete(range.startPage);
-      this.#ends.delete(range.endPage);
-      countAreas(-this.#areasOf(range));
-      revokeHostVa(hostVa);
-    }
     this.#held.clear();
-    this.#unreleased.clear();
   }
 
   [Symbol.dispose](): void {
@@ -298,67 +259,4 @@ export class AddressSpace implements VaMapper, Disposable {
     const page = native().addressSpaceFirstFault(space, Number(gpa / PAGE_SIZE), endPage, writable);
     return page < 0 ? undefined : MemoryRange.ofPages(page, page + 1);
   }
-
-  /** What is left of a range that was released in vain. */
-  #disown(range: MemoryRange): void {
-    for (const held of this.#held.values()) {
-      if (range.contains(held.range)) {
-        revokeHostVa(held.hostVa);
-        this.#unreleased.add(held);
-      }
-    }
-  }
-
-  #releaseAgain(space: SpaceHandle, range: MemoryRange): void {
-    for (const held of [...this.#unreleased]) {
-      if (held.range.overlaps(range)) {
-        const { startPage, endPage } = held.range;
-        const result = native().addressSpaceRelease(space, startPage, endPage);
-        if (result < 0) {
-          throw mapError(result, { range: held.range }, undefined);
-        }
-        this.#forgetReleased(space, held.range);
-      }
-    }
-  }
-
-  #forgetReleased(space: SpaceHandle, range: MemoryRange): void {
-    const whole = this.#held.get(range.startPage);
-    const candidates = whole?.range.equals(range) === true ? [whole] : [...this.#held.values()];
-    for (const held of candidates) {
-      const { startPage, endPage } = held.range;
-      if (range.contains(held.range) && native().addressSpaceOverlap(space, startPage, endPage) === undefined) {
-        revokeHostVa(held.hostVa);
-        this.#held.delete(startPage);
-        this.#ends.delete(endPage);
-        this.#unreleased.delete(held);
-        countAreas(-this.#areasOf(held.range));
-      }
-    }
-  }
-
-  /** How many memory areas a mapping adds: itself, and what it cuts off of the empty run that it lies in. */
-  #areasOf({ startPage, endPage }: MemoryRange): number {
-    return 2 - (this.#ends.has(startPage) ? 1 : 0) - (this.#held.has(endPage) ? 1 : 0);
-  }
-}
-
-function checkChange(value: MapChange): MapChange {
-  const change: Readonly<Partial<Record<keyof MapChange, unknown>>> = checkObject(value, 'change');
-  checkRange(change.range, 'range');
-  checkLabel(change.region, 'region');
-  if (typeof change.writable !== 'boolean') {
-    throw new TypeError(`writable is ${show(change.writable)}, not a boolean`);
-  }
-  if (change.backing !== 'private') {
-    const backing = checkObject(value.backing, 'backing');
-    checkObject(backing.mappable, 'backing.mappable');
-    checkAddress(backing.fileOffset, 'backing.fileOffset');
-  }
-  return value;
-}
-
-/** A name that the kernel takes for private memory: printable, without the characters that it reserves, 79 at most. */
-function mapsName(region: string): string {
-  return `dma-streams ${region}`.replace(/[^\x20-\x7e]|[\\`$[\]]/g, '?').slice(0, 79);
 }

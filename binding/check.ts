@@ -19,6 +19,12 @@ export function checkObject<T>(value: T, name: string): T & object {
   return value;
 }
 
+export function checkArray(value: unknown, name: string): asserts value is readonly unknown[] {
+  if (!Array.isArray(value)) {
+    throw new TypeError(`${name} is ${show(value)}, not an array`);
+  }
+}
+
 export function checkRange(value: unknown, name: string): asserts value is MemoryRange {
   // What borrows the prototype is an instance too, with pages that nobody checked.
   if (!(value instanceof MemoryRange) || !(value.startPage < value.endPage)) {

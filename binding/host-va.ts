@@ -11,19 +11,26 @@ export interface HostVaOrigin {
   readonly range: MemoryRange;
 }
 
+/** Bytes in a page. */
+const PAGE = 4096;
+
 /**
  * A `HostVa` that was handed out. A look-alike has no origin: an address can be shown, but never handed back.
  *
- * The origin is a private field, which is read ten times faster than a table beside the objects.
+ * All that it has is in private fields, so that nobody can change it; and they are read ten times faster than a table beside the objects.
  */
 class IssuedHostVa implements HostVa {
-  readonly address: bigint;
+  /** As a double: addresses of a process are below 2^57, and this one is a multiple of 4096. */
+  readonly #address: number;
   #origin: HostVaOrigin | undefined;
 
-  constructor(address: bigint, origin: HostVaOrigin) {
-    this.address = address;
+  constructor(address: number, origin: HostVaOrigin) {
+    this.#address = address;
     this.#origin = origin;
-    Object.freeze(this);
+  }
+
+  get address(): bigint {
+    return BigInt(this.#address);
   }
 
   /** `undefined` when it was not issued here, or was revoked. */
@@ -36,11 +43,15 @@ class IssuedHostVa implements HostVa {
       hostVa.#origin = undefined;
     }
   }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): HostVa {
+    return { address: this.address };
+  }
 }
 
-/** Makes the opaque address for a mapping. For `AddressSpace`. */
-export function issueHostVa(address: bigint, origin: HostVaOrigin): HostVa {
-  return new IssuedHostVa(address, origin);
+/** Makes the opaque address for a mapping, in a space that begins at `base`. For `AddressSpace`. */
+export function issueHostVa(base: number, origin: HostVaOrigin): HostVa {
+  return new IssuedHostVa(base + origin.range.startPage * PAGE, origin);
 }
 
 /** Ends it, when its mapping goes. For `AddressSpace`. */

@@ -1,24 +1,34 @@
 import { readFileSync } from 'node:fs';
 import { DmaError } from '../streams/errors.js';
+import { native } from './native.js';
 
 /**
  * The memory areas of this process, which the kernel limits (`vm.max_map_count`, 65,530 unless it was raised). A process that has used them
- * up cannot even grow its heap, and ends: so the address spaces leave enough of them to the rest of it.
+ * up cannot even grow its heap, and ends: so the address spaces leave enough of them to the rest of it. Native code counts them, for all
+ * threads together.
  */
 
 /** What everything else may need: the heap, thread stacks, shared libraries. */
 const LEFT_TO_OTHERS = 8192;
 
-let used = 0;
+/** A mapping, and what it cuts off of the empty run that it lies in. */
+const AREAS_OF_A_MAPPING = 2;
+
 let limit: number | undefined;
 
-/** @throws DmaError `ENOMEM` when so many more areas would come too close to the limit */
-export function checkAreas(more: number): void {
-  if (more <= 0 || used + more <= (limit ??= readLimit()) - LEFT_TO_OTHERS) {
+/** Whether so many more mappings stay clear of the limit. */
+export function haveAreasFor(mappings: number): boolean {
+  return excess(mappings) <= 0;
+}
+
+/** @throws DmaError `ENOMEM` when so many more mappings may come too close to the limit */
+export function checkAreasFor(mappings: number): void {
+  if (excess(mappings) <= 0) {
     return;
   }
-  limit = readLimit();
-  if (used + more > limit - LEFT_TO_OTHERS) {
+  limit = readLimit(); // It may have been raised since.
+  if (excess(mappings) > 0) {
+    const used = native().addressSpaceAreas();
     throw new DmaError(
       `the mappings of this process use ${used} of ${limit} memory areas, and the rest of it needs some`,
       {
@@ -30,9 +40,9 @@ export function checkAreas(more: number): void {
   }
 }
 
-/** Counts areas that came, or, below 0, that went. */
-export function countAreas(more: number): void {
-  used += more;
+function excess(mappings: number): number {
+  limit ??= readLimit();
+  return native().addressSpaceAreas() + mappings * AREAS_OF_A_MAPPING - (limit - LEFT_TO_OTHERS);
 }
 
 function readLimit(): number {

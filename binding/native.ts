@@ -51,7 +51,27 @@ export interface Native {
     writable: boolean,
     name: string,
   ): number;
+  /** -EINVAL when the range cuts a mapping, -EBUSY when something in it is being released on another thread. */
   addressSpaceRelease(space: SpaceHandle, startPage: number, endPage: number): number;
+  /**
+   * The first `count` rows of `rows`, each whatever became of the others: `results` says of each what `addressSpaceMap` would. Four numbers
+   * each: first page, page after the last, fd * 2 + (1 when writable), file offset. None is private memory.
+   */
+  addressSpaceMapRows(space: SpaceHandle, rows: Float64Array, results: Int32Array, count: number): number;
+  /** As `addressSpaceMapRows`, to release. Two numbers each: first page, page after the last. */
+  addressSpaceReleaseRows(space: SpaceHandle, rows: Float64Array, results: Int32Array, count: number): number;
+  /**
+   * As `addressSpaceReleaseRows`, on another thread: `results` says which rows are refused, with -EINVAL or -EBUSY; what became of the others
+   * is in what the promise resolves to. It never rejects.
+   */
+  addressSpaceReleaseLater(
+    space: SpaceHandle,
+    rows: Float64Array,
+    results: Int32Array,
+    count: number,
+  ): Promise<Int32Array> | number;
+  /** Memory areas that the mappings of all address spaces make of this process, whatever their thread. */
+  addressSpaceAreas(): number;
   /** The first mapping that overlaps. */
   addressSpaceOverlap(space: SpaceHandle, startPage: number, endPage: number): readonly [number, number] | undefined;
   /** The first page that is not mapped, or not writable when that is asked for; -1 when there is none. */

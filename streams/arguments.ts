@@ -163,6 +163,9 @@ export function checkVaMapper(mapper: unknown): asserts mapper is VaMapper {
       throw new TypeError(`${method} of a VA mapper must be a function, not ${show(value)}`);
     }
   }
+  for (const method of ['ensureMappedBatch', 'releaseBatch'] as const) {
+    checkCallback((mapper as Partial<VaMapper>)[method], `${method} of a VA mapper`);
+  }
 }
 
 /** @throws TypeError */

@@ -56,7 +56,8 @@ export class Attachments implements AttachmentCommands {
 
   /** Whether some target may still be using the memory of this range, though it should not. */
   isStuck(range: MemoryRange): boolean {
-    return this.#everyone().some((handle) => handle.holdsOnTo(range));
+    const holdsOn = (handle: AttachmentHandle): boolean => handle.holdsOnTo(range);
+    return this.visible.some(holdsOn) || this.#leaving.some(holdsOn);
   }
 
   /** @throws DmaError when a target is attached that can do nothing with private memory */
@@ -96,7 +97,7 @@ export class Attachments implements AttachmentCommands {
       return handle;
     } catch (error) {
       this.#abandonOrEnd(handle);
-      this.#vas().releaseSince(mark);
+      yield* settled(this.#vas().releaseSince(mark));
       throw error;
     } finally {
       this.#attaching = undefined;
@@ -144,7 +145,7 @@ export class Attachments implements AttachmentCommands {
     for (const handle of this.#everyone().toReversed()) {
       if (handle.hasStuck && !handle.pending) {
         const { tried } = yield* handle.unmapStuck(generation, ranges);
-        this.#vas().sweep(tried);
+        yield* settled(this.#vas().sweep(tried));
         this.#endIfEmpty(handle);
       }
     }
@@ -232,7 +233,7 @@ export class Attachments implements AttachmentCommands {
     }
     this.#attached = this.#attached.filter((other) => other !== handle);
     this.#abandonOrEnd(handle);
-    this.#vas().sweep(heldOnTo);
+    yield* settled(this.#vas().sweep(heldOnTo));
     if (handle.hasStuck) {
       throw unmapFailure(cause, handle.stuck());
     }
@@ -243,7 +244,7 @@ export class Attachments implements AttachmentCommands {
       throw pendingFailure(handle.target, handle.stuck());
     }
     const { tried, error } = yield* handle.unmapStuck(this.#options.view.generation);
-    this.#vas().sweep(tried);
+    yield* settled(this.#vas().sweep(tried));
     this.#endIfEmpty(handle);
     if (handle.hasStuck) {
       throw unmapFailure(error, handle.stuck());
@@ -254,7 +255,7 @@ export class Attachments implements AttachmentCommands {
     if (handle.phase === 'gone') {
       return;
     }
-    this.#vas().sweep(yield* adopt(handle));
+    yield* settled(this.#vas().sweep(yield* adopt(handle)));
     this.#endIfEmpty(handle);
     let unmapFailure: { readonly error: unknown } | undefined;
     try {

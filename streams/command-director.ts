@@ -2,7 +2,7 @@ import type { Attachments } from './attachments.js';
 import type { ChangeSet, MapChange } from './change-set.js';
 import type { Director } from './delivery.js';
 import type { Difference } from './difference.js';
-import type { Steps } from './steps.js';
+import { settled, type Steps } from './steps.js';
 import type { VaKeeper } from './va-keeper.js';
 
 /** What a command has to do besides telling targets: care for VAs, and for what is stuck. */
@@ -28,16 +28,16 @@ export class CommandDirector implements Director {
     if (this.#set.maps.length > 0 && this.#attachments.hasStuck) {
       return this.#clearStuck();
     }
-    this.#vas.releaseFiles(this.#change.leaving);
-    return undefined;
+    const pending = this.#vas.releaseFiles(this.#change.leaving);
+    return pending === undefined ? undefined : settled(pending);
   }
 
   *#clearStuck(): Steps<void> {
     yield* this.#attachments.clearStuck(this.#set.maps, this.#set.generation);
-    this.#vas.releaseFiles(this.#change.leaving);
+    yield* settled(this.#vas.releaseFiles(this.#change.leaving));
   }
 
-  beforeRestore(): void {
-    this.#vas.sweep(this.#set.maps.map(({ range }) => range));
+  beforeRestore(): Steps<void> {
+    return settled(this.#vas.sweep(this.#set.maps.map(({ range }) => range)));
   }
 }

@@ -87,6 +87,13 @@ export function mapStep(set: ChangeSet): ChangeSet {
     : { ...set, unmaps: [] };
 }
 
+/** The same set, with host virtual addresses on its maps. */
+export function withAddresses(set: ChangeSet, maps: readonly MapChange[]): ChangeSet {
+  return set instanceof CommandSet
+    ? new CommandSet(set.active, set.generation, set.departures, maps, set.snapshot)
+    : withMaps(set, maps);
+}
+
 /** A plain set like this one, with other maps. */
 export function withMaps(set: ChangeSet, maps: readonly MapChange[]): ChangeSet {
   const { generation, snapshot, unmaps, undo } = set;

@@ -45,7 +45,7 @@ export interface Director {
   /** After the unmaps, at every receiver; before the maps. */
   beforeMaps?(): Steps<void> | undefined;
   /** After the maps have been taken back; before the unmaps are put back. */
-  beforeRestore?(): void;
+  beforeRestore?(): Steps<void>;
 }
 
 /**
@@ -153,7 +153,7 @@ function* undo(set: ChangeSet, all: readonly Receiver[], director: Director, del
     delivery.add(yield* settled(receiver.serve(inverse(set.generation, unmaps, []))));
   }
   if (hasUnmaps(set)) {
-    director.beforeRestore?.();
+    yield* director.beforeRestore?.() ?? NONE;
     const maps = director.unmapped();
     for (const receiver of all) {
       delivery.add(yield* settled(receiver.serve(inverse(set.generation, [], maps))));

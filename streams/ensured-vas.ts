@@ -2,7 +2,8 @@ import type { MapChange } from './change-set.js';
 import { DmaError, toDmaError } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
-import type { HostVa, VaMapper } from './va-mapper.js';
+import { isPromiseLike } from './steps.js';
+import type { HostVa, ReleaseFailure, VaMapper } from './va-mapper.js';
 import { sameMapping, sameMemory } from './difference.js';
 
 interface EnsuredVa {
@@ -58,19 +59,55 @@ export class EnsuredVas {
    * @throws DmaError of the mapper, or `ERR_RANGE_STUCK` while a failed unmap keeps the addresses for what was there before
    */
   ensure(mapping: MapChange): HostVa {
-    const held = this.#held.firstOverlap(mapping.range);
-    if (held !== undefined && this.#owned) {
-      if (mapping.backing === 'private' ? sameMemory(held.mapping, mapping) : sameMapping(held.mapping, mapping)) {
-        return held.hostVa;
+    const known = this.#known(mapping);
+    if (known instanceof DmaError) {
+      throw known;
+    }
+    return known ?? this.#hold(mapping, this.#make(mapping));
+  }
+
+  /**
+   * As `ensure` of each, in order, whatever became of those before it; together where the mapper takes them so.
+   *
+   * @returns of each the VA, or what `ensure` would have thrown
+   */
+  ensureAll(mappings: readonly MapChange[]): readonly (HostVa | DmaError)[] {
+    if (this.#mapper.ensureMappedBatch === undefined || mappings.length < 2) {
+      return mappings.map((mapping) => this.#ensureOrError(mapping));
+    }
+    const answers: (HostVa | DmaError)[] = [];
+    let together: MapChange[] = [];
+    let places: number[] = [];
+    // The pages from the first to the last of those.
+    let start = Infinity;
+    let end = 0;
+    const flush = (): void => {
+      this.#makeTogether(together).forEach((answer, index) => {
+        answers[places[index] as number] = answer;
+      });
+      together = [];
+      places = [];
+      start = Infinity;
+      end = 0;
+    };
+    for (const [place, mapping] of mappings.entries()) {
+      const { startPage, endPage } = mapping.range;
+      // Sets are in order, one way or the other. What may share pages with one before it has to be looked at after that.
+      if (startPage < end && start < endPage) {
+        flush();
       }
-      throw stuckError(mapping, held.range);
+      const known = this.#known(mapping);
+      if (known !== undefined) {
+        answers[place] = known;
+        continue;
+      }
+      together.push(mapping);
+      places.push(place);
+      start = Math.min(start, startPage);
+      end = Math.max(end, endPage);
     }
-    const hostVa = this.#make(mapping);
-    for (const stale of this.#held.overlapping(mapping.range)) {
-      this.#held.remove(stale.range);
-    }
-    this.#held.insert({ range: mapping.range, mapping, hostVa });
-    return hostVa;
+    flush();
+    return answers;
   }
 
   /** Whether private memory is held at exactly this range. */
@@ -87,19 +124,42 @@ export class EnsuredVas {
     }
   }
 
-  /** Releases the VA of the mapping at exactly this range. Returns the error of a mapper that fails to. */
-  release(range: MemoryRange): DmaError | undefined {
-    const held = this.#held.startingAt(range.startPage);
-    if (held?.range.equals(range) !== true) {
+  /**
+   * Releases the VAs of the mappings at exactly these ranges. What fails is told, and counts as done.
+   *
+   * @returns when they are gone, where the mapper takes its time
+   */
+  release(ranges: readonly MemoryRange[], tell: (error: DmaError) => void): Promise<void> | undefined {
+    const gone = this.#takeOut(ranges);
+    if (this.#mapper.releaseBatch === undefined) {
+      this.#releaseEach(gone, tell);
       return undefined;
     }
-    this.#held.remove(range);
+    if (gone.length === 0) {
+      return undefined;
+    }
+    const tellAll = (error: unknown): void => {
+      gone.forEach((range) => {
+        tell(releaseError({ range, error }));
+      });
+    };
     try {
-      this.#mapper.release(range);
-      return undefined;
+      const answer: unknown = this.#mapper.releaseBatch(gone);
+      if (isPromiseLike(answer)) {
+        return Promise.resolve(answer).then((late) => {
+          tellFailures(late, tell);
+        }, tellAll);
+      }
+      tellFailures(answer, tell);
     } catch (error) {
-      return toDmaError(error, { fallbackCode: 'ERR_VA_RELEASE', range });
+      tellAll(error);
     }
+    return undefined;
+  }
+
+  /** As `release`, of what nobody has used: nothing of it can take long. */
+  releaseUnused(ranges: readonly MemoryRange[], tell: (error: DmaError) => void): void {
+    this.#releaseEach(this.#takeOut(ranges), tell);
   }
 
   /** All that is held, ascending. */
@@ -112,22 +172,111 @@ export class EnsuredVas {
     return this.#held.overlapping(range).map((held) => held.mapping);
   }
 
-  #make(mapping: MapChange): HostVa {
-    let hostVa: HostVa;
-    try {
-      hostVa = this.#mapper.ensureMapped(mapping);
-    } catch (error) {
-      throw toDmaError(error, { fallbackCode: 'ERR_VA_MAPPER', region: mapping.region, range: mapping.range });
+  #takeOut(ranges: readonly MemoryRange[]): readonly MemoryRange[] {
+    return ranges.filter((range) => this.#held.removeExact(range) !== undefined);
+  }
+
+  #releaseEach(ranges: readonly MemoryRange[], tell: (error: DmaError) => void): void {
+    for (const range of ranges) {
+      try {
+        this.#mapper.release(range);
+      } catch (error) {
+        tell(releaseError({ range, error }));
+      }
     }
-    if (typeof (hostVa as HostVa | undefined)?.address !== 'bigint') {
-      throw new DmaError('the VA mapper returned no host virtual address', {
-        code: 'ERR_VA_MAPPER',
-        region: mapping.region,
-        range: mapping.range,
-        hint: 'ensureMapped() of a VA mapper returns { address: bigint }, or throws',
-      });
+  }
+
+  /** The VA that it has, or why it can have none; nothing when it is to be made. */
+  #known(mapping: MapChange): HostVa | DmaError | undefined {
+    const held = this.#held.firstOverlap(mapping.range);
+    if (held === undefined || !this.#owned) {
+      return undefined;
+    }
+    const isSame =
+      mapping.backing === 'private' ? sameMemory(held.mapping, mapping) : sameMapping(held.mapping, mapping);
+    return isSame ? held.hostVa : stuckError(mapping, held.range);
+  }
+
+  #ensureOrError(mapping: MapChange): HostVa | DmaError {
+    try {
+      return this.ensure(mapping);
+    } catch (error) {
+      return mapperError(error, mapping);
+    }
+  }
+
+  #make(mapping: MapChange): HostVa {
+    let answer: unknown;
+    try {
+      answer = this.#mapper.ensureMapped(mapping);
+    } catch (error) {
+      throw mapperError(error, mapping);
+    }
+    if (!isHostVa(answer)) {
+      throw noVaError(mapping);
+    }
+    return answer;
+  }
+
+  /** Makes several, of which nothing is known and no two share a page. */
+  #makeTogether(mappings: readonly MapChange[]): readonly (HostVa | DmaError)[] {
+    if (mappings.length < 2) {
+      return mappings.map((mapping) => this.#ensureOrError(mapping));
+    }
+    let answers: unknown;
+    try {
+      answers = this.#mapper.ensureMappedBatch?.(mappings);
+    } catch (error) {
+      return mappings.map((mapping) => mapperError(error, mapping));
+    }
+    const rows: readonly unknown[] = Array.isArray(answers) ? answers : [];
+    return mappings.map((mapping, index) => {
+      const answer = rows[index];
+      if (answer instanceof Error) {
+        return mapperError(answer, mapping);
+      }
+      return isHostVa(answer) ? this.#hold(mapping, answer) : noVaError(mapping);
+    });
+  }
+
+  #hold(mapping: MapChange, hostVa: HostVa): HostVa {
+    const entry = { range: mapping.range, mapping, hostVa };
+    if (this.#held.insert(entry) !== undefined) {
+      // Nobody owns the mapper: somebody else has released what was there.
+      for (const stale of this.#held.overlapping(mapping.range)) {
+        this.#held.remove(stale.range);
+      }
+      this.#held.insert(entry);
     }
     return hostVa;
+  }
+}
+
+function isHostVa(answer: unknown): answer is HostVa {
+  return typeof (answer as HostVa | undefined | null)?.address === 'bigint';
+}
+
+function mapperError(error: unknown, { region, range }: MapChange): DmaError {
+  return toDmaError(error, { fallbackCode: 'ERR_VA_MAPPER', region, range });
+}
+
+function noVaError({ region, range }: MapChange): DmaError {
+  return new DmaError('the VA mapper returned no host virtual address', {
+    code: 'ERR_VA_MAPPER',
+    region,
+    range,
+    hint: 'ensureMapped() of a VA mapper returns { address: bigint }, or throws; ensureMappedBatch() an array of that, or of errors',
+  });
+}
+
+function releaseError({ range, error }: Partial<ReleaseFailure>): DmaError {
+  return toDmaError(error, { fallbackCode: 'ERR_VA_RELEASE', range });
+}
+
+function tellFailures(answer: unknown, tell: (error: DmaError) => void): void {
+  const failures: readonly (Partial<ReleaseFailure> | undefined | null)[] = Array.isArray(answer) ? answer : [];
+  for (const failure of failures) {
+    tell(releaseError(failure ?? {}));
   }
 }
 

@@ -13,7 +13,7 @@ export type {
 } from './region.js';
 export type { ChangeSet, MapChange, MemoryMapSnapshot, Outcome, ShareableRegion, UnmapChange } from './change-set.js';
 export type { BatchStop, DmaMapRequest, DmaTarget } from './dma-target.js';
-export type { HostVa, VaMapper } from './va-mapper.js';
+export type { HostVa, ReleaseFailure, VaMapper } from './va-mapper.js';
 export { DmaError, DmaFault, DmaMapError, DmaUnmapError, RegionOverlapError } from './errors.js';
 export type { Aftermath, DmaErrorDetails, TargetRange } from './errors.js';
 export { RegionManager } from './region-manager.js';

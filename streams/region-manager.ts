@@ -18,7 +18,7 @@ import { copyOf } from './region-handle.js';
 import { RegionTable } from './region-table.js';
 import type { Region, RegionEdit, RegionEvent, RegionParams } from './region.js';
 import { sameShareable, touchesShareable } from './shareable.js';
-import { isPromiseLike, run, type Steps } from './steps.js';
+import { isPromiseLike, run, settled, type Steps } from './steps.js';
 import { callUser } from './user-callback.js';
 import { VaKeeper } from './va-keeper.js';
 import type { VaMapper } from './va-mapper.js';
@@ -244,22 +244,25 @@ export class RegionManager implements AsyncDisposable {
       throw error;
     }
     const set = new CommandSet(this.#view, this.#view.generation + 1, change.departures, privates.maps);
-    const delivery = this.#isForNobody(set, change)
-      ? undefined
+    const delivery = this.#isForNobody(set)
+      ? yield* settled(this.#vas.releaseFiles(change.leaving))
       : yield* deliver(set, this.#attachments.attached, new CommandDirector(set, change, this.#vas, this.#attachments));
     for (const skipped of delivery?.skipped ?? NONE) {
       this.#warn(skipped);
     }
     if (delivery?.failure !== undefined) {
       this.#takeBack(draft);
-      this.#vas.discard(privates);
+      yield* settled(this.#vas.discard(privates));
       // Also where something was to leave: the undo may have cleared what was stuck there, and kept the VA of another mapping alive.
-      this.#vas.sweep([...set.maps, ...change.leaving].map(({ range }) => range));
+      yield* settled(this.#vas.sweep([...set.maps, ...change.leaving].map(({ range }) => range)));
       throw mapFailure(delivery.failure, delivery);
     }
     this.#view.apply(set.maps === change.maps ? change : { ...change, maps: set.maps });
-    this.#vas.release(privates.ended);
+    const pending = this.#vas.release(privates.ended);
     this.#publish(draft, set);
+    if (pending !== undefined) {
+      yield pending;
+    }
     if (delivery !== undefined && delivery.stuck.length > 0) {
       const stuck = this.#stillStuck(delivery);
       if (stuck.length > 0) {
@@ -274,15 +277,8 @@ export class RegionManager implements AsyncDisposable {
   }
 
   /** Whether no target need be told. VAs that an earlier target made end with their mappings all the same. */
-  #isForNobody({ departures, maps }: CommandSet, change: Difference): boolean {
-    if (departures.length === 0 && maps.length === 0) {
-      return true;
-    }
-    if (this.#attachments.attached.length > 0) {
-      return false;
-    }
-    this.#vas.releaseFiles(change.leaving);
-    return true;
+  #isForNobody({ departures, maps }: CommandSet): boolean {
+    return (departures.length === 0 && maps.length === 0) || this.#attachments.attached.length === 0;
   }
 
   #publish(draft: Draft, set: CommandSet): void {
@@ -307,7 +303,7 @@ export class RegionManager implements AsyncDisposable {
   *#close(): Steps<void> {
     const failed = yield* this.#attachments.detachAll();
     this.#view.end();
-    this.#vas.close();
+    yield* settled(this.#vas.close());
     this.#events.complete();
     this.#changes.complete();
     if (failed !== undefined) {

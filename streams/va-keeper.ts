@@ -11,6 +11,9 @@ import type { View } from './view.js';
 
 const NONE: readonly MapChange[] = [];
 
+/** When what is being released is gone; nothing when it is already. It never rejects. To be waited for before anything is mapped there. */
+export type Pending = Promise<void> | undefined;
+
 /** What one transaction does to private memory. */
 interface PrivateEdits {
   readonly made: readonly MapChange[];
@@ -86,48 +89,49 @@ export class VaKeeper {
         this.#placeVa(mapping);
       }
     } catch (error) {
-      this.discard({ made: done, ended: [] });
+      this.#vas?.releaseUnused(
+        done.map(({ range }) => range),
+        this.#warn,
+      );
       throw error;
     }
     return { made, ended, maps: change.maps.map((mapping) => this.#withVa(mapping)) };
   }
 
   /** Takes back what `prepare` made. */
-  discard({ made }: PrivateEdits): void {
-    this.release(made);
+  discard({ made }: PrivateEdits): Pending {
+    return this.release(made);
   }
 
   /** Releases the VAs of mappings that nobody uses any longer. What is stuck somewhere waits for `sweep`. */
-  release(mappings: readonly { readonly range: MemoryRange }[]): void {
-    if (this.#vas === undefined || this.#vas.size === 0) {
-      return;
+  release(mappings: readonly { readonly range: MemoryRange }[]): Pending {
+    if (this.#vas === undefined || this.#vas.size === 0 || mappings.length === 0) {
+      return undefined;
     }
+    const ranges: MemoryRange[] = [];
     for (const { range } of mappings) {
       if (!this.#isStuck(range)) {
-        const error = this.#vas.release(range);
-        if (error !== undefined) {
-          this.#warn(error);
-        }
+        ranges.push(range);
       }
     }
+    return this.#vas.release(ranges, this.#warn);
   }
 
   /** As `release`, of file backings alone: private memory outlives its place in the view. */
-  releaseFiles(mappings: readonly MapChange[]): void {
-    if (this.#vas !== undefined && this.#vas.size > 0) {
-      this.release(mappings.filter(({ backing }) => backing !== 'private'));
-    }
+  releaseFiles(mappings: readonly MapChange[]): Pending {
+    return this.#vas === undefined || this.#vas.size === 0
+      ? undefined
+      : this.release(mappings.filter(({ backing }) => backing !== 'private'));
   }
 
   /** Releases what is held over these ranges, or anywhere, and belongs neither to the view nor to private memory. */
-  sweep(ranges?: readonly MemoryRange[]): void {
-    if (ranges === undefined) {
-      this.release(this.#vas?.mappings().filter((mapping) => !this.#isInUse(mapping)) ?? []);
-      return;
+  sweep(ranges?: readonly MemoryRange[]): Pending {
+    const vas = this.#vas;
+    if (vas === undefined || vas.size === 0) {
+      return undefined;
     }
-    for (const range of ranges) {
-      this.release(this.#vas?.overlapping(range).filter((mapping) => !this.#isInUse(mapping)) ?? []);
-    }
+    const held = ranges === undefined ? vas.mappings() : ranges.flatMap((range) => vas.overlapping(range));
+    return this.release(held.filter((mapping) => !this.#isInUse(mapping)));
   }
 
   /** What is held now, for `releaseSince`. */
@@ -136,14 +140,14 @@ export class VaKeeper {
   }
 
   /** Releases what has been ensured since. */
-  releaseSince(mark: ReadonlySet<number>): void {
-    this.release(this.#vas?.mappings().filter(({ range }) => !mark.has(range.startPage)) ?? []);
+  releaseSince(mark: ReadonlySet<number>): Pending {
+    return this.release(this.#vas?.mappings().filter(({ range }) => !mark.has(range.startPage)) ?? NONE);
   }
 
   /** Releases everything but what is stuck. */
-  close(): void {
+  close(): Pending {
     this.#closed = true;
-    this.release(this.#vas?.mappings() ?? []);
+    return this.release(this.#vas?.mappings() ?? NONE);
   }
 
   #isInUse(mapping: MapChange): boolean {

@@ -55,10 +55,22 @@ Result AddressSpace::Release(Napi::Env env, ByteRange range) {
   if (reservation_ == nullptr) {
     return -EBADF;
   }
-  if (reservation_->Cuts(range)) {
-    return -EINVAL;
+  const Result result = reservation_->CanRemove(range);
+  return result < 0 ? result : reservation_->Release(range, views_->Detach(env, range), views_->empty());
+}
+
+Result AddressSpace::BeginRelease(Napi::Env env, ByteRange range, size_t row,
+                                  std::vector<Reservation::Removal>& removals) {
+  const Result result = reservation_->CanRemove(range);
+  if (result == 0) {
+    const bool keep_readable = views_->Detach(env, range);
+    reservation_->BeginRemoval(range, row, keep_readable, views_->empty(), removals);
   }
-  return reservation_->Release(range, views_->Detach(env, range));
+  return result;
+}
+
+bool AddressSpace::MayBeReached(ByteRange range) const {
+  return views_->MayBeReached(range);
 }
 
 Napi::Value AddressSpace::View(Napi::Env env, ByteRange range) {
@@ -82,7 +94,7 @@ void AddressSpace::Close(Napi::Env env) {
   }
   const ByteRange everything = {0, reservation_->size()};
   // The addresses go with the last owner: a view whose end the engine has not reported yet, or a job on another thread.
-  reservation_->Release(everything, views_->Detach(env, everything));
+  reservation_->Release(everything, views_->Detach(env, everything), views_->empty());
   views_.reset();
   reservation_.reset();
 }
@@ -152,6 +164,11 @@ Napi::Value Release(const Napi::CallbackInfo& info) {
     return args.Refused();
   }
   return Napi::Number::New(info.Env(), space->Release(info.Env(), range));
+}
+
+// addressSpaceAreas(): memory areas that the mappings of all address spaces make of the process
+Napi::Value Areas(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(Reservation::AreasInUse()));
 }
 
 // addressSpaceOverlap(space, startPage, endPage): [startPage, endPage] of the first mapping that overlaps, or undefined
@@ -246,6 +263,7 @@ void AddressSpace::Export(Napi::Env env, Napi::Object exports) {
   exports.Set("addressSpaceBase", Napi::Function::New<Base>(env, "addressSpaceBase"));
   exports.Set("addressSpaceMap", Napi::Function::New<dma_streams::Map>(env, "addressSpaceMap"));
   exports.Set("addressSpaceRelease", Napi::Function::New<dma_streams::Release>(env, "addressSpaceRelease"));
+  exports.Set("addressSpaceAreas", Napi::Function::New<Areas>(env, "addressSpaceAreas"));
   exports.Set("addressSpaceOverlap", Napi::Function::New<Overlap>(env, "addressSpaceOverlap"));
   exports.Set("addressSpaceFirstFault", Napi::Function::New<FirstFault>(env, "addressSpaceFirstFault"));
   exports.Set("addressSpaceRead", Napi::Function::New<Read>(env, "addressSpaceRead"));

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "memory_view.h"
 #include "reservation.h"
@@ -35,7 +36,14 @@ class AddressSpace {
 
   Result Map(ByteRange range, const Reservation::Backing& backing, bool writable);
   Result Release(Napi::Env env, ByteRange range);
+  // Empties the views of the range, and marks what is to go. For one that is not closed.
+  Result BeginRelease(Napi::Env env, ByteRange range, size_t row, std::vector<Reservation::Removal>& removals);
+  // Whether a buffer that could not be emptied may still reach into the range. For one that is not closed.
+  bool MayBeReached(ByteRange range) const;
   Napi::Value View(Napi::Env env, ByteRange range);
+  const std::shared_ptr<MemoryViews>& views() const {
+    return views_;
+  }
   void Close(Napi::Env env);
 
   static void Export(Napi::Env env, Napi::Object exports);

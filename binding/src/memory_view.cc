@@ -49,6 +49,16 @@ bool MemoryViews::MayBeReached(ByteRange range) const {
                      [&](const View& view) { return view.escaped && view.range.Overlaps(range); });
 }
 
+bool MemoryViews::IsUsed(ByteRange range) const {
+  return std::any_of(views_.begin(), views_.end(), [&](const View& view) { return view.range.Overlaps(range); });
+}
+
+void MemoryViews::VacateUnused(ByteRange range) {
+  if (!IsUsed(range)) {
+    reservation_->Vacate(range);
+  }
+}
+
 void MemoryViews::Finalize(napi_env env, void* /* data */, void* ticket) {
   const std::unique_ptr<Ticket> owned(static_cast<Ticket*>(ticket));
   owned->views->Forget(env, owned->view);
@@ -60,10 +70,8 @@ void MemoryViews::Forget(napi_env env, Views::iterator view) {
   if (gone.buffer != nullptr) {
     napi_delete_reference(env, gone.buffer);
   }
-  const bool others =
-      std::any_of(views_.begin(), views_.end(), [&](const View& other) { return other.range.Overlaps(gone.range); });
-  if (gone.released && !others) {
-    reservation_->Vacate(gone.range);
+  if (gone.released) {
+    VacateUnused(gone.range);
   }
 }
 

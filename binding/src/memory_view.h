@@ -28,6 +28,13 @@ class MemoryViews : public std::enable_shared_from_this<MemoryViews> {
   // reported.
   bool Detach(Napi::Env env, ByteRange range);
 
+  // Puts PROT_NONE where a buffer was, if the engine has reported since.
+  void VacateUnused(ByteRange range);
+
+  bool empty() const {
+    return views_.empty();
+  }
+
   // Whether a buffer that could not be detached may still reach into the range.
   bool MayBeReached(ByteRange range) const;
 
@@ -47,6 +54,7 @@ class MemoryViews : public std::enable_shared_from_this<MemoryViews> {
   };
 
   static void Finalize(napi_env env, void* data, void* ticket);
+  bool IsUsed(ByteRange range) const;
   void Forget(napi_env env, Views::iterator view);
 
   const std::shared_ptr<Reservation> reservation_;

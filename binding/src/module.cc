@@ -1,6 +1,7 @@
 #include <napi.h>
 
 #include "address_space.h"
+#include "address_space_rows.h"
 #include "dma_batch.h"
 #include "iommufd.h"
 #include "memfd.h"
@@ -16,6 +17,7 @@ namespace {
 Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   ExportMemfd(env, exports);
   AddressSpace::Export(env, exports);
+  ExportAddressSpaceRows(env, exports);
   ExportVfioContainer(env, exports);
   ExportVfioGroup(env, exports);
   ExportVfioDevice(env, exports);

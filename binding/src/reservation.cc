@@ -1,13 +1,10 @@
 #include "reservation.h"
 
-#include <fcntl.h>
-#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "safe_copy.h"
@@ -25,6 +22,8 @@ namespace {
 // A guest address and its host address have the same offset in a 1 GiB page, so that pages of every size can be used.
 constexpr uint64_t kAlignment = uint64_t{1} << 30;
 constexpr const char* kName = "dma-streams";
+
+std::atomic<int64_t> areas_in_use{0};
 
 void* Pointer(uint64_t address) {
   return reinterpret_cast<void*>(static_cast<uintptr_t>(address));  // NOLINT(performance-no-int-to-ptr)
@@ -75,63 +74,63 @@ Result Reservation::Create(uint64_t size, std::shared_ptr<Reservation>& out) {
 }
 
 Reservation::~Reservation() {
+  areas_in_use -= areas_;
   ::munmap(Pointer(base_), size_);
 }
 
-Result Reservation::Inspect(ByteRange range, const Backing& backing, Mapping& mapping) const {
-  mapping.end = range.end;
-  if (backing.fd < 0) {
-    mapping.cannot_shrink = true;
-    mapping.copies_plainly = true;
-    return 0;
-  }
-  struct stat status{};
-  if (::fstat(backing.fd, &status) != 0) {
-    return LastError();
-  }
-  mapping.offset = backing.offset;
-  if (!S_ISREG(status.st_mode)) {
-    return FileDescriptor::Duplicate(backing.fd, mapping.device);
-  }
-  const uint64_t pages = (static_cast<uint64_t>(status.st_size) + kPageSize - 1) / kPageSize;
-  if (backing.offset / kPageSize > pages || range.length() / kPageSize > pages - backing.offset / kPageSize) {
-    return -EFAULT;
-  }
-  const int seals = ::fcntl(backing.fd, F_GET_SEALS);
-  if (mapping.writable && seals >= 0 && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) != 0) {
-    return -EPERM;
-  }
-  mapping.cannot_shrink = seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
-  // Of huge pages, one that somebody punches out may not be had again, seal or no seal.
-  struct statfs file_system{};
-  const bool huge = static_cast<uint64_t>(status.st_blksize) > kPageSize &&
-                    (::fstatfs(backing.fd, &file_system) != 0 || file_system.f_type == HUGETLBFS_MAGIC);
-  // The kernel maps whole pages of the file, also where they reach over its neighbours: it is not asked for a part of
-  // one.
-  const uint64_t unit = huge ? static_cast<uint64_t>(status.st_blksize) : kPageSize;
-  if (range.start % unit != 0 || range.length() % unit != 0 || backing.offset % unit != 0) {
-    return -EINVAL;
-  }
-  mapping.copies_plainly = mapping.cannot_shrink && !huge;
-  return 0;
-}
-
-Result Reservation::Map(ByteRange range, const Backing& backing, bool writable) {
+Result Reservation::FindPlace(ByteRange range) const {
   if (range.end > size_) {
     return -ERANGE;
   }
-  ByteRange other;
-  if (FindOverlap(range, other)) {
-    return -EEXIST;
+  const auto other = FirstOverlap(range);
+  if (other == mappings_.end()) {
+    return 0;
   }
-  Mapping mapping;
+  return other->second.leaving ? -EBUSY : -EEXIST;
+}
+
+Result Reservation::Fit(ByteRange range, uint64_t offset, bool writable, const FileFacts& file, Mapping& mapping) {
+  mapping.end = range.end;
   mapping.writable = writable;
-  const Result inspected = Inspect(range, backing, mapping);
-  if (inspected < 0) {
-    return inspected;
+  mapping.cannot_shrink = file.cannot_shrink();
+  mapping.copies_plainly = mapping.cannot_shrink && !file.huge;
+  if (file.is_private()) {
+    return 0;
   }
-  const int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-  if (backing.fd >= 0 && !mapping.copies_plainly) {
+  mapping.offset = offset;
+  mapping.device = file.device;
+  if (file.device != nullptr) {
+    return 0;
+  }
+  if (offset / kPageSize > file.pages || range.length() / kPageSize > file.pages - offset / kPageSize) {
+    return -EFAULT;
+  }
+  if (writable && file.sealed_against_writing()) {
+    return -EPERM;
+  }
+  // The kernel maps whole pages of the file, also where they reach over its neighbours: it is not asked for a part of
+  // one.
+  const bool fits = range.start % file.unit == 0 && range.length() % file.unit == 0 && offset % file.unit == 0;
+  return fits ? 0 : -EINVAL;
+}
+
+Result Reservation::Map(ByteRange range, const Backing& backing, bool writable) {
+  FileFacts file;
+  Mapping mapping;
+  Result result = FindPlace(range);
+  if (result == 0 && backing.fd >= 0) {
+    result = FileFacts::Of(backing.fd, file);
+  }
+  if (result == 0) {
+    result = Fit(range, backing.offset, writable, file, mapping);
+  }
+  return result < 0 ? result : MapNeighbours({&range, 1}, mapping, backing);
+}
+
+Result Reservation::MapNeighbours(std::span<const ByteRange> ranges, const Mapping& first, const Backing& backing) {
+  const ByteRange range = {ranges.front().start, ranges.back().end};
+  const int protection = first.writable ? PROT_READ | PROT_WRITE : PROT_READ;
+  if (backing.fd >= 0 && !first.copies_plainly) {
     const Result rehearsed = Rehearse(range, backing, protection);
     if (rehearsed < 0) {
       return rehearsed;
@@ -150,7 +149,12 @@ Result Reservation::Map(ByteRange range, const Backing& backing, bool writable) 
     ::madvise(address, range.length(), MADV_DONTFORK);
     Name(base_ + range.start, range.length(), backing.name);
   }
-  mappings_.emplace(range.start, std::move(mapping));
+  for (const ByteRange& one : ranges) {
+    Mapping mapping = first;
+    mapping.end = one.end;
+    mapping.offset = first.offset + (one.start - range.start);
+    CountAreas(mappings_.emplace(one.start, std::move(mapping)).first, 1);
+  }
   return 0;
 }
 
@@ -190,22 +194,6 @@ void Reservation::CloseHole(ByteRange range) const {
   MapNothing(range, MAP_FIXED_NOREPLACE);
 }
 
-Result Reservation::Release(ByteRange range, bool keep_readable) {
-  if (Cuts(range)) {
-    return -EINVAL;
-  }
-  auto first = FirstOverlap(range);
-  while (first != mappings_.end() && first->first < range.end) {
-    const ByteRange piece = {first->first, first->second.end};
-    const Result result = keep_readable ? MapZeros(piece) : MapNothing(piece, MAP_FIXED);
-    if (result < 0) {
-      return result;
-    }
-    first = mappings_.erase(first);
-  }
-  return 0;
-}
-
 void Reservation::Vacate(ByteRange range) {
   uint64_t at = range.start;
   for (auto next = FirstOverlap(range); at < range.end; ++next) {
@@ -233,8 +221,11 @@ Reservation::Mappings::const_iterator Reservation::FirstOverlap(ByteRange range)
 }
 
 bool Reservation::FindOverlap(ByteRange range, ByteRange& found) const {
-  const auto mapping = FirstOverlap(range);
-  if (mapping == mappings_.end()) {
+  auto mapping = FirstOverlap(range);
+  while (mapping != mappings_.end() && mapping->second.leaving) {
+    ++mapping;
+  }
+  if (mapping == mappings_.end() || mapping->first >= range.end) {
     return false;
   }
   found = {mapping->first, mapping->second.end};
@@ -244,7 +235,7 @@ bool Reservation::FindOverlap(ByteRange range, ByteRange& found) const {
 Result Reservation::Check(ByteRange range, bool writable, uint64_t& at) const {
   at = range.start;
   for (auto mapping = FirstOverlap(range); at < range.end; ++mapping) {
-    if (mapping == mappings_.end() || mapping->first > at) {
+    if (mapping == mappings_.end() || mapping->first > at || mapping->second.leaving) {
       return -EFAULT;
     }
     if (writable && !mapping->second.writable) {
@@ -266,7 +257,7 @@ Result Reservation::Walk::Check(ByteRange range, bool writable) {
   }
   uint64_t at = range.start;
   for (auto mapping = next_; at < range.end; ++mapping) {
-    if (mapping == end || mapping->first > at) {
+    if (mapping == end || mapping->first > at || mapping->second.leaving) {
       return -EFAULT;
     }
     if (writable && !mapping->second.writable) {
@@ -277,13 +268,17 @@ Result Reservation::Walk::Check(ByteRange range, bool writable) {
   return 0;
 }
 
-bool Reservation::Cuts(ByteRange range) const {
+Result Reservation::CanRemove(ByteRange range) const {
+  Result result = 0;
   for (auto mapping = FirstOverlap(range); mapping != mappings_.end() && mapping->first < range.end; ++mapping) {
     if (mapping->first < range.start || mapping->second.end > range.end) {
-      return true;
+      return -EINVAL;
+    }
+    if (mapping->second.leaving) {
+      result = -EBUSY;
     }
   }
-  return false;
+  return result;
 }
 
 bool Reservation::CannotShrink(ByteRange range) const {
@@ -293,6 +288,20 @@ bool Reservation::CannotShrink(ByteRange range) const {
     }
   }
   return true;
+}
+
+int64_t Reservation::AreasInUse() {
+  return areas_in_use;
+}
+
+// A mapping is one area, and cuts another off of the empty run that it lies in, unless it has a neighbour there.
+void Reservation::CountAreas(Mappings::const_iterator mapping, int64_t sign) {
+  const auto next = std::next(mapping);
+  const bool joins_previous = mapping != mappings_.begin() && std::prev(mapping)->second.end == mapping->first;
+  const bool joins_next = next != mappings_.end() && next->first == mapping->second.end;
+  const int64_t areas = sign * (2 - (joins_previous ? 1 : 0) - (joins_next ? 1 : 0));
+  areas_ += areas;
+  areas_in_use += areas;
 }
 
 // Calls `step(mapping's start, mapping, at, size, copied)` for each piece of [gpa, gpa + length) that lies in one
@@ -307,7 +316,7 @@ Result Reservation::ForEachPiece(uint64_t gpa, size_t length, size_t& done, Step
   auto mapping = FirstOverlap({gpa, end});
   while (done < length) {
     const uint64_t at = gpa + done;
-    if (mapping == mappings_.end() || mapping->first > at) {
+    if (mapping == mappings_.end() || mapping->first > at || mapping->second.leaving) {
       return -EFAULT;
     }
     const auto size = static_cast<size_t>(std::min(mapping->second.end, end) - at);

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { expect } from 'chai';
 import { AddressSpace, Memfd } from '../../binding/index.js';
 import { readHostVa, resolveHostVa, writeHostVa } from '../../binding/host-va.js';
@@ -17,10 +18,13 @@ describe('host virtual addresses', () => {
     space.close();
   });
 
-  it('are opaque and frozen, and stand for a space and a range', () => {
+  it('are opaque and cannot be changed, and stand for a space and a range', () => {
     const hostVa = space.ensureMapped(ram(0x5000, 0x7000));
-    expect(Object.keys(hostVa)).to.deep.equal(['address']);
-    expect(hostVa).to.be.frozen;
+    const { address } = hostVa;
+    expect(Object.getOwnPropertyNames(hostVa)).to.deep.equal([]);
+    expect(() => Object.assign(hostVa, { address: 0n })).to.throw(TypeError);
+    expect(hostVa.address).to.equal(address);
+    expect(inspect(hostVa)).to.equal(`{ address: ${address}n }`);
     expect(resolveHostVa(hostVa).space).to.equal(space);
     expect(resolveHostVa(hostVa).range.toString()).to.equal('0x5000-0x7000');
   });

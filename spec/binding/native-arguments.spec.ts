@@ -24,6 +24,10 @@ const SIGNATURES: Readonly<Record<keyof Native, readonly Kind[]>> = {
   addressSpaceId: ['space'],
   addressSpaceMap: ['space', 'page', 'page', 'number', 'bigint', 'boolean', 'text'],
   addressSpaceRelease: ['space', 'page', 'page'],
+  addressSpaceMapRows: ['space', 'rows', 'results', 'number'],
+  addressSpaceReleaseRows: ['space', 'rows', 'results', 'number'],
+  addressSpaceReleaseLater: ['space', 'rows', 'results', 'number'],
+  addressSpaceAreas: [],
   addressSpaceOverlap: ['space', 'page', 'page'],
   addressSpaceFirstFault: ['space', 'page', 'page', 'boolean'],
   addressSpaceRead: ['space', 'bigint', 'bytes'],
@@ -69,6 +73,8 @@ type Kind =
   | 'bigint'
   | 'boolean'
   | 'bytes'
+  | 'rows'
+  | 'results'
   | 'file'
   | 'space'
   | 'container'
@@ -99,6 +105,18 @@ function ofKind(kind: Kind, { file, space, closedFile, closedSpace }: Handles): 
       return fc.boolean();
     case 'bytes':
       return fc.oneof(fc.uint8Array({ maxLength: 8192 }), fc.constant(detached(new Uint8Array(8))));
+    case 'rows':
+      return fc.oneof(
+        fc
+          .array(fc.oneof(fc.integer({ min: -1, max: 64 }), numbers), { maxLength: 64 })
+          .map((row) => Float64Array.from(row)),
+        fc.constant(detached(new Float64Array(8))),
+      );
+    case 'results':
+      return fc.oneof(
+        fc.nat({ max: 16 }).map((length) => new Int32Array(length)),
+        fc.constant(detached(new Int32Array(8))),
+      );
     case 'file':
       return fc.constantFrom(file, file, closedFile);
     case 'space':
@@ -116,7 +134,7 @@ interface Handles {
   readonly closedSpace: object;
 }
 
-function detached(array: Uint8Array): Uint8Array {
+function detached<T extends Uint8Array | Float64Array | Int32Array>(array: T): T {
   structuredClone(array, { transfer: [array.buffer as ArrayBuffer] });
   return array;
 }

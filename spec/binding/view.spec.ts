@@ -5,6 +5,7 @@ import { MemoryRange } from '../../streams/index.js';
 import { ram } from './support/changes.js';
 import { runChild } from './support/child.js';
 import { dmaError } from './support/thrown.js';
+import { transferred } from './support/transferred.js';
 
 describe('AddressSpace.view', () => {
   let space: AddressSpace;
@@ -103,7 +104,7 @@ describe('AddressSpace.view', () => {
     it('reads zeros after the release, instead of ending the process', async () => {
       space.ensureMapped(ram(0, 0x1000, memfd));
       space.write(0n, Buffer.from('guest'));
-      const moved = await transfer(space.view(MemoryRange.of(0, 0x1000)));
+      const moved = await transferred(space.view(MemoryRange.of(0, 0x1000)));
       expect(Buffer.from(moved.subarray(0, 5)).toString()).to.equal('guest');
       space.release(MemoryRange.of(0, 0x1000));
       expect(moved[0]).to.equal(0);
@@ -112,7 +113,7 @@ describe('AddressSpace.view', () => {
 
     it('keeps memory that could fault from being mapped under it, until it is dropped', async () => {
       space.ensureMapped(ram(0, 0x1000, memfd));
-      const moved = await transfer(space.view(MemoryRange.of(0, 0x1000)));
+      const moved = await transferred(space.view(MemoryRange.of(0, 0x1000)));
       space.release(MemoryRange.of(0, 0x1000));
       const error = dmaError(() => space.ensureMapped(ram(0, 0x1000, memfd, { writable: false })));
       expect(error.code).to.equal('EBUSY');
@@ -123,7 +124,7 @@ describe('AddressSpace.view', () => {
 
     it('survives the space itself', async () => {
       space.ensureMapped(ram(0, 0x1000, memfd));
-      const moved = await transfer(space.view(MemoryRange.of(0, 0x1000)));
+      const moved = await transferred(space.view(MemoryRange.of(0, 0x1000)));
       space.close();
       moved.fill(1);
       expect(moved[5]).to.equal(1);
@@ -156,17 +157,3 @@ describe('AddressSpace.view', () => {
     expect(result).to.include({ status: 0, stdout: '1 0' }, result.stderr);
   });
 });
-
-/** Moves a view's buffer to another, as a stream that is read into a caller's buffer does. */
-async function transfer(view: Uint8Array): Promise<Uint8Array> {
-  const stream = new ReadableStream({
-    type: 'bytes',
-    pull(controller) {
-      controller.byobRequest?.respond(0x1000);
-    },
-  });
-  const { value } = await stream.getReader({ mode: 'byob' }).read(view);
-  expect(view.byteLength, 'the buffer did move').to.equal(0);
-  expect(value?.byteLength).to.equal(0x1000);
-  return value as Uint8Array;
-}

@@ -10,6 +10,9 @@ for (const targets of [1, 2, 3]) {
       if (targets > 1 || va !== 'all but the first') {
         settings.push({ targets, reply, va });
       }
+      if (targets === 2 && va === 'all') {
+        settings.push({ targets, reply, va, sets: 'together' }, { targets, reply, va, sets: 'later' });
+      }
     }
   }
 }
@@ -20,11 +23,11 @@ describe('failing at every step', function () {
   for (const [name, operation] of Object.entries(OPERATIONS)) {
     describe(name, () => {
       for (const setting of settings) {
-        const { targets, reply, va } = setting;
+        const { targets, reply, va, sets } = setting;
         if (operation.needsVa === true && va === 'none') {
           continue;
         }
-        const what = `${targets} ${reply} target${targets > 1 ? 's' : ''}, ${va === 'none' ? 'no VA mapper' : `VAs for ${va}`}`;
+        const what = `${targets} ${reply} target${targets > 1 ? 's' : ''}, ${va === 'none' ? 'no VA mapper' : `VAs for ${va}`}${sets === undefined ? '' : `, made in sets, released ${sets}`}`;
 
         it(`call 0, 1, 2 … fails, with ${what}: all is as before, or as after`, async () => {
           await forEveryCall(setting, operation, false, operation.mends === true ? checkLastingFault : checkOneFault);

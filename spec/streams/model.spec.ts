@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { expect } from 'chai';
 import { commands, START } from './support/model-commands.js';
 import { PAGES } from './support/model-edits.js';
-import { Real } from './support/model-world.js';
+import { EVERY_WAY } from '../support/fake-va-mapper.js';
+import { fakes, Real } from './support/model-world.js';
 import { PageModel } from './support/page-model.js';
 
 /** How many random runs: `npm run test:soak` makes more. */
@@ -15,8 +16,8 @@ describe('the region manager against a model that is an array of pages', () => {
   it(`agrees on the view, the ledgers and the VAs, and makes no call for what did not change (${RUNS} runs)`, async function () {
     this.timeout(60_000 + RUNS * 100);
     await fc.assert(
-      fc.asyncProperty(commands, async (run) => {
-        const real = new Real();
+      fc.asyncProperty(fc.constantFrom(...EVERY_WAY), commands, async (sets, run) => {
+        const real = new Real(fakes(sets));
         await real.attach(real.wide);
         await real.run(START);
         const model = new PageModel(PAGES).after(START);

@@ -12,7 +12,8 @@ import {
 } from '../../streams/index.js';
 import { FaultyTarget } from './support/faults.js';
 import { edit, fitted, PAGES, type AnyEdit } from './support/model-edits.js';
-import { inModelWords, rangeOf, Real } from './support/model-world.js';
+import { EVERY_WAY, type Sets } from '../support/fake-va-mapper.js';
+import { fakes, inModelWords, rangeOf, Real } from './support/model-world.js';
 import { PageModel, type Edit } from './support/page-model.js';
 import { texts } from './support/phrases.js';
 
@@ -37,8 +38,8 @@ class Storm extends Real {
   model = new PageModel(PAGES);
   readonly places: readonly Place[];
 
-  constructor() {
-    super();
+  constructor(sets: Sets) {
+    super(fakes(sets));
     const { va } = this;
     const left = new FaultyTarget(this.plan, va, { name: 'left', needsVa: true, together: true, concurrent: true });
     const right = new FaultyTarget(this.plan, va, {
@@ -210,23 +211,28 @@ describe('the region manager in a storm of failures', () => {
   it(`accounts for everything at every moment, and can be mended in the end (${RUNS} runs)`, async function () {
     this.timeout(60_000 + RUNS * 200);
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 40, size: 'max' }), pattern, async (steps, failing) => {
-        const storm = new Storm();
-        await storm.run(START);
-        storm.model = storm.model.after(START) ?? storm.model;
-        for (const place of storm.places) {
-          await storm.attachAt(place);
-        }
-        storm.plan.repeat(failing);
-        for (const one of steps) {
-          await storm.do(one);
-          storm.expectAccounted();
-        }
-        await storm.mend();
-        await storm.manager.close();
-        expect(storm.va.held()).to.deep.equal([]);
-        expect(storm.places.flatMap(({ targets }) => targets.flatMap((target) => target.held()))).to.deep.equal([]);
-      }),
+      fc.asyncProperty(
+        fc.constantFrom(...EVERY_WAY),
+        fc.array(step, { maxLength: 40, size: 'max' }),
+        pattern,
+        async (sets, steps, failing) => {
+          const storm = new Storm(sets);
+          await storm.run(START);
+          storm.model = storm.model.after(START) ?? storm.model;
+          for (const place of storm.places) {
+            await storm.attachAt(place);
+          }
+          storm.plan.repeat(failing);
+          for (const one of steps) {
+            await storm.do(one);
+            storm.expectAccounted();
+          }
+          await storm.mend();
+          await storm.manager.close();
+          expect(storm.va.held()).to.deep.equal([]);
+          expect(storm.places.flatMap(({ targets }) => targets.flatMap((target) => target.held()))).to.deep.equal([]);
+        },
+      ),
       { numRuns: RUNS, ...(SEED === undefined ? {} : { seed: Number(SEED) }) },
     );
   });

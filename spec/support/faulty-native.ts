@@ -12,6 +12,7 @@ const SAFE = new Set<string>([
   'fileClose',
   'addressSpaceBase',
   'addressSpaceId',
+  'addressSpaceAreas',
   'addressSpaceClose',
   'addressSpaceOverlap',
   'addressSpaceFirstFault',

@@ -1,10 +1,10 @@
 import { map, type MonoTypeOperatorFunction } from 'rxjs';
 import { checkVaMapper } from '../arguments.js';
 import type { ChangeSet, MapChange } from '../change-set.js';
-import { withMaps } from '../command-set.js';
+import { withAddresses } from '../command-set.js';
 import { EnsuredVas } from '../ensured-vas.js';
-import { toDmaError } from '../errors.js';
-import type { VaMapper } from '../va-mapper.js';
+import { DmaError } from '../errors.js';
+import type { HostVa, VaMapper } from '../va-mapper.js';
 
 /**
  * The VA mapper as an operator: makes sure of the host virtual address of every map, and puts it on the map, before it goes on.
@@ -21,23 +21,24 @@ import type { VaMapper } from '../va-mapper.js';
 export function ensureMapped(va: VaMapper): MonoTypeOperatorFunction<ChangeSet> {
   checkVaMapper(va);
   const vas = EnsuredVas.of(va);
-  return map((set) =>
-    set.maps.length === 0
-      ? set
-      : withMaps(
-          set,
-          set.maps.map((change) => withVa(vas, change)),
-        ),
+  return map((set) => (set.maps.length === 0 ? set : withAddresses(set, withVas(vas, set.maps))));
+}
+
+function withVas(vas: EnsuredVas, changes: readonly MapChange[]): readonly MapChange[] {
+  if (!changes.some(isRefused)) {
+    const answers = vas.ensureAll(changes);
+    return changes.map((change, index) => withAnswer(change, answers[index] as HostVa | DmaError));
+  }
+  const answers = vas.ensureAll(changes.filter((change) => !isRefused(change))).values();
+  return changes.map((change) =>
+    isRefused(change) ? change : withAnswer(change, answers.next().value as HostVa | DmaError),
   );
 }
 
-function withVa(vas: EnsuredVas, change: MapChange): MapChange {
-  if (change.refused !== undefined) {
-    return change;
-  }
-  try {
-    return { ...change, hostVa: vas.ensure(change) };
-  } catch (error) {
-    return { ...change, refused: toDmaError(error, { fallbackCode: 'ERR_VA_MAPPER' }) };
-  }
+function isRefused({ refused }: MapChange): boolean {
+  return refused !== undefined;
+}
+
+function withAnswer(change: MapChange, answer: HostVa | DmaError): MapChange {
+  return answer instanceof DmaError ? { ...change, refused: answer } : { ...change, hostVa: answer };
 }

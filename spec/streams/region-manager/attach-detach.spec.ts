@@ -2,12 +2,13 @@ import { expect } from 'chai';
 import { DmaMapError, DmaUnmapError, type DmaTarget, type Outcome } from '../../../streams/index.js';
 import { addRegion, gate, ledgerOf, mapping, nextTurn, range, rejectionOf, texts, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
+import { describeForEveryWay } from '../../support/fake-va-mapper.js';
 
-describe('RegionManager: attach and detach', () => {
+describeForEveryWay('RegionManager: attach and detach', (sets) => {
   let stage: Stage;
 
   beforeEach(() => {
-    stage = new Stage();
+    stage = new Stage({ sets });
   });
 
   afterEach(() => {

@@ -10,15 +10,16 @@ import {
 import type { RecordingTarget } from '../../support/recording-target.js';
 import { addRegion, ledgerOf, mapping, range, rejectionOf, texts, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
+import { describeForEveryWay } from '../../support/fake-va-mapper.js';
 
-describe('RegionManager: missing, verify and heal', () => {
+describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
   let stage: Stage;
   let target: RecordingTarget;
   let attachment: Attachment;
   let region: Region;
 
   beforeEach(async () => {
-    stage = new Stage();
+    stage = new Stage({ sets });
     target = stage.target({ needsVa: true });
     attachment = await stage.manager.attach(target);
     region = await addRegion(stage.manager, 0x0, 0x10000, {

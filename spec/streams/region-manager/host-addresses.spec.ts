@@ -2,12 +2,13 @@ import { expect } from 'chai';
 import { DmaMapError, RegionManager, type VaMapper } from '../../../streams/index.js';
 import { addRegion, mapping, range, rejectionOf, texts, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
+import { describeForEveryWay } from '../../support/fake-va-mapper.js';
 
-describe('RegionManager: host virtual addresses', () => {
+describeForEveryWay('RegionManager: host virtual addresses', (sets) => {
   let stage: Stage;
 
   beforeEach(() => {
-    stage = new Stage();
+    stage = new Stage({ sets });
   });
 
   afterEach(() => {

@@ -2,12 +2,13 @@ import { expect } from 'chai';
 import type { Region, RegionEdit } from '../../../streams/index.js';
 import { addRegion, mapping, privateMapping, range, rejectionOf, texts, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
+import { describeForEveryWay } from '../../support/fake-va-mapper.js';
 
-describe('RegionManager: private memory', () => {
+describeForEveryWay('RegionManager: private memory', (sets) => {
   let stage: Stage;
 
   beforeEach(() => {
-    stage = new Stage();
+    stage = new Stage({ sets });
   });
 
   afterEach(() => {

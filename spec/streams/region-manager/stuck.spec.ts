@@ -2,12 +2,13 @@ import { expect } from 'chai';
 import { DmaMapError, DmaUnmapError, type Region } from '../../../streams/index.js';
 import { addRegion, ledgerOf, mapping, nextTurn, range, rejectionOf, texts, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
+import { describeForEveryWay } from '../../support/fake-va-mapper.js';
 
-describe('RegionManager: a failed unmap', () => {
+describeForEveryWay('RegionManager: a failed unmap', (sets) => {
   let stage: Stage;
 
   beforeEach(() => {
-    stage = new Stage();
+    stage = new Stage({ sets });
   });
 
   afterEach(() => {

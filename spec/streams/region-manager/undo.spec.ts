@@ -2,12 +2,13 @@ import { expect } from 'chai';
 import { DmaMapError, type RegionEvent } from '../../../streams/index.js';
 import { addRegion, ledgerOf, mapping, range, rejectionOf, texts, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
+import { describeForEveryWay } from '../../support/fake-va-mapper.js';
 
-describe('RegionManager: undo of a failed map', () => {
+describeForEveryWay('RegionManager: undo of a failed map', (sets) => {
   let stage: Stage;
 
   beforeEach(() => {
-    stage = new Stage();
+    stage = new Stage({ sets });
   });
 
   afterEach(() => {

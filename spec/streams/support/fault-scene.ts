@@ -9,6 +9,7 @@ import {
   type Region,
   type VaMapper,
 } from '../../../streams/index.js';
+import type { Sets } from '../../support/fake-va-mapper.js';
 import { FaultPlan, FaultyTarget, FaultyVaMapper, type FaultyTargetOptions, type Watched } from './faults.js';
 import { addRegion, FILE, mapping, texts } from './phrases.js';
 
@@ -17,18 +18,20 @@ export interface Setting {
   readonly reply: 'sync' | 'async';
   /** Which targets need a VA. `'none'`: there is no VA mapper either. */
   readonly va: 'none' | 'all' | 'all but the first';
+  /** How the VA mapper takes sets. Default: not. */
+  readonly sets?: Sets;
 }
 
 /** What a scene plays in: fakes, if nothing else is said. */
 export interface World {
   readonly file: Mappable;
-  vaMapper(plan: FaultPlan): Watched & VaMapper;
+  vaMapper(plan: FaultPlan, sets?: Sets): Watched & VaMapper;
   target?(plan: FaultPlan, va: Watched | undefined, options: FaultyTargetOptions): FaultyTarget;
   /** Compares what a target says with what is behind it. */
   check?(target: FaultyTarget): void;
 }
 
-const FAKES: World = { file: FILE, vaMapper: (plan) => new FaultyVaMapper(plan) };
+const FAKES: World = { file: FILE, vaMapper: (plan, sets) => new FaultyVaMapper(plan, sets) };
 
 /** A manager with some regions and some targets attached to it, all of which fail by one plan. */
 export class Scene {
@@ -45,7 +48,7 @@ export class Scene {
 
   private constructor(setting: Setting, world: World) {
     this.#world = world;
-    this.va = setting.va === 'none' ? undefined : world.vaMapper(this.plan);
+    this.va = setting.va === 'none' ? undefined : world.vaMapper(this.plan, setting.sets);
     this.manager = new RegionManager({
       ...(this.va === undefined ? {} : { vaMapper: this.va }),
       onWarning: (warning) => {

@@ -6,7 +6,7 @@ import {
   type MapChange,
   type MemoryRange,
 } from '../../../streams/index.js';
-import { FakeVaMapper } from '../../support/fake-va-mapper.js';
+import { FakeVaMapper, type Sets } from '../../support/fake-va-mapper.js';
 import { RecordingTarget, type RecordingTargetOptions } from '../../support/recording-target.js';
 
 /** Which of all calls, of all fakes together, are to fail: the n-th, the n-th and all that follow, or some by a pattern. */
@@ -133,8 +133,8 @@ export class FaultyVaMapper extends FakeVaMapper implements Watched {
   readonly users: FaultyTarget[] = [];
   readonly #plan: FaultPlan;
 
-  constructor(plan: FaultPlan) {
-    super();
+  constructor(plan: FaultPlan, sets?: Sets) {
+    super(sets === undefined ? {} : { sets });
     this.#plan = plan;
   }
 

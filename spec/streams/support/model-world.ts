@@ -10,11 +10,12 @@ import {
   type RegionEdit,
   type VaMapper,
 } from '../../../streams/index.js';
+import type { Sets } from '../../support/fake-va-mapper.js';
 import { FakeMappable } from '../../support/fake-mappable.js';
 import { FaultPlan, FaultyTarget, FaultyVaMapper, type Watched } from './faults.js';
 import type { Edit } from './page-model.js';
 
-/** What the model is compared in: fakes, if nothing else is said. */
+/** What the model is compared in. */
 export interface ModelWorld {
   /** Of the names 'a' and 'b'. */
   readonly files: ReadonlyMap<string, Mappable>;
@@ -23,10 +24,13 @@ export interface ModelWorld {
   readonly inner?: DmaTarget;
 }
 
-const FAKES: ModelWorld = {
-  files: new Map(['a', 'b'].map((label) => [label, new FakeMappable(label)])),
-  vaMapper: (plan) => new FaultyVaMapper(plan),
-};
+/** A world of fakes, in which the VA mapper takes sets like this. */
+export function fakes(sets: Sets): ModelWorld {
+  return {
+    files: new Map(['a', 'b'].map((label) => [label, new FakeMappable(label)])),
+    vaMapper: (plan) => new FaultyVaMapper(plan, sets),
+  };
+}
 
 /**
  * The manager that is tested, with two targets: one that needs VAs and takes wide unmaps, and one that comes and goes and wants them
@@ -43,7 +47,7 @@ export class Real {
   readonly attachments = new Map<FaultyTarget, Attachment>();
   readonly #files: ModelWorld['files'];
 
-  constructor({ files, vaMapper, inner }: ModelWorld = FAKES) {
+  constructor({ files, vaMapper, inner }: ModelWorld) {
     this.#files = files;
     this.va = vaMapper(this.plan);
     this.manager = new RegionManager({ vaMapper: this.va, onWarning: () => (this.warnings += 1) });

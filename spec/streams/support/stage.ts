@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { RegionManager, type DmaError } from '../../../streams/index.js';
-import { FakeVaMapper } from '../../support/fake-va-mapper.js';
+import { FakeVaMapper, type Sets } from '../../support/fake-va-mapper.js';
 import { RecordingTarget, type RecordingTargetOptions } from '../../support/recording-target.js';
 
 /** A manager, its VA mapper, and the targets that a spec makes; all of them write into one journal. */
@@ -8,12 +8,13 @@ export class Stage {
   /** Every call of every fake, in the order in which they came: `'T: map 0x0-0x4000 rw'`, `'va: ensure 0x0-0x4000'`. */
   readonly journal: string[] = [];
   readonly warnings: DmaError[] = [];
-  readonly va = new FakeVaMapper({ journal: this.journal });
+  readonly va: FakeVaMapper;
   readonly manager: RegionManager;
   /** In the order in which they were made. */
   readonly targets: RecordingTarget[] = [];
 
-  constructor(options: { readonly withVaMapper?: boolean } = {}) {
+  constructor(options: { readonly withVaMapper?: boolean; readonly sets?: Sets } = {}) {
+    this.va = new FakeVaMapper({ journal: this.journal, sets: options.sets ?? 'one by one' });
     this.manager = new RegionManager({
       ...(options.withVaMapper === false ? {} : { vaMapper: this.va }),
       onWarning: (warning) => {

@@ -1,0 +1,202 @@
+import type { MapChange } from '../streams/change-set.js';
+import { toDmaError, type DmaError } from '../streams/errors.js';
+import type { Mappable } from '../streams/region.js';
+import type { HostVa } from '../streams/va-mapper.js';
+import { leavingError, mapError } from './address-space-errors.js';
+import { checkAddress, checkArray, checkFd, checkLabel, checkObject, checkRange, show } from './check.js';
+import type { HeldMapping, HeldMappings } from './held-mappings.js';
+import { checkAreasFor, haveAreasFor } from './memory-areas.js';
+import { native, type SpaceHandle } from './native.js';
+import type { SpaceAccess, SpaceReleaser } from './space-releaser.js';
+import { SpareRows, type Rows } from './spare-rows.js';
+
+const EBUSY = -16;
+const EEXIST = -17;
+
+/** Numbers in a row (see `Native.addressSpaceMapRows`). */
+const ROW = 4;
+
+/** Makes the mappings of an address space, one by one or many in one call of native code. */
+export class SpaceMapper {
+  readonly #access: SpaceAccess;
+  readonly #held: HeldMappings;
+  readonly #releaser: SpaceReleaser;
+  readonly #spare = new SpareRows(ROW);
+
+  constructor(access: SpaceAccess, held: HeldMappings, releaser: SpaceReleaser) {
+    this.#access = access;
+    this.#held = held;
+    this.#releaser = releaser;
+  }
+
+  /** See `AddressSpace.ensureMapped`. */
+  ensureMapped(change: MapChange): HostVa {
+    const space = this.#access.open();
+    const wanted = this.#held.wanted(checkChange(change));
+    const { range, mappable, fileOffset, writable } = wanted;
+    if (this.#held.hasUnreleased) {
+      this.#releaser.releaseAgain(range);
+    }
+    const held = this.#held.find(wanted);
+    if (held !== undefined) {
+      return held;
+    }
+    this.#access.checkInside(range);
+    const fd = mappable === undefined ? -1 : fdOf(mappable);
+    const name = mappable === undefined ? mapsName(change.region) : '';
+    checkAreasFor(1);
+    const result = native().addressSpaceMap(space, range.startPage, range.endPage, fd, fileOffset, writable, name);
+    if (result < 0) {
+      throw this.#error(space, result, change);
+    }
+    return this.#held.add(wanted);
+  }
+
+  /** See `AddressSpace.ensureMappedBatch`. */
+  ensureMappedBatch(changes: readonly MapChange[]): readonly (HostVa | Error)[] {
+    this.#access.open();
+    checkArray(changes, 'changes');
+    const rows = this.#spare.take(changes.length);
+    const set = new MapSet(rows);
+    for (const change of changes) {
+      try {
+        this.#addToSet(set, change);
+      } catch (error) {
+        set.answers.push(toError(error));
+      }
+    }
+    this.#mapSet(set);
+    this.#spare.giveBack(rows);
+    return set.answers as (HostVa | Error)[];
+  }
+
+  #addToSet(set: MapSet, change: MapChange): void {
+    const wanted = this.#held.wanted(checkChange(change));
+    const { range, mappable } = wanted;
+    const fileOffset = Number(wanted.fileOffset);
+    // By itself goes what has a name, an offset that is not exact as a double, or something that has to be cleared away first.
+    if (mappable === undefined || !Number.isSafeInteger(fileOffset) || this.#held.hasUnreleased) {
+      this.#mapSet(set);
+      set.answers.push(this.ensureMapped(change));
+      return;
+    }
+    const held = this.#held.find(wanted);
+    if (held === undefined) {
+      this.#access.checkInside(range);
+      set.add(change, wanted, mappable, fileOffset);
+    } else {
+      set.answers.push(held);
+    }
+  }
+
+  /** Maps what waits in the set. */
+  #mapSet(set: MapSet): void {
+    const { length } = set.waiting;
+    if (length === 0) {
+      return;
+    }
+    const { numbers, results } = set.rows;
+    const space = this.#access.open();
+    const together = haveAreasFor(length);
+    const result = together ? native().addressSpaceMapRows(space, numbers, results, length) : 0;
+    for (let row = 0; row < length; row++) {
+      const { place, change, wanted } = set.waiting[row] as Waiting;
+      const errno = result < 0 ? result : (results[row] ?? 0);
+      if (together && errno === 0) {
+        set.answers[place] = this.#held.add(wanted);
+      } else if (together && errno !== EEXIST) {
+        set.answers[place] = this.#error(space, errno, change);
+      } else {
+        // Close to the limit of memory areas each is looked at by itself; and what is in the way may be the same mapping, a row before.
+        set.answers[place] = this.#ensureOrError(change);
+      }
+    }
+    set.waiting.length = 0;
+  }
+
+  #ensureOrError(change: MapChange): HostVa | Error {
+    try {
+      return this.ensureMapped(change);
+    } catch (error) {
+      return toError(error);
+    }
+  }
+
+  #error(space: SpaceHandle, errno: number, change: MapChange): DmaError {
+    const { range } = change;
+    if (errno === EBUSY && this.#held.isLeaving(range)) {
+      return leavingError(change);
+    }
+    const overlap = errno === EEXIST ? native().addressSpaceOverlap(space, range.startPage, range.endPage) : undefined;
+    return mapError(errno, change, overlap === undefined ? undefined : this.#held.rangeAt(overlap[0]));
+  }
+}
+
+/** A row of a set. */
+interface Waiting {
+  /** Among the answers. */
+  readonly place: number;
+  readonly change: MapChange;
+  readonly wanted: HeldMapping;
+}
+
+/** A set that is being mapped: the answers so far, and the rows that wait for theirs. */
+class MapSet {
+  readonly rows: Rows;
+  /** `undefined` for a row that waits. */
+  readonly answers: (HostVa | Error | undefined)[] = [];
+  readonly waiting: Waiting[] = [];
+  #lastMappable: Mappable | undefined;
+  #lastFd = 0;
+
+  constructor(rows: Rows) {
+    this.rows = rows;
+  }
+
+  /** @throws what the fd of the mappable throws */
+  add(change: MapChange, wanted: HeldMapping, mappable: Mappable, fileOffset: number): void {
+    if (mappable !== this.#lastMappable) {
+      this.#lastFd = fdOf(mappable);
+      this.#lastMappable = mappable;
+    }
+    const { numbers } = this.rows;
+    const at = this.waiting.length * ROW;
+    numbers[at] = wanted.range.startPage;
+    numbers[at + 1] = wanted.range.endPage;
+    numbers[at + 2] = this.#lastFd * 2 + (wanted.writable ? 1 : 0);
+    numbers[at + 3] = fileOffset;
+    this.waiting.push({ place: this.answers.length, change, wanted });
+    this.answers.push(undefined);
+  }
+}
+
+/** @throws TypeError, or what the getter throws */
+function fdOf(mappable: Mappable): number {
+  const { fd } = mappable;
+  checkFd(fd, `the fd of "${mappable.label}"`);
+  return fd;
+}
+
+function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : toDmaError(thrown, { fallbackCode: 'ERR_VA_MAPPER' });
+}
+
+function checkChange(value: MapChange): MapChange {
+  const change: Readonly<Partial<Record<keyof MapChange, unknown>>> = checkObject(value, 'change');
+  checkRange(change.range, 'range');
+  checkLabel(change.region, 'region');
+  if (typeof change.writable !== 'boolean') {
+    throw new TypeError(`writable is ${show(change.writable)}, not a boolean`);
+  }
+  if (change.backing !== 'private') {
+    const backing = checkObject(value.backing, 'backing');
+    checkObject(backing.mappable, 'backing.mappable');
+    checkAddress(backing.fileOffset, 'backing.fileOffset');
+  }
+  return value;
+}
+
+/** A name that the kernel takes for private memory: printable, without the characters that it reserves, 79 at most. */
+function mapsName(region: string): string {
+  return `dma-streams ${region}`.replace(/[^\x20-\x7e]|[\\`$[\]]/g, '?').slice(0, 79);
+}

@@ -1,0 +1,157 @@
+import type { DmaError } from '../streams/errors.js';
+import type { MemoryRange } from '../streams/memory-range.js';
+import type { ReleaseFailure } from '../streams/va-mapper.js';
+import { leavingError, mapError } from './address-space-errors.js';
+import { checkArray, checkRange } from './check.js';
+import type { HeldMappings } from './held-mappings.js';
+import { native, type SpaceHandle } from './native.js';
+import { SpareRows, type Rows } from './spare-rows.js';
+
+const EBUSY = -16;
+const EINVAL = -22;
+
+/** Numbers in a row (see `Native.addressSpaceReleaseRows`). */
+const ROW = 2;
+
+/**
+ * Up to so many pages in all, 4 MiB, and so many ranges, are released at once, on this thread: an event loop may not stand still for 10 ms.
+ *
+ * A page costs the kernel some 20 to 60 ns, five to ten times that where the processor is emulated: 4 MiB stay below 2 ms.
+ */
+const SMALL_PAGES = 1024;
+const SMALL_ROWS = 256;
+
+/** The address space, as far as those need it who work for it. */
+export interface SpaceAccess {
+  /** @throws DmaError `ERR_CLOSED` */
+  open(): SpaceHandle;
+  /** @throws DmaError `ERR_BEYOND_ADDRESS_SPACE` */
+  checkInside(range: MemoryRange): void;
+}
+
+/** Gives mappings of an address space back to the kernel: at once, or, what is large, on another thread. */
+export class SpaceReleaser {
+  readonly #access: SpaceAccess;
+  readonly #held: HeldMappings;
+  readonly #spare = new SpareRows(ROW);
+
+  constructor(access: SpaceAccess, held: HeldMappings) {
+    this.#access = access;
+    this.#held = held;
+  }
+
+  /** See `AddressSpace.release`. */
+  release(range: MemoryRange): void {
+    const space = this.#access.open();
+    checkRange(range, 'range');
+    this.#access.checkInside(range);
+    const result = native().addressSpaceRelease(space, range.startPage, range.endPage);
+    const error = this.#settle(space, range, result);
+    if (error !== undefined) {
+      throw error;
+    }
+  }
+
+  /** Releases what the kernel did not release before, where something new is to be. */
+  releaseAgain(range: MemoryRange): void {
+    for (const unreleased of this.#held.unreleasedIn(range)) {
+      this.release(unreleased);
+    }
+  }
+
+  /** See `AddressSpace.releaseBatch`. */
+  releaseBatch(
+    ranges: readonly MemoryRange[],
+  ): readonly ReleaseFailure[] | undefined | Promise<readonly ReleaseFailure[] | undefined> {
+    const space = this.#access.open();
+    checkArray(ranges, 'ranges');
+    const failures: ReleaseFailure[] = [];
+    const set: MemoryRange[] = [];
+    const rows = this.#spare.take(ranges.length);
+    let pages = 0;
+    for (const range of ranges) {
+      try {
+        checkRange(range, 'range');
+        this.#access.checkInside(range);
+      } catch (error) {
+        failures.push({ range, error });
+        continue;
+      }
+      const { startPage, endPage } = range;
+      rows.numbers[set.length * ROW] = startPage;
+      rows.numbers[set.length * ROW + 1] = endPage;
+      pages += endPage - startPage;
+      set.push(range);
+    }
+    const isLarge = pages > SMALL_PAGES || set.length > SMALL_ROWS;
+    const answer = isLarge ? this.#later(space, set, rows, failures) : this.#now(space, set, rows, failures);
+    this.#spare.giveBack(rows);
+    return answer;
+  }
+
+  #now(
+    space: SpaceHandle,
+    set: readonly MemoryRange[],
+    { numbers, results }: Rows,
+    failures: ReleaseFailure[],
+  ): readonly ReleaseFailure[] | undefined {
+    const result = native().addressSpaceReleaseRows(space, numbers, results, set.length);
+    return this.#settleSet(space, set, result < 0 ? result : results, failures);
+  }
+
+  async #later(
+    space: SpaceHandle,
+    set: readonly MemoryRange[],
+    { numbers, results }: Rows,
+    failures: ReleaseFailure[],
+  ): Promise<readonly ReleaseFailure[] | undefined> {
+    const later = native().addressSpaceReleaseLater(space, numbers, results, set.length);
+    if (typeof later === 'number') {
+      return this.#settleSet(space, set, later, failures);
+    }
+    const leaving = set.filter((_, row) => results[row] === 0);
+    for (const range of leaving) {
+      this.#held.leave(range);
+    }
+    const answers = await later;
+    for (const range of leaving) {
+      this.#held.left(range);
+    }
+    return this.#settleSet(space, set, answers, failures);
+  }
+
+  /** Enters what became of a set; `results` says it of each, or of all alike. Adds to the failures. */
+  #settleSet(
+    space: SpaceHandle,
+    set: readonly MemoryRange[],
+    results: Int32Array | number,
+    failures: ReleaseFailure[],
+  ): readonly ReleaseFailure[] | undefined {
+    for (let row = 0; row < set.length; row++) {
+      const range = set[row] as MemoryRange;
+      const error = this.#settle(space, range, typeof results === 'number' ? results : (results[row] ?? 0));
+      if (error !== undefined) {
+        failures.push({ range, error });
+      }
+    }
+    return failures.length === 0 ? undefined : failures;
+  }
+
+  /** Enters what became of one. */
+  #settle(space: SpaceHandle, range: MemoryRange, result: number): DmaError | undefined {
+    if (result >= 0) {
+      this.#held.forget(range);
+      return undefined;
+    }
+    if (result === EBUSY) {
+      return leavingError({ range });
+    }
+    if (result !== EINVAL) {
+      this.#held.disown(
+        range,
+        ({ startPage, endPage }) => native().addressSpaceOverlap(space, startPage, endPage) !== undefined,
+      );
+    }
+    return mapError(result, { range }, undefined);
+  }
+}
