@@ -10,6 +10,8 @@ interface EnsuredVa {
   readonly range: MemoryRange;
   readonly mapping: MapChange;
   readonly hostVa: HostVa;
+  /** Counts what was made. */
+  readonly number: number;
 }
 
 /**
@@ -22,6 +24,7 @@ export class EnsuredVas {
   readonly #mapper: VaMapper;
   readonly #held = new RangeMap<EnsuredVa>();
   #owned = false;
+  #made = 0;
 
   private constructor(mapper: VaMapper) {
     this.#mapper = mapper;
@@ -162,6 +165,18 @@ export class EnsuredVas {
     this.#releaseEach(this.#takeOut(ranges), tell);
   }
 
+  /** For `mappingsSince`. */
+  get mark(): number {
+    return this.#made;
+  }
+
+  /** What is held and was made since, ascending. */
+  mappingsSince(mark: number): MapChange[] {
+    return mark === this.#made
+      ? []
+      : Array.from(this.#held).flatMap(({ mapping, number }) => (number >= mark ? [mapping] : []));
+  }
+
   /** All that is held, ascending. */
   mappings(): MapChange[] {
     return Array.from(this.#held, (held) => held.mapping);
@@ -240,7 +255,7 @@ export class EnsuredVas {
   }
 
   #hold(mapping: MapChange, hostVa: HostVa): HostVa {
-    const entry = { range: mapping.range, mapping, hostVa };
+    const entry = { range: mapping.range, mapping, hostVa, number: this.#made++ };
     if (this.#held.insert(entry) !== undefined) {
       // Nobody owns the mapper: somebody else has released what was there.
       for (const stale of this.#held.overlapping(mapping.range)) {

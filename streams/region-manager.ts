@@ -4,21 +4,18 @@ import { Attachments } from './attachments.js';
 import { checkCallback, checkObject, checkVaMapper } from './arguments.js';
 import type { TargetBranch } from './branch.js';
 import type { ChangeSet, MemoryMapSnapshot, ShareableRegion } from './change-set.js';
-import { mapFailure, unmapFailure } from './command-errors.js';
-import { CommandDirector } from './command-director.js';
-import { CommandSet } from './command-set.js';
+import type { CommandSet } from './command-set.js';
 import { copiesOf, copyOfSet } from './copies.js';
 import { CommandQueue } from './command-queue.js';
-import { deliver, type Delivery } from './delivery.js';
-import { difference, type Difference } from './difference.js';
 import type { DmaTarget } from './dma-target.js';
-import { Draft, type Ground } from './draft.js';
+import type { Draft, Ground } from './draft.js';
 import { DmaError } from './errors.js';
 import { copyOf } from './region-handle.js';
 import { RegionTable } from './region-table.js';
 import type { Region, RegionEdit, RegionEvent, RegionParams } from './region.js';
 import { sameShareable, touchesShareable } from './shareable.js';
-import { isPromiseLike, run, settled, type Steps } from './steps.js';
+import { run, settled, type Steps } from './steps.js';
+import { Transactions } from './transactions.js';
 import { callUser } from './user-callback.js';
 import { VaKeeper } from './va-keeper.js';
 import type { VaMapper } from './va-mapper.js';
@@ -55,8 +52,7 @@ export class RegionManager implements AsyncDisposable {
   readonly #changes = new Subject<ChangeSet>();
   readonly #attachments: Attachments;
   readonly #vas: VaKeeper;
-  readonly #ground: Ground;
-  readonly #warn: (warning: DmaError) => void;
+  readonly #transactions: Transactions;
   #closing: Promise<void> | undefined = undefined;
 
   constructor(options: RegionManagerOptions = {}) {
@@ -70,7 +66,6 @@ export class RegionManager implements AsyncDisposable {
       callUser(() => onWarning?.(warning));
     };
     this.#attachments = new Attachments({ queue: this.#queue, view: this.#view, vaMapper, warn }, () => this.#vas);
-    this.#warn = warn;
     this.#vas = new VaKeeper({
       mapper: vaMapper,
       view: this.#view,
@@ -78,7 +73,7 @@ export class RegionManager implements AsyncDisposable {
       warn,
     });
     let sequence = 0;
-    this.#ground = {
+    const ground: Ground = {
       table: this.#table,
       privates: this.#vas.privates,
       transact: (work) => this.transaction(work),
@@ -88,6 +83,16 @@ export class RegionManager implements AsyncDisposable {
       },
       nextSequence: () => sequence++,
     };
+    this.#transactions = new Transactions({
+      ground,
+      view: this.#view,
+      vas: this.#vas,
+      attachments: this.#attachments,
+      warn,
+      publish: (draft, set) => {
+        this.#publish(draft, set);
+      },
+    });
   }
 
   /** Hot. Each edit of a command, in order, once the command took effect. Completes when the manager is closed; never errors. */
@@ -120,7 +125,7 @@ export class RegionManager implements AsyncDisposable {
    * @throws DmaUnmapError when a target cannot unmap; everything has changed but what it names
    */
   transaction<T>(work: (edit: RegionEdit) => T): Promise<T> {
-    return this.#command(() => this.#transact(work));
+    return this.#command(() => this.#transactions.run(work));
   }
 
   /**
@@ -206,81 +211,6 @@ export class RegionManager implements AsyncDisposable {
     return this.#closing === undefined ? this.#queue.run(command) : Promise.reject(closedError());
   }
 
-  #transact<T>(work: (edit: RegionEdit) => T): T | Promise<T> {
-    const draft = new Draft(this.#ground);
-    this.#view.begin(draft.edits);
-    let value: T;
-    try {
-      value = work(draft);
-      if (isPromiseLike(value)) {
-        ignoreRejection(value);
-        throw new TypeError('the work of a transaction must be synchronous: it returned a promise');
-      }
-    } catch (error) {
-      this.#takeBack(draft);
-      throw error;
-    } finally {
-      draft.end();
-    }
-    const done = run(this.#takeEffect(draft));
-    return isPromiseLike(done) ? done.then(() => value) : value;
-  }
-
-  /** Brings the edits of a draft to the targets, and into the view; or takes them back. */
-  *#takeEffect(draft: Draft): Steps<void> {
-    let change: Difference;
-    let privates: ReturnType<VaKeeper['prepare']>;
-    if (draft.touchesPrivate && this.#attachments.hasStuck) {
-      yield* this.#attachments.clearStuck(
-        draft.edits.flatMap(({ added }) => added.filter(({ backing }) => backing === 'private')),
-        this.#view.generation + 1,
-      );
-    }
-    try {
-      change = difference(this.#table, draft.edits);
-      privates = this.#vas.prepare(draft, change);
-    } catch (error) {
-      this.#takeBack(draft);
-      throw error;
-    }
-    const set = new CommandSet(this.#view, this.#view.generation + 1, change.departures, privates.maps);
-    const delivery = this.#isForNobody(set)
-      ? yield* settled(this.#vas.releaseFiles(change.leaving))
-      : yield* deliver(set, this.#attachments.attached, new CommandDirector(set, change, this.#vas, this.#attachments));
-    for (const skipped of delivery?.skipped ?? NONE) {
-      this.#warn(skipped);
-    }
-    if (delivery?.failure !== undefined) {
-      this.#takeBack(draft);
-      yield* settled(this.#vas.discard(privates));
-      // Also where something was to leave: the undo may have cleared what was stuck there, and kept the VA of another mapping alive.
-      yield* settled(this.#vas.sweep([...set.maps, ...change.leaving].map(({ range }) => range)));
-      throw mapFailure(delivery.failure, delivery);
-    }
-    this.#view.apply(set.maps === change.maps ? change : { ...change, maps: set.maps });
-    const pending = this.#vas.release(privates.ended);
-    this.#publish(draft, set);
-    if (pending !== undefined) {
-      yield pending;
-    }
-    if (delivery !== undefined && delivery.stuck.length > 0) {
-      const stuck = this.#stillStuck(delivery);
-      if (stuck.length > 0) {
-        throw unmapFailure(delivery.unmapError, stuck);
-      }
-    }
-  }
-
-  #takeBack(draft: Draft): void {
-    draft.rollback();
-    this.#view.abandon();
-  }
-
-  /** Whether no target need be told. VAs that an earlier target made end with their mappings all the same. */
-  #isForNobody({ departures, maps }: CommandSet): boolean {
-    return (departures.length === 0 && maps.length === 0) || this.#attachments.attached.length === 0;
-  }
-
   #publish(draft: Draft, set: CommandSet): void {
     if (this.#events.observed) {
       for (const event of draft.events()) {
@@ -295,11 +225,6 @@ export class RegionManager implements AsyncDisposable {
     }
   }
 
-  /** Of what was stuck during a command: what has not been cured within it. */
-  #stillStuck({ stuck }: Delivery): Delivery['stuck'] {
-    return stuck.filter((at) => this.#attachments.attached.some((handle) => handle.isStuck(at)));
-  }
-
   *#close(): Steps<void> {
     const failed = yield* this.#attachments.detachAll();
     this.#view.end();
@@ -312,12 +237,6 @@ export class RegionManager implements AsyncDisposable {
   }
 }
 
-const NONE: readonly never[] = [];
-
 function closedError(): DmaError {
   return new DmaError('the region manager has been closed', { code: 'ERR_CLOSED', hint: 'make a new RegionManager' });
-}
-
-function ignoreRejection(promise: PromiseLike<unknown>): void {
-  promise.then(undefined, () => undefined);
 }

@@ -135,13 +135,13 @@ export class VaKeeper {
   }
 
   /** What is held now, for `releaseSince`. */
-  mark(): ReadonlySet<number> {
-    return new Set(this.#vas?.mappings().map(({ range }) => range.startPage));
+  mark(): number {
+    return this.#vas?.mark ?? 0;
   }
 
   /** Releases what has been ensured since. */
-  releaseSince(mark: ReadonlySet<number>): Pending {
-    return this.release(this.#vas?.mappings().filter(({ range }) => !mark.has(range.startPage)) ?? NONE);
+  releaseSince(mark: number): Pending {
+    return this.release(this.#vas?.mappingsSince(mark) ?? NONE);
   }
 
   /** Releases everything but what is stuck. */

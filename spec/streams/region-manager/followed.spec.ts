@@ -1,6 +1,13 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { toTarget, type Attachment, type Region, type RegionEdit } from '../../../streams/index.js';
+import {
+  ensureMapped,
+  toTarget,
+  type Attachment,
+  type Region,
+  type RegionEdit,
+  type TargetBranch,
+} from '../../../streams/index.js';
 import type { RecordingTarget, RecordingTargetOptions } from '../../support/recording-target.js';
 import { addRegion, gate, ledgerOf, mapping, nextTurn, range, rejectionOf, texts } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
@@ -129,6 +136,7 @@ describe('RegionManager: what a target holds, without a list of it', () => {
       unmapShape: fc.constantFrom('superset', 'exact'),
       reply: fc.constantFrom('sync', 'async'),
       together: fc.boolean(),
+      needsVa: fc.boolean(),
     });
 
     function act(change: RegionEdit, regions: readonly Region[], { kind: what, ...where }: Edit): void {
@@ -161,7 +169,13 @@ describe('RegionManager: what a target holds, without a list of it', () => {
 
       attach(index: number): Promise<Attachment> {
         const target = this.targets[index] as RecordingTarget;
-        return this.stage.manager.attach(this.#listed ? toTarget(target) : target);
+        return this.stage.manager.attach(this.#listed ? this.#branchOf(target) : target);
+      }
+
+      #branchOf(target: RecordingTarget): TargetBranch {
+        return target.needsVa
+          ? (changes$) => changes$.pipe(ensureMapped(this.stage.va), toTarget(target))
+          : toTarget(target);
       }
 
       async begin(): Promise<void> {
