@@ -33,6 +33,7 @@ export class DmaBatch {
   #rows: Float64Array;
   #results: Int32Array;
   #length = 0;
+  #pages = 0;
   #pagesToMap = 0;
   #running = false;
   readonly #spaces: AddressSpace[] = [];
@@ -56,6 +57,15 @@ export class DmaBatch {
   /** Bytes that its rows map: what the kernel may have to pin. */
   get bytesToMap(): bigint {
     return BigInt(this.#pagesToMap) * BigInt(PAGE);
+  }
+
+  /**
+   * Pages of all its rows: those that map, and those that unmap.
+   *
+   * @internal
+   */
+  get pages(): number {
+    return this.#pages;
   }
 
   /**
@@ -134,7 +144,9 @@ export class DmaBatch {
   unmap(range: MemoryRange): void {
     this.#checkIdle();
     checkRange(range, 'range');
-    this.#add(UNMAP, range.startPage * PAGE, (range.endPage - range.startPage) * PAGE, 0);
+    const pages = range.endPage - range.startPage;
+    this.#add(UNMAP, range.startPage * PAGE, pages * PAGE, 0);
+    this.#pages += pages;
   }
 
   /** Unmaps everything. */
@@ -157,10 +169,15 @@ export class DmaBatch {
   clear(): void {
     this.#checkIdle();
     this.#length = 0;
+    this.#pages = 0;
     this.#pagesToMap = 0;
-    this.#spaces.length = 0;
-    this.#lastSpace = undefined;
-    this.#sources.length = 0;
+    if (this.#lastSpace !== undefined) {
+      this.#spaces.length = 0;
+      this.#lastSpace = undefined;
+    }
+    if (this.#sources.length > 0) {
+      this.#sources.length = 0;
+    }
   }
 
   /** @internal */
@@ -204,6 +221,7 @@ export class DmaBatch {
   #addMap(what: number, { startPage, endPage }: MemoryRange, source: number): void {
     const pages = endPage - startPage;
     this.#add(what, startPage * PAGE, pages * PAGE, source);
+    this.#pages += pages;
     this.#pagesToMap += pages;
   }
 
