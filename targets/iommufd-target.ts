@@ -1,11 +1,5 @@
 import type { DmaBatch, Ioas } from '../binding/index.js';
-import {
-  DmaError,
-  DmaUnmapError,
-  type DmaMapRequest,
-  type DmaTarget,
-  type MemoryRange,
-} from '../streams/index.js';
+import { DmaError, DmaUnmapError, type DmaMapRequest, type DmaTarget, type MemoryRange } from '../streams/index.js';
 import { Budget } from './kernel/budget.js';
 import { mapError, noVaError, unmapError, type Circumstances } from './kernel/explain.js';
 import { Holdings, type Way } from './kernel/holdings.js';

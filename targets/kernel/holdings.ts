@@ -1,15 +1,13 @@
 import type { Ioas, Iommufd } from '../../binding/index.js';
 import type { DmaMapRequest, HostVa, Mappable, MemoryRange } from '../../streams/index.js';
 import { RangeMap } from '../../streams/range-map.js';
+import { RecentMaps } from './recent-maps.js';
 
 /** The file that a map is made by, or its host virtual address. */
 export type Way = Mappable | HostVa;
 
-/** Of each iommufd, the targets that hold something. */
+/** Of each iommufd, the targets that have held something. */
 const neighbours = new WeakMap<Iommufd, Set<Holdings>>();
-
-/** So many are found by a hash table at most: putting them all into the tree takes 2 ms. */
-const MOST_RECENT = 16_384;
 
 /**
  * What one target has mapped into its IOAS, and where the targets of one iommufd look each other's mappings up, to copy them.
@@ -24,14 +22,15 @@ export class Holdings {
   readonly #ioas: Ioas;
   readonly #wayOf: (request: DmaMapRequest) => Way | undefined;
   readonly #all: Set<Holdings>;
+  /** Whether it is among those. */
+  #isListed = false;
   /**
-   * What was made lately, by its first page, as it was asked for. Nearly every unmap ends one mapping, which a hash table finds several times
-   * faster than a tree; and what is gone soon never gets into the tree.
+   * What was made lately, as it was asked for. Nearly every unmap ends one mapping, which is found here much faster than in a tree; and what is
+   * gone soon never gets into the tree.
    */
-  readonly #recent = new Map<number, DmaMapRequest>();
+  readonly #recent = new RecentMaps();
   /** The rest; once somebody has asked what lies in a range, all that was made until then. */
   readonly #sorted = new RangeMap<DmaMapRequest>();
-  #isEmpty = true;
 
   /** @param wayOf what this target makes a map by */
   constructor(ioas: Ioas, wayOf: (request: DmaMapRequest) => Way | undefined) {
@@ -58,36 +57,44 @@ export class Holdings {
   /** Notes a map that was made. The request is kept. */
   add(request: DmaMapRequest): void {
     // Ranges that the kernel has accepted cannot overlap.
-    if (this.#recent.size < MOST_RECENT) {
-      this.#recent.set(request.range.startPage, request);
-    } else {
-      this.#sorted.replace(request);
+    const drivenOut = this.#recent.put(request);
+    if (drivenOut !== undefined) {
+      this.#sorted.replace(drivenOut);
     }
-    if (this.#isEmpty) {
-      this.#isEmpty = false;
+    if (!this.#isListed) {
+      this.#isListed = true;
       this.#all.add(this);
     }
   }
 
   /** Notes that everything inside the range is gone. */
   remove(range: MemoryRange): void {
-    const recent = this.#recent.get(range.startPage);
-    if (recent?.range.endPage === range.endPage) {
-      this.#recent.delete(range.startPage);
+    const { startPage, endPage } = range;
+    if (this.#recent.at(startPage)?.range.endPage === endPage) {
+      this.#recent.delete(startPage);
     } else if (this.#sorted.removeExact(range) === undefined) {
       for (const held of this.#sort().overlapping(range)) {
         this.#sorted.remove(held.range);
       }
     }
-    if (this.#recent.size === 0 && this.#sorted.size === 0) {
-      this.#isEmpty = true;
-      this.#all.delete(this);
-    }
   }
 
   /** Whether another target of this iommufd holds anything at all. */
   get hasNeighbours(): boolean {
-    return this.#all.size > (this.#isEmpty ? 0 : 1);
+    if (this.#all.size === (this.#isListed ? 1 : 0)) {
+      return false;
+    }
+    for (const other of this.#all) {
+      if (other !== this) {
+        if (other.#recent.size > 0 || other.#sorted.size > 0) {
+          return true;
+        }
+        // Perhaps nobody uses it any more.
+        other.#isListed = false;
+        this.#all.delete(other);
+      }
+    }
+    return false;
   }
 
   /** The IOAS of another target that holds exactly this mapping: the same range of the same memory, as writable, made the same way. */
@@ -98,7 +105,7 @@ export class Holdings {
       if (other === this || other.#ioas === this.#ioas || other.#ioas.isDestroyed) {
         continue;
       }
-      const held = other.#recent.get(range.startPage) ?? other.#sorted.startingAt(range.startPage);
+      const held = other.#recent.at(range.startPage) ?? other.#sorted.startingAt(range.startPage);
       if (
         held?.range.endPage === range.endPage &&
         other.#wayOf(held) === by &&
@@ -112,10 +119,9 @@ export class Holdings {
   }
 
   #sort(): RangeMap<DmaMapRequest> {
-    for (const request of this.#recent.values()) {
+    this.#recent.drain((request) => {
       this.#sorted.replace(request);
-    }
-    this.#recent.clear();
+    });
     return this.#sorted;
   }
 }
