@@ -5,6 +5,7 @@ import { checkAddress, checkFd, checkRange, show } from './check.js';
 import { systemError } from './errors.js';
 import { resolveHostVa } from './host-va.js';
 import { Ioas } from './iommufd.js';
+import type { RowRunner } from './native.js';
 
 /**
  * Numbers in a row: what, IOVA, length, source (see `binding/src/dma_batch.h`). In bytes, as doubles: a multiple of 4096 below 2^64 is exact
@@ -184,6 +185,26 @@ export class DmaBatch {
   runNow(run: RunRows<number>): number {
     this.#checkIdle();
     return this.#handOver(run);
+  }
+
+  /**
+   * Runs the one row that is in it.
+   *
+   * @internal
+   */
+  runRow(run: RowRunner): number {
+    this.#checkIdle();
+    if (this.#lastSpace !== undefined) {
+      AddressSpace.idOf(this.#lastSpace);
+    }
+    const rows = this.#rows;
+    const what = rows[0] as number;
+    const answer = run(what, rows[1] as number, rows[2] as number, rows[3] as number);
+    this.#results[0] = answer < 0 ? answer : 0;
+    if (what === UNMAP || what === UNMAP_ALL) {
+      rows[2] = answer < 0 ? 0 : answer;
+    }
+    return 1;
   }
 
   /** @internal */
