@@ -37,7 +37,7 @@ const program = new Command('npm run bench:kernel --')
   .option('--compare <file>', 'also show ratios to the results of an earlier run, and which are outside the noise')
   .addOption(new Option('--kernel <version>', 'of the guest').choices(['6.12', '7.3']).default('7.3'))
   .option('--size <MiB>', 'of the large mapping; at least 128; default 1024, or 128 with --quick', memorySize)
-  .option('--timeout <seconds>', 'when to give up', wholeNumber, 900)
+  .option('--timeout <seconds>', 'when to give up', wholeNumber, 1800)
   .showHelpAfterError('--help says more')
   .exitOverride();
 

@@ -5,6 +5,7 @@ import { checkAddress, checkFd, checkRange, show } from './check.js';
 import { systemError } from './errors.js';
 import { resolveHostVa } from './host-va.js';
 import { Ioas } from './iommufd.js';
+import type { RowRunner } from './native.js';
 
 /**
  * Numbers in a row: what, IOVA, length, source (see `binding/src/dma_batch.h`). In bytes, as doubles: a multiple of 4096 below 2^64 is exact
@@ -33,6 +34,7 @@ export class DmaBatch {
   #rows: Float64Array;
   #results: Int32Array;
   #length = 0;
+  #pages = 0;
   #pagesToMap = 0;
   #running = false;
   readonly #spaces: AddressSpace[] = [];
@@ -56,6 +58,15 @@ export class DmaBatch {
   /** Bytes that its rows map: what the kernel may have to pin. */
   get bytesToMap(): bigint {
     return BigInt(this.#pagesToMap) * BigInt(PAGE);
+  }
+
+  /**
+   * Pages of all its rows: those that map, and those that unmap.
+   *
+   * @internal
+   */
+  get pages(): number {
+    return this.#pages;
   }
 
   /**
@@ -134,7 +145,9 @@ export class DmaBatch {
   unmap(range: MemoryRange): void {
     this.#checkIdle();
     checkRange(range, 'range');
-    this.#add(UNMAP, range.startPage * PAGE, (range.endPage - range.startPage) * PAGE, 0);
+    const pages = range.endPage - range.startPage;
+    this.#add(UNMAP, range.startPage * PAGE, pages * PAGE, 0);
+    this.#pages += pages;
   }
 
   /** Unmaps everything. */
@@ -157,16 +170,41 @@ export class DmaBatch {
   clear(): void {
     this.#checkIdle();
     this.#length = 0;
+    this.#pages = 0;
     this.#pagesToMap = 0;
-    this.#spaces.length = 0;
-    this.#lastSpace = undefined;
-    this.#sources.length = 0;
+    if (this.#lastSpace !== undefined) {
+      this.#spaces.length = 0;
+      this.#lastSpace = undefined;
+    }
+    if (this.#sources.length > 0) {
+      this.#sources.length = 0;
+    }
   }
 
   /** @internal */
   runNow(run: RunRows<number>): number {
     this.#checkIdle();
     return this.#handOver(run);
+  }
+
+  /**
+   * Runs the one row that is in it.
+   *
+   * @internal
+   */
+  runRow(run: RowRunner): number {
+    this.#checkIdle();
+    if (this.#lastSpace !== undefined) {
+      AddressSpace.idOf(this.#lastSpace);
+    }
+    const rows = this.#rows;
+    const what = rows[0] as number;
+    const answer = run(what, rows[1] as number, rows[2] as number, rows[3] as number);
+    this.#results[0] = answer < 0 ? answer : 0;
+    if (what === UNMAP || what === UNMAP_ALL) {
+      rows[2] = answer < 0 ? 0 : answer;
+    }
+    return 1;
   }
 
   /** @internal */
@@ -204,6 +242,7 @@ export class DmaBatch {
   #addMap(what: number, { startPage, endPage }: MemoryRange, source: number): void {
     const pages = endPage - startPage;
     this.#add(what, startPage * PAGE, pages * PAGE, source);
+    this.#pages += pages;
     this.#pagesToMap += pages;
   }
 

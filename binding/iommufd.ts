@@ -3,7 +3,7 @@ import type { DmaBatch } from './dma-batch.js';
 import { pairs } from './iova-range.js';
 import type { IovaRange } from './iova-range.js';
 import { native } from './native.js';
-import type { IommufdHandle, Runner } from './native.js';
+import type { IommufdHandle, RowRunner, Runner } from './native.js';
 import { openHint } from './vfio-hints.js';
 
 const ENOENT = -2;
@@ -88,6 +88,7 @@ export class Ioas {
   readonly iommufd: Iommufd;
   #destroyed = false;
   #runner: Runner | undefined;
+  #rowRunner: RowRunner | undefined;
   #joins = 0;
   /** Batches on other threads that map here or copy from here. The kernel would give the number to the next IOAS. */
   #underWay = 0;
@@ -124,8 +125,12 @@ export class Ioas {
    * IOAS of another iommufd: nothing was run
    */
   run(batch: DmaBatch, options: { readonly stopAtFailure?: boolean } = {}): number {
-    const runner = this.#runnerOf(this.#open());
+    const iommufd = this.#open();
     this.#checkSources(batch);
+    if (batch.length === 1) {
+      return batch.runRow((this.#rowRunner ??= native().ioasRowRunner(iommufd, this.id)));
+    }
+    const runner = this.#runnerOf(iommufd);
     return batch.runNow((rows, results, count) => runner(rows, results, count, options.stopAtFailure === true, false));
   }
 

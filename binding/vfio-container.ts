@@ -3,7 +3,7 @@ import type { DmaBatch } from './dma-batch.js';
 import { pairs } from './iova-range.js';
 import type { IovaRange } from './iova-range.js';
 import { native } from './native.js';
-import type { ContainerHandle, Runner } from './native.js';
+import type { ContainerHandle, RowRunner, Runner } from './native.js';
 import { VfioGroup } from './vfio-group.js';
 import { addGroupHint, openHint } from './vfio-hints.js';
 
@@ -26,6 +26,7 @@ const PASS = Symbol('VfioContainer');
 export class VfioContainer implements Disposable {
   #container: ContainerHandle | undefined;
   #runner: Runner | undefined;
+  #rowRunner: RowRunner | undefined;
   #joins = 0;
 
   private constructor(pass: symbol, container: ContainerHandle) {
@@ -140,7 +141,11 @@ export class VfioContainer implements Disposable {
    * @throws DmaError `ERR_CLOSED`
    */
   run(batch: DmaBatch, options: { readonly stopAtFailure?: boolean } = {}): number {
-    const runner = this.#runnerOf(this.#open());
+    const container = this.#open();
+    if (batch.length === 1) {
+      return batch.runRow((this.#rowRunner ??= native().containerRowRunner(container)));
+    }
+    const runner = this.#runnerOf(container);
     return batch.runNow((rows, results, count) => runner(rows, results, count, options.stopAtFailure === true, false));
   }
 
@@ -152,7 +157,8 @@ export class VfioContainer implements Disposable {
    */
   runAsync(batch: DmaBatch, options: { readonly stopAtFailure?: boolean } = {}): Promise<number> {
     const runner = this.#runnerOf(this.#open());
-    return batch.runLater((rows, results, count) => runner(rows, results, count, options.stopAtFailure === true, true));
+    const stop = options.stopAtFailure === true;
+    return batch.runLater((rows, results, count) => runner(rows, results, count, stop, true));
   }
 
   /** Closes the descriptor. The mappings go with the last group. Again: nothing. */

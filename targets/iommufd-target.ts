@@ -1,19 +1,11 @@
 import type { DmaBatch, Ioas } from '../binding/index.js';
-import {
-  DmaError,
-  DmaUnmapError,
-  type DmaMapRequest,
-  type DmaTarget,
-  type HostVa,
-  type Mappable,
-  type MemoryRange,
-} from '../streams/index.js';
+import { DmaError, DmaUnmapError, type DmaMapRequest, type DmaTarget, type MemoryRange } from '../streams/index.js';
 import { Budget } from './kernel/budget.js';
 import { mapError, noVaError, unmapError, type Circumstances } from './kernel/explain.js';
-import { Holdings } from './kernel/holdings.js';
-import { IommuCalls, itself, rangeOf, type Progress } from './kernel/iommu-calls.js';
+import { Holdings, type Way } from './kernel/holdings.js';
+import { IommuCalls } from './kernel/iommu-calls.js';
 import { lockedMemory } from './kernel/locked-memory.js';
-import { settle, stopOf, whenDone, type BatchAnswer } from './kernel/settle.js';
+import { stopOf, whenDone, type BatchAnswer, type Refusal } from './kernel/settle.js';
 
 const ENOENT = -2;
 
@@ -69,7 +61,7 @@ export class IommufdTarget implements DmaTarget {
     this.needsVa = !this.#byFile;
     this.needsFd = by === 'file';
     this.#calls = new IommuCalls(ioas);
-    this.#holdings = new Holdings(ioas);
+    this.#holdings = new Holdings(ioas, (request) => this.#wayOf(request));
     this.#budget = new Budget({
       target: name,
       mapRequest: mapRequest(this.#byFile),
@@ -107,7 +99,7 @@ export class IommufdTarget implements DmaTarget {
    * @throws DmaError of the kernel: `EEXIST`, `EINVAL`, `EFAULT`, `ENOMEM`; `ERR_NO_VA`; `ERR_CLOSED`
    */
   mapDma(request: DmaMapRequest): void | Promise<void> {
-    return settle(this.#mapOne(request, this.#sourceOf(request)), (failed) => this.#mapError(failed, request));
+    return this.#mapOne(request, this.#sourceOf(request));
   }
 
   /**
@@ -116,9 +108,7 @@ export class IommufdTarget implements DmaTarget {
    * The error in the answer is as of {@link IommufdTarget.mapDma}.
    */
   mapDmaBatch(requests: readonly DmaMapRequest[]): BatchAnswer {
-    return whenDone(this.#mapSet(requests, 0, this.#holdings.hasNeighbours), (known) =>
-      stopOf(known, requests, (failed, request) => this.#mapError(failed, request)),
-    );
+    return this.#mapFrom(requests, 0, this.#holdings.hasNeighbours);
   }
 
   /**
@@ -129,16 +119,19 @@ export class IommufdTarget implements DmaTarget {
    * @throws DmaUnmapError of the kernel; DmaError `ERR_CLOSED`
    */
   unmapDma(range: MemoryRange): void | Promise<void> {
-    const errno = this.#calls.call(range, (batch) => {
-      batch.unmap(range);
-    });
-    return whenDone(errno, (known) =>
-      whenDone(this.#ended(known, range), (error): void => {
+    const batch = this.#calls.begin();
+    batch.unmap(range);
+    return whenDone(this.#calls.runOne(batch), (errno): void | Promise<void> => {
+      if (errno === 0) {
+        this.#holdings.remove(range);
+        return undefined;
+      }
+      return whenDone(this.#finish(errno, range), (error): void => {
         if (error !== undefined) {
           throw error;
         }
-      }),
-    );
+      });
+    });
   }
 
   /**
@@ -150,66 +143,74 @@ export class IommufdTarget implements DmaTarget {
     return this.#unmapFrom(ranges, 0);
   }
 
-  #mapOne(request: DmaMapRequest, source: Ioas | undefined): number | Promise<number> {
-    const errno = this.#calls.call(request.range, (batch) => {
-      this.#putMap(batch, request, source);
-    });
-    return whenDone(errno, (known) => {
-      if (known < 0 && source !== undefined) {
+  #mapOne(request: DmaMapRequest, source: Ioas | undefined): void | Promise<void> {
+    const batch = this.#calls.begin();
+    this.#putMap(batch, request, source);
+    return whenDone(this.#calls.runOne(batch), (errno): void | Promise<void> => {
+      if (errno === 0) {
+        this.#holdings.add(request);
+        return undefined;
+      }
+      if (source !== undefined) {
         return this.#mapOne(request, undefined);
       }
-      if (known === 0) {
-        this.#note(request);
-      }
-      return known;
+      throw this.#mapError(errno, request);
     });
   }
 
   /** Where the kernel does not copy a row, that one and the rest are mapped: else a kernel that never copies would be called row by row. */
-  #mapSet(requests: readonly DmaMapRequest[], from: number, copying: boolean): Progress | Promise<Progress> {
+  #mapFrom(requests: readonly DmaMapRequest[], first: number, copying: boolean): BatchAnswer {
+    const batch = this.#calls.begin();
     const copied = new Set<number>();
-    const progress = this.#calls.set(requests, from, rangeOf, (batch, request, index) => {
-      const source = copying ? this.#sourceOf(request) : undefined;
-      if (source !== undefined) {
-        copied.add(index);
+    let refused: Refusal | undefined;
+    try {
+      for (let index = first; index < requests.length; index++) {
+        const request = requests[index] as DmaMapRequest;
+        const source = copying ? this.#sourceOf(request) : undefined;
+        this.#putMap(batch, request, source);
+        if (source !== undefined) {
+          copied.add(index);
+        }
       }
-      this.#putMap(batch, request, source);
-    });
-    return whenDone(progress, (known) => {
-      for (let index = from; index < known.done; index++) {
-        this.#note(requests[index] as DmaMapRequest);
+    } catch (error) {
+      refused = { refusal: error };
+    }
+    return whenDone(this.#calls.run(batch), (ran) => {
+      const done = first + ran.done;
+      for (let index = first; index < done; index++) {
+        this.#holdings.add(requests[index] as DmaMapRequest);
       }
-      return known.errno < 0 && copied.has(known.done) ? this.#mapSet(requests, known.done, false) : known;
+      return ran.errno < 0 && copied.has(done)
+        ? this.#mapFrom(requests, done, false)
+        : stopOf({ done, errno: ran.errno }, requests, refused, (failed, request) => this.#mapError(failed, request));
     });
   }
 
-  #unmapFrom(ranges: readonly MemoryRange[], from: number): BatchAnswer {
-    const progress = this.#calls.set(ranges, from, itself, (batch, range) => {
-      batch.unmap(range);
-    });
-    return whenDone(progress, ({ done, errno, refusal }) => {
-      for (let index = from; index < done; index++) {
+  #unmapFrom(ranges: readonly MemoryRange[], first: number): BatchAnswer {
+    const { batch, refused } = this.#calls.beginUnmaps(ranges, first);
+    return whenDone(this.#calls.run(batch), (ran) => {
+      const done = first + ran.done;
+      for (let index = first; index < done; index++) {
         this.#holdings.remove(ranges[index] as MemoryRange);
       }
       const failed = ranges[done];
       if (failed === undefined) {
         return undefined;
       }
-      if (errno === 0) {
-        return { done, error: refusal };
+      if (ran.errno === 0) {
+        return { done, error: refused?.refusal };
       }
-      return whenDone(this.#ended(errno, failed), (error) =>
+      return whenDone(this.#finish(ran.errno, failed), (error) =>
         error === undefined ? this.#unmapFrom(ranges, done + 1) : { done, error },
       );
     });
   }
 
-  /** What is left of an unmap. The kernel ends one at the first mapping that it cannot take, and what came before is gone: so each is tried. */
-  #ended(errno: number, range: MemoryRange): DmaUnmapError | undefined | Promise<DmaUnmapError | undefined> {
-    if (errno === 0) {
-      this.#holdings.remove(range);
-      return undefined;
-    }
+  /**
+   * Goes on with an unmap that failed, and says what is left of it. The kernel ends one at the first mapping that it cannot take, and what came
+   * before is gone: so each is tried.
+   */
+  #finish(errno: number, range: MemoryRange): DmaUnmapError | undefined | Promise<DmaUnmapError | undefined> {
     const mapped = this.#holdings.overlapping(range);
     const whole = mapped.filter((one) => range.contains(one));
     return whenDone(this.#calls.unmapEach(whole), (errnos) => {
@@ -230,37 +231,27 @@ export class IommufdTarget implements DmaTarget {
 
   #putMap(batch: DmaBatch, request: DmaMapRequest, source: Ioas | undefined): void {
     const { range, hostVa, mappable, fileOffset, writable } = request;
-    const by = this.#wayOf(request);
-    if (by === undefined) {
-      throw noVaError(request, this.name);
-    }
     if (source !== undefined) {
       batch.copy(range, source, writable);
       return;
     }
-    if (by === hostVa) {
-      batch.mapVa(range, hostVa, writable);
-    } else if (mappable !== undefined) {
+    if (mappable !== undefined && this.#wayOf(request) === mappable) {
       batch.mapFile(range, mappable.fd, fileOffset, writable);
+    } else if (hostVa !== undefined) {
+      batch.mapVa(range, hostVa, writable);
+    } else {
+      throw noVaError(request, this.name);
     }
     this.#budget.spend(range.endPage - range.startPage);
   }
 
   /** The file that a request is mapped by, or its host virtual address. */
-  #wayOf({ type, mappable, hostVa }: DmaMapRequest): Mappable | HostVa | undefined {
+  #wayOf({ type, mappable, hostVa }: DmaMapRequest): Way | undefined {
     return this.#byFile && mappable !== undefined && type !== 'device' ? mappable : hostVa;
   }
 
   #sourceOf(request: DmaMapRequest): Ioas | undefined {
-    const by = this.#holdings.hasNeighbours ? this.#wayOf(request) : undefined;
-    return by === undefined ? undefined : this.#holdings.sourceOf(request, by);
-  }
-
-  #note(request: DmaMapRequest): void {
-    const by = this.#wayOf(request);
-    if (by !== undefined) {
-      this.#holdings.add(request, by);
-    }
+    return this.#holdings.hasNeighbours ? this.#holdings.sourceOf(request) : undefined;
   }
 
   #mapError(errno: number, request: DmaMapRequest): DmaError {

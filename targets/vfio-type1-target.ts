@@ -3,9 +3,9 @@ import { DmaError, type DmaMapRequest, type DmaTarget, type MemoryRange } from '
 import { Budget } from './kernel/budget.js';
 import { EntryCount } from './kernel/entry-count.js';
 import { mapError, noVaError, unmapError, type Circumstances } from './kernel/explain.js';
-import { IommuCalls, itself, rangeOf } from './kernel/iommu-calls.js';
+import { IommuCalls } from './kernel/iommu-calls.js';
 import { lockedMemory } from './kernel/locked-memory.js';
-import { settle, stopOf, whenDone, type BatchAnswer } from './kernel/settle.js';
+import { stopOf, whenDone, type BatchAnswer, type Refusal } from './kernel/settle.js';
 
 /**
  * Programs a VFIO container with a type1v2 IOMMU, by host virtual address (`VFIO_IOMMU_MAP_DMA`, `VFIO_IOMMU_UNMAP_DMA`).
@@ -59,14 +59,15 @@ export class VfioType1Target implements DmaTarget {
    */
   mapDma(request: DmaMapRequest): void | Promise<void> {
     this.#count.beforeMap();
-    const errno = this.#calls.call(request.range, (batch) => {
-      this.#putMap(batch, request);
+    const batch = this.#calls.begin();
+    this.#putMap(batch, request);
+    const errno = this.#calls.runOne(batch);
+    return whenDone(errno, (known): void => {
+      if (known < 0) {
+        throw this.#mapError(known, request);
+      }
+      this.#count.afterMap(1);
     });
-    const counted = whenDone(errno, (known) => {
-      this.#count.afterMap(known < 0 ? 0 : 1);
-      return known;
-    });
-    return settle(counted, (failed) => this.#mapError(failed, request));
   }
 
   /**
@@ -76,12 +77,18 @@ export class VfioType1Target implements DmaTarget {
    */
   mapDmaBatch(requests: readonly DmaMapRequest[]): BatchAnswer {
     this.#count.beforeMap();
-    const progress = this.#calls.set(requests, 0, rangeOf, (batch, request) => {
-      this.#putMap(batch, request);
-    });
-    return whenDone(progress, (known) => {
+    const batch = this.#calls.begin();
+    let refused: Refusal | undefined;
+    try {
+      for (const request of requests) {
+        this.#putMap(batch, request);
+      }
+    } catch (error) {
+      refused = { refusal: error };
+    }
+    return whenDone(this.#calls.run(batch), (known) => {
       this.#count.afterMap(known.done);
-      return stopOf(known, requests, (failed, request) => this.#mapError(failed, request));
+      return stopOf(known, requests, refused, (failed, request) => this.#mapError(failed, request));
     });
   }
 
@@ -91,10 +98,13 @@ export class VfioType1Target implements DmaTarget {
    * @throws DmaError of the kernel: `EINVAL` when the range cuts a mapping; `ERR_CLOSED`
    */
   unmapDma(range: MemoryRange): void | Promise<void> {
-    const errno = this.#calls.call(range, (batch) => {
-      batch.unmap(range);
+    const batch = this.#calls.begin();
+    batch.unmap(range);
+    return whenDone(this.#calls.runOne(batch), (known): void => {
+      if (known < 0) {
+        throw this.#unmapError(known, range);
+      }
     });
-    return settle(errno, (failed) => this.#unmapError(failed, range));
   }
 
   /**
@@ -104,10 +114,10 @@ export class VfioType1Target implements DmaTarget {
    * The error in the answer is as of {@link VfioType1Target.unmapDma}.
    */
   unmapDmaBatch(ranges: readonly MemoryRange[]): BatchAnswer {
-    const progress = this.#calls.set(ranges, 0, itself, (batch, range) => {
-      batch.unmap(range);
-    });
-    return whenDone(progress, (known) => stopOf(known, ranges, (failed, range) => this.#unmapError(failed, range)));
+    const { batch, refused } = this.#calls.beginUnmaps(ranges, 0);
+    return whenDone(this.#calls.run(batch), (known) =>
+      stopOf(known, ranges, refused, (failed, range) => this.#unmapError(failed, range)),
+    );
   }
 
   #putMap(batch: DmaBatch, request: DmaMapRequest): void {

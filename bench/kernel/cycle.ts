@@ -1,5 +1,4 @@
 import { timed } from '../support/clock.js';
-import { idleTarget } from '../support/idle-target.js';
 import { NativeProgram } from '../support/native-program.js';
 import type { Figure, Round, Samples } from '../support/question.js';
 import { runRounds, type Case } from '../support/rounds.js';
@@ -10,7 +9,6 @@ import { byFile, FIRST, has, loopArguments, open, SECOND, WAYS, type WayName } f
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
-const SET = 64;
 
 /** Among the samples: how much memory there was, in MiB. */
 const SIZE_ID = 'cycle/size';
@@ -22,15 +20,18 @@ interface Shape {
   /** In a round: half map, half unmap. */
   readonly changes: number;
   readonly rounds: number;
-  /** Of the pipeline: until its code is compiled, which takes an emulated processor long. */
+  /**
+   * Of the pipeline: until its code is compiled, which takes an emulated processor long. After 20 rounds of sets of 64 a change takes a tenth of
+   * what it took in the first.
+   */
   readonly warmUps: number;
   /** The most that it may be of what the C++ loop takes. */
   readonly atMost: number;
 }
 
 function shapes(memory: number, quick: boolean): Shape[] {
-  const often = quick ? { rounds: 2, warmUps: 1 } : { rounds: 7, warmUps: 6 };
-  const some = quick ? { rounds: 2, warmUps: 1 } : { rounds: 5, warmUps: 1 };
+  const often = quick ? { rounds: 2, warmUps: 1 } : { rounds: 9, warmUps: 24 };
+  const some = quick ? { rounds: 2, warmUps: 1 } : { rounds: 7, warmUps: 3 };
   const seldom = quick ? { rounds: 1, warmUps: 0 } : { rounds: 3, warmUps: 1 };
   const few = quick ? 4 : 1;
   return [
@@ -53,7 +54,6 @@ export const cycle: KernelQuestion = {
     'since long before.',
 
   async measure(context: KernelContext): Promise<Samples> {
-    await warmUp(context);
     const all: Samples[] = [];
     for (const way of WAYS.filter(has)) {
       all.push(await measureWay(way, context));
@@ -85,24 +85,6 @@ export const cycle: KernelQuestion = {
 /** What the loop does beside the ioctls to have done the same in the end. */
 function sameWork(way: WayName): 'alone' | 'memory' {
   return byFile(way) ? 'alone' : 'memory';
-}
-
-/**
- * Changes at a target that does nothing, until the pipeline's code is compiled: an emulated processor takes seconds for that, and what is
- * measured first would have to bear it.
- */
-async function warmUp({ memfd, quick }: KernelContext): Promise<void> {
-  await using machine = await BenchMachine.create(memfd);
-  await machine.manager.attach(idleTarget('idle', { needsVa: true }));
-  for (let round = 0; round < (quick ? 4 : 60); round++) {
-    for (let index = 0; index < SET; index++) {
-      const params = machine.mapping(index, 4 * KiB);
-      await machine.region.addMapping(params);
-      await machine.region.removeMappings(params.rangeInRegion);
-    }
-    await machine.add(0, SET, 4 * KiB);
-    await machine.remove(0, SET, 4 * KiB);
-  }
 }
 
 async function measureWay(way: WayName, context: KernelContext): Promise<Samples> {

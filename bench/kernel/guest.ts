@@ -8,6 +8,7 @@ import { drawQuestion } from '../support/report.js';
 import { makeResults, writeResults, type QuestionResult } from '../support/results.js';
 import { kernelQuestions as questions } from './index.js';
 import { scatteredMemory } from './scattered-memory.js';
+import { warmUp } from './warm-up.js';
 
 interface Options {
   readonly json: string;
@@ -33,6 +34,7 @@ const { json, loop, size, quick = false } = program.opts<Options>();
 writeFileSync('/proc/sys/vm/max_map_count', '1000000');
 console.log(`touching ${size} MiB, page by page`);
 const memfd = scatteredMemory(Number(size) * MiB);
+await warmUp(memfd, quick ? 4 : 60);
 const results: QuestionResult[] = [];
 for (const question of questions.filter(({ name }) => program.args.length === 0 || program.args.includes(name))) {
   const started = Date.now();

@@ -60,7 +60,7 @@ export const hotAttach: KernelQuestion = {
 };
 
 function settings(quick: boolean): { readonly count: number; readonly rounds: number; readonly warmUps: number } {
-  return quick ? { count: QUICK_COUNT, rounds: 2, warmUps: 1 } : { count: COUNT, rounds: 5, warmUps: 1 };
+  return quick ? { count: QUICK_COUNT, rounds: 2, warmUps: 1 } : { count: COUNT, rounds: 5, warmUps: 2 };
 }
 
 /** A machine with the mappings, and addresses for all of them. */

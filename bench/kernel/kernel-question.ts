@@ -3,6 +3,8 @@ import type { Figure, Samples } from '../support/question.js';
 import type { Case } from '../support/rounds.js';
 import type { Round } from '../support/question.js';
 
+export const NO_LOOP = 'none';
+
 /** One question that is measured in the guest: all in one process, because starting another takes seconds there. */
 export interface KernelQuestion {
   readonly name: string;
@@ -16,7 +18,7 @@ export interface KernelContext {
   /** Scattered over the guest's memory. */
   readonly memfd: Memfd;
   readonly quick: boolean;
-  /** Path of the C++ loop. */
+  /** Path of the C++ loop; {@link NO_LOOP} where a question can do without. */
   readonly loop: string;
   readonly onRound: (done: number, of: number) => void;
 }

@@ -1,14 +1,17 @@
 import type { Attachment } from '../../streams/index.js';
 import { timed } from '../support/clock.js';
+import { NativeProgram } from '../support/native-program.js';
 import type { Figure, Sample, Samples } from '../support/question.js';
 import { runRounds } from '../support/rounds.js';
 import { longestStall } from '../support/stall.js';
 import { FigureMaker } from '../support/statistics.js';
-import { merged, toCases, type KernelContext, type KernelQuestion } from './kernel-question.js';
+import { merged, NO_LOOP, toCases, type KernelContext, type KernelQuestion } from './kernel-question.js';
 import { BenchMachine } from './machine.js';
-import { FIRST, has, open, SECOND, WAYS, type WayName } from './ways.js';
+import { byFile, FIRST, has, loopArguments, open, SECOND, WAYS, type WayName } from './ways.js';
 
 const MiB = 2 ** 20;
+/** Of the C++ loop: a part of the memory, since two threads may take minutes for all of it. */
+const LOOP_SIZE = 128 * MiB;
 /** Milliseconds. */
 const STALL_LIMIT = 10;
 /** Of what one target takes. */
@@ -20,12 +23,14 @@ export const large: KernelQuestion = {
   about:
     'All of the scattered memory as one mapping, added and removed. The stall is the longest time that the event loop did not get to a ' +
     'timer of one millisecond meanwhile; beside it an idle loop, for as long. Then the same at two targets with a device each, which ' +
-    'pin at the same time where they can.',
+    'pin at the same time where they can. The C++ loop maps and unmaps at two devices on two threads of one process: what it takes more ' +
+    'than at one, the kernel lets only one thread of a process do at a time. Of type1 that is much where the memory is scattered: it counts ' +
+    'each run of pages as locked, under the lock of the address space of the process.',
 
   async measure(context: KernelContext): Promise<Samples> {
     const all: Samples[] = [];
     for (const way of WAYS.filter(has)) {
-      all.push(await measureWay(way, context));
+      all.push(await measureLoop(way, context), await measureWay(way, context));
     }
     return merged([...all, new Map([['large/size', [Number(context.memfd.size) / MiB]]])]);
   },
@@ -36,6 +41,7 @@ export const large: KernelQuestion = {
     return WAYS.flatMap((way) => {
       const id = `large/${way}`;
       const of = `${way}, ${size} MiB`;
+      const part = `${way}, ${LOOP_SIZE / MiB} MiB`;
       return [
         ...make.ratio(`${id}/parallel`, `${of} at two targets: × one`, `${id}/two`, `${id}/one`, {
           atMost: PARALLEL_LIMIT,
@@ -43,6 +49,14 @@ export const large: KernelQuestion = {
         ...make.figure(`${id}/stall`, `${of}: longest stall`, 'ms', { atMost: STALL_LIMIT }),
         ...make.figure(`${id}/one`, `${of}: added and removed, one target`, 'ms'),
         ...make.figure(`${id}/two`, `${of}: added and removed, two targets`, 'ms'),
+        ...make.ratio(
+          `${id}/loop/parallel`,
+          `C++, ioctls: ${part} on two threads: × one`,
+          `${id}/loop/two`,
+          `${id}/loop/one`,
+        ),
+        ...make.figure(`${id}/loop/one`, `C++, ioctls: ${part}, one device`, 'ms', { baseline: true }),
+        ...make.figure(`${id}/loop/two`, `C++, ioctls: ${part}, two devices, two threads`, 'ms', { baseline: true }),
         ...make.figure(`${id}/idle-stall`, `${way}: longest stall of an idle loop, for as long`, 'ms', {
           baseline: true,
         }),
@@ -50,6 +64,28 @@ export const large: KernelQuestion = {
     });
   },
 };
+
+/** Before the targets: a device can be opened once. */
+async function measureLoop(way: WayName, { memfd, quick, loop, onRound }: KernelContext): Promise<Samples> {
+  if (loop === NO_LOOP) {
+    return new Map();
+  }
+  const id = `large/${way}/loop`;
+  const program = new NativeProgram(loop, loopArguments(way, FIRST, SECOND), [memfd.fd]);
+  try {
+    const beside = async (): Promise<Sample> => {
+      const [one = NaN, two = NaN] = await program.ask(`beside ${byFile(way) ? 'file' : 'va'} ${LOOP_SIZE}`);
+      return { [`${id}/one`]: one / 1e6, [`${id}/two`]: two / 1e6 };
+    };
+    return await runRounds(toCases({ beside }, times(quick)), onRound);
+  } finally {
+    await program.close();
+  }
+}
+
+function times(quick: boolean): { readonly rounds: number; readonly warmUps: number } {
+  return { rounds: quick ? 2 : 3, warmUps: 1 };
+}
 
 async function measureWay(way: WayName, context: KernelContext): Promise<Samples> {
   const { memfd, quick } = context;
@@ -79,10 +115,7 @@ async function measureWay(way: WayName, context: KernelContext): Promise<Samples
     const idle = async (): Promise<Sample> => ({
       [`${id}/idle-stall`]: await longestStall(() => new Promise((resolve) => setTimeout(resolve, last))),
     });
-    return await runRounds(
-      toCases({ alone, beside, stall, idle }, { rounds: quick ? 2 : 5, warmUps: 1 }),
-      context.onRound,
-    );
+    return await runRounds(toCases({ alone, beside, stall, idle }, times(quick)), context.onRound);
   } finally {
     await machine[Symbol.asyncDispose]();
     second.close();

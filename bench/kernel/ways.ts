@@ -80,8 +80,10 @@ export function openIoas(way: WayName, address: string, iommufd: Iommufd): Way &
   };
 }
 
-/** What the C++ loop is to be called with to do the same at another device. */
-export function loopArguments(way: WayName, address: string): string[] {
-  const device: PciDevice = findPciDevice(address);
-  return way === 'type1' ? ['type1', String(device.iommuGroup), address] : ['iommufd', String(device.vfioNumber)];
+/** What the C++ loop is to be called with to do the same at other devices. */
+export function loopArguments(way: WayName, ...addresses: readonly string[]): string[] {
+  const devices = addresses.map((address): PciDevice => findPciDevice(address));
+  return way === 'type1'
+    ? ['type1', ...devices.flatMap(({ iommuGroup }, index) => [String(iommuGroup), addresses[index] ?? ''])]
+    : ['iommufd', ...devices.map(({ vfioNumber }) => String(vfioNumber))];
 }

@@ -3,11 +3,15 @@
 //   ioctl_loop type1 GROUP ADDRESS    a VFIO container, with this group, and this PCI device opened
 //   ioctl_loop iommufd NUMBER         an IOAS, with the device /dev/vfio/devices/vfioNUMBER attached
 //
+// With the words for a second device behind them, that one has a container, or an iommufd, of its own.
+//
 // Descriptor 3 is the memory: a memfd. Reads a request a line, answers each with a line of numbers, in nanoseconds:
 //   cycle va|file SIZE SET CHANGES alone|memory    per change: sets of mappings of SIZE bytes are mapped, then
 //   unmapped; with `memory`, each is
 //                                                  also mapped into this process before, and taken out of it after
 //   attach va|file SIZE COUNT                      per mapping: all mapped, all unmapped
+//   beside va|file SIZE                            one mapping made and ended: at the first device; at both, each on a
+//                                                  thread of its own
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -20,9 +24,12 @@
 #include <cstring>
 #include <iostream>
 #include <memory>
+#include <span>
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "uapi/iommufd.h"
 #include "uapi/vfio.h"
@@ -237,28 +244,67 @@ std::string Attach(const Iommu& iommu, const Addresses& addresses, std::istream&
   return std::to_string(mapped / mappings) + " " + std::to_string((all - mapped) / mappings);
 }
 
-std::unique_ptr<Iommu> Open(int argc, char** argv) {
-  if (argc == 4 && std::strcmp(argv[1], "type1") == 0) {
-    return std::make_unique<Type1>(argv[2], argv[3]);
+using Iommus = std::vector<std::unique_ptr<Iommu>>;
+
+// As the targets of one process do: whatever the kernel lets only one thread of a process do counts.
+std::string Beside(const Iommus& iommus, const Addresses& addresses, std::istream& request) {
+  std::string how;
+  uint64_t size = 0;
+  request >> how >> size;
+  const Range range = addresses.At(0, size, true);
+  const auto take = [&](size_t count) {
+    Addresses::Make(range);
+    const auto start = std::chrono::steady_clock::now();
+    for (const auto act : {true, false}) {
+      std::vector<std::jthread> threads;
+      for (size_t index = 0; index < count; ++index) {
+        threads.emplace_back(
+            [&, index] { act ? iommus.at(index)->Map(range, how == "file") : iommus.at(index)->Unmap(range); });
+      }
+    }
+    const double taken = NanosecondsSince(start);
+    Addresses::Release(range);
+    return std::to_string(taken);
+  };
+  return take(1) + " " + take(iommus.size());
+}
+
+Iommus Open(std::span<char*> words) {
+  Iommus iommus;
+  const std::string kind = words.empty() ? "" : words[0];
+  if (kind == "type1" && (words.size() == 3 || words.size() == 5)) {
+    for (size_t at = 1; at < words.size(); at += 2) {
+      iommus.push_back(std::make_unique<Type1>(words[at], words[at + 1]));
+    }
+  } else if (kind == "iommufd" && (words.size() == 2 || words.size() == 3)) {
+    for (char* number : words.subspan(1)) {
+      iommus.push_back(std::make_unique<Ioas>(number));
+    }
+  } else {
+    throw std::runtime_error("usage: ioctl_loop type1 GROUP ADDRESS [GROUP ADDRESS] | iommufd NUMBER [NUMBER]");
   }
-  if (argc == 3 && std::strcmp(argv[1], "iommufd") == 0) {
-    return std::make_unique<Ioas>(argv[2]);
+  return iommus;
+}
+
+std::string Answer(const std::string& what, const Iommus& iommus, const Addresses& addresses, std::istream& request) {
+  if (what == "beside") {
+    return Beside(iommus, addresses, request);
   }
-  throw std::runtime_error("usage: ioctl_loop type1 GROUP ADDRESS | iommufd NUMBER");
+  const Iommu& first = *iommus.front();
+  return what == "cycle" ? Cycle(first, addresses, request) : Attach(first, addresses, request);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
-    const auto iommu = Open(argc, argv);
+    const Iommus iommus = Open(std::span(argv, static_cast<size_t>(argc)).subspan(1));
     const Addresses addresses;
     for (std::string line; std::getline(std::cin, line);) {
       std::istringstream request(line);
       std::string what;
       request >> what;
-      std::cout << (what == "cycle" ? Cycle(*iommu, addresses, request) : Attach(*iommu, addresses, request))
-                << std::endl;
+      std::cout << Answer(what, iommus, addresses, request) << std::endl;
     }
   } catch (const std::exception& error) {
     std::cout << "error: " << error.what() << std::endl;

@@ -1,8 +1,10 @@
 #include "dma_batch.h"
 
 #include <algorithm>
+#include <array>
 #include <climits>
 #include <cmath>
+#include <string>
 #include <utility>
 
 #include "address_space.h"
@@ -218,6 +220,26 @@ Napi::Value NewRunner(Napi::Env env, const MakeMapper& make_mapper) {
   return Napi::Function::New(env, run, "runner");
 }
 
+// A function that runs a single row: (what, iova, length, source). It answers with -errno, or how many bytes were
+// unmapped. Arrays would take longer to look into than a page takes to map.
+template <typename MakeMapper>
+Napi::Value NewRowRunner(Napi::Env env, const MakeMapper& make_mapper) {
+  auto run = [make_mapper](const Napi::CallbackInfo& info) -> Napi::Value {
+    std::array<double, kRowLength> row{};
+    for (size_t column = 0; column < kRowLength; ++column) {
+      if (napi_get_value_double(info.Env(), info[column], &row[column]) != napi_ok) {
+        Napi::TypeError::New(info.Env(), "a runner: argument " + std::to_string(column) + " is not a number")
+            .ThrowAsJavaScriptException();
+        return info.Env().Undefined();
+      }
+    }
+    DmaStep step = RowReader().Read(row);
+    const Result result = make_mapper().Make(step);
+    return Number(info.Env(), result < 0 ? result : Unmaps(step) ? static_cast<int64_t>(step.length) : 0);
+  };
+  return Napi::Function::New(env, run, "runner");
+}
+
 // containerRunner(container): a function that runs rows
 Napi::Value ContainerRunner(const Napi::CallbackInfo& info) {
   Arguments args(info, "containerRunner");
@@ -235,11 +257,30 @@ Napi::Value IoasRunner(const Napi::CallbackInfo& info) {
                    : args.Refused();
 }
 
+// containerRowRunner(container): a function that runs a single row
+Napi::Value ContainerRowRunner(const Napi::CallbackInfo& info) {
+  Arguments args(info, "containerRowRunner");
+  const auto container = FileArgument<ContainerKind>(args, 0);
+  return args.ok() ? NewRowRunner(info.Env(), [container] { return ContainerMapper(container->shared()); })
+                   : args.Refused();
+}
+
+// ioasRowRunner(iommufd, ioas): a function that runs a single row
+Napi::Value IoasRowRunner(const Napi::CallbackInfo& info) {
+  Arguments args(info, "ioasRowRunner");
+  const auto iommufd = FileArgument<IommufdKind>(args, 0);
+  const auto ioas = static_cast<uint32_t>(args.Integer(1));
+  return args.ok() ? NewRowRunner(info.Env(), [iommufd, ioas] { return IoasMapper(iommufd->shared(), ioas); })
+                   : args.Refused();
+}
+
 }  // namespace
 
 void ExportDmaBatch(Napi::Env env, Napi::Object exports) {
   exports.Set("containerRunner", Napi::Function::New<ContainerRunner>(env, "containerRunner"));
   exports.Set("ioasRunner", Napi::Function::New<IoasRunner>(env, "ioasRunner"));
+  exports.Set("containerRowRunner", Napi::Function::New<ContainerRowRunner>(env, "containerRowRunner"));
+  exports.Set("ioasRowRunner", Napi::Function::New<IoasRowRunner>(env, "ioasRowRunner"));
 }
 
 }  // namespace dma_streams

@@ -55,6 +55,33 @@ describe('DmaBatch', () => {
     }
   });
 
+  it('hands over the one row that is in it, and notes what became of it', () => {
+    const batch = new DmaBatch();
+    const asked: number[][] = [];
+    const answering =
+      (answer: number) =>
+      (...row: number[]): number => {
+        asked.push(row);
+        return answer;
+      };
+    batch.unmap(MemoryRange.ofLength(0x10000, 0x3000));
+    expect(batch.runRow(answering(0x2000))).to.equal(1);
+    expect([batch.errnoAt(0), batch.unmappedAt(0)]).to.deep.equal([0, 0x2000n]);
+    batch.clear();
+    batch.unmap(MemoryRange.ofLength(0x10000, 0x3000));
+    batch.runRow(answering(-2));
+    expect([batch.errnoAt(0), batch.unmappedAt(0)]).to.deep.equal([-2, 0n]);
+    batch.clear();
+    batch.mapFile(MemoryRange.ofLength(0x20000, 0x1000), 5, 0x4000n, true);
+    batch.runRow(answering(0));
+    expect([batch.errnoAt(0), batch.unmappedAt(0)]).to.deep.equal([0, 0x1000n]);
+    expect(asked).to.deep.equal([
+      [0, 0x10000, 0x3000, 0],
+      [0, 0x10000, 0x3000, 0],
+      [2 + 8 + 5 * 16, 0x20000, 0x1000, 0x4000],
+    ]);
+  });
+
   it('is locked while it runs on another thread, and free again whatever comes of it', async () => {
     const batch = new DmaBatch();
     batch.unmapAll();

@@ -64,6 +64,8 @@ const SIGNATURES: Readonly<Record<keyof Native, readonly Kind[]>> = {
   iommufdClose: ['iommufd'],
   containerRunner: ['container'],
   ioasRunner: ['iommufd', 'number'],
+  containerRowRunner: ['container'],
+  ioasRowRunner: ['iommufd', 'number'],
 };
 
 type Kind =

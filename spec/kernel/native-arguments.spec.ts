@@ -73,11 +73,21 @@ describe('every native function, with handles of a real IOMMU', () => {
     const addon = native();
     const container = handle(addon.vfioContainerOpen());
     const iommufd = handle(addon.iommufdOpen());
-    const runners = [addon.containerRunner(container), addon.ioasRunner(iommufd, addon.iommufdAllocateIoas(iommufd))];
+    const ioas = addon.iommufdAllocateIoas(iommufd);
+    const runners = [addon.containerRunner(container), addon.ioasRunner(iommufd, ioas)];
+    const rowRunners = [addon.containerRowRunner(container), addon.ioasRowRunner(iommufd, ioas)];
     const pending: Promise<unknown>[] = [];
     const rows = (): unknown[] => [new Float64Array(40), new Int32Array(10), 10, false];
     fc.assert(
       fc.property(fc.array(anything([container, iommufd]), { maxLength: 6 }), fc.nat({ max: 4 }), (args, right) => {
+        for (const run of rowRunners) {
+          try {
+            expect(Reflect.apply(run, undefined, [...[0, 0, 4096, 0].slice(0, right), ...args])).to.be.a('number');
+          } catch (error) {
+            expect(error).to.be.instanceOf(TypeError);
+            expect((error as Error).message).to.contain('runner');
+          }
+        }
         for (const run of runners) {
           try {
             pending.push(Promise.resolve(Reflect.apply(run, undefined, [...rows().slice(0, right), ...args])));
@@ -96,6 +106,9 @@ describe('every native function, with handles of a real IOMMU', () => {
       const results = new Int32Array(1);
       expect(run(Float64Array.of(0, 0, 4096, 0), results, 1, true, false)).to.equal(1);
       expect(results[0], 'EBADF once it is closed').to.equal(-9);
+    }
+    for (const run of rowRunners) {
+      expect(run(0, 0, 4096, 0), 'EBADF once it is closed').to.equal(-9);
     }
   }).timeout(60_000);
 

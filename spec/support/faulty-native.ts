@@ -1,4 +1,4 @@
-import { native, type Native, type Runner } from '../../binding/native.js';
+import { native, type Native, type RowRunner, type Runner } from '../../binding/native.js';
 import type { FaultPlan } from '../streams/support/faults.js';
 
 type Name = keyof Native;
@@ -25,6 +25,7 @@ const SAFE = new Set<string>([
 
 /** What they return runs sets of rows, and is kept by whoever asked for it: that is what fails. */
 const RUNNERS = new Set<string>(['containerRunner', 'ioasRunner']);
+const ROW_RUNNERS = new Set<string>(['containerRowRunner', 'ioasRowRunner']);
 
 /**
  * Lets the functions of the loaded addon fail by plan: one that does is not called, and answers -ENOMEM. Nothing of the addon knows; the
@@ -48,10 +49,22 @@ export class FaultyNative implements Disposable {
         continue;
       }
       this.#originals.set(name, original);
-      this.#addon[name] = RUNNERS.has(name)
-        ? (...args: never[]): unknown => FaultyNative.#faulty(name, original(...args) as Runner)
-        : (...args: never[]): unknown => (this.#strikes(name) ? ENOMEM : original(...args));
+      if (RUNNERS.has(name)) {
+        this.#addon[name] = (...args: never[]): unknown => FaultyNative.#faulty(name, original(...args) as Runner);
+      } else if (ROW_RUNNERS.has(name)) {
+        this.#addon[name] = (...args: never[]): unknown =>
+          FaultyNative.#faultyRow(name, original(...args) as RowRunner);
+      } else {
+        this.#addon[name] = (...args: never[]): unknown => (this.#strikes(name) ? ENOMEM : original(...args));
+      }
     }
+  }
+
+  static #faultyRow(name: string, run: RowRunner): RowRunner {
+    return (what, iova, length, source) => {
+      const current = FaultyNative.#current;
+      return current !== undefined && current.#strikes(name) ? ENOMEM : run(what, iova, length, source);
+    };
   }
 
   /** A set of rows is answered as if the kernel refused each of them. */

@@ -392,6 +392,25 @@ describe('the targets of kernel IOMMUs', () => {
       expect(target.mappedRanges()).to.deep.equal([]);
     });
 
+    it('knows what it holds of very many mappings, made in any order, and ended one by one or many at a time', async () => {
+      const target = new IommufdTarget(iommu.ioas);
+      const { hostVa, ...rest } = request(0x10000);
+      expect(hostVa).to.not.equal(undefined);
+      const count = 40_000;
+      // 7919 is prime: every place once.
+      const places = Array.from({ length: count }, (_, index) => (index * 7919) % count);
+      const rangeAt = (place: number): MemoryRange => MemoryRange.ofLength(place * 0x2000, 0x1000);
+      expect(await target.mapDmaBatch(places.map((place) => ({ ...rest, range: rangeAt(place) })))).to.equal(undefined);
+      const all = Array.from({ length: count }, (_, place) => rangeAt(place).toString());
+      expect(target.mappedRanges().map(String)).to.deep.equal(all);
+
+      const odd = places.filter((place) => place % 2 === 1);
+      expect(await target.unmapDmaBatch(odd.map(rangeAt))).to.equal(undefined);
+      await target.unmapDma(MemoryRange.of(0, 20_000 * 0x2000));
+      const left = all.filter((_, place) => place % 2 === 0 && place >= 20_000);
+      expect(target.mappedRanges().map(String)).to.deep.equal(left);
+    });
+
     it('takes unmaps of nothing in the middle of a set as done', () => {
       const target = new IommufdTarget(iommu.ioas);
       const set = [0x10000, 0x30000].map((start) => request(start));

@@ -1,18 +1,12 @@
 import type { Ioas, Iommufd } from '../../binding/index.js';
 import type { DmaMapRequest, HostVa, Mappable, MemoryRange } from '../../streams/index.js';
 import { RangeMap } from '../../streams/range-map.js';
+import { RecentMaps } from './recent-maps.js';
 
-/** A mapping as it was made. */
-interface Held {
-  readonly range: MemoryRange;
-  /** The file that it was mapped from, or the host virtual address. */
-  readonly by: Mappable | HostVa;
-  /** Counts where it was mapped from a file. */
-  readonly fileOffset: bigint;
-  readonly writable: boolean;
-}
+/** The file that a map is made by, or its host virtual address. */
+export type Way = Mappable | HostVa;
 
-/** Of each iommufd, the targets that hold something. */
+/** Of each iommufd, the targets that have held something. */
 const neighbours = new WeakMap<Iommufd, Set<Holdings>>();
 
 /**
@@ -26,65 +20,95 @@ const neighbours = new WeakMap<Iommufd, Set<Holdings>>();
  */
 export class Holdings {
   readonly #ioas: Ioas;
-  readonly #held = new RangeMap<Held>();
+  readonly #wayOf: (request: DmaMapRequest) => Way | undefined;
   readonly #all: Set<Holdings>;
+  /** Whether it is among those. */
+  #isListed = false;
+  /**
+   * What was made lately, as it was asked for. Nearly every unmap ends one mapping, which is found here much faster than in a tree; and what is
+   * gone soon never gets into the tree.
+   */
+  readonly #recent = new RecentMaps();
+  /** The rest; once somebody has asked what lies in a range, all that was made until then. */
+  readonly #sorted = new RangeMap<DmaMapRequest>();
 
-  constructor(ioas: Ioas) {
+  /** @param wayOf what this target makes a map by */
+  constructor(ioas: Ioas, wayOf: (request: DmaMapRequest) => Way | undefined) {
     this.#ioas = ioas;
+    this.#wayOf = wayOf;
     this.#all = holdingsIn(ioas.iommufd);
   }
 
   /** Ascending. */
   ranges(): readonly MemoryRange[] {
-    return Array.from(this.#held, ({ range }) => range);
+    return Array.from(this.#sort(), ({ range }) => range);
   }
 
   overlapping(range: MemoryRange): readonly MemoryRange[] {
-    return this.#held.overlapping(range).map((held) => held.range);
+    return this.#sort()
+      .overlapping(range)
+      .map((held) => held.range);
   }
 
   firstOverlap(range: MemoryRange): MemoryRange | undefined {
-    return this.#held.firstOverlap(range)?.range;
+    return this.#sort().firstOverlap(range)?.range;
   }
 
-  /** Notes a map that was made, by file or by host virtual address. */
-  add({ range, fileOffset, writable }: DmaMapRequest, by: Mappable | HostVa): void {
+  /** Notes a map that was made. The request is kept. */
+  add(request: DmaMapRequest): void {
     // Ranges that the kernel has accepted cannot overlap.
-    this.#held.replace({ range, by, fileOffset, writable });
-    if (this.#held.size === 1) {
+    const drivenOut = this.#recent.put(request);
+    if (drivenOut !== undefined) {
+      this.#sorted.replace(drivenOut);
+    }
+    if (!this.#isListed) {
+      this.#isListed = true;
       this.#all.add(this);
     }
   }
 
   /** Notes that everything inside the range is gone. */
   remove(range: MemoryRange): void {
-    // Most unmaps end the one mapping that starts where they do.
-    const first = this.#held.remove(range);
-    if (first === undefined || first.range.endPage < range.endPage) {
-      for (const held of this.#held.overlapping(range)) {
-        this.#held.remove(held.range);
+    const { startPage, endPage } = range;
+    if (this.#recent.at(startPage)?.range.endPage === endPage) {
+      this.#recent.delete(startPage);
+    } else if (this.#sorted.removeExact(range) === undefined) {
+      for (const held of this.#sort().overlapping(range)) {
+        this.#sorted.remove(held.range);
       }
-    }
-    if (this.#held.size === 0) {
-      this.#all.delete(this);
     }
   }
 
   /** Whether another target of this iommufd holds anything at all. */
   get hasNeighbours(): boolean {
-    return this.#all.size > (this.#held.size > 0 ? 1 : 0);
+    if (this.#all.size === (this.#isListed ? 1 : 0)) {
+      return false;
+    }
+    for (const other of this.#all) {
+      if (other !== this) {
+        if (other.#recent.size > 0 || other.#sorted.size > 0) {
+          return true;
+        }
+        // Perhaps nobody uses it any more.
+        other.#isListed = false;
+        this.#all.delete(other);
+      }
+    }
+    return false;
   }
 
   /** The IOAS of another target that holds exactly this mapping: the same range of the same memory, as writable, made the same way. */
-  sourceOf({ range, fileOffset, writable, mappable }: DmaMapRequest, by: Mappable | HostVa): Ioas | undefined {
+  sourceOf(request: DmaMapRequest): Ioas | undefined {
+    const { range, fileOffset, writable, mappable } = request;
+    const by = this.#wayOf(request);
     for (const other of this.#all) {
       if (other === this || other.#ioas === this.#ioas || other.#ioas.isDestroyed) {
         continue;
       }
-      const held = other.#held.startingAt(range.startPage);
+      const held = other.#recent.at(range.startPage) ?? other.#sorted.startingAt(range.startPage);
       if (
         held?.range.endPage === range.endPage &&
-        held.by === by &&
+        other.#wayOf(held) === by &&
         held.writable === writable &&
         (by !== mappable || held.fileOffset === fileOffset)
       ) {
@@ -92,6 +116,13 @@ export class Holdings {
       }
     }
     return undefined;
+  }
+
+  #sort(): RangeMap<DmaMapRequest> {
+    this.#recent.drain((request) => {
+      this.#sorted.replace(request);
+    });
+    return this.#sorted;
   }
 }
 

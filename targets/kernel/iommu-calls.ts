@@ -1,6 +1,6 @@
 import { DmaBatch } from '../../binding/dma-batch.js';
 import type { MemoryRange } from '../../streams/index.js';
-import { whenDone } from './settle.js';
+import { whenDone, type Refusal } from './settle.js';
 
 /** What a batch can be run on: a VFIO container, or an IOAS. */
 export interface Iommu {
@@ -24,68 +24,69 @@ export interface Progress {
   readonly done: number;
   /** What the kernel says of the next one; 0 when there is none, or it was not asked. */
   readonly errno: number;
-  /** Why the next one could not be put to the kernel. */
-  readonly refusal?: unknown;
 }
 
-/** Puts one call into a batch; throws when it cannot be made. */
-export type Put<T> = (batch: DmaBatch, item: T, index: number) => void;
+const STOP = { stopAtFailure: true };
 
 /**
  * Calls of the kernel, one after another; those of a set in one crossing into native code. Long ones, which pin or unpin many pages, are made
  * on a thread of their own, so that the event loop and other IOMMUs go on; then the answer is a promise.
+ *
+ * To make some: fill what `begin` gives, and run it.
  */
 export class IommuCalls {
   readonly #iommu: Iommu;
-  /** Of the calls made at once: filled, run and emptied. */
-  readonly #batch = new DmaBatch(1);
+  /** That of the last calls, to be filled again; nobody's else. */
+  #spare: DmaBatch | undefined;
 
   constructor(iommu: Iommu) {
     this.#iommu = iommu;
   }
 
-  /** Makes the call that `put` puts into the batch, over this range. 0 or a negative error number. */
-  call({ startPage, endPage }: MemoryRange, put: (batch: DmaBatch) => void): number | Promise<number> {
-    if (endPage - startPage > SMALL_PAGES) {
-      const batch = new DmaBatch(1);
-      put(batch);
-      return this.#iommu.runAsync(batch).then(() => batch.errnoAt(0));
-    }
-    const batch = this.#batch;
+  /** An empty batch, to be run, or dropped when it cannot be filled. */
+  begin(): DmaBatch {
+    const batch = this.#spare ?? new DmaBatch();
+    this.#spare = undefined;
     batch.clear();
-    put(batch);
-    this.#iommu.run(batch);
-    return batch.errnoAt(0);
+    return batch;
   }
 
-  /** Makes the calls of a set, in order, from the item `from` on, up to the first that fails. `done` counts from the first item. */
-  set<T>(
-    items: readonly T[],
-    from: number,
-    rangeOf: (item: T) => MemoryRange,
-    put: Put<T>,
-  ): Progress | Promise<Progress> {
-    const later = isLarge(items, from, rangeOf);
-    const batch = later ? new DmaBatch(items.length - from) : this.#batch;
-    batch.clear();
-    let refusal: { readonly refusal: unknown } | undefined;
-    for (let index = from; index < items.length; index++) {
-      try {
-        put(batch, items[index] as T, index);
-      } catch (error) {
-        refusal = { refusal: error };
-        break;
+  /** A batch of the unmaps of these ranges, from number `first` on, up to one that cannot be put to the kernel. */
+  beginUnmaps(
+    ranges: readonly MemoryRange[],
+    first: number,
+  ): { readonly batch: DmaBatch; readonly refused: Refusal | undefined } {
+    const batch = this.begin();
+    let refused: Refusal | undefined;
+    try {
+      for (let index = first; index < ranges.length; index++) {
+        batch.unmap(ranges[index] as MemoryRange);
       }
+    } catch (error) {
+      refused = { refusal: error };
     }
+    return { batch, refused };
+  }
+
+  /** Makes the one call in it. 0 or a negative error number. */
+  runOne(batch: DmaBatch): number | Promise<number> {
+    if (batch.pages > SMALL_PAGES) {
+      return this.#iommu.runAsync(batch).then(() => this.#end(batch, 0));
+    }
+    this.#iommu.run(batch);
+    return this.#end(batch, 0);
+  }
+
+  /** Makes the calls in it, in order, up to the first that fails. */
+  run(batch: DmaBatch): Progress | Promise<Progress> {
     const progress = (ran: number): Progress => {
-      const errno = ran === 0 ? 0 : batch.errnoAt(ran - 1);
-      return errno < 0 ? { done: from + ran - 1, errno } : { done: from + ran, errno: 0, ...refusal };
+      const errno = ran === 0 ? 0 : this.#end(batch, ran - 1);
+      return { done: errno < 0 ? ran - 1 : ran, errno };
     };
     if (batch.length === 0) {
       return progress(0);
     }
-    const stop = { stopAtFailure: true };
-    return later ? this.#iommu.runAsync(batch, stop).then(progress) : progress(this.#iommu.run(batch, stop));
+    return isLarge(batch) ? this.#iommu.runAsync(batch, STOP).then(progress) : progress(this.#iommu.run(batch, STOP));
   }
 
   /** Unmaps each of these ranges, past failures. What became of each: 0 or a negative error number. */
@@ -93,33 +94,21 @@ export class IommuCalls {
     if (ranges.length === 0) {
       return [];
     }
-    const later = isLarge(ranges, 0, itself);
     const batch = new DmaBatch(ranges.length);
     for (const range of ranges) {
       batch.unmap(range);
     }
-    return whenDone(later ? this.#iommu.runAsync(batch) : this.#iommu.run(batch), () =>
+    return whenDone(isLarge(batch) ? this.#iommu.runAsync(batch) : this.#iommu.run(batch), () =>
       ranges.map((_, row) => batch.errnoAt(row)),
     );
   }
-}
 
-export function rangeOf({ range }: { readonly range: MemoryRange }): MemoryRange {
-  return range;
-}
-
-export function itself(range: MemoryRange): MemoryRange {
-  return range;
-}
-
-function isLarge<T>(items: readonly T[], from: number, rangeOf: (item: T) => MemoryRange): boolean {
-  if (items.length - from > SMALL_ROWS) {
-    return true;
+  #end(batch: DmaBatch, last: number): number {
+    this.#spare = batch;
+    return batch.errnoAt(last);
   }
-  let pages = 0;
-  for (let index = from; index < items.length && pages <= SMALL_PAGES; index++) {
-    const { startPage, endPage } = rangeOf(items[index] as T);
-    pages += endPage - startPage;
-  }
-  return pages > SMALL_PAGES;
+}
+
+function isLarge(batch: DmaBatch): boolean {
+  return batch.length > SMALL_ROWS || batch.pages > SMALL_PAGES;
 }

@@ -9,23 +9,20 @@ export function whenDone<T, R>(value: T | Promise<T>, next: (value: T) => R | Pr
   return value instanceof Promise ? value.then(next) : next(value);
 }
 
-/** Turns an error number, or the promise of one, into nothing or an error: thrown, or the promise's rejection. */
-export function settle(errno: number | Promise<number>, toError: (errno: number) => DmaError): void | Promise<void> {
-  return whenDone(errno, (known): void => {
-    if (known < 0) {
-      throw toError(known);
-    }
-  });
+/** Why the next call of a set could not be put to the kernel. */
+export interface Refusal {
+  readonly refusal: unknown;
 }
 
 /** What a target answers to a set that got so far: nothing when it was served to its end. */
 export function stopOf<T>(
-  { done, errno, refusal }: Progress,
+  { done, errno }: Progress,
   items: readonly T[],
+  refused: Refusal | undefined,
   toError: (errno: number, item: T) => DmaError,
 ): BatchStop | undefined {
   if (done === items.length) {
     return undefined;
   }
-  return { done, error: errno < 0 ? toError(errno, items[done] as T) : refusal };
+  return { done, error: errno < 0 ? toError(errno, items[done] as T) : refused?.refusal };
 }

@@ -1,0 +1,79 @@
+import type { DmaMapRequest } from '../../streams/index.js';
+
+/** Slots, and as a shift of a hash of 32 bits. 128 KiB, from the first map on. */
+const SLOTS = 16_384;
+const SHIFT = 18;
+/** Slots that are counted together, so that a few maps are found without looking at all slots. */
+const GROUP = 64;
+/** 2^32 divided by the golden ratio: a factor that spreads pages of any stride. */
+const SPREAD = 0x9e3779b1;
+
+/**
+ * Maps by their first page, each at the one place that its page says. What comes to a place that is taken drives out what was there.
+ *
+ * Faster than a `Map`, which is moved whole whenever it has grown or shrunk by half: for one that is filled and emptied by turns, for each
+ * set.
+ */
+export class RecentMaps {
+  #slots: (DmaMapRequest | undefined)[] = [];
+  readonly #counts = new Uint8Array(SLOTS / GROUP);
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The map that starts at this page. */
+  at(startPage: number): DmaMapRequest | undefined {
+    const found = this.#slots[slotOf(startPage)];
+    return found?.range.startPage === startPage ? found : undefined;
+  }
+
+  /** Puts one in. Returns what it has driven out, unless that starts at the same page. */
+  put(request: DmaMapRequest): DmaMapRequest | undefined {
+    const { startPage } = request.range;
+    if (this.#slots.length === 0) {
+      this.#slots = new Array<undefined>(SLOTS).fill(undefined);
+    }
+    const slot = slotOf(startPage);
+    const before = this.#slots[slot];
+    this.#slots[slot] = request;
+    if (before === undefined) {
+      this.#count(slot, 1);
+      return undefined;
+    }
+    return before.range.startPage === startPage ? undefined : before;
+  }
+
+  /** Takes out the one that `at` has found for this page. */
+  delete(startPage: number): void {
+    const slot = slotOf(startPage);
+    this.#slots[slot] = undefined;
+    this.#count(slot, -1);
+  }
+
+  /** Takes all of them out, in no order. */
+  drain(take: (request: DmaMapRequest) => void): void {
+    for (let group = 0; group < this.#counts.length && this.#size > 0; group++) {
+      for (let slot = group * GROUP; this.#counts[group] !== 0; slot++) {
+        const request = this.#slots[slot];
+        if (request !== undefined) {
+          this.#slots[slot] = undefined;
+          this.#count(slot, -1);
+          take(request);
+        }
+      }
+    }
+  }
+
+  #count(slot: number, by: number): void {
+    const group = Math.trunc(slot / GROUP);
+    this.#counts[group] = (this.#counts[group] as number) + by;
+    this.#size += by;
+  }
+}
+
+/** Pages above 2^32 share the slots of those below. */
+function slotOf(startPage: number): number {
+  return Math.imul(startPage, SPREAD) >>> SHIFT;
+}
