@@ -124,7 +124,7 @@ class RowMapper {
     if (ranges_.empty()) {
       return;
     }
-    Result result = space_.reservation()->MapNeighbours(ranges_, first_, backing_);
+    const Result result = space_.reservation()->MapNeighbours(ranges_, first_, backing_);
     const bool alone = ranges_.size() == 1;
     for (size_t at = 0; at < ranges_.size(); ++at) {
       results_[rows_[at]] = alone || result == 0 ? result : MapAlone(ranges_[at]);

@@ -40,10 +40,10 @@ describe('failing at every step, with a real address space', function () {
     get file() {
       return memfd;
     },
-    vaMapper(plan) {
+    vaMapper(plan, sets) {
       injected?.[Symbol.dispose]();
       spaces.pop()?.space.close();
-      const watched = new WatchedSpace();
+      const watched = new WatchedSpace(undefined, sets !== undefined);
       spaces.push(watched);
       injected = new FaultyNative(plan, { failed });
       return watched;
@@ -76,9 +76,14 @@ describe('failing at every step, with a real address space', function () {
 
   for (const [name, operation] of Object.entries(OPERATIONS)) {
     for (const targets of [1, 2, 3]) {
-      for (const reply of ['sync', 'async'] as const) {
-        it(`${name}: call 0, 1, 2 … of a target or of native code fails, with ${targets} ${reply} targets`, async () => {
-          const setting = { targets, reply, va: 'all' } as const;
+      for (const [reply, sets] of [
+        ['sync', undefined],
+        ['async', undefined],
+        ['sync', 'together'],
+      ] as const) {
+        const how = sets === undefined ? '' : ', addresses in sets';
+        it(`${name}: call 0, 1, 2 … of a target or of native code fails, with ${targets} ${reply} targets${how}`, async () => {
+          const setting = { targets, reply, va: 'all', ...(sets === undefined ? {} : { sets }) } as const;
           await forEveryCall(setting, operation, false, operation.mends ? checkLastingFault : checkOneFault, world);
           await forEveryCall(setting, operation, true, checkLastingFault, world);
         });
@@ -93,6 +98,8 @@ describe('failing at every step, with a real address space', function () {
     }
     await forEveryCall({ targets: 1, reply: 'sync', va: 'all' }, ten, false, checkOneFault, world);
     expect(failed).to.include.keys('addressSpaceMap', 'addressSpaceRelease');
+    await forEveryCall({ targets: 1, reply: 'sync', va: 'all', sets: 'together' }, ten, false, checkOneFault, world);
+    expect(failed).to.include.keys('addressSpaceMapRows', 'addressSpaceReleaseRows');
   });
 });
 
