@@ -3,6 +3,7 @@ import { DmaError, type DmaMapRequest, type DmaTarget, type MemoryRange } from '
 import { Budget } from './kernel/budget.js';
 import { EntryCount } from './kernel/entry-count.js';
 import { mapError, noVaError, unmapError, type Circumstances } from './kernel/explain.js';
+import { InTurns } from './kernel/in-turns.js';
 import { IommuCalls } from './kernel/iommu-calls.js';
 import { lockedMemory } from './kernel/locked-memory.js';
 import { stopOf, whenDone, type BatchAnswer, type Refusal } from './kernel/settle.js';
@@ -12,7 +13,7 @@ import { stopOf, whenDone, type BatchAnswer, type Refusal } from './kernel/settl
  *
  * A group must be in the container before the first map. Memory of devices is mapped too, for peer-to-peer DMA. The pointer is computed in
  * native code from the address space that owns the memory. Ranges of more than 2 MiB, and sets of more than 2 MiB in all or 256 rows, are
- * mapped and unmapped on another thread.
+ * mapped and unmapped on another thread, one container at a time: pinning at several at once takes longer than one after the other.
  */
 export class VfioType1Target implements DmaTarget {
   readonly name: string;
@@ -26,7 +27,7 @@ export class VfioType1Target implements DmaTarget {
   constructor(container: VfioContainer, options: { readonly name?: string } = {}) {
     this.name = options.name ?? 'vfio';
     this.#container = container;
-    this.#calls = new IommuCalls(container);
+    this.#calls = new IommuCalls(new InTurns(container));
     this.#count = new EntryCount(() => container.info.dmaEntriesAvailable);
     this.#budget = new Budget({
       target: this.name,

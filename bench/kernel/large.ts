@@ -24,8 +24,9 @@ export const large: KernelQuestion = {
     'All of the scattered memory as one mapping, added and removed. The stall is the longest time that the event loop did not get to a ' +
     'timer of one millisecond meanwhile; beside it an idle loop, for as long. Then the same at two targets with a device each, which ' +
     'pin at the same time where they can. The C++ loop maps and unmaps at two devices on two threads of one process: what it takes more ' +
-    'than at one, the kernel lets only one thread of a process do at a time. Of type1 that is much where the memory is scattered: it counts ' +
-    'each run of pages as locked, under the lock of the address space of the process.',
+    'than at one, the kernel lets only one thread of a process do at a time. Of type1 that is more than all of it where the memory is ' +
+    'scattered, probably because each run of pages is counted as locked under the lock of the address space of the process: so our ' +
+    'type1 targets take turns.',
 
   async measure(context: KernelContext): Promise<Samples> {
     const all: Samples[] = [];
