@@ -23,6 +23,7 @@
         "binding/src/reservation_removal.cc",
         "binding/src/safe_copy.cc",
         "binding/src/util/arguments.cc",
+        "binding/src/util/job_thread.cc",
         "binding/src/vfio_container.cc",
         "binding/src/vfio_device.cc",
         "binding/src/vfio_group.cc",

@@ -1,3 +1,4 @@
+import { mapChangeLike } from './map-change.js';
 import type { ChangeSet, MapChange } from './change-set.js';
 import { withMaps } from './command-set.js';
 
@@ -16,6 +17,8 @@ export function copyOfSet(set: ChangeSet): ChangeSet {
 export function copiesOf(changes: readonly MapChange[]): MapChange[] {
   return changes.map((change) => {
     const { backing } = change;
-    return { ...change, backing: backing === 'private' ? backing : { ...backing } };
+    return mapChangeLike(change, {
+      backing: backing === 'private' ? backing : { mappable: backing.mappable, fileOffset: backing.fileOffset },
+    });
   });
 }

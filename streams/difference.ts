@@ -1,3 +1,4 @@
+import { mapChangeLike } from './map-change.js';
 import { inOrder } from './ascending.js';
 import type { MapChange } from './change-set.js';
 import { leavingOf, type Departure } from './command-set.js';
@@ -26,6 +27,7 @@ interface Contribution {
   leaving: readonly MapChange[];
 }
 
+const READ_ONLY = { writable: false };
 const NO_CHANGES: readonly MapChange[] = Object.freeze([]);
 const NO_DEPARTURES: readonly Departure[] = Object.freeze([]);
 const NO_REGIONS: readonly RegionState[] = Object.freeze([]);
@@ -168,7 +170,7 @@ export function mappingsBefore(state: RegionState, edit: RegionEdits | undefined
 export function seen(mappings: readonly MapChange[], regionWritable: boolean | undefined): readonly MapChange[] {
   return regionWritable === true
     ? mappings
-    : mappings.map((mapping) => (mapping.writable ? { ...mapping, writable: false } : mapping));
+    : mappings.map((mapping) => (mapping.writable ? mapChangeLike(mapping, READ_ONLY) : mapping));
 }
 
 /** Takes out what leaves and enters as the same, and shapes what is left. */

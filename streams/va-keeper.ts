@@ -1,3 +1,4 @@
+import { mapChangeLike } from './map-change.js';
 import type { MapChange } from './change-set.js';
 import { sameMapping, sameMemory, type Difference } from './difference.js';
 import type { RegionEdits } from './region-edits.js';
@@ -223,6 +224,6 @@ export class VaKeeper {
 
   #withVa(mapping: MapChange): MapChange {
     const hostVa = mapping.backing === 'private' ? this.#vas?.at(mapping.range) : undefined;
-    return hostVa === undefined ? mapping : { ...mapping, hostVa };
+    return hostVa === undefined ? mapping : mapChangeLike(mapping, { hostVa });
   }
 }

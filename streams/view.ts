@@ -1,3 +1,4 @@
+import { mapChangeLike } from './map-change.js';
 import { append } from './append.js';
 import { ascending } from './ascending.js';
 import type { MapChange, MemoryMapSnapshot, ShareableRegion } from './change-set.js';
@@ -153,7 +154,7 @@ export class View {
     if (!writableOf(state, edit)) {
       for (; next < mappings.length; next++) {
         const mapping = mappings[next] as MapChange;
-        mappings[next] = mapping.writable ? { ...mapping, writable: false } : mapping;
+        mappings[next] = mapping.writable ? mapChangeLike(mapping, { writable: false }) : mapping;
       }
     }
     return page;

@@ -1,16 +1,13 @@
 #include "dma_job.h"
 
-#include <csignal>
 #include <span>
 
 #include "open_file.h"
+#include "util/job_thread.h"
 
 namespace dma_streams {
 
 namespace {
-
-// Enough for a system call; with the default, a process that locks all its memory would lock 8 MiB for each job.
-constexpr size_t kStackSize = size_t{256} << 10;
 
 // The memory of a typed array as it is now: empty when its buffer was detached.
 template <typename Item>
@@ -57,19 +54,9 @@ Napi::Value DmaJob::Start(Napi::Env env, std::unique_ptr<DmaMapper> mapper, DmaB
 }
 
 Result DmaJob::StartThread() {
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, kStackSize);
-  // Signals are for the threads of the program: here they would only interrupt the kernel in its work.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  const int result = pthread_create(&thread_, &attributes, Run, this);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  pthread_attr_destroy(&attributes);
+  const Result result = StartJobThread(thread_, Run, this);
   started_ = result == 0;
-  return -result;
+  return result;
 }
 
 void* DmaJob::Run(void* job) {

@@ -1,16 +1,10 @@
 #include "release_job.h"
 
 #include <algorithm>
-#include <csignal>
+
+#include "util/job_thread.h"
 
 namespace dma_streams {
-
-namespace {
-
-// Enough for a system call; with the default, a process that locks all its memory would lock 8 MiB for each job.
-constexpr size_t kStackSize = size_t{256} << 10;
-
-}  // namespace
 
 Napi::Value ReleaseJob::Start(Napi::Env env, std::shared_ptr<Reservation> reservation,
                               std::shared_ptr<MemoryViews> views, Removals removals, std::vector<Result> results) {
@@ -39,17 +33,7 @@ Napi::Value ReleaseJob::Start(Napi::Env env, std::shared_ptr<Reservation> reserv
 }
 
 bool ReleaseJob::StartThread() {
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, kStackSize);
-  // Signals are for the threads of the program.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  started_ = pthread_create(&thread_, &attributes, Run, this) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  pthread_attr_destroy(&attributes);
+  started_ = StartJobThread(thread_, Run, this) == 0;
   return started_;
 }
 

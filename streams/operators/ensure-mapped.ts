@@ -1,10 +1,18 @@
-import { map, type MonoTypeOperatorFunction } from 'rxjs';
+import { mapChangeLike } from '../map-change.js';
+import { Observable, type MonoTypeOperatorFunction } from 'rxjs';
+import { append } from '../append.js';
 import { checkVaMapper } from '../arguments.js';
 import type { ChangeSet, MapChange } from '../change-set.js';
 import { withAddresses } from '../command-set.js';
 import { EnsuredVas } from '../ensured-vas.js';
 import { DmaError } from '../errors.js';
+import { Turn } from '../event-loop.js';
+import { run, type Steps } from '../steps.js';
 import type { HostVa, VaMapper } from '../va-mapper.js';
+import { inTurn } from './in-turn.js';
+
+/** Addresses that are made together, at most: some microseconds each. */
+const TOGETHER = 128;
 
 /**
  * The VA mapper as an operator: makes sure of the host virtual address of every map, and puts it on the map, before it goes on.
@@ -14,14 +22,35 @@ import type { HostVa, VaMapper } from '../va-mapper.js';
  * ```
  *
  * It releases nothing: the manager that owns the mapper does, once every target has acknowledged the unmap. Two branches with
- * the same mapper share what it holds. Sets are never dropped or reordered.
+ * the same mapper share what it holds. Sets are never dropped or reordered; a long one lets the event loop go on now and then, and those behind
+ * it wait.
  *
  * On failure: the map goes on as `refused`, so that `toTarget` reports it without calling the target.
  */
 export function ensureMapped(va: VaMapper): MonoTypeOperatorFunction<ChangeSet> {
   checkVaMapper(va);
   const vas = EnsuredVas.of(va);
-  return map((set) => (set.maps.length === 0 ? set : withAddresses(set, withVas(vas, set.maps))));
+  return (changes$) =>
+    new Observable((subscriber) =>
+      inTurn(changes$, subscriber, (set) => (set.maps.length === 0 ? set : run(addressed(vas, set)))),
+    );
+}
+
+function* addressed(vas: EnsuredVas, set: ChangeSet): Steps<ChangeSet> {
+  const { length } = set.maps;
+  if (length <= TOGETHER) {
+    return withAddresses(set, withVas(vas, set.maps));
+  }
+  const maps: MapChange[] = [];
+  const turn = new Turn(1);
+  for (let first = 0; first < length; first += TOGETHER) {
+    append(maps, withVas(vas, set.maps.slice(first, first + TOGETHER)));
+    const pause = turn.pause();
+    if (pause !== undefined) {
+      yield pause;
+    }
+  }
+  return withAddresses(set, maps);
 }
 
 function withVas(vas: EnsuredVas, changes: readonly MapChange[]): readonly MapChange[] {
@@ -40,5 +69,5 @@ function isRefused({ refused }: MapChange): boolean {
 }
 
 function withAnswer(change: MapChange, answer: HostVa | DmaError): MapChange {
-  return answer instanceof DmaError ? { ...change, refused: answer } : { ...change, hostVa: answer };
+  return answer instanceof DmaError ? { ...change, refused: answer } : mapChangeLike(change, { hostVa: answer });
 }
