@@ -5,12 +5,16 @@ import type { RegionEdits } from './region-edits.js';
 import { occupiedError } from './draft-errors.js';
 import { EnsuredVas } from './ensured-vas.js';
 import { DmaError } from './errors.js';
+import { Turn } from './event-loop.js';
 import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import type { VaMapper } from './va-mapper.js';
 import type { View } from './view.js';
 
 const NONE: readonly MapChange[] = [];
+
+/** VAs that are released together, at most. */
+const TOGETHER = 1024;
 
 /** When what is being released is gone; nothing when it is already. It never rejects. To be waited for before anything is mapped there. */
 export type Pending = Promise<void> | undefined;
@@ -109,13 +113,28 @@ export class VaKeeper {
     if (this.#vas === undefined || this.#vas.size === 0 || mappings.length === 0) {
       return undefined;
     }
+    return mappings.length > TOGETHER
+      ? this.#releaseInTurns(this.#vas, mappings)
+      : this.#releaseTogether(this.#vas, mappings);
+  }
+
+  #releaseTogether(vas: EnsuredVas, mappings: readonly { readonly range: MemoryRange }[]): Pending {
     const ranges: MemoryRange[] = [];
     for (const { range } of mappings) {
       if (!this.#isStuck(range)) {
         ranges.push(range);
       }
     }
-    return this.#vas.release(ranges, this.#warn);
+    return vas.release(ranges, this.#warn);
+  }
+
+  /** Lets the event loop go on now and then. */
+  async #releaseInTurns(vas: EnsuredVas, mappings: readonly { readonly range: MemoryRange }[]): Promise<void> {
+    const turn = new Turn(1);
+    for (let first = 0; first < mappings.length; first += TOGETHER) {
+      await this.#releaseTogether(vas, mappings.slice(first, first + TOGETHER));
+      await turn.pause();
+    }
   }
 
   /** As `release`, of file backings alone: private memory outlives its place in the view. */

@@ -266,6 +266,37 @@ describe('RegionManager: host virtual addresses of whole sets', () => {
     });
   });
 
+  it('of a long set are made and released some at a time, each once and in order', async () => {
+    const count = 5_000;
+    const made: string[][] = [];
+    const released: string[][] = [];
+    const vaMapper: VaMapper = {
+      ...simpleMapper(),
+      ensureMappedBatch: (changes) => {
+        made.push(texts(changes.map((change) => change.range)));
+        return changes.map((change) => ({ address: change.range.start }));
+      },
+      releaseBatch: (ranges) => {
+        released.push(texts(ranges));
+        return undefined;
+      },
+    };
+    const manager = new RegionManager({ vaMapper });
+    const target = new RecordingTarget({ needsVa: true });
+    await manager.attach(target);
+    const region = await addRegion(manager, 0x0, count * 0x2000);
+    await addAll(manager, region, pages(count));
+    const all = texts(manager.snapshot().mappings.map((one) => one.range));
+    expect(all).to.have.length(count);
+    expect(made.flat()).to.deep.equal(all);
+    expect(Math.max(...made.map(({ length }) => length))).to.be.at.most(128);
+    expect(target.requests.every(({ hostVa, range: at }) => hostVa?.address === at.start)).to.equal(true);
+
+    await region.unmap();
+    expect(released.flat()).to.deep.equal(all);
+    expect(Math.max(...released.map(({ length }) => length))).to.be.at.most(1_024);
+  });
+
   it('refuses methods that are no functions', () => {
     for (const method of ['ensureMappedBatch', 'releaseBatch']) {
       const vaMapper = { ...simpleMapper(), [method]: 5 };
