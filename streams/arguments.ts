@@ -119,7 +119,7 @@ function sizeOf({ size }: Mappable): number {
   return typeof size === 'bigint' ? Number(size) : typeof size === 'number' ? size : Infinity;
 }
 
-function isObject(value: unknown): boolean {
+export function isObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null;
 }
 

@@ -6,7 +6,7 @@ import { DmaError } from './errors.js';
 import { MemoryRange } from './memory-range.js';
 import type { RangeMap } from './range-map.js';
 import { RegionEdits } from './region-edits.js';
-import { RegionHandle, type Transact } from './region-handle.js';
+import { copyOfMapParams, RegionHandle, type Transact } from './region-handle.js';
 import { RegionState } from './region-state.js';
 import type { RegionTable } from './region-table.js';
 import type { MapParams, MappingParams, Region, RegionEdit, RegionEvent, RegionParams } from './region.js';
@@ -133,7 +133,7 @@ export class Draft implements RegionEdit {
     if (state.visible !== undefined && sameParams(state.visible, params)) {
       return;
     }
-    const copy = { ...params };
+    const copy = copyOfMapParams(params);
     this.#show(state, copy);
     this.#log.note({ kind: 'region-mapped', region: state.name, params: copy });
   }
