@@ -19,6 +19,14 @@ export interface Ranged {
   readonly range: MemoryRange;
 }
 
+/** How far entries have been copied. */
+export interface CopyCursor {
+  /** Where to go on: 0 at first, `Infinity` after the last. */
+  page: number;
+  /** The place in the list for the next one. */
+  at: number;
+}
+
 /** The memory of an empty map. Nothing is ever put into it. */
 const NO_BLOCK = new Block();
 
@@ -155,25 +163,23 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
       return [this.#entryAt(this.#first) as V];
     }
     const values: V[] = [];
-    this.copyTo(values, 0, Infinity);
+    this.copyTo(values, { page: 0, at: 0 }, Infinity);
     return values;
   }
 
-  /**
-   * Appends the entries from those near a page on, ascending, about so many of them. Returns the page to go on from with the next;
-   * `Infinity` after the last. The first page is 0.
-   */
-  copyTo(values: V[], from: number, count: number): number {
-    const enough = values.length + count;
-    let page = from;
-    while (page < Infinity && values.length < enough) {
+  /** Copies about so many entries into a list, ascending, from where the cursor is, and moves it on. Not to be changed between two of them. */
+  copyTo(values: V[], cursor: CopyCursor, count: number): void {
+    let { page, at } = cursor;
+    const enough = at + count;
+    while (page < Infinity && at < enough) {
       this.#find(page);
       for (let slot = this.#first; slot < this.#end; slot++) {
-        values.push(this.#entryAt(slot) as V);
+        values[at++] = this.#entryAt(slot) as V;
       }
       page = this.#leafEnd;
     }
-    return page;
+    cursor.page = page;
+    cursor.at = at;
   }
 
   /**

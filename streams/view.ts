@@ -1,5 +1,4 @@
 import { mapChangeLike } from './map-change.js';
-import { append } from './append.js';
 import { ascending } from './ascending.js';
 import type { MapChange, MemoryMapSnapshot, ShareableRegion } from './change-set.js';
 import { copiesOf } from './copies.js';
@@ -7,13 +6,16 @@ import { mappingsBefore, seen, type Difference } from './difference.js';
 import type { RegionEdits } from './region-edits.js';
 import { Turn } from './event-loop.js';
 import type { MemoryRange } from './memory-range.js';
-import { RangeMap } from './range-map.js';
+import { RangeMap, type CopyCursor } from './range-map.js';
 import type { RegionState } from './region-state.js';
 import type { RegionTable } from './region-table.js';
 import type { Steps } from './steps.js';
 
 /** Mappings that are copied between two looks at the clock, at least. */
 const TOGETHER = 512;
+
+/** From so many mappings on a list is made in its full length. */
+const LONG = 1 << 16;
 
 /** A version of the view, and what led to the next one: unknown as long as there is none. */
 interface Version {
@@ -113,9 +115,10 @@ export class View {
   /** All active mappings, ascending. */
   all(): MapChange[] {
     const mappings: MapChange[] = [];
+    const cursor = { page: 0, at: 0 };
     for (const state of this.#activeRegions()) {
-      for (let page = 0; page < Infinity;) {
-        page = this.#copyTo(mappings, state, page, Infinity);
+      for (cursor.page = 0; cursor.page < Infinity;) {
+        this.#copyTo(mappings, state, cursor, Infinity);
       }
     }
     return mappings;
@@ -123,41 +126,47 @@ export class View {
 
   /** The same, letting the event loop go on now and then. Nothing is to change meanwhile. */
   *allInTurns(): Steps<MapChange[]> {
-    const mappings: MapChange[] = [];
+    const regions = this.#activeRegions();
+    const count = regions.reduce((sum, { mappings }) => sum + mappings.size, 0);
+    // A long list that grows is copied again and again, each time as a whole.
+    const all = count < LONG ? [] : new Array<MapChange>(count);
+    const cursor = { page: 0, at: 0 };
     const turn = new Turn();
-    for (const state of this.#activeRegions()) {
-      for (let page = 0; page < Infinity;) {
-        page = this.#copyTo(mappings, state, page, TOGETHER);
+    for (const state of regions) {
+      for (cursor.page = 0; cursor.page < Infinity;) {
+        this.#copyTo(all, state, cursor, TOGETHER);
         const pause = turn.pause();
         if (pause !== undefined) {
           yield pause;
         }
       }
     }
-    return mappings;
+    all.length = cursor.at;
+    return all;
   }
 
   #activeRegions(): readonly RegionState[] {
     return ascending(this.#activeAmong(this.#table.all()));
   }
 
-  /** Appends what a region shows, from a page on, as `RangeMap.copyTo` does. */
-  #copyTo(mappings: MapChange[], state: RegionState, from: number, count: number): number {
+  /** Copies what a region shows, as `RangeMap.copyTo` does. */
+  #copyTo(mappings: MapChange[], state: RegionState, cursor: CopyCursor, count: number): void {
     const edit = this.#editOf(state);
-    let next = mappings.length;
-    let page = Infinity;
+    const first = cursor.at;
     if (edit === undefined) {
-      page = state.mappings.copyTo(mappings, from, count);
+      state.mappings.copyTo(mappings, cursor, count);
     } else {
-      append(mappings, ascending(mappingsBefore(state, edit)));
+      for (const mapping of ascending(mappingsBefore(state, edit))) {
+        mappings[cursor.at++] = mapping;
+      }
+      cursor.page = Infinity;
     }
     if (!writableOf(state, edit)) {
-      for (; next < mappings.length; next++) {
-        const mapping = mappings[next] as MapChange;
-        mappings[next] = mapping.writable ? mapChangeLike(mapping, { writable: false }) : mapping;
+      for (let at = first; at < cursor.at; at++) {
+        const mapping = mappings[at] as MapChange;
+        mappings[at] = mapping.writable ? mapChangeLike(mapping, { writable: false }) : mapping;
       }
     }
-    return page;
   }
 
   /** Stays true to its generation. Costs nothing until its mappings are read. */
