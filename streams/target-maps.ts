@@ -70,7 +70,7 @@ export class TargetMaps {
     const { target } = this.#calls;
     const isNew = next === 0 && answer === undefined;
     if (isNew && target.checkMaps !== undefined && set.undo !== true && (yield* this.#isMisfit(set, report))) {
-      return [];
+      return progress.stop();
     }
     const failed = yield* target.mapDmaBatch !== undefined && set.maps.length > 1
       ? this.#mapTogether(set, report, progress)

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import {
+  DmaError,
   ensureMapped,
   toTarget,
   type Attachment,
@@ -99,6 +100,39 @@ describe('RegionManager: what a target holds, without a list of it', () => {
     expect(ledgerOf(attachment)).to.deep.equal(['0x4000-0x5000 rw', '0x22000-0x23000 rw', '0x24000-0x25000 rw']);
     await attachment.detach();
     expect(texts(target.held())).to.deep.equal([]);
+  });
+
+  it('is nothing when the target finds that what is active does not fit, and stays what it was when a command does not', async () => {
+    const region = await addRegion(stage.manager, 0x0, 0x10000, {
+      mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000)],
+    });
+    const target = stage.target();
+    let limit = 1;
+    const careful = Object.assign(target, {
+      checkMaps(requests: readonly unknown[]): void {
+        if (requests.length > limit) {
+          throw new DmaError('too many', { code: 'ENOSPC' });
+        }
+      },
+    });
+    const refused = await rejectionOf(stage.manager.attach(careful));
+    expect(refused.code).to.equal('ENOSPC');
+    expect(refused['undone']).to.deep.equal([]);
+    expect(target.takeCalls()).to.deep.equal([]);
+
+    limit = 2;
+    const attachment = await stage.manager.attach(careful);
+    target.takeCalls();
+    await rejectionOf(
+      stage.manager.transaction((edit) => {
+        edit.removeMappings(region, range(0x0, 0x1000));
+        for (const start of [0x4000, 0x6000, 0x8000]) {
+          edit.addMapping(region, mapping(start, start + 0x1000));
+        }
+      }),
+    );
+    expect(target.takeCalls()).to.deep.equal(['unmap 0x0-0x1000', 'map 0x0-0x1000 rw']);
+    expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw', '0x2000-0x3000 rw']);
   });
 
   it('is exact after an abort in the middle of a replay', async () => {
