@@ -257,9 +257,20 @@ export class AttachmentHandle implements Attachment, Receiver {
     this.#onIdle = callback;
   }
 
+  /** Gets no more maps, but holds something still: no longer what is active. */
+  leaveBehind(): void {
+    this.phase = 'leaving';
+    for (const ledger of this.ledgers) {
+      ledger.settle();
+    }
+  }
+
   /** Lets go of the branch. */
   end(): void {
     this.phase = 'gone';
+    for (const ledger of this.ledgers) {
+      ledger.end();
+    }
     this.#branch.end();
     this.#outcomes.complete();
   }

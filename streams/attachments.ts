@@ -280,7 +280,7 @@ export class Attachments implements AttachmentCommands {
 
   #abandonOrEnd(handle: AttachmentHandle): void {
     if (handle.pending || handle.hasStuck || !handle.isEmpty) {
-      handle.phase = 'leaving';
+      handle.leaveBehind();
       if (!this.#leaving.includes(handle)) {
         this.#leaving.push(handle);
       }

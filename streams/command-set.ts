@@ -2,6 +2,7 @@ import type { ChangeSet, MapChange, UnmapChange } from './change-set.js';
 import type { MemoryRange } from './memory-range.js';
 import type { MappingType } from './region.js';
 import type { Steps } from './steps.js';
+import type { HostVa } from './va-mapper.js';
 
 /** A region as its unmap names it. */
 export interface DepartingRegion {
@@ -17,6 +18,9 @@ export interface Departure {
   /** Ascending, not empty. */
   readonly leaving: readonly MapChange[];
 }
+
+/** Of the mapping at exactly this range. */
+export type AddressOf = (range: MemoryRange) => HostVa | undefined;
 
 /** What is active, as of the last command that took effect. */
 export interface ActiveMappings {
@@ -40,6 +44,8 @@ export class CommandSet implements ChangeSet {
   /** In order of their addresses, which they do not share. */
   readonly departures: readonly Departure[];
   readonly active: ActiveMappings;
+  /** The host virtual address of a mapping, where its maps have one. */
+  readonly addressOf: AddressOf | undefined;
   declare readonly undo?: true;
   #unmaps: readonly UnmapChange[] | undefined = undefined;
 
@@ -49,12 +55,14 @@ export class CommandSet implements ChangeSet {
     departures: readonly Departure[],
     maps: readonly MapChange[],
     snapshot = false,
+    addressOf?: AddressOf,
   ) {
     this.generation = generation;
     this.snapshot = snapshot;
     this.maps = maps;
     this.departures = departures;
     this.active = active;
+    this.addressOf = addressOf;
   }
 
   get unmaps(): readonly UnmapChange[] {
@@ -73,7 +81,7 @@ export function unmapStep(set: ChangeSet): ChangeSet {
     return set;
   }
   return set instanceof CommandSet
-    ? new CommandSet(set.active, set.generation, set.departures, [], set.snapshot)
+    ? new CommandSet(set.active, set.generation, set.departures, [], set.snapshot, set.addressOf)
     : { ...set, maps: [] };
 }
 
@@ -83,14 +91,14 @@ export function mapStep(set: ChangeSet): ChangeSet {
     return set;
   }
   return set instanceof CommandSet
-    ? new CommandSet(set.active, set.generation, [], set.maps, set.snapshot)
+    ? new CommandSet(set.active, set.generation, [], set.maps, set.snapshot, set.addressOf)
     : { ...set, unmaps: [] };
 }
 
 /** The same set, with host virtual addresses on its maps. */
-export function withAddresses(set: ChangeSet, maps: readonly MapChange[]): ChangeSet {
+export function withAddresses(set: ChangeSet, maps: readonly MapChange[], addressOf: AddressOf): ChangeSet {
   return set instanceof CommandSet
-    ? new CommandSet(set.active, set.generation, set.departures, maps, set.snapshot)
+    ? new CommandSet(set.active, set.generation, set.departures, maps, set.snapshot, addressOf)
     : withMaps(set, maps);
 }
 

@@ -1,5 +1,6 @@
 import type { MapChange } from './change-set.js';
-import { leavingOf, type ActiveMappings, type CommandSet } from './command-set.js';
+import { leavingOf, type ActiveMappings, type AddressOf, type CommandSet } from './command-set.js';
+import { mapChangeLike } from './map-change.js';
 import type { Steps } from './steps.js';
 
 /** What a target holds, as far as it can be told from what is active and from how far the set under way has come. */
@@ -23,6 +24,8 @@ export class Following {
   #maps: readonly MapChange[] = [];
   #unmaps: CommandSet | undefined = undefined;
   #generation = -1;
+  /** What the maps of a set have, and what is active has not. */
+  #addressOf: AddressOf | undefined = undefined;
   /** Mappings that have been dealt with, from the first of the set on. */
   mapped = 0;
   unmapped = 0;
@@ -52,6 +55,7 @@ export class Following {
     if (set.maps.length > 0) {
       this.#maps = set.maps;
     }
+    this.#addressOf ??= set.addressOf;
     if (!set.snapshot) {
       this.#phase = set.generation === this.#active.generation ? 'leaving' : 'present';
     }
@@ -81,14 +85,14 @@ export class Following {
   /** What is held, ascending, or nearly so: what the set under way has mapped comes last. */
   account(): Account {
     const generation = this.#generation;
-    const taken = this.#leaving().slice(0, this.unmapped);
+    const taken = this.#addressed(this.#leaving().slice(0, this.unmapped));
     if (this.#phase === 'arriving') {
       return { held: this.made(), taken, generation };
     }
     if (this.#phase === 'leaving') {
-      return { held: this.#leaving().slice(this.unmapped), taken, generation };
+      return { held: this.#addressed(this.#leaving().slice(this.unmapped)), taken, generation };
     }
-    const before = this.#held(this.#active.all());
+    const before = this.#addressed(this.#held(this.#active.all()));
     if (generation <= this.#active.generation) {
       return { held: before, taken: [], generation }; // The set has taken effect.
     }
@@ -106,6 +110,16 @@ export class Following {
 
   #leaving(): readonly MapChange[] {
     return this.#unmaps === undefined ? [] : leavingOf(this.#unmaps.departures);
+  }
+
+  #addressed(mappings: MapChange[]): MapChange[] {
+    const addressOf = this.#addressOf;
+    return addressOf === undefined
+      ? mappings
+      : mappings.map((mapping) => {
+          const hostVa = mapping.hostVa ?? addressOf(mapping.range);
+          return hostVa === undefined ? mapping : mapChangeLike(mapping, { hostVa });
+        });
   }
 
   #held(mappings: MapChange[]): MapChange[] {

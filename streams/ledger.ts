@@ -57,6 +57,11 @@ export class Ledger {
     return this.#following?.begin(set) === true ? this.#following : undefined;
   }
 
+  /** What is held is nobody's business any longer. */
+  end(): void {
+    this.#following = undefined;
+  }
+
   /** Whether what is held follows from what is active, and is not listed. */
   get isFollowed(): boolean {
     return this.#following !== undefined;

@@ -1,9 +1,12 @@
 import type { ChangeSet, MapChange } from './change-set.js';
+import { Turn } from './event-loop.js';
 import type { Following } from './following.js';
 import type { Ledger } from './ledger.js';
 
 /** How far the maps of one set have come, and their place in the ledger. */
 export class MapProgress {
+  /** Of the whole set. */
+  readonly turn = new Turn();
   readonly #ledger: Ledger;
   readonly #following: Following | undefined;
   readonly #undo: boolean;
@@ -17,7 +20,7 @@ export class MapProgress {
 
   /** This map was made. */
   add(change: MapChange): void {
-    if (this.#following !== undefined) {
+    if (this.#following !== undefined && this.#ledger.isFollowed) {
       this.#following.mapped += 1;
       return;
     }
@@ -31,13 +34,15 @@ export class MapProgress {
 
   /** This one failed softly. */
   skip(change: MapChange): void {
-    this.#following?.skip(change);
+    if (this.#ledger.isFollowed) {
+      this.#following?.skip(change);
+    }
   }
 
   /** Ends it in the middle of the set, which is no longer followed. Returns what has been mapped, in order. */
   stop(): readonly MapChange[] {
-    const made = this.#following?.made() ?? this.#mapped;
     this.#ledger.settle();
-    return made;
+    // What came after the list was made, if it was made in the middle of the set.
+    return [...(this.#following?.made() ?? []), ...this.#mapped];
   }
 }

@@ -94,7 +94,6 @@ export class TargetMaps {
 
   #mapAtOnce(set: ChangeSet, from: number, progress: MapProgress): MapHalt | undefined {
     const { maps } = set;
-    const turn = new Turn();
     for (let next = from; next < maps.length; next++) {
       const change = maps[next] as MapChange;
       if (set.undo === true || this.#ledger.hasStuck || this.#obstacle(change) !== undefined) {
@@ -105,7 +104,7 @@ export class TargetMaps {
         return { progress, next, answer };
       }
       this.#noteMap(change, progress);
-      const pause = turn.pause();
+      const pause = progress.turn.pause();
       if (pause !== undefined) {
         return { progress, next: next + 1, answer: undefined, pause };
       }
@@ -131,6 +130,10 @@ export class TargetMaps {
         this.#noteMap(change, progress);
       } else if (this.#noteFailure(change, error, set, report, progress)) {
         return true;
+      }
+      const others = progress.turn.pause();
+      if (others !== undefined) {
+        yield others;
       }
       halt = this.#mapAtOnce(set, next + 1, progress);
     }

@@ -27,6 +27,8 @@ export interface UnmapHalt {
   readonly items: readonly Leaving[];
   readonly next: number;
   readonly answer: Answer;
+  /** Of the whole set. */
+  readonly turn: Turn;
 }
 
 const NO_CALLS: readonly UnmapCall[] = [];
@@ -52,8 +54,8 @@ export class TargetUnmaps {
   begin(set: CommandSet, following: Following): UnmapHalt | undefined {
     const items = this.#leavingOf(set);
     return this.#target.unmapDmaBatch === undefined || items.length === 1
-      ? this.#unmapAtOnce(items, 0, following)
-      : { items, next: 0, answer: undefined };
+      ? this.#unmapAtOnce(items, 0, following, new Turn())
+      : { items, next: 0, answer: undefined, turn: new Turn() };
   }
 
   /** Serves the rest of a set that is followed; from the first failure on, it is not. */
@@ -171,18 +173,17 @@ export class TargetUnmaps {
     return true;
   }
 
-  #unmapAtOnce(items: readonly Leaving[], from: number, following: Following): UnmapHalt | undefined {
-    const turn = new Turn();
+  #unmapAtOnce(items: readonly Leaving[], from: number, following: Following, turn: Turn): UnmapHalt | undefined {
     for (let next = from; next < items.length; next++) {
       const item = items[next] as Leaving;
       following.unmapped += countOf(item);
       const answer = this.#calls.unmap(item.range);
       if (answer !== undefined) {
-        return { items, next, answer };
+        return { items, next, answer, turn };
       }
       const pause = turn.pause();
       if (pause !== undefined) {
-        return { items, next, answer: pause };
+        return { items, next, answer: pause, turn };
       }
     }
     return undefined;
@@ -191,13 +192,17 @@ export class TargetUnmaps {
   /** Until one fails. */
   *#followOneByOne(first: UnmapHalt, following: Following): Steps<Interruption | undefined> {
     for (let halt: UnmapHalt | undefined = first; halt !== undefined;) {
-      const { items, next, answer }: UnmapHalt = halt;
+      const { items, next, answer, turn }: UnmapHalt = halt;
       const item = items[next] as Leaving;
       const error: DmaError | undefined = yield* this.#calls.settled(answer, { range: item.range });
       if (error !== undefined) {
         return { item, error, rest: items.slice(next + 1) };
       }
-      halt = this.#unmapAtOnce(items, next + 1, following);
+      const pause = turn.pause();
+      if (pause !== undefined) {
+        yield pause;
+      }
+      halt = this.#unmapAtOnce(items, next + 1, following, turn);
     }
     return undefined;
   }

@@ -84,7 +84,8 @@ Result Reservation::FindPlace(ByteRange range) const {
   }
   const auto other = FirstOverlap(range);
   if (other == mappings_.end()) {
-    return 0;
+    const auto next = mappings_.lower_bound(range.start);
+    return next != mappings_.end() && next->second.takes_gap ? -EBUSY : 0;
   }
   return other->second.leaving ? -EBUSY : -EEXIST;
 }

@@ -41,6 +41,8 @@ class Reservation {
     bool copies_plainly = false;
     // It is being taken away: it can no longer be reached, and nothing else can be mapped there yet.
     bool leaving = false;
+    // What lies between it and the one before it is being taken away with both: nothing can be mapped there meanwhile.
+    bool takes_gap = false;
     // Set for what is not a regular file: its memory may only be reachable through the descriptor.
     std::shared_ptr<FileDescriptor> device;
     uint64_t offset = 0;

@@ -48,6 +48,7 @@ void Reservation::BeginRemoval(ByteRange range, size_t row, bool keep_readable, 
                 (last.range.end == mapping->first || (gaps_are_free && !keep_readable));
     }
     mapping->second.leaving = true;
+    mapping->second.takes_gap = follows && removals.back().range.end != mapping->first;
     removals.push_back({{mapping->first, mapping->second.end}, row, keep_readable, follows});
   }
 }
@@ -104,6 +105,7 @@ void Reservation::EndRemoval(std::span<const Removal> removals) {
     }
     if (removal.result < 0) {
       mapping->second.leaving = false;
+      mapping->second.takes_gap = false;
       ++mapping;
     } else {
       CountAreas(mapping, -1);

@@ -123,6 +123,26 @@ describe('AddressSpace.releaseBatch of what is large', () => {
     expect(space.read(BigInt(LARGE), 1)).to.have.length(1);
   });
 
+  it('of neighbours with a gap between: nothing can be mapped there meanwhile, and beside them it can', async () => {
+    const [first, gap, second, beside] = [
+      ram(0, LARGE),
+      ram(LARGE, LARGE + 0x1000),
+      ram(LARGE + 0x1000, 2 * LARGE),
+      ram(2 * LARGE, 2 * LARGE + 0x1000),
+    ];
+    space.ensureMapped(first);
+    space.ensureMapped(second);
+    const done = space.releaseBatch([first.range, second.range]);
+    expect(dmaError(() => space.ensureMapped(gap))).to.include({ code: 'EBUSY' });
+    space.ensureMapped(beside);
+    space.write(BigInt(2 * LARGE), Buffer.from('stays'));
+    expect(await done).to.equal(undefined);
+    expect(space.read(BigInt(2 * LARGE), 5).toString()).to.equal('stays');
+    space.ensureMapped(gap);
+    space.write(BigInt(LARGE), Buffer.from('there'));
+    expect(space.read(BigInt(LARGE), 5).toString()).to.equal('there');
+  });
+
   it('is also what there are many of', async () => {
     const changes = Array.from({ length: 1000 }, (_, index) => ram(index * 0x2000, index * 0x2000 + 0x1000, memfd));
     const areas = native().addressSpaceAreas();

@@ -3,7 +3,7 @@ import { Observable, type MonoTypeOperatorFunction } from 'rxjs';
 import { append } from '../append.js';
 import { checkVaMapper } from '../arguments.js';
 import type { ChangeSet, MapChange } from '../change-set.js';
-import { withAddresses } from '../command-set.js';
+import { withAddresses, type AddressOf } from '../command-set.js';
 import { EnsuredVas } from '../ensured-vas.js';
 import { DmaError } from '../errors.js';
 import { Turn } from '../event-loop.js';
@@ -30,16 +30,17 @@ const TOGETHER = 128;
 export function ensureMapped(va: VaMapper): MonoTypeOperatorFunction<ChangeSet> {
   checkVaMapper(va);
   const vas = EnsuredVas.of(va);
+  const addressOf: AddressOf = (range) => vas.at(range);
   return (changes$) =>
     new Observable((subscriber) =>
-      inTurn(changes$, subscriber, (set) => (set.maps.length === 0 ? set : run(addressed(vas, set)))),
+      inTurn(changes$, subscriber, (set) => (set.maps.length === 0 ? set : run(addressed(vas, addressOf, set)))),
     );
 }
 
-function* addressed(vas: EnsuredVas, set: ChangeSet): Steps<ChangeSet> {
+function* addressed(vas: EnsuredVas, addressOf: AddressOf, set: ChangeSet): Steps<ChangeSet> {
   const { length } = set.maps;
   if (length <= TOGETHER) {
-    return withAddresses(set, withVas(vas, set.maps));
+    return withAddresses(set, withVas(vas, set.maps), addressOf);
   }
   const maps: MapChange[] = [];
   const turn = new Turn(1);
@@ -50,7 +51,7 @@ function* addressed(vas: EnsuredVas, set: ChangeSet): Steps<ChangeSet> {
       yield pause;
     }
   }
-  return withAddresses(set, maps);
+  return withAddresses(set, maps, addressOf);
 }
 
 function withVas(vas: EnsuredVas, changes: readonly MapChange[]): readonly MapChange[] {

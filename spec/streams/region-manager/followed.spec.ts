@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import {
   DmaError,
   ensureMapped,
+  RegionManager,
   toTarget,
   type Attachment,
   type Region,
@@ -133,6 +134,114 @@ describe('RegionManager: what a target holds, without a list of it', () => {
     );
     expect(target.takeCalls()).to.deep.equal(['unmap 0x0-0x1000', 'map 0x0-0x1000 rw']);
     expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw', '0x2000-0x3000 rw']);
+  });
+
+  it('is what it had mapped when an attach was given up, whatever is active once its call comes back', async () => {
+    for (const meanwhile of ['a change', 'the end']) {
+      const own = new Stage();
+      const region = await addRegion(own.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
+      const open = gate();
+      const target = own.target({ needsVa: true, reply: () => open.opened });
+      const abort = new AbortController();
+      const attaching = rejectionOf(own.manager.attach(target, { signal: abort.signal }));
+      await nextTurn();
+      abort.abort();
+      expect((await attaching).code).to.equal('ABORT_ERR');
+      if (meanwhile === 'a change') {
+        await region.removeMappings(range(0x0, 0x1000));
+        await region.addMapping(mapping(0x4000, 0x5000));
+      } else {
+        await rejectionOf(own.manager.close());
+      }
+      expect(own.va.calls, 'the address stays').not.to.include('release 0x0-0x1000');
+      open.open();
+      for (let turn = 0; turn < 1_000 && !own.va.calls.includes('release 0x0-0x1000'); turn++) {
+        await nextTurn();
+      }
+      expect(target.calls, meanwhile).to.deep.equal(['map 0x0-0x1000 rw', 'unmap 0x0-0x1000']);
+      expect(texts(target.held())).to.deep.equal([]);
+      own.expectContractsKept();
+    }
+  });
+
+  it('is nothing after a detach while nothing was active, whatever is active later', async () => {
+    const attachment = await stage.manager.attach(stage.target());
+    await attachment.detach();
+    await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
+    expect(ledgerOf(attachment)).to.deep.equal([]);
+  });
+
+  it('has host addresses where it is told again of what it may have lost', async () => {
+    await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000)] });
+    const calls: string[] = [];
+    const held = new Set<string>();
+    const attachment = await stage.manager.attach({
+      name: 'counting',
+      needsVa: true,
+      mappedCount: () => held.size,
+      mapDma({ range: at, hostVa }): void {
+        calls.push(`map ${at.toString()}`);
+        expect(hostVa, at.toString()).not.to.equal(undefined);
+        if (held.has(at.toString())) {
+          throw new DmaError('there already', { code: 'EEXIST' });
+        }
+        held.add(at.toString());
+      },
+      unmapDma(at): void {
+        calls.push(`unmap ${at.toString()}`);
+      },
+    });
+    held.delete('0x2000-0x3000'); // Behind everybody's back.
+    calls.length = 0;
+    await attachment.heal();
+    expect(calls).to.deep.equal(['map 0x0-0x1000', 'map 0x2000-0x3000']);
+    expect([...held]).to.deep.equal(['0x0-0x1000', '0x2000-0x3000']);
+  });
+
+  it('lets the event loop go on in long sets: forth and back, at targets that answer at once or with promises', async function () {
+    this.timeout(60_000);
+    const count = 50_000;
+    for (const answers of ['at once', 'with promises']) {
+      let failing = false;
+      const call = (): void | Promise<void> => (answers === 'at once' ? undefined : Promise.resolve());
+      const manager = new RegionManager();
+      const region = await addRegion(manager, 0x0, count * 0x2000);
+      const fill = (): Promise<void> =>
+        manager.transaction((edit) => {
+          for (let index = 0; index < count; index++) {
+            edit.addMapping(region, mapping(index * 0x2000, index * 0x2000 + 0x1000));
+          }
+        });
+      const turns = async (work: () => Promise<unknown>): Promise<number> => {
+        let seen = 0;
+        const timer = setInterval(() => (seen += 1));
+        await work();
+        clearInterval(timer);
+        return seen;
+      };
+      const attachment = await manager.attach({ name: 'T', mapDma: call, unmapDma: call });
+      await manager.attach({
+        name: 'last',
+        mapDma() {
+          if (failing) {
+            throw new Error('made to fail');
+          }
+        },
+        unmapDma: () => undefined,
+      });
+      expect(await turns(fill), `${answers}: maps`).to.be.greaterThan(0);
+      failing = true;
+      const undone = (): Promise<unknown> =>
+        rejectionOf(
+          manager.transaction((edit) => {
+            edit.removeMappings(region, region.range);
+            edit.addMapping(region, mapping(0x1000, 0x2000));
+          }),
+        );
+      expect(await turns(undone), `${answers}: unmaps, and maps put back`).to.be.greaterThan(2);
+      failing = false;
+      expect(await turns(() => attachment.detach()), `${answers}: unmaps`).to.be.greaterThan(0);
+    }
   });
 
   it('is exact after an abort in the middle of a replay', async () => {
