@@ -1,6 +1,6 @@
-import { ascending } from './ascending.js';
 import { Subject, type Observable } from 'rxjs';
 import { append } from './append.js';
+import { ascending } from './ascending.js';
 import { Branch, type TargetBranch } from './branch.js';
 import { assume } from './assume.js';
 import type { ChangeSet, Outcome } from './change-set.js';

@@ -10,6 +10,7 @@ export class Report implements SetAftermath {
   error: DmaError | undefined = undefined;
   failedAt: SetAftermath['failedAt'] = undefined;
   skipped: readonly DmaError[] = NONE;
+  readonly #skipped: DmaError[] = [];
   declare undone?: TargetRange[];
   declare stuck?: TargetRange[];
   declare missing?: TargetRange[];
@@ -19,7 +20,8 @@ export class Report implements SetAftermath {
   }
 
   skip(error: DmaError): void {
-    this.skipped = [...this.skipped, error];
+    this.#skipped.push(error);
+    this.skipped = this.#skipped;
   }
 
   outcome(generation: number, target: string): Outcome {

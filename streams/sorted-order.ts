@@ -10,6 +10,9 @@ const BITS = 11;
 /** Keys that are dealt out differ by less. */
 const SPAN = 2 ** 32;
 
+/** Longer arrays are given back when a short list is sorted. */
+const KEPT = 1 << 17;
+
 /** The keys and their numbers, and where they are moved to and from. Kept from one call to the next. */
 let keys = new Float64Array(256);
 let otherKeys = new Float64Array(256);
@@ -47,13 +50,14 @@ export function sortedOrder(length: number, keyOf: (index: number) => number): U
 }
 
 function reserve(length: number): void {
-  if (keys.length < length) {
-    keys = new Float64Array(length * 2);
-    otherKeys = new Float64Array(length * 2);
-    offsets = new Uint32Array(length * 2);
-    otherOffsets = new Uint32Array(length * 2);
-    order = new Uint32Array(length * 2);
-    otherOrder = new Uint32Array(length * 2);
+  if (keys.length < length || (keys.length > KEPT && length * 2 <= KEPT)) {
+    const room = Math.max(256, length * 2);
+    keys = new Float64Array(room);
+    otherKeys = new Float64Array(room);
+    offsets = new Uint32Array(room);
+    otherOffsets = new Uint32Array(room);
+    order = new Uint32Array(room);
+    otherOrder = new Uint32Array(room);
   }
 }
 

@@ -1,4 +1,3 @@
-import { mapChangeLike } from '../map-change.js';
 import { Observable, type MonoTypeOperatorFunction } from 'rxjs';
 import { append } from '../append.js';
 import { checkVaMapper } from '../arguments.js';
@@ -7,6 +6,7 @@ import { withAddresses, type AddressOf } from '../command-set.js';
 import { EnsuredVas } from '../ensured-vas.js';
 import { DmaError } from '../errors.js';
 import { Turn } from '../event-loop.js';
+import { mapChangeLike } from '../map-change.js';
 import { run, type Steps } from '../steps.js';
 import type { HostVa, VaMapper } from '../va-mapper.js';
 import { inTurn } from './in-turn.js';
