@@ -10,7 +10,6 @@ export class Report implements SetAftermath {
   error: DmaError | undefined = undefined;
   failedAt: SetAftermath['failedAt'] = undefined;
   skipped: readonly DmaError[] = NONE;
-  readonly #skipped: DmaError[] = [];
   declare undone?: TargetRange[];
   declare stuck?: TargetRange[];
   declare missing?: TargetRange[];
@@ -20,8 +19,11 @@ export class Report implements SetAftermath {
   }
 
   skip(error: DmaError): void {
-    this.#skipped.push(error);
-    this.skipped = this.#skipped;
+    if (this.skipped === NONE) {
+      this.skipped = [error];
+    } else {
+      (this.skipped as DmaError[]).push(error);
+    }
   }
 
   outcome(generation: number, target: string): Outcome {
