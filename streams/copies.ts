@@ -1,6 +1,6 @@
-import { mapChangeLike } from './map-change.js';
 import type { ChangeSet, MapChange } from './change-set.js';
 import { withMaps } from './command-set.js';
+import { mapChangeLike } from './map-change.js';
 
 /**
  * Copies of what a manager goes by, for those who look at it, or change it on its way to a target: whoever writes into what he was given changes

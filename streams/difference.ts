@@ -1,8 +1,8 @@
-import { mapChangeLike } from './map-change.js';
 import { inOrder } from './ascending.js';
 import type { MapChange } from './change-set.js';
 import { leavingOf, type Departure } from './command-set.js';
 import type { RegionEdits } from './region-edits.js';
+import { mapChangeLike } from './map-change.js';
 import { RangeMap } from './range-map.js';
 import type { RegionState } from './region-state.js';
 import type { RegionTable } from './region-table.js';

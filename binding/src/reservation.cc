@@ -25,6 +25,7 @@ constexpr const char* kName = "dma-streams";
 
 std::atomic<int64_t> areas_in_use{0};
 
+// The one place where a number becomes a pointer: guest addresses are numbers, and the system calls take pointers.
 void* Pointer(uint64_t address) {
   return reinterpret_cast<void*>(static_cast<uintptr_t>(address));  // NOLINT(performance-no-int-to-ptr)
 }
@@ -76,6 +77,10 @@ Result Reservation::Create(uint64_t size, std::shared_ptr<Reservation>& out) {
 Reservation::~Reservation() {
   areas_in_use -= areas_;
   ::munmap(Pointer(base_), size_);
+}
+
+void* Reservation::At(uint64_t offset) const {
+  return Pointer(base_ + offset);
 }
 
 Result Reservation::FindPlace(ByteRange range) const {

@@ -136,6 +136,8 @@ class Reservation {
  private:
   using Mappings = std::map<uint64_t, Mapping>;
 
+  // The address of a byte of it.
+  void* At(uint64_t offset) const;
   Mappings::const_iterator FirstOverlap(ByteRange range) const;
   Result MapNothing(ByteRange range, int how) const;
   Result MapZeros(ByteRange range) const;

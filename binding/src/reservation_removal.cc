@@ -56,7 +56,7 @@ void Reservation::BeginRemoval(ByteRange range, size_t row, bool keep_readable, 
 void Reservation::DropPages(ByteRange range) const {
   for (uint64_t at = range.start; at < range.end; at += kDropStep) {
     const uint64_t length = std::min(kDropStep, range.end - at);
-    void* address = reinterpret_cast<void*>(base_ + at);  // NOLINT(performance-no-int-to-ptr)
+    void* address = At(at);
     if (::madvise(address, length, MADV_DONTNEED) != 0 && ::madvise(address, length, MADV_DONTNEED_LOCKED) != 0) {
       return;  // A device's memory, for instance: it goes with the mapping.
     }

@@ -33,4 +33,15 @@ describe('ascending', () => {
     ascending(items);
     expect(items.every(({ range }, index) => range.startPage === index)).to.equal(true);
   });
+
+  it('sorts short lists, and longer ones, after one so long that its memory is given back', () => {
+    for (const length of [100_000, 10, 40_000, 300]) {
+      const items = itemsAt(Array.from({ length }, (_, index) => (index * 7_919) % length));
+      ascending(items);
+      expect(
+        items.every(({ range }, index) => range.startPage === index),
+        String(length),
+      ).to.equal(true);
+    }
+  });
 });
