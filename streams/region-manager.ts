@@ -36,7 +36,8 @@ export interface RegionManagerOptions {
  *
  * Order: commands take effect one at a time, in call order. A command that comes while another is under way, from inside a
  * subscriber for instance, waits for its turn. Within a command every unmap, at every target in reverse attach order, comes before
- * every map, at every target in attach order.
+ * every map, at every target in attach order. The promises of commands settle in the same order, also those that reject: a callback given to
+ * `then` right after a call runs before those of all later commands.
  *
  * On failure: a command whose map fails rejects with a `DmaMapError` and has changed nothing, anywhere. One whose unmap fails takes
  * effect, and rejects with a `DmaUnmapError` that names what stays mapped where. What is refused before any target is asked rejects
@@ -194,7 +195,7 @@ export class RegionManager implements AsyncDisposable {
 
   /**
    * Lets queued commands finish, unmaps everything at every target, in reverse attach order, releases the VAs and completes the
-   * streams. Later commands reject with `ERR_CLOSED`. Again: the same promise.
+   * streams. Later commands reject with `ERR_CLOSED`, once it is done. Again: the same promise.
    *
    * @throws DmaUnmapError when something could not be unmapped: its VA stays
    */
@@ -208,7 +209,13 @@ export class RegionManager implements AsyncDisposable {
   }
 
   #command<T>(command: () => T | Promise<T>): Promise<T> {
-    return this.#closing === undefined ? this.#queue.run(command) : Promise.reject(closedError());
+    if (this.#closing === undefined) {
+      return this.#queue.run(command);
+    }
+    const error = closedError();
+    return this.#queue.run<T>(() => {
+      throw error;
+    });
   }
 
   #publish(draft: Draft, set: CommandSet): void {

@@ -125,6 +125,74 @@ describe('CommandQueue', () => {
     });
   });
 
+  describe('settles promises in the order of their commands', () => {
+    const settled = (): string[] => log.filter((line) => line.startsWith('settled '));
+
+    /** Gives a command, and notes when its promise settles: with a callback that is there right after the call. */
+    function give(name: string, command: () => unknown): void {
+      const note = (): void => void log.push(`settled ${name}`);
+      queue.run(command).then(note, note);
+    }
+
+    function fail(): never {
+      throw new Error('no');
+    }
+
+    it('also those that answer at once behind one that is waited for', async () => {
+      const blocked = gate();
+      give('slow', () => blocked.opened);
+      give('at once', () => undefined);
+      give('fails', fail);
+      give('rejects', () => Promise.reject(new Error('no')));
+      give('last', () => undefined);
+      blocked.open();
+      await nextTurn();
+      expect(settled()).to.deep.equal(['slow', 'at once', 'fails', 'rejects', 'last'].map((name) => `settled ${name}`));
+    });
+
+    for (const [how, outer] of [
+      ['answers at once', () => undefined],
+      ['throws', fail],
+      ['is waited for', () => Promise.resolve()],
+    ] as const) {
+      it(`also one that was given inside another, which ${how}, and those that come behind them`, async () => {
+        give('outer', () => {
+          give('inner', () => {
+            give('innermost', () => undefined);
+          });
+          give('inner, failing', fail);
+          return outer();
+        });
+        give('behind', () => undefined);
+        give('behind, waited for', () => Promise.resolve());
+        await nextTurn();
+        give('later', () => undefined);
+        await nextTurn();
+        expect(settled()).to.deep.equal(
+          ['outer', 'inner', 'inner, failing']
+            .concat(
+              how === 'is waited for'
+                ? ['behind', 'behind, waited for', 'innermost', 'later']
+                : ['innermost', 'behind', 'behind, waited for', 'later'],
+            )
+            .map((name) => `settled ${name}`),
+        );
+      });
+    }
+
+    it('also those that were caused while it was held', async () => {
+      queue.hold(() => {
+        give('first', () => {
+          give('third', () => undefined);
+        });
+        give('second', () => Promise.resolve());
+      });
+      give('fourth', () => undefined);
+      await nextTurn();
+      expect(settled()).to.deep.equal(['settled first', 'settled second', 'settled third', 'settled fourth']);
+    });
+  });
+
   it('takes a hundred thousand waiting commands in linear time, without filling the stack', async () => {
     const blocked = gate();
     const commands = [queue.run(() => blocked.opened)];
