@@ -204,7 +204,7 @@ export class Attachments implements AttachmentCommands {
       for (const leaving of this.#leaving.filter((other) => other.ports.some((port) => port.target === target))) {
         yield* this.#detach(leaving);
       }
-      const [memory] = this.#vas().privates.values();
+      const memory = this.#vas().privates.first;
       if (target.needsFd === true && memory !== undefined) {
         throw new DmaError('the target needs a file for every mapping, and there is private memory, which has none', {
           code: 'ERR_NO_FD',

@@ -4,6 +4,7 @@ import { occupiedError, overlapError } from './draft-errors.js';
 import { EditLog } from './edit-log.js';
 import { DmaError } from './errors.js';
 import { MemoryRange } from './memory-range.js';
+import { PrivateEdits, type PrivateMemory } from './private-memory.js';
 import type { RangeMap } from './range-map.js';
 import { RegionEdits } from './region-edits.js';
 import { copyOfMapParams, RegionHandle, type Transact } from './region-handle.js';
@@ -14,8 +15,7 @@ import type { MapParams, MappingParams, Region, RegionEdit, RegionEvent, RegionP
 /** What a draft works on: the manager's regions and rules. Its regions are known by it. */
 export interface Ground {
   readonly table: RegionTable;
-  /** All private memory, visible or not. */
-  readonly privates: RangeMap<MapChange>;
+  readonly privates: PrivateMemory;
   readonly transact: Transact;
   /** @throws DmaError when private memory cannot be had now */
   readonly checkPrivate: (region: string, range: MemoryRange) => void;
@@ -28,12 +28,9 @@ export interface Ground {
  */
 export class Draft implements RegionEdit {
   readonly #ground: Ground;
-  /** Whether private memory was added or removed. */
-  touchesPrivate = false;
+  #privates: PrivateEdits | undefined = undefined;
   readonly #edits: RegionEdits[] = [];
   #byState: Map<RegionState, RegionEdits> | undefined = undefined;
-  /** Private memory of regions that were removed: it stays in its region, but owns its addresses no longer. */
-  #evicted: MapChange[] | undefined = undefined;
   readonly #log = new EditLog();
   #ended = false;
 
@@ -44,6 +41,11 @@ export class Draft implements RegionEdit {
   /** The regions that were touched. */
   get edits(): readonly RegionEdits[] {
     return this.#edits;
+  }
+
+  /** What was done to private memory; `undefined` when nothing was. */
+  get privates(): PrivateEdits | undefined {
+    return this.#privates;
   }
 
   /** From now on every edit is refused. */
@@ -58,13 +60,11 @@ export class Draft implements RegionEdit {
 
   /** Takes every edit back: first away what has come, then back what has gone. */
   rollback(): void {
-    const { privates } = this.#ground;
     const fresh = new Set(this.#edits.flatMap(({ added }) => added));
     for (const edit of this.#edits) {
       const { state } = edit;
       for (const mapping of edit.added) {
         takeOut(state.mappings, mapping);
-        takeOut(privates, mapping);
       }
       state.visible = edit.visibleBefore;
       if (state.present && !edit.presentBefore) {
@@ -78,13 +78,7 @@ export class Draft implements RegionEdit {
       for (const mapping of edit.removed) {
         if (!fresh.has(mapping)) {
           edit.state.mappings.insert(mapping);
-          this.#own(mapping);
         }
-      }
-    }
-    for (const mapping of this.#evicted ?? []) {
-      if (!fresh.has(mapping)) {
-        this.#own(mapping);
       }
     }
   }
@@ -112,15 +106,13 @@ export class Draft implements RegionEdit {
       return;
     }
     this.#editsOf(state);
-    const evicted = this.#ground.privates
-      .overlapping(state.range)
-      .filter((mapping) => state.mappings.startingAt(mapping.range.startPage) === mapping);
     this.#displace(state);
     state.visible = undefined;
-    for (const mapping of evicted) {
-      this.touchesPrivate = true;
-      this.#ground.privates.remove(mapping.range);
-      (this.#evicted ??= []).push(mapping);
+    // Private memory stays in its region, but owns its addresses no longer.
+    for (const mapping of (this.#privates ?? this.#ground.privates).overlapping(state.range)) {
+      if (state.mappings.startingAt(mapping.range.startPage) === mapping) {
+        this.#editedPrivates().remove(mapping);
+      }
     }
     const { name, range, priority, type } = state;
     this.#log.note({ kind: 'region-removed', region: name, range, priority, type });
@@ -155,7 +147,7 @@ export class Draft implements RegionEdit {
     const range = inRegion(state, params.rangeInRegion);
     if (backing === 'private') {
       this.#ground.checkPrivate(state.name, range);
-      const other = this.#ground.privates.firstOverlap(range);
+      const [other] = this.#editedPrivates().overlapping(range);
       if (other !== undefined) {
         throw occupiedError(state.name, range, other);
       }
@@ -171,8 +163,7 @@ export class Draft implements RegionEdit {
       });
     }
     if (backing === 'private') {
-      this.touchesPrivate = true;
-      this.#ground.privates.insert(mapping);
+      this.#editedPrivates().add(mapping);
     }
     this.#log.noteMapping(this.#editsOf(state), mapping, 'mapping-added');
   }
@@ -206,8 +197,7 @@ export class Draft implements RegionEdit {
 
   #noteRemoved(state: RegionState, mapping: MapChange): void {
     if (mapping.backing === 'private') {
-      this.touchesPrivate = true;
-      this.#ground.privates.remove(mapping.range);
+      this.#editedPrivates().remove(mapping);
     }
     this.#log.noteMapping(this.#editsOf(state), mapping, 'mapping-removed');
   }
@@ -217,11 +207,8 @@ export class Draft implements RegionEdit {
     state.visible = visible;
   }
 
-  /** Private memory owns its addresses. */
-  #own(mapping: MapChange): void {
-    if (mapping.backing === 'private') {
-      this.#ground.privates.insert(mapping);
-    }
+  #editedPrivates(): PrivateEdits {
+    return (this.#privates ??= new PrivateEdits(this.#ground.privates));
   }
 
   #place(state: RegionState): void {

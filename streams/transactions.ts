@@ -63,22 +63,23 @@ export class Transactions {
 
   /** Brings the edits of a draft to the targets, and into the view; or takes them back. */
   *#takeEffect(draft: Draft): Steps<void> {
+    const { privates } = draft;
+    const generation = this.#view.generation + 1;
     let change: Difference;
-    let privates: ReturnType<VaKeeper['prepare']>;
-    if (draft.touchesPrivate && this.#attachments.hasStuck) {
-      yield* this.#attachments.clearStuck(
-        draft.edits.flatMap(({ added }) => added.filter(({ backing }) => backing === 'private')),
-        this.#view.generation + 1,
-      );
-    }
     try {
       change = difference(this.#ground.table, draft.edits);
-      privates = this.#vas.prepare(draft, change);
+      this.#vas.check(privates, change);
+      if (privates !== undefined) {
+        if (this.#attachments.hasStuck) {
+          yield* this.#attachments.clearStuck(privates.added, generation);
+        }
+        this.#vas.make(privates);
+      }
     } catch (error) {
       this.#takeBack(draft);
       throw error;
     }
-    const set = new CommandSet(this.#view, this.#view.generation + 1, change.departures, privates.maps);
+    const set = new CommandSet(this.#view, generation, change.departures, this.#vas.withVas(change.maps));
     const delivery = this.#isForNobody(set)
       ? yield* settled(this.#vas.releaseFiles(change.leaving))
       : yield* deliver(set, this.#attachments.attached, new CommandDirector(set, change, this.#vas, this.#attachments));
@@ -87,13 +88,13 @@ export class Transactions {
     }
     if (delivery?.failure !== undefined) {
       this.#takeBack(draft);
-      yield* settled(this.#vas.discard(privates));
+      yield* settled(this.#vas.discard());
       // Also where something was to leave: the undo may have cleared what was stuck there, and kept the VA of another mapping alive.
       yield* settled(this.#vas.sweep([...set.maps, ...change.leaving].map(({ range }) => range)));
       throw mapFailure(delivery.failure, delivery);
     }
     this.#view.apply(set.maps === change.maps ? change : { ...change, maps: set.maps });
-    const pending = this.#vas.release(privates.ended);
+    const pending = privates === undefined ? undefined : this.#vas.commit(privates);
     this.#publish(draft, set);
     if (pending !== undefined) {
       yield pending;

@@ -1,29 +1,24 @@
 import { mapChangeLike } from './map-change.js';
 import type { MapChange } from './change-set.js';
-import { sameMapping, sameMemory, type Difference } from './difference.js';
-import type { RegionEdits } from './region-edits.js';
+import { sameMapping, type Difference } from './difference.js';
 import { occupiedError } from './draft-errors.js';
 import { EnsuredVas } from './ensured-vas.js';
 import { DmaError } from './errors.js';
 import { Turn } from './event-loop.js';
 import type { MemoryRange } from './memory-range.js';
+import { PrivateMemory, type PrivateEdits } from './private-memory.js';
 import { RangeMap } from './range-map.js';
 import type { VaMapper } from './va-mapper.js';
 import type { View } from './view.js';
 
 const NONE: readonly MapChange[] = [];
+const NOTHING = { made: NONE, ended: NONE };
 
 /** VAs that are released together, at most. */
 const TOGETHER = 1024;
 
 /** When what is being released is gone; nothing when it is already. It never rejects. To be waited for before anything is mapped there. */
 export type Pending = Promise<void> | undefined;
-
-/** What one transaction does to private memory. */
-interface PrivateEdits {
-  readonly made: readonly MapChange[];
-  readonly ended: readonly MapChange[];
-}
 
 /**
  * The manager's side of host virtual addresses: makes private memory, and releases every VA once nobody can be using it.
@@ -32,8 +27,9 @@ interface PrivateEdits {
  * contents, for as long as its mapping is in a region, visible or not.
  */
 export class VaKeeper {
-  /** All private memory, by address. Edits change it at once. */
-  readonly privates = new RangeMap<MapChange>();
+  readonly privates = new PrivateMemory();
+  /** Those of the transaction under way, once their memory has been made. */
+  #made: PrivateEdits | undefined = undefined;
   readonly #vas: EnsuredVas | undefined;
   readonly #view: View;
   readonly #isStuck: (range: MemoryRange) => boolean;
@@ -66,45 +62,87 @@ export class VaKeeper {
   }
 
   /**
-   * Makes the private memory that a transaction adds, after checking that nothing else is, was or comes to be active there.
+   * Whether a transaction may do to private memory what it does: nothing else is, was or comes to be active there. Makes and releases
+   * nothing.
+   *
+   * @throws DmaError `ERR_PRIVATE_MEMORY`
+   */
+  check(edits: PrivateEdits | undefined, change: Difference): void {
+    if (edits === undefined && this.privates.size === 0) {
+      return;
+    }
+    const { made, ended } = edits?.net() ?? NOTHING;
+    const gone = new RangeMap<MapChange>();
+    for (const mapping of ended) {
+      gone.insert(mapping);
+    }
+    for (const mapping of change.maps) {
+      if (mapping.backing !== 'private') {
+        const owner = (edits ?? this.privates).overlapping(mapping.range)[0] ?? gone.firstOverlap(mapping.range);
+        if (owner !== undefined) {
+          throw occupiedError(mapping.region, mapping.range, owner);
+        }
+      }
+    }
+    for (const mapping of made) {
+      const other = this.#view.firstOverlap(mapping.range) ?? gone.firstOverlap(mapping.range);
+      if (other !== undefined) {
+        throw occupiedError(mapping.region, mapping.range, other);
+      }
+    }
+  }
+
+  /**
+   * Makes the private memory that a transaction adds, after `check`. `commit` or `discard` is to follow.
    *
    * On failure: nothing is made.
    *
-   * @returns what was added and ended, and the maps with the VA of private memory on them
    * @throws DmaError
    */
-  prepare(
-    { edits, touchesPrivate }: { readonly edits: Iterable<RegionEdits>; readonly touchesPrivate: boolean },
-    change: Difference,
-  ): PrivateEdits & { readonly maps: readonly MapChange[] } {
-    if (this.privates.size === 0 && !touchesPrivate) {
-      return { made: NONE, ended: NONE, maps: change.maps };
+  make(edits: PrivateEdits): void {
+    const vas = this.#vas;
+    if (vas === undefined) {
+      return;
     }
-    const { made, ended, added } = touchesPrivate
-      ? this.#privateEdits(edits)
-      : { made: NONE, ended: NONE, added: NONE };
-    this.#checkAlone(made, ended, change);
+    const { made } = edits.net();
     const done: MapChange[] = [];
     try {
       for (const mapping of made) {
-        this.#vas?.ensure(mapping);
+        vas.checkFree(mapping);
+        vas.ensure(mapping);
         done.push(mapping);
       }
-      for (const mapping of added) {
-        this.#placeVa(mapping);
-      }
     } catch (error) {
-      this.#vas?.releaseUnused(
+      vas.releaseUnused(
         done.map(({ range }) => range),
         this.#warn,
       );
       throw error;
     }
-    return { made, ended, maps: change.maps.map((mapping) => this.#withVa(mapping)) };
+    for (const mapping of edits.added) {
+      // It carries its VA wherever it is told of.
+      Object.assign(mapping, { hostVa: vas.at(mapping.range) });
+    }
+    this.#made = edits;
   }
 
-  /** Takes back what `prepare` made. */
-  discard({ made }: PrivateEdits): Pending {
+  /** The maps, with the VA of private memory on them. */
+  withVas(maps: readonly MapChange[]): readonly MapChange[] {
+    return this.privates.size === 0 && this.#made === undefined ? maps : maps.map((mapping) => this.#withVa(mapping));
+  }
+
+  /** The transaction takes effect: releases private memory that it has ended. */
+  commit(edits: PrivateEdits): Pending {
+    const { ended } = edits.net();
+    this.#made = undefined;
+    this.privates.commit(edits);
+    return this.release(ended);
+  }
+
+  /** The transaction does not take effect: takes back what `make` has made. */
+  discard(): Pending {
+    const made = this.#made?.net().made ?? NONE;
+    this.#made = undefined;
     return this.release(made);
   }
 
@@ -170,6 +208,7 @@ export class VaKeeper {
     return this.release(this.#vas?.mappings() ?? NONE);
   }
 
+  /** By the state before the transaction under way, or by what that has made. */
   #isInUse(mapping: MapChange): boolean {
     if (this.#closed) {
       return false;
@@ -178,67 +217,7 @@ export class VaKeeper {
       const active = this.#view.at(mapping.range);
       return active !== undefined && sameMapping(active, mapping);
     }
-    return this.privates.startingAt(mapping.range.startPage)?.range.equals(mapping.range) === true;
-  }
-
-  /** Private memory that was removed and added again at the same place is the same memory. */
-  #privateEdits(edits: Iterable<RegionEdits>): PrivateEdits & { readonly added: readonly MapChange[] } {
-    const made = new RangeMap<MapChange>();
-    const ended = new RangeMap<MapChange>();
-    for (const { state, added, removed, presentBefore } of edits) {
-      for (const mapping of added) {
-        if (this.privates.startingAt(mapping.range.startPage) === mapping) {
-          made.insert(mapping);
-        }
-      }
-      if (this.#vas === undefined || this.#vas.size === 0) {
-        continue;
-      }
-      // What was never made does not end: a VA of the same range would be that of somebody else.
-      const fresh = new Set(added);
-      const gone = presentBefore && !state.present ? [...removed, ...state.mappings] : removed;
-      for (const mapping of gone) {
-        if (mapping.backing === 'private' && !fresh.has(mapping) && this.#vas.holdsPrivate(mapping.range)) {
-          ended.replace(mapping);
-        }
-      }
-    }
-    const all = [...made];
-    for (const mapping of all) {
-      const before = ended.startingAt(mapping.range.startPage);
-      if (before !== undefined && sameMemory(before, mapping) && before.writable === mapping.writable) {
-        made.remove(mapping.range);
-        ended.remove(mapping.range);
-      }
-    }
-    return { made: [...made], ended: [...ended], added: all };
-  }
-
-  #checkAlone(made: readonly MapChange[], ended: readonly MapChange[], change: Difference): void {
-    const gone = new RangeMap<MapChange>();
-    for (const mapping of ended) {
-      gone.replace(mapping);
-    }
-    for (const mapping of change.maps) {
-      if (mapping.backing !== 'private') {
-        const owner = this.privates.firstOverlap(mapping.range) ?? gone.firstOverlap(mapping.range);
-        if (owner !== undefined) {
-          throw occupiedError(mapping.region, mapping.range, owner);
-        }
-      }
-    }
-    for (const mapping of made) {
-      const other = this.#view.firstOverlap(mapping.range) ?? gone.firstOverlap(mapping.range);
-      if (other !== undefined) {
-        throw occupiedError(mapping.region, mapping.range, other);
-      }
-      this.#vas?.checkFree(mapping);
-    }
-  }
-
-  /** Private memory carries its VA wherever it is told of. */
-  #placeVa(mapping: MapChange): void {
-    Object.assign(mapping, { hostVa: this.#vas?.at(mapping.range) });
+    return this.privates.has(mapping.range) || this.#made?.adds(mapping.range) === true;
   }
 
   #withVa(mapping: MapChange): MapChange {

@@ -1,7 +1,7 @@
-import type { MapChange, Region, RegionEdit } from '../../../streams/index.js';
+import type { Region, RegionEdit } from '../../../streams/index.js';
 import { difference, type Difference } from '../../../streams/difference.js';
 import { Draft, type Ground } from '../../../streams/draft.js';
-import { RangeMap } from '../../../streams/range-map.js';
+import { PrivateMemory } from '../../../streams/private-memory.js';
 import { RegionTable } from '../../../streams/region-table.js';
 import { View } from '../../../streams/view.js';
 
@@ -15,7 +15,7 @@ export class Plot {
     let sequence = 0;
     this.#ground = {
       table: this.table,
-      privates: new RangeMap<MapChange>(),
+      privates: new PrivateMemory(),
       transact: () => Promise.reject(new Error('these regions have no manager')),
       checkPrivate: () => undefined,
       nextSequence: () => sequence++,
