@@ -2,8 +2,8 @@ import { Observable, type OperatorFunction, type Subscriber, type Subscription }
 import { show } from './arguments.js';
 import type { ChangeSet, Outcome } from './change-set.js';
 import { DmaError, toDmaError, type TargetRange } from './errors.js';
-import { aftermathOf, noteAftermath } from './aftermath.js';
 import { append } from './append.js';
+import { checkedOutcome, withDetails } from './outcomes.js';
 import { run, settled, type Steps } from './steps.js';
 import type { TargetPort } from './target-port.js';
 
@@ -30,7 +30,7 @@ export class Branch {
   /** Whoever listens to the sets: the branch, once. A `Subject` would do; it takes a multiple of the time. */
   #listeners: readonly Subscriber<ChangeSet>[] = [];
   readonly #subscription: Subscription;
-  readonly #onUnasked: (error: DmaError) => void;
+  readonly #onWrong: (problem: string) => void;
   #ended = false;
   #open: ChangeSet | undefined = undefined;
   #delivered = false;
@@ -39,8 +39,10 @@ export class Branch {
   #broken: DmaError | undefined = undefined;
 
   /** @throws what the branch function throws; TypeError when it returns no observable */
-  constructor(branch: TargetBranch, onUnasked: (error: DmaError) => void = ignore) {
-    this.#onUnasked = onUnasked;
+  constructor(branch: TargetBranch, warn: (error: DmaError) => void = ignore) {
+    this.#onWrong = (problem) => {
+      warn(this.#badOutcome(problem));
+    };
     const outer = announced;
     const ports: TargetPort[] = [];
     announced = ports;
@@ -136,11 +138,11 @@ export class Branch {
     const undone: TargetRange[] = [];
     for (const port of this.ports.toReversed()) {
       const own = yield* settled(port.serve(set));
-      append(stuck, aftermathOf(own).stuck);
-      append(undone, aftermathOf(own).undone);
+      append(stuck, own.stuck);
+      append(undone, own.undone);
       outcome = own.status === 'failed' ? own : outcome;
     }
-    return noteAftermath(outcome, { stuck, undone });
+    return withDetails(outcome, { stuck, undone });
   }
 
   /** The sets, as the branch sees them. One that comes before the branch listens, because it was deferred, waits for it. */
@@ -161,19 +163,18 @@ export class Branch {
     });
   }
 
-  #receive(outcome: unknown): void {
+  #receive(answer: unknown): void {
     const set = this.#open;
-    if (set === undefined || isOlder(outcome, set)) {
-      this.#onUnasked(
-        new DmaError('the branch gave an outcome for which no change set is open', {
-          code: 'ERR_BAD_OUTCOME',
-          target: this.name,
-          hint: 'a branch answers every change set with exactly one outcome',
-        }),
-      );
+    const outcome = set === undefined ? undefined : checkedOutcome(answer, set, this.#onWrong);
+    if (set === undefined || outcome === undefined || isOlder(outcome, set)) {
+      this.#onWrong('the branch gave an outcome for which no change set is open');
       return;
     }
-    this.#settle(this.#checked(outcome, set));
+    this.#settle(
+      typeof outcome === 'string'
+        ? this.#failure(set, this.#badOutcome(`the branch answered with ${outcome}, which is not an outcome`))
+        : outcome,
+    );
   }
 
   #break(error: DmaError): void {
@@ -197,27 +198,12 @@ export class Branch {
     resolve(outcome);
   }
 
-  #checked(outcome: unknown, set: ChangeSet): Outcome {
-    if (isOutcome(outcome)) {
-      const error: unknown = outcome.error;
-      return outcome.status === 'applied' || error instanceof DmaError
-        ? outcome
-        : {
-            ...outcome,
-            error: toDmaError(error ?? 'the branch failed, and does not say why', {
-              fallbackCode: 'ERR_TARGET_FAILED',
-              target: outcome.target,
-            }),
-          };
-    }
-    return this.#failure(
-      set,
-      new DmaError(`the branch answered with ${show(outcome)}, which is not an outcome`, {
-        code: 'ERR_BAD_OUTCOME',
-        target: this.name,
-        hint: "an outcome is { generation, target, status: 'applied' | 'failed', skipped: [], error? }",
-      }),
-    );
+  #badOutcome(problem: string): DmaError {
+    return new DmaError(problem, {
+      code: 'ERR_BAD_OUTCOME',
+      target: this.name,
+      hint: "a branch answers every change set with exactly one { generation, target, status: 'applied' | 'failed', skipped: [], error? }",
+    });
   }
 
   #failure(set: ChangeSet, error: DmaError): Outcome {
@@ -229,17 +215,9 @@ function isObservable(value: unknown): value is Observable<unknown> {
   return typeof value === 'object' && value !== null && 'subscribe' in value && typeof value.subscribe === 'function';
 }
 
-function isOutcome(value: unknown): value is Outcome {
-  if (typeof value !== 'object' || value === null) {
-    return false;
-  }
-  const { status, skipped } = value as Partial<Outcome>;
-  return (status === 'applied' || status === 'failed') && Array.isArray(skipped);
-}
-
 /** An answer to a set that was answered before. */
-function isOlder(outcome: unknown, set: ChangeSet): boolean {
-  return isOutcome(outcome) && outcome.generation < set.generation;
+function isOlder(outcome: Outcome | string, set: ChangeSet): boolean {
+  return typeof outcome === 'object' && outcome.generation < set.generation;
 }
 
 function ignore(): void {

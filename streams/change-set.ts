@@ -1,4 +1,4 @@
-import type { DmaError } from './errors.js';
+import type { DmaError, TargetRange } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
 import type { Backing, Mappable, MappingType } from './region.js';
 import type { HostVa } from './va-mapper.js';
@@ -50,7 +50,12 @@ export interface ChangeSet {
   readonly maps: readonly MapChange[];
 }
 
-/** What a branch did with one change set. */
+/**
+ * What a branch did with one change set.
+ *
+ * `toTarget` and `fanOut` say all that they know. An outcome that is written by hand may leave out everything that is optional; an operator that
+ * changes one keeps the rest of it by `{ ...outcome, … }`.
+ */
 export interface Outcome {
   readonly generation: number;
   /** Name of the target; of several, joined with `+`. */
@@ -59,6 +64,17 @@ export interface Outcome {
   /** Device maps that failed softly. */
   readonly skipped: readonly DmaError[];
   readonly error?: DmaError;
+  /** The map that failed, and made the set fail. */
+  readonly failedAt?: TargetRange & { readonly region: string };
+  /** Maps that were taken back, in the order in which they were. */
+  readonly undone?: readonly TargetRange[];
+  /**
+   * Maps that the set should have ended and that are still there, because their unmap failed. Left out: none where the set was applied, and all that
+   * it was to end where it failed, unless `error` is a `DmaUnmapError`, which says it itself.
+   */
+  readonly stuck?: readonly TargetRange[];
+  /** Maps that could not be put back. Left out: none where the set was applied, and all of an inverse set that failed. */
+  readonly missing?: readonly TargetRange[];
 }
 
 /** What the guest sees now: every active mapping, ascending. */

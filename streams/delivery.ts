@@ -1,9 +1,10 @@
-import { aftermathOf, NOTHING, stuckOf } from './aftermath.js';
 import type { ChangeSet, MapChange, Outcome } from './change-set.js';
 import { hasUnmaps, mapStep, unmapOf, unmapStep } from './command-set.js';
 import type { DmaError, TargetRange } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
+import { stuckOf } from './outcomes.js';
 import { isPromiseLike, settled, type Steps } from './steps.js';
+import type { TargetPort } from './target-port.js';
 
 /** Somewhere a set can be delivered to: a branch, or an attachment. */
 export interface Receiver {
@@ -12,6 +13,8 @@ export interface Receiver {
   readonly broken: DmaError | undefined;
   /** Whether exactly this range is stuck at the target of this name. */
   isStuck(at: TargetRange): boolean;
+  /** The targets behind it, as far as they are known. */
+  readonly ports: readonly TargetPort[];
   /** Whether it may be served beside its neighbours that say the same. */
   readonly concurrent: boolean;
 }
@@ -61,8 +64,11 @@ export function* deliver(set: ChangeSet, receivers: readonly Receiver[], directo
     const step = unmapStep(set);
     for (let end = receivers.length; end > 0;) {
       const start = groupBefore(receivers, end);
-      for (const answer of startUnmaps(receivers, start, end, step)) {
-        delivery.addUnmaps(isPromiseLike(answer) ? ((yield answer) as Outcome) : answer, step);
+      const answers = startUnmaps(receivers, start, end, step);
+      for (let index = 0; index < answers.length; index++) {
+        const answer = answers[index] as Outcome | Promise<Outcome>;
+        const outcome = isPromiseLike(answer) ? ((yield answer) as Outcome) : answer;
+        delivery.addUnmaps(outcome, receivers[end - 1 - index] as Receiver, step);
       }
       end = start;
     }
@@ -174,7 +180,7 @@ export function inverse(generation: number, unmaps: ChangeSet['unmaps'], maps: r
 }
 
 export function failureOf(outcome: Outcome, error: DmaError): MapFailure {
-  const { failedAt } = aftermathOf(outcome);
+  const { failedAt } = outcome;
   return { error, target: failedAt?.target ?? outcome.target, region: failedAt?.region, range: failedAt?.range };
 }
 
@@ -191,14 +197,9 @@ class Tally implements Delivery {
 
   add(outcome: Outcome): void {
     this.skipped = joined(this.skipped, outcome.skipped);
-    const aftermath = aftermathOf(outcome);
-    if (aftermath !== NOTHING) {
-      this.undone = joined(this.undone, aftermath.undone);
-      this.missing = joined(this.missing, aftermath.missing);
-    }
-    if (aftermath !== NOTHING || outcome.error !== undefined) {
-      this.stuck = joined(this.stuck, stuckOf(outcome));
-    }
+    this.undone = joined(this.undone, outcome.undone);
+    this.missing = joined(this.missing, outcome.missing);
+    this.stuck = joined(this.stuck, stuckOf(outcome));
   }
 
   /** Also notes who would have to take the maps back. */
@@ -211,26 +212,36 @@ class Tally implements Delivery {
     } else if (failed) {
       this.failure ??= failureOf(outcome, error);
     }
-    // One that failed has undone its part itself, unless it broke while it was at it.
-    if (!failed || receiver.broken !== undefined) {
+    // One that failed has undone its part itself, unless it broke while it was at it, or says so of a target that did not fail.
+    if (!failed || receiver.broken !== undefined || holdsAny(receiver, set.maps)) {
       this.mapped = joined(this.mapped, [receiver]);
     }
   }
 
-  addUnmaps(outcome: Outcome, set: ChangeSet): void {
+  addUnmaps(outcome: Outcome, receiver: Receiver, set: ChangeSet): void {
     this.add(outcome);
     if (outcome.status === 'failed' && outcome.error !== undefined) {
       this.unmapError ??= outcome.error;
       if (stuckOf(outcome) === undefined) {
-        // It does not say what is stuck: all that it was told to unmap may be.
         const covers = set.unmaps.flatMap((unmap) => unmap.covers);
-        this.stuck = joined(
-          this.stuck,
-          covers.map((range) => ({ target: outcome.target, range })),
-        );
+        this.stuck = joined(this.stuck, stuckAmong(receiver, covers, outcome.target));
       }
     }
   }
+}
+
+/** Whether a target holds one of these maps, whatever the outcome says. */
+function holdsAny({ ports }: Receiver, maps: readonly MapChange[]): boolean {
+  return ports.some(({ ledger }) => ledger.holdsAny(maps));
+}
+
+/** Which of these ranges are stuck, where the outcome does not say: by the targets themselves, or all where none is known. */
+function stuckAmong({ ports }: Receiver, ranges: readonly MemoryRange[], target: string): readonly TargetRange[] {
+  return ports.length === 0
+    ? ranges.map((range) => ({ target, range }))
+    : ports.flatMap(({ name, ledger }) =>
+        ranges.filter((range) => ledger.isStuck(range)).map((range) => ({ target: name, range })),
+      );
 }
 
 /** Most deliveries have nothing to tell. */

@@ -203,6 +203,11 @@ export class Ledger {
     return true;
   }
 
+  /** Whether one of these is held; of what is listed. What follows from what is active is as the outcomes say. */
+  holdsAny(maps: readonly MapChange[]): boolean {
+    return maps.some(({ range }) => this.#held.get(range.startPage)?.range.equals(range) === true);
+  }
+
   get hasStuck(): boolean {
     return this.#stuck.size > 0;
   }

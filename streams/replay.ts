@@ -1,5 +1,4 @@
 import { abandonable } from './abandonable.js';
-import { aftermathOf } from './aftermath.js';
 import type { AttachmentHandle, AttachOptions } from './attachment.js';
 import { abortError, mapFailure } from './command-errors.js';
 import { CommandSet } from './command-set.js';
@@ -42,7 +41,7 @@ export function* replay(
     const undone = yield* unmapAll(handle, generation);
     if (outcome.error !== undefined && !isAborted) {
       throw mapFailure(failureOf(outcome, outcome.error), {
-        undone: [...(aftermathOf(outcome).undone ?? []), ...undone],
+        undone: [...(outcome.undone ?? []), ...undone],
         missing: [],
         stuck: handle.stuck(),
       });
@@ -61,9 +60,7 @@ export function* replay(
 /** Takes away what a replay has left, newest first. */
 function* unmapAll(handle: AttachmentHandle, generation: number): Steps<readonly TargetRange[]> {
   const unmaps = handle.unmapsOfAll().toReversed();
-  return unmaps.length === 0
-    ? []
-    : (aftermathOf(yield* settled(handle.serve(inverse(generation, unmaps, [])))).undone ?? []);
+  return unmaps.length === 0 ? [] : ((yield* settled(handle.serve(inverse(generation, unmaps, [])))).undone ?? []);
 }
 
 /** Nobody watches what nobody asked for. Counts in pages, and tells in bytes. */

@@ -1,14 +1,14 @@
-import { noteAftermath, type SetAftermath } from './aftermath.js';
 import type { Outcome } from './change-set.js';
 import type { DmaError, TargetRange } from './errors.js';
+import { withDetails, type OutcomeDetails } from './outcomes.js';
 
 /** Most sets skip nothing. */
 const NONE: readonly DmaError[] = Object.freeze([]);
 
 /** Collects what becomes of one set. */
-export class Report implements SetAftermath {
+export class Report implements OutcomeDetails {
   error: DmaError | undefined = undefined;
-  failedAt: SetAftermath['failedAt'] = undefined;
+  failedAt: OutcomeDetails['failedAt'] = undefined;
   skipped: readonly DmaError[] = NONE;
   declare undone?: TargetRange[];
   declare stuck?: TargetRange[];
@@ -30,8 +30,8 @@ export class Report implements SetAftermath {
     const { skipped, error } = this;
     if (error === undefined) {
       const outcome: Outcome = { generation, target, status: 'applied', skipped };
-      return this.undone === undefined ? outcome : noteAftermath(outcome, this);
+      return this.undone === undefined ? outcome : withDetails(outcome, this);
     }
-    return noteAftermath({ generation, target, status: 'failed', skipped, error }, this);
+    return withDetails({ generation, target, status: 'failed', skipped, error }, this);
   }
 }

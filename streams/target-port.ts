@@ -1,4 +1,3 @@
-import { aftermathOf } from './aftermath.js';
 import type { ChangeSet, MapChange, Outcome } from './change-set.js';
 import { CommandSet, hasUnmaps } from './command-set.js';
 import type { DmaTarget } from './dma-target.js';
@@ -112,7 +111,7 @@ export class TargetPort {
     if (hasUnmaps(set)) {
       const { generation, snapshot } = set;
       const restored = yield* this.#serve({ generation, snapshot, undo: true, unmaps: [], maps: this.ledger.taken() });
-      for (const at of aftermathOf(restored).missing ?? []) {
+      for (const at of restored.missing ?? []) {
         report.add('missing', at);
       }
     }

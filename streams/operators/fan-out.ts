@@ -1,10 +1,10 @@
 import { ascending } from '../ascending.js';
 import { Observable } from 'rxjs';
-import { noteAftermath } from '../aftermath.js';
 import { checkBranch } from '../arguments.js';
 import { announce, Branch, type TargetBranch } from '../branch.js';
 import type { ChangeSet, MapChange, Outcome } from '../change-set.js';
 import { deliver, type Delivery } from '../delivery.js';
+import { withDetails } from '../outcomes.js';
 import { run, type Steps } from '../steps.js';
 import { inTurn } from './in-turn.js';
 
@@ -70,12 +70,12 @@ function toOutcome(delivery: Delivery, generation: number, target: string): Outc
   const { failure, unmapError, restoreError, skipped, undone, stuck, missing } = delivery;
   const error = failure?.error ?? unmapError ?? restoreError;
   if (error === undefined) {
-    return noteAftermath({ generation, target, status: 'applied', skipped }, { undone });
+    return withDetails({ generation, target, status: 'applied', skipped }, { undone });
   }
   const { region, range } = failure ?? {};
   const failedAt =
     failure === undefined || region === undefined || range === undefined
       ? undefined
       : { target: failure.target, region, range };
-  return noteAftermath({ generation, target, status: 'failed', skipped, error }, { failedAt, undone, stuck, missing });
+  return withDetails({ generation, target, status: 'failed', skipped, error }, { failedAt, undone, stuck, missing });
 }

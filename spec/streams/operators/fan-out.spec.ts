@@ -1,4 +1,3 @@
-import { aftermathOf } from '../../../streams/aftermath.js';
 import { expect } from 'chai';
 import { firstValueFrom, map as mapTo, NEVER, Observable, of, Subject, take, tap } from 'rxjs';
 import {
@@ -127,8 +126,8 @@ describe('fanOut', () => {
     ]);
     expect(inWords(outcome)).to.equal('1 failed ENOMEM');
     expect(outcome.error).to.include({ target: '3' });
-    expect(String(aftermathOf(outcome).failedAt?.range)).to.equal('0x2000-0x3000');
-    expect(aftermathOf(outcome).undone?.map(({ target, range }) => `${target} ${range.toString()}`)).to.deep.equal([
+    expect(String(outcome.failedAt?.range)).to.equal('0x2000-0x3000');
+    expect(outcome.undone?.map(({ target, range }) => `${target} ${range.toString()}`)).to.deep.equal([
       '3 0x0-0x1000',
       '2 0x2000-0x3000',
       '2 0x0-0x1000',
@@ -153,7 +152,7 @@ describe('fanOut', () => {
     second.failAll('map 0x2000', 'ENOMEM');
     const outcome = await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')], maps: [B] }));
     expect(inWords(outcome)).to.equal('2 failed ENOMEM');
-    expect(aftermathOf(outcome).missing?.map(({ target, range }) => `${target} ${range.toString()}`)).to.deep.equal([
+    expect(outcome.missing?.map(({ target, range }) => `${target} ${range.toString()}`)).to.deep.equal([
       '1 0x0-0x1000',
     ]);
     const again = await serve(changeSet(2, { maps: [A], undo: true }));
@@ -166,7 +165,7 @@ describe('fanOut', () => {
     second.failAll('unmap', 'EBUSY');
     const outcome = await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')], maps: [B] }));
     expect(inWords(outcome)).to.equal('2 failed EBUSY');
-    expect(aftermathOf(outcome).stuck?.map(({ target }) => target)).to.deep.equal(['2']);
+    expect(outcome.stuck?.map(({ target }) => target)).to.deep.equal(['2']);
     expect([first, second, third].map((target) => target.held().length)).to.deep.equal([1, 2, 1]);
   });
 
@@ -177,7 +176,7 @@ describe('fanOut', () => {
     const outcome = await serving(fanOut(vague)).serve(
       changeSet(1, { unmaps: [unmap('0x0-0x4000', ['0x0-0x1000', '0x2000-0x3000'])] }),
     );
-    expect(aftermathOf(outcome).stuck?.map(({ target, range }) => `${target} ${range.toString()}`)).to.deep.equal([
+    expect(outcome.stuck?.map(({ target, range }) => `${target} ${range.toString()}`)).to.deep.equal([
       'vague 0x0-0x1000',
       'vague 0x2000-0x3000',
     ]);

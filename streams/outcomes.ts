@@ -1,0 +1,120 @@
+import { isObject, show } from './arguments.js';
+import type { ChangeSet, Outcome } from './change-set.js';
+import { DmaError, DmaUnmapError, toDmaError, type TargetRange } from './errors.js';
+import { MemoryRange } from './memory-range.js';
+
+/** What an outcome may say besides, as far as it is known. */
+export type OutcomeDetails = {
+  readonly [Key in 'failedAt' | 'undone' | 'stuck' | 'missing']?: Outcome[Key] | undefined;
+};
+
+const LISTS = ['undone', 'stuck', 'missing'] as const;
+
+/** The same outcome, with the details that are known. */
+export function withDetails(outcome: Outcome, { failedAt, undone, stuck, missing }: OutcomeDetails): Outcome {
+  return {
+    ...outcome,
+    ...(failedAt === undefined ? {} : { failedAt }),
+    ...(undone === undefined ? {} : { undone }),
+    ...(stuck === undefined ? {} : { stuck }),
+    ...(missing === undefined ? {} : { missing }),
+  };
+}
+
+/** Which unmaps of a set failed, if the branch knows: by itself, or by an error that says so. */
+export function stuckOf({ stuck, error }: Outcome): readonly TargetRange[] | undefined {
+  return stuck ?? (error instanceof DmaUnmapError ? error.stuck : undefined);
+}
+
+/**
+ * What a branch answered, as an outcome that can be relied upon. One that is right comes back as it is. In a copy of another one, what is thrown
+ * or missing as an error is made a `DmaError`, and any other member of the wrong shape is left out.
+ *
+ * @param onWrong told of each member that was left out
+ * @returns a text when it is no outcome at all: what it is instead
+ */
+export function checkedOutcome(answer: unknown, set: ChangeSet, onWrong: (problem: string) => void): Outcome | string {
+  try {
+    if (!isObject(answer)) {
+      return show(answer);
+    }
+    const { status, skipped } = answer as Partial<Outcome>;
+    if ((status !== 'applied' && status !== 'failed') || !Array.isArray(skipped)) {
+      return show(answer);
+    }
+    const outcome = answer as Outcome;
+    return isRight(outcome) ? outcome : corrected(outcome, set, onWrong);
+  } catch (error) {
+    return `an object that cannot be read (${toDmaError(error, { fallbackCode: 'ERR_BAD_OUTCOME' }).message})`;
+  }
+}
+
+function isRight({ generation, target, status, skipped, error, failedAt, undone, stuck, missing }: Outcome): boolean {
+  return (
+    typeof generation === 'number' &&
+    typeof target === 'string' &&
+    (skipped.length === 0 || skipped.every(isDmaError)) &&
+    (error === undefined ? status === 'applied' : isDmaError(error)) &&
+    (failedAt === undefined || isFailedAt(failedAt)) &&
+    (undone === undefined || isList(undone)) &&
+    (stuck === undefined || isList(stuck)) &&
+    (missing === undefined || isList(missing))
+  );
+}
+
+function corrected(outcome: Outcome, set: ChangeSet, onWrong: (problem: string) => void): Outcome {
+  const { generation, target, status, skipped, error, ...others }: { readonly [Key in keyof Outcome]: unknown } =
+    outcome;
+  const wrong = (key: string, needed: string, value: unknown): void => {
+    onWrong(`${key} of an outcome must be ${needed}, not ${show(value)}`);
+  };
+  const copy: Record<string, unknown> = { ...others, generation, target, status };
+  if (typeof generation !== 'number') {
+    wrong('generation', 'a number', generation);
+    copy['generation'] = set.generation;
+  }
+  if (typeof target !== 'string') {
+    wrong('target', 'a string', target);
+    copy['target'] = 'branch';
+  }
+  const toError = (thrown: unknown): DmaError =>
+    toDmaError(thrown, { fallbackCode: 'ERR_TARGET_FAILED', target: copy['target'] as string });
+  copy['skipped'] = (skipped as readonly unknown[]).map(toError);
+  if (status === 'failed') {
+    copy['error'] = toError(error ?? 'the branch failed, and does not say why');
+  } else if (error !== undefined && error !== null) {
+    copy['error'] = toError(error);
+  }
+  if (others.failedAt !== undefined && !isFailedAt(others.failedAt)) {
+    wrong('failedAt', '{ target, region, range }', others.failedAt);
+    copy['failedAt'] = undefined;
+  }
+  for (const key of LISTS) {
+    const list = others[key];
+    if (list !== undefined && !isList(list)) {
+      wrong(key, 'a list of { target, range }', list);
+      copy[key] = undefined;
+    }
+  }
+  return copy as unknown as Outcome;
+}
+
+function isDmaError(value: unknown): value is DmaError {
+  return value instanceof DmaError;
+}
+
+function isTargetRange(value: unknown): value is TargetRange {
+  if (!isObject(value)) {
+    return false;
+  }
+  const { target, range } = value as Partial<TargetRange>;
+  return typeof target === 'string' && range instanceof MemoryRange;
+}
+
+function isFailedAt(value: unknown): boolean {
+  return isTargetRange(value) && typeof (value as { readonly region?: unknown }).region === 'string';
+}
+
+function isList(value: unknown): boolean {
+  return Array.isArray(value) && value.every(isTargetRange);
+}
