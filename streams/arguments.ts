@@ -176,6 +176,13 @@ export function checkCallback(callback: unknown, what: string): void {
 }
 
 /** @throws TypeError */
+export function checkBoolean(value: unknown, what: string): void {
+  if (value !== undefined && !isBoolean(value)) {
+    throw new TypeError(`${what} must be true or false, not ${show(value)}`);
+  }
+}
+
+/** @throws TypeError */
 export function checkSignal(signal: unknown): void {
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new TypeError(`signal must be an AbortSignal, not ${show(signal)}`);

@@ -6,6 +6,7 @@ import { assume } from './assume.js';
 import type { ChangeSet, Outcome } from './change-set.js';
 import { CommandSet, unmapOf, type ActiveMappings } from './command-set.js';
 import { forward, type Receiver } from './delivery.js';
+import type { Finding, HealOptions } from './finding.js';
 import type { DmaError, TargetRange } from './errors.js';
 import { Ledger, type LedgerEntry } from './ledger.js';
 import type { MemoryRange } from './memory-range.js';
@@ -20,18 +21,11 @@ export interface AttachOptions {
   readonly onProgress?: (progress: { readonly done: bigint; readonly total: bigint }) => void;
 }
 
-/** What `verify()` found at a target. */
-export interface Finding {
-  readonly range: MemoryRange;
-  /** `missing`: should be held and is not. `stuck`: its unmap failed. `unexpected`: held, and nobody knows why. */
-  readonly fault: 'missing' | 'stuck' | 'unexpected';
-}
-
 /** The commands of an attachment, on its manager's queue. */
 export interface AttachmentCommands {
   retryStuck(attachment: AttachmentHandle): Promise<void>;
   verify(attachment: AttachmentHandle): Promise<readonly Finding[]>;
-  heal(attachment: AttachmentHandle): Promise<void>;
+  heal(attachment: AttachmentHandle, options: HealOptions): Promise<void>;
   detach(attachment: AttachmentHandle): Promise<void>;
 }
 
@@ -63,10 +57,13 @@ export interface Attachment extends AsyncDisposable {
   /**
    * Makes ledger, target and view equal again: unmaps what is stuck or unexpected, maps what is missing.
    *
-   * @throws DmaUnmapError when something cannot be unmapped; DmaMapError when something cannot be mapped. What could be mended
-   * is mended
+   * A target that can only count keeps what it holds too much, unless `unexpected` asks for it: nobody can tell whose that is. `verify()` goes on
+   * reporting it. Whether something is missing is then looked for all the same.
+   *
+   * @throws DmaUnmapError when something cannot be unmapped; DmaMapError when something cannot be mapped; DmaError `ERR_TARGET_DIFFERS` when a
+   * target that can only count still holds another number than it should, more only where `unexpected` is set. What could be mended is mended
    */
-  heal(): Promise<void>;
+  heal(options?: HealOptions): Promise<void>;
   /**
    * Unmaps what the ledger holds, then ends the attachment. Again: nothing.
    *
@@ -140,8 +137,8 @@ export class AttachmentHandle implements Attachment, Receiver {
     return this.#commands.verify(this);
   }
 
-  heal(): Promise<void> {
-    return this.#commands.heal(this);
+  heal(options: HealOptions = {}): Promise<void> {
+    return this.#commands.heal(this, options);
   }
 
   detach(): Promise<void> {

@@ -1,7 +1,7 @@
 import { map } from 'rxjs';
-import type { AttachmentCommands, AttachOptions, Finding } from './attachment.js';
+import type { AttachmentCommands, AttachOptions } from './attachment.js';
 import { AttachmentHandle } from './attachment.js';
-import { checkCallback, checkObject, checkSignal, checkTarget } from './arguments.js';
+import { checkBoolean, checkCallback, checkObject, checkSignal, checkTarget } from './arguments.js';
 import type { TargetBranch } from './branch.js';
 import type { MapChange } from './change-set.js';
 import { abortError, mapFailure, pendingFailure, unmapFailure } from './command-errors.js';
@@ -11,6 +11,7 @@ import { failureOf, inverse } from './delivery.js';
 import { copyOfSet } from './copies.js';
 import type { DmaTarget } from './dma-target.js';
 import { DmaError, type DmaUnmapError } from './errors.js';
+import type { Finding, HealOptions } from './finding.js';
 import type { MemoryRange } from './memory-range.js';
 import { ensureMapped } from './operators/ensure-mapped.js';
 import { toTarget } from './operators/to-target.js';
@@ -116,8 +117,8 @@ export class Attachments implements AttachmentCommands {
     return this.#command(() => findFaults(handle));
   }
 
-  heal(handle: AttachmentHandle): Promise<void> {
-    return this.#command(() => this.#heal(handle));
+  heal(handle: AttachmentHandle, options: HealOptions): Promise<void> {
+    return this.#command(() => this.#heal(handle, options));
   }
 
   /** Unmaps everything at every target, in reverse attach order. Returns what could not be unmapped. */
@@ -251,11 +252,13 @@ export class Attachments implements AttachmentCommands {
     }
   }
 
-  *#heal(handle: AttachmentHandle): Steps<void> {
+  *#heal(handle: AttachmentHandle, options: HealOptions): Steps<void> {
+    checkObject(options, 'the options of heal');
+    checkBoolean(options.unexpected, 'unexpected');
     if (handle.phase === 'gone') {
       return;
     }
-    yield* settled(this.#vas().sweep(yield* adopt(handle)));
+    yield* settled(this.#vas().sweep(yield* adopt(handle, options)));
     this.#endIfEmpty(handle);
     let unmapFailure: { readonly error: unknown } | undefined;
     try {

@@ -89,13 +89,19 @@ export interface DmaTarget {
    * waited for before the next one is called.
    */
   readonly concurrent?: boolean;
-  /** What it holds, in the ranges in which it was mapped; for a target that can be asked. See `Attachment.verify()`. */
+  /**
+   * What it holds, in the ranges in which it was mapped; for a target that can be asked. See `Attachment.verify()`.
+   *
+   * Only what was mapped through this target: `Attachment.heal()` unmaps what is in this list and not in the ledger, unless it is told not to.
+   */
   mappedRanges?(): readonly MemoryRange[] | Promise<readonly MemoryRange[]>;
   /**
    * How many maps it holds; for a target that can count them, and not name them. `undefined` when it cannot tell now. Asked where there is no
    * `mappedRanges`.
    *
-   * When the number is not that of the ledger, `Attachment.heal()` maps everything again that the ledger has, one by one: so `mapDma` over
+   * It may count what another user has mapped in the same container: `Attachment.heal()` unmaps what is too much only on request.
+   *
+   * When the number is not that of the ledger, `heal()` maps everything again that the ledger has, one by one: so `mapDma` over
    * what is mapped must fail with the code `EEXIST`, and change nothing.
    */
   mappedCount?(): number | undefined | Promise<number | undefined>;

@@ -1,5 +1,5 @@
-import type { Finding } from './attachment.js';
 import { DmaError, toDmaError } from './errors.js';
+import type { Finding } from './finding.js';
 import { MemoryRange, PAGE_SIZE } from './memory-range.js';
 import { settled, type Steps } from './steps.js';
 import { requestOf } from './target-calls.js';
@@ -23,24 +23,25 @@ export function* findByCount(port: TargetPort): Steps<readonly Finding[]> {
 }
 
 /**
- * Makes a target hold what its ledger has, when the number of its maps says that it does not: maps what is missing, and unmaps what lies
- * between. What cannot be mapped is missing in the ledger from then on.
+ * Makes a target hold what its ledger has, when the number of its maps says that it does not: maps what is missing. What cannot be mapped is
+ * missing in the ledger from then on.
  *
- * @throws DmaError when the number is another still
+ * @param unexpected whether to unmap what lies between, where there are too many
+ * @throws DmaError when the number is another still; where it is greater only if that was to be unmapped
  */
-export function* mendByCount(port: TargetPort): Steps<void> {
+export function* mendByCount(port: TargetPort, unexpected: boolean): Steps<void> {
   const more = yield* surplus(port, heldBy(port).length);
   if (more === undefined || more === 0) {
     return;
   }
   // Also where there are too many: of as many others some may be missing.
   yield* mapAgain(port);
-  if (((yield* surplus(port, heldBy(port).length)) ?? 0) > 0) {
+  if (unexpected && ((yield* surplus(port, heldBy(port).length)) ?? 0) > 0) {
     yield* unmapGaps(port);
   }
   const left = (yield* surplus(port, heldBy(port).length)) ?? 0;
   // What is stuck by the ledger may be gone: it is unmapped once more in any case.
-  if (left > 0 || left < -port.ledger.stuck().length) {
+  if ((unexpected && left > 0) || left < -port.ledger.stuck().length) {
     const differs = `${Math.abs(left)} maps ${left > 0 ? 'more' : 'fewer'} than it should`;
     throw new DmaError(`the target holds ${differs}, and cannot say which`, {
       code: 'ERR_TARGET_DIFFERS',

@@ -1,9 +1,10 @@
 import { ascending } from './ascending.js';
 import { append } from './append.js';
-import type { AttachmentHandle, Finding } from './attachment.js';
+import type { AttachmentHandle } from './attachment.js';
 import type { MapChange } from './change-set.js';
 import type { DmaTarget } from './dma-target.js';
 import { DmaError, toDmaError } from './errors.js';
+import type { Finding, HealOptions } from './finding.js';
 import { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import { settled, type Steps } from './steps.js';
@@ -57,10 +58,10 @@ export function* findFaults(handle: AttachmentHandle): Steps<readonly Finding[]>
  * Puts what targets really hold into their ledgers, as missing and stuck, so that it can be mended. Returns what was stuck and is
  * no longer held.
  */
-export function* adopt(handle: AttachmentHandle): Steps<readonly MemoryRange[]> {
+export function* adopt(handle: AttachmentHandle, { unexpected: ends }: HealOptions): Steps<readonly MemoryRange[]> {
   const loose: MemoryRange[] = [];
   for (const port of handle.ports) {
-    yield* mendByCount(port);
+    yield* mendByCount(port, ends ?? false);
     const { lost, unexpected, loosened } = yield* compare(port);
     for (const change of lost) {
       port.ledger.drop(change);
@@ -70,7 +71,7 @@ export function* adopt(handle: AttachmentHandle): Steps<readonly MemoryRange[]> 
       port.ledger.forgetStuck(change.range);
       loose.push(change.range);
     }
-    for (const range of unexpected) {
+    for (const range of (ends ?? true) ? unexpected : []) {
       port.ledger.stick({ range, region: '', type: 'ram', writable: false, backing: 'private' }, -1);
     }
   }

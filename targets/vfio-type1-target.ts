@@ -142,7 +142,7 @@ export class VfioType1Target implements DmaTarget {
    * How many maps the container holds more than before the first one of this target (`dma_avail`, `struct vfio_iommu_type1_info_dma_avail`).
    * `undefined` before that, and where the kernel does not tell (before Linux 5.10).
    *
-   * Somebody else who maps in the same container is counted, too.
+   * Somebody else who maps in the same container is counted, too: `Attachment.heal()` leaves what is too much, unless it is asked to unmap it.
    *
    * @throws DmaError `ERR_CLOSED`
    */

@@ -43,7 +43,7 @@ describe('verify() and heal()', () => {
     });
   }
 
-  it('of type1: what somebody else has mapped in the container is found by the number of entries, and unmapped', async () => {
+  it('of type1: what somebody else has mapped in the container is found by the number of entries, and unmapped on request', async () => {
     const way: Way = type1();
     await using machine = await Machine.create();
     const device = way.openDevice();
@@ -60,6 +60,8 @@ describe('verify() and heal()', () => {
     expect(await found(attachment)).to.deep.equal(['0x0-0xfffffffffffff000 unexpected']);
 
     await attachment.heal();
+    expect(await found(attachment)).to.deep.equal(['0x0-0xfffffffffffff000 unexpected']);
+    await attachment.heal({ unexpected: true });
     expect(await found(attachment)).to.deep.equal([]);
     expect(attachment.ledger()).to.have.length(2);
     machine.space.write(at(0), Buffer.from('kept'));

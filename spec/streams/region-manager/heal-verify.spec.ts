@@ -280,6 +280,18 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
       expect(ledgerOf(attachment)).to.deep.equal(viewOf(stage.manager));
     });
 
+    it('leaves what the target should not have where it is told to, and maps what it has lost', async () => {
+      await target.unmapDma(range(0x0, 0x1000));
+      const stray = { range: range(0x6000, 0x7000), region: 'x', type: 'ram', writable: true, fileOffset: 0n } as const;
+      await target.mapDma({ ...stray, hostVa: { address: 0n } });
+      target.takeCalls();
+      await attachment.heal({ unexpected: false });
+      expect(target.takeCalls()).to.deep.equal(['map 0x0-0x1000 rw']);
+      expect(await attachment.verify()).to.deep.equal([{ range: range(0x6000, 0x7000), fault: 'unexpected' }]);
+      await attachment.heal();
+      expect(target.takeCalls()).to.deep.equal(['unmap 0x6000-0x7000']);
+    });
+
     it('forgets what was stuck and is no longer there', async () => {
       target.failAll('unmap 0x4000');
       await rejectionOf(region.removeMappings(range(0x4000, 0x5000)));

@@ -4,6 +4,7 @@ import {
   DmaMapError,
   type Attachment,
   type DmaTarget,
+  type HealOptions,
   type MemoryRange,
   type Region,
 } from '../../../streams/index.js';
@@ -68,13 +69,13 @@ describe('RegionManager: verify and heal by number', () => {
     expect(await found()).to.deep.equal([]);
   });
 
-  it('verify() finds that something is unexpected, anywhere; heal() unmaps it, and touches nothing else', async () => {
+  it('verify() finds that something is unexpected, anywhere; heal({ unexpected: true }) unmaps it, and touches nothing else', async () => {
     const kept = counted.held.get('0x2000-0x3000');
     for (const stray of [range(0x8000, 0x9000), range(0x3000, 0x4000)]) {
       counted.held.set(stray.toString(), stray);
     }
     expect(await found()).to.deep.equal(['0x0-0xfffffffffffff000 unexpected']);
-    await attached.heal();
+    await attached.heal({ unexpected: true });
     expect([...counted.held.keys()].sort()).to.deep.equal(['0x0-0x1000', '0x2000-0x3000', '0x4000-0x5000']);
     expect(counted.held.get('0x2000-0x3000')).to.equal(kept);
   });
@@ -83,8 +84,39 @@ describe('RegionManager: verify and heal by number', () => {
     counted.held.delete('0x0-0x1000');
     counted.held.set('a', range(0x8000, 0x9000));
     counted.held.set('b', range(0xa000, 0xb000));
-    await attached.heal();
+    await attached.heal({ unexpected: true });
     expect([...counted.held.keys()].sort()).to.deep.equal(['0x0-0x1000', '0x2000-0x3000', '0x4000-0x5000']);
+  });
+
+  it('heal() leaves what another user of the container may have mapped, and maps what is missing besides', async () => {
+    const theirs = [range(0x1000, 0x2000), range(0x3000, 0x4000), range(0x100000, 0x200000)];
+    for (const one of theirs) {
+      counted.held.set(one.toString(), one);
+    }
+    counted.held.delete('0x2000-0x3000');
+    let unmaps = 0;
+    const unmap = counted.unmapDma.bind(counted);
+    counted.unmapDma = (at) => {
+      unmaps += 1;
+      unmap(at);
+    };
+    for (const options of [undefined, {}, { unexpected: false }]) {
+      await attached.heal(options);
+      expect(unmaps).to.equal(0);
+      expect([...counted.held.keys()]).to.include.members(['0x2000-0x3000', ...texts(theirs)]);
+      expect(await found()).to.deep.equal(['0x0-0xfffffffffffff000 unexpected']);
+    }
+    await attached.heal({ unexpected: true });
+    expect([...counted.held.keys()].sort()).to.deep.equal(['0x0-0x1000', '0x2000-0x3000', '0x4000-0x5000']);
+    expect(await found()).to.deep.equal([]);
+  });
+
+  it('heal() refuses what are no options, and does nothing then', async () => {
+    counted.held.delete('0x2000-0x3000');
+    for (const nonsense of [null, 5, { unexpected: 'yes' }, { unexpected: null }]) {
+      expect(await rejectionOf(attached.heal(nonsense as HealOptions))).to.be.instanceOf(TypeError);
+    }
+    expect(counted.held.size).to.equal(2);
   });
 
   it('heal() leaves missing what cannot be mapped again, and says so', async () => {
@@ -121,9 +153,12 @@ describe('RegionManager: verify and heal by number', () => {
 
   it('heal() rejects when the number cannot be made right', async () => {
     counted.count = () => counted.held.size + 2;
-    const error = await rejectionOf(attached.heal());
+    await attached.heal();
+    const error = await rejectionOf(attached.heal({ unexpected: true }));
     expect(error).to.be.instanceOf(DmaError).and.include({ code: 'ERR_TARGET_DIFFERS', target: 'counting' });
     expect(error.message).to.contain('2 maps more');
+    counted.count = () => counted.held.size - 1;
+    expect((await rejectionOf(attached.heal())).message).to.contain('1 maps fewer');
   });
 
   it('is left alone when it cannot tell, and met with an error when it tells nonsense', async () => {
