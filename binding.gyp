@@ -9,6 +9,7 @@
       "sources": [
         "binding/src/address_space.cc",
         "binding/src/address_space_rows.cc",
+        "binding/src/commit_policy.cc",
         "binding/src/file_descriptor.cc",
         "binding/src/file_facts.cc",
         "binding/src/dma_batch.cc",

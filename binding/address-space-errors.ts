@@ -2,7 +2,10 @@ import { fstatSync } from 'node:fs';
 import type { MapChange } from '../streams/change-set.js';
 import type { DmaError } from '../streams/errors.js';
 import type { MemoryRange } from '../streams/memory-range.js';
+import type { Mappable } from '../streams/region.js';
 import { formatBytes, systemError } from './errors.js';
+import type { HeldMapping } from './held-mappings.js';
+import { shortageOf, type Shortage } from './shortage.js';
 
 /** What went wrong in an address space, in words. Each takes the negative error number of a native call. */
 
@@ -48,7 +51,7 @@ export function mapError(
         };
       case EFAULT:
         return {
-          because: `it reaches beyond the end of ${label}${file === undefined ? '' : lengthOf(file.mappable.fd)}`,
+          because: `it reaches beyond the end of ${label}${file === undefined ? '' : lengthOf(file.mappable)}`,
           hint: 'Make the file longer, or the mapping shorter: memory beyond the end of a file cannot be touched.',
         };
       case EACCES:
@@ -105,31 +108,45 @@ export function leavingError({ range, region }: Pick<MapChange, 'range'> & Parti
   });
 }
 
-/** `fault` is the first page that is not mapped (or not writable); none when all are, but one is not backed. */
+/**
+ * `fault` is the first page that is not mapped (or not writable); none when all are, but one is not backed. `held` is what is mapped in the
+ * range.
+ */
 export function copyError(
   errno: number,
   access: 'read' | 'write',
   gpa: bigint,
   length: number,
   fault: MemoryRange | undefined,
+  held: readonly HeldMapping[],
 ): DmaError {
   const what = `cannot ${access} ${length} bytes at 0x${gpa.toString(16)}`;
   if (errno === EACCES) {
     return systemError(errno, { what, because: `${fault?.toString() ?? 'part of it'} is read-only` });
   }
-  return systemError(errno, {
-    what,
-    because:
-      fault !== undefined
-        ? `${fault.toString()} is not mapped`
-        : errno === EFAULT
-          ? 'what backs it is gone'
-          : 'it reaches beyond the address space',
-    hint:
-      fault === undefined && errno === EFAULT
-        ? 'The file was cut short, or the device was reset or removed. Seal files against it with F_SEAL_SHRINK, as Memfd.create does.'
-        : undefined,
-  });
+  if (fault !== undefined) {
+    return systemError(errno, { what, because: `${fault.toString()} is not mapped` });
+  }
+  return systemError(
+    errno,
+    errno === EFAULT ? { what, ...unbacked(held) } : { what, because: 'it reaches beyond the address space' },
+  );
+}
+
+/** Why memory that is mapped cannot be reached: a file has become shorter than its mapping, or a page of it cannot be had. */
+function unbacked(held: readonly HeldMapping[]): Shortage {
+  for (const { mappable, fileOffset, range } of held) {
+    const file = mappable === undefined ? undefined : lookAt(mappable);
+    const whole = file !== undefined && file.size >= fileOffset + range.length;
+    const shortage = whole ? shortageOf(file.fd) : undefined;
+    if (shortage !== undefined) {
+      return shortage;
+    }
+  }
+  return {
+    because: 'what backs it is gone',
+    hint: 'The file was cut short, or the device was reset or removed. Seal files against it with F_SEAL_SHRINK, as Memfd.create does.',
+  };
 }
 
 export function viewError(errno: number, range: MemoryRange, fault: MemoryRange | undefined): DmaError {
@@ -142,8 +159,9 @@ export function viewError(errno: number, range: MemoryRange, fault: MemoryRange 
         return { because: `${where} is read-only`, hint: 'A store through a view would end the process: use read().' };
       case EOPNOTSUPP:
         return {
-          because: 'it is not backed by memory that is sealed against shrinking',
-          hint: 'A load through a view would end the process if the file were cut short: use read() and write(), or a memfd of Memfd.create.',
+          because:
+            'it is backed by a file that can lose pages: one that is not sealed against shrinking, or one of huge pages',
+          hint: 'A load through a view would then end the process: use read() and write(), or a memfd of Memfd.create without hugePages.',
         };
       case E2BIG:
         return { because: 'a view reaches at most 4 GiB', hint: 'Make several.' };
@@ -154,10 +172,16 @@ export function viewError(errno: number, range: MemoryRange, fault: MemoryRange 
   return systemError(errno, { what: 'cannot view', range, ...reason() });
 }
 
-function lengthOf(fd: number): string {
+function lengthOf(mappable: Mappable): string {
+  const file = lookAt(mappable);
+  return file === undefined ? '' : `, which is 0x${file.size.toString(16)} bytes long`;
+}
+
+function lookAt(mappable: Mappable): { readonly fd: number; readonly size: bigint } | undefined {
   try {
-    return `, which is 0x${fstatSync(fd, { bigint: true }).size.toString(16)} bytes long`;
+    const { fd } = mappable;
+    return { fd, size: fstatSync(fd, { bigint: true }).size };
   } catch {
-    return '';
+    return undefined;
   }
 }

@@ -118,22 +118,23 @@ export class AddressSpace implements VaMapper, Disposable {
   /**
    * Copies out of guest memory.
    *
-   * Memory of a file that another process has cut short is an error, not the end of this process.
+   * Memory of a file that another process has cut short, or whose pages cannot be had, is an error and not the end of this process.
    *
    * @param length in bytes
-   * @throws DmaError `EFAULT` when a byte is not mapped, or its file no longer has it; `ERR_CLOSED`
+   * @throws DmaError `EFAULT` when a byte is not mapped, its file no longer has it, or a page of it cannot be had; the hint says
+   * what is short. `ERR_CLOSED`
    */
   read(gpa: bigint, length: number): Buffer {
     const space = this.#open();
     checkAddress(gpa, 'gpa');
     checkLength(length, 'length');
-    if (length > LARGE_READ) {
-      this.#checkMapped(space, gpa, length, false);
+    if (length > LARGE_READ && this.#firstFault(space, gpa, length, false) !== undefined) {
+      throw this.#copyError(-14, 'read', gpa, length);
     }
     const buffer = Buffer.allocUnsafe(length);
     const result = native().addressSpaceRead(space, gpa, buffer);
     if (result < 0) {
-      throw copyError(result, 'read', gpa, length, this.#firstFault(space, gpa, length, false));
+      throw this.#copyError(result, 'read', gpa, length);
     }
     return buffer;
   }
@@ -143,8 +144,7 @@ export class AddressSpace implements VaMapper, Disposable {
    *
    * On failure: the bytes before the one that failed may have been written.
    *
-   * @throws DmaError `EFAULT` when a byte is not mapped, or its file no longer has it; `EACCES` when it is read-only;
-   * `ERR_CLOSED`
+   * @throws DmaError `EFAULT` as `read`; `EACCES` when it is read-only; `ERR_CLOSED`
    */
   write(gpa: bigint, data: Uint8Array): void {
     const space = this.#open();
@@ -152,7 +152,7 @@ export class AddressSpace implements VaMapper, Disposable {
     checkBytes(data, 'data');
     const result = native().addressSpaceWrite(space, gpa, data);
     if (result < 0) {
-      throw copyError(result, 'write', gpa, data.byteLength, this.#firstFault(space, gpa, data.byteLength, true));
+      throw this.#copyError(result, 'write', gpa, data.byteLength);
     }
   }
 
@@ -160,12 +160,15 @@ export class AddressSpace implements VaMapper, Disposable {
    * A live view of guest memory; it becomes empty (`byteLength` 0) when a mapping in the range is released, or the space
    * closed.
    *
-   * Everything that JavaScript can do with it must be harmless, so the range has to be mapped, writable, and unable to
-   * shrink: private memory, or a file sealed with `F_SEAL_SHRINK` as those of `Memfd.create` are. Use `read` and `write` for
-   * the rest. It reaches at most 4 GiB.
+   * Everything that JavaScript can do with it must be harmless, so the range has to be mapped, writable, and unable to lose a page to
+   * another process: private memory, a file sealed with `F_SEAL_SHRINK` as those of `Memfd.create` are, but not one of huge pages, or a
+   * `memfd_secret`. Use `read` and `write` for the rest. It reaches at most 4 GiB.
    *
-   * @throws DmaError `EFAULT` when a page is not mapped, `EACCES` when one is read-only, `EOPNOTSUPP` when the file may
-   * shrink, `E2BIG`, `ERR_CLOSED`
+   * With `vm.overcommit_memory=2` the first touch of a page of a memfd fails when nothing more can be committed, and ends the process
+   * (`SIGBUS`). SECURITY.md says more.
+   *
+   * @throws DmaError `EFAULT` when a page is not mapped, `EACCES` when one is read-only, `EOPNOTSUPP` when the file can lose
+   * pages, `E2BIG`, `ERR_CLOSED`
    */
   view(range: MemoryRange): Uint8Array {
     const space = this.#open();
@@ -240,11 +243,11 @@ export class AddressSpace implements VaMapper, Disposable {
     }
   }
 
-  #checkMapped(space: SpaceHandle, gpa: bigint, length: number, writable: boolean): void {
-    const fault = this.#firstFault(space, gpa, length, writable);
-    if (fault !== undefined) {
-      throw copyError(-14, 'read', gpa, length, fault);
-    }
+  #copyError(errno: number, access: 'read' | 'write', gpa: bigint, length: number): DmaError {
+    const fault = this.#firstFault(this.#open(), gpa, length, access === 'write');
+    const end = gpa + BigInt(length);
+    const held = fault !== undefined || end > this.size ? [] : this.#held.overlapping(pagesOf(gpa, end));
+    return copyError(errno, access, gpa, length, fault, held);
   }
 
   /** The first page of these bytes that cannot be read (or written). */
@@ -259,4 +262,9 @@ export class AddressSpace implements VaMapper, Disposable {
     const page = native().addressSpaceFirstFault(space, Number(gpa / PAGE_SIZE), endPage, writable);
     return page < 0 ? undefined : MemoryRange.ofPages(page, page + 1);
   }
+}
+
+/** The pages that these bytes lie in; there is at least one byte. */
+function pagesOf(start: bigint, end: bigint): MemoryRange {
+  return MemoryRange.ofPages(Number(start / PAGE_SIZE), Number((end + PAGE_SIZE - 1n) / PAGE_SIZE));
 }

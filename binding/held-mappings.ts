@@ -76,6 +76,11 @@ export class HeldMappings {
     return this.#byStart.get(startPage)?.range;
   }
 
+  /** Those that share a page with the range. */
+  overlapping(range: MemoryRange): readonly HeldMapping[] {
+    return [...this.#byStart.values()].filter((held) => held.range.overlaps(range));
+  }
+
   add(made: HeldMapping): HostVa {
     this.#byStart.set(made.range.startPage, made);
     return made.hostVa;

@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import type { Mappable } from '../streams/region.js';
 import { checkFd, checkLabel, checkSize, show } from './check.js';
 import { closedError, formatBytes, systemError } from './errors.js';
 import { native } from './native.js';
 import type { FileHandle } from './native.js';
+import { hugePageHint } from './shortage.js';
 
 // Of <linux/memfd.h> and <linux/fcntl.h>.
 const MFD_ALLOW_SEALING = 0x0002;
@@ -21,11 +21,12 @@ const UNMAPPABLE = new Map([
 ]);
 
 const HUGE_PAGES = {
-  '2M': { size: 1n << 21n, shift: 21, folder: 'hugepages-2048kB' },
-  '1G': { size: 1n << 30n, shift: 30, folder: 'hugepages-1048576kB' },
+  '2M': { size: 1n << 21n, shift: 21 },
+  '1G': { size: 1n << 30n, shift: 30 },
 } as const;
 
-const HUGE_PAGE_FOLDER = '/sys/kernel/mm/hugepages';
+const NO_SUCH_PAGES =
+  'This kernel has no pages of that size: ls /sys/kernel/mm/hugepages shows which it has; 1 GiB pages need the CPU flag pdpe1gb.';
 
 /** Longest name that `memfd_create` takes, in bytes. */
 const LONGEST_NAME = 249;
@@ -84,7 +85,7 @@ export class Memfd implements Mappable, Disposable {
     const flags = MFD_ALLOW_SEALING | (huge === undefined ? 0 : MFD_HUGETLB | (huge.shift << MFD_HUGE_SHIFT));
     const file = native().memfdCreate(kernelName(label), flags);
     if (typeof file === 'number') {
-      throw systemError(file, { what, syscall: 'memfd_create', hint: createHint(huge?.folder) });
+      throw systemError(file, { what, syscall: 'memfd_create', hint: huge === undefined ? undefined : NO_SUCH_PAGES });
     }
     const steps: readonly (readonly [syscall: string, step: () => number])[] = [
       ['ftruncate', () => native().fileTruncate(file, size)],
@@ -95,7 +96,11 @@ export class Memfd implements Mappable, Disposable {
       const result = step();
       if (result < 0) {
         native().fileClose(file);
-        throw systemError(result, { what, syscall, hint: huge === undefined ? undefined : reserveHint(huge, size) });
+        throw systemError(result, {
+          what,
+          syscall,
+          hint: huge === undefined ? undefined : hugePageHint(huge.size, size / huge.size),
+        });
       }
     }
     return new Memfd(PASS, file, label, size);
@@ -177,32 +182,4 @@ function kernelName(label: string): string {
     name = name.slice(0, -1);
   }
   return name;
-}
-
-function createHint(hugeFolder: string | undefined): string | undefined {
-  return hugeFolder === undefined
-    ? undefined
-    : `This kernel has no pages of that size: ls ${HUGE_PAGE_FOLDER} shows which it has; 1 GiB pages need the CPU flag pdpe1gb.`;
-}
-
-function reserveHint(huge: { readonly size: bigint; readonly folder: string }, size: bigint): string {
-  const folder = `${HUGE_PAGE_FOLDER}/${huge.folder}`;
-  const needed = size / huge.size;
-  const [total, free, reserved] = ['nr_hugepages', 'free_hugepages', 'resv_hugepages'].map((name) =>
-    count(folder, name),
-  );
-  const now =
-    total === undefined || free === undefined || reserved === undefined
-      ? ''
-      : ` The machine has ${total}, of which ${free - reserved} are free.`;
-  const more = total === undefined ? needed : total + needed - ((free ?? 0n) - (reserved ?? 0n));
-  return `It needs ${needed} pages.${now} As root: echo ${more} > ${folder}/nr_hugepages`;
-}
-
-function count(folder: string, name: string): bigint | undefined {
-  try {
-    return BigInt(readFileSync(`${folder}/${name}`, 'utf8').trim());
-  } catch {
-    return undefined;
-  }
 }

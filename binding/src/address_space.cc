@@ -44,7 +44,7 @@ Result AddressSpace::Map(ByteRange range, const Reservation::Backing& backing, b
     return -EBUSY;
   }
   const Result result = reservation_->Map(range, backing, writable);
-  if (result == 0 && reached && !reservation_->CannotShrink(range)) {
+  if (result == 0 && reached && !reservation_->KeepsPages(range)) {
     reservation_->Release(range, true);
     return -EBUSY;
   }
@@ -78,7 +78,7 @@ Napi::Value AddressSpace::View(Napi::Env env, ByteRange range) {
   if (reservation_ != nullptr) {
     uint64_t at = 0;
     result = reservation_->Check(range, true, at);
-    if (result == 0 && !reservation_->CannotShrink(range)) {
+    if (result == 0 && !reservation_->KeepsPages(range)) {
       result = -EOPNOTSUPP;
     }
     if (result == 0 && range.length() > kLongestView) {

@@ -9,6 +9,11 @@
 
 #include "util/arguments.h"
 
+// Of <linux/magic.h> since 5.14.
+#ifndef SECRETMEM_MAGIC
+#define SECRETMEM_MAGIC 0x5345434d
+#endif
+
 namespace dma_streams {
 
 Result FileFacts::Of(int fd, FileFacts& out) {
@@ -19,19 +24,28 @@ Result FileFacts::Of(int fd, FileFacts& out) {
     return LastError();
   }
   if (!S_ISREG(status.st_mode)) {
+    out.missing = MissingPages::kPossible;
     return FileDescriptor::Duplicate(fd, out.device);
   }
   out.pages = (static_cast<uint64_t>(status.st_size) + kPageSize - 1) / kPageSize;
-  out.seals = std::max(0, ::fcntl(fd, F_GET_SEALS));
-  struct statfs file_system{};
+  const int seals = ::fcntl(fd, F_GET_SEALS);
+  out.seals = std::max(0, seals);
   const auto block = static_cast<uint64_t>(status.st_blksize);
-  out.huge = block > kPageSize && (::fstatfs(fd, &file_system) != 0 || file_system.f_type == HUGETLBFS_MAGIC);
-  out.unit = out.huge ? block : kPageSize;
+  bool huge = false;
+  bool secret = false;
+  // What has seals and small blocks is known without another call: shared memory in ordinary pages.
+  if (seals < 0 || block > kPageSize) {
+    struct statfs file_system{};
+    const bool known = ::fstatfs(fd, &file_system) == 0;
+    huge = block > kPageSize && (!known || file_system.f_type == HUGETLBFS_MAGIC);
+    secret = known && file_system.f_type == SECRETMEM_MAGIC;
+  }
+  out.unit = huge ? block : kPageSize;
+  if (!secret) {
+    const bool sealed = (out.seals & F_SEAL_SHRINK) != 0;
+    out.missing = sealed && !huge ? MissingPages::kUnderStrictCommit : MissingPages::kPossible;
+  }
   return 0;
-}
-
-bool FileFacts::cannot_shrink() const {
-  return is_private() || (seals & F_SEAL_SHRINK) != 0;
 }
 
 bool FileFacts::sealed_against_writing() const {

@@ -8,6 +8,18 @@
 
 namespace dma_streams {
 
+// Whether a page of mapped memory may be missing, so that a load or a store there raises SIGBUS.
+enum class MissingPages {
+  // Private memory, which is charged when it is mapped, and memfd_secret, which can neither shrink nor lose a page.
+  kNever,
+  // A memfd that is sealed against shrinking. A page that was never touched, or was punched out by another process, is
+  // made when it is touched. The kernel refuses that only under strict commit (see commit_policy.h).
+  kUnderStrictCommit,
+  // Everything else: a file that can be cut short, or that lies on a file system which may be full; huge pages, of
+  // which one that is punched out may not be had again, in spite of all seals; a device.
+  kPossible,
+};
+
 // What the mapping of a file depends on, as it is now. Looked at once for all rows of a set that name the same file.
 struct FileFacts {
   // -1: no file, but private memory.
@@ -20,8 +32,7 @@ struct FileFacts {
   int seals = 0;
   // What addresses, lengths and offsets have to be a multiple of, in bytes.
   uint64_t unit = 0;
-  // Its pages are huge ones, of which one that somebody punches out may not be had again, seal or no seal.
-  bool huge = false;
+  MissingPages missing = MissingPages::kNever;
 
   // -errno when it is not open, or cannot be duplicated.
   static Result Of(int fd, FileFacts& out);
@@ -29,8 +40,6 @@ struct FileFacts {
   bool is_private() const {
     return fd < 0;
   }
-  // It cannot become shorter, so that no load from it can fault.
-  bool cannot_shrink() const;
   bool sealed_against_writing() const;
 };
 

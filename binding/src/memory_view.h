@@ -21,7 +21,7 @@ class MemoryViews : public std::enable_shared_from_this<MemoryViews> {
  public:
   explicit MemoryViews(std::shared_ptr<Reservation> reservation) : reservation_(std::move(reservation)) {}
 
-  // A live ArrayBuffer over mapped memory. The range must be mapped, writable and not able to shrink.
+  // A live ArrayBuffer over mapped memory. The range must be mapped, writable, and keep its pages.
   Napi::Value Create(Napi::Env env, ByteRange range);
 
   // Detaches every buffer that overlaps. True when memory must stay readable in the range, until the engine has

@@ -35,10 +35,7 @@ class Reservation {
   struct Mapping {
     uint64_t end = 0;
     bool writable = false;
-    // Its file cannot shrink under it, so that no load from it can fault.
-    bool cannot_shrink = false;
-    // Loads and stores cannot fault: plain copies are safe.
-    bool copies_plainly = false;
+    MissingPages missing = MissingPages::kNever;
     // It is being taken away: it can no longer be reached, and nothing else can be mapped there yet.
     bool leaving = false;
     // What lies between it and the one before it is being taken away with both: nothing can be mapped there meanwhile.
@@ -128,8 +125,8 @@ class Reservation {
   // -EINVAL when the range holds a part of a mapping, rather than the whole; -EBUSY when something in it is being taken
   // away already.
   Result CanRemove(ByteRange range) const;
-  // Whether no load from what is mapped in the range can fault because a file became shorter.
-  bool CannotShrink(ByteRange range) const;
+  // Whether no other process can take a page away from what is mapped in the range.
+  bool KeepsPages(ByteRange range) const;
   // The first mapping that overlaps, and is not being taken away; false when there is none.
   bool FindOverlap(ByteRange range, ByteRange& found) const;
 

@@ -7,9 +7,9 @@
 
 namespace dma_streams {
 
-// Copies between this process and memory of its own that may be gone: of a file that somebody else has cut short, or of
-// a device that has been unplugged. Where a load would end the process with SIGBUS, the kernel copies and answers
-// -EFAULT.
+// Copies between this process and memory of its own whose pages may be missing: of a file that another process has cut
+// short, of a file system that is full, or of a device that has been unplugged. Where a load would end the process with
+// SIGBUS, the kernel copies and answers -EFAULT.
 //
 // On failure a part may have been copied: the bytes before `done`.
 Result CopyFromFragile(void* to, uint64_t from, size_t length, size_t& done);

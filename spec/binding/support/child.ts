@@ -15,18 +15,25 @@ export const STREAMS = new URL('../../../streams/index.js', import.meta.url).hre
 /** The package's root folder. */
 export const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 
+interface ChildOptions {
+  readonly flags?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+  readonly uid?: number;
+  /** A command that runs the command that follows it, `nice` for instance. */
+  readonly through?: readonly string[];
+}
+
 /** Runs an ES module, given as text, in a process of its own: what it does to the process shows in the result. */
-export function runChild(
-  program: string,
-  options: { readonly flags?: readonly string[]; readonly env?: NodeJS.ProcessEnv; readonly uid?: number } = {},
-): ChildResult {
+export function runChild(program: string, options: ChildOptions = {}): ChildResult {
   const source = `
     import { readFileSync, readdirSync } from 'node:fs';
     import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
     const BINDING = ${JSON.stringify(BINDING)};
     const STREAMS = ${JSON.stringify(STREAMS)};
     ${program}`;
-  const child = spawnSync(process.execPath, [...(options.flags ?? []), '--input-type=module', '-e', source], {
+  const node = [process.execPath, ...(options.flags ?? []), '--input-type=module', '-e', source];
+  const [command = '', ...args] = [...(options.through ?? []), ...node];
+  const child = spawnSync(command, args, {
     encoding: 'utf8',
     timeout: 60_000,
     env: { ...process.env, ...options.env },

@@ -1,0 +1,111 @@
+import { fstatSync, readFileSync, readlinkSync, statfsSync } from 'node:fs';
+
+/** What the system is short of, when a page of a file cannot be had. */
+export interface Shortage {
+  /** As the second half of a sentence. */
+  readonly because: string;
+  /** What to do, in sentences. */
+  readonly hint: string;
+}
+
+// Of <linux/magic.h>.
+const TMPFS_MAGIC = 0x0102_1994n;
+const HUGETLBFS_MAGIC = 0x9584_58f6n;
+
+const STRICT_COMMIT = 2n;
+
+/**
+ * Why a page of this file cannot be had: its file system is full, no huge page is free, or the kernel commits no more memory.
+ *
+ * It looks at the system as it is now, so call it soon after the failure.
+ *
+ * @returns `undefined` when nothing is short, when the file is not a regular one, or when nothing can be found out
+ */
+export function shortageOf(fd: number): Shortage | undefined {
+  const link = `/proc/self/fd/${fd}`;
+  try {
+    if (!fstatSync(fd).isFile()) {
+      return undefined;
+    }
+    const { type, bsize, blocks, bavail } = statfsSync(link, { bigint: true });
+    // Memfds lie on file systems without a limit, which have no blocks.
+    if (blocks > 0n && bavail === 0n) {
+      return fullFileSystem(readlinkSync(link), blocks * bsize);
+    }
+    if (type === HUGETLBFS_MAGIC) {
+      return noHugePages(bsize);
+    }
+    return type === TMPFS_MAGIC ? nothingLeftToCommit() : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What to do for `needed` more huge pages of `pageSize` bytes. */
+export function hugePageHint(pageSize: bigint, needed: bigint): string {
+  const folder = hugePageFolder(pageSize);
+  const { total, unclaimed } = hugePages(pageSize);
+  const now =
+    total === undefined || unclaimed === undefined ? '' : ` The machine has ${total}, of which ${unclaimed} are free.`;
+  const more = total === undefined ? needed : total + needed - (unclaimed ?? 0n);
+  return `It needs ${needed} pages.${now} As root: echo ${more} > ${folder}/nr_hugepages`;
+}
+
+function fullFileSystem(path: string, size: bigint): Shortage {
+  return {
+    because: `the file system of ${path} is full`,
+    hint:
+      `It holds ${size >> 20n} MiB (df shows what is used). Delete files there, or make it larger: mount -o remount,size=SIZE for a tmpfs, ` +
+      'docker run --shm-size=SIZE for the /dev/shm of a container. Memfd.reserve() tells beforehand whether there is enough.',
+  };
+}
+
+function noHugePages(pageSize: bigint): Shortage | undefined {
+  const { unclaimed } = hugePages(pageSize);
+  return unclaimed === undefined || unclaimed > 0n
+    ? undefined
+    : { because: `no huge page of ${pageSize >> 10n} KiB is free`, hint: hugePageHint(pageSize, 1n) };
+}
+
+/** The kernel keeps the two reserves for root, and for the user to recover. */
+function nothingLeftToCommit(): Shortage | undefined {
+  if (number('/proc/sys/vm/overcommit_memory') !== STRICT_COMMIT) {
+    return undefined;
+  }
+  const meminfo = readFileSync('/proc/meminfo', 'utf8');
+  const [limit, committed] = ['CommitLimit', 'Committed_AS'].map((name) =>
+    BigInt(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(meminfo)?.[1] ?? '0'),
+  ) as [bigint, bigint];
+  const reserves =
+    (number('/proc/sys/vm/admin_reserve_kbytes') ?? 0n) + (number('/proc/sys/vm/user_reserve_kbytes') ?? 0n);
+  return committed + reserves < limit
+    ? undefined
+    : {
+        because: 'the kernel commits no more memory (vm.overcommit_memory is 2)',
+        hint:
+          `${committed} kB of ${limit} kB are committed (Committed_AS and CommitLimit in /proc/meminfo), and ${reserves} kB are kept back. Raise ` +
+          'vm.overcommit_ratio or vm.overcommit_kbytes, or add swap. Memfd.create(label, size, { reserve: true }) tells at creation.',
+      };
+}
+
+function hugePages(pageSize: bigint): { readonly total: bigint | undefined; readonly unclaimed: bigint | undefined } {
+  const folder = hugePageFolder(pageSize);
+  const free = number(`${folder}/free_hugepages`);
+  const reserved = number(`${folder}/resv_hugepages`);
+  return {
+    total: number(`${folder}/nr_hugepages`),
+    unclaimed: free === undefined || reserved === undefined ? undefined : free - reserved,
+  };
+}
+
+function hugePageFolder(pageSize: bigint): string {
+  return `/sys/kernel/mm/hugepages/hugepages-${pageSize >> 10n}kB`;
+}
+
+function number(path: string): bigint | undefined {
+  try {
+    return BigInt(readFileSync(path, 'utf8').trim());
+  } catch {
+    return undefined;
+  }
+}
