@@ -22,6 +22,8 @@ export type { Attachment, AttachOptions } from './attachment.js';
 export type { Finding, HealOptions } from './finding.js';
 export type { LedgerEntry } from './ledger.js';
 export type { TargetBranch } from './branch.js';
+export { forwardTarget } from './forward-target.js';
+export type { TargetOverrides } from './forward-target.js';
 export { ensureMapped } from './operators/ensure-mapped.js';
 export { fanOut } from './operators/fan-out.js';
 export { onlyType } from './operators/only-type.js';

@@ -174,7 +174,7 @@ export class AssignedDevices implements AsyncDisposable {
       return attachment;
     }
     domain.attachment = undefined;
-    domain.attachment = await this.#manager.attach(domain.target, options);
+    domain.attachment = await this.#manager.attach(domain.target.forManager, options);
     return domain.attachment;
   }
 

@@ -1,64 +1,63 @@
-import type { DmaMapRequest, DmaTarget, MemoryRange } from '../../streams/index.js';
+import { from, isObservable, tap, type Observable } from 'rxjs';
+import { forwardTarget, type DmaTarget } from '../../streams/index.js';
 import { codeOf } from '../errors.js';
 import type { TargetCall } from '../../targets/index.js';
 
 /**
  * Stands before a target and tells of every call, once the target has answered it, failed or not. What the target answers
  * is handed on unchanged.
+ *
+ * Left out on purpose: the calls that take several maps together, and what is `concurrent`, because the journal lists calls one by one, in the
+ * order in which they take effect.
+ *
+ * @param options `needsVa` asks for host virtual addresses also where the target itself could do without
  */
-export class JournalTarget implements DmaTarget {
-  readonly name: string;
-  readonly needsVa: boolean;
-  readonly needsFd: boolean;
-  readonly unmapShape: 'superset' | 'exact';
-  /** Present where the target looks at whole sets: of one that does not, no list is made for it. */
-  readonly checkMaps?: (requests: readonly DmaMapRequest[]) => void | Promise<void>;
-  readonly #target: DmaTarget;
-  readonly #record: (call: TargetCall) => void;
-
-  /** `needsVa` asks for host virtual addresses also where the target itself could do without. */
-  constructor(target: DmaTarget, record: (call: TargetCall) => void, options: { readonly needsVa?: boolean } = {}) {
-    this.name = target.name;
-    this.needsVa = options.needsVa ?? target.needsVa ?? false;
-    this.needsFd = target.needsFd ?? false;
-    this.unmapShape = target.unmapShape ?? 'superset';
-    if (target.checkMaps !== undefined) {
-      this.checkMaps = (requests) => target.checkMaps?.(requests);
-    }
-    this.#target = target;
-    this.#record = record;
-  }
-
-  mapDma(request: DmaMapRequest): void | Promise<void> {
-    return this.#call({ op: 'map', target: this.name, request }, () => this.#target.mapDma(request));
-  }
-
-  unmapDma(range: MemoryRange): void | Promise<void> {
-    return this.#call({ op: 'unmap', target: this.name, range }, () => this.#target.unmapDma(range));
-  }
-
-  #call(call: TargetCall, serve: () => void | Promise<void>): void | Promise<void> {
-    let answer: void | Promise<void>;
+export function journalTarget(
+  target: DmaTarget,
+  record: (call: TargetCall) => void,
+  options: { readonly needsVa?: boolean } = {},
+): DmaTarget {
+  const { name } = target;
+  const tell = <Answer>(call: TargetCall, serve: () => Answer): Answer => {
+    let answer: Answer;
     try {
       answer = serve();
     } catch (error) {
-      this.#record({ ...call, failed: codeOf(error) ?? 'ERR_TARGET' });
+      record(failed(call, error));
       throw error;
     }
-    if (answer === undefined) {
-      this.#record(call);
-      return undefined;
-    }
-    return this.#settle(call, answer);
-  }
+    return toldOf(answer, call, record);
+  };
+  return forwardTarget(target, {
+    mapDma: (request) => tell({ op: 'map', target: name, request }, () => target.mapDma(request)),
+    unmapDma: (range) => tell({ op: 'unmap', target: name, range }, () => target.unmapDma(range)),
+    mapDmaBatch: undefined,
+    unmapDmaBatch: undefined,
+    concurrent: undefined,
+    ...(options.needsVa === true ? { needsVa: true } : {}),
+  });
+}
 
-  async #settle(call: TargetCall, answer: Promise<void>): Promise<void> {
-    try {
-      await answer;
-    } catch (error) {
-      this.#record({ ...call, failed: codeOf(error) ?? 'ERR_TARGET' });
-      throw error;
-    }
-    this.#record(call);
+function toldOf<Answer>(answer: Answer, call: TargetCall, record: (call: TargetCall) => void): Answer {
+  const onError = (error: unknown): void => {
+    record(failed(call, error));
+  };
+  const onDone = (): void => {
+    record(call);
+  };
+  if (isObservable(answer)) {
+    return from(answer as Observable<unknown>).pipe(tap({ error: onError, complete: onDone })) as Answer;
   }
+  if (answer instanceof Promise) {
+    return answer.then(onDone, (error: unknown) => {
+      onError(error);
+      throw error;
+    }) as Answer;
+  }
+  onDone();
+  return answer;
+}
+
+function failed(call: TargetCall, error: unknown): TargetCall {
+  return { ...call, failed: codeOf(error) ?? 'ERR_TARGET' };
 }

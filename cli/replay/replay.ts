@@ -6,7 +6,7 @@ import type { Trace } from '../trace/trace.js';
 import { checkDma, type DeviceUnderCheck, type DmaCheckResult } from './dma-check.js';
 import { FileGuestMemory, MappedGuestMemory } from './guest-memory.js';
 import { Journal } from './journal.js';
-import { JournalTarget } from './journal-target.js';
+import { journalTarget } from './journal-target.js';
 import { MemoryBlocks } from './memory-blocks.js';
 import type { CommitResult, HeldMapping, ReplayObserver, ReplayReport } from './report.js';
 import { SectionPlacer } from './section-placer.js';
@@ -118,7 +118,7 @@ async function attachAll(
 ): Promise<void> {
   for (const choice of choices) {
     const created = choice.create();
-    const target = new JournalTarget(
+    const target = journalTarget(
       created.target,
       (call) => {
         journal.record(call);

@@ -8,7 +8,7 @@ import { mapsWith, openDescriptors } from './support/descriptors.js';
 /** In a program given as text: a machine of sixteen mappings, with a target that does DMA in software. */
 const MACHINE = `
   const { AddressSpace, Memfd } = await import(${JSON.stringify(BINDING)});
-  const { MemoryRange, RegionManager } = await import(${JSON.stringify(STREAMS)});
+  const { forwardTarget, MemoryRange, RegionManager } = await import(${JSON.stringify(STREAMS)});
   const { SoftIommuTarget } = await import(${JSON.stringify(new URL('../../targets/index.js', import.meta.url).href)});
   const memfd = Memfd.create('attached', 0x10000n);
   const space = new AddressSpace({ size: 1n << 32n });
@@ -22,9 +22,7 @@ const MACHINE = `
     }
   });
   /** Uses the address of each mapping, as type1 does. */
-  const withVa = (inner) => ({
-    name: inner.name, needsVa: true, mapDma: (request) => inner.mapDma(request), unmapDma: (range) => inner.unmapDma(range),
-  });`;
+  const withVa = (inner) => forwardTarget(inner, { needsVa: true });`;
 
 /** In mid-attach: each map takes a while, and one more turn of the event loop comes before the attach can be done. */
 const SLOWLY = `${MACHINE}

@@ -1,20 +1,21 @@
 import { expect } from 'chai';
-import { JournalTarget } from '../../cli/replay/journal-target.js';
+import { Subject, throwError, type Observable } from 'rxjs';
+import { journalTarget } from '../../cli/replay/journal-target.js';
 import type { TargetCall } from '../../targets/index.js';
 import { DmaError, MemoryRange, type DmaMapRequest, type DmaTarget } from '../../streams/index.js';
 
 const range = MemoryRange.of(0x1000, 0x5000);
 const request: DmaMapRequest = { range, region: 'ram0', type: 'ram', writable: true, fileOffset: 0n };
 
-describe('JournalTarget', () => {
+describe('journalTarget', () => {
   let calls: TargetCall[];
   beforeEach(() => {
     calls = [];
   });
 
-  function journalled(target: Partial<DmaTarget>, options?: { readonly needsVa: boolean }): JournalTarget {
+  function journalled(target: Partial<DmaTarget>, options?: { readonly needsVa: boolean }): DmaTarget {
     const whole: DmaTarget = { name: 't', mapDma: () => undefined, unmapDma: () => undefined, ...target };
-    return new JournalTarget(whole, (call) => calls.push(call), options);
+    return journalTarget(whole, (call) => calls.push(call), options);
   }
 
   it('tells of a call once the target has answered, and hands the answer on', async () => {
@@ -63,8 +64,41 @@ describe('JournalTarget', () => {
     const { needsVa, needsFd, unmapShape } = journalled({ needsVa: true, needsFd: true, unmapShape: 'exact' });
     expect([needsVa, needsFd, unmapShape]).to.deep.equal([true, true, 'exact']);
     const plain = journalled({});
-    expect([plain.needsVa, plain.needsFd, plain.unmapShape]).to.deep.equal([false, false, 'superset']);
+    expect([plain.needsVa, plain.needsFd, plain.unmapShape]).to.deep.equal([undefined, undefined, undefined]);
     expect(journalled({}, { needsVa: true }).needsVa).to.equal(true);
+  });
+
+  it('tells of a call that returned an observable once that has completed, or has failed', () => {
+    const mapped$ = new Subject<void>();
+    const error = new DmaError('no', { code: 'EINVAL' });
+    const target = journalled({ mapDma: () => mapped$, unmapDma: () => throwError(() => error) });
+    (target.mapDma(request) as Observable<unknown>).subscribe();
+    expect(calls).to.deep.equal([]);
+    mapped$.complete();
+    let thrown: unknown;
+    (target.unmapDma(range) as Observable<unknown>).subscribe({ error: (late: unknown) => (thrown = late) });
+    expect(thrown).to.equal(error);
+    expect(calls).to.deep.equal([
+      { op: 'map', target: 't', request },
+      { op: 'unmap', target: 't', range, failed: 'EINVAL' },
+    ]);
+  });
+
+  it('has what the target has to be asked, and gets each call of a set by itself, in order', () => {
+    const target = journalled({
+      concurrent: true,
+      mapDmaBatch: () => undefined,
+      unmapDmaBatch: () => undefined,
+      mappedRanges: () => [range],
+      mappedCount: () => 1,
+    });
+    expect(target.mappedRanges?.()).to.deep.equal([range]);
+    expect(target.mappedCount?.()).to.equal(1);
+    expect([target.concurrent, target.mapDmaBatch, target.unmapDmaBatch]).to.deep.equal([
+      undefined,
+      undefined,
+      undefined,
+    ]);
   });
 
   it('lets a target look at whole sets, where it does, and tells of no call', async () => {

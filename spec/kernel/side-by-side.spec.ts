@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import { AddressSpace, Memfd, type Ioas } from '../../binding/index.js';
-import { MemoryRange, RegionManager, type DmaTarget } from '../../streams/index.js';
+import { forwardTarget, MemoryRange, RegionManager, type DmaTarget } from '../../streams/index.js';
 import { IommufdTarget, VfioType1Target } from '../../targets/index.js';
 import { FIRST, iommufd, SECOND, type1, type Way } from './support/machine.js';
 
 /** A target that says when a call of it begins and ends. */
-function told(target: DmaTarget, events: string[]): DmaTarget {
+function told(target: VfioType1Target | IommufdTarget, events: string[]): DmaTarget {
   const tell = <T>(what: string, answer: T | Promise<T>): T | Promise<T> => {
     events.push(`${target.name} begins to ${what}`);
     const end = (value: T): T => {
@@ -14,13 +14,13 @@ function told(target: DmaTarget, events: string[]): DmaTarget {
     };
     return answer instanceof Promise ? answer.then(end) : end(answer);
   };
-  return {
-    name: target.name,
-    needsVa: true,
-    concurrent: target.concurrent === true,
+  return forwardTarget(target, {
     mapDma: (request) => tell('map', target.mapDma(request)),
     unmapDma: (range) => tell('unmap', target.unmapDma(range)),
-  };
+    // There is one map, and one unmap, at a time.
+    mapDmaBatch: undefined,
+    unmapDmaBatch: undefined,
+  });
 }
 
 describe('two IOMMUs', () => {
@@ -42,7 +42,7 @@ describe('two IOMMUs', () => {
     const region = await manager.addRegion({ name: 'ram', range, type: 'ram' });
     await region.map({ writable: true });
     for (const target of [first, second]) {
-      await manager.attach(told(target as DmaTarget, events));
+      await manager.attach(told(target as VfioType1Target | IommufdTarget, events));
     }
 
     await region.addMapping({ rangeInRegion: range, backing: { mappable: memfd, fileOffset: 0n }, writable: true });

@@ -55,6 +55,21 @@ describe('AssignedDevices', () => {
   beforeEach(start);
   afterEach(stop);
 
+  it('lets a manager find and mend what a container has lost, or holds too much', async () => {
+    const { attachment } = await assigned.add(FIRST, { through: 'type1' });
+    const maps = machine.domains[0]?.maps ?? new Set<string>();
+    const found = async (): Promise<string[]> => (await attachment.verify()).map(({ fault }) => fault);
+    expect(await found()).to.deep.equal([]);
+    maps.delete('0x20000');
+    expect(await found()).to.deep.equal(['missing']);
+    await attachment.heal();
+    expect([...maps].sort()).to.deep.equal(ALL);
+    maps.add('0x90000');
+    expect(await found()).to.deep.equal(['unexpected']);
+    await attachment.heal({ unexpected: true });
+    expect([...maps].sort()).to.deep.equal(ALL);
+  });
+
   for (const through of ['type1', 'iommufd'] as const satisfies readonly AssignmentInterface[]) {
     const name = through === 'type1' ? 'vfio' : 'iommufd';
     const maps = ALL.map((address) => `map ${address}`);

@@ -1,53 +1,32 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { DmaError, type DmaMapRequest, type DmaTarget, type MemoryRange } from '../../streams/index.js';
+import { DmaError, forwardTarget, type DmaTarget } from '../../streams/index.js';
+import type { IommufdTarget } from '../iommufd-target.js';
+import type { VfioType1Target } from '../vfio-type1-target.js';
 
 /**
  * The target of an IOMMU domain as its manager gets it. It passes every call on; besides, it knows when one is under way, and once the domain
  * has ended it knows that nothing is mapped: the kernel took everything away with the last device. So what a manager still believes to be
  * mapped then, because an unmap failed or came too late, can be unmapped.
  */
-export class DomainTarget implements DmaTarget {
+export class DomainTarget {
   readonly name: string;
-  readonly needsVa: boolean;
-  readonly needsFd: boolean;
-  readonly unmapShape: 'superset' | 'exact';
-  readonly concurrent: boolean;
-  /** Only where the target itself takes sets: a manager looks whether it is there. */
-  declare readonly mapDmaBatch?: NonNullable<DmaTarget['mapDmaBatch']>;
-  declare readonly unmapDmaBatch?: NonNullable<DmaTarget['unmapDmaBatch']>;
-  declare readonly mappedRanges?: NonNullable<DmaTarget['mappedRanges']>;
-  readonly #target: DmaTarget;
+  /** What is attached. */
+  readonly forManager: DmaTarget;
   #underWay: Promise<void> | undefined;
   #ended = false;
 
-  constructor(target: DmaTarget) {
+  constructor(target: VfioType1Target | IommufdTarget) {
     this.name = target.name;
-    this.needsVa = target.needsVa ?? false;
-    this.needsFd = target.needsFd ?? false;
-    this.unmapShape = target.unmapShape ?? 'superset';
-    this.concurrent = target.concurrent ?? false;
-    this.#target = target;
-    if (target.mapDmaBatch !== undefined) {
-      this.mapDmaBatch = (requests) => this.#mapping(() => target.mapDmaBatch?.(requests));
-    }
-    if (target.unmapDmaBatch !== undefined) {
-      this.unmapDmaBatch = (ranges) => this.#unmapping(() => target.unmapDmaBatch?.(ranges));
-    }
-    if (target.mappedRanges !== undefined) {
-      this.mappedRanges = () => (this.#ended ? [] : (target.mappedRanges?.() ?? []));
-    }
-  }
-
-  checkMaps(requests: readonly DmaMapRequest[]): void | Promise<void> {
-    return this.#mapping(() => this.#target.checkMaps?.(requests));
-  }
-
-  mapDma(request: DmaMapRequest): void | Promise<void> {
-    return this.#mapping(() => this.#target.mapDma(request));
-  }
-
-  unmapDma(range: MemoryRange): void | Promise<void> {
-    return this.#unmapping(() => this.#target.unmapDma(range));
+    this.forManager = forwardTarget(target, {
+      checkMaps: (requests) => this.#mapping(() => target.checkMaps(requests)),
+      mapDma: (request) => this.#mapping(() => target.mapDma(request)),
+      unmapDma: (range) => this.#unmapping(() => target.unmapDma(range)),
+      mapDmaBatch: (requests) => this.#mapping(() => target.mapDmaBatch(requests)),
+      unmapDmaBatch: (ranges) => this.#unmapping(() => target.unmapDmaBatch(ranges)),
+      ...('mappedRanges' in target
+        ? { mappedRanges: () => (this.#ended ? [] : target.mappedRanges()) }
+        : { mappedCount: () => (this.#ended ? 0 : target.mappedCount()) }),
+    });
   }
 
   /** Resolves when no call is under way, nor one that its manager makes because another has come back. */

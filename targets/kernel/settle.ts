@@ -1,8 +1,8 @@
-import type { BatchStop, DmaError, DmaTarget } from '../../streams/index.js';
+import type { BatchStop, DmaError } from '../../streams/index.js';
 import type { Progress } from './iommu-calls.js';
 
 /** What `mapDmaBatch` and `unmapDmaBatch` answer. */
-export type BatchAnswer = ReturnType<NonNullable<DmaTarget['mapDmaBatch']>>;
+export type BatchAnswer = BatchStop | undefined | Promise<BatchStop | undefined>;
 
 /** Goes on with a value, or, when that is a promise, once it is there. */
 export function whenDone<T, R>(value: T | Promise<T>, next: (value: T) => R | Promise<R>): R | Promise<R> {

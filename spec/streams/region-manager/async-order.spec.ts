@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Subscription } from 'rxjs';
-import { DmaError, DmaMapError, type DmaTarget, type MemoryRange } from '../../../streams/index.js';
+import { DmaError, DmaMapError, forwardTarget, type DmaTarget, type MemoryRange } from '../../../streams/index.js';
 import { addRegion, ledgerOf, mapping, nextTurn, range, rejectionOf, texts, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
 
@@ -88,8 +88,7 @@ describe('RegionManager: answers that come when they like', () => {
           const abort = new AbortController();
           let calls = 0;
           const inner = stage.target({ reply });
-          const target: DmaTarget = {
-            name: 'T',
+          const target = forwardTarget(inner, {
             mapDma: (request) => {
               if (calls++ === number) {
                 if (when === 'inside the call') {
@@ -100,8 +99,7 @@ describe('RegionManager: answers that come when they like', () => {
               }
               return inner.mapDma(request);
             },
-            unmapDma: (at) => inner.unmapDma(at),
-          };
+          });
           const attached = await stage.manager.attach(target, { signal: abort.signal }).then(
             (attachment) => attachment,
             (error: unknown) => error,

@@ -159,6 +159,7 @@ class FakeDomain {
         this.#machine.step(`${name} ${start}`);
         results[row] = 0;
         if (name === 'map') {
+          results[row] = this.maps.has(start) ? -17 : 0; // EEXIST
           this.maps.add(start);
         } else {
           // Specs map pages that lie far apart, and unmap them one by one or all together.
@@ -210,7 +211,11 @@ class FakeContainer extends FakeFile {
     if (this.domain.users.size === 0) {
       throw new DmaError('it has no group', { code: 'EINVAL' });
     }
-    return { iovaRanges: [{ start: 0n, last: (1n << 39n) - 1n }], pageSizes: 4096n, dmaEntriesAvailable: 65_535 };
+    return {
+      iovaRanges: [{ start: 0n, last: (1n << 39n) - 1n }],
+      pageSizes: 4096n,
+      dmaEntriesAvailable: 65_535 - this.domain.maps.size,
+    };
   }
 
   addGroup(group: FakeGroup): void {
