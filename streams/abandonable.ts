@@ -1,4 +1,5 @@
 import { isPromiseLike } from './steps.js';
+import { SyncPromise } from './sync-promise.js';
 
 /** How long a call that is under way may take to come back once the attach that it is part of was aborted, in milliseconds. */
 const GRACE = 1000;
@@ -11,7 +12,7 @@ export function abandonable<T>(answer: T | Promise<T>, signal: AbortSignal | und
   if (signal === undefined || !isPromiseLike(answer)) {
     return answer;
   }
-  return new Promise((resolve, reject) => {
+  return new SyncPromise((resolve, reject) => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const onAbort = (): void => {
       timer = setTimeout(() => {

@@ -5,6 +5,7 @@ import { DmaError, toDmaError, type TargetRange } from './errors.js';
 import { append } from './append.js';
 import { checkedOutcome, withDetails } from './outcomes.js';
 import { run, settled, type Steps } from './steps.js';
+import { isRunningCallbacks, SyncPromise } from './sync-promise.js';
 import type { TargetPort } from './target-port.js';
 
 /** From change sets to outcomes: how a target hangs in the stream. */
@@ -116,7 +117,7 @@ export class Branch {
       this.#answer = undefined;
       return answer;
     }
-    return new Promise((resolve) => {
+    return new SyncPromise((resolve) => {
       this.#resolve = resolve;
     });
   }
@@ -195,7 +196,11 @@ export class Branch {
       return;
     }
     this.#resolve = undefined;
-    resolve(outcome);
+    if (isRunningCallbacks()) {
+      resolve(outcome); // What waits for it goes on when the branch is done with this outcome.
+    } else {
+      void Promise.resolve(outcome).then(resolve);
+    }
   }
 
   #badOutcome(problem: string): DmaError {

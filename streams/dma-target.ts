@@ -1,3 +1,4 @@
+import type { Observable } from 'rxjs';
 import type { Mappable, MappingType } from './region.js';
 import type { MemoryRange } from './memory-range.js';
 import type { HostVa } from './va-mapper.js';
@@ -29,11 +30,18 @@ export interface BatchStop {
   readonly error: unknown;
 }
 
+/* eslint-disable @typescript-eslint/no-invalid-void-type -- a method that returns nothing is what the rule is not about */
 /**
  * A consumer of IOMMU-granularity DMA mapping events: something that lets a device, or another process, reach guest memory.
  *
- * Calls come one at a time: the next one only after the last has returned, or after the promise that it returned has settled.
- * A call that returns anything but a promise has been applied. Ranges that are mapped never overlap.
+ * Calls come one at a time: the next one only after the last has been answered. A call has been answered when it returns; when the promise that it
+ * returned settles; when the observable that it returned completes, or errors. Ranges that are mapped never overlap.
+ *
+ * An observable (RxJS, or anything that has `Symbol.observable`) is subscribed once, inside the call. Where a method has a result, it is the last
+ * value that is emitted; of the others what is emitted does not matter. The next call is made, and an outcome emitted, in the very moment in which it
+ * completes: so a test may run in virtual time. An observable of a map, or of `checkMaps`, is unsubscribed when the attach is aborted; whether a
+ * map took effect is not known then, so the range is unmapped: an unmap where nothing is mapped must not fail. A promise cannot be stopped:
+ * its call is given a second to come back, and what it mapped is unmapped, also when it comes later.
  */
 export interface DmaTarget {
   /** For messages and outcomes. */
@@ -51,22 +59,22 @@ export interface DmaTarget {
    * Looks at all maps of a change set before the first of them is made, for a target that can tell that they do not fit. Not called for an
    * undo. Maps of type `device` must be left to `mapDma`, where their failure is soft.
    *
-   * When it throws or rejects, the set fails, and none of its maps was made.
+   * When it throws, rejects or errors, the set fails, and none of its maps was made.
    */
-  checkMaps?(requests: readonly DmaMapRequest[]): void | Promise<void>;
+  checkMaps?(requests: readonly DmaMapRequest[]): void | Promise<void> | Observable<unknown>;
   /**
    * Makes the range reachable.
    *
-   * On failure, thrown or rejected: nothing of the range is mapped.
+   * On failure, thrown, rejected or errored: nothing of the range is mapped.
    */
-  mapDma(request: DmaMapRequest): void | Promise<void>;
+  mapDma(request: DmaMapRequest): void | Promise<void> | Observable<unknown>;
   /**
    * Ends every map inside the range.
    *
-   * On failure, thrown or rejected: every map inside the range counts as still there; the call is made again when the user
+   * On failure, thrown, rejected or errored: every map inside the range counts as still there; the call is made again when the user
    * asks for it (`Attachment.retryStuck()`), and before a new map of these pages. A `DmaUnmapError` may say in `stuck` which are.
    */
-  unmapDma(range: MemoryRange): void | Promise<void>;
+  unmapDma(range: MemoryRange): void | Promise<void> | Observable<unknown>;
   /**
    * Takes the maps of a set together, for a target to which crossing into the kernel, or to another process, costs more than the map
    * itself. Then `mapDma` is called for a single map alone.
@@ -74,15 +82,19 @@ export interface DmaTarget {
    * Order: as in the list, each map before the next. When one fails the target stops there and says so; the library goes on behind it
    * where the set has to be served past failures (an undo, a device map that is skipped).
    *
-   * On failure, thrown or rejected: none of the maps took effect.
+   * On failure, thrown, rejected or errored: none of the maps took effect.
    */
-  mapDmaBatch?(requests: readonly DmaMapRequest[]): BatchStop | undefined | Promise<BatchStop | undefined>;
+  mapDmaBatch?(
+    requests: readonly DmaMapRequest[],
+  ): BatchStop | undefined | Promise<BatchStop | undefined> | Observable<BatchStop | undefined>;
   /**
    * Takes the unmaps of a set together, as `mapDmaBatch` does the maps. The library goes on behind one that fails.
    *
-   * On failure, thrown or rejected: none of the unmaps took effect.
+   * On failure, thrown, rejected or errored: none of the unmaps took effect.
    */
-  unmapDmaBatch?(ranges: readonly MemoryRange[]): BatchStop | undefined | Promise<BatchStop | undefined>;
+  unmapDmaBatch?(
+    ranges: readonly MemoryRange[],
+  ): BatchStop | undefined | Promise<BatchStop | undefined> | Observable<BatchStop | undefined>;
   /**
    * Whether its calls may be under way while those of its neighbours in attach order are that say the same: the maps of one set then begin
    * in attach order and are waited for together, so that the set takes as long as the slowest of them. Default: false, each target is
@@ -94,7 +106,7 @@ export interface DmaTarget {
    *
    * Only what was mapped through this target: `Attachment.heal()` unmaps what is in this list and not in the ledger, unless it is told not to.
    */
-  mappedRanges?(): readonly MemoryRange[] | Promise<readonly MemoryRange[]>;
+  mappedRanges?(): readonly MemoryRange[] | Promise<readonly MemoryRange[]> | Observable<readonly MemoryRange[]>;
   /**
    * How many maps it holds; for a target that can count them, and not name them. `undefined` when it cannot tell now. Asked where there is no
    * `mappedRanges`.
@@ -104,5 +116,5 @@ export interface DmaTarget {
    * When the number is not that of the ledger, `heal()` maps everything again that the ledger has, one by one: so `mapDma` over
    * what is mapped must fail with the code `EEXIST`, and change nothing.
    */
-  mappedCount?(): number | undefined | Promise<number | undefined>;
+  mappedCount?(): number | undefined | Promise<number | undefined> | Observable<number | undefined>;
 }

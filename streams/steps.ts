@@ -1,40 +1,68 @@
+import { isPromiseLike, SyncPromise } from './sync-promise.js';
+
+export { isPromiseLike };
+
 /**
  * Work that waits only where it has to: it yields the promises that it waits for, and runs straight through where there are
  * none. So targets that answer at once are served at once, by the same code that waits for slow ones.
  */
 export type Steps<T> = Generator<PromiseLike<unknown>, T, unknown>;
 
-/** Runs the work; a promise of its result only if it had to wait. */
+/** Runs the work; a promise of its result only if it had to wait. It goes on, and the promise calls back, as soon as what it waits for has settled. */
 export function run<T>(steps: Steps<T>): T | Promise<T> {
   const first = steps.next();
   return first.done === true ? first.value : finish(steps, first.value);
 }
 
-async function finish<T>(steps: Steps<T>, awaited: PromiseLike<unknown>): Promise<T> {
-  for (;;) {
-    let next: IteratorResult<PromiseLike<unknown>, T>;
-    try {
-      next = steps.next(await awaited);
-    } catch (error) {
-      next = steps.throw(error);
-    }
-    if (next.done === true) {
-      return next.value;
-    }
-    awaited = next.value;
-  }
+type Step<T> = () => IteratorResult<PromiseLike<unknown>, T>;
+
+function finish<T>(steps: Steps<T>, first: PromiseLike<unknown>): Promise<T> {
+  return new SyncPromise((resolve, reject) => {
+    /** Goes on until the work has to wait. */
+    const goOn = (from: Step<T> | undefined): void => {
+      for (let step = from; step !== undefined;) {
+        let next: IteratorResult<PromiseLike<unknown>, T>;
+        try {
+          next = step();
+        } catch (error) {
+          reject(error);
+          return;
+        }
+        if (next.done === true) {
+          resolve(next.value);
+          return;
+        }
+        step = waitFor(next.value);
+      }
+    };
+    /** The next step, where the promise has settled inside the call; else it is taken once it has. */
+    const waitFor = (awaited: PromiseLike<unknown>): Step<T> | undefined => {
+      let atOnce: Step<T> | undefined;
+      let isLate = false;
+      const take = (step: Step<T>): void => {
+        if (isLate) {
+          goOn(step);
+        } else {
+          atOnce = step;
+        }
+      };
+      // What is no promise of either kind is made one: it may call back twice, or throw.
+      (awaited instanceof SyncPromise ? awaited : Promise.resolve(awaited)).then(
+        (value: unknown) => {
+          take(() => steps.next(value));
+        },
+        (error: unknown) => {
+          take(() => steps.throw(error));
+        },
+      );
+      isLate = true;
+      return atOnce;
+    };
+    goOn(waitFor(first));
+  });
 }
 
 /** In such work: `const value = yield* settled(something())`. Costs nothing to speak of when it is not a promise. */
 export function* settled<T>(value: T | PromiseLike<T>): Steps<T> {
   return isPromiseLike(value) ? ((yield value) as T) : value;
-}
-
-/** Whether it can be waited for. A getter `then` that throws makes it a promise that rejects. */
-export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
-  return (
-    ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
-    'then' in value &&
-    typeof value.then === 'function'
-  );
 }

@@ -1,3 +1,4 @@
+import { answerOf } from './answers.js';
 import type { MapChange } from './change-set.js';
 import type { BatchStop, DmaMapRequest, DmaTarget } from './dma-target.js';
 import { DmaError, toDmaError } from './errors.js';
@@ -14,6 +15,8 @@ const PAGES = 1 << 16;
 /** The calls of one target. What they throw, or reject with, comes back as a `DmaError`. */
 export class TargetCalls {
   readonly target: DmaTarget;
+  /** Unsubscribes from a map that is under way, where the target returned an observable. */
+  signal: AbortSignal | undefined = undefined;
   /** Requests that have been made, and the maps that they are of: a set is looked at and mapped with the same ones. */
   #requests: { readonly of: readonly MapChange[]; readonly requests: readonly DmaMapRequest[] } | undefined = undefined;
 
@@ -45,8 +48,11 @@ export class TargetCalls {
     try {
       const requests = maps.map(requestOf);
       this.#requests = { of: maps, requests };
-      const answer: unknown = this.target.checkMaps?.(
-        maps.some(isRefused) ? requests.filter((_, row) => maps[row]?.refused === undefined) : requests,
+      const answer = answerOf(
+        this.target.checkMaps?.(
+          maps.some(isRefused) ? requests.filter((_, row) => maps[row]?.refused === undefined) : requests,
+        ),
+        this.signal,
       );
       if (isPromiseLike(answer)) {
         yield answer;
@@ -59,7 +65,7 @@ export class TargetCalls {
 
   map(change: MapChange): Answer {
     try {
-      const answer: unknown = this.target.mapDma(requestOf(change));
+      const answer = answerOf(this.target.mapDma(requestOf(change)), this.signal);
       return isPromiseLike(answer) ? answer : undefined;
     } catch (thrown) {
       return this.#toError(thrown, change);
@@ -68,7 +74,7 @@ export class TargetCalls {
 
   unmap(range: MemoryRange): Answer {
     try {
-      const answer: unknown = this.target.unmapDma(range);
+      const answer = answerOf(this.target.unmapDma(range));
       return isPromiseLike(answer) ? answer : undefined;
     } catch (thrown) {
       return this.#toError(thrown, { range });
@@ -121,7 +127,9 @@ export class TargetCalls {
       return { done: error === undefined ? 1 : 0, error };
     }
     const changes = first === 0 && end === maps.length ? maps : maps.slice(first, end);
-    return yield* this.#several(changes, () => this.target.mapDmaBatch?.(this.#requestsOf(maps, first, changes)));
+    return yield* this.#several(changes, () =>
+      answerOf(this.target.mapDmaBatch?.(this.#requestsOf(maps, first, changes)), this.signal),
+    );
   }
 
   /** Unmaps these ranges, as `mapTogether` maps. */
@@ -133,7 +141,7 @@ export class TargetCalls {
       const error = yield* this.settled(this.unmap(only.range), only);
       return { done: error === undefined ? 1 : 0, error };
     }
-    return yield* this.#several(calls, () => this.target.unmapDmaBatch?.(calls.map(({ range }) => range)));
+    return yield* this.#several(calls, () => answerOf(this.target.unmapDmaBatch?.(calls.map(({ range }) => range))));
   }
 
   *#several(

@@ -1,3 +1,4 @@
+import { UnsubscribedError } from './answers.js';
 import type { ChangeSet, MapChange } from './change-set.js';
 import { DmaError, withContext } from './errors.js';
 import { Turn } from './event-loop.js';
@@ -128,8 +129,11 @@ export class TargetMaps {
       const error = yield* answer === undefined ? this.#mapWithCare(change, set) : this.#calls.settled(answer, change);
       if (error === undefined) {
         this.#noteMap(change, progress);
-      } else if (this.#noteFailure(change, error, set, report, progress)) {
-        return true;
+      } else {
+        countIfUnknown(error, progress, set.maps, next, next + 1);
+        if (this.#noteFailure(change, error, set, report, progress)) {
+          return true;
+        }
       }
       const others = progress.turn.pause();
       if (others !== undefined) {
@@ -157,11 +161,13 @@ export class TargetMaps {
         error = yield* this.#clearStuck(first, set);
       }
       if (error === undefined) {
-        const result = yield* this.#calls.mapTogether(maps, next, this.#endOfSlice(maps, next));
+        const endOfSlice = this.#endOfSlice(maps, next);
+        const result = yield* this.#calls.mapTogether(maps, next, endOfSlice);
         for (const end = next + result.done; next < end; next++) {
           this.#noteMap(maps[next] as MapChange, progress);
         }
         error = result.error;
+        countIfUnknown(error, progress, maps, next, endOfSlice);
       }
       if (error !== undefined) {
         if (this.#noteFailure(maps[next] as MapChange, error, set, report, progress)) {
@@ -256,6 +262,21 @@ export class TargetMaps {
       });
     }
     return this.#calls.obstacle(change);
+  }
+}
+
+/** Maps of which nobody knows whether they took effect count as made: the undo of the set unmaps them, to make sure. */
+function countIfUnknown(
+  error: DmaError | undefined,
+  progress: MapProgress,
+  maps: readonly MapChange[],
+  from: number,
+  to: number,
+): void {
+  if (error instanceof UnsubscribedError) {
+    for (let index = from; index < to; index++) {
+      progress.add(maps[index] as MapChange);
+    }
   }
 }
 

@@ -21,14 +21,15 @@ import { TargetUnmaps, type UnmapHalt } from './target-unmaps.js';
 export class TargetPort {
   readonly target: DmaTarget;
   readonly ledger = new Ledger();
+  readonly #calls: TargetCalls;
   readonly #unmaps: TargetUnmaps;
   readonly #maps: TargetMaps;
 
   constructor(target: DmaTarget) {
     this.target = target;
-    const calls = new TargetCalls(target);
-    this.#unmaps = new TargetUnmaps(calls, this.ledger);
-    this.#maps = new TargetMaps(calls, this.ledger, this.#unmaps);
+    this.#calls = new TargetCalls(target);
+    this.#unmaps = new TargetUnmaps(this.#calls, this.ledger);
+    this.#maps = new TargetMaps(this.#calls, this.ledger, this.#unmaps);
   }
 
   get name(): string {
@@ -38,6 +39,7 @@ export class TargetPort {
   /** Who watches, and may abort, what is served. */
   set monitor(monitor: Monitor | undefined) {
     this.#maps.monitor = monitor;
+    this.#calls.signal = monitor?.signal;
   }
 
   /** One set at a time: the next one when this one is answered. */

@@ -1,4 +1,5 @@
 import { DmaError, toDmaError } from './errors.js';
+import { answerOf } from './answers.js';
 import type { Finding } from './finding.js';
 import { MemoryRange, PAGE_SIZE } from './memory-range.js';
 import { settled, type Steps } from './steps.js';
@@ -58,7 +59,7 @@ function* surplus({ target }: TargetPort, expected: number): Steps<number | unde
   }
   let count: unknown;
   try {
-    count = yield* settled(target.mappedCount());
+    count = yield* settled(answerOf(target.mappedCount()));
   } catch (error) {
     throw toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name });
   }
@@ -78,7 +79,7 @@ function* surplus({ target }: TargetPort, expected: number): Steps<number | unde
 function* mapAgain({ target, ledger }: TargetPort): Steps<void> {
   for (const change of ledger.held()) {
     try {
-      yield* settled(target.mapDma(requestOf(change)));
+      yield* settled(answerOf(target.mapDma(requestOf(change))));
     } catch (error) {
       if (toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name }).code !== 'EEXIST') {
         ledger.drop(change);
@@ -91,7 +92,7 @@ function* mapAgain({ target, ledger }: TargetPort): Steps<void> {
 function* unmapGaps({ target, ledger }: TargetPort): Steps<void> {
   for (const gap of gapsBetween(ledger.entries().map(({ range }) => range))) {
     try {
-      yield* settled(target.unmapDma(gap));
+      yield* settled(answerOf(target.unmapDma(gap)));
     } catch (error) {
       throw toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name, range: gap });
     }

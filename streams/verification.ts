@@ -1,3 +1,4 @@
+import { answerOf } from './answers.js';
 import { ascending } from './ascending.js';
 import { append } from './append.js';
 import type { AttachmentHandle } from './attachment.js';
@@ -103,7 +104,7 @@ function* compare({ target, ledger }: TargetPort): Steps<Difference> {
 function* ask(target: DmaTarget): Steps<readonly MemoryRange[]> {
   let held: unknown;
   try {
-    held = yield* settled(target.mappedRanges?.());
+    held = yield* settled(answerOf(target.mappedRanges?.()));
   } catch (error) {
     throw toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name });
   }

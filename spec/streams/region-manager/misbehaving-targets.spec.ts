@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { concat, delay, EMPTY, Observable, observable, of, throwError, timer, type Observer } from 'rxjs';
 import { DmaMapError, DmaUnmapError, type DmaTarget } from '../../../streams/index.js';
 import { addRegion, gate, ledgerOf, mapping, nextTurn, range, rejectionOf, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
@@ -62,6 +63,34 @@ describe('RegionManager: targets that misbehave', () => {
     ],
 
     ['rejects with null', () => Promise.reject(null), 'ERR_TARGET_FAILED'],
+    ['returns an observable that errors at once', () => throwError(() => new Error('plain')), 'ERR_TARGET_FAILED'],
+    [
+      'returns an observable that emits, and errors later with a system error',
+      () =>
+        concat(
+          timer(1),
+          throwError(() => Object.assign(new Error('no space'), { code: 'ENOSPC', errno: -28 })),
+        ),
+      'ENOSPC',
+    ],
+    [
+      'returns an observable that cannot be subscribed',
+      () =>
+        new Observable(() => {
+          throw new Error('plain');
+        }),
+      'ERR_TARGET_FAILED',
+    ],
+    ['returns something whose Symbol.observable gives none', () => ({ [observable]: () => 7 }), 'ERR_TARGET_FAILED'],
+    [
+      'returns something whose Symbol.observable throws',
+      () => ({
+        get [observable](): never {
+          throw new Error('plain');
+        },
+      }),
+      'ERR_TARGET_FAILED',
+    ],
     [
       'returns a thenable that throws',
       () => ({
@@ -117,6 +146,17 @@ describe('RegionManager: targets that misbehave', () => {
       },
     ],
     ['a promise of garbage', Promise.resolve('garbage')],
+    ['an observable of nothing', EMPTY],
+    ['an observable of one value', of(1)],
+    ['an observable that completes later', of(1, 2).pipe(delay(2))],
+    [
+      'an observable of another library',
+      { [observable]: () => ({ subscribe: (o: Observer<void>) => of().subscribe(o) }) },
+    ],
+    [
+      'an observable of another copy of RxJS',
+      { lift: () => EMPTY, subscribe: (o: Observer<void>) => of().subscribe(o) },
+    ],
   ] as const) {
     it(`a call that returns ${what} has been applied`, async () => {
       const attachment = await stage.manager.attach(targetThat({ mapDma: () => answer, unmapDma: () => answer }));

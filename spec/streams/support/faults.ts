@@ -61,16 +61,22 @@ export interface Watched {
   readonly users: FaultyTarget[];
 }
 
+/** A target that returns no observables. */
+export interface SettledTarget extends DmaTarget {
+  mapDma(request: DmaMapRequest): void | Promise<void>;
+  unmapDma(range: MemoryRange): void | Promise<void>;
+}
+
 export interface FaultyTargetOptions extends RecordingTargetOptions {
   /** Does the work: called first, unless the call is to fail. */
-  readonly inner?: DmaTarget | undefined;
+  readonly inner?: SettledTarget | undefined;
 }
 
 /** A recording target that fails by plan, remembers what it mapped how, and watches that VAs are there as long as they are needed. */
 export class FaultyTarget extends RecordingTarget {
   readonly #plan: FaultPlan;
   readonly #va: Watched | undefined;
-  readonly #inner: DmaTarget | undefined;
+  readonly #inner: SettledTarget | undefined;
   readonly #details = new Map<number, string>();
 
   constructor(plan: FaultPlan, va: Watched | undefined, options: FaultyTargetOptions) {

@@ -3,7 +3,6 @@ import {
   MemoryRange,
   RegionManager,
   type Attachment,
-  type DmaTarget,
   type MapChange,
   type Mappable,
   type Region,
@@ -12,7 +11,7 @@ import {
 } from '../../../streams/index.js';
 import type { Sets } from '../../support/fake-va-mapper.js';
 import { FakeMappable } from '../../support/fake-mappable.js';
-import { FaultPlan, FaultyTarget, FaultyVaMapper, type Watched } from './faults.js';
+import { FaultPlan, FaultyTarget, FaultyVaMapper, type Watched, type SettledTarget } from './faults.js';
 import type { Edit } from './page-model.js';
 
 /** What the model is compared in. */
@@ -21,7 +20,7 @@ export interface ModelWorld {
   readonly files: ReadonlyMap<string, Mappable>;
   readonly vaMapper: (plan: FaultPlan) => Watched & VaMapper;
   /** Behind the target that takes wide unmaps. */
-  readonly inner?: DmaTarget;
+  readonly inner?: SettledTarget;
 }
 
 /** A world of fakes, in which the VA mapper takes sets like this. */
