@@ -3,6 +3,7 @@ export { DmaBatch } from './dma-batch.js';
 export { Ioas, Iommufd } from './iommufd.js';
 export type { IovaRange } from './iova-range.js';
 export { Memfd } from './memfd.js';
+export type { MemfdOptions } from './memfd.js';
 export { findPciDevice, foreignMembers, groupMembers, parsePciAddress } from './pci.js';
 export type { PciDevice } from './pci.js';
 export { VfioContainer } from './vfio-container.js';

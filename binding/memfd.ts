@@ -3,6 +3,7 @@ import { checkFd, checkLabel, checkSize, show } from './check.js';
 import { closedError, formatBytes, systemError } from './errors.js';
 import { native } from './native.js';
 import type { FileHandle } from './native.js';
+import { allocateAll, checkHeadroom, reserveError } from './reserve-pages.js';
 import { hugePageHint } from './shortage.js';
 
 // Of <linux/memfd.h> and <linux/fcntl.h>.
@@ -30,6 +31,13 @@ const NO_SUCH_PAGES =
 
 /** Longest name that `memfd_create` takes, in bytes. */
 const LONGEST_NAME = 249;
+
+export interface MemfdOptions {
+  /** The size of its pages; default: those of the machine, 4 KiB. */
+  readonly hugePages?: '2M' | '1G';
+  /** All pages are allocated at creation. */
+  readonly reserve?: boolean;
+}
 
 /** Only `create` and `from` construct: it is not exported. */
 const PASS = Symbol('Memfd');
@@ -62,19 +70,26 @@ export class Memfd implements Mappable, Disposable {
    * Sealed against shrinking, so that no process which shares it can make a load fault, and against growing, so that its size
    * is what it says for good. It is not sealed against further seals: to share it read-only, add `F_SEAL_FUTURE_WRITE`.
    *
-   * With huge pages `size` is a multiple of the page size, and all of them are reserved at once.
+   * With huge pages `size` is a multiple of the page size, and all of them are set aside at once.
+   *
+   * With `reserve` all pages are there when this returns, so that no first touch of one can fail. That takes a quarter of a second for each
+   * GiB, or longer, in which the event loop stands still: to add memory to a running machine, create it without, and await `reserve()`.
    *
    * On failure: nothing is left behind.
    *
    * @param label for messages and for `/proc/self/maps`
    * @param size in bytes, a multiple of 4096
+   * @param options.reserve allocate all pages now; default: false
    * @throws RangeError when `size` is not positive, or not a multiple of the page size
    * @throws DmaError `ENOMEM` when there are not enough huge pages, `ENODEV` when the machine has none of that size,
-   * `EMFILE`, `EFBIG`; `ERR_ADDON_MISSING`
+   * `EMFILE`, `EFBIG`; with `reserve` also as `reserve()`; `ERR_ADDON_MISSING`
    */
-  static create(label: string, size: bigint, options: { readonly hugePages?: '2M' | '1G' } = {}): Memfd {
+  static create(label: string, size: bigint, options: MemfdOptions = {}): Memfd {
     checkLabel(label, 'label');
-    const { hugePages } = options;
+    const { hugePages, reserve = false } = options;
+    if (typeof reserve !== 'boolean') {
+      throw new TypeError(`reserve is ${show(reserve)}, not true or false`);
+    }
     if (hugePages !== undefined && !Object.hasOwn(HUGE_PAGES, hugePages)) {
       throw new TypeError(`hugePages is ${show(hugePages)}, not '2M' or '1G'`);
     }
@@ -82,6 +97,9 @@ export class Memfd implements Mappable, Disposable {
     checkSize(size, 'size', huge?.size ?? 4096n);
     const what = `cannot create memfd "${label}" of ${formatBytes(size)}${hugePages === undefined ? '' : ` in ${hugePages} pages`}`;
 
+    if (reserve && huge === undefined) {
+      checkHeadroom(what, size);
+    }
     const flags = MFD_ALLOW_SEALING | (huge === undefined ? 0 : MFD_HUGETLB | (huge.shift << MFD_HUGE_SHIFT));
     const file = native().memfdCreate(kernelName(label), flags);
     if (typeof file === 'number') {
@@ -90,17 +108,20 @@ export class Memfd implements Mappable, Disposable {
     const steps: readonly (readonly [syscall: string, step: () => number])[] = [
       ['ftruncate', () => native().fileTruncate(file, size)],
       ['mmap', () => (huge === undefined ? 0 : native().fileReserve(file, size))],
+      ['fallocate', () => (reserve ? native().fileAllocate(file, 0n, size, false) : 0)],
       ['fcntl(F_ADD_SEALS)', () => native().fileSeal(file, F_SEAL_SHRINK | F_SEAL_GROW)],
     ];
     for (const [syscall, step] of steps) {
       const result = step();
       if (result < 0) {
+        const error =
+          huge === undefined
+            ? reserveError(result, what, syscall, native().fileFd(file))
+            : systemError(result, { what, syscall, hint: hugePageHint(huge.size, size / huge.size) });
+        // Frees at once what was allocated, also where closing would leave that to another thread: a smaller one may be asked for next.
+        native().fileTruncate(file, 0n);
         native().fileClose(file);
-        throw systemError(result, {
-          what,
-          syscall,
-          hint: huge === undefined ? undefined : hugePageHint(huge.size, size / huge.size),
-        });
+        throw error;
       }
     }
     return new Memfd(PASS, file, label, size);
@@ -154,7 +175,27 @@ export class Memfd implements Mappable, Disposable {
     return status.size;
   }
 
-  /** Closes the descriptor. What is mapped from it stays mapped. Again: nothing. */
+  /**
+   * Allocates all pages that are missing, on another thread, so that no first touch of one can fail: of a created file, or of any other one,
+   * for which the file system has to have room. Contents stay as they are. Of a file on a disk it allocates the blocks.
+   *
+   * It lasts until somebody punches a hole into the file, which every process that may write it can.
+   *
+   * On failure: the pages that were allocated until then stay so. `close()` meanwhile ends it early.
+   *
+   * @throws DmaError `ENOMEM` when the machine, or the memory cgroup of this process, does not have so much memory to spare: the kernel would
+   * end the process for it (SIGKILL); `ENOSPC` when the file system is full, no huge page is free, or no more memory may be committed
+   * (`vm.overcommit_memory=2`); `EBADF` when the file is not open for writing; `EOPNOTSUPP`, `ENODEV` when it cannot be reserved; `ERR_CLOSED`
+   */
+  reserve(): Promise<void> {
+    return allocateAll(this.#fd, this.label, () => this.#open());
+  }
+
+  /**
+   * Closes the descriptor: its number is free when this returns. What is mapped from it stays mapped. Again: nothing.
+   *
+   * Where that frees more than 4 MiB, the pages are freed on another thread, which takes about a tenth of a second for each GiB.
+   */
   close(): void {
     const file = this.#file;
     this.#file = undefined;

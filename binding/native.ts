@@ -31,8 +31,12 @@ export interface Native {
   fileSeal(file: FileHandle, seals: number): number;
   /** Reserves the huge pages of a file: fails now if there are not enough, rather than at the first touch. */
   fileReserve(file: FileHandle, size: bigint): number;
+  /** `fallocate`: the missing pages of the range, in bytes. `later`: on another thread; the promise never rejects. */
+  fileAllocate(file: FileHandle, offset: bigint, length: bigint, later: false): number;
+  fileAllocate(file: FileHandle, offset: bigint, length: bigint, later: true): Promise<number> | number;
   fileFd(file: FileHandle): number;
-  fileStatus(file: FileHandle): { readonly size: bigint; readonly mode: number } | number;
+  /** `allocated`: bytes that its pages, or its blocks on a disk, take up. */
+  fileStatus(file: FileHandle): { readonly size: bigint; readonly mode: number; readonly allocated: bigint } | number;
   fileClose(file: FileHandle): number;
 
   /** Reserves host virtual addresses; they cost no memory. */

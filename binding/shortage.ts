@@ -1,4 +1,5 @@
 import { fstatSync, readFileSync, readlinkSync, statfsSync } from 'node:fs';
+import { formatBytes } from './errors.js';
 
 /** What the system is short of, when a page of a file cannot be had. */
 export interface Shortage {
@@ -15,13 +16,14 @@ const HUGETLBFS_MAGIC = 0x9584_58f6n;
 const STRICT_COMMIT = 2n;
 
 /**
- * Why a page of this file cannot be had: its file system is full, no huge page is free, or the kernel commits no more memory.
+ * Why so many more bytes of this file cannot be had: its file system is full, no huge page is free, or the kernel commits no more memory.
  *
  * It looks at the system as it is now, so call it soon after the failure.
  *
+ * @param needed in bytes; default: a page
  * @returns `undefined` when nothing is short, when the file is not a regular one, or when nothing can be found out
  */
-export function shortageOf(fd: number): Shortage | undefined {
+export function shortageOf(fd: number, needed = 1n): Shortage | undefined {
   const link = `/proc/self/fd/${fd}`;
   try {
     if (!fstatSync(fd).isFile()) {
@@ -29,15 +31,24 @@ export function shortageOf(fd: number): Shortage | undefined {
     }
     const { type, bsize, blocks, bavail } = statfsSync(link, { bigint: true });
     // Memfds lie on file systems without a limit, which have no blocks.
-    if (blocks > 0n && bavail === 0n) {
-      return fullFileSystem(readlinkSync(link), blocks * bsize);
+    if (blocks > 0n && bavail * bsize < needed) {
+      return fullFileSystem(readlinkSync(link), blocks * bsize, bavail * bsize);
     }
     if (type === HUGETLBFS_MAGIC) {
-      return noHugePages(bsize);
+      return noHugePages(bsize, (needed + bsize - 1n) / bsize);
     }
-    return type === TMPFS_MAGIC ? nothingLeftToCommit() : undefined;
+    return type === TMPFS_MAGIC ? nothingLeftToCommit(needed) : undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** Whether the pages of the file are memory, rather than blocks on a disk. Of huge pages, which are set aside before, it says no. */
+export function isInMemory(fd: number): boolean {
+  try {
+    return statfsSync(`/proc/self/fd/${fd}`, { bigint: true }).type === TMPFS_MAGIC;
+  } catch {
+    return false;
   }
 }
 
@@ -51,24 +62,27 @@ export function hugePageHint(pageSize: bigint, needed: bigint): string {
   return `It needs ${needed} pages.${now} As root: echo ${more} > ${folder}/nr_hugepages`;
 }
 
-function fullFileSystem(path: string, size: bigint): Shortage {
+function fullFileSystem(path: string, size: bigint, left: bigint): Shortage {
   return {
-    because: `the file system of ${path} is full`,
+    because: `the file system of ${path} ${left === 0n ? 'is full' : `has ${kibibytes(left)} left`}`,
     hint:
-      `It holds ${size >> 20n} MiB (df shows what is used). Delete files there, or make it larger: mount -o remount,size=SIZE for a tmpfs, ` +
+      `It holds ${kibibytes(size)} (df shows what is used). Delete files there, or make it larger: mount -o remount,size=SIZE for a tmpfs, ` +
       'docker run --shm-size=SIZE for the /dev/shm of a container. Memfd.reserve() tells beforehand whether there is enough.',
   };
 }
 
-function noHugePages(pageSize: bigint): Shortage | undefined {
+function noHugePages(pageSize: bigint, needed: bigint): Shortage | undefined {
   const { unclaimed } = hugePages(pageSize);
-  return unclaimed === undefined || unclaimed > 0n
+  return unclaimed === undefined || unclaimed >= needed
     ? undefined
-    : { because: `no huge page of ${pageSize >> 10n} KiB is free`, hint: hugePageHint(pageSize, 1n) };
+    : {
+        because: `${unclaimed === 0n ? 'no' : `only ${unclaimed}`} huge pages of ${kibibytes(pageSize)} are free`,
+        hint: hugePageHint(pageSize, needed),
+      };
 }
 
 /** The kernel keeps the two reserves for root, and for the user to recover. */
-function nothingLeftToCommit(): Shortage | undefined {
+function nothingLeftToCommit(needed: bigint): Shortage | undefined {
   if (number('/proc/sys/vm/overcommit_memory') !== STRICT_COMMIT) {
     return undefined;
   }
@@ -78,12 +92,12 @@ function nothingLeftToCommit(): Shortage | undefined {
   ) as [bigint, bigint];
   const reserves =
     (number('/proc/sys/vm/admin_reserve_kbytes') ?? 0n) + (number('/proc/sys/vm/user_reserve_kbytes') ?? 0n);
-  return committed + reserves < limit
+  return committed + reserves + (needed >> 10n) < limit
     ? undefined
     : {
         because: 'the kernel commits no more memory (vm.overcommit_memory is 2)',
         hint:
-          `${committed} kB of ${limit} kB are committed (Committed_AS and CommitLimit in /proc/meminfo), and ${reserves} kB are kept back. Raise ` +
+          `${committed} KiB of ${limit} KiB are committed (Committed_AS and CommitLimit in /proc/meminfo), and ${reserves} KiB are kept back. Raise ` +
           'vm.overcommit_ratio or vm.overcommit_kbytes, or add swap. Memfd.create(label, size, { reserve: true }) tells at creation.',
       };
 }
@@ -108,4 +122,8 @@ function number(path: string): bigint | undefined {
   } catch {
     return undefined;
   }
+}
+
+function kibibytes(bytes: bigint): string {
+  return formatBytes((bytes >> 10n) << 10n);
 }

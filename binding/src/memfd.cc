@@ -5,8 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "open_file.h"
 
@@ -83,7 +86,84 @@ Napi::Value FileReserve(const Napi::CallbackInfo& info) {
   return Number(info.Env(), 0);
 }
 
-// fileStatus(handle): { size, mode } | -errno
+// So much is allocated with one call: a signal makes the kernel undo what an allocation has done, and it is begun
+// again.
+constexpr uint64_t kAllocateStep = uint64_t{16} << 20;
+
+Result Allocate(int fd, uint64_t offset, uint64_t length) {
+  for (uint64_t done = 0; done < length;) {
+    const uint64_t step = std::min(kAllocateStep, length - done);
+    if (::fallocate(fd, 0, static_cast<off_t>(offset + done), static_cast<off_t>(step)) == 0) {
+      done += step;
+    } else if (errno != EINTR) {
+      return LastError();
+    }
+  }
+  return 0;
+}
+
+// Allocates on a thread of the pool. The descriptor stays open until it is done.
+class AllocateWorker : public Napi::AsyncWorker {
+ public:
+  AllocateWorker(Napi::Env env, std::shared_ptr<FileDescriptor> file, uint64_t offset, uint64_t length)
+      : Napi::AsyncWorker(env, "dma-streams allocate"),
+        deferred_(Napi::Promise::Deferred::New(env)),
+        file_(std::move(file)),
+        offset_(offset),
+        length_(length) {}
+
+  Napi::Promise Promise() const {
+    return deferred_.Promise();
+  }
+
+ protected:
+  void Execute() override {
+    result_ = Allocate(file_->get(), offset_, length_);
+  }
+  void OnOK() override {
+    deferred_.Resolve(Number(Env(), result_));
+  }
+
+ private:
+  const Napi::Promise::Deferred deferred_;
+  const std::shared_ptr<FileDescriptor> file_;
+  const uint64_t offset_;
+  const uint64_t length_;
+  Result result_ = 0;
+};
+
+// fileAllocate(handle, offset, length, later): 0 | -errno, or when it is to be done later, a promise of that
+Napi::Value FileAllocate(const Napi::CallbackInfo& info) {
+  Arguments args(info, "fileAllocate");
+  const auto file = FileArgument<MemoryFileKind>(args, 0);
+  const uint64_t offset = args.BigUint(1);
+  const uint64_t length = args.BigUint(2);
+  const bool later = args.Boolean(3);
+  if (!args.ok()) {
+    return args.Refused();
+  }
+  if (file->fd() < 0) {
+    return Number(info.Env(), -EBADF);
+  }
+  // The kernel would make the file longer.
+  struct stat status{};
+  if (::fstat(file->fd(), &status) != 0) {
+    return Number(info.Env(), LastError());
+  }
+  const auto size = static_cast<uint64_t>(status.st_size);
+  if (offset > size || length > size - offset) {
+    return Number(info.Env(), -EFBIG);
+  }
+  if (!later) {
+    return Number(info.Env(), Allocate(file->fd(), offset, length));
+  }
+  auto* worker = new AllocateWorker(info.Env(), file->shared(), offset, length);
+  const Napi::Promise promise = worker->Promise();
+  worker->Queue();
+  return promise;
+}
+
+// fileStatus(handle): { size, mode, allocated } | -errno
 Napi::Value FileStatus(const Napi::CallbackInfo& info) {
   Arguments args(info, "fileStatus");
   const auto file = FileArgument<MemoryFileKind>(args, 0);
@@ -100,6 +180,7 @@ Napi::Value FileStatus(const Napi::CallbackInfo& info) {
   }
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("size", Napi::BigInt::New(info.Env(), static_cast<int64_t>(status.st_size)));
+  result.Set("allocated", Napi::BigInt::New(info.Env(), static_cast<int64_t>(status.st_blocks) * 512));
   result.Set("mode", Napi::Number::New(info.Env(), status.st_mode));
   return result;
 }
@@ -112,6 +193,7 @@ void ExportMemfd(Napi::Env env, Napi::Object exports) {
   exports.Set("fileTruncate", Napi::Function::New<FileTruncate>(env, "fileTruncate"));
   exports.Set("fileSeal", Napi::Function::New<FileSeal>(env, "fileSeal"));
   exports.Set("fileReserve", Napi::Function::New<FileReserve>(env, "fileReserve"));
+  exports.Set("fileAllocate", Napi::Function::New<FileAllocate>(env, "fileAllocate"));
   exports.Set("fileFd", Napi::Function::New<FileNumber<MemoryFileKind>>(env, "fileFd"));
   exports.Set("fileStatus", Napi::Function::New<FileStatus>(env, "fileStatus"));
   exports.Set("fileClose", Napi::Function::New<CloseFile<MemoryFileKind>>(env, "fileClose"));

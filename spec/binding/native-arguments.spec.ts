@@ -16,6 +16,7 @@ const SIGNATURES: Readonly<Record<keyof Native, readonly Kind[]>> = {
   fileTruncate: ['file', 'bigint'],
   fileSeal: ['file', 'number'],
   fileReserve: ['file', 'bigint'],
+  fileAllocate: ['file', 'bigint', 'bigint', 'boolean'],
   fileFd: ['file'],
   fileStatus: ['file'],
   fileClose: ['file'],

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { fstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { AddressSpace, DmaBatch, Memfd, VfioContainer, VfioGroup } from '../../binding/index.js';
 import { native } from '../../binding/native.js';
@@ -82,8 +82,8 @@ describe('huge pages', () => {
     expect(result).to.include({ status: 0, signal: null }, result.stderr);
     const [view, read, written, again] = result.stdout.split('\n');
     expect(view).to.match(/^EOPNOTSUPP \|.*use read\(\) and write\(\)/);
-    expect(read).to.match(/^0 EFAULT \|.*no huge page of 2048 KiB is free \|.*The machine has 4, of which 0 are free/);
-    expect(written).to.match(/^EFAULT \|.*no huge page of 2048 KiB is free/);
+    expect(read).to.match(/^0 EFAULT \|.*no huge pages of 2 MiB are free \|.*The machine has 4, of which 0 are free/);
+    expect(written).to.match(/^EFAULT \|.*no huge pages of 2 MiB are free/);
     expect(again).to.equal('0');
   });
 
@@ -103,6 +103,14 @@ describe('huge pages', () => {
     others.close();
     space.ensureMapped(ram(0, 2 * PAGE, memfd));
     space.write(0n, Buffer.from('x'));
+  });
+
+  it('are not only set aside but allocated by create() with reserve', () => {
+    using memfd = Memfd.create('huge', BigInt(2 * PAGE), { hugePages: '2M', reserve: true });
+    expect(fstatSync(memfd.fd).blocks * 512).to.equal(2 * PAGE);
+    expect(Number(readFileSync(`${FOLDER}/free_hugepages`, 'utf8'))).to.equal(2);
+    const error = dmaError(() => Memfd.create('more', BigInt(3 * PAGE), { hugePages: '2M', reserve: true }));
+    expect(error).to.include({ code: 'ENOMEM', syscall: 'mmap' });
   });
 
   it('are mapped whole: a part of one is refused, and nothing is left behind', () => {

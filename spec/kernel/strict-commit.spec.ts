@@ -75,6 +75,29 @@ describe('under strict commit (vm.overcommit_memory = 2)', () => {
     expect(result).to.include({ status: 0, signal: null, stdout: 'EFAULT' }, result.stderr);
   });
 
+  it('create() with reserve, and reserve(), fail early with a hint, and leave nothing behind', () => {
+    const result = runChild(`${PRELUDE}
+      const descriptors = () => readdirSync('/proc/self/fd').length;
+      const before = descriptors();
+      const lazy = Memfd.create('lazy', BigInt(SIZE));
+      strict();
+      const said = [attempt(() => Memfd.create('ram', BigInt(SIZE), { reserve: true }))];
+      const small = Memfd.create('small', 24n << 20n, { reserve: true });
+      small.close();
+      await lazy.reserve().catch((error) => said.push(attempt(() => { throw error; })));
+      lax();
+      lazy.close();
+      console.log([...said, descriptors() - before].join('\\n'));`);
+    expect(result).to.include({ status: 0, signal: null }, result.stderr);
+    const [created, reserved, left] = result.stdout.split('\n');
+    for (const said of [created, reserved]) {
+      expect(said).to.match(
+        /^ENOSPC \| .*the kernel commits no more memory \(vm.overcommit_memory is 2\), fallocate \| .*CommitLimit/,
+      );
+    }
+    expect(left).to.equal('0');
+  });
+
   it('private memory is refused when it is mapped, and never later', () => {
     const result = runChild(`${PRELUDE}
       map('private');

@@ -1,0 +1,83 @@
+import { fstatSync } from 'node:fs';
+import type { DmaError } from '../streams/errors.js';
+import { formatBytes, systemError } from './errors.js';
+import { memoryHeadroom } from './memory-headroom.js';
+import { native } from './native.js';
+import type { FileHandle } from './native.js';
+import { isInMemory, shortageOf } from './shortage.js';
+
+/** What `st_blocks` counts in. */
+const BLOCK = 512n;
+
+const EBADF = -9;
+const ENOMEM = -12;
+
+/** So much is allocated at a time on another thread; between two steps the file can be closed. */
+const STEP = 256n << 20n;
+
+/**
+ * Allocates the missing pages of a file, from its start to its end, on another thread.
+ *
+ * @param fd its descriptor
+ * @param open gives the file, as long as it is not closed
+ * @throws DmaError what is short, and what `open` throws
+ */
+export async function allocateAll(fd: number, label: string, open: () => FileHandle): Promise<void> {
+  const what = `cannot reserve the pages of "${label}"`;
+  const status = native().fileStatus(open());
+  if (typeof status === 'number') {
+    throw systemError(status, { what, syscall: 'fstat' });
+  }
+  const { size, allocated } = status;
+  if (size > allocated && isInMemory(fd)) {
+    checkHeadroom(what, size - allocated);
+  }
+  for (let done = 0n; done < size; done += STEP) {
+    const step = size - done < STEP ? size - done : STEP;
+    const result = await native().fileAllocate(open(), done, step, true);
+    if (result < 0) {
+      open();
+      throw reserveError(result, what, 'fallocate', fd);
+    }
+  }
+}
+
+/**
+ * Refuses what the kernel would not refuse: for memory that is not there, it ends a process instead (SIGKILL).
+ *
+ * @param needed in bytes
+ * @throws DmaError `ENOMEM`
+ */
+export function checkHeadroom(what: string, needed: bigint): void {
+  const headroom = memoryHeadroom();
+  if (headroom !== undefined && needed > headroom.bytes) {
+    const { bytes, cgroup } = headroom;
+    const left = formatBytes(bytes > 0n ? (bytes >> 20n) << 20n : 0n);
+    throw systemError(ENOMEM, {
+      what,
+      because: `it needs ${formatBytes(needed)} of memory, and ${cgroup === undefined ? 'the machine' : 'the memory cgroup'} has ${left} left`,
+      hint:
+        cgroup === undefined
+          ? 'Ask for less, or stop something else: free -m shows what is available.'
+          : `Raise the limit of ${cgroup}: MemoryMax= of systemd, docker run --memory=SIZE, resources.limits.memory of Kubernetes.`,
+    });
+  }
+}
+
+/** The error of a step that makes a file, or allocates its pages. */
+export function reserveError(errno: number, what: string, syscall: string, fd: number): DmaError {
+  if (syscall === 'fallocate' && errno === EBADF) {
+    const because = 'it is not open for writing';
+    return systemError(errno, { what, syscall, because, hint: 'Open the file for reading and writing.' });
+  }
+  return systemError(errno, {
+    what,
+    syscall,
+    ...(syscall === 'fallocate' ? shortageOf(fd, missingBytes(fd)) : undefined),
+  });
+}
+
+function missingBytes(fd: number): bigint {
+  const { size, blocks } = fstatSync(fd, { bigint: true });
+  return size - blocks * BLOCK;
+}
