@@ -37,6 +37,8 @@
         "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
         "_FILE_OFFSET_BITS=64",
       ],
+      # The end of a worker unloads an addon that no other thread uses, but threads of RunDetached may still be in its code.
+      "ldflags": ["-Wl,-z,nodelete"],
       "cflags": ["-Wall", "-Wextra", "-Wno-cast-function-type", "-fvisibility=hidden"],
       "cflags_cc!": ["-std=gnu++17"],
       "cflags_cc": ["-std=c++20"],
