@@ -9,7 +9,7 @@
 namespace dma_streams {
 
 // Whether a page of mapped memory may be missing, so that a load or a store there raises SIGBUS.
-enum class MissingPages {
+enum class MissingPages : uint8_t {
   // Private memory, which is charged when it is mapped, and memfd_secret, which can neither shrink nor lose a page.
   kNever,
   // A memfd that is sealed against shrinking. A page that was never touched, or was punched out by another process, is
