@@ -19,6 +19,7 @@ const ENODEV = -19;
 const EINVAL = -22;
 const E2BIG = -7;
 const EOPNOTSUPP = -95;
+const EADDRNOTAVAIL = -99;
 
 export function reserveError(errno: number, size: bigint): DmaError {
   return systemError(errno, {
@@ -77,12 +78,6 @@ export function mapError(
         return {
           because: 'no memory, no huge pages, or too many mappings in this process',
           hint: 'Compare wc -l < /proc/PID/maps with sysctl vm.max_map_count, and raise that; see free -m, and HugePages_Free in /proc/meminfo.',
-        };
-      case EBUSY:
-        return {
-          because:
-            'an earlier view of this memory was transferred and its buffer is still held, or it awaits collection',
-          hint: 'Drop the buffer and try again later. Memory that is writable and cannot shrink is accepted meanwhile.',
         };
       default:
         return {};
@@ -162,6 +157,11 @@ export function viewError(errno: number, range: MemoryRange, fault: MemoryRange 
           because:
             'it is backed by a file that can lose pages: one that is not sealed against shrinking, or one of huge pages',
           hint: 'A load through a view would then end the process: use read() and write(), or a memfd of Memfd.create without hugePages.',
+        };
+      case EADDRNOTAVAIL:
+        return {
+          because: 'its mappings do not adjoin in host memory, since an earlier view of this range may still be in use',
+          hint: 'Make a view of each mapping, or use read() and write(), which cross from one to the next.',
         };
       case E2BIG:
         return { because: 'a view reaches at most 4 GiB', hint: 'Make several.' };

@@ -8,6 +8,7 @@ import { closedError } from './errors.js';
 import { HeldMappings } from './held-mappings.js';
 import { native } from './native.js';
 import type { SpaceHandle } from './native.js';
+import { ReleasedViews } from './released-views.js';
 import { SpaceMapper } from './space-mapper.js';
 import { SpaceReleaser, type SpaceAccess } from './space-releaser.js';
 
@@ -15,7 +16,7 @@ import { SpaceReleaser, type SpaceAccess } from './space-releaser.js';
 const LARGE_READ = 1 << 20;
 
 /**
- * Guest memory in this process: one reservation of host virtual addresses, in which everything is mapped at base + GPA.
+ * Guest memory in this process: one reservation of host virtual addresses, in which memory is mapped at base + GPA.
  *
  * The reservation costs no memory, however large. What is not mapped in it is inaccessible, and nothing else of the process
  * can settle there. Use it from the thread that made it.
@@ -28,6 +29,7 @@ export class AddressSpace implements VaMapper, Disposable {
   readonly #held: HeldMappings;
   readonly #mapper: SpaceMapper;
   readonly #releaser: SpaceReleaser;
+  readonly #views = new ReleasedViews();
 
   /**
    * @param options.size in bytes, a multiple of 4096: the guest physical addresses to come are below it. 1 TiB costs nothing.
@@ -50,13 +52,15 @@ export class AddressSpace implements VaMapper, Disposable {
         this.#checkInside(range);
       },
     };
-    this.#releaser = new SpaceReleaser(access, this.#held);
+    this.#releaser = new SpaceReleaser(access, this.#held, this.#views);
     this.#mapper = new SpaceMapper(access, this.#held, this.#releaser);
     this.#id = native().addressSpaceId(space);
   }
 
   /**
-   * Maps what backs the range at base + GPA, shared; private memory is made, of zeros. Read-only when not writable.
+   * Maps what backs the range, shared; private memory is made, of zeros. Read-only when not writable.
+   *
+   * It is mapped at base + GPA, unless an earlier view of that place may still be in use (see `view`): then elsewhere.
    *
    * The same mapping again (range, mappable object, file offset, writable) does nothing and gives the same object.
    *
@@ -64,8 +68,7 @@ export class AddressSpace implements VaMapper, Disposable {
    *
    * @throws DmaError `EEXIST` over a different mapping; `EFAULT` beyond the end of the file; `EACCES` when the file is not
    * open for that; `EPERM` when it is sealed against writing; `ENODEV` when it cannot be mapped; `EINVAL` for a file offset
-   * that is not a multiple of the page size of the file; `ENOMEM`; `EBUSY` while a view of earlier memory there lives on in a
-   * transferred buffer; `ERR_BEYOND_ADDRESS_SPACE`; `ERR_CLOSED`
+   * that is not a multiple of the page size of the file; `ENOMEM`; `ERR_BEYOND_ADDRESS_SPACE`; `ERR_CLOSED`
    */
   ensureMapped(change: MapChange): HostVa {
     return this.#mapper.ensureMapped(change);
@@ -158,17 +161,23 @@ export class AddressSpace implements VaMapper, Disposable {
 
   /**
    * A live view of guest memory; it becomes empty (`byteLength` 0) when a mapping in the range is released, or the space
-   * closed.
+   * closed. While an asynchronous job of Node is under way in this thread, whatever its purpose, it shows zeros instead, and becomes
+   * empty soon after the last one.
    *
    * Everything that JavaScript can do with it must be harmless, so the range has to be mapped, writable, and unable to lose a page to
    * another process: private memory, a file sealed with `F_SEAL_SHRINK` as those of `Memfd.create` are, but not one of huge pages, or a
    * `memfd_secret`. Use `read` and `write` for the rest. It reaches at most 4 GiB.
    *
+   * A view may be given to any job of Node, such as `zlib.gzip(view)` or `fs.write`. A job that is under way when the memory is released
+   * finds the old bytes or zeros, and what it writes is lost. The addresses are used for nothing else until the job is done and the view
+   * was collected; so is a buffer that was moved to another thread (`structuredClone` with `transfer`). Each such range counts as a
+   * memory area of the process (`vm.max_map_count`) until then.
+   *
    * With `vm.overcommit_memory=2` the first touch of a page of a memfd fails when nothing more can be committed, and ends the process
    * (`SIGBUS`). SECURITY.md says more.
    *
    * @throws DmaError `EFAULT` when a page is not mapped, `EACCES` when one is read-only, `EOPNOTSUPP` when the file can lose
-   * pages, `E2BIG`, `ERR_CLOSED`
+   * pages, `EADDRNOTAVAIL` when the range has several mappings that do not adjoin in host memory, `E2BIG`, `ERR_CLOSED`
    */
   view(range: MemoryRange): Uint8Array {
     const space = this.#open();
@@ -178,15 +187,21 @@ export class AddressSpace implements VaMapper, Disposable {
     if (typeof buffer === 'number') {
       throw viewError(buffer, range, this.#firstFault(space, range.start, Number(range.length), true));
     }
+    this.#views.expect();
     return new Uint8Array(buffer);
   }
 
-  /** Unmaps everything, empties the views, and gives the addresses back. Again: nothing. */
+  /**
+   * Unmaps everything, empties the views, and gives the addresses back. Closing it again has no effect.
+   *
+   * When it returns, nothing can be reached any longer. The pages of large mappings are given back on another thread. Addresses of
+   * views that may still be in use are kept until they are not (see `view`).
+   */
   close(): void {
     const space = this.#space;
     this.#space = undefined;
     if (space !== undefined) {
-      native().addressSpaceClose(space);
+      this.#views.during(space, () => native().addressSpaceClose(space));
     }
     this.#held.clear();
   }

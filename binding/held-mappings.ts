@@ -3,7 +3,7 @@ import type { MemoryRange } from '../streams/memory-range.js';
 import type { Mappable } from '../streams/region.js';
 import type { HostVa } from '../streams/va-mapper.js';
 import type { AddressSpace } from './address-space.js';
-import { issueHostVa, revokeHostVa, type HostVaOrigin } from './host-va.js';
+import { issueHostVa, moveHostVa, revokeHostVa, type HostVaOrigin } from './host-va.js';
 
 /** A mapping, as it was asked for; and where it is, for whoever has the address. */
 export class HeldMapping implements HostVaOrigin {
@@ -81,7 +81,11 @@ export class HeldMappings {
     return [...this.#byStart.values()].filter((held) => held.range.overlaps(range));
   }
 
-  add(made: HeldMapping): HostVa {
+  /** @param displacedTo its host address, when that is not base + GPA */
+  add(made: HeldMapping, displacedTo?: number): HostVa {
+    if (displacedTo !== undefined) {
+      moveHostVa(made.hostVa, displacedTo);
+    }
     this.#byStart.set(made.range.startPage, made);
     return made.hostVa;
   }

@@ -21,7 +21,7 @@ const PAGE = 4096;
  */
 class IssuedHostVa implements HostVa {
   /** As a double: addresses of a process are below 2^57, and this one is a multiple of 4096. */
-  readonly #address: number;
+  #address: number;
   #origin: HostVaOrigin | undefined;
 
   constructor(address: number, origin: HostVaOrigin) {
@@ -38,6 +38,12 @@ class IssuedHostVa implements HostVa {
     return typeof hostVa === 'object' && hostVa !== null && #origin in hostVa ? hostVa.#origin : undefined;
   }
 
+  static move(hostVa: HostVa, address: number): void {
+    if (#origin in hostVa) {
+      hostVa.#address = address;
+    }
+  }
+
   static revoke(hostVa: HostVa): void {
     if (#origin in hostVa) {
       hostVa.#origin = undefined;
@@ -52,6 +58,11 @@ class IssuedHostVa implements HostVa {
 /** Makes the opaque address for a mapping, in a space that begins at `base`. For `AddressSpace`. */
 export function issueHostVa(base: number, origin: HostVaOrigin): HostVa {
   return new IssuedHostVa(base + origin.range.startPage * PAGE, origin);
+}
+
+/** Corrects it for a mapping that is displaced: it does not lie at base + GPA. For `AddressSpace`. */
+export function moveHostVa(hostVa: HostVa, address: number): void {
+  IssuedHostVa.move(hostVa, address);
 }
 
 /** Ends it, when its mapping goes. For `AddressSpace`. */

@@ -45,7 +45,14 @@ function excess(mappings: number): number {
   return native().addressSpaceAreas() + mappings * AREAS_OF_A_MAPPING - (limit - LEFT_TO_OTHERS);
 }
 
+/** Also tells native code, which refuses releases that would use up the areas: cutting a mapping out of many makes more of them. */
 function readLimit(): number {
+  const areas = maxMapCount();
+  native().addressSpaceLimitAreas(Math.max(0, areas - LEFT_TO_OTHERS));
+  return areas;
+}
+
+function maxMapCount(): number {
   try {
     return Number(readFileSync('/proc/sys/vm/max_map_count', 'utf8'));
   } catch {

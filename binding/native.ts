@@ -45,7 +45,10 @@ export interface Native {
   addressSpaceBase(space: SpaceHandle): bigint | number;
   /** What a row of a batch names it by. */
   addressSpaceId(space: SpaceHandle): number;
-  /** `fd` -1 is private memory. */
+  /**
+   * `fd` -1 is private memory. 0, or 1 when the mapping is displaced: an earlier view may still reach base + GPA, and so it lies elsewhere
+   * (see `addressSpaceAddress`).
+   */
   addressSpaceMap(
     space: SpaceHandle,
     startPage: number,
@@ -74,8 +77,12 @@ export interface Native {
     results: Int32Array,
     count: number,
   ): Promise<Int32Array> | number;
-  /** Memory areas that the mappings of all address spaces make of this process, whatever their thread. */
+  /** The host virtual address of the mapping that begins at this page; 0 when none does. */
+  addressSpaceAddress(space: SpaceHandle, startPage: number): number;
+  /** Memory areas that all address spaces make of this process, whatever their thread, as the kernel counts them. */
   addressSpaceAreas(): number;
+  /** From now on a release that would make more of them is refused with -ENOMEM, and its memory stays mapped. */
+  addressSpaceLimitAreas(limit: number): void;
   /** The first mapping that overlaps. */
   addressSpaceOverlap(space: SpaceHandle, startPage: number, endPage: number): readonly [number, number] | undefined;
   /** The first page that is not mapped, or not writable when that is asked for; -1 when there is none. */
@@ -83,6 +90,11 @@ export interface Native {
   addressSpaceRead(space: SpaceHandle, gpa: bigint, to: Uint8Array): number;
   addressSpaceWrite(space: SpaceHandle, gpa: bigint, from: Uint8Array): number;
   addressSpaceView(space: SpaceHandle, startPage: number, endPage: number): ArrayBuffer | number;
+  /**
+   * Empties the views of released memory, unless a job of Node is under way, and answers how many wait. `mayEmpty` says whether they may be
+   * emptied from here; it counts for the releases that follow, too.
+   */
+  addressSpaceEmptyViews(space: SpaceHandle, mayEmpty: boolean): number;
   addressSpaceClose(space: SpaceHandle): number;
 
   vfioContainerOpen(): ContainerHandle | number;

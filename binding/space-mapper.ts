@@ -13,6 +13,9 @@ import { SpareRows, type Rows } from './spare-rows.js';
 const EBUSY = -16;
 const EEXIST = -17;
 
+/** A mapping was made, but not at base + GPA (see `Native.addressSpaceMap`). */
+const DISPLACED = 1;
+
 /** Numbers in a row (see `Native.addressSpaceMapRows`). */
 const ROW = 4;
 
@@ -49,7 +52,7 @@ export class SpaceMapper {
     if (result < 0) {
       throw this.#error(space, result, change);
     }
-    return this.#held.add(wanted);
+    return this.#add(space, wanted, result);
   }
 
   /** See `AddressSpace.ensureMappedBatch`. */
@@ -102,8 +105,8 @@ export class SpaceMapper {
     for (let row = 0; row < length; row++) {
       const { place, change, wanted } = set.waiting[row] as Waiting;
       const errno = result < 0 ? result : (results[row] ?? 0);
-      if (together && errno === 0) {
-        set.answers[place] = this.#held.add(wanted);
+      if (together && errno >= 0) {
+        set.answers[place] = this.#add(space, wanted, errno);
       } else if (together && errno !== EEXIST) {
         set.answers[place] = this.#error(space, errno, change);
       } else {
@@ -120,6 +123,12 @@ export class SpaceMapper {
     } catch (error) {
       return toError(error);
     }
+  }
+
+  /** `result` is what native code answered. */
+  #add(space: SpaceHandle, made: HeldMapping, result: number): HostVa {
+    const displacedTo = result === DISPLACED ? native().addressSpaceAddress(space, made.range.startPage) : undefined;
+    return this.#held.add(made, displacedTo);
   }
 
   #error(space: SpaceHandle, errno: number, change: MapChange): DmaError {

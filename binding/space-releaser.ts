@@ -5,6 +5,7 @@ import { leavingError, mapError } from './address-space-errors.js';
 import { checkArray, checkRange } from './check.js';
 import type { HeldMappings } from './held-mappings.js';
 import { native, type SpaceHandle } from './native.js';
+import type { ReleasedViews } from './released-views.js';
 import { SpareRows, type Rows } from './spare-rows.js';
 
 const EBUSY = -16;
@@ -33,11 +34,13 @@ export interface SpaceAccess {
 export class SpaceReleaser {
   readonly #access: SpaceAccess;
   readonly #held: HeldMappings;
+  readonly #views: ReleasedViews;
   readonly #spare = new SpareRows(ROW);
 
-  constructor(access: SpaceAccess, held: HeldMappings) {
+  constructor(access: SpaceAccess, held: HeldMappings, views: ReleasedViews) {
     this.#access = access;
     this.#held = held;
+    this.#views = views;
   }
 
   /** See `AddressSpace.release`. */
@@ -45,7 +48,9 @@ export class SpaceReleaser {
     const space = this.#access.open();
     checkRange(range, 'range');
     this.#access.checkInside(range);
-    const result = native().addressSpaceRelease(space, range.startPage, range.endPage);
+    const result = this.#views.during(space, () =>
+      native().addressSpaceRelease(space, range.startPage, range.endPage),
+    );
     const error = this.#settle(space, range, result);
     if (error !== undefined) {
       throw error;
@@ -95,7 +100,9 @@ export class SpaceReleaser {
     { numbers, results }: Rows,
     failures: ReleaseFailure[],
   ): readonly ReleaseFailure[] | undefined {
-    const result = native().addressSpaceReleaseRows(space, numbers, results, set.length);
+    const result = this.#views.during(space, () =>
+      native().addressSpaceReleaseRows(space, numbers, results, set.length),
+    );
     return this.#settleSet(space, set, result < 0 ? result : results, failures);
   }
 
@@ -105,7 +112,9 @@ export class SpaceReleaser {
     { numbers, results }: Rows,
     failures: ReleaseFailure[],
   ): Promise<readonly ReleaseFailure[] | undefined> {
-    const later = native().addressSpaceReleaseLater(space, numbers, results, set.length);
+    const later = this.#views.during(space, () =>
+      native().addressSpaceReleaseLater(space, numbers, results, set.length),
+    );
     if (typeof later === 'number') {
       return this.#settleSet(space, set, later, failures);
     }

@@ -1,8 +1,10 @@
 #include "address_space.h"
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 
+#include "release_job.h"
 #include "util/arguments.h"
 
 namespace dma_streams {
@@ -13,6 +15,8 @@ constexpr const char* kExpected = "an address space";
 
 // The engine ends the process when asked for a longer buffer than it supports: 4 GiB in the oldest supported one.
 constexpr uint64_t kLongestView = uint64_t{1} << 32;
+
+constexpr uint64_t kPageLimit = uint64_t{1} << 52;
 
 std::atomic<uint64_t> next_id{0};
 
@@ -39,16 +43,9 @@ Result AddressSpace::Map(ByteRange range, const Reservation::Backing& backing, b
   if (reservation_ == nullptr) {
     return -EBADF;
   }
-  const bool reached = views_->MayBeReached(range);
-  if (reached && !writable) {
-    return -EBUSY;
-  }
+  const bool displaced = reservation_->IsDisplaced(range);
   const Result result = reservation_->Map(range, backing, writable);
-  if (result == 0 && reached && !reservation_->KeepsPages(range)) {
-    reservation_->Release(range, true);
-    return -EBUSY;
-  }
-  return result;
+  return result == 0 && displaced ? kDisplaced : result;
 }
 
 Result AddressSpace::Release(Napi::Env env, ByteRange range) {
@@ -56,28 +53,28 @@ Result AddressSpace::Release(Napi::Env env, ByteRange range) {
     return -EBADF;
   }
   const Result result = reservation_->CanRemove(range);
-  return result < 0 ? result : reservation_->Release(range, views_->Detach(env, range), views_->empty());
+  if (result < 0) {
+    return result;
+  }
+  views_->Release(env, range);
+  return reservation_->Release(range);
 }
 
 Result AddressSpace::BeginRelease(Napi::Env env, ByteRange range, size_t row,
                                   std::vector<Reservation::Removal>& removals) {
   const Result result = reservation_->CanRemove(range);
   if (result == 0) {
-    const bool keep_readable = views_->Detach(env, range);
-    reservation_->BeginRemoval(range, row, keep_readable, views_->empty(), removals);
+    views_->Release(env, range);
+    reservation_->BeginRemoval(range, row, removals);
   }
   return result;
 }
 
-bool AddressSpace::MayBeReached(ByteRange range) const {
-  return views_->MayBeReached(range);
-}
-
 Napi::Value AddressSpace::View(Napi::Env env, ByteRange range) {
   Result result = -EBADF;
+  uint64_t address = 0;
   if (reservation_ != nullptr) {
-    uint64_t at = 0;
-    result = reservation_->Check(range, true, at);
+    result = Reservation::Walk(*reservation_).Check(range, true, address);
     if (result == 0 && !reservation_->KeepsPages(range)) {
       result = -EOPNOTSUPP;
     }
@@ -85,18 +82,19 @@ Napi::Value AddressSpace::View(Napi::Env env, ByteRange range) {
       result = -E2BIG;
     }
   }
-  return result == 0 ? views_->Create(env, range) : Napi::Number::New(env, result);
+  return result == 0 ? views_->Create(env, range, address) : Napi::Number::New(env, result);
 }
 
+// The addresses go with the last job on another thread that has them; those that a view may still reach, with it.
 void AddressSpace::Close(Napi::Env env) {
   if (reservation_ == nullptr) {
     return;
   }
   const ByteRange everything = {0, reservation_->size()};
-  // The addresses go with the last owner: a view whose end the engine has not reported yet, or a job on another thread.
-  reservation_->Release(everything, views_->Detach(env, everything), views_->empty());
-  views_.reset();
-  reservation_.reset();
+  views_->Release(env, everything);
+  std::vector<Reservation::Removal> removals;
+  reservation_->BeginRemoval(everything, 0, removals);
+  ReleaseJob::Run(env, std::move(reservation_), std::move(removals));
 }
 
 namespace {
@@ -136,7 +134,8 @@ Napi::Value Id(const Napi::CallbackInfo& info) {
   return args.ok() ? Napi::Number::New(info.Env(), static_cast<double>(space->id())) : args.Refused();
 }
 
-// addressSpaceMap(space, startPage, endPage, fd or -1 for private memory, offset in bytes, writable, name): 0 | -errno
+// addressSpaceMap(space, startPage, endPage, fd or -1 for private memory, offset in bytes, writable, name): 0, 1 when
+// the mapping is displaced (see addressSpaceAddress) | -errno
 Napi::Value Map(const Napi::CallbackInfo& info) {
   Arguments args(info, "addressSpaceMap");
   const auto space = args.Handle<AddressSpace>(0, kExpected);
@@ -166,7 +165,33 @@ Napi::Value Release(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), space->Release(info.Env(), range));
 }
 
-// addressSpaceAreas(): memory areas that the mappings of all address spaces make of the process
+// addressSpaceAddress(space, startPage): the host address of the mapping that begins there, 0 when none does | -errno
+Napi::Value AddressOf(const Napi::CallbackInfo& info) {
+  Arguments args(info, "addressSpaceAddress");
+  const auto space = args.Handle<AddressSpace>(0, kExpected);
+  const uint64_t page = args.Integer(1);
+  if (!args.ok()) {
+    return args.Refused();
+  }
+  if (space->reservation() == nullptr) {
+    return Napi::Number::New(info.Env(), -EBADF);
+  }
+  const uint64_t address = page < kPageLimit ? space->reservation()->AddressOf(page << kPageShift) : 0;
+  return Napi::Number::New(info.Env(), static_cast<double>(address));
+}
+
+// addressSpaceLimitAreas(areas): a release that would make more areas than that, in all, is refused with -ENOMEM
+Napi::Value LimitAreas(const Napi::CallbackInfo& info) {
+  Arguments args(info, "addressSpaceLimitAreas");
+  const uint64_t limit = args.Integer(0);
+  if (!args.ok()) {
+    return args.Refused();
+  }
+  Reservation::LimitAreas(static_cast<int64_t>(std::min<uint64_t>(limit, INT64_MAX)));
+  return info.Env().Undefined();
+}
+
+// addressSpaceAreas(): memory areas that all address spaces make of the process
 Napi::Value Areas(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(Reservation::AreasInUse()));
 }
@@ -244,6 +269,17 @@ Napi::Value View(const Napi::CallbackInfo& info) {
   return space->View(info.Env(), range);
 }
 
+// addressSpaceEmptyViews(space, mayEmpty): how many views of released memory are not empty yet
+Napi::Value EmptyViews(const Napi::CallbackInfo& info) {
+  Arguments args(info, "addressSpaceEmptyViews");
+  const auto space = args.Handle<AddressSpace>(0, kExpected);
+  const bool may_empty = args.Boolean(1);
+  if (!args.ok()) {
+    return args.Refused();
+  }
+  return Napi::Number::New(info.Env(), static_cast<double>(space->EmptyReleasedViews(info.Env(), may_empty)));
+}
+
 // addressSpaceClose(space): 0, also when it is closed already
 Napi::Value Close(const Napi::CallbackInfo& info) {
   Arguments args(info, "addressSpaceClose");
@@ -261,6 +297,8 @@ void AddressSpace::Export(Napi::Env env, Napi::Object exports) {
   exports.Set("addressSpaceReserve", Napi::Function::New<Reserve>(env, "addressSpaceReserve"));
   exports.Set("addressSpaceId", Napi::Function::New<Id>(env, "addressSpaceId"));
   exports.Set("addressSpaceBase", Napi::Function::New<Base>(env, "addressSpaceBase"));
+  exports.Set("addressSpaceAddress", Napi::Function::New<AddressOf>(env, "addressSpaceAddress"));
+  exports.Set("addressSpaceLimitAreas", Napi::Function::New<LimitAreas>(env, "addressSpaceLimitAreas"));
   exports.Set("addressSpaceMap", Napi::Function::New<dma_streams::Map>(env, "addressSpaceMap"));
   exports.Set("addressSpaceRelease", Napi::Function::New<dma_streams::Release>(env, "addressSpaceRelease"));
   exports.Set("addressSpaceAreas", Napi::Function::New<Areas>(env, "addressSpaceAreas"));
@@ -269,6 +307,7 @@ void AddressSpace::Export(Napi::Env env, Napi::Object exports) {
   exports.Set("addressSpaceRead", Napi::Function::New<Read>(env, "addressSpaceRead"));
   exports.Set("addressSpaceWrite", Napi::Function::New<Write>(env, "addressSpaceWrite"));
   exports.Set("addressSpaceView", Napi::Function::New<dma_streams::View>(env, "addressSpaceView"));
+  exports.Set("addressSpaceEmptyViews", Napi::Function::New<EmptyViews>(env, "addressSpaceEmptyViews"));
   exports.Set("addressSpaceClose", Napi::Function::New<dma_streams::Close>(env, "addressSpaceClose"));
 }
 

@@ -12,7 +12,7 @@
 
 namespace dma_streams {
 
-// What an AddressSpace holds: its reservation and the views of it, until it is closed.
+// What an AddressSpace holds: its reservation, until it is closed, and the views of it.
 class AddressSpace {
  public:
   static constexpr napi_type_tag kTypeTag = {0x5d0a5c1e0f4b4f0eULL, 0x9d8e3c1b7a620002ULL};
@@ -34,15 +34,16 @@ class AddressSpace {
     return reservation_;
   }
 
+  // What Map answers when it has mapped at addresses other than base + GPA.
+  static constexpr Result kDisplaced = 1;
   Result Map(ByteRange range, const Reservation::Backing& backing, bool writable);
   Result Release(Napi::Env env, ByteRange range);
   // Empties the views of the range, and marks what is to go. For one that is not closed.
   Result BeginRelease(Napi::Env env, ByteRange range, size_t row, std::vector<Reservation::Removal>& removals);
-  // Whether a buffer that could not be emptied may still reach into the range. For one that is not closed.
-  bool MayBeReached(ByteRange range) const;
   Napi::Value View(Napi::Env env, ByteRange range);
-  const std::shared_ptr<MemoryViews>& views() const {
-    return views_;
+  // See MemoryViews. Also of one that is closed.
+  size_t EmptyReleasedViews(Napi::Env env, bool may_empty) {
+    return views_->EmptyReleased(env, may_empty);
   }
   void Close(Napi::Env env);
 
@@ -51,7 +52,7 @@ class AddressSpace {
  private:
   const uint64_t id_;
   std::shared_ptr<Reservation> reservation_;
-  std::shared_ptr<MemoryViews> views_;
+  const std::shared_ptr<MemoryViews> views_;
 };
 
 }  // namespace dma_streams

@@ -100,7 +100,7 @@ class RowMapper {
     if (!Joins(range, backing, writable)) {
       Flush();
     }
-    if (space_.MayBeReached(range)) {
+    if (space_.reservation()->IsDisplaced(range)) {
       Flush();
       results_[index] = space_.Map(range, backing, writable);
       return;
@@ -252,7 +252,7 @@ Napi::Value ReleaseLater(const Napi::CallbackInfo& info) {
   for (size_t row = 0; row < args.count; ++row) {
     args.results[row] = releaser.Begin(args.Row(row), row);
   }
-  return ReleaseJob::Start(info.Env(), args.space->reservation(), args.space->views(), releaser.TakeRemovals(),
+  return ReleaseJob::Start(info.Env(), args.space->reservation(), releaser.TakeRemovals(),
                            {args.results.begin(), args.results.begin() + static_cast<std::ptrdiff_t>(args.count)});
 }
 

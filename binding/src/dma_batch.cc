@@ -48,7 +48,7 @@ RowReader::Space* RowReader::FindSpace(uint64_t id) {
                                 : &spaces_.emplace_back(Space{id, reservation, Reservation::Walk(*reservation)});
 }
 
-// The host virtual address of guest memory, computed from the reservation that owns it: it never comes from JavaScript.
+// The host virtual address of guest memory, from the reservation that owns it: it never comes from JavaScript.
 Result RowReader::FindVa(uint64_t id, uint64_t gpa, DmaStep& step) {
   Space* space = FindSpace(id);
   if (space == nullptr) {
@@ -59,10 +59,9 @@ Result RowReader::FindVa(uint64_t id, uint64_t gpa, DmaStep& step) {
   }
   const Reservation& reservation = *space->reservation;
   if (step.length > reservation.size() || gpa > reservation.size() - step.length ||
-      space->walk.Check({gpa, gpa + step.length}, step.writable) != 0) {
+      space->walk.Check({gpa, gpa + step.length}, step.writable, step.va) != 0) {
     return -EFAULT;
   }
-  step.va = reservation.base() + gpa;
   return 0;
 }
 

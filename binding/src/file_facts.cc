@@ -27,6 +27,8 @@ Result FileFacts::Of(int fd, FileFacts& out) {
     out.missing = MissingPages::kPossible;
     return FileDescriptor::Duplicate(fd, out.device);
   }
+  out.device_number = status.st_dev;
+  out.inode = status.st_ino;
   out.pages = (static_cast<uint64_t>(status.st_size) + kPageSize - 1) / kPageSize;
   const int seals = ::fcntl(fd, F_GET_SEALS);
   out.seals = std::max(0, seals);
@@ -46,6 +48,15 @@ Result FileFacts::Of(int fd, FileFacts& out) {
     out.missing = sealed && !huge ? MissingPages::kUnderStrictCommit : MissingPages::kPossible;
   }
   return 0;
+}
+
+// The kernel compares open files. Two descriptors of one may have different numbers, which counts an area too many.
+uint64_t FileFacts::area_kind() const {
+  if (is_private() || device != nullptr || unit > kPageSize) {
+    return 0;
+  }
+  constexpr uint64_t kSpread = 0x9e3779b97f4a7c15;
+  return ((inode * kSpread + device_number) * kSpread + static_cast<uint64_t>(fd) + 1) << 2;
 }
 
 bool FileFacts::sealed_against_writing() const {

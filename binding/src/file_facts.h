@@ -33,6 +33,9 @@ struct FileFacts {
   // What addresses, lengths and offsets have to be a multiple of, in bytes.
   uint64_t unit = 0;
   MissingPages missing = MissingPages::kNever;
+  // Of the file, whoever opened it.
+  uint64_t device_number = 0;
+  uint64_t inode = 0;
 
   // -errno when it is not open, or cannot be duplicated.
   static Result Of(int fd, FileFacts& out);
@@ -41,6 +44,8 @@ struct FileFacts {
     return fd < 0;
   }
   bool sealed_against_writing() const;
+  // What mappings have in common that the kernel joins to one memory area; 0 when it joins none. Even.
+  uint64_t area_kind() const;
 };
 
 }  // namespace dma_streams

@@ -2,63 +2,90 @@
 
 #include <napi.h>
 
-#include <list>
 #include <memory>
-#include <utility>
+#include <unordered_set>
+#include <vector>
 
 #include "reservation.h"
 #include "util/arguments.h"
+#include "viewed_memory.h"
 
 namespace dma_streams {
 
+// One ArrayBuffer over guest memory.
+struct MemoryView {
+  // Of each mapping that it lies over.
+  std::vector<std::shared_ptr<ViewedMemory>> memory;
+  // Weak.
+  napi_ref buffer = nullptr;
+  // A mapping under it was released: it is to be emptied.
+  bool released = false;
+  // It was emptied by somebody else: its contents were moved to another buffer.
+  bool moved = false;
+  napi_env environment = nullptr;
+  // It had its contents when its environment ended.
+  bool ends_full = false;
+  // The engine has freed the contents, whatever buffer they were in last.
+  bool freed = false;
+  // The ArrayBuffer object was collected.
+  bool collected = false;
+  // At some time after the release no job was under way.
+  bool quiet = false;
+};
+
 // The ArrayBuffers that JavaScript holds over one reservation.
 //
-// A buffer is detached, and so becomes empty, before its memory goes. That is not enough on its own: detaching cannot
-// reach a buffer that was transferred (its contents live on in another one), nor a job on another thread that is using
-// the memory right now. So where a buffer has been, readable memory stays until the engine reports that nothing refers
-// to it any more.
+// A buffer is emptied (detached) when a mapping under it is released, but not while any job of Node is under way in its
+// environment. A job goes on with the pointer that it took, and keeps the ArrayBuffer object alive until it is done.
+// zlib even looks at the buffer between two steps of a job, and ends the process when it has become shorter
+// (CompressionStream::Write of node_zlib.cc asserts it). Buffers that wait show zeros.
+//
+// The addresses of a view stay readable, and nothing else is mapped there, until nobody can use them. That is when the
+// engine has freed the contents, which a buffer that was moved to another thread may have, and either no job was under
+// way at some time after the release, or the ArrayBuffer object was collected, which no job of Node lets happen.
+//
+// The reservation may end before its views: their memory is then left mapped, and unmapped here.
 class MemoryViews : public std::enable_shared_from_this<MemoryViews> {
  public:
-  explicit MemoryViews(std::shared_ptr<Reservation> reservation) : reservation_(std::move(reservation)) {}
+  explicit MemoryViews(const std::shared_ptr<Reservation>& reservation);
+  MemoryViews(const MemoryViews&) = delete;
+  MemoryViews& operator=(const MemoryViews&) = delete;
+  ~MemoryViews();
 
-  // A live ArrayBuffer over mapped memory. The range must be mapped, writable, and keep its pages.
-  Napi::Value Create(Napi::Env env, ByteRange range);
+  // A live ArrayBuffer over mapped memory. The range must be mapped at host addresses that adjoin, and writable, and
+  // its pages must stay.
+  Napi::Value Create(Napi::Env env, ByteRange range, uint64_t address);
 
-  // Detaches every buffer that overlaps. True when memory must stay readable in the range, until the engine has
-  // reported.
-  bool Detach(Napi::Env env, ByteRange range);
+  // Marks every buffer over a mapping in the range as released, and empties it when that may be done now.
+  void Release(Napi::Env env, ByteRange range);
 
-  // Puts PROT_NONE where a buffer was, if the engine has reported since.
-  void VacateUnused(ByteRange range);
-
-  bool empty() const {
-    return views_.empty();
-  }
-
-  // Whether a buffer that could not be detached may still reach into the range.
-  bool MayBeReached(ByteRange range) const;
+  // Empties those that wait, unless a job is under way. `may_empty` says whether that may be done from here, now and in
+  // Release until the next call. Returns how many wait still.
+  size_t EmptyReleased(Napi::Env env, bool may_empty);
 
  private:
-  struct View {
-    ByteRange range;
-    napi_ref buffer = nullptr;
-    bool released = false;
-    // Released, but not by us, or no longer to be found: its contents may have moved to another buffer.
-    bool escaped = false;
-  };
-  using Views = std::list<View>;
-  // What the engine hands back once nothing refers to the memory. It keeps the addresses reserved until then.
+  // What the engine hands back with a report.
   struct Ticket {
     std::shared_ptr<MemoryViews> views;
-    Views::iterator view;
+    std::shared_ptr<MemoryView> view;
   };
 
-  static void Finalize(napi_env env, void* data, void* ticket);
-  bool IsUsed(ByteRange range) const;
-  void Forget(napi_env env, Views::iterator view);
+  static void OnFreed(napi_env env, void* data, void* ticket);
+  static void OnCollected(napi_env env, void* ticket, void* hint);
 
-  const std::shared_ptr<Reservation> reservation_;
-  Views views_;
+  void AddMemory(Reservation& reservation, MemoryView& view, ByteRange range);
+  bool CanEmpty(napi_env env) const;
+  static napi_value FullBuffer(napi_env env, const MemoryView& view);
+  static void Empty(napi_env env, MemoryView& view);
+  static void OnEnvironmentEnd(napi_env env);
+  void ForgetUnused(const std::shared_ptr<MemoryView>& view);
+
+  const std::weak_ptr<Reservation> reservation_;
+  // Those that may be in use.
+  std::unordered_set<std::shared_ptr<MemoryView>> views_;
+  // Of them, those that are released, but not emptied yet.
+  std::unordered_set<MemoryView*> waiting_;
+  bool may_empty_ = true;
 };
 
 }  // namespace dma_streams

@@ -6,10 +6,35 @@
 
 namespace dma_streams {
 
-Napi::Value ReleaseJob::Start(Napi::Env env, std::shared_ptr<Reservation> reservation,
-                              std::shared_ptr<MemoryViews> views, Removals removals, std::vector<Result> results) {
-  auto job = std::unique_ptr<ReleaseJob>(
-      new ReleaseJob(std::move(reservation), std::move(views), std::move(removals), std::move(results)));
+namespace {
+
+// What is released within a call, as by binding/space-releaser.ts.
+constexpr size_t kSmallRemovals = 256;
+constexpr uint64_t kSmallLength = uint64_t{4} << 20;
+
+bool IsSmall(const ReleaseJob::Removals& removals) {
+  uint64_t length = 0;
+  for (const Reservation::Removal& removal : removals) {
+    length += removal.range.length();
+  }
+  return removals.size() <= kSmallRemovals && length <= kSmallLength;
+}
+
+}  // namespace
+
+void ReleaseJob::Run(Napi::Env env, std::shared_ptr<Reservation> reservation, Removals removals) {
+  if (IsSmall(removals)) {
+    reservation->TakeAway(removals);
+    reservation->EndRemoval(removals);
+  } else {
+    Start(env, std::move(reservation), std::move(removals), {0});
+  }
+}
+
+Napi::Value ReleaseJob::Start(Napi::Env env, std::shared_ptr<Reservation> reservation, Removals removals,
+                              std::vector<Result> results) {
+  auto job =
+      std::unique_ptr<ReleaseJob>(new ReleaseJob(std::move(reservation), std::move(removals), std::move(results)));
   napi_value promise = nullptr;
   if (napi_create_promise(env, &job->deferred_, &promise) != napi_ok) {
     job->TakeAway();
@@ -33,11 +58,11 @@ Napi::Value ReleaseJob::Start(Napi::Env env, std::shared_ptr<Reservation> reserv
 }
 
 bool ReleaseJob::StartThread() {
-  started_ = StartJobThread(thread_, Run, this) == 0;
+  started_ = StartJobThread(thread_, RunThread, this) == 0;
   return started_;
 }
 
-void* ReleaseJob::Run(void* job) {
+void* ReleaseJob::RunThread(void* job) {
   auto* self = static_cast<ReleaseJob*>(job);
   pthread_setname_np(pthread_self(), "dma-streams");
   self->TakeAway();
@@ -50,7 +75,7 @@ void* ReleaseJob::Run(void* job) {
 
 void ReleaseJob::TakeAway() {
   for (const Reservation::Removal& removal : removals_) {
-    reservation_->DropPages(removal.range);
+    Reservation::DropPages(removal);
   }
   reservation_->TakeAway(removals_);
 }
@@ -81,12 +106,8 @@ void ReleaseJob::Settle() {
   for (const Reservation::Removal& removal : removals_) {
     Result& result = results_[removal.row];
     result = std::min(result, removal.result);
-    if (removal.keep_readable && removal.result == 0) {
-      views_->VacateUnused(removal.range);
-    }
   }
   removals_.clear();
-  views_.reset();
   reservation_.reset();
 }
 

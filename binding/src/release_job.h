@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "memory_view.h"
 #include "reservation.h"
 
 namespace dma_streams {
@@ -26,19 +25,17 @@ class ReleaseJob {
 
   // A promise of the results of `rows` rows, as an Int32Array: those given, or of one whose mappings are among the
   // removals, that of these. Where there can be no thread, everything is done before this returns.
-  static Napi::Value Start(Napi::Env env, std::shared_ptr<Reservation> reservation, std::shared_ptr<MemoryViews> views,
-                           Removals removals, std::vector<Result> results);
+  static Napi::Value Start(Napi::Env env, std::shared_ptr<Reservation> reservation, Removals removals,
+                           std::vector<Result> results);
+  // Takes away what a closed address space still holds: what is large on another thread, and nobody is told.
+  static void Run(Napi::Env env, std::shared_ptr<Reservation> reservation, Removals removals);
 
  private:
-  ReleaseJob(std::shared_ptr<Reservation> reservation, std::shared_ptr<MemoryViews> views, Removals removals,
-             std::vector<Result> results)
-      : reservation_(std::move(reservation)),
-        views_(std::move(views)),
-        removals_(std::move(removals)),
-        results_(std::move(results)) {}
+  ReleaseJob(std::shared_ptr<Reservation> reservation, Removals removals, std::vector<Result> results)
+      : reservation_(std::move(reservation)), removals_(std::move(removals)), results_(std::move(results)) {}
 
   bool StartThread();
-  static void* Run(void* job);
+  static void* RunThread(void* job);
   void TakeAway();
   // Both on the thread of the environment: when everything is gone, and when the job's thread has let go.
   static void Complete(napi_env env, napi_value unused, void* job, void* data);
@@ -47,7 +44,6 @@ class ReleaseJob {
   void Tell(napi_env env) const;
 
   std::shared_ptr<Reservation> reservation_;
-  std::shared_ptr<MemoryViews> views_;
   Removals removals_;
   std::vector<Result> results_;
   bool settled_ = false;

@@ -4,8 +4,8 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
+#include <functional>
 
 #include "commit_policy.h"
 #include "safe_copy.h"
@@ -24,7 +24,13 @@ namespace {
 constexpr uint64_t kAlignment = uint64_t{1} << 30;
 constexpr const char* kName = "dma-streams";
 
-std::atomic<int64_t> areas_in_use{0};
+// Of a block for a displaced mapping: the mapping, and what may be left beside it.
+constexpr int64_t kAreasOfABlock = 2;
+
+// Neighbours with one name are one memory area.
+uint64_t KindOfPrivate(const std::string& name) {
+  return std::hash<std::string>{}(name) | 1;
+}
 
 // The one place where a number becomes a pointer: guest addresses are numbers, and the system calls take pointers.
 void* Pointer(uint64_t address) {
@@ -45,6 +51,12 @@ bool CopiesPlainly(MissingPages missing) {
   return missing == MissingPages::kNever || (missing == MissingPages::kUnderStrictCommit && !CommitIsStrict());
 }
 
+void Unmap(ByteRange addresses) {
+  if (addresses.length() > 0) {
+    ::munmap(Pointer(addresses.start), addresses.length());
+  }
+}
+
 void Name(uint64_t address, uint64_t length, const std::string& name) {
   ::prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, address, length, name.c_str());
 }
@@ -63,7 +75,7 @@ Result Reservation::Create(uint64_t size, std::shared_ptr<Reservation>& out) {
   if (fd < 0) {
     return LastError();
   }
-  auto nothing = std::make_unique<FileDescriptor>(fd);
+  auto empty_file = std::make_unique<FileDescriptor>(fd);
   const uint64_t asked = size + kAlignment;
   void* address = ::mmap(nullptr, asked, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (address == MAP_FAILED) {
@@ -77,21 +89,49 @@ Result Reservation::Create(uint64_t size, std::shared_ptr<Reservation>& out) {
   if (start + asked > base + size) {
     ::munmap(Pointer(base + size), start + asked - base - size);
   }
-  auto reservation = std::make_shared<Reservation>(base, size, std::move(nothing));
-  const Result result = reservation->MapNothing({0, size}, MAP_FIXED);
+  auto reservation = std::make_shared<Reservation>(base, size, std::move(empty_file));
+  const Result result = MapInaccessible(*reservation->empty_file_, {base, base + size}, MAP_FIXED);
   if (result == 0) {
     out = std::move(reservation);
   }
   return result;
 }
 
+// What a view may still reach is left as it is, for UnmapRemnant.
 Reservation::~Reservation() {
-  areas_in_use -= areas_;
-  ::munmap(Pointer(base_), size_);
+  std::map<uint64_t, uint64_t> reached = remnants_;
+  for (const auto& [start, mapping] : mappings_) {
+    if (mapping.viewed != nullptr && mapping.viewed->in_use()) {
+      reached.emplace(mapping.address, mapping.address + (mapping.end - start));
+    }
+  }
+  CountAreas(static_cast<int64_t>(reached.size()) - areas_);
+  std::vector<ByteRange> all = blocks_.all();
+  all.push_back({base_, base_ + size_});
+  for (ByteRange rest : all) {
+    for (auto piece = reached.lower_bound(rest.start); piece != reached.end() && piece->first < rest.end; ++piece) {
+      Unmap({rest.start, piece->first});
+      rest.start = piece->second;
+    }
+    Unmap(rest);
+  }
 }
 
-void* Reservation::At(uint64_t offset) const {
-  return Pointer(base_ + offset);
+bool Reservation::HasRemnant(ByteRange addresses) const {
+  auto next = remnants_.upper_bound(addresses.start);
+  if (next != remnants_.begin() && std::prev(next)->second > addresses.start) {
+    return true;
+  }
+  return next != remnants_.end() && next->first < addresses.end;
+}
+
+bool Reservation::IsDisplaced(ByteRange range) const {
+  return !remnants_.empty() && HasRemnant({base_ + range.start, base_ + range.end});
+}
+
+uint64_t Reservation::AddressOf(uint64_t start) const {
+  const auto mapping = mappings_.find(start);
+  return mapping == mappings_.end() ? 0 : mapping->second.address;
 }
 
 Result Reservation::FindPlace(ByteRange range) const {
@@ -110,6 +150,7 @@ Result Reservation::Fit(ByteRange range, uint64_t offset, bool writable, const F
   mapping.end = range.end;
   mapping.writable = writable;
   mapping.missing = file.missing;
+  mapping.area_kind = file.area_kind();
   if (file.is_private()) {
     return 0;
   }
@@ -152,24 +193,45 @@ Result Reservation::MapNeighbours(std::span<const ByteRange> ranges, const Mappi
       return rehearsed;
     }
   }
+  uint64_t place = base_ + range.start;
+  const bool displaced = IsDisplaced(range);
+  if (displaced) {
+    const size_t blocks = blocks_.all().size();
+    const Result taken = blocks_.Take(range.length(), base_ + range.start, place);
+    if (taken < 0) {
+      return taken;
+    }
+    CountAreas(kAreasOfABlock * static_cast<int64_t>(blocks_.all().size() - blocks));
+  }
   const int flags = backing.fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
-  void* address = Pointer(base_ + range.start);
-  if (::mmap(address, range.length(), protection, flags | MAP_FIXED, backing.fd, static_cast<off_t>(backing.offset)) ==
-      MAP_FAILED) {
+  const ByteRange addresses = {place, place + range.length()};
+  if (::mmap(Pointer(place), range.length(), protection, flags | MAP_FIXED, backing.fd,
+             static_cast<off_t>(backing.offset)) == MAP_FAILED) {
     const Result failure = LastError();
-    CloseHole(range);
+    // The refusal may have left a hole; where there is none, this changes nothing.
+    MapInaccessible(*empty_file_, addresses, MAP_FIXED_NOREPLACE);
+    if (displaced) {
+      blocks_.Give(place);
+    }
     return failure;
   }
   if (backing.fd < 0) {
     // After a fork, a write would part this process from what a device sees: it would copy the page.
-    ::madvise(address, range.length(), MADV_DONTFORK);
-    Name(base_ + range.start, range.length(), backing.name);
+    ::madvise(Pointer(place), range.length(), MADV_DONTFORK);
+    Name(place, range.length(), backing.name);
   }
   for (const ByteRange& one : ranges) {
     Mapping mapping = first;
     mapping.end = one.end;
+    mapping.address = place + (one.start - range.start);
     mapping.offset = first.offset + (one.start - range.start);
-    CountAreas(mappings_.emplace(one.start, std::move(mapping)).first, 1);
+    if (backing.fd < 0) {
+      mapping.area_kind = KindOfPrivate(backing.name);
+    }
+    const auto made = mappings_.emplace(one.start, std::move(mapping)).first;
+    if (!displaced) {
+      CountAreas(AreasOf(PieceOf(made->first, made->second), true));
+    }
   }
   return 0;
 }
@@ -189,42 +251,6 @@ Result Reservation::Rehearse(ByteRange range, const Backing& backing, int protec
   return 0;
 }
 
-// Makes the range inaccessible, and reserved. Neighbours so made are one for the kernel: the offset runs with the
-// address.
-Result Reservation::MapNothing(ByteRange range, int how) const {
-  void* address = Pointer(base_ + range.start);
-  const auto offset = static_cast<off_t>(range.start);
-  const int flags = MAP_PRIVATE | MAP_NORESERVE | how;
-  return ::mmap(address, range.length(), PROT_NONE, flags, nothing_->get(), offset) == MAP_FAILED ? LastError() : 0;
-}
-
-// Memory of zeros, for those who still hold a pointer.
-Result Reservation::MapZeros(ByteRange range) const {
-  void* address = Pointer(base_ + range.start);
-  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-  return ::mmap(address, range.length(), PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED ? LastError() : 0;
-}
-
-// Closes the hole that a refusal may have left; changes nothing where there is none.
-void Reservation::CloseHole(ByteRange range) const {
-  MapNothing(range, MAP_FIXED_NOREPLACE);
-}
-
-void Reservation::Vacate(ByteRange range) {
-  uint64_t at = range.start;
-  for (auto next = FirstOverlap(range); at < range.end; ++next) {
-    const bool none = next == mappings_.end() || next->first >= range.end;
-    const uint64_t gap_end = none ? range.end : next->first;
-    if (at < gap_end) {
-      MapNothing({at, gap_end}, MAP_FIXED);
-    }
-    if (none) {
-      return;
-    }
-    at = next->second.end;
-  }
-}
-
 Reservation::Mappings::const_iterator Reservation::FirstOverlap(ByteRange range) const {
   auto next = mappings_.upper_bound(range.start);
   if (next != mappings_.begin()) {
@@ -234,6 +260,12 @@ Reservation::Mappings::const_iterator Reservation::FirstOverlap(ByteRange range)
     }
   }
   return next != mappings_.end() && next->first < range.end ? next : mappings_.end();
+}
+
+// Where the first mapping that overlaps begins, or the range, when there is none.
+uint64_t Reservation::StartOfFirst(ByteRange range) const {
+  const auto first = FirstOverlap(range);
+  return first == mappings_.end() ? range.start : first->first;
 }
 
 bool Reservation::FindOverlap(ByteRange range, ByteRange& found) const {
@@ -262,7 +294,7 @@ Result Reservation::Check(ByteRange range, bool writable, uint64_t& at) const {
   return 0;
 }
 
-Result Reservation::Walk::Check(ByteRange range, bool writable) {
+Result Reservation::Walk::Check(ByteRange range, bool writable, uint64_t& address) {
   const auto end = reservation_.mappings_.cend();
   // The mapping of the last range, or the one after it.
   for (int step = 0; step < 2 && next_ != end && next_->second.end <= range.start; ++step) {
@@ -278,6 +310,12 @@ Result Reservation::Walk::Check(ByteRange range, bool writable) {
     }
     if (writable && !mapping->second.writable) {
       return -EACCES;
+    }
+    const uint64_t here = mapping->second.address + (at - mapping->first);
+    if (at == range.start) {
+      address = here;
+    } else if (here != address + (at - range.start)) {
+      return -EADDRNOTAVAIL;
     }
     at = mapping->second.end;
   }
@@ -304,20 +342,6 @@ bool Reservation::KeepsPages(ByteRange range) const {
     }
   }
   return true;
-}
-
-int64_t Reservation::AreasInUse() {
-  return areas_in_use;
-}
-
-// A mapping is one area, and cuts another off of the empty run that it lies in, unless it has a neighbour there.
-void Reservation::CountAreas(Mappings::const_iterator mapping, int64_t sign) {
-  const auto next = std::next(mapping);
-  const bool joins_previous = mapping != mappings_.begin() && std::prev(mapping)->second.end == mapping->first;
-  const bool joins_next = next != mappings_.end() && next->first == mapping->second.end;
-  const int64_t areas = sign * (2 - (joins_previous ? 1 : 0) - (joins_next ? 1 : 0));
-  areas_ += areas;
-  areas_in_use += areas;
 }
 
 // Calls `step(mapping's start, mapping, at, size, copied)` for each piece of [gpa, gpa + length) that lies in one
@@ -351,12 +375,13 @@ Result Reservation::Read(uint64_t gpa, void* to, size_t length, size_t& done) co
   return ForEachPiece(
       gpa, length, done, [&](uint64_t start, const Mapping& mapping, uint64_t at, size_t size, size_t& copied) {
         char* destination = static_cast<char*>(to) + (at - gpa);
+        const uint64_t address = mapping.address + (at - start);
         if (CopiesPlainly(mapping.missing)) {
-          std::memmove(destination, Pointer(base_ + at), size);
+          std::memmove(destination, Pointer(address), size);
           copied = size;
           return 0;
         }
-        const Result result = CopyFromFragile(destination, base_ + at, size, copied);
+        const Result result = CopyFromFragile(destination, address, size, copied);
         if (result == -EFAULT && mapping.device != nullptr) {
           return CopyFromDevice(mapping.device->get(), mapping.offset + (at - start), destination, size, copied);
         }
@@ -371,12 +396,13 @@ Result Reservation::Write(uint64_t gpa, const void* from, size_t length, size_t&
         if (!mapping.writable) {
           return -EACCES;
         }
+        const uint64_t address = mapping.address + (at - start);
         if (CopiesPlainly(mapping.missing)) {
-          std::memmove(Pointer(base_ + at), source, size);
+          std::memmove(Pointer(address), source, size);
           copied = size;
           return 0;
         }
-        const Result result = CopyToFragile(base_ + at, source, size, copied);
+        const Result result = CopyToFragile(address, source, size, copied);
         if (result == -EFAULT && mapping.device != nullptr) {
           return CopyToDevice(mapping.device->get(), mapping.offset + (at - start), source, size, copied);
         }

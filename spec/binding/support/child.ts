@@ -17,6 +17,8 @@ export const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 
 interface ChildOptions {
   readonly flags?: readonly string[];
+  /** Another Node, by its path. */
+  readonly node?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly uid?: number;
   /** A command that runs the command that follows it, `nice` for instance. */
@@ -31,7 +33,7 @@ export function runChild(program: string, options: ChildOptions = {}): ChildResu
     const BINDING = ${JSON.stringify(BINDING)};
     const STREAMS = ${JSON.stringify(STREAMS)};
     ${program}`;
-  const node = [process.execPath, ...(options.flags ?? []), '--input-type=module', '-e', source];
+  const node = [options.node ?? process.execPath, ...(options.flags ?? []), '--input-type=module', '-e', source];
   const [command = '', ...args] = [...(options.through ?? []), ...node];
   const child = spawnSync(command, args, {
     encoding: 'utf8',
