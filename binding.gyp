@@ -24,6 +24,8 @@
         "binding/src/release_job.cc",
         "binding/src/reservation.cc",
         "binding/src/reservation_areas.cc",
+        "binding/src/reservation_copy.cc",
+        "binding/src/reservation_lookup.cc",
         "binding/src/reservation_removal.cc",
         "binding/src/safe_copy.cc",
         "binding/src/util/arguments.cc",

@@ -38,7 +38,10 @@ export class ReleasedViews {
   }
 
   #retry(space: SpaceHandle, delay: number): void {
-    this.#timer ??= setTimeout(() => {
+    if (this.#timer !== undefined) {
+      return;
+    }
+    this.#timer = setTimeout(() => {
       this.#timer = undefined;
       if (this.#empty(space) > 0) {
         this.#retry(space, Math.min(delay * 2, LONGEST_DELAY));

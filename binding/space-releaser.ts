@@ -48,9 +48,7 @@ export class SpaceReleaser {
     const space = this.#access.open();
     checkRange(range, 'range');
     this.#access.checkInside(range);
-    const result = this.#views.during(space, () =>
-      native().addressSpaceRelease(space, range.startPage, range.endPage),
-    );
+    const result = this.#views.during(space, () => native().addressSpaceRelease(space, range.startPage, range.endPage));
     const error = this.#settle(space, range, result);
     if (error !== undefined) {
       throw error;

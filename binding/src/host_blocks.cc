@@ -2,13 +2,11 @@
 
 #include <sys/mman.h>
 
+#include "host_address.h"
+
 namespace dma_streams {
 
 namespace {
-
-void* Pointer(uint64_t address) {
-  return reinterpret_cast<void*>(static_cast<uintptr_t>(address));  // NOLINT(performance-no-int-to-ptr)
-}
 
 // The largest page that may be used for a block of this length.
 uint64_t AlignmentFor(uint64_t length) {
@@ -44,7 +42,7 @@ Result HostBlocks::Take(uint64_t length, uint64_t place, uint64_t& address) {
   if (start == MAP_FAILED) {
     return LastError();
   }
-  const auto first = static_cast<uint64_t>(reinterpret_cast<uintptr_t>(start));
+  const auto first = Address(start);
   address = first + (place - first) % alignment;
   const uint64_t end = address + length;
   if (address > first) {

@@ -3,6 +3,7 @@
 #include <uv.h>
 
 #include "environment_end.h"
+#include "host_address.h"
 
 namespace dma_streams {
 
@@ -25,9 +26,8 @@ Napi::Value MemoryViews::Create(Napi::Env env, ByteRange range, uint64_t address
   const auto view = std::make_shared<MemoryView>();
   view->environment = env;
   auto* freed = new Ticket{shared_from_this(), view};
-  void* data = reinterpret_cast<void*>(static_cast<uintptr_t>(address));  // NOLINT(performance-no-int-to-ptr)
   napi_value buffer = nullptr;
-  if (napi_create_external_arraybuffer(env, data, range.length(), OnFreed, freed, &buffer) != napi_ok) {
+  if (napi_create_external_arraybuffer(env, Pointer(address), range.length(), OnFreed, freed, &buffer) != napi_ok) {
     delete freed;
     if (!env.IsExceptionPending()) {
       Napi::Error::New(env, "could not make an ArrayBuffer").ThrowAsJavaScriptException();

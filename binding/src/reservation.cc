@@ -7,8 +7,7 @@
 #include <cstring>
 #include <functional>
 
-#include "commit_policy.h"
-#include "safe_copy.h"
+#include "host_address.h"
 
 // Of <linux/prctl.h> since 5.17; older headers lack them, and older kernels refuse the call, which only costs the name.
 #ifndef PR_SET_VMA
@@ -30,25 +29,6 @@ constexpr int64_t kAreasOfABlock = 2;
 // Neighbours with one name are one memory area.
 uint64_t KindOfPrivate(const std::string& name) {
   return std::hash<std::string>{}(name) | 1;
-}
-
-// The one place where a number becomes a pointer: guest addresses are numbers, and the system calls take pointers.
-void* Pointer(uint64_t address) {
-  return reinterpret_cast<void*>(static_cast<uintptr_t>(address));  // NOLINT(performance-no-int-to-ptr)
-}
-
-uint64_t Address(const void* pointer) {
-  return reinterpret_cast<uintptr_t>(pointer);
-}
-
-// Whether no page of it can be missing now. Then a plain copy is safe; otherwise the kernel copies, and answers -EFAULT
-// where a load or a store would raise SIGBUS.
-//
-// Plain and by the kernel (process_vm_writev), in nanoseconds, on a virtual machine: 64 bytes 2 and 1200, 4 KiB 120 and
-// 1500, 1 MiB 32000 and 103000. Asking costs 5. So the kernel copies only where a page may be missing. Under strict
-// commit that is every memfd, also where all pages were reserved: another process may have punched one out since.
-bool CopiesPlainly(MissingPages missing) {
-  return missing == MissingPages::kNever || (missing == MissingPages::kUnderStrictCommit && !CommitIsStrict());
 }
 
 void Unmap(ByteRange addresses) {
@@ -115,35 +95,6 @@ Reservation::~Reservation() {
     }
     Unmap(rest);
   }
-}
-
-bool Reservation::HasRemnant(ByteRange addresses) const {
-  auto next = remnants_.upper_bound(addresses.start);
-  if (next != remnants_.begin() && std::prev(next)->second > addresses.start) {
-    return true;
-  }
-  return next != remnants_.end() && next->first < addresses.end;
-}
-
-bool Reservation::IsDisplaced(ByteRange range) const {
-  return !remnants_.empty() && HasRemnant({base_ + range.start, base_ + range.end});
-}
-
-uint64_t Reservation::AddressOf(uint64_t start) const {
-  const auto mapping = mappings_.find(start);
-  return mapping == mappings_.end() ? 0 : mapping->second.address;
-}
-
-Result Reservation::FindPlace(ByteRange range) const {
-  if (range.end > size_) {
-    return -ERANGE;
-  }
-  const auto other = FirstOverlap(range);
-  if (other == mappings_.end()) {
-    const auto next = mappings_.lower_bound(range.start);
-    return next != mappings_.end() && next->second.takes_gap ? -EBUSY : 0;
-  }
-  return other->second.leaving ? -EBUSY : -EEXIST;
 }
 
 Result Reservation::Fit(ByteRange range, uint64_t offset, bool writable, const FileFacts& file, Mapping& mapping) {
@@ -249,165 +200,6 @@ Result Reservation::Rehearse(ByteRange range, const Backing& backing, int protec
   }
   ::munmap(address, range.length());
   return 0;
-}
-
-Reservation::Mappings::const_iterator Reservation::FirstOverlap(ByteRange range) const {
-  auto next = mappings_.upper_bound(range.start);
-  if (next != mappings_.begin()) {
-    const auto previous = std::prev(next);
-    if (previous->second.end > range.start) {
-      return previous;
-    }
-  }
-  return next != mappings_.end() && next->first < range.end ? next : mappings_.end();
-}
-
-// Where the first mapping that overlaps begins, or the range, when there is none.
-uint64_t Reservation::StartOfFirst(ByteRange range) const {
-  const auto first = FirstOverlap(range);
-  return first == mappings_.end() ? range.start : first->first;
-}
-
-bool Reservation::FindOverlap(ByteRange range, ByteRange& found) const {
-  auto mapping = FirstOverlap(range);
-  while (mapping != mappings_.end() && mapping->second.leaving) {
-    ++mapping;
-  }
-  if (mapping == mappings_.end() || mapping->first >= range.end) {
-    return false;
-  }
-  found = {mapping->first, mapping->second.end};
-  return true;
-}
-
-Result Reservation::Check(ByteRange range, bool writable, uint64_t& at) const {
-  at = range.start;
-  for (auto mapping = FirstOverlap(range); at < range.end; ++mapping) {
-    if (mapping == mappings_.end() || mapping->first > at || mapping->second.leaving) {
-      return -EFAULT;
-    }
-    if (writable && !mapping->second.writable) {
-      return -EACCES;
-    }
-    at = mapping->second.end;
-  }
-  return 0;
-}
-
-Result Reservation::Walk::Check(ByteRange range, bool writable, uint64_t& address) {
-  const auto end = reservation_.mappings_.cend();
-  // The mapping of the last range, or the one after it.
-  for (int step = 0; step < 2 && next_ != end && next_->second.end <= range.start; ++step) {
-    ++next_;
-  }
-  if (next_ == end || next_->first > range.start || next_->second.end <= range.start) {
-    next_ = reservation_.FirstOverlap(range);
-  }
-  uint64_t at = range.start;
-  for (auto mapping = next_; at < range.end; ++mapping) {
-    if (mapping == end || mapping->first > at || mapping->second.leaving) {
-      return -EFAULT;
-    }
-    if (writable && !mapping->second.writable) {
-      return -EACCES;
-    }
-    const uint64_t here = mapping->second.address + (at - mapping->first);
-    if (at == range.start) {
-      address = here;
-    } else if (here != address + (at - range.start)) {
-      return -EADDRNOTAVAIL;
-    }
-    at = mapping->second.end;
-  }
-  return 0;
-}
-
-Result Reservation::CanRemove(ByteRange range) const {
-  Result result = 0;
-  for (auto mapping = FirstOverlap(range); mapping != mappings_.end() && mapping->first < range.end; ++mapping) {
-    if (mapping->first < range.start || mapping->second.end > range.end) {
-      return -EINVAL;
-    }
-    if (mapping->second.leaving) {
-      result = -EBUSY;
-    }
-  }
-  return result;
-}
-
-bool Reservation::KeepsPages(ByteRange range) const {
-  for (auto mapping = FirstOverlap(range); mapping != mappings_.end() && mapping->first < range.end; ++mapping) {
-    if (mapping->second.missing == MissingPages::kPossible) {
-      return false;
-    }
-  }
-  return true;
-}
-
-// Calls `step(mapping's start, mapping, at, size, copied)` for each piece of [gpa, gpa + length) that lies in one
-// mapping.
-template <typename Step>
-Result Reservation::ForEachPiece(uint64_t gpa, size_t length, size_t& done, Step step) const {
-  done = 0;
-  if (length > size_ || gpa > size_ - length) {
-    return -ERANGE;
-  }
-  const uint64_t end = gpa + length;
-  auto mapping = FirstOverlap({gpa, end});
-  while (done < length) {
-    const uint64_t at = gpa + done;
-    if (mapping == mappings_.end() || mapping->first > at || mapping->second.leaving) {
-      return -EFAULT;
-    }
-    const auto size = static_cast<size_t>(std::min(mapping->second.end, end) - at);
-    size_t copied = 0;
-    const Result result = step(mapping->first, mapping->second, at, size, copied);
-    done += copied;
-    if (result < 0) {
-      return result;
-    }
-    ++mapping;
-  }
-  return 0;
-}
-
-Result Reservation::Read(uint64_t gpa, void* to, size_t length, size_t& done) const {
-  return ForEachPiece(
-      gpa, length, done, [&](uint64_t start, const Mapping& mapping, uint64_t at, size_t size, size_t& copied) {
-        char* destination = static_cast<char*>(to) + (at - gpa);
-        const uint64_t address = mapping.address + (at - start);
-        if (CopiesPlainly(mapping.missing)) {
-          std::memmove(destination, Pointer(address), size);
-          copied = size;
-          return 0;
-        }
-        const Result result = CopyFromFragile(destination, address, size, copied);
-        if (result == -EFAULT && mapping.device != nullptr) {
-          return CopyFromDevice(mapping.device->get(), mapping.offset + (at - start), destination, size, copied);
-        }
-        return result;
-      });
-}
-
-Result Reservation::Write(uint64_t gpa, const void* from, size_t length, size_t& done) {
-  return ForEachPiece(
-      gpa, length, done, [&](uint64_t start, const Mapping& mapping, uint64_t at, size_t size, size_t& copied) {
-        const char* source = static_cast<const char*>(from) + (at - gpa);
-        if (!mapping.writable) {
-          return -EACCES;
-        }
-        const uint64_t address = mapping.address + (at - start);
-        if (CopiesPlainly(mapping.missing)) {
-          std::memmove(Pointer(address), source, size);
-          copied = size;
-          return 0;
-        }
-        const Result result = CopyToFragile(address, source, size, copied);
-        if (result == -EFAULT && mapping.device != nullptr) {
-          return CopyToDevice(mapping.device->get(), mapping.offset + (at - start), source, size, copied);
-        }
-        return result;
-      });
 }
 
 }  // namespace dma_streams

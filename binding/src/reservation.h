@@ -23,8 +23,8 @@ namespace dma_streams {
 //
 // What is not mapped is inaccessible (PROT_NONE), and never unmapped before the end: nothing foreign can settle in
 // between, so MAP_FIXED inside is safe. Not for use from several threads, except that the life of the addresses may be
-// shared (they stay reserved until the last owner lets go; what a view may still reach, until it cannot), and that const functions which say so may run on another
-// one.
+// shared (they stay reserved until the last owner lets go; what a view may still reach, until it cannot), and that
+// const functions which say so may run on another one.
 class Reservation {
  public:
   // What backs a mapping. Without a descriptor: private anonymous memory.

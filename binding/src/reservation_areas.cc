@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "host_address.h"
 #include "reservation.h"
 
 // How many memory areas a reservation makes of the process, as the kernel counts them (vm.max_map_count).
@@ -41,8 +42,7 @@ void Reservation::CountAreas(int64_t areas) {
 }
 
 void Reservation::UnmapRemnant(ByteRange addresses) {
-  // NOLINTNEXTLINE(performance-no-int-to-ptr)
-  ::munmap(reinterpret_cast<void*>(static_cast<uintptr_t>(addresses.start)), addresses.length());
+  ::munmap(Pointer(addresses.start), addresses.length());
   areas_in_use -= 1;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "host_address.h"
 #include "reservation.h"
 
 // Of <linux/mman.h> since 5.18.
@@ -12,10 +13,6 @@
 namespace dma_streams {
 
 namespace {
-
-void* Pointer(uint64_t address) {
-  return reinterpret_cast<void*>(static_cast<uintptr_t>(address));  // NOLINT(performance-no-int-to-ptr)
-}
 
 // So much is given back at a time: other threads that touch memory for the first time wait no longer than that takes.
 constexpr uint64_t kDropStep = uint64_t{4} << 20;
@@ -117,8 +114,8 @@ void Reservation::TakeRunAway(std::span<Removal> run) const {
   for (Removal& removal : run) {
     if (removal.result == 0) {
       const ByteRange addresses = {removal.address, removal.address + removal.range.length()};
-      removal.result = failed != nullptr && failed->row == removal.row ? failed->result
-                                                                       : replace(addresses, removal.keep_readable);
+      removal.result =
+          failed != nullptr && failed->row == removal.row ? failed->result : replace(addresses, removal.keep_readable);
     }
     if (removal.result < 0) {
       failed = &removal;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "host_address.h"
+
 namespace dma_streams {
 
 namespace {
@@ -27,10 +29,6 @@ Result RepeatUntilDone(size_t length, size_t& done, Step step) {
     }
   }
   return 0;
-}
-
-void* Pointer(uint64_t address) {
-  return reinterpret_cast<void*>(static_cast<uintptr_t>(address));  // NOLINT(performance-no-int-to-ptr)
 }
 
 }  // namespace
