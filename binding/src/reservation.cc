@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "host_address.h"
+#include "util/job_thread.h"
 
 // Of <linux/prctl.h> since 5.17; older headers lack them, and older kernels refuse the call, which only costs the name.
 #ifndef PR_SET_VMA
@@ -22,6 +23,9 @@ namespace {
 // A guest address and its host address have the same offset in a 1 GiB page, so that pages of every size can be used.
 constexpr uint64_t kAlignment = uint64_t{1} << 30;
 constexpr const char* kName = "dma-streams";
+
+// So much is given back on the thread of the environment.
+constexpr uint64_t kMostAtOnce = uint64_t{4} << 20;
 
 // Of a block for a displaced mapping: the mapping, and what may be left beside it.
 constexpr int64_t kAreasOfABlock = 2;
@@ -77,23 +81,38 @@ Result Reservation::Create(uint64_t size, std::shared_ptr<Reservation>& out) {
   return result;
 }
 
-// What a view may still reach is left as it is, for UnmapRemnant.
+// What a view may still reach is left as it is, for UnmapRemnant. Where there is much memory to give back, because the
+// address space was not closed before it was collected, that is done on another thread.
 Reservation::~Reservation() {
   std::map<uint64_t, uint64_t> reached = remnants_;
+  uint64_t mapped = 0;
   for (const auto& [start, mapping] : mappings_) {
     if (mapping.viewed != nullptr && mapping.viewed->in_use()) {
       reached.emplace(mapping.address, mapping.address + (mapping.end - start));
+    } else {
+      mapped += mapping.end - start;
     }
   }
-  CountAreas(static_cast<int64_t>(reached.size()) - areas_);
+  std::vector<ByteRange> unused;
   std::vector<ByteRange> all = blocks_.all();
   all.push_back({base_, base_ + size_});
   for (ByteRange rest : all) {
     for (auto piece = reached.lower_bound(rest.start); piece != reached.end() && piece->first < rest.end; ++piece) {
-      Unmap({rest.start, piece->first});
+      unused.push_back({rest.start, piece->first});
       rest.start = piece->second;
     }
-    Unmap(rest);
+    unused.push_back(rest);
+  }
+  auto give_back = [unused = std::move(unused), areas = static_cast<int64_t>(reached.size()) - areas_] {
+    for (const ByteRange& addresses : unused) {
+      Unmap(addresses);
+    }
+    AddAreas(areas);
+  };
+  if (mapped > kMostAtOnce) {
+    RunDetached(std::move(give_back));
+  } else {
+    give_back();
   }
 }
 

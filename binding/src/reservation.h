@@ -193,6 +193,8 @@ class Reservation {
   int64_t AreasOf(const Piece& piece, bool with_leaving) const;
   int64_t Growth(Mappings::const_iterator mapping, bool keep_readable) const;
   void CountAreas(int64_t areas);
+  // The same when there is no reservation any longer.
+  static void AddAreas(int64_t areas);
   bool HasAreasFor(int64_t growth) const;
 
   const uint64_t base_;

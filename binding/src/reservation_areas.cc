@@ -36,14 +36,18 @@ void Reservation::LimitAreas(int64_t limit) {
   area_limit = limit;
 }
 
+void Reservation::AddAreas(int64_t areas) {
+  areas_in_use += areas;
+}
+
 void Reservation::CountAreas(int64_t areas) {
   areas_ += areas;
-  areas_in_use += areas;
+  AddAreas(areas);
 }
 
 void Reservation::UnmapRemnant(ByteRange addresses) {
   ::munmap(Pointer(addresses.start), addresses.length());
-  areas_in_use -= 1;
+  AddAreas(-1);
 }
 
 bool Reservation::HasAreasFor(int64_t growth) const {

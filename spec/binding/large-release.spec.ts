@@ -220,6 +220,23 @@ describe('AddressSpace.releaseBatch of what is large', () => {
     expect(result).to.include({ status: 0, stdout: '1 0' }, result.stderr);
   }).timeout(60_000);
 
+  it('is also what close() begins: nothing can be reached when it returns, and the pages go afterwards', async () => {
+    using file = Memfd.create('closing', 256n << 20n);
+    const range = MemoryRange.ofLength(0, 256 << 20);
+    const other = new AddressSpace({ size: 1n << 30n });
+    const hostVa = other.ensureMapped(ram(0, 256 << 20, file));
+    const view = other.view(range);
+    view.fill(1);
+    other.close();
+    expect(mapsWith('memfd:closing'), 'this thread has not waited for it').to.have.length(1);
+    expect(dmaError(() => other.read(0n, 1)).code).to.equal('ERR_CLOSED');
+    expect(dmaError(() => resolveHostVa(hostVa)).code).to.equal('ERR_INVALID_HOST_VA');
+    expect(view.byteLength).to.equal(0);
+    while (mapsWith('memfd:closing').length > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  });
+
   it('goes on when the space is closed, and ends', async () => {
     space.ensureMappedBatch([large(), ram(LARGE * 2, LARGE * 3)]);
     space.view(MemoryRange.of(LARGE * 2, LARGE * 3)).fill(1);
