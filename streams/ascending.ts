@@ -11,8 +11,9 @@ export function inOrder<T extends Ranged>(items: readonly T[]): readonly T[] {
   return isAscending(items) ? items : sort([...items]);
 }
 
-function isAscending(items: readonly Ranged[]): boolean {
-  for (let index = 1; index < items.length; index++) {
+/** Whether those from `from` up to and without `to` are sorted. */
+export function isAscending(items: readonly Ranged[], from = 0, to = items.length): boolean {
+  for (let index = from + 1; index < to; index++) {
     if ((items[index] as Ranged).range.startPage < (items[index - 1] as Ranged).range.startPage) {
       return false;
     }

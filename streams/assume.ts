@@ -1,24 +1,36 @@
 import type { ChangeSet, MapChange, Outcome } from './change-set.js';
+import { unmapsOfSet } from './command-set.js';
 import type { TargetRange } from './errors.js';
 import type { Ledger } from './ledger.js';
+import type { MemoryRange } from './memory-range.js';
 import { stuckOf } from './outcomes.js';
+import { eachInSlices } from './slices.js';
+import type { Steps } from './steps.js';
 
 /** What a branch holds that keeps no ledger which can be seen: what it was told and has acknowledged. */
-export function assume(ledger: Ledger, set: ChangeSet, outcome: Outcome): void {
+export function* assume(ledger: Ledger, set: ChangeSet, outcome: Outcome): Steps<void> {
+  yield* ledger.begin(set);
   const failed = outcome.status === 'failed';
-  for (const unmap of set.unmaps) {
-    for (const mapping of ledger.take(unmap.covers, set)) {
-      if (isAmong(mapping, stuckOf(outcome)) ?? failed) {
-        ledger.stick(mapping, set.generation);
-      } else {
-        ledger.unstuck(mapping.range);
-      }
+  const isStuck = yield* among(stuckOf(outcome), failed);
+  const isMissing = yield* among(outcome.missing, failed);
+  const take = (range: MemoryRange): void => {
+    const mapping = ledger.take(range, set);
+    if (mapping === undefined) {
+      return;
     }
+    if (isStuck(mapping.range)) {
+      ledger.stick(mapping, set.generation);
+    } else {
+      ledger.unstuck(mapping.range);
+    }
+  };
+  for (const { covers } of yield* unmapsOfSet(set)) {
+    yield* eachInSlices(covers, take);
   }
   const skipped = new Set(outcome.skipped.map(({ range }) => range?.startPage));
-  for (const mapping of set.maps) {
+  yield* eachInSlices(set.maps, (mapping: MapChange) => {
     if (set.undo) {
-      if (!(isAmong(mapping, outcome.missing) ?? failed)) {
+      if (!isMissing(mapping.range)) {
         ledger.restore(mapping);
       } else if (!ledger.unstick(mapping)) {
         ledger.miss(mapping);
@@ -26,10 +38,17 @@ export function assume(ledger: Ledger, set: ChangeSet, outcome: Outcome): void {
     } else if (!failed && !skipped.has(mapping.range.startPage)) {
       ledger.hold(mapping);
     }
-  }
+  });
 }
 
-/** `undefined` where the branch does not say. */
-function isAmong(mapping: MapChange, list: readonly TargetRange[] | undefined): boolean | undefined {
-  return list?.some(({ range }) => range.equals(mapping.range));
+/** Whether a range is among those that a branch names; where it names none, all of them are if it failed. */
+function* among(list: readonly TargetRange[] | undefined, failed: boolean): Steps<(range: MemoryRange) => boolean> {
+  if (list === undefined) {
+    return () => failed;
+  }
+  const byStart = new Map<number, MemoryRange>();
+  yield* eachInSlices(list, ({ range }) => {
+    byStart.set(range.startPage, range);
+  });
+  return (range) => byStart.get(range.startPage)?.equals(range) === true;
 }

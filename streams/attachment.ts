@@ -1,16 +1,17 @@
 import { Subject, type Observable } from 'rxjs';
-import { append } from './append.js';
 import { ascending } from './ascending.js';
 import { Branch, type TargetBranch } from './branch.js';
 import { assume } from './assume.js';
-import type { ChangeSet, Outcome } from './change-set.js';
-import { CommandSet, unmapOf, type ActiveMappings } from './command-set.js';
-import { forward, type Receiver } from './delivery.js';
+import type { ChangeSet, MapChange, Outcome } from './change-set.js';
+import { CommandSet, leaveEach, unmapOf, type ActiveMappings } from './command-set.js';
+import { forward, inverse, type Receiver } from './delivery.js';
 import type { Finding, HealOptions } from './finding.js';
 import type { DmaError, TargetRange } from './errors.js';
+import { pauseIfOver } from './event-loop.js';
 import { Ledger, type LedgerEntry } from './ledger.js';
 import type { MemoryRange } from './memory-range.js';
-import { isPromiseLike, settled, type Steps } from './steps.js';
+import { eachInSlices, joinInSlices, mapInSlices, sortedInSlices } from './slices.js';
+import { isPromiseLike, run, settled, type Steps } from './steps.js';
 import type { Monitor } from './target-maps.js';
 import type { TargetPort } from './target-port.js';
 
@@ -157,9 +158,17 @@ export class AttachmentHandle implements Attachment, Receiver {
   }
 
   serve(set: ChangeSet): Outcome | Promise<Outcome> {
-    this.#assumed?.begin(set);
     const outcome = this.#branch.serve(set);
-    return isPromiseLike(outcome) ? outcome.then((late) => this.#note(late, set)) : this.#note(outcome, set);
+    if (this.#assumed !== undefined) {
+      return run(this.#assume(this.#assumed, set, outcome));
+    }
+    return isPromiseLike(outcome) ? outcome.then((late) => this.#note(late)) : this.#note(outcome);
+  }
+
+  *#assume(ledger: Ledger, set: ChangeSet, answer: Outcome | Promise<Outcome>): Steps<Outcome> {
+    const outcome = yield* settled(answer);
+    yield* assume(ledger, set, outcome);
+    return this.#note(outcome);
   }
 
   isStuck(at: TargetRange): boolean {
@@ -181,20 +190,27 @@ export class AttachmentHandle implements Attachment, Receiver {
   }
 
   /** All that is stuck, at any of its targets. */
-  stuck(): TargetRange[] {
-    return this.#assumed === undefined
-      ? this.ports.flatMap((port) => port.ledger.stuck().map(({ range }) => ({ target: port.name, range })))
-      : this.#assumed.stuck().map(({ range }) => ({ target: this.target, range }));
+  *stuck(): Steps<readonly TargetRange[]> {
+    const stuck: TargetRange[] = [];
+    for (const [index, ledger] of this.ledgers.entries()) {
+      const target = this.ports[index]?.name ?? this.target;
+      yield* eachInSlices(yield* ledger.stuckEntries(), ({ range }) => {
+        stuck.push({ target, range });
+      });
+    }
+    return stuck;
   }
 
-  /** The unmaps, ascending, that end what is stuck; over `ranges` alone, when they are given. */
-  unmapsOfStuck(ranges?: readonly MemoryRange[]): ChangeSet['unmaps'] {
-    const stuck = this.ledgers.flatMap((ledger) =>
-      ranges === undefined
-        ? ledger.stuck()
-        : ranges.flatMap((range) => ledger.stuckOver(range).map(({ mapping }) => mapping)),
-    );
-    return uniqueByStart(stuck).map(unmapOf);
+  /** All that its targets should hold and do not, ascending. */
+  *missingInSlices(): Steps<readonly MemoryRange[]> {
+    if (this.phase !== 'attached') {
+      return [];
+    }
+    const missing: (readonly MapChange[])[] = [];
+    for (const ledger of this.ledgers) {
+      missing.push(yield* ledger.missingInSlices());
+    }
+    return yield* mapInSlices(yield* uniqueInSlices(missing), ({ range }) => range);
   }
 
   /** The set that ends all that is held. */
@@ -202,21 +218,28 @@ export class AttachmentHandle implements Attachment, Receiver {
     const [ledger] = this.ledgers;
     const held = this.ledgers.length === 1 && ledger !== undefined ? yield* ledger.heldAsActive() : undefined;
     if (held === undefined) {
-      return forward(active.generation, this.unmapsOfAll(), []);
+      return forward(active.generation, yield* this.unmapsOfAll(), []);
     }
-    const departures = held.length === 0 ? [] : [{ whole: undefined, leaving: held }];
-    return new CommandSet(active, active.generation, departures, []);
+    return new CommandSet(active, active.generation, leaveEach(held), []);
   }
 
   /** Whether nothing is held, and nothing is stuck. */
-  get isEmpty(): boolean {
-    return this.ledgers.every((ledger) => ledger.isEmpty);
+  *isEmpty(): Steps<boolean> {
+    for (const ledger of this.ledgers) {
+      if (!(yield* ledger.isEmpty())) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /** The unmaps, ascending, that end all that is held. */
-  unmapsOfAll(): ChangeSet['unmaps'] {
-    const held = this.ledgers.flatMap((ledger) => [...ledger.held(), ...ledger.stuck()]);
-    return (this.ledgers.length === 1 ? ascending(held) : uniqueByStart(held)).map(unmapOf);
+  *unmapsOfAll(): Steps<ChangeSet['unmaps']> {
+    const held: (readonly MapChange[])[] = [];
+    for (const ledger of this.ledgers) {
+      held.push(yield* ledger.heldInSlices(), yield* mapInSlices(yield* ledger.stuckEntries(), mappingOf));
+    }
+    return yield* mapInSlices(yield* uniqueInSlices(held), unmapOf);
   }
 
   /**
@@ -227,38 +250,41 @@ export class AttachmentHandle implements Attachment, Receiver {
     generation: number,
     ranges?: readonly MemoryRange[],
   ): Steps<{ readonly tried: readonly MemoryRange[]; readonly error: DmaError | undefined }> {
+    if (this.#assumed !== undefined) {
+      const stuck = yield* mapInSlices(yield* this.#assumed.stuckEntries(ranges), mappingOf);
+      const unmaps = yield* mapInSlices(yield* uniqueInSlices([stuck]), unmapOf);
+      const { error } = unmaps.length === 0 ? NO_ERROR : yield* settled(this.serve(inverse(generation, unmaps, [])));
+      return { tried: yield* mapInSlices(unmaps, ({ range }) => range), error };
+    }
     const tried: MemoryRange[] = [];
     let error: DmaError | undefined;
-    if (this.#assumed !== undefined) {
-      const unmaps = this.unmapsOfStuck(ranges);
-      append(
-        tried,
-        unmaps.map(({ range }) => range),
-      );
-      error =
-        unmaps.length === 0
-          ? undefined
-          : (yield* settled(this.serve({ generation, snapshot: false, undo: true, unmaps, maps: [] }))).error;
-    }
     for (const port of this.ports.toReversed()) {
-      for (const { mapping } of port.ledger.stuckEntries(ranges)) {
+      for (const { mapping } of yield* port.ledger.stuckEntries(ranges)) {
         tried.push(mapping.range);
         error = (yield* port.unmapStuck(mapping, generation)) ?? error;
+        const pause = pauseIfOver();
+        if (pause !== undefined) {
+          yield pause;
+        }
       }
     }
     return { tried, error };
   }
 
-  /** Calls back once the set that is open has been answered. */
+  /** Calls back once the set that is open has been answered; at once when it has been. */
   whenIdle(callback: () => void): void {
-    this.#onIdle = callback;
+    if (this.pending) {
+      this.#onIdle = callback;
+    } else {
+      callback();
+    }
   }
 
   /** Gets no more maps, but holds something still: no longer what is active. */
-  leaveBehind(): void {
+  *leaveBehind(): Steps<void> {
     this.phase = 'leaving';
     for (const ledger of this.ledgers) {
-      ledger.settle();
+      yield* ledger.settle();
     }
   }
 
@@ -272,10 +298,7 @@ export class AttachmentHandle implements Attachment, Receiver {
     this.#outcomes.complete();
   }
 
-  #note(outcome: Outcome, set: ChangeSet): Outcome {
-    if (this.#assumed !== undefined) {
-      assume(this.#assumed, set, outcome);
-    }
+  #note(outcome: Outcome): Outcome {
     if (this.#outcomes.observed) {
       this.#outcomes.next(outcome);
     }
@@ -284,6 +307,21 @@ export class AttachmentHandle implements Attachment, Receiver {
     onIdle?.();
     return outcome;
   }
+}
+
+const NO_ERROR: { readonly error?: DmaError } = {};
+
+function mappingOf({ mapping }: { readonly mapping: MapChange }): MapChange {
+  return mapping;
+}
+
+/** The mappings of several lists, ascending, each start once. */
+function* uniqueInSlices(lists: readonly (readonly MapChange[])[]): Steps<readonly MapChange[]> {
+  const byStart = new Map<number, MapChange>();
+  yield* eachInSlices(yield* joinInSlices(lists), (mapping) => {
+    byStart.set(mapping.range.startPage, mapping);
+  });
+  return yield* sortedInSlices([...byStart.values()]);
 }
 
 /** Ascending, each start once. */

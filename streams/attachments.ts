@@ -1,4 +1,4 @@
-import { map } from 'rxjs';
+import { Observable } from 'rxjs';
 import type { AttachmentCommands, AttachOptions } from './attachment.js';
 import { AttachmentHandle } from './attachment.js';
 import { checkBoolean, checkCallback, checkObject, checkSignal, checkTarget } from './arguments.js';
@@ -14,8 +14,10 @@ import { DmaError, type DmaUnmapError } from './errors.js';
 import type { Finding, HealOptions } from './finding.js';
 import type { MemoryRange } from './memory-range.js';
 import { ensureMapped } from './operators/ensure-mapped.js';
+import { inTurn } from './operators/in-turn.js';
 import { toTarget } from './operators/to-target.js';
 import { replay } from './replay.js';
+import { eachInSlices, mapInSlices } from './slices.js';
 import { run, settled, type Steps } from './steps.js';
 import { NO_FD_HINT } from './target-calls.js';
 import type { VaMapper } from './va-mapper.js';
@@ -91,13 +93,13 @@ export class Attachments implements AttachmentCommands {
     try {
       yield* this.#checkPorts(handle);
       if (this.hasStuck) {
-        yield* this.clearStuck(this.#options.view.all(), this.#options.view.generation);
+        yield* this.clearStuck(yield* this.#options.view.all(), this.#options.view.generation);
       }
       yield* replay(handle, this.#options.view, options, this.#options.warn);
       this.#attached.push(handle);
       return handle;
     } catch (error) {
-      this.#abandonOrEnd(handle);
+      yield* this.#abandonOrEnd(handle);
       yield* settled(this.#vas().releaseSince(mark));
       throw error;
     } finally {
@@ -142,12 +144,12 @@ export class Attachments implements AttachmentCommands {
 
   /** Tries again to unmap what is stuck where these mappings are to go. */
   *clearStuck(maps: readonly MapChange[], generation: number): Steps<void> {
-    const ranges = maps.map(({ range }) => range);
+    const ranges = yield* mapInSlices(maps, ({ range }) => range);
     for (const handle of this.#everyone().toReversed()) {
       if (handle.hasStuck && !handle.pending) {
         const { tried } = yield* handle.unmapStuck(generation, ranges);
         yield* settled(this.#vas().sweep(tried));
-        this.#endIfEmpty(handle);
+        yield* this.#endIfEmpty(handle);
       }
     }
   }
@@ -171,7 +173,8 @@ export class Attachments implements AttachmentCommands {
 
   #branchOf(target: DmaTarget | TargetBranch): TargetBranch {
     if (typeof target === 'function') {
-      return (changes$) => target(changes$.pipe(map(copyOfSet)));
+      return (changes$) =>
+        target(new Observable((subscriber) => inTurn(changes$, subscriber, (set) => run(copyOfSet(set)))));
     }
     checkTarget(target);
     if (target.needsVa !== true) {
@@ -223,32 +226,33 @@ export class Attachments implements AttachmentCommands {
       return;
     }
     if (handle.pending) {
-      throw pendingFailure(handle.target, handle.stuck());
+      throw pendingFailure(handle.target, yield* handle.stuck());
     }
     const set = yield* handle.leave(this.#options.view);
     // One that was left waiting has also held on to VAs of what it never told us of.
-    const heldOnTo = handle.phase === 'leaving' ? undefined : handle.stuck().map(({ range }) => range);
+    const heldOnTo =
+      handle.phase === 'leaving' ? undefined : yield* mapInSlices(yield* handle.stuck(), ({ range }) => range);
     let cause: DmaError | undefined;
     if (hasUnmaps(set)) {
       cause = (yield* settled(handle.serve(set))).error;
     }
     this.#attached = this.#attached.filter((other) => other !== handle);
-    this.#abandonOrEnd(handle);
+    yield* this.#abandonOrEnd(handle);
     yield* settled(this.#vas().sweep(heldOnTo));
     if (handle.hasStuck) {
-      throw unmapFailure(cause, handle.stuck());
+      throw unmapFailure(cause, yield* handle.stuck());
     }
   }
 
   *#retryStuck(handle: AttachmentHandle): Steps<void> {
     if (handle.pending) {
-      throw pendingFailure(handle.target, handle.stuck());
+      throw pendingFailure(handle.target, yield* handle.stuck());
     }
     const { tried, error } = yield* handle.unmapStuck(this.#options.view.generation);
     yield* settled(this.#vas().sweep(tried));
-    this.#endIfEmpty(handle);
+    yield* this.#endIfEmpty(handle);
     if (handle.hasStuck) {
-      throw unmapFailure(error, handle.stuck());
+      throw unmapFailure(error, yield* handle.stuck());
     }
   }
 
@@ -259,7 +263,7 @@ export class Attachments implements AttachmentCommands {
       return;
     }
     yield* settled(this.#vas().sweep(yield* adopt(handle, options)));
-    this.#endIfEmpty(handle);
+    yield* this.#endIfEmpty(handle);
     let unmapFailure: { readonly error: unknown } | undefined;
     try {
       yield* this.#retryStuck(handle);
@@ -267,13 +271,22 @@ export class Attachments implements AttachmentCommands {
       unmapFailure = { error };
     }
     const { view } = this.#options;
-    const maps = handle.missing().flatMap((range) => view.at(range) ?? []);
+    const maps: MapChange[] = [];
+    yield* eachInSlices(yield* handle.missingInSlices(), (range) => {
+      const mapping = view.at(range);
+      if (mapping !== undefined) {
+        maps.push(mapping);
+      }
+    });
     if (maps.length > 0) {
       yield* this.clearStuck(maps, view.generation);
       const outcome = yield* settled(handle.serve(inverse(view.generation, [], maps)));
       if (outcome.error !== undefined) {
-        const missing = handle.missing().map((range) => ({ target: handle.target, range }));
-        throw mapFailure(failureOf(outcome, outcome.error), { undone: [], missing, stuck: handle.stuck() });
+        const missing = yield* mapInSlices(yield* handle.missingInSlices(), (range) => ({
+          target: handle.target,
+          range,
+        }));
+        throw mapFailure(failureOf(outcome, outcome.error), { undone: [], missing, stuck: yield* handle.stuck() });
       }
     }
     if (unmapFailure !== undefined) {
@@ -281,13 +294,14 @@ export class Attachments implements AttachmentCommands {
     }
   }
 
-  #abandonOrEnd(handle: AttachmentHandle): void {
-    if (handle.pending || handle.hasStuck || !handle.isEmpty) {
-      handle.leaveBehind();
+  *#abandonOrEnd(handle: AttachmentHandle): Steps<void> {
+    const wasPending = handle.pending;
+    if (wasPending || handle.hasStuck || !(yield* handle.isEmpty())) {
+      yield* handle.leaveBehind();
       if (!this.#leaving.includes(handle)) {
         this.#leaving.push(handle);
       }
-      if (handle.pending) {
+      if (wasPending) {
         handle.whenIdle(() => {
           this.detach(handle).catch((error: unknown) => {
             this.#options.warn(error as DmaError);
@@ -300,9 +314,9 @@ export class Attachments implements AttachmentCommands {
     handle.end();
   }
 
-  #endIfEmpty(handle: AttachmentHandle): void {
+  *#endIfEmpty(handle: AttachmentHandle): Steps<void> {
     if (handle.phase === 'leaving') {
-      this.#abandonOrEnd(handle);
+      yield* this.#abandonOrEnd(handle);
     }
   }
 }

@@ -2,6 +2,7 @@ import type { Attachments } from './attachments.js';
 import type { ChangeSet, MapChange } from './change-set.js';
 import type { Director } from './delivery.js';
 import type { Difference } from './difference.js';
+import { mapInSlices } from './slices.js';
 import { settled, type Steps } from './steps.js';
 import type { VaKeeper } from './va-keeper.js';
 
@@ -19,8 +20,8 @@ export class CommandDirector implements Director {
     this.#attachments = attachments;
   }
 
-  unmapped(): readonly MapChange[] {
-    return this.#change.leaving;
+  unmapped(): Steps<readonly MapChange[]> {
+    return settled(this.#change.leaving);
   }
 
   /** Tries once more what is stuck where a map is to go, then lets the VAs of what is gone go. */
@@ -32,12 +33,16 @@ export class CommandDirector implements Director {
     return pending === undefined ? undefined : settled(pending);
   }
 
+  *#sweepMaps(): Steps<void> {
+    yield* settled(this.#vas.sweep(yield* mapInSlices(this.#set.maps, ({ range }) => range)));
+  }
+
   *#clearStuck(): Steps<void> {
     yield* this.#attachments.clearStuck(this.#set.maps, this.#set.generation);
     yield* settled(this.#vas.releaseFiles(this.#change.leaving));
   }
 
   beforeRestore(): Steps<void> {
-    return settled(this.#vas.sweep(this.#set.maps.map(({ range }) => range)));
+    return this.#sweepMaps();
   }
 }

@@ -28,10 +28,7 @@ export function mapFailure(
 /** The command is done, but for what could not be unmapped. */
 export function unmapFailure(cause: DmaError | undefined, stuck: readonly TargetRange[]): DmaUnmapError {
   const first = stuck[0];
-  const list =
-    stuck.length > 3
-      ? `${stuck.length} mappings`
-      : stuck.map(({ target, range }) => `${range.toString()} at "${target}"`).join(', ');
+  const list = listOf(stuck, ({ target, range }) => `${range.toString()} at "${target}"`);
   return new DmaUnmapError(
     `could not be unmapped, and stay mapped: ${list}${cause === undefined ? '' : `: ${withoutCode(cause)}`}`,
     {
@@ -40,6 +37,11 @@ export function unmapFailure(cause: DmaError | undefined, stuck: readonly Target
     },
     { stuck },
   );
+}
+
+/** A few of them by name, more by their number. */
+export function listOf(stuck: readonly TargetRange[], nameOf: (at: TargetRange) => string): string {
+  return stuck.length > 3 ? `${stuck.length} mappings` : stuck.map(nameOf).join(', ');
 }
 
 /** Nothing can be unmapped now: the target is still busy with what it was told before it was given up. */

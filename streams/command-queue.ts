@@ -1,4 +1,8 @@
+import { inOwnSlice, pauseIfOver } from './event-loop.js';
 import { isPromiseLike } from './steps.js';
+
+/** What starting a command is worth, in steps; those that it takes itself come on top. */
+const COMMAND = 8;
 
 type Command<T> = () => T | PromiseLike<T>;
 
@@ -14,6 +18,8 @@ interface Issued<T> {
  *
  * A command that comes while nothing is under way starts at once, inside the call. One that comes while another is under way,
  * from inside a subscriber or a target for instance, waits for its turn.
+ *
+ * A long backlog lets the event loop go on now and then, between two commands.
  *
  * Their promises settle in the same order: a callback that is given to `then` right after the call runs before that of any later command.
  */
@@ -37,9 +43,11 @@ export class CommandQueue {
           this.#drain();
         });
       }
-      const promise = this.#runAtOnce(command);
-      this.#drain();
-      return promise;
+      return inOwnSlice(() => {
+        const promise = this.#runAtOnce(command);
+        this.#drain();
+        return promise;
+      });
     } finally {
       this.#calls -= 1;
     }
@@ -144,6 +152,11 @@ export class CommandQueue {
         this.#next = 0;
         break;
       }
+      const pause = pauseIfOver(COMMAND);
+      if (pause !== undefined) {
+        this.#goOnAfter(pause);
+        break;
+      }
       this.#next += 1;
       if (this.#next > 1024 && this.#next * 2 > this.#waiting.length) {
         this.#waiting = this.#waiting.slice(this.#next);
@@ -152,5 +165,14 @@ export class CommandQueue {
       this.#start(issued);
     }
     this.#draining = false;
+  }
+
+  /** Commands that come meanwhile wait behind those that are waiting. */
+  #goOnAfter(pause: Promise<void>): void {
+    this.#busy = true;
+    void pause.then(() => {
+      this.#busy = false;
+      this.#drain();
+    });
   }
 }

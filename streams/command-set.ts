@@ -1,7 +1,8 @@
 import type { ChangeSet, MapChange, UnmapChange } from './change-set.js';
 import type { MemoryRange } from './memory-range.js';
 import type { MappingType } from './region.js';
-import type { Steps } from './steps.js';
+import { joinInSlices, mapInSlices } from './slices.js';
+import { runAtOnce, type Steps } from './steps.js';
 import type { HostVa } from './va-mapper.js';
 
 /** A region as its unmap names it. */
@@ -19,6 +20,21 @@ export interface Departure {
   readonly leaving: readonly MapChange[];
 }
 
+/** All that goes in one set. */
+export interface Leave {
+  /** In order of their addresses, which they do not share. */
+  readonly departures: readonly Departure[];
+  /** The mappings of all of them, ascending. */
+  readonly leaving: readonly MapChange[];
+}
+
+const NOTHING_LEAVES: Leave = { departures: [], leaving: [] };
+
+/** What is held goes, each mapping by itself. */
+export function leaveEach(leaving: readonly MapChange[]): Leave {
+  return leaving.length === 0 ? NOTHING_LEAVES : { departures: [{ whole: undefined, leaving }], leaving };
+}
+
 /** Of the mapping at exactly this range. */
 export type AddressOf = (range: MemoryRange) => HostVa | undefined;
 
@@ -26,9 +42,7 @@ export type AddressOf = (range: MemoryRange) => HostVa | undefined;
 export interface ActiveMappings {
   readonly generation: number;
   /** Ascending. */
-  all(): MapChange[];
-  /** The same, letting the event loop go on now and then. */
-  allInTurns(): Steps<MapChange[]>;
+  all(): Steps<readonly MapChange[]>;
 }
 
 /**
@@ -43,6 +57,8 @@ export class CommandSet implements ChangeSet {
   readonly maps: readonly MapChange[];
   /** In order of their addresses, which they do not share. */
   readonly departures: readonly Departure[];
+  /** All that goes with them, ascending. */
+  readonly leaving: readonly MapChange[];
   readonly active: ActiveMappings;
   /** The host virtual address of a mapping, where its maps have one. */
   readonly addressOf: AddressOf | undefined;
@@ -52,7 +68,7 @@ export class CommandSet implements ChangeSet {
   constructor(
     active: ActiveMappings,
     generation: number,
-    departures: readonly Departure[],
+    { departures, leaving }: Leave,
     maps: readonly MapChange[],
     snapshot = false,
     addressOf?: AddressOf,
@@ -61,13 +77,24 @@ export class CommandSet implements ChangeSet {
     this.snapshot = snapshot;
     this.maps = maps;
     this.departures = departures;
+    this.leaving = leaving;
     this.active = active;
     this.addressOf = addressOf;
   }
 
   get unmaps(): readonly UnmapChange[] {
-    return (this.#unmaps ??= unmapsOf(this.departures));
+    return (this.#unmaps ??= runAtOnce(unmapsOf(this.departures)));
   }
+
+  /** Makes the unmaps without holding up the event loop. */
+  *listUnmaps(): Steps<readonly UnmapChange[]> {
+    return (this.#unmaps ??= yield* unmapsOf(this.departures));
+  }
+}
+
+/** The unmaps of a set that may be long. */
+export function* unmapsOfSet(set: ChangeSet): Steps<readonly UnmapChange[]> {
+  return set instanceof CommandSet ? yield* set.listUnmaps() : set.unmaps;
 }
 
 /** Whether a set unmaps something. */
@@ -81,7 +108,7 @@ export function unmapStep(set: ChangeSet): ChangeSet {
     return set;
   }
   return set instanceof CommandSet
-    ? new CommandSet(set.active, set.generation, set.departures, [], set.snapshot, set.addressOf)
+    ? new CommandSet(set.active, set.generation, set, [], set.snapshot, set.addressOf)
     : { ...set, maps: [] };
 }
 
@@ -91,14 +118,14 @@ export function mapStep(set: ChangeSet): ChangeSet {
     return set;
   }
   return set instanceof CommandSet
-    ? new CommandSet(set.active, set.generation, [], set.maps, set.snapshot, set.addressOf)
+    ? new CommandSet(set.active, set.generation, NOTHING_LEAVES, set.maps, set.snapshot, set.addressOf)
     : { ...set, unmaps: [] };
 }
 
 /** The same set, with host virtual addresses on its maps. */
 export function withAddresses(set: ChangeSet, maps: readonly MapChange[], addressOf: AddressOf): ChangeSet {
   return set instanceof CommandSet
-    ? new CommandSet(set.active, set.generation, set.departures, maps, set.snapshot, addressOf)
+    ? new CommandSet(set.active, set.generation, set, maps, set.snapshot, addressOf)
     : withMaps(set, maps);
 }
 
@@ -108,19 +135,22 @@ export function withMaps(set: ChangeSet, maps: readonly MapChange[]): ChangeSet 
   return undo === undefined ? { generation, snapshot, unmaps, maps } : { generation, snapshot, unmaps, maps, undo };
 }
 
-/** All that goes, ascending. */
-export function leavingOf(departures: readonly Departure[]): readonly MapChange[] {
-  const [only] = departures;
-  return departures.length === 1 && only !== undefined ? only.leaving : departures.flatMap(({ leaving }) => leaving);
+/** The same as unmaps, ascending. */
+export function* unmapsOf(departures: readonly Departure[]): Steps<readonly UnmapChange[]> {
+  const unmaps: (readonly UnmapChange[])[] = [];
+  for (const { whole, leaving } of departures) {
+    if (whole === undefined) {
+      unmaps.push(yield* mapInSlices(leaving, unmapOf));
+    } else {
+      const { range, name: region, type } = whole;
+      unmaps.push([{ range, region, type, covers: yield* mapInSlices(leaving, rangeOf) }]);
+    }
+  }
+  return yield* joinInSlices(unmaps);
 }
 
-/** The same as unmaps, ascending. */
-export function unmapsOf(departures: readonly Departure[]): UnmapChange[] {
-  return departures.flatMap(({ whole, leaving }) =>
-    whole === undefined
-      ? leaving.map(unmapOf)
-      : [{ range: whole.range, region: whole.name, type: whole.type, covers: leaving.map(({ range }) => range) }],
-  );
+function rangeOf({ range }: MapChange): MemoryRange {
+  return range;
 }
 
 /** The unmap that ends exactly this mapping. */

@@ -1,8 +1,9 @@
 import type { ChangeSet, MapChange, Outcome } from './change-set.js';
-import { hasUnmaps, mapStep, unmapOf, unmapStep } from './command-set.js';
+import { hasUnmaps, mapStep, unmapOf, unmapsOfSet, unmapStep } from './command-set.js';
 import type { DmaError, TargetRange } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
 import { stuckOf } from './outcomes.js';
+import { eachInSlices, filterInSlices, joinInSlices, mapInSlices } from './slices.js';
 import { isPromiseLike, settled, type Steps } from './steps.js';
 import type { TargetPort } from './target-port.js';
 
@@ -44,7 +45,7 @@ export interface Delivery {
 /** What whoever delivers has to do besides. */
 export interface Director {
   /** The mappings that the set unmaps, ascending: what an undo puts back. Asked for only then. */
-  unmapped(): readonly MapChange[];
+  unmapped(): Steps<readonly MapChange[]>;
   /** After the unmaps, at every receiver; before the maps. */
   beforeMaps?(): Steps<void> | undefined;
   /** After the maps have been taken back; before the unmaps are put back. */
@@ -68,7 +69,10 @@ export function* deliver(set: ChangeSet, receivers: readonly Receiver[], directo
       for (let index = 0; index < answers.length; index++) {
         const answer = answers[index] as Outcome | Promise<Outcome>;
         const outcome = isPromiseLike(answer) ? ((yield answer) as Outcome) : answer;
-        delivery.addUnmaps(outcome, receivers[end - 1 - index] as Receiver, step);
+        const noting = delivery.addUnmaps(outcome, receivers[end - 1 - index] as Receiver, step);
+        if (noting !== undefined) {
+          yield* noting;
+        }
       }
       end = start;
     }
@@ -84,7 +88,10 @@ export function* deliver(set: ChangeSet, receivers: readonly Receiver[], directo
     for (let index = 0; index < answers.length; index++) {
       const answer = answers[index] as Outcome | Promise<Outcome>;
       const outcome = isPromiseLike(answer) ? ((yield answer) as Outcome) : answer;
-      delivery.addMaps(outcome, receivers[start + index] as Receiver, set);
+      const noting = delivery.addMaps(outcome, receivers[start + index] as Receiver, set);
+      if (noting !== undefined) {
+        yield* noting;
+      }
     }
     if (delivery.failure !== undefined) {
       yield* undo(set, receivers, director, delivery);
@@ -154,18 +161,18 @@ function groupBefore(receivers: readonly Receiver[], end: number): number {
 
 /** Takes the maps back at those that have them, newest first, then puts the unmaps back at all. */
 function* undo(set: ChangeSet, all: readonly Receiver[], director: Director, delivery: Tally): Steps<void> {
-  const unmaps = set.maps.toReversed().map(unmapOf);
+  const unmaps = yield* mapInSlices(set.maps.toReversed(), unmapOf);
   for (const receiver of delivery.mapped.toReversed()) {
     delivery.add(yield* settled(receiver.serve(inverse(set.generation, unmaps, []))));
   }
   if (hasUnmaps(set)) {
     yield* director.beforeRestore?.() ?? NONE;
-    const maps = director.unmapped();
+    const maps = yield* director.unmapped();
     for (const receiver of all) {
       delivery.add(yield* settled(receiver.serve(inverse(set.generation, [], maps))));
     }
     // Where the unmap had failed, the mapping is simply back.
-    delivery.stuck = delivery.stuck.filter((at) => all.some((receiver) => receiver.isStuck(at)));
+    delivery.stuck = yield* filterInSlices(delivery.stuck, (at) => all.some((receiver) => receiver.isStuck(at)));
   }
 }
 
@@ -203,7 +210,7 @@ class Tally implements Delivery {
   }
 
   /** Also notes who would have to take the maps back. */
-  addMaps(outcome: Outcome, receiver: Receiver, set: ChangeSet): void {
+  addMaps(outcome: Outcome, receiver: Receiver, set: ChangeSet): Steps<void> | undefined {
     this.add(outcome);
     const { error } = outcome;
     const failed = outcome.status !== 'applied' && error !== undefined;
@@ -213,35 +220,63 @@ class Tally implements Delivery {
       this.failure ??= failureOf(outcome, error);
     }
     // One that failed has undone its part itself, unless it broke while it was at it, or says so of a target that did not fail.
-    if (!failed || receiver.broken !== undefined || holdsAny(receiver, set.maps)) {
+    if (failed && receiver.broken === undefined) {
+      return this.#noteIfHolding(receiver, set.maps);
+    }
+    this.mapped = joined(this.mapped, [receiver]);
+    return undefined;
+  }
+
+  *#noteIfHolding(receiver: Receiver, maps: readonly MapChange[]): Steps<void> {
+    if (yield* holdsAny(receiver, maps)) {
       this.mapped = joined(this.mapped, [receiver]);
     }
   }
 
-  addUnmaps(outcome: Outcome, receiver: Receiver, set: ChangeSet): void {
+  addUnmaps(outcome: Outcome, receiver: Receiver, set: ChangeSet): Steps<void> | undefined {
     this.add(outcome);
-    if (outcome.status === 'failed' && outcome.error !== undefined) {
-      this.unmapError ??= outcome.error;
-      if (stuckOf(outcome) === undefined) {
-        const covers = set.unmaps.flatMap((unmap) => unmap.covers);
-        this.stuck = joined(this.stuck, stuckAmong(receiver, covers, outcome.target));
-      }
+    if (outcome.status !== 'failed' || outcome.error === undefined) {
+      return undefined;
     }
+    this.unmapError ??= outcome.error;
+    return stuckOf(outcome) === undefined ? this.#suspectAll(outcome.target, receiver, set) : undefined;
+  }
+
+  /** A target that failed does not say what is stuck: all that it was told to unmap may be. */
+  *#suspectAll(target: string, receiver: Receiver, set: ChangeSet): Steps<void> {
+    const covers = yield* joinInSlices(yield* mapInSlices(yield* unmapsOfSet(set), (unmap) => unmap.covers));
+    this.stuck = joined(this.stuck, yield* stuckAmong(receiver, covers, target));
   }
 }
 
 /** Whether a target holds one of these maps, whatever the outcome says. */
-function holdsAny({ ports }: Receiver, maps: readonly MapChange[]): boolean {
-  return ports.some(({ ledger }) => ledger.holdsAny(maps));
+function* holdsAny({ ports }: Receiver, maps: readonly MapChange[]): Steps<boolean> {
+  for (const { ledger } of ports) {
+    if ((yield* filterInSlices(maps, (change) => ledger.holds(change))).length > 0) {
+      return true;
+    }
+  }
+  return false;
 }
 
 /** Which of these ranges are stuck, where the outcome does not say: by the targets themselves, or all where none is known. */
-function stuckAmong({ ports }: Receiver, ranges: readonly MemoryRange[], target: string): readonly TargetRange[] {
-  return ports.length === 0
-    ? ranges.map((range) => ({ target, range }))
-    : ports.flatMap(({ name, ledger }) =>
-        ranges.filter((range) => ledger.isStuck(range)).map((range) => ({ target: name, range })),
-      );
+function* stuckAmong(
+  { ports }: Receiver,
+  ranges: readonly MemoryRange[],
+  target: string,
+): Steps<readonly TargetRange[]> {
+  if (ports.length === 0) {
+    return yield* mapInSlices(ranges, (range) => ({ target, range }));
+  }
+  const stuck: TargetRange[] = [];
+  for (const { name, ledger } of ports) {
+    yield* eachInSlices(ranges, (range) => {
+      if (ledger.isStuck(range)) {
+        stuck.push({ target: name, range });
+      }
+    });
+  }
+  return stuck;
 }
 
 /** Most deliveries have nothing to tell. */

@@ -1,18 +1,18 @@
 import { inOrder } from './ascending.js';
 import type { MapChange } from './change-set.js';
-import { leavingOf, type Departure } from './command-set.js';
-import type { RegionEdits } from './region-edits.js';
-import { mapChangeLike } from './map-change.js';
+import type { Departure, Leave } from './command-set.js';
+import { done, pauseIfOver } from './event-loop.js';
+import { mapChangeLike, sameMapping } from './map-change.js';
+import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
+import type { RegionEdits } from './region-edits.js';
 import type { RegionState } from './region-state.js';
 import type { RegionTable } from './region-table.js';
+import { eachInSlices, entriesInSlices, filterInSlices, joinInSlices, mapInSlices, sortedInSlices } from './slices.js';
+import type { Steps } from './steps.js';
 
 /** How the view after a transaction differs from the view before it. */
-export interface Difference {
-  /** Ascending. */
-  readonly departures: readonly Departure[];
-  /** The mappings that go with them, ascending. */
-  readonly leaving: readonly MapChange[];
+export interface Difference extends Leave {
   /** The mappings that come, ascending. */
   readonly maps: readonly MapChange[];
   /** Regions whose `active` changes. */
@@ -22,43 +22,46 @@ export interface Difference {
 /** What one region contributes to the difference. */
 interface Contribution {
   readonly state: RegionState;
+  /** Of the region. */
+  readonly range: MemoryRange;
   /** Whether all that it had goes, because it is no longer active. */
   readonly whole: boolean;
   leaving: readonly MapChange[];
 }
 
-const READ_ONLY = { writable: false };
+/** Of so many edits at most the difference is computed at once. */
+const FEW = 4096;
+
 const NO_CHANGES: readonly MapChange[] = Object.freeze([]);
 const NO_DEPARTURES: readonly Departure[] = Object.freeze([]);
 const NO_REGIONS: readonly RegionState[] = Object.freeze([]);
 
 /**
- * Computes what a transaction changes, at a cost of what it touches.
+ * Computes what a transaction changes, at a cost of what it touches. Nothing is to be edited meanwhile.
  *
  * A region counts when it was edited, or when an edit of another one covered or uncovered it. Where it is active before and
  * after, it contributes what was added and removed; else all that it had, or has.
  */
-export function difference(table: RegionTable, edits: readonly RegionEdits[]): Difference {
+export function* difference(table: RegionTable, edits: readonly RegionEdits[]): Steps<Difference> {
   const [only] = edits;
-  if (edits.length === 1 && only !== undefined && !changesVisibility(only)) {
-    const simple = simpleDifference(only);
-    if (simple !== undefined) {
-      return simple;
-    }
-  }
   const contributions: Contribution[] = [];
   const entering: (readonly MapChange[])[] = [];
-  if (!edits.some(changesVisibility)) {
+  const visible = yield* filterInSlices(edits, changesVisibility);
+  if (visible.length === 0) {
     for (const edit of edits) {
       if (edit.state.active) {
-        contributeEdits(edit, contributions, entering);
+        yield* contributeEdits(edit, contributions, entering);
+      }
+      const pause = pauseIfOver();
+      if (pause !== undefined) {
+        yield pause;
       }
     }
-    return compare(contributions, joined(entering), NO_REGIONS);
+    return yield* compare(contributions, yield* joinInSlices(entering), NO_REGIONS);
   }
   const toggled: RegionState[] = [];
-  const edited = edits.length === 1 ? undefined : new Map(edits.map((edit) => [edit.state, edit]));
-  for (const state of affected(table, edits)) {
+  const edited = edits.length === 1 ? undefined : yield* editsByState(edits);
+  for (const state of yield* affected(table, edits)) {
     const edit = edited === undefined ? (state === only?.state ? only : undefined) : edited.get(state);
     const before = state.active;
     const after = state.present && state.visible !== undefined && !table.isCovered(state);
@@ -69,157 +72,221 @@ export function difference(table: RegionTable, edits: readonly RegionEdits[]): D
     const writableAfter = state.visible?.writable;
     if (before && after && writableBefore === writableAfter) {
       if (edit !== undefined) {
-        contributeEdits(edit, contributions, entering);
+        yield* contributeEdits(edit, contributions, entering);
       }
-      continue;
+    } else {
+      if (before) {
+        const leaving = yield* seenInSlices(yield* mappingsBefore(state, edit), writableBefore);
+        contributions.push({ state, range: state.range, whole: !after, leaving });
+      }
+      if (after) {
+        entering.push(yield* seenInSlices(yield* entriesInSlices(state.mappings), writableAfter));
+      }
     }
-    if (before) {
-      contributions.push({ state, whole: !after, leaving: seen(mappingsBefore(state, edit), writableBefore) });
-    }
-    if (after) {
-      entering.push(seen(state.mappings.toArray(), writableAfter));
+    const pause = pauseIfOver();
+    if (pause !== undefined) {
+      yield pause;
     }
   }
-  return compare(contributions, joined(entering), toggled);
+  return yield* compare(contributions, yield* joinInSlices(entering), toggled);
 }
 
-/** Of mappings that were added to one region, or removed from it, and not both. */
-function simpleDifference({ state, added, removed }: RegionEdits): Difference | undefined {
+/** The same at once, for the most common transactions: a few mappings were added to one region, or removed from it, and not both. */
+export function simpleDifference(edits: readonly RegionEdits[]): Difference | undefined {
+  const [only] = edits;
+  if (only === undefined || edits.length > 1 || changesVisibility(only)) {
+    return undefined;
+  }
+  const { state, added, removed } = only;
   if (!state.active) {
     return { departures: NO_DEPARTURES, leaving: NO_CHANGES, maps: NO_CHANGES, toggled: NO_REGIONS };
   }
   const writable = state.visible?.writable;
-  if (removed.length === 0) {
+  if (removed.length === 0 && added.length <= FEW) {
     const maps = inOrder(seen(added, writable));
     return { departures: NO_DEPARTURES, leaving: NO_CHANGES, maps, toggled: NO_REGIONS };
   }
-  if (added.length === 0) {
+  if (added.length === 0 && removed.length <= FEW) {
     const leaving = inOrder(seen(removed, writable));
     return { departures: [{ whole: undefined, leaving }], leaving, maps: NO_CHANGES, toggled: NO_REGIONS };
   }
   return undefined;
 }
 
-/** All of them in one list: the only one itself, where there is one. */
-function joined(lists: readonly (readonly MapChange[])[]): readonly MapChange[] {
-  const [only] = lists;
-  return lists.length === 1 && only !== undefined ? only : lists.flat();
-}
-
 function changesVisibility(edit: RegionEdits): boolean {
   return edit.presentBefore !== edit.state.present || edit.visibleBefore !== edit.state.visible;
 }
 
+function* editsByState(edits: readonly RegionEdits[]): Steps<Map<RegionState, RegionEdits>> {
+  const byState = new Map<RegionState, RegionEdits>();
+  yield* eachInSlices(edits, (edit) => {
+    byState.set(edit.state, edit);
+  });
+  return byState;
+}
+
 /** Of a region that is active as before: what was added and removed. */
-function contributeEdits(edit: RegionEdits, contributions: Contribution[], entering: (readonly MapChange[])[]): void {
-  const { added, removed } = net(edit);
-  const writable = edit.state.visible?.writable;
+function* contributeEdits(
+  edit: RegionEdits,
+  contributions: Contribution[],
+  entering: (readonly MapChange[])[],
+): Steps<void> {
+  if (edit.isEmpty) {
+    return;
+  }
+  const { state } = edit;
+  const { added, removed } = yield* net(edit);
+  const writable = state.visible?.writable;
   if (removed.length > 0) {
-    contributions.push({ state: edit.state, whole: false, leaving: seen(removed, writable) });
+    const leaving = yield* seenInSlices(removed, writable);
+    contributions.push({ state, range: state.range, whole: false, leaving });
   }
   if (added.length > 0) {
-    entering.push(seen(added, writable));
+    entering.push(yield* seenInSlices(added, writable));
   }
 }
 
 /** The edited regions, and those that share addresses with one: each once. */
-function affected(table: RegionTable, edits: readonly RegionEdits[]): Iterable<RegionState> {
+function affected(table: RegionTable, edits: readonly RegionEdits[]): Steps<Iterable<RegionState>> {
   const [only] = edits;
-  if (edits.length === 1 && only !== undefined) {
-    const { state } = only;
-    const found = table.overlapping(state.range);
-    return state.present ? found : [state, ...found];
-  }
+  return edits.length === 1 && only?.state.present === true
+    ? table.overlappingInSlices(only.state.range)
+    : affectedByMany(table, edits);
+}
+
+function* affectedByMany(table: RegionTable, edits: readonly RegionEdits[]): Steps<Iterable<RegionState>> {
   const states = new Set<RegionState>();
   for (const edit of edits) {
     states.add(edit.state);
-    if (changesVisibility(edit)) {
-      for (const other of table.overlapping(edit.state.range)) {
-        states.add(other);
-      }
-    }
+    const others = changesVisibility(edit) ? yield* table.overlappingInSlices(edit.state.range) : [];
+    yield* eachInSlices(others, (other) => {
+      states.add(other);
+    });
   }
   return states;
 }
 
 /** What was added and not removed again, and what was removed and had been there. */
-function net(edit: RegionEdits): { readonly added: readonly MapChange[]; readonly removed: readonly MapChange[] } {
+function* net(
+  edit: RegionEdits,
+): Steps<{ readonly added: readonly MapChange[]; readonly removed: readonly MapChange[] }> {
   if (edit.added.length === 0 || edit.removed.length === 0) {
     return edit;
   }
-  const added = new Set(edit.added);
-  const removed = new Set(edit.removed);
+  const [added, removed] = [yield* setOf(edit.added), yield* setOf(edit.removed)];
   return {
-    added: edit.added.filter((mapping) => !removed.has(mapping)),
-    removed: edit.removed.filter((mapping) => !added.has(mapping)),
+    added: yield* filterInSlices(edit.added, (mapping) => !removed.has(mapping)),
+    removed: yield* filterInSlices(edit.removed, (mapping) => !added.has(mapping)),
   };
 }
 
-/** The mappings of a region as they were before the transaction. */
-export function mappingsBefore(state: RegionState, edit: RegionEdits | undefined): MapChange[] {
-  const now = state.mappings.toArray();
-  if (edit === undefined || (edit.added.length === 0 && edit.removed.length === 0)) {
-    return now;
-  }
-  const { added, removed } = net(edit);
-  const fresh = new Set(added);
-  return [...now.filter((mapping) => !fresh.has(mapping)), ...removed];
+/**
+ * The mappings of a region as they were before the transaction; also while its edits are being taken back: what was added may be gone, and what
+ * was removed may be there again.
+ */
+export function mappingsBefore(state: RegionState, edit: RegionEdits | undefined): Steps<readonly MapChange[]> {
+  return edit === undefined || edit.isEmpty ? entriesInSlices(state.mappings) : lookPast(edit);
+}
+
+function* lookPast(edit: RegionEdits): Steps<readonly MapChange[]> {
+  const now = yield* entriesInSlices(edit.state.mappings);
+  const [added, removed] = [yield* setOf(edit.added), yield* setOf(edit.removed)];
+  const before = yield* filterInSlices(now, (mapping) => !added.has(mapping) && !removed.has(mapping));
+  yield* eachInSlices(edit.removed, (mapping) => {
+    if (!added.has(mapping)) {
+      before.push(mapping);
+    }
+  });
+  return before;
+}
+
+function* setOf<T>(items: readonly T[]): Steps<Set<T>> {
+  const set = new Set<T>();
+  yield* eachInSlices(items, (item) => {
+    set.add(item);
+  });
+  return set;
 }
 
 /** The mappings as targets see them: writable only when their region is. The same list where that makes no difference. */
-export function seen(mappings: readonly MapChange[], regionWritable: boolean | undefined): readonly MapChange[] {
-  return regionWritable === true
-    ? mappings
-    : mappings.map((mapping) => (mapping.writable ? mapChangeLike(mapping, READ_ONLY) : mapping));
+function seen(mappings: readonly MapChange[], regionWritable: boolean | undefined): readonly MapChange[] {
+  return regionWritable === true ? mappings : mappings.map(readOnly);
+}
+
+/** The same of a list that may be long. */
+function seenInSlices(
+  mappings: readonly MapChange[],
+  regionWritable: boolean | undefined,
+): Steps<readonly MapChange[]> {
+  return regionWritable === true ? done(mappings, 1) : mapInSlices(mappings, readOnly);
+}
+
+/** The mapping as targets see it where its region is read-only. */
+export function readOnly(mapping: MapChange): MapChange {
+  return mapping.writable ? mapChangeLike(mapping, { writable: false }) : mapping;
 }
 
 /** Takes out what leaves and enters as the same, and shapes what is left. */
-function compare(
+function* compare(
   contributions: readonly Contribution[],
   entering: readonly MapChange[],
   toggled: readonly RegionState[],
-): Difference {
-  const maps = inOrder(entering);
+): Steps<Difference> {
+  const maps = yield* sortedInSlices(entering);
   let kept: RangeMap<MapChange> | undefined;
   for (const contribution of contributions) {
-    const leaving = inOrder(contribution.leaving);
-    contribution.leaving = leaving;
-    const same = maps.length === 0 ? undefined : sameIn(leaving, maps);
-    if (same !== undefined) {
-      contribution.leaving = leaving.filter((mapping) => same.startingAt(mapping.range.startPage) === undefined);
-      kept ??= new RangeMap<MapChange>();
-      for (const mapping of same) {
-        kept.insert(mapping);
-      }
+    contribution.leaving = yield* sortedInSlices(contribution.leaving);
+    const same = maps.length === 0 ? NO_CHANGES : yield* sameIn(contribution.leaving, maps);
+    if (same.length > 0) {
+      const stays = (kept ??= new RangeMap<MapChange>());
+      yield* eachInSlices(same, (mapping) => {
+        stays.insert(mapping);
+      });
+      contribution.leaving = yield* filterInSlices(contribution.leaving, (mapping) => !startsIn(stays, mapping));
     }
   }
   if (kept === undefined) {
-    return shape(contributions, maps, toggled, undefined);
+    return yield* shape(contributions, maps, toggled, undefined);
   }
   const stays = kept;
-  const changed = maps.filter((mapping) => stays.startingAt(mapping.range.startPage) === undefined);
-  return shape(contributions, changed, toggled, stays);
+  const changed = yield* filterInSlices(maps, (mapping) => !startsIn(stays, mapping));
+  return yield* shape(contributions, changed, toggled, stays);
+}
+
+function startsIn(kept: RangeMap<MapChange>, { range }: MapChange): boolean {
+  return kept.startingAt(range.startPage) !== undefined;
 }
 
 /** The mappings that are the same in two lists, both ascending and of mappings that do not overlap. */
-function sameIn(leaving: readonly MapChange[], entering: readonly MapChange[]): RangeMap<MapChange> | undefined {
-  let same: RangeMap<MapChange> | undefined;
+function sameIn(leaving: readonly MapChange[], entering: readonly MapChange[]): Steps<readonly MapChange[]> {
   let next = 0;
-  for (const old of leaving) {
+  return filterInSlices(leaving, (old) => {
     const { startPage } = old.range;
-    while (next < entering.length && (entering[next] as MapChange).range.startPage < startPage) {
-      next += 1;
-    }
+    next = firstFrom(entering, startPage, next);
     const now = entering[next];
-    if (now === undefined) {
-      break;
+    if (now?.range.startPage !== startPage) {
+      return false;
     }
-    if (now.range.startPage === startPage && sameMapping(old, now)) {
-      same ??= new RangeMap<MapChange>();
-      same.insert(now);
+    next += 1;
+    return sameMapping(old, now);
+  });
+}
+
+/** Where in an ascending list, from number `from` on, the first one is that does not start before a page. */
+function firstFrom(entering: readonly MapChange[], page: number, from: number): number {
+  let [low, high] = [from, entering.length];
+  if (low < high && (entering[low] as MapChange).range.startPage >= page) {
+    return low; // Mostly the next one.
+  }
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((entering[middle] as MapChange).range.startPage < page) {
+      low = middle + 1;
+    } else {
+      high = middle;
     }
   }
-  return same;
+  return low;
 }
 
 function shape(
@@ -227,34 +294,29 @@ function shape(
   maps: readonly MapChange[],
   toggled: readonly RegionState[],
   kept: RangeMap<MapChange> | undefined,
-): Difference {
-  const departing = contributions.filter(({ leaving }) => leaving.length > 0);
-  if (departing.length > 1) {
-    // Regions that are active at the same time share no address.
-    departing.sort((one, other) => one.state.range.startPage - other.state.range.startPage);
+): Steps<Difference> {
+  const [only] = contributions;
+  if (contributions.length > 1) {
+    return shapeMany(contributions, maps, toggled, kept);
   }
-  const departures = departing.map(({ state, whole, leaving }): Departure => ({
-    whole: whole && kept?.overlaps(state.range) !== true ? state : undefined,
-    leaving,
-  }));
-  return { departures, leaving: leavingOf(departures), maps, toggled };
+  const leaving = only?.leaving ?? NO_CHANGES;
+  const departures = only === undefined || leaving.length === 0 ? NO_DEPARTURES : [departureOf(only, kept)];
+  return done({ departures, leaving, maps, toggled }, 1);
 }
 
-/**
- * Whether a target would see no difference: same range, same mappable object, same file offset, same `writable`, same type. The
- * name of the region does not count.
- */
-export function sameMapping(a: MapChange, b: MapChange): boolean {
-  return a.writable === b.writable && a.type === b.type && sameMemory(a, b);
+function* shapeMany(
+  contributions: readonly Contribution[],
+  maps: readonly MapChange[],
+  toggled: readonly RegionState[],
+  kept: RangeMap<MapChange> | undefined,
+): Steps<Difference> {
+  // Regions that are active at the same time share no address.
+  const departing = yield* sortedInSlices(yield* filterInSlices(contributions, ({ leaving }) => leaving.length > 0));
+  const departures = yield* mapInSlices(departing, (contribution) => departureOf(contribution, kept));
+  const leaving = yield* joinInSlices(yield* mapInSlices(departing, (contribution) => contribution.leaving));
+  return { departures, leaving, maps, toggled };
 }
 
-/** Whether both are the same bytes at the same addresses. */
-export function sameMemory(a: MapChange, b: MapChange): boolean {
-  if (!a.range.equals(b.range)) {
-    return false;
-  }
-  if (a.backing === 'private' || b.backing === 'private') {
-    return a.backing === b.backing;
-  }
-  return a.backing.mappable === b.backing.mappable && a.backing.fileOffset === b.backing.fileOffset;
+function departureOf({ state, whole, leaving }: Contribution, kept: RangeMap<MapChange> | undefined): Departure {
+  return { whole: whole && kept?.overlaps(state.range) !== true ? state : undefined, leaving };
 }

@@ -9,8 +9,11 @@ import type { RangeMap } from './range-map.js';
 import { RegionEdits } from './region-edits.js';
 import { copyOfMapParams, RegionHandle, type Transact } from './region-handle.js';
 import { RegionState } from './region-state.js';
-import type { RegionTable } from './region-table.js';
+import { RegionTable } from './region-table.js';
 import type { MapParams, MappingParams, Region, RegionEdit, RegionEvent, RegionParams } from './region.js';
+import { eachInSlices, overlappingInSlices } from './slices.js';
+import { runAtOnce, type Steps } from './steps.js';
+import type { PendingEdits } from './view.js';
 
 /** What a draft works on: the manager's regions and rules. Its regions are known by it. */
 export interface Ground {
@@ -26,8 +29,10 @@ export interface Ground {
  * The edits of one transaction. Each is checked, then done to the regions at once; `rollback` takes all of them back. The view
  * knows nothing of it until the difference is computed.
  */
-export class Draft implements RegionEdit {
+export class Draft implements RegionEdit, PendingEdits {
   readonly #ground: Ground;
+  /** Regions that were there before, and have been removed. */
+  removed: RegionTable | undefined = undefined;
   #privates: PrivateEdits | undefined = undefined;
   readonly #edits: RegionEdits[] = [];
   #byState: Map<RegionState, RegionEdits> | undefined = undefined;
@@ -54,32 +59,41 @@ export class Draft implements RegionEdit {
   }
 
   /** What was done, in the order of the edits. */
-  events(): RegionEvent[] {
+  events(): Iterable<RegionEvent> {
     return this.#log.events();
   }
 
-  /** Takes every edit back: first away what has come, then back what has gone. */
-  rollback(): void {
-    const fresh = new Set(this.#edits.flatMap(({ added }) => added));
+  /** What was done to a region. */
+  editOf(state: RegionState): RegionEdits | undefined {
+    const first = this.#edits[0];
+    return first?.state === state ? first : this.#byState?.get(state);
+  }
+
+  /** Takes every edit back: first away what has come, then back what has gone. The view looks past it until it is told that it is done. */
+  *rollback(): Steps<void> {
+    const fresh = new Set<MapChange>();
     for (const edit of this.#edits) {
       const { state } = edit;
-      for (const mapping of edit.added) {
+      yield* eachInSlices(edit.added, (mapping) => {
+        fresh.add(mapping);
         takeOut(state.mappings, mapping);
-      }
+      });
       state.visible = edit.visibleBefore;
       if (state.present && !edit.presentBefore) {
         this.#displace(state);
       }
     }
     for (const edit of this.#edits) {
-      if (edit.presentBefore && !edit.state.present) {
-        this.#place(edit.state);
+      const { state } = edit;
+      if (edit.presentBefore && !state.present) {
+        this.removed?.remove(state);
+        this.#place(state);
       }
-      for (const mapping of edit.removed) {
+      yield* eachInSlices(edit.removed, (mapping) => {
         if (!fresh.has(mapping)) {
-          edit.state.mappings.insert(mapping);
+          state.mappings.insert(mapping);
         }
-      }
+      });
     }
   }
 
@@ -100,20 +114,28 @@ export class Draft implements RegionEdit {
   }
 
   removeRegion(region: Region): void {
+    runAtOnce(this.removeRegionInSlices(region));
+  }
+
+  /** The same as a command of its own, which may let the event loop go on. */
+  *removeRegionInSlices(region: Region): Steps<void> {
     this.#checkOpen();
     const state = this.#stateOf(region);
     if (!state.present) {
       return;
     }
-    this.#editsOf(state);
+    const { presentBefore } = this.#editsOf(state);
     this.#displace(state);
+    if (presentBefore) {
+      (this.removed ??= new RegionTable()).add(state);
+    }
     state.visible = undefined;
     // Private memory stays in its region, but owns its addresses no longer.
-    for (const mapping of (this.#privates ?? this.#ground.privates).overlapping(state.range)) {
+    yield* eachInSlices((this.#privates ?? this.#ground.privates).overlapping(state.range), (mapping) => {
       if (state.mappings.startingAt(mapping.range.startPage) === mapping) {
         this.#editedPrivates().remove(mapping);
       }
-    }
+    });
     const { name, range, priority, type } = state;
     this.#log.note({ kind: 'region-removed', region: name, range, priority, type });
   }
@@ -169,6 +191,20 @@ export class Draft implements RegionEdit {
   }
 
   removeMappings(region: Region, rangeInRegion: MemoryRange): void {
+    const found = this.#removeExact(region, rangeInRegion);
+    if (found !== undefined) {
+      runAtOnce(this.#removeAll(found));
+    }
+  }
+
+  /** The same as a command of its own, which may let the event loop go on. */
+  removeMappingsInSlices(region: Region, rangeInRegion: MemoryRange): Steps<void> | undefined {
+    const found = this.#removeExact(region, rangeInRegion);
+    return found === undefined ? undefined : this.#removeAll(found);
+  }
+
+  /** Removes the mapping at exactly this range. Where there is none, it returns the place to look for several. */
+  #removeExact(region: Region, rangeInRegion: MemoryRange): Place | undefined {
     this.#checkOpen();
     const state = this.#present(region);
     checkRange(rangeInRegion, `rangeInRegion of region "${state.name}"`);
@@ -176,10 +212,14 @@ export class Draft implements RegionEdit {
     const exact = state.mappings.removeExact(range);
     if (exact !== undefined) {
       this.#noteRemoved(state, exact);
-      return;
+      return undefined;
     }
-    const found = state.mappings.overlapping(range);
-    for (const mapping of found) {
+    return { state, range };
+  }
+
+  *#removeAll({ state, range }: Place): Steps<void> {
+    const found = yield* overlappingInSlices(state.mappings, range);
+    yield* eachInSlices(found, (mapping) => {
       if (!range.contains(mapping.range)) {
         throw new DmaError(`the range cuts the mapping ${mapping.range.toString()}`, {
           code: 'ERR_MAPPING_CUT',
@@ -188,11 +228,11 @@ export class Draft implements RegionEdit {
           hint: `remove ${mapping.range.toString()} whole, then add the part that is to stay`,
         });
       }
-    }
-    for (const mapping of found) {
+    });
+    yield* eachInSlices(found, (mapping) => {
       state.mappings.remove(mapping.range);
       this.#noteRemoved(state, mapping);
-    }
+    });
   }
 
   #noteRemoved(state: RegionState, mapping: MapChange): void {
@@ -223,16 +263,12 @@ export class Draft implements RegionEdit {
 
   /** To be called before the first change of a region. */
   #editsOf(state: RegionState): RegionEdits {
-    const first = this.#edits[0];
-    if (first?.state === state) {
-      return first;
-    }
-    const known = this.#byState?.get(state);
+    const known = this.editOf(state);
     if (known !== undefined) {
       return known;
     }
     const edits = new RegionEdits(state);
-    if (first !== undefined) {
+    if (this.#edits.length > 0) {
       this.#byState ??= new Map();
       this.#byState.set(state, edits);
     }
@@ -269,6 +305,12 @@ export class Draft implements RegionEdit {
       });
     }
   }
+}
+
+/** Mappings of a region in a range, which is in guest physical addresses. */
+interface Place {
+  readonly state: RegionState;
+  readonly range: MemoryRange;
 }
 
 /** Takes out this mapping; another one that starts there stays. */

@@ -36,13 +36,20 @@ export class EditLog {
     }
   }
 
-  events(): RegionEvent[] {
-    return (this.#entries ?? this.#soFar()).map((entry) => {
-      if ('kind' in entry) {
-        return entry;
+  *events(): Iterable<RegionEvent> {
+    if (this.#entries === undefined && this.#edits !== undefined) {
+      const { added, removed } = this.#edits;
+      for (const mapping of this.#kind === 'mapping-added' ? added : removed) {
+        yield eventOf(mapping, this.#kind);
       }
-      return 'removed' in entry ? eventOf(entry.removed, 'mapping-removed') : eventOf(entry, 'mapping-added');
-    });
+    }
+    for (const entry of this.#entries ?? []) {
+      if ('kind' in entry) {
+        yield entry;
+      } else {
+        yield 'removed' in entry ? eventOf(entry.removed, 'mapping-removed') : eventOf(entry, 'mapping-added');
+      }
+    }
   }
 
   #write(entry: RegionEvent | MapChange | Removal): void {

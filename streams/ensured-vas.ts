@@ -2,9 +2,10 @@ import type { MapChange } from './change-set.js';
 import { DmaError, toDmaError } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
-import { isPromiseLike } from './steps.js';
+import { entriesInSlices, filterInSlices, mapInSlices } from './slices.js';
+import { isPromiseLike, type Steps } from './steps.js';
 import type { HostVa, ReleaseFailure, VaMapper } from './va-mapper.js';
-import { sameMapping, sameMemory } from './difference.js';
+import { sameMapping, sameMemory } from './map-change.js';
 
 interface EnsuredVa {
   readonly range: MemoryRange;
@@ -165,21 +166,15 @@ export class EnsuredVas {
     this.#releaseEach(this.#takeOut(ranges), tell);
   }
 
-  /** For `mappingsSince`. */
+  /** For `mappings`. */
   get mark(): number {
     return this.#made;
   }
 
-  /** What is held and was made since, ascending. */
-  mappingsSince(mark: number): MapChange[] {
-    return mark === this.#made
-      ? []
-      : Array.from(this.#held).flatMap(({ mapping, number }) => (number >= mark ? [mapping] : []));
-  }
-
-  /** All that is held, ascending. */
-  mappings(): MapChange[] {
-    return Array.from(this.#held, (held) => held.mapping);
+  /** All that is held, or what of it was made since, ascending. */
+  *mappings(mark = 0): Steps<MapChange[]> {
+    const held = yield* filterInSlices(yield* entriesInSlices(this.#held), ({ number }) => number >= mark);
+    return yield* mapInSlices(held, ({ mapping }) => mapping);
   }
 
   /** What is held and shares a page with `range`, ascending. */

@@ -1,7 +1,9 @@
 import type { MapChange } from './change-set.js';
-import { leavingOf, type ActiveMappings, type AddressOf, type CommandSet } from './command-set.js';
+import type { ActiveMappings, AddressOf, CommandSet } from './command-set.js';
+import { inSlices } from './event-loop.js';
 import { mapChangeLike } from './map-change.js';
-import type { Steps } from './steps.js';
+import { filterInSlices, joinInSlices, mapInSlices } from './slices.js';
+import { runAtOnce, type Steps } from './steps.js';
 
 /** What a target holds, as far as it can be told from what is active and from how far the set under way has come. */
 export interface Account {
@@ -11,6 +13,9 @@ export interface Account {
   /** The generation of these. */
   readonly generation: number;
 }
+
+/** Up to so many mappings are looked through at once. */
+const FEW = 256;
 
 /**
  * The account of a target that has been served nothing but the sets of its manager, all with success: it holds what is active, but for device
@@ -22,7 +27,7 @@ export class Following {
   #phase: 'arriving' | 'present' | 'leaving' = 'arriving';
   /** The step of each kind that is, or was last, under way, both of one generation. */
   #maps: readonly MapChange[] = [];
-  #unmaps: CommandSet | undefined = undefined;
+  #leaving: readonly MapChange[] = [];
   #generation = -1;
   /** What the maps of a set have, and what is active has not. */
   #addressOf: AddressOf | undefined = undefined;
@@ -38,19 +43,19 @@ export class Following {
 
   /** Whether the account can be kept so for this set, too. */
   begin(set: CommandSet): boolean {
-    if (set.active !== this.#active || (this.#skipped.size > 0 && this.#touchesSkipped(set))) {
+    if (set.active !== this.#active || (this.#skipped.size > 0 && this.#mayTouchSkipped(set))) {
       return false;
     }
     // The two steps of a command that has not taken effect have one account; also the last set has the generation of what is active.
     if (set.generation !== this.#generation || set.generation === this.#active.generation) {
       this.#generation = set.generation;
       this.#maps = [];
-      this.#unmaps = undefined;
+      this.#leaving = [];
       this.mapped = 0;
       this.unmapped = 0;
     }
     if (set.departures.length > 0) {
-      this.#unmaps = set;
+      this.#leaving = set.leaving;
     }
     if (set.maps.length > 0) {
       this.#maps = set.maps;
@@ -69,8 +74,8 @@ export class Following {
   }
 
   /** The maps of the set under way that have been made, in order. */
-  made(): MapChange[] {
-    return this.#held(this.#maps.slice(0, this.mapped));
+  made(): Steps<readonly MapChange[]> {
+    return this.#withoutSkipped(this.#maps.slice(0, this.mapped));
   }
 
   /** To be called when a set has been served to its end. Returns whether nothing is held, and nothing more to be followed. */
@@ -83,50 +88,67 @@ export class Following {
   }
 
   /** What is held, ascending, or nearly so: what the set under way has mapped comes last. */
-  account(): Account {
+  *account(): Steps<Account> {
     const generation = this.#generation;
-    const taken = this.#addressed(this.#leaving().slice(0, this.unmapped));
+    const taken = yield* this.#addressed(this.#leaving.slice(0, this.unmapped));
     if (this.#phase === 'arriving') {
-      return { held: this.made(), taken, generation };
+      return { held: yield* this.made(), taken, generation };
     }
     if (this.#phase === 'leaving') {
-      return { held: this.#addressed(this.#leaving().slice(this.unmapped)), taken, generation };
+      return { held: yield* this.#addressed(this.#leaving.slice(this.unmapped)), taken, generation };
     }
-    const before = this.#addressed(this.#held(this.#active.all()));
+    const before = yield* this.#addressed(yield* this.#withoutSkipped(yield* this.#active.all()));
     if (generation <= this.#active.generation) {
       return { held: before, taken: [], generation }; // The set has taken effect.
     }
-    const gone = new Set(taken.map(({ range }) => range.startPage));
-    const stay = gone.size === 0 ? before : before.filter(({ range }) => !gone.has(range.startPage));
-    return { held: [...stay, ...this.made()], taken, generation };
+    const stay = yield* without(before, taken);
+    return { held: yield* joinInSlices([stay, yield* this.made()]), taken, generation };
   }
 
-  /** What is held between two sets, ascending, letting the event loop go on now and then. */
-  *heldInTurns(): Steps<readonly MapChange[]> {
+  /** The same at once, for somebody who asks. */
+  accountNow(): Account {
+    return runAtOnce(this.account());
+  }
+
+  /** What is held between two sets, ascending. */
+  *heldBetweenSets(): Steps<readonly MapChange[]> {
     return this.#phase === 'present' && this.#generation <= this.#active.generation
-      ? this.#held(yield* this.#active.allInTurns())
-      : this.account().held;
+      ? yield* this.#withoutSkipped(yield* this.#active.all())
+      : (yield* this.account()).held;
   }
 
-  #leaving(): readonly MapChange[] {
-    return this.#unmaps === undefined ? [] : leavingOf(this.#unmaps.departures);
-  }
-
-  #addressed(mappings: MapChange[]): MapChange[] {
+  *#addressed(mappings: readonly MapChange[]): Steps<readonly MapChange[]> {
     const addressOf = this.#addressOf;
     return addressOf === undefined
       ? mappings
-      : mappings.map((mapping) => {
+      : yield* mapInSlices(mappings, (mapping) => {
           const hostVa = mapping.hostVa ?? addressOf(mapping.range);
           return hostVa === undefined ? mapping : mapChangeLike(mapping, { hostVa });
         });
   }
 
-  #held(mappings: MapChange[]): MapChange[] {
-    return this.#skipped.size === 0 ? mappings : mappings.filter(({ range }) => !this.#skipped.has(range.startPage));
+  *#withoutSkipped(mappings: readonly MapChange[]): Steps<readonly MapChange[]> {
+    return this.#skipped.size === 0
+      ? mappings
+      : yield* filterInSlices(mappings, ({ range }) => !this.#skipped.has(range.startPage));
   }
 
-  #touchesSkipped({ departures }: CommandSet): boolean {
-    return leavingOf(departures).some(({ range }) => this.#skipped.has(range.startPage));
+  /** Whether one that was skipped is leaving; also where it would take long to see. */
+  #mayTouchSkipped({ leaving }: CommandSet): boolean {
+    return leaving.length > FEW || leaving.some(({ range }) => this.#skipped.has(range.startPage));
   }
+}
+
+/** Those that do not start where one of `others` does. */
+function* without(mappings: readonly MapChange[], others: readonly MapChange[]): Steps<readonly MapChange[]> {
+  if (others.length === 0) {
+    return mappings;
+  }
+  const starts = new Set<number>();
+  yield* inSlices(others.length, (from, to) => {
+    for (let index = from; index < to; index++) {
+      starts.add((others[index] as MapChange).range.startPage);
+    }
+  });
+  return yield* filterInSlices(mappings, ({ range }) => !starts.has(range.startPage));
 }

@@ -1,10 +1,11 @@
 import { ascending } from './ascending.js';
+import { eachInSlices, entriesInSlices, sortedInSlices } from './slices.js';
 import type { ChangeSet, MapChange } from './change-set.js';
 import { CommandSet } from './command-set.js';
 import { Following } from './following.js';
 import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
-import { sameMapping } from './difference.js';
+import { sameMapping } from './map-change.js';
 import type { Steps } from './steps.js';
 
 /** One mapping in a ledger. */
@@ -32,7 +33,7 @@ interface Stuck {
 export class Ledger {
   #following: Following | undefined = undefined;
   /** Empty while it follows. */
-  readonly #held = new Map<number, MapChange>();
+  #held = new Map<number, MapChange>();
   readonly #stuck = new RangeMap<Stuck>();
   readonly #missing = new RangeMap<MapChange>();
   /** What the forward unmaps of one generation took: what an inverse set puts back. */
@@ -74,25 +75,31 @@ export class Ledger {
     }
   }
 
-  /** Lists what is held, and what the set under way has taken, from now on. */
-  settle(): void {
-    const following = this.#following;
-    if (following === undefined) {
-      return;
+  /** Lists what is held, and what the set under way has taken, from now on. Whoever looks meanwhile sees the same. */
+  *settle(): Steps<void> {
+    for (let following = this.#following; following !== undefined; following = this.#following) {
+      const { mapped, unmapped } = following;
+      const { held, taken, generation } = yield* following.account();
+      const listed = new Map<number, MapChange>();
+      yield* eachInSlices(held, (mapping) => {
+        listed.set(mapping.range.startPage, mapping);
+      });
+      // A call that was given up may have come back meanwhile.
+      if (this.#following === following && following.mapped === mapped && following.unmapped === unmapped) {
+        this.#following = undefined;
+        this.#held = listed;
+        this.#taken = [...taken];
+        this.#takenByStart = undefined;
+        this.#takenIn = generation;
+      }
     }
-    this.#following = undefined;
-    const { held, taken, generation } = following.account();
-    for (const mapping of held) {
-      this.#held.set(mapping.range.startPage, mapping);
-    }
-    this.#taken = [...taken];
-    this.#takenByStart = undefined;
-    this.#takenIn = generation;
   }
 
   /** To be called before a set is served that is not followed. */
-  begin(set: ChangeSet): void {
-    this.settle();
+  *begin(set: ChangeSet): Steps<void> {
+    if (this.#following !== undefined) {
+      yield* this.settle();
+    }
     if (set.generation !== this.#takenIn) {
       if (this.#taken.length > 0) {
         this.#taken = [];
@@ -100,47 +107,47 @@ export class Ledger {
       this.#takenByStart = undefined;
       this.#takenIn = set.generation;
     }
+    if (set.undo === true && set.maps.length > 0) {
+      yield* this.#indexTaken();
+    }
   }
 
   /**
-   * Takes out of the ledger what it has of these maps, held or stuck, to be unmapped. What of it was held or missing can be put
+   * Takes out of the ledger what it has of this map, held or stuck, to be unmapped. What of it was held or missing can be put
    * back by an inverse set of the same generation.
    */
-  take(covers: readonly MemoryRange[], set: ChangeSet): MapChange[] {
-    const taken: MapChange[] = [];
-    for (const range of covers) {
-      const held = this.#held.get(range.startPage);
-      if (held?.range.equals(range) === true) {
-        this.#held.delete(range.startPage);
-        taken.push(held);
-        this.#remember(held, set);
-        continue;
-      }
-      const stuck = this.#stuck.size === 0 ? undefined : this.#stuck.startingAt(range.startPage);
-      if (stuck?.range.equals(range) === true) {
-        this.#stuck.remove(range);
-        this.#retried.add(range.startPage);
-        taken.push(stuck.mapping);
-      }
-      // What an inverse set takes away is not what should be there: that stays missing.
-      const missing = this.#missing.size === 0 || set.undo ? undefined : this.#missing.remove(range);
-      if (missing !== undefined) {
-        this.#remember(missing, set);
-      }
+  take(range: MemoryRange, set: ChangeSet): MapChange | undefined {
+    const held = this.#held.get(range.startPage);
+    if (held?.range.equals(range) === true) {
+      this.#held.delete(range.startPage);
+      this.#remember(held, set);
+      return held;
     }
-    return taken;
+    const stuck = this.#stuck.size === 0 ? undefined : this.#stuck.startingAt(range.startPage);
+    const isStuck = stuck?.range.equals(range) === true;
+    if (isStuck) {
+      this.#stuck.remove(range);
+      this.#retried.add(range.startPage);
+    }
+    // What an inverse set takes away is not what should be there: that stays missing.
+    const missing = this.#missing.size === 0 || set.undo ? undefined : this.#missing.remove(range);
+    if (missing !== undefined) {
+      this.#remember(missing, set);
+    }
+    return isStuck ? stuck.mapping : undefined;
   }
 
-  /** Whether an inverse set has to put this mapping back. */
+  /** Whether an inverse set, which has begun, has to put this mapping back. */
   wants(change: MapChange): boolean {
     const { startPage } = change.range;
-    return this.#toRestore().has(startPage) || this.#missing.startingAt(startPage) !== undefined;
+    return this.#takenByStart?.has(startPage) === true || this.#missing.startingAt(startPage) !== undefined;
   }
 
   /** All that an inverse set would put back, ascending. */
-  taken(): MapChange[] {
-    this.settle();
-    return ascending([...this.#toRestore().values()]);
+  *takenInSlices(): Steps<readonly MapChange[]> {
+    yield* this.settle();
+    const byStart = yield* this.#indexTaken();
+    return yield* sortedInSlices([...byStart.values()]);
   }
 
   /** The target holds it. */
@@ -154,25 +161,22 @@ export class Ledger {
   /** An inverse set put it back. */
   restore(change: MapChange): void {
     this.hold(change);
-    this.#toRestore().delete(change.range.startPage);
+    this.#takenByStart?.delete(change.range.startPage);
   }
 
-  /** The target no longer holds it. */
+  /** The target no longer holds it. Not to be called while it follows. */
   drop(change: MapChange): void {
-    this.settle();
     this.#held.delete(change.range.startPage);
   }
 
-  /** The target should hold it, and does not. */
+  /** The target should hold it, and does not. Not to be called while it follows. */
   miss(change: MapChange): void {
-    this.settle();
     this.#missing.replace(change);
-    this.#toRestore().delete(change.range.startPage);
+    this.#takenByStart?.delete(change.range.startPage);
   }
 
-  /** Its unmap failed. */
+  /** Its unmap failed. Not to be called while it follows. */
   stick(mapping: MapChange, generation: number): void {
-    this.settle();
     const again = this.#retried.delete(mapping.range.startPage);
     this.#stuck.replace({ range: mapping.range, mapping, triedAgainIn: again ? generation : -1 });
   }
@@ -203,9 +207,9 @@ export class Ledger {
     return true;
   }
 
-  /** Whether one of these is held; of what is listed. What follows from what is active is as the outcomes say. */
-  holdsAny(maps: readonly MapChange[]): boolean {
-    return maps.some(({ range }) => this.#held.get(range.startPage)?.range.equals(range) === true);
+  /** Whether this is held; of what is listed. What follows from what is active is as the outcomes say. */
+  holds({ range }: MapChange): boolean {
+    return this.#held.get(range.startPage)?.range.equals(range) === true;
   }
 
   get hasStuck(): boolean {
@@ -222,11 +226,22 @@ export class Ledger {
   }
 
   /** All that is stuck, or what of it shares a page with one of these ranges, each once. */
-  stuckEntries(ranges?: readonly MemoryRange[]): readonly Stuck[] {
+  *stuckEntries(ranges?: readonly MemoryRange[]): Steps<readonly Stuck[]> {
     if (ranges === undefined) {
-      return [...this.#stuck];
+      return yield* entriesInSlices(this.#stuck);
     }
-    return this.#stuck.size === 0 ? [] : [...new Set(ranges.flatMap((range) => this.#stuck.overlapping(range)))];
+    if (this.#stuck.size === 0) {
+      return [];
+    }
+    const found = new Set<Stuck>();
+    yield* eachInSlices(ranges, (range) => {
+      if (this.#stuck.overlaps(range)) {
+        for (const stuck of this.#stuck.overlapping(range)) {
+          found.add(stuck);
+        }
+      }
+    });
+    return [...found];
   }
 
   /** Its unmap was tried again: without success, for a generation. */
@@ -239,9 +254,8 @@ export class Ledger {
     return this.#stuck.overlapping(range);
   }
 
-  /** All that is stuck, ascending. */
-  stuck(): MapChange[] {
-    return Array.from(this.#stuck, (stuck) => stuck.mapping);
+  get stuckCount(): number {
+    return this.#stuck.size;
   }
 
   /** What the target should hold and does not, ascending. */
@@ -249,19 +263,33 @@ export class Ledger {
     return [...this.#missing];
   }
 
+  /** The same, letting the event loop go on. */
+  missingInSlices(): Steps<readonly MapChange[]> {
+    return entriesInSlices(this.#missing);
+  }
+
   /** What the target holds as it should, ascending. */
   held(): MapChange[] {
-    return ascending([...(this.#following?.account().held ?? this.#held.values())]);
+    return ascending([...(this.#following?.accountNow().held ?? this.#held.values())]);
+  }
+
+  /** The same, letting the event loop go on. */
+  *heldInSlices(): Steps<readonly MapChange[]> {
+    const held = this.#following === undefined ? [...this.#held.values()] : (yield* this.#following.account()).held;
+    return yield* sortedInSlices(held);
   }
 
   /** What is held, ascending, where that follows from what is active. */
   *heldAsActive(): Steps<readonly MapChange[] | undefined> {
-    return this.#following === undefined ? undefined : yield* this.#following.heldInTurns();
+    return this.#following === undefined ? undefined : yield* this.#following.heldBetweenSets();
   }
 
   /** Whether it holds nothing, and nothing is stuck. */
-  get isEmpty(): boolean {
-    return this.#held.size === 0 && this.#stuck.size === 0 && (this.#following?.account().held.length ?? 0) === 0;
+  *isEmpty(): Steps<boolean> {
+    if (this.#held.size > 0 || this.#stuck.size > 0) {
+      return false;
+    }
+    return this.#following === undefined || (yield* this.#following.account()).held.length === 0;
   }
 
   get #isBlank(): boolean {
@@ -282,8 +310,16 @@ export class Ledger {
     ]);
   }
 
-  #toRestore(): Map<number, MapChange> {
-    return (this.#takenByStart ??= new Map(this.#taken.map((change) => [change.range.startPage, change])));
+  *#indexTaken(): Steps<Map<number, MapChange>> {
+    let byStart = this.#takenByStart;
+    if (byStart === undefined) {
+      const index = new Map<number, MapChange>();
+      yield* eachInSlices(this.#taken, (change) => {
+        index.set(change.range.startPage, change);
+      });
+      this.#takenByStart = byStart = index;
+    }
+    return byStart;
   }
 
   #remember(change: MapChange, set: ChangeSet): void {

@@ -18,3 +18,22 @@ export function mapChangeLike(
     ? { range, region, type, writable, backing }
     : { range, region, type, writable, backing, hostVa };
 }
+
+/**
+ * Whether a target would see no difference: same range, same mappable object, same file offset, same `writable`, same type. The
+ * name of the region does not count.
+ */
+export function sameMapping(a: MapChange, b: MapChange): boolean {
+  return a.writable === b.writable && a.type === b.type && sameMemory(a, b);
+}
+
+/** Whether both are the same bytes at the same addresses. */
+export function sameMemory(a: MapChange, b: MapChange): boolean {
+  if (!a.range.equals(b.range)) {
+    return false;
+  }
+  if (a.backing === 'private' || b.backing === 'private') {
+    return a.backing === b.backing;
+  }
+  return a.backing.mappable === b.backing.mappable && a.backing.fileOffset === b.backing.fileOffset;
+}

@@ -1,12 +1,11 @@
 import type { ChangeSet, MapChange } from './change-set.js';
-import { Turn } from './event-loop.js';
 import type { Following } from './following.js';
 import type { Ledger } from './ledger.js';
+import { joinInSlices } from './slices.js';
+import type { Steps } from './steps.js';
 
 /** How far the maps of one set have come, and their place in the ledger. */
 export class MapProgress {
-  /** Of the whole set. */
-  readonly turn = new Turn();
   readonly #ledger: Ledger;
   readonly #following: Following | undefined;
   readonly #undo: boolean;
@@ -40,9 +39,11 @@ export class MapProgress {
   }
 
   /** Ends it in the middle of the set, which is no longer followed. Returns what has been mapped, in order. */
-  stop(): readonly MapChange[] {
-    this.#ledger.settle();
+  *stop(): Steps<readonly MapChange[]> {
+    yield* this.#ledger.settle();
     // What came after the list was made, if it was made in the middle of the set.
-    return [...(this.#following?.made() ?? []), ...this.#mapped];
+    return this.#following === undefined
+      ? this.#mapped
+      : yield* joinInSlices([yield* this.#following.made(), this.#mapped]);
   }
 }

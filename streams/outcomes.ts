@@ -10,8 +10,16 @@ export type OutcomeDetails = {
 
 const LISTS = ['undone', 'stuck', 'missing'] as const;
 
+/** Lists that this library has made, and that may be long: they are right. */
+const ownLists = new WeakSet<readonly TargetRange[]>();
+
 /** The same outcome, with the details that are known. */
 export function withDetails(outcome: Outcome, { failedAt, undone, stuck, missing }: OutcomeDetails): Outcome {
+  for (const list of [undone, stuck, missing]) {
+    if (list !== undefined) {
+      ownLists.add(list);
+    }
+  }
   return {
     ...outcome,
     ...(failedAt === undefined ? {} : { failedAt }),
@@ -116,5 +124,5 @@ function isFailedAt(value: unknown): boolean {
 }
 
 function isList(value: unknown): boolean {
-  return Array.isArray(value) && value.every(isTargetRange);
+  return Array.isArray(value) && (ownLists.has(value) || value.every(isTargetRange));
 }

@@ -1,7 +1,9 @@
 import type { MapChange } from './change-set.js';
-import { sameMemory } from './difference.js';
+import { sameMemory } from './map-change.js';
 import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
+import { eachInSlices } from './slices.js';
+import type { Steps } from './steps.js';
 
 /**
  * The private memory of a manager, visible or not, as of the last command that took effect. Its ranges do not overlap.
@@ -33,13 +35,13 @@ export class PrivateMemory {
   }
 
   /** The edits take effect. */
-  commit({ added, removed }: PrivateEdits): void {
-    for (const mapping of removed) {
+  *commit({ added, removed }: PrivateEdits): Steps<void> {
+    yield* eachInSlices(removed, (mapping) => {
       this.#mappings.remove(mapping.range);
-    }
-    for (const mapping of added) {
+    });
+    yield* eachInSlices(added, (mapping) => {
       this.#mappings.insert(mapping);
-    }
+    });
   }
 }
 
@@ -59,8 +61,8 @@ export class PrivateEdits {
   }
 
   /** What was there before the transaction, and was removed. */
-  get removed(): Iterable<MapChange> {
-    return this.#removed;
+  get removed(): readonly MapChange[] {
+    return [...this.#removed];
   }
 
   /** Whether memory at exactly this range is among `added`. */
@@ -90,10 +92,13 @@ export class PrivateEdits {
   }
 
   /** What has to be made, and what ends. Memory that is removed and added again at the same place is the same memory, and is in neither. */
-  net(): { readonly made: readonly MapChange[]; readonly ended: readonly MapChange[] } {
-    const removed = new Map(Array.from(this.#removed, (mapping) => [mapping.range.startPage, mapping]));
+  *net(): Steps<{ readonly made: readonly MapChange[]; readonly ended: readonly MapChange[] }> {
+    const removed = new Map<number, MapChange>();
+    yield* eachInSlices(this.removed, (mapping) => {
+      removed.set(mapping.range.startPage, mapping);
+    });
     const made: MapChange[] = [];
-    for (const mapping of this.#added) {
+    yield* eachInSlices(this.added, (mapping) => {
       const { startPage } = mapping.range;
       const before = removed.get(startPage);
       if (before !== undefined && sameMemory(before, mapping) && before.writable === mapping.writable) {
@@ -101,7 +106,7 @@ export class PrivateEdits {
       } else {
         made.push(mapping);
       }
-    }
+    });
     return { made, ended: [...removed.values()] };
   }
 }

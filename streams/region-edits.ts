@@ -30,6 +30,11 @@ export class RegionEdits {
     return this.#removed;
   }
 
+  /** Whether no mapping was added or removed. */
+  get isEmpty(): boolean {
+    return this.#added.length === 0 && this.#removed.length === 0;
+  }
+
   add(mapping: MapChange): void {
     if (this.#added === NONE) {
       this.#added = [mapping];

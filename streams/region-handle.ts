@@ -1,10 +1,17 @@
 import { isObject } from './arguments.js';
 import type { MemoryRange } from './memory-range.js';
 import type { RegionState } from './region-state.js';
+import type { Steps } from './steps.js';
 import type { Backing, MapParams, MappingParams, MappingType, Region, RegionEdit } from './region.js';
 
+/** The edits of a command of a region, some of which may take long. */
+export interface RegionCommandEdit extends RegionEdit {
+  removeMappingsInSlices(region: Region, rangeInRegion: MemoryRange): Steps<void> | undefined;
+  removeRegionInSlices(region: Region): Steps<void>;
+}
+
 /** How a region puts its own commands on its manager's queue. */
-export type Transact = <T>(work: (edit: RegionEdit) => T) => Promise<T>;
+export type Transact = (work: (edit: RegionCommandEdit) => Steps<void> | undefined) => Promise<void>;
 
 /** The region as a user holds it: every command is a transaction of one edit. */
 export class RegionHandle implements Region {
@@ -45,12 +52,14 @@ export class RegionHandle implements Region {
     const copy = copyOfMapParams(params);
     return this.#transact((edit) => {
       edit.map(this, copy);
+      return undefined;
     });
   }
 
   unmap(): Promise<void> {
     return this.#transact((edit) => {
       edit.unmap(this);
+      return undefined;
     });
   }
 
@@ -58,19 +67,16 @@ export class RegionHandle implements Region {
     const copy = copyOfMapping(params);
     return this.#transact((edit) => {
       edit.addMapping(this, copy);
+      return undefined;
     });
   }
 
   removeMappings(rangeInRegion: MemoryRange): Promise<void> {
-    return this.#transact((edit) => {
-      edit.removeMappings(this, rangeInRegion);
-    });
+    return this.#transact((edit) => edit.removeMappingsInSlices(this, rangeInRegion));
   }
 
   remove(): Promise<void> {
-    return this.#transact((edit) => {
-      edit.removeRegion(this);
-    });
+    return this.#transact((edit) => edit.removeRegionInSlices(this));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

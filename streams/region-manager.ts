@@ -1,19 +1,20 @@
-import { distinctUntilChanged, filter, map, Observable, startWith, Subject } from 'rxjs';
+import { filter, map, Observable, Subject } from 'rxjs';
 import type { Attachment, AttachmentHandle, AttachOptions } from './attachment.js';
 import { Attachments } from './attachments.js';
 import { checkCallback, checkObject, checkVaMapper } from './arguments.js';
 import type { TargetBranch } from './branch.js';
 import type { ChangeSet, MemoryMapSnapshot, ShareableRegion } from './change-set.js';
 import type { CommandSet } from './command-set.js';
-import { copiesOf, copyOfSet } from './copies.js';
+import { unreadCopyOf } from './copies.js';
 import { CommandQueue } from './command-queue.js';
 import type { DmaTarget } from './dma-target.js';
 import type { Draft, Ground } from './draft.js';
 import { DmaError } from './errors.js';
+import { pauseIfOver } from './event-loop.js';
 import { copyOf } from './region-handle.js';
 import { RegionTable } from './region-table.js';
 import type { Region, RegionEdit, RegionEvent, RegionParams } from './region.js';
-import { sameShareable, touchesShareable } from './shareable.js';
+import { ShareableList } from './shareable.js';
 import { run, settled, type Steps } from './steps.js';
 import { Transactions } from './transactions.js';
 import { callUser } from './user-callback.js';
@@ -51,6 +52,7 @@ export class RegionManager implements AsyncDisposable {
   readonly #view = new View(this.#table);
   readonly #events = new Subject<RegionEvent>();
   readonly #changes = new Subject<ChangeSet>();
+  readonly #shareable = new ShareableList(this.#view);
   readonly #attachments: Attachments;
   readonly #vas: VaKeeper;
   readonly #transactions: Transactions;
@@ -77,7 +79,7 @@ export class RegionManager implements AsyncDisposable {
     const ground: Ground = {
       table: this.#table,
       privates: this.#vas.privates,
-      transact: (work) => this.transaction(work),
+      transact: (work) => this.#command(() => this.#transactions.runEdit(work)),
       checkPrivate: (region, range) => {
         this.#vas.checkMapper(region, range);
         this.#attachments.checkPrivate(region, range);
@@ -90,9 +92,7 @@ export class RegionManager implements AsyncDisposable {
       vas: this.#vas,
       attachments: this.#attachments,
       warn,
-      publish: (draft, set) => {
-        this.#publish(draft, set);
-      },
+      publish: (draft, set) => this.#publish(draft, set),
     });
   }
 
@@ -157,12 +157,12 @@ export class RegionManager implements AsyncDisposable {
       // Commands that the subscriber gives on seeing the snapshot wait until it follows what is live.
       this.#queue.hold(() => {
         const { generation } = this.#view;
-        subscriber.next({ generation, snapshot: true, unmaps: [], maps: copiesOf(this.#view.all()) });
+        subscriber.next(snapshotOf(this.#view));
         subscriber.add(
           this.#changes
             .pipe(
               filter((set) => set.generation > generation),
-              map(copyOfSet),
+              map(unreadCopyOf),
             )
             .subscribe(subscriber),
         );
@@ -174,16 +174,7 @@ export class RegionManager implements AsyncDisposable {
   shareable(): Observable<readonly ShareableRegion[]> {
     return new Observable((subscriber) => {
       this.#queue.hold(() => {
-        subscriber.add(
-          this.#changes
-            .pipe(
-              filter(touchesShareable),
-              startWith(undefined),
-              map(() => this.#view.shareable()),
-              distinctUntilChanged(sameShareable),
-            )
-            .subscribe(subscriber),
-        );
+        this.#shareable.subscribe(subscriber);
       });
     });
   }
@@ -218,30 +209,55 @@ export class RegionManager implements AsyncDisposable {
     });
   }
 
-  #publish(draft: Draft, set: CommandSet): void {
+  /** Nobody pays for it as long as nobody looks. */
+  #publish(draft: Draft, set: CommandSet): Steps<void> | undefined {
+    return this.#events.observed || this.#changes.observed || this.#shareable.observed
+      ? this.#tell(draft, set)
+      : undefined;
+  }
+
+  *#tell(draft: Draft, set: CommandSet): Steps<void> {
     if (this.#events.observed) {
       for (const event of draft.events()) {
         this.#events.next(event);
+        const pause = pauseIfOver();
+        if (pause !== undefined) {
+          yield pause;
+        }
       }
     }
     if (set.departures.length > 0 || set.maps.length > 0) {
-      // Nobody pays for it as long as nobody looks.
-      if (this.#changes.observed) {
-        this.#changes.next(set);
+      this.#changes.next(set);
+      if (this.#shareable.observed) {
+        yield* this.#shareable.update(set);
       }
     }
   }
 
   *#close(): Steps<void> {
     const failed = yield* this.#attachments.detachAll();
-    this.#view.end();
+    yield* this.#view.end();
     yield* settled(this.#vas.close());
     this.#events.complete();
     this.#changes.complete();
+    this.#shareable.end();
     if (failed !== undefined) {
       throw failed;
     }
   }
+}
+
+/** All that is active, for somebody who comes late. It is read when he reads it. */
+function snapshotOf(view: View): ChangeSet {
+  const snapshot = view.snapshot();
+  return {
+    generation: snapshot.generation,
+    snapshot: true,
+    unmaps: [],
+    get maps() {
+      return snapshot.mappings;
+    },
+  };
 }
 
 function closedError(): DmaError {

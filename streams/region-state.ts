@@ -3,6 +3,15 @@ import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import type { MapParams, MappingType } from './region.js';
 
+/** When a transaction takes effect: for all regions that it switches at the same moment, however many they are. */
+export class Activity {
+  isTaken = false;
+
+  take(): void {
+    this.isTaken = true;
+  }
+}
+
 /**
  * What a manager knows of one region. `visible`, `present` and `mappings` follow each edit at once; `active` is what took
  * effect.
@@ -20,7 +29,8 @@ export class RegionState {
   visible: MapParams | undefined = undefined;
   /** Whether it has been added and not been removed. */
   present = false;
-  active = false;
+  #active = false;
+  #switchedWith: Activity | undefined = undefined;
   /** By guest physical address, each with the mapping's own `writable`. */
   readonly mappings = new RangeMap<MapChange>();
 
@@ -38,5 +48,22 @@ export class RegionState {
     this.type = params.type;
     this.sequence = params.sequence;
     this.owner = params.owner;
+  }
+
+  /** What took effect. */
+  get active(): boolean {
+    return this.#switchedWith?.isTaken === true ? !this.#active : this.#active;
+  }
+
+  /** It is active if it was not, and the other way round. */
+  switch(): void {
+    this.#active = !this.active;
+    this.#switchedWith = undefined;
+  }
+
+  /** From when that is taken on, it is active if it was not, and the other way round. */
+  switchWith(activity: Activity): void {
+    this.#active = this.active;
+    this.#switchedWith = activity;
   }
 }

@@ -1,7 +1,13 @@
 import { append } from './append.js';
+import { done } from './event-loop.js';
 import { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import type { RegionState } from './region-state.js';
+import { eachInSlices, entriesInSlices, overlappingInSlices } from './slices.js';
+import type { Steps } from './steps.js';
+
+/** So many regions at most are looked through at once. */
+const FEW = 1024;
 
 /** Regions of one priority over the same range, the first added first. */
 interface Slot {
@@ -24,6 +30,7 @@ interface Layer {
 export class RegionTable {
   /** Highest priority first. */
   #layers: Layer[] = [];
+  #size = 0;
 
   /** A region that forbids one of this range and priority, if there is any. */
   conflict(range: MemoryRange, priority: number): RegionState | undefined {
@@ -43,6 +50,7 @@ export class RegionTable {
 
   /** Adds a region that conflicts with none. */
   add(state: RegionState): void {
+    this.#size += 1;
     const layer = this.#layer(state.priority);
     const slot = layer.slots.startingAt(state.range.startPage);
     if (slot === undefined) {
@@ -60,6 +68,7 @@ export class RegionTable {
     if (slot === undefined || index === -1) {
       return;
     }
+    this.#size -= 1;
     slot.regions.splice(index, 1);
     if (slot.regions.length === 0) {
       layer.slots.remove(slot.range);
@@ -91,8 +100,31 @@ export class RegionTable {
   }
 
   /** All regions: highest priority first, then ascending, then the first added of equals. */
-  all(): RegionState[] {
-    return this.#layers.flatMap((layer) => Array.from(layer.slots).flatMap((slot) => slot.regions));
+  *all(): Steps<RegionState[]> {
+    const all: RegionState[] = [];
+    for (const { slots } of this.#layers) {
+      yield* eachInSlices(yield* entriesInSlices(slots), ({ regions }) => {
+        append(all, regions);
+      });
+    }
+    return all;
+  }
+
+  /**
+   * As `overlapping`, for a range in which there may be many. No region is to come or go meanwhile.
+   */
+  overlappingInSlices(range: MemoryRange): Steps<RegionState[]> {
+    return this.#size <= FEW ? done(this.overlapping(range), 1) : this.#overlappingMany(range);
+  }
+
+  *#overlappingMany(range: MemoryRange): Steps<RegionState[]> {
+    const found: RegionState[] = [];
+    for (const { slots } of this.#layers) {
+      yield* eachInSlices(yield* overlappingInSlices(slots, range), ({ regions }) => {
+        append(found, regions);
+      });
+    }
+    return found;
   }
 
   /** Whether another visible region hides this one whole. */

@@ -1,7 +1,7 @@
 import { abandonable } from './abandonable.js';
 import type { AttachmentHandle, AttachOptions } from './attachment.js';
-import { abortError, mapFailure } from './command-errors.js';
-import { CommandSet } from './command-set.js';
+import { abortError, listOf, mapFailure } from './command-errors.js';
+import { CommandSet, leaveEach } from './command-set.js';
 import { failureOf, inverse } from './delivery.js';
 import type { DmaError, TargetRange } from './errors.js';
 import { PAGE_SIZE } from './memory-range.js';
@@ -21,10 +21,10 @@ export function* replay(
   { signal, onProgress }: AttachOptions,
   warn: (warning: DmaError) => void,
 ): Steps<void> {
-  const maps = yield* view.allInTurns();
+  const maps = yield* view.all();
   const { generation } = view;
   handle.monitor = monitorOf(signal, onProgress);
-  const replay = handle.serve(new CommandSet(view, generation, [], maps, true));
+  const replay = handle.serve(new CommandSet(view, generation, leaveEach([]), maps, true));
   const outcome = yield* settled(abandonable(replay, signal));
   if (outcome === undefined) {
     throw abortError(
@@ -43,14 +43,14 @@ export function* replay(
       throw mapFailure(failureOf(outcome, outcome.error), {
         undone: [...(outcome.undone ?? []), ...undone],
         missing: [],
-        stuck: handle.stuck(),
+        stuck: yield* handle.stuck(),
       });
     }
-    const stuck = handle.stuck().map(({ range }) => range.toString());
+    const stuck = yield* handle.stuck();
     throw abortError(
       stuck.length === 0
         ? 'the attach was aborted, and what it had mapped was unmapped'
-        : `the attach was aborted, but ${stuck.join(', ')} could not be unmapped: attaching the target again tries again`,
+        : `the attach was aborted, but ${listOf(stuck, ({ range }) => range.toString())} could not be unmapped: attaching the target again tries again`,
       signal?.reason,
     );
   }
@@ -59,7 +59,7 @@ export function* replay(
 
 /** Takes away what a replay has left, newest first. */
 function* unmapAll(handle: AttachmentHandle, generation: number): Steps<readonly TargetRange[]> {
-  const unmaps = handle.unmapsOfAll().toReversed();
+  const unmaps = (yield* handle.unmapsOfAll()).toReversed();
   return unmaps.length === 0 ? [] : ((yield* settled(handle.serve(inverse(generation, unmaps, [])))).undone ?? []);
 }
 

@@ -1,3 +1,4 @@
+import { withoutPause } from './event-loop.js';
 import { isPromiseLike, SyncPromise } from './sync-promise.js';
 
 export { isPromiseLike };
@@ -59,6 +60,18 @@ function finish<T>(steps: Steps<T>, first: PromiseLike<unknown>): Promise<T> {
       return atOnce;
     };
     goOn(waitFor(first));
+  });
+}
+
+/** Runs work that waits for nothing but its turn to its end, at once: where the caller wants its result within the call. */
+export function runAtOnce<T>(steps: Steps<T>): T {
+  return withoutPause(() => {
+    for (;;) {
+      const next = steps.next();
+      if (next.done === true) {
+        return next.value;
+      }
+    }
   });
 }
 

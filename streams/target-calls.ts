@@ -3,6 +3,7 @@ import type { MapChange } from './change-set.js';
 import type { BatchStop, DmaMapRequest, DmaTarget } from './dma-target.js';
 import { DmaError, toDmaError } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
+import { filterInSlices, mapInSlices } from './slices.js';
 import { isPromiseLike, type Steps } from './steps.js';
 
 /** What a call comes to: nothing when it is done, an error when it failed, a promise when that is still to be seen. */
@@ -46,12 +47,11 @@ export class TargetCalls {
   /** Lets the target look at all maps of a set. */
   *check(maps: readonly MapChange[]): Steps<DmaError | undefined> {
     try {
-      const requests = maps.map(requestOf);
+      const requests = yield* mapInSlices(maps, requestOf);
       this.#requests = { of: maps, requests };
+      const allowed = yield* filterInSlices(maps, isAllowed);
       const answer = answerOf(
-        this.target.checkMaps?.(
-          maps.some(isRefused) ? requests.filter((_, row) => maps[row]?.refused === undefined) : requests,
-        ),
+        this.target.checkMaps?.(allowed.length === maps.length ? requests : yield* mapInSlices(allowed, requestOf)),
         this.signal,
       );
       if (isPromiseLike(answer)) {
@@ -198,8 +198,8 @@ export class TargetCalls {
   }
 }
 
-function isRefused({ refused }: MapChange): boolean {
-  return refused !== undefined;
+function isAllowed({ refused }: MapChange): boolean {
+  return refused === undefined;
 }
 
 export const NO_FD_HINT = 'back the memory by a Memfd, or detach the target first';

@@ -1,12 +1,14 @@
 import { UnsubscribedError } from './answers.js';
 import type { ChangeSet, MapChange } from './change-set.js';
+import { withMaps } from './command-set.js';
 import { DmaError, withContext } from './errors.js';
-import { Turn } from './event-loop.js';
+import { inSlices, LONG_STEP, pauseIfOver } from './event-loop.js';
 import type { Following } from './following.js';
 import type { Ledger } from './ledger.js';
 import { MapProgress } from './map-progress.js';
 import type { MemoryRange } from './memory-range.js';
 import type { Report } from './set-report.js';
+import { filterInSlices } from './slices.js';
 import type { Steps } from './steps.js';
 import type { Answer, TargetCalls } from './target-calls.js';
 import type { TargetUnmaps } from './target-unmaps.js';
@@ -57,9 +59,8 @@ export class TargetMaps {
    */
   begin(set: ChangeSet, following: Following | undefined): MapHalt | undefined {
     const { target } = this.#calls;
-    this.monitor?.onBegin?.(set.maps.reduce((sum, { range }) => sum + pagesOf(range), 0));
     const progress = new MapProgress(this.#ledger, following, set);
-    const isPlain = set.undo !== true && target.checkMaps === undefined;
+    const isPlain = set.undo !== true && target.checkMaps === undefined && this.monitor?.onBegin === undefined;
     return isPlain && (set.maps.length === 1 || target.mapDmaBatch === undefined)
       ? this.#mapAtOnce(set, 0, progress)
       : { progress, next: 0, answer: undefined };
@@ -70,14 +71,19 @@ export class TargetMaps {
     const { progress, next, answer } = halt;
     const { target } = this.#calls;
     const isNew = next === 0 && answer === undefined;
-    if (isNew && target.checkMaps !== undefined && set.undo !== true && (yield* this.#isMisfit(set, report))) {
-      return progress.stop();
+    const onBegin = isNew ? this.monitor?.onBegin : undefined;
+    if (onBegin !== undefined) {
+      onBegin(yield* pagesOfAll(set.maps));
     }
-    const failed = yield* target.mapDmaBatch !== undefined && set.maps.length > 1
-      ? this.#mapTogether(set, report, progress)
-      : this.#mapOneByOne(halt, set, report);
+    if (isNew && target.checkMaps !== undefined && set.undo !== true && (yield* this.#isMisfit(set, report))) {
+      return yield* progress.stop();
+    }
+    const wanted = set.undo ? withMaps(set, yield* this.#toRestore(set.maps)) : set;
+    const failed = yield* target.mapDmaBatch !== undefined && wanted.maps.length > 1
+      ? this.#mapTogether(wanted, report, progress)
+      : this.#mapOneByOne(halt, wanted, report);
     this.#calls.forget();
-    return failed ? progress.stop() : undefined;
+    return failed ? yield* progress.stop() : undefined;
   }
 
   /** Lets the target look at a forward set before its first map. Returns whether it finds that the set does not fit. */
@@ -86,7 +92,8 @@ export class TargetMaps {
     if (misfit === undefined) {
       return false;
     }
-    const row = maps.find(({ range }) => misfit.range?.equals(range));
+    const { range: unfit } = misfit;
+    const [row] = unfit === undefined ? [] : yield* filterInSlices(maps, ({ range }) => unfit.equals(range));
     report.error = misfit;
     report.failedAt =
       row === undefined ? undefined : { target: this.#calls.target.name, region: row.region, range: row.range };
@@ -105,7 +112,7 @@ export class TargetMaps {
         return { progress, next, answer };
       }
       this.#noteMap(change, progress);
-      const pause = progress.turn.pause();
+      const pause = pauseIfOver();
       if (pause !== undefined) {
         return { progress, next: next + 1, answer: undefined, pause };
       }
@@ -122,8 +129,8 @@ export class TargetMaps {
       if (pause !== undefined) {
         yield pause;
       }
-      if (pause !== undefined || change === undefined || (set.undo && !this.#isToRestore(change))) {
-        halt = this.#mapAtOnce(set, pause === undefined ? next + 1 : next, progress);
+      if (pause !== undefined || change === undefined) {
+        halt = this.#mapAtOnce(set, next, progress);
         continue;
       }
       const error = yield* answer === undefined ? this.#mapWithCare(change, set) : this.#calls.settled(answer, change);
@@ -135,7 +142,7 @@ export class TargetMaps {
           return true;
         }
       }
-      const others = progress.turn.pause();
+      const others = pauseIfOver();
       if (others !== undefined) {
         yield others;
       }
@@ -152,8 +159,7 @@ export class TargetMaps {
 
   /** As `#mapOneByOne`, handing over as many maps together as need no special care. */
   *#mapTogether(set: ChangeSet, report: Report, progress: MapProgress): Steps<boolean> {
-    const maps = set.undo ? set.maps.filter((change) => this.#isToRestore(change)) : set.maps;
-    const turn = new Turn(1);
+    const { maps } = set;
     for (let next = 0; next < maps.length;) {
       const first = maps[next] as MapChange;
       let error = this.#obstacle(first);
@@ -175,7 +181,7 @@ export class TargetMaps {
         }
         next += 1;
       }
-      const pause = next < maps.length ? turn.pause() : undefined;
+      const pause = next < maps.length ? pauseIfOver(LONG_STEP) : undefined;
       if (pause !== undefined) {
         yield pause;
       }
@@ -196,9 +202,9 @@ export class TargetMaps {
     return last;
   }
 
-  /** Whether an inverse set has to map this: it was taken, or is missing, and is not still there because its unmap had failed. */
-  #isToRestore(change: MapChange): boolean {
-    return this.#ledger.wants(change) && !this.#ledger.unstick(change);
+  /** What an inverse set has to map: what was taken, or is missing, and is not still there because its unmap had failed. */
+  #toRestore(maps: readonly MapChange[]): Steps<readonly MapChange[]> {
+    return filterInSlices(maps, (change) => this.#ledger.wants(change) && !this.#ledger.unstick(change));
   }
 
   #noteMap(change: MapChange, progress: MapProgress): void {
@@ -278,6 +284,16 @@ function countIfUnknown(
       progress.add(maps[index] as MapChange);
     }
   }
+}
+
+function* pagesOfAll(maps: readonly MapChange[]): Steps<number> {
+  let pages = 0;
+  yield* inSlices(maps.length, (from, to) => {
+    for (let index = from; index < to; index++) {
+      pages += pagesOf((maps[index] as MapChange).range);
+    }
+  });
+  return pages;
 }
 
 function pagesOf({ startPage, endPage }: MemoryRange): number {

@@ -46,7 +46,6 @@ export class TargetPort {
   serve(set: ChangeSet): Outcome | Promise<Outcome> {
     const following = this.ledger.follow(set);
     if (following === undefined || !(set instanceof CommandSet)) {
-      this.ledger.begin(set);
       return run(this.#serve(set));
     }
     // As far as it goes without waiting: most sets, to their end.
@@ -79,6 +78,7 @@ export class TargetPort {
 
   *#serve(set: ChangeSet): Steps<Outcome> {
     const report = new Report();
+    yield* this.ledger.begin(set);
     if (hasUnmaps(set)) {
       yield* this.#unmaps.serve(set, report);
     }
@@ -109,10 +109,12 @@ export class TargetPort {
         this.ledger.stick(change, set.generation);
         report.add('stuck', at);
       }
+      return undefined;
     });
     if (hasUnmaps(set)) {
       const { generation, snapshot } = set;
-      const restored = yield* this.#serve({ generation, snapshot, undo: true, unmaps: [], maps: this.ledger.taken() });
+      const maps = yield* this.ledger.takenInSlices();
+      const restored = yield* this.#serve({ generation, snapshot, undo: true, unmaps: [], maps });
       for (const at of restored.missing ?? []) {
         report.add('missing', at);
       }

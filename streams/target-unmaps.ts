@@ -1,11 +1,12 @@
 import type { ChangeSet, MapChange, UnmapChange } from './change-set.js';
-import type { CommandSet, Departure } from './command-set.js';
+import { unmapsOfSet, type CommandSet, type Departure } from './command-set.js';
 import { DmaUnmapError, type DmaError } from './errors.js';
-import { Turn } from './event-loop.js';
+import { LONG_STEP, pauseIfOver } from './event-loop.js';
 import type { Following } from './following.js';
 import type { Ledger } from './ledger.js';
 import type { MemoryRange } from './memory-range.js';
 import type { Report } from './set-report.js';
+import { eachInSlices, joinInSlices, mapInSlices } from './slices.js';
 import type { Steps } from './steps.js';
 import type { Answer, TargetCalls } from './target-calls.js';
 
@@ -27,11 +28,10 @@ export interface UnmapHalt {
   readonly items: readonly Leaving[];
   readonly next: number;
   readonly answer: Answer;
-  /** Of the whole set. */
-  readonly turn: Turn;
 }
 
-const NO_CALLS: readonly UnmapCall[] = [];
+/** Of so many regions at most the calls are worked out at once. */
+const FEW = 64;
 
 /** The unmaps of one target. They are served to the end, past failures; one that fails leaves its maps stuck. */
 export class TargetUnmaps {
@@ -44,7 +44,7 @@ export class TargetUnmaps {
   }
 
   *serve(set: ChangeSet, report: Report): Steps<void> {
-    yield* this.#serveListed(set.unmaps, set, report);
+    yield* this.#serveListed(yield* unmapsOfSet(set), set, report);
   }
 
   /**
@@ -52,46 +52,55 @@ export class TargetUnmaps {
    * when all is done.
    */
   begin(set: CommandSet, following: Following): UnmapHalt | undefined {
-    const items = this.#leavingOf(set);
+    const { departures } = set;
+    const [only] = departures;
+    if (departures.length > FEW) {
+      return { items: NOT_YET, next: 0, answer: undefined };
+    }
+    const items =
+      departures.length === 1 && only !== undefined
+        ? this.#callsOfOne(only)
+        : departures.flatMap((departure) => this.#callsOfOne(departure));
     return this.#target.unmapDmaBatch === undefined || items.length === 1
-      ? this.#unmapAtOnce(items, 0, following, new Turn())
-      : { items, next: 0, answer: undefined, turn: new Turn() };
+      ? this.#unmapAtOnce(items, 0, following)
+      : { items, next: 0, answer: undefined };
   }
 
   /** Serves the rest of a set that is followed; from the first failure on, it is not. */
   *goOn(halt: UnmapHalt, set: CommandSet, following: Following, report: Report): Steps<void> {
-    const { items } = halt;
+    const isNew = halt.items === NOT_YET;
+    const items = isNew
+      ? yield* joinInSlices(yield* mapInSlices(set.departures, (departure) => this.#callsOfOne(departure)))
+      : halt.items;
     const interruption = yield* this.#target.unmapDmaBatch === undefined || items.length === 1
-      ? this.#followOneByOne(halt, following)
+      ? this.#followOneByOne(isNew ? this.#unmapAtOnce(items, 0, following) : halt, following)
       : this.#followTogether(items, following);
     if (interruption !== undefined) {
       const { item, error, rest } = interruption;
-      this.#ledger.settle();
-      this.#note(callOf(item), error, set, report);
-      yield* this.#serveListed(rest.map(changeOf), set, report);
+      yield* this.#ledger.settle();
+      yield* this.#note(callOf(item), error, set, report);
+      yield* this.#serveListed(yield* changesOf(rest), set, report);
     }
   }
 
   /** Unmaps each of these ranges, past failures, together where the target takes them so. Tells of each, in order. */
   *endEach<T extends { readonly range: MemoryRange }>(
     items: readonly T[],
-    tell: (item: T, error: DmaError | undefined) => void,
+    tell: (item: T, error: DmaError | undefined) => Steps<void> | undefined,
   ): Steps<void> {
-    const turn = new Turn(this.#target.unmapDmaBatch === undefined ? undefined : 1);
     for (let next = 0; next < items.length;) {
       const count = this.#target.unmapDmaBatch === undefined ? 1 : this.#calls.together(items, next);
       const { done, error } = yield* this.#calls.unmapTogether(items.slice(next, next + count));
-      for (let index = 0; index < done; index++) {
-        tell(items[next + index] as T, undefined);
-      }
-      next += done;
-      if (error !== undefined) {
-        tell(items[next] as T, error);
-        next += 1;
-      }
-      const pause = turn.pause();
-      if (pause !== undefined) {
-        yield pause;
+      const end = next + done + (error === undefined ? 0 : 1);
+      for (const failed = next + done; next < end; next++) {
+        const telling = tell(items[next] as T, next === failed ? error : undefined);
+        if (telling !== undefined) {
+          yield* telling;
+        }
+        const pause = pauseIfOver();
+        if (pause !== undefined) {
+          yield pause;
+        }
       }
     }
   }
@@ -118,98 +127,96 @@ export class TargetUnmaps {
   }
 
   *#unmapOneByOne(unmaps: readonly UnmapChange[], set: ChangeSet, report: Report): Steps<void> {
-    const turn = new Turn();
     for (const unmap of unmaps) {
-      for (const call of this.#callsOf(unmap, set)) {
+      for (const call of yield* this.#callsOf(unmap, set)) {
         const answer = this.#calls.unmap(call.range);
-        this.#note(call, answer === undefined ? undefined : yield* this.#calls.settled(answer, call), set, report);
-      }
-      const pause = turn.pause();
-      if (pause !== undefined) {
-        yield pause;
+        const error = answer === undefined ? undefined : yield* this.#calls.settled(answer, call);
+        yield* this.#note(call, error, set, report);
       }
     }
   }
 
   *#unmapTogether(unmaps: readonly UnmapChange[], set: ChangeSet, report: Report): Steps<void> {
-    const calls = unmaps.flatMap((unmap) => this.#callsOf(unmap, set));
-    yield* this.endEach(calls, (call, error) => {
-      this.#note(call, error, set, report);
-    });
+    const calls: (readonly UnmapCall[])[] = [];
+    for (const unmap of unmaps) {
+      calls.push(yield* this.#callsOf(unmap, set));
+    }
+    yield* this.endEach(yield* joinInSlices(calls), (call, error) => this.#note(call, error, set, report));
   }
 
   /** The calls that end what the target holds of the maps that the change covers; none where it holds none. */
-  #callsOf(unmap: UnmapChange, set: ChangeSet): readonly UnmapCall[] {
-    const held = this.#ledger.take(unmap.covers, set);
+  *#callsOf(unmap: UnmapChange, set: ChangeSet): Steps<readonly UnmapCall[]> {
+    const held: MapChange[] = [];
+    yield* eachInSlices(unmap.covers, (range) => {
+      const taken = this.#ledger.take(range, set);
+      if (taken !== undefined) {
+        held.push(taken);
+      }
+    });
     if (held.length === 0) {
-      return NO_CALLS;
+      return [];
     }
     // One call over the whole range could cut what is stuck, or bring it down by accident.
     const whole = this.#target.unmapShape !== 'exact' && !this.#ledger.stuckIn(unmap.range);
     return whole
       ? [{ range: unmap.range, ends: held }]
-      : held.map((change) => ({ range: change.range, ends: [change] }));
+      : yield* mapInSlices(held, (change) => ({ range: change.range, ends: [change] }));
   }
 
-  #note({ ends }: UnmapCall, error: DmaError | undefined, set: ChangeSet, report: Report): void {
-    for (const change of ends) {
-      if (error === undefined || !this.#stick(change, error, set, report)) {
-        this.#ledger.unstuck(change.range);
-        if (set.undo) {
-          report.add('undone', { target: this.#target.name, range: change.range });
-        }
-      }
-    }
-  }
-
-  /** Notes that an unmap failed, and whether it left this mapping in place. */
-  #stick(change: MapChange, error: DmaError, set: ChangeSet, report: Report): boolean {
+  /** Notes what became of a call, for each mapping that it was to end. */
+  *#note({ ends }: UnmapCall, error: DmaError | undefined, set: ChangeSet, report: Report): Steps<void> {
     report.error ??= error;
-    if (!isStillHeld(change, error)) {
-      return false;
-    }
-    this.#ledger.stick(change, set.generation);
-    report.add('stuck', { target: this.#target.name, range: change.range });
-    return true;
+    const isStillHeld = error === undefined ? never : yield* stillHeld(error, ends.length);
+    yield* eachInSlices(ends, (change) => {
+      const at = { target: this.#target.name, range: change.range };
+      if (isStillHeld(change)) {
+        this.#ledger.stick(change, set.generation);
+        report.add('stuck', at);
+        return;
+      }
+      this.#ledger.unstuck(change.range);
+      if (set.undo) {
+        report.add('undone', at);
+      }
+    });
   }
 
-  #unmapAtOnce(items: readonly Leaving[], from: number, following: Following, turn: Turn): UnmapHalt | undefined {
+  #unmapAtOnce(items: readonly Leaving[], from: number, following: Following): UnmapHalt | undefined {
     for (let next = from; next < items.length; next++) {
       const item = items[next] as Leaving;
       following.unmapped += countOf(item);
       const answer = this.#calls.unmap(item.range);
       if (answer !== undefined) {
-        return { items, next, answer, turn };
+        return { items, next, answer };
       }
-      const pause = turn.pause();
+      const pause = pauseIfOver();
       if (pause !== undefined) {
-        return { items, next, answer: pause, turn };
+        return { items, next, answer: pause };
       }
     }
     return undefined;
   }
 
   /** Until one fails. */
-  *#followOneByOne(first: UnmapHalt, following: Following): Steps<Interruption | undefined> {
-    for (let halt: UnmapHalt | undefined = first; halt !== undefined;) {
-      const { items, next, answer, turn }: UnmapHalt = halt;
+  *#followOneByOne(first: UnmapHalt | undefined, following: Following): Steps<Interruption | undefined> {
+    for (let halt = first; halt !== undefined;) {
+      const { items, next, answer }: UnmapHalt = halt;
       const item = items[next] as Leaving;
       const error: DmaError | undefined = yield* this.#calls.settled(answer, { range: item.range });
       if (error !== undefined) {
         return { item, error, rest: items.slice(next + 1) };
       }
-      const pause = turn.pause();
+      const pause = pauseIfOver();
       if (pause !== undefined) {
         yield pause;
       }
-      halt = this.#unmapAtOnce(items, next + 1, following, turn);
+      halt = this.#unmapAtOnce(items, next + 1, following);
     }
     return undefined;
   }
 
   /** As `#followOneByOne`, as many together as the target takes. */
   *#followTogether(items: readonly Leaving[], following: Following): Steps<Interruption | undefined> {
-    const turn = new Turn(1);
     for (let next = 0; next < items.length;) {
       const count = this.#calls.together(items, next);
       const slice = count === items.length ? items : items.slice(next, next + count);
@@ -221,7 +228,7 @@ export class TargetUnmaps {
       if (error !== undefined) {
         return { item: items[end - 1] as Leaving, error, rest: items.slice(end) };
       }
-      const pause = next < items.length ? turn.pause() : undefined;
+      const pause = next < items.length ? pauseIfOver(LONG_STEP) : undefined;
       if (pause !== undefined) {
         yield pause;
       }
@@ -229,14 +236,7 @@ export class TargetUnmaps {
     return undefined;
   }
 
-  /** The calls that serve a set, in order. */
-  #leavingOf({ departures }: CommandSet): readonly Leaving[] {
-    const [only] = departures;
-    return departures.length === 1 && only !== undefined
-      ? this.#callsOfOne(only)
-      : departures.flatMap((departure) => this.#callsOfOne(departure));
-  }
-
+  /** The calls that end what one region gives up, in order. */
   #callsOfOne({ whole, leaving }: Departure): readonly Leaving[] {
     return whole === undefined || this.#target.unmapShape === 'exact'
       ? leaving
@@ -247,6 +247,9 @@ export class TargetUnmaps {
 /** A mapping that is unmapped by itself, or a call that ends several. */
 type Leaving = MapChange | UnmapCall;
 
+/** The calls of a set that are still to be worked out. */
+const NOT_YET: readonly Leaving[] = [];
+
 /** How many mappings it ends. */
 function countOf(item: Leaving): number {
   return 'ends' in item ? item.ends.length : 1;
@@ -256,13 +259,37 @@ function callOf(item: Leaving): UnmapCall {
   return 'ends' in item ? item : { range: item.range, ends: [item] };
 }
 
-function changeOf(item: Leaving): UnmapChange {
-  const { range, ends } = callOf(item);
-  const [{ region, type }] = ends as readonly [MapChange];
-  return { range, region, type, covers: ends.map((mapping) => mapping.range) };
+/** What has not been called yet, as unmaps. */
+function* changesOf(items: readonly Leaving[]): Steps<readonly UnmapChange[]> {
+  const changes: UnmapChange[] = [];
+  for (const item of items) {
+    const { range, ends } = callOf(item);
+    const [{ region, type }] = ends as readonly [MapChange];
+    changes.push({ range, region, type, covers: yield* mapInSlices(ends, (mapping) => mapping.range) });
+  }
+  return changes;
 }
 
-/** A target that knows which of several maps it could not unmap says so. */
-function isStillHeld({ range }: MapChange, error: DmaError): boolean {
-  return !(error instanceof DmaUnmapError) || error.stuck.some((one) => one.range.equals(range));
+/** Which maps an unmap that failed has left in place: a target that knows which of several it could not unmap says so. */
+function* stillHeld(error: DmaError, ends: number): Steps<(change: MapChange) => boolean> {
+  if (!(error instanceof DmaUnmapError)) {
+    return always;
+  }
+  const { stuck } = error;
+  if (ends === 1) {
+    return ({ range }) => stuck.some((one) => one.range.equals(range));
+  }
+  const byStart = new Map<number, MemoryRange>();
+  yield* eachInSlices(stuck, ({ range }) => {
+    byStart.set(range.startPage, range);
+  });
+  return ({ range }) => byStart.get(range.startPage)?.equals(range) === true;
+}
+
+function always(): boolean {
+  return true;
+}
+
+function never(): boolean {
+  return false;
 }

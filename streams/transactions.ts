@@ -1,12 +1,16 @@
 import type { Attachments } from './attachments.js';
+import type { MapChange } from './change-set.js';
 import { mapFailure, unmapFailure } from './command-errors.js';
 import { CommandDirector } from './command-director.js';
 import { CommandSet } from './command-set.js';
 import { deliver, type Delivery } from './delivery.js';
-import { difference, type Difference } from './difference.js';
+import { difference, simpleDifference, type Difference } from './difference.js';
 import { Draft, type Ground } from './draft.js';
+import type { RegionCommandEdit } from './region-handle.js';
 import type { DmaError } from './errors.js';
+import type { MemoryRange } from './memory-range.js';
 import type { RegionEdit } from './region.js';
+import { filterInSlices, joinInSlices, mapInSlices } from './slices.js';
 import { isPromiseLike, run as runSteps, settled, type Steps } from './steps.js';
 import type { VaKeeper } from './va-keeper.js';
 import type { View } from './view.js';
@@ -19,7 +23,7 @@ interface TransactionsOptions {
   readonly attachments: Attachments;
   readonly warn: (warning: DmaError) => void;
   /** Tells those who watch of one that took effect. */
-  readonly publish: (draft: Draft, set: CommandSet) => void;
+  readonly publish: (draft: Draft, set: CommandSet) => Steps<void> | undefined;
 }
 
 /** Runs transactions: their edits, the delivery to the targets, and the commit, or the way back. One at a time. */
@@ -29,7 +33,7 @@ export class Transactions {
   readonly #vas: VaKeeper;
   readonly #attachments: Attachments;
   readonly #warn: (warning: DmaError) => void;
-  readonly #publish: (draft: Draft, set: CommandSet) => void;
+  readonly #publish: TransactionsOptions['publish'];
 
   constructor(options: TransactionsOptions) {
     this.#ground = options.ground;
@@ -43,7 +47,7 @@ export class Transactions {
   /** As `RegionManager.transaction`. */
   run<T>(work: (edit: RegionEdit) => T): T | Promise<T> {
     const draft = new Draft(this.#ground);
-    this.#view.begin(draft.edits);
+    this.#view.begin(draft);
     let value: T;
     try {
       value = work(draft);
@@ -52,13 +56,34 @@ export class Transactions {
         throw new TypeError('the work of a transaction must be synchronous: it returned a promise');
       }
     } catch (error) {
-      this.#takeBack(draft);
-      throw error;
-    } finally {
       draft.end();
+      return runSteps(this.#refuse(draft, error));
     }
+    draft.end();
     const done = runSteps(this.#takeEffect(draft));
     return isPromiseLike(done) ? done.then(() => value) : value;
+  }
+
+  /** A command of a region: a transaction of one edit, which may take long. */
+  runEdit(work: (edit: RegionCommandEdit) => Steps<void> | undefined): void | Promise<void> {
+    const draft = new Draft(this.#ground);
+    this.#view.begin(draft);
+    let editing: Steps<void> | undefined;
+    try {
+      editing = work(draft);
+    } catch (error) {
+      return runSteps(this.#refuse(draft, error));
+    }
+    return runSteps(editing === undefined ? this.#takeEffect(draft) : this.#editFirst(draft, editing));
+  }
+
+  *#editFirst(draft: Draft, editing: Steps<void>): Steps<void> {
+    try {
+      yield* editing;
+    } catch (error) {
+      return yield* this.#refuse(draft, error);
+    }
+    yield* this.#takeEffect(draft);
   }
 
   /** Brings the edits of a draft to the targets, and into the view; or takes them back. */
@@ -67,19 +92,22 @@ export class Transactions {
     const generation = this.#view.generation + 1;
     let change: Difference;
     try {
-      change = difference(this.#ground.table, draft.edits);
-      this.#vas.check(privates, change);
+      change = simpleDifference(draft.edits) ?? (yield* difference(this.#ground.table, draft.edits));
+      if (this.#vas.hasPrivates || privates !== undefined) {
+        yield* this.#view.indexEdits(draft.edits);
+        yield* this.#vas.check(privates, change);
+      }
       if (privates !== undefined) {
         if (this.#attachments.hasStuck) {
           yield* this.#attachments.clearStuck(privates.added, generation);
         }
-        this.#vas.make(privates);
+        yield* this.#vas.make(privates);
       }
     } catch (error) {
-      this.#takeBack(draft);
-      throw error;
+      return yield* this.#refuse(draft, error);
     }
-    const set = new CommandSet(this.#view, generation, change.departures, this.#vas.withVas(change.maps));
+    const maps = this.#vas.hasPrivates ? yield* this.#vas.withVas(change.maps) : change.maps;
+    const set = new CommandSet(this.#view, generation, change, maps);
     const delivery = this.#isForNobody(set)
       ? yield* settled(this.#vas.releaseFiles(change.leaving))
       : yield* deliver(set, this.#attachments.attached, new CommandDirector(set, change, this.#vas, this.#attachments));
@@ -87,29 +115,40 @@ export class Transactions {
       this.#warn(skipped);
     }
     if (delivery?.failure !== undefined) {
-      this.#takeBack(draft);
+      yield* this.#takeBack(draft);
       yield* settled(this.#vas.discard());
       // Also where something was to leave: the undo may have cleared what was stuck there, and kept the VA of another mapping alive.
-      yield* settled(this.#vas.sweep([...set.maps, ...change.leaving].map(({ range }) => range)));
+      yield* settled(this.#vas.sweep(yield* rangesOf([set.maps, change.leaving])));
       throw mapFailure(delivery.failure, delivery);
     }
-    this.#view.apply(set.maps === change.maps ? change : { ...change, maps: set.maps });
-    const pending = privates === undefined ? undefined : this.#vas.commit(privates);
-    this.#publish(draft, set);
+    const applying = this.#view.apply(set.maps === change.maps ? change : { ...change, maps: set.maps });
+    if (applying !== undefined) {
+      yield* applying;
+    }
+    const pending = privates === undefined ? undefined : yield* this.#vas.commit(privates);
+    const publishing = this.#publish(draft, set);
+    if (publishing !== undefined) {
+      yield* publishing;
+    }
     if (pending !== undefined) {
       yield pending;
     }
     if (delivery !== undefined && delivery.stuck.length > 0) {
-      const stuck = this.#stillStuck(delivery);
+      const stuck = yield* this.#stillStuck(delivery);
       if (stuck.length > 0) {
         throw unmapFailure(delivery.unmapError, stuck);
       }
     }
   }
 
-  #takeBack(draft: Draft): void {
-    draft.rollback();
+  *#takeBack(draft: Draft): Steps<void> {
+    yield* draft.rollback();
     this.#view.abandon();
+  }
+
+  *#refuse(draft: Draft, error: unknown): Steps<never> {
+    yield* this.#takeBack(draft);
+    throw error;
   }
 
   /** Whether no target need be told. VAs that an earlier target made end with their mappings all the same. */
@@ -118,12 +157,16 @@ export class Transactions {
   }
 
   /** Of what was stuck during a command: what has not been cured within it. */
-  #stillStuck({ stuck }: Delivery): Delivery['stuck'] {
-    return stuck.filter((at) => this.#attachments.attached.some((handle) => handle.isStuck(at)));
+  #stillStuck({ stuck }: Delivery): Steps<Delivery['stuck']> {
+    return filterInSlices(stuck, (at) => this.#attachments.attached.some((handle) => handle.isStuck(at)));
   }
 }
 
 const NONE: readonly never[] = [];
+
+function* rangesOf(lists: readonly (readonly MapChange[])[]): Steps<readonly MemoryRange[]> {
+  return yield* mapInSlices(yield* joinInSlices(lists), ({ range }) => range);
+}
 
 function ignoreRejection(promise: PromiseLike<unknown>): void {
   promise.then(undefined, () => undefined);

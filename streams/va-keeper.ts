@@ -1,13 +1,16 @@
-import { mapChangeLike } from './map-change.js';
+import { mapChangeLike, sameMapping } from './map-change.js';
+import { append } from './append.js';
 import type { MapChange } from './change-set.js';
-import { sameMapping, type Difference } from './difference.js';
+import type { Difference } from './difference.js';
 import { occupiedError } from './draft-errors.js';
 import { EnsuredVas } from './ensured-vas.js';
 import { DmaError } from './errors.js';
-import { Turn } from './event-loop.js';
+import { LONG_STEP, pauseIfOver } from './event-loop.js';
 import type { MemoryRange } from './memory-range.js';
 import { PrivateMemory, type PrivateEdits } from './private-memory.js';
 import { RangeMap } from './range-map.js';
+import { eachInSlices, filterInSlices, mapInSlices } from './slices.js';
+import { run, settled, type Steps } from './steps.js';
 import type { VaMapper } from './va-mapper.js';
 import type { View } from './view.js';
 
@@ -67,29 +70,29 @@ export class VaKeeper {
    *
    * @throws DmaError `ERR_PRIVATE_MEMORY`
    */
-  check(edits: PrivateEdits | undefined, change: Difference): void {
+  *check(edits: PrivateEdits | undefined, change: Difference): Steps<void> {
     if (edits === undefined && this.privates.size === 0) {
       return;
     }
-    const { made, ended } = edits?.net() ?? NOTHING;
+    const { made, ended } = edits === undefined ? NOTHING : yield* edits.net();
     const gone = new RangeMap<MapChange>();
-    for (const mapping of ended) {
+    yield* eachInSlices(ended, (mapping) => {
       gone.insert(mapping);
-    }
-    for (const mapping of change.maps) {
+    });
+    yield* eachInSlices(change.maps, (mapping) => {
       if (mapping.backing !== 'private') {
         const owner = (edits ?? this.privates).overlapping(mapping.range)[0] ?? gone.firstOverlap(mapping.range);
         if (owner !== undefined) {
           throw occupiedError(mapping.region, mapping.range, owner);
         }
       }
-    }
-    for (const mapping of made) {
+    });
+    yield* eachInSlices(made, (mapping) => {
       const other = this.#view.firstOverlap(mapping.range) ?? gone.firstOverlap(mapping.range);
       if (other !== undefined) {
         throw occupiedError(mapping.region, mapping.range, other);
       }
-    }
+    });
   }
 
   /**
@@ -99,51 +102,61 @@ export class VaKeeper {
    *
    * @throws DmaError
    */
-  make(edits: PrivateEdits): void {
+  *make(edits: PrivateEdits): Steps<void> {
     const vas = this.#vas;
     if (vas === undefined) {
       return;
     }
-    const { made } = edits.net();
-    const done: MapChange[] = [];
+    const { made } = yield* edits.net();
+    const done: MemoryRange[] = [];
     try {
-      for (const mapping of made) {
+      yield* eachInSlices(made, (mapping) => {
         vas.checkFree(mapping);
         vas.ensure(mapping);
-        done.push(mapping);
-      }
+        done.push(mapping.range);
+      });
     } catch (error) {
-      vas.releaseUnused(
-        done.map(({ range }) => range),
-        this.#warn,
-      );
+      yield* eachInSlices(done, (range) => {
+        vas.releaseUnused([range], this.#warn);
+      });
       throw error;
     }
-    for (const mapping of edits.added) {
+    yield* eachInSlices(edits.added, (mapping) => {
       // It carries its VA wherever it is told of.
       Object.assign(mapping, { hostVa: vas.at(mapping.range) });
-    }
+    });
     this.#made = edits;
   }
 
+  /** Whether there is private memory, also of the transaction under way. */
+  get hasPrivates(): boolean {
+    return this.privates.size > 0 || this.#made !== undefined;
+  }
+
   /** The maps, with the VA of private memory on them. */
-  withVas(maps: readonly MapChange[]): readonly MapChange[] {
-    return this.privates.size === 0 && this.#made === undefined ? maps : maps.map((mapping) => this.#withVa(mapping));
+  withVas(maps: readonly MapChange[]): Steps<readonly MapChange[]> {
+    return mapInSlices(maps, (mapping) => this.#withVa(mapping));
   }
 
   /** The transaction takes effect: releases private memory that it has ended. */
-  commit(edits: PrivateEdits): Pending {
-    const { ended } = edits.net();
+  *commit(edits: PrivateEdits): Steps<Pending> {
+    const { ended } = yield* edits.net();
     this.#made = undefined;
-    this.privates.commit(edits);
+    yield* this.privates.commit(edits);
     return this.release(ended);
   }
 
   /** The transaction does not take effect: takes back what `make` has made. */
   discard(): Pending {
-    const made = this.#made?.net().made ?? NONE;
+    const edits = this.#made;
     this.#made = undefined;
-    return this.release(made);
+    return edits === undefined ? undefined : run(this.#releaseMade(edits));
+  }
+
+  *#releaseMade(edits: PrivateEdits): Steps<undefined> {
+    const { made } = yield* edits.net();
+    yield* settled(this.release(made));
+    return undefined;
   }
 
   /** Releases the VAs of mappings that nobody uses any longer. What is stuck somewhere waits for `sweep`. */
@@ -152,7 +165,7 @@ export class VaKeeper {
       return undefined;
     }
     return mappings.length > TOGETHER
-      ? this.#releaseInTurns(this.#vas, mappings)
+      ? run(this.#releaseInSlices(this.#vas, mappings))
       : this.#releaseTogether(this.#vas, mappings);
   }
 
@@ -166,20 +179,27 @@ export class VaKeeper {
     return vas.release(ranges, this.#warn);
   }
 
-  /** Lets the event loop go on now and then. */
-  async #releaseInTurns(vas: EnsuredVas, mappings: readonly { readonly range: MemoryRange }[]): Promise<void> {
-    const turn = new Turn(1);
+  *#releaseInSlices(vas: EnsuredVas, mappings: readonly { readonly range: MemoryRange }[]): Steps<undefined> {
     for (let first = 0; first < mappings.length; first += TOGETHER) {
-      await this.#releaseTogether(vas, mappings.slice(first, first + TOGETHER));
-      await turn.pause();
+      yield* settled(this.#releaseTogether(vas, mappings.slice(first, first + TOGETHER)));
+      const pause = pauseIfOver(LONG_STEP);
+      if (pause !== undefined) {
+        yield pause;
+      }
     }
+    return undefined;
   }
 
   /** As `release`, of file backings alone: private memory outlives its place in the view. */
   releaseFiles(mappings: readonly MapChange[]): Pending {
     return this.#vas === undefined || this.#vas.size === 0
       ? undefined
-      : this.release(mappings.filter(({ backing }) => backing !== 'private'));
+      : run(this.#releaseThose(mappings, ({ backing }) => backing !== 'private'));
+  }
+
+  *#releaseThose(mappings: readonly MapChange[], isWanted: (mapping: MapChange) => boolean): Steps<undefined> {
+    yield* settled(this.release(yield* filterInSlices(mappings, isWanted)));
+    return undefined;
   }
 
   /** Releases what is held over these ranges, or anywhere, and belongs neither to the view nor to private memory. */
@@ -188,8 +208,15 @@ export class VaKeeper {
     if (vas === undefined || vas.size === 0) {
       return undefined;
     }
-    const held = ranges === undefined ? vas.mappings() : ranges.flatMap((range) => vas.overlapping(range));
-    return this.release(held.filter((mapping) => !this.#isInUse(mapping)));
+    return run(this.#sweep(vas, ranges));
+  }
+
+  *#sweep(vas: EnsuredVas, ranges: readonly MemoryRange[] | undefined): Steps<undefined> {
+    const held = ranges === undefined ? yield* vas.mappings() : [];
+    yield* eachInSlices(ranges ?? [], (range) => {
+      append(held, vas.overlapping(range));
+    });
+    return yield* this.#releaseThose(held, (mapping) => !this.#isInUse(mapping));
   }
 
   /** What is held now, for `releaseSince`. */
@@ -199,13 +226,18 @@ export class VaKeeper {
 
   /** Releases what has been ensured since. */
   releaseSince(mark: number): Pending {
-    return this.release(this.#vas?.mappingsSince(mark) ?? NONE);
+    return this.#vas === undefined || this.#vas.mark === mark ? undefined : run(this.#releaseSince(this.#vas, mark));
   }
 
   /** Releases everything but what is stuck. */
   close(): Pending {
     this.#closed = true;
-    return this.release(this.#vas?.mappings() ?? NONE);
+    return this.#vas === undefined ? undefined : run(this.#releaseSince(this.#vas, 0));
+  }
+
+  *#releaseSince(vas: EnsuredVas, mark: number): Steps<undefined> {
+    yield* settled(this.release(yield* vas.mappings(mark)));
+    return undefined;
   }
 
   /** By the state before the transaction under way, or by what that has made. */

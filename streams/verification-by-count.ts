@@ -1,7 +1,9 @@
 import { DmaError, toDmaError } from './errors.js';
 import { answerOf } from './answers.js';
+import { pauseIfOver } from './event-loop.js';
 import type { Finding } from './finding.js';
 import { MemoryRange, PAGE_SIZE } from './memory-range.js';
+import { eachInSlices, joinInSlices, mapInSlices, sortedInSlices } from './slices.js';
 import { settled, type Steps } from './steps.js';
 import { requestOf } from './target-calls.js';
 import type { TargetPort } from './target-port.js';
@@ -11,7 +13,7 @@ const EVERYWHERE = MemoryRange.of(0n, (1n << 64n) - PAGE_SIZE);
 
 /** What the number of its maps says about a target that can say no more: at most one finding. */
 export function* findByCount(port: TargetPort): Steps<readonly Finding[]> {
-  const held = heldBy(port);
+  const held = yield* heldBy(port);
   const more = yield* surplus(port, held.length);
   if (more === undefined || more === 0) {
     return [];
@@ -31,18 +33,18 @@ export function* findByCount(port: TargetPort): Steps<readonly Finding[]> {
  * @throws DmaError when the number is another still; where it is greater only if that was to be unmapped
  */
 export function* mendByCount(port: TargetPort, unexpected: boolean): Steps<void> {
-  const more = yield* surplus(port, heldBy(port).length);
+  const more = yield* surplus(port, (yield* heldBy(port)).length);
   if (more === undefined || more === 0) {
     return;
   }
   // Also where there are too many: of as many others some may be missing.
   yield* mapAgain(port);
-  if (unexpected && ((yield* surplus(port, heldBy(port).length)) ?? 0) > 0) {
+  if (unexpected && ((yield* surplus(port, (yield* heldBy(port)).length)) ?? 0) > 0) {
     yield* unmapGaps(port);
   }
-  const left = (yield* surplus(port, heldBy(port).length)) ?? 0;
+  const left = (yield* surplus(port, (yield* heldBy(port)).length)) ?? 0;
   // What is stuck by the ledger may be gone: it is unmapped once more in any case.
-  if ((unexpected && left > 0) || left < -port.ledger.stuck().length) {
+  if ((unexpected && left > 0) || left < -port.ledger.stuckCount) {
     const differs = `${Math.abs(left)} maps ${left > 0 ? 'more' : 'fewer'} than it should`;
     throw new DmaError(`the target holds ${differs}, and cannot say which`, {
       code: 'ERR_TARGET_DIFFERS',
@@ -77,7 +79,8 @@ function* surplus({ target }: TargetPort, expected: number): Steps<number | unde
 }
 
 function* mapAgain({ target, ledger }: TargetPort): Steps<void> {
-  for (const change of ledger.held()) {
+  yield* ledger.settle();
+  for (const change of yield* ledger.heldInSlices()) {
     try {
       yield* settled(answerOf(target.mapDma(requestOf(change))));
     } catch (error) {
@@ -86,34 +89,45 @@ function* mapAgain({ target, ledger }: TargetPort): Steps<void> {
         ledger.miss(change);
       }
     }
+    const pause = pauseIfOver();
+    if (pause !== undefined) {
+      yield pause;
+    }
   }
 }
 
-function* unmapGaps({ target, ledger }: TargetPort): Steps<void> {
-  for (const gap of gapsBetween(ledger.entries().map(({ range }) => range))) {
+function* unmapGaps(port: TargetPort): Steps<void> {
+  const { target } = port;
+  for (const gap of yield* gapsBetween(yield* heldBy(port))) {
     try {
       yield* settled(answerOf(target.unmapDma(gap)));
     } catch (error) {
       throw toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name, range: gap });
     }
+    const pause = pauseIfOver();
+    if (pause !== undefined) {
+      yield pause;
+    }
   }
 }
 
 /** What the target holds by its ledger, ascending. */
-function heldBy({ ledger }: TargetPort): readonly MemoryRange[] {
-  return ledger.entries().map(({ range }) => range);
+function* heldBy({ ledger }: TargetPort): Steps<readonly MemoryRange[]> {
+  const stuck = yield* mapInSlices(yield* ledger.stuckEntries(), ({ mapping }) => mapping);
+  const all = yield* sortedInSlices(yield* joinInSlices([yield* ledger.heldInSlices(), stuck]));
+  return yield* mapInSlices(all, ({ range }) => range);
 }
 
 /** Ascending. */
-function gapsBetween(ranges: readonly MemoryRange[]): readonly MemoryRange[] {
+function* gapsBetween(ranges: readonly MemoryRange[]): Steps<readonly MemoryRange[]> {
   const gaps: MemoryRange[] = [];
   let at = EVERYWHERE.start;
-  for (const { start, end } of ranges) {
+  yield* eachInSlices(ranges, ({ start, end }) => {
     if (at < start) {
       gaps.push(MemoryRange.of(at, start));
     }
     at = end;
-  }
+  });
   if (at < EVERYWHERE.end) {
     gaps.push(MemoryRange.of(at, EVERYWHERE.end));
   }

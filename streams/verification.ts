@@ -1,6 +1,4 @@
 import { answerOf } from './answers.js';
-import { ascending } from './ascending.js';
-import { append } from './append.js';
 import type { AttachmentHandle } from './attachment.js';
 import type { MapChange } from './change-set.js';
 import type { DmaTarget } from './dma-target.js';
@@ -8,51 +6,48 @@ import { DmaError, toDmaError } from './errors.js';
 import type { Finding, HealOptions } from './finding.js';
 import { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
+import { eachInSlices, entriesInSlices, filterInSlices, joinInSlices, mapInSlices, sortedInSlices } from './slices.js';
 import { settled, type Steps } from './steps.js';
 import { findByCount, mendByCount } from './verification-by-count.js';
 import type { TargetPort } from './target-port.js';
+
+interface Held {
+  readonly range: MemoryRange;
+}
 
 /** How a target that can be asked differs from its ledger. */
 interface Difference {
   /** In the ledger, not at the target. */
   readonly lost: readonly MapChange[];
   /** At the target, not in the ledger. */
-  readonly unexpected: readonly MemoryRange[];
+  readonly unexpected: readonly Held[];
   /** Stuck by the ledger, but no longer at the target. */
   readonly loosened: readonly MapChange[];
 }
 
 /** Compares each ledger with its target. What is missing or stuck by the ledger itself is found at any target. Ascending. */
 export function* findFaults(handle: AttachmentHandle): Steps<readonly Finding[]> {
-  const findings: Finding[] = [];
   if (handle.phase === 'gone') {
-    return findings; // What the target holds is no longer the business of this attachment.
+    return []; // What the target holds is no longer the business of this attachment.
   }
+  const findings: (readonly Finding[])[] = [];
   for (const ledger of handle.ledgers) {
     if (handle.phase === 'attached') {
-      append(
-        findings,
-        ledger.missing().map(({ range }): Finding => ({ range, fault: 'missing' })),
-      );
+      findings.push(yield* mapInSlices(yield* ledger.missingInSlices(), findingOf('missing')));
     }
-    append(
-      findings,
-      ledger.stuck().map(({ range }): Finding => ({ range, fault: 'stuck' })),
-    );
+    findings.push(yield* mapInSlices(yield* ledger.stuckEntries(), findingOf('stuck')));
   }
   for (const port of handle.ports) {
-    append(findings, yield* findByCount(port));
+    findings.push(yield* findByCount(port));
     const { lost, unexpected } = yield* compare(port);
-    append(
-      findings,
-      lost.map(({ range }): Finding => ({ range, fault: 'missing' })),
-    );
-    append(
-      findings,
-      unexpected.map((range): Finding => ({ range, fault: 'unexpected' })),
-    );
+    findings.push(yield* mapInSlices(lost, findingOf('missing')));
+    findings.push(yield* mapInSlices(unexpected, findingOf('unexpected')));
   }
-  return ascending(findings);
+  return yield* sortedInSlices(yield* joinInSlices(findings));
+}
+
+function findingOf(fault: Finding['fault']): (at: { readonly range: MemoryRange }) => Finding {
+  return ({ range }) => ({ range, fault });
 }
 
 /**
@@ -63,18 +58,22 @@ export function* adopt(handle: AttachmentHandle, { unexpected: ends }: HealOptio
   const loose: MemoryRange[] = [];
   for (const port of handle.ports) {
     yield* mendByCount(port, ends ?? false);
+    const { ledger } = port;
     const { lost, unexpected, loosened } = yield* compare(port);
-    for (const change of lost) {
-      port.ledger.drop(change);
-      port.ledger.miss(change);
+    if (lost.length > 0 || unexpected.length > 0) {
+      yield* ledger.settle();
     }
-    for (const change of loosened) {
-      port.ledger.forgetStuck(change.range);
-      loose.push(change.range);
-    }
-    for (const range of (ends ?? true) ? unexpected : []) {
-      port.ledger.stick({ range, region: '', type: 'ram', writable: false, backing: 'private' }, -1);
-    }
+    yield* eachInSlices(lost, (change) => {
+      ledger.drop(change);
+      ledger.miss(change);
+    });
+    yield* eachInSlices(loosened, ({ range }) => {
+      ledger.forgetStuck(range);
+      loose.push(range);
+    });
+    yield* eachInSlices((ends ?? true) ? unexpected : [], ({ range }) => {
+      ledger.stick({ range, region: '', type: 'ram', writable: false, backing: 'private' }, -1);
+    });
   }
   return loose;
 }
@@ -83,21 +82,19 @@ function* compare({ target, ledger }: TargetPort): Steps<Difference> {
   if (target.mappedRanges === undefined) {
     return { lost: [], unexpected: [], loosened: [] };
   }
-  const actual = new RangeMap<{ readonly range: MemoryRange }>();
-  for (const range of yield* ask(target)) {
+  const actual = new RangeMap<Held>();
+  yield* eachInSlices(yield* ask(target), (range) => {
     actual.insert({ range });
-  }
-  const isHeld = ({ range }: MapChange): boolean => actual.startingAt(range.startPage)?.range.equals(range) === true;
-  const held = ledger.held();
-  const stuck = ledger.stuck();
-  const lost = held.filter((change) => !isHeld(change));
-  const loosened = stuck.filter((change) => !isHeld(change));
-  for (const { range } of [...held, ...stuck]) {
-    if (actual.startingAt(range.startPage)?.range.equals(range) === true) {
-      actual.remove(range);
-    }
-  }
-  return { lost, loosened, unexpected: Array.from(actual, ({ range }) => range) };
+  });
+  const isLost = ({ range }: Held): boolean => actual.startingAt(range.startPage)?.range.equals(range) !== true;
+  const held = yield* ledger.heldInSlices();
+  const stuck = yield* mapInSlices(yield* ledger.stuckEntries(), ({ mapping }) => mapping);
+  const lost = yield* filterInSlices(held, isLost);
+  const loosened = yield* filterInSlices(stuck, isLost);
+  yield* eachInSlices(yield* joinInSlices([held, stuck]), ({ range }) => {
+    actual.removeExact(range);
+  });
+  return { lost, loosened, unexpected: yield* entriesInSlices(actual) };
 }
 
 /** @throws DmaError when the target cannot say what it holds, or says something else */
@@ -108,12 +105,16 @@ function* ask(target: DmaTarget): Steps<readonly MemoryRange[]> {
   } catch (error) {
     throw toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name });
   }
-  if (!Array.isArray(held) || !held.every((range) => range instanceof MemoryRange)) {
+  if (!Array.isArray(held) || (yield* filterInSlices(held, isNoRange)).length > 0) {
     throw new DmaError('the target does not say what it holds', {
       code: 'ERR_TARGET_FAILED',
       target: target.name,
       hint: 'mappedRanges() of a target returns an array of MemoryRange, or a promise of one',
     });
   }
-  return held;
+  return held as readonly MemoryRange[];
+}
+
+function isNoRange(range: unknown): boolean {
+  return !(range instanceof MemoryRange);
 }

@@ -1,26 +1,31 @@
-import { mapChangeLike } from './map-change.js';
 import { ascending } from './ascending.js';
-import type { MapChange, MemoryMapSnapshot, ShareableRegion } from './change-set.js';
+import type { MapChange, MemoryMapSnapshot } from './change-set.js';
 import { copiesOf } from './copies.js';
-import { mappingsBefore, seen, type Difference } from './difference.js';
-import type { RegionEdits } from './region-edits.js';
-import { Turn } from './event-loop.js';
+import { mappingsBefore, readOnly, type Difference } from './difference.js';
+import { inSlices, pauseIfOver } from './event-loop.js';
 import type { MemoryRange } from './memory-range.js';
 import { RangeMap, type CopyCursor } from './range-map.js';
-import type { RegionState } from './region-state.js';
+import type { RegionEdits } from './region-edits.js';
+import { Activity, type RegionState } from './region-state.js';
 import type { RegionTable } from './region-table.js';
-import type { Steps } from './steps.js';
+import { eachInSlices, filterInSlices, LONG, sortedInSlices } from './slices.js';
+import { runAtOnce, type Steps } from './steps.js';
 
-/** Mappings that are copied between two looks at the clock, at least. */
+/** Mappings that are copied between two looks at the clock, at least. Several are copied in the time of one step. */
 const TOGETHER = 512;
-
-/** From so many mappings on a list is made in its full length. */
-const LONG = 1 << 16;
+const COPIED_EACH = 8;
 
 /** A version of the view, and what led to the next one: unknown as long as there is none. */
 interface Version {
   change: Difference | undefined;
   next: Version | undefined;
+}
+
+/** The edits of a transaction that is under way: they have been done to regions, and have not taken effect. */
+export interface PendingEdits {
+  editOf(state: RegionState): RegionEdits | undefined;
+  /** The regions that they have taken from the table, and that were there before. */
+  readonly removed: RegionTable | undefined;
 }
 
 /**
@@ -37,8 +42,7 @@ export class View {
    */
   #latest: WeakRef<Version> | undefined = undefined;
   readonly #table: RegionTable;
-  /** The edits that have been done to regions and have not taken effect. */
-  #pending: readonly RegionEdits[] = [];
+  #pending: PendingEdits | undefined = undefined;
   readonly #befores = new WeakMap<RegionEdits, Before>();
 
   constructor(table: RegionTable) {
@@ -51,21 +55,35 @@ export class View {
   }
 
   /** A transaction begins: its edits, as they come, do not show until they are applied. */
-  begin(edits: readonly RegionEdits[]): void {
+  begin(edits: PendingEdits): void {
     this.#pending = edits;
   }
 
   /** A transaction ends without effect: its edits have been taken back. */
   abandon(): void {
-    this.#pending = [];
+    this.#pending = undefined;
   }
 
-  /** A transaction takes effect. Only one that changes a mapping counts. */
-  apply(change: Difference): void {
-    this.#pending = [];
-    for (const region of change.toggled) {
-      region.active = !region.active;
+  /** A transaction takes effect. Only one that changes a mapping counts. Whoever looks meanwhile sees all of it, or nothing. */
+  apply(change: Difference): Steps<void> | undefined {
+    if (change.toggled.length > TOGETHER) {
+      return this.#switch(change);
     }
+    for (const region of change.toggled) {
+      region.switch();
+    }
+    this.#takeOn(change);
+    return undefined;
+  }
+
+  *#switch(change: Difference): Steps<void> {
+    const activity = yield* prepareToSwitch(change.toggled);
+    activity.take();
+    this.#takeOn(change);
+  }
+
+  #takeOn(change: Difference): void {
+    this.#pending = undefined;
     if (change.departures.length > 0 || change.maps.length > 0) {
       this.#generation += 1;
       this.#append(change);
@@ -85,11 +103,10 @@ export class View {
   }
 
   /** Nothing is seen any longer; older snapshots stay as they are. */
-  end(): void {
-    const leaving = this.all();
-    for (const region of this.#table.all()) {
-      region.active = false;
-    }
+  *end(): Steps<void> {
+    const leaving = this.#latest?.deref() === undefined ? [] : yield* this.all();
+    const activity = yield* prepareToSwitch(yield* this.#activeRegions());
+    activity.take();
     this.#append({ departures: [], leaving, maps: [], toggled: [] });
   }
 
@@ -101,41 +118,41 @@ export class View {
 
   /** The first active mapping that shares a page with `range`. */
   firstOverlap(range: MemoryRange): MapChange | undefined {
-    for (const state of ascending(this.#activeAmong(this.#table.overlapping(range)))) {
-      const edit = this.#editOf(state);
+    const removed = this.#pending?.removed?.overlapping(range) ?? [];
+    for (const state of ascending([...this.#table.overlapping(range), ...removed].filter(isActive))) {
+      const edit = this.#pending?.editOf(state);
       const mapping =
         edit === undefined ? state.mappings.firstOverlap(range) : this.#before(edit).firstOverlap(state, range);
       if (mapping !== undefined) {
-        return seen([mapping], writableOf(state, edit))[0];
+        return writableOf(state, edit) ? mapping : readOnly(mapping);
       }
     }
     return undefined;
   }
 
-  /** All active mappings, ascending. */
-  all(): MapChange[] {
-    const mappings: MapChange[] = [];
-    const cursor = { page: 0, at: 0 };
-    for (const state of this.#activeRegions()) {
-      for (cursor.page = 0; cursor.page < Infinity;) {
-        this.#copyTo(mappings, state, cursor, Infinity);
-      }
-    }
-    return mappings;
-  }
-
-  /** The same, letting the event loop go on now and then. Nothing is to change meanwhile. */
-  *allInTurns(): Steps<MapChange[]> {
-    const regions = this.#activeRegions();
-    const count = regions.reduce((sum, { mappings }) => sum + mappings.size, 0);
+  /** All active mappings, ascending. Nothing is to change meanwhile. */
+  *all(): Steps<readonly MapChange[]> {
+    const regions = yield* this.#activeRegions();
+    let count = 0;
+    yield* eachInSlices(regions, ({ mappings }) => {
+      count += mappings.size;
+    });
     // A long list that grows is copied again and again, each time as a whole.
     const all = count < LONG ? [] : new Array<MapChange>(count);
     const cursor = { page: 0, at: 0 };
-    const turn = new Turn();
     for (const state of regions) {
+      const edit = this.#pending?.editOf(state);
+      const isWritable = writableOf(state, edit);
+      if (edit !== undefined && !edit.isEmpty) {
+        yield* eachInSlices(yield* sortedInSlices(yield* mappingsBefore(state, edit)), (mapping) => {
+          all[cursor.at++] = isWritable ? mapping : readOnly(mapping);
+        });
+        continue;
+      }
       for (cursor.page = 0; cursor.page < Infinity;) {
-        this.#copyTo(all, state, cursor, TOGETHER);
-        const pause = turn.pause();
+        const first = cursor.at;
+        copyShown(all, state, cursor, isWritable);
+        const pause = pauseIfOver(1 + (cursor.at - first) / COPIED_EACH);
         if (pause !== undefined) {
           yield pause;
         }
@@ -145,28 +162,23 @@ export class View {
     return all;
   }
 
-  #activeRegions(): readonly RegionState[] {
-    return ascending(this.#activeAmong(this.#table.all()));
+  /** The same, within the call. */
+  allNow(): readonly MapChange[] {
+    return runAtOnce(this.all());
   }
 
-  /** Copies what a region shows, as `RangeMap.copyTo` does. */
-  #copyTo(mappings: MapChange[], state: RegionState, cursor: CopyCursor, count: number): void {
-    const edit = this.#editOf(state);
-    const first = cursor.at;
-    if (edit === undefined) {
-      state.mappings.copyTo(mappings, cursor, count);
-    } else {
-      for (const mapping of ascending(mappingsBefore(state, edit))) {
-        mappings[cursor.at++] = mapping;
-      }
-      cursor.page = Infinity;
+  /** Ascending. */
+  *#activeRegions(): Steps<readonly RegionState[]> {
+    const present = yield* filterInSlices(yield* this.#table.all(), isActive);
+    const removed = this.#pending?.removed;
+    if (removed !== undefined) {
+      yield* eachInSlices(yield* removed.all(), (state) => {
+        if (isActive(state)) {
+          present.push(state);
+        }
+      });
     }
-    if (!writableOf(state, edit)) {
-      for (let at = first; at < cursor.at; at++) {
-        const mapping = mappings[at] as MapChange;
-        mappings[at] = mapping.writable ? mapChangeLike(mapping, { writable: false }) : mapping;
-      }
-    }
+    return yield* sortedInSlices(present);
   }
 
   /** Stays true to its generation. Costs nothing until its mappings are read. */
@@ -175,7 +187,7 @@ export class View {
     this.#latest = new WeakRef(version);
     let mappings: readonly MapChange[] | undefined;
     const read = (): readonly MapChange[] => {
-      mappings ??= copiesOf(rewind(this.all(), version));
+      mappings ??= copiesOf(rewind(this.allNow(), version));
       version = undefined;
       return mappings;
     };
@@ -188,51 +200,47 @@ export class View {
     };
   }
 
-  shareable(): ShareableRegion[] {
-    const shareable: ShareableRegion[] = [];
-    for (const { type, backing, range, writable } of this.all()) {
-      if (type === 'ram' && backing !== 'private') {
-        shareable.push({ range, writable, mappable: backing.mappable, fileOffset: backing.fileOffset });
+  /** Makes ready for many questions about what edited regions had. Else it is done when the first is asked. */
+  *indexEdits(edits: readonly RegionEdits[]): Steps<void> {
+    for (const edit of edits) {
+      if (!edit.isEmpty) {
+        this.#befores.set(edit, yield* Before.of(edit));
       }
     }
-    return shareable;
   }
 
   /** An index of what an edited region had, made when it is asked for, and again when edits have been added. */
   #before(edit: RegionEdits): Before {
     let before = this.#befores.get(edit);
     if (before?.isOf(edit) !== true) {
-      before = new Before(edit);
+      before = runAtOnce(Before.of(edit));
       this.#befores.set(edit, before);
     }
     return before;
-  }
-
-  #editOf(state: RegionState): RegionEdits | undefined {
-    return this.#pending.find((edit) => edit.state === state);
-  }
-
-  /** Those that are active, and the active ones that the pending edits have already taken from the table. */
-  #activeAmong(states: readonly RegionState[]): RegionState[] {
-    const removed = this.#pending.filter((edit) => edit.presentBefore && !edit.state.present).map((edit) => edit.state);
-    return [...states, ...removed].filter((state) => state.active);
   }
 }
 
 /** What a region had before the edits of a transaction. */
 class Before {
   readonly #edits: number;
-  readonly #added: ReadonlySet<MapChange>;
+  readonly #added = new Set<MapChange>();
   readonly #removed = new RangeMap<MapChange>();
 
-  constructor(edit: RegionEdits) {
+  private constructor(edit: RegionEdits) {
     this.#edits = edit.added.length + edit.removed.length;
-    this.#added = new Set(edit.added);
-    for (const mapping of edit.removed) {
-      if (!this.#added.has(mapping)) {
-        this.#removed.insert(mapping);
+  }
+
+  static *of(edit: RegionEdits): Steps<Before> {
+    const before = new Before(edit);
+    yield* eachInSlices(edit.added, (mapping) => {
+      before.#added.add(mapping);
+    });
+    yield* eachInSlices(edit.removed, (mapping) => {
+      if (!before.#added.has(mapping)) {
+        before.#removed.insert(mapping);
       }
-    }
+    });
+    return before;
   }
 
   isOf(edit: RegionEdits): boolean {
@@ -248,8 +256,19 @@ class Before {
   }
 }
 
+/** The regions are to change places, from active to not or back, all at once. */
+function* prepareToSwitch(regions: readonly RegionState[]): Steps<Activity> {
+  const activity = new Activity();
+  yield* inSlices(regions.length, (from, to) => {
+    for (let index = from; index < to; index++) {
+      (regions[index] as RegionState).switchWith(activity);
+    }
+  });
+  return activity;
+}
+
 /** The mappings as they were at a version, from those of now. */
-function rewind(mappings: MapChange[], version: Version | undefined): MapChange[] {
+function rewind(mappings: readonly MapChange[], version: Version | undefined): readonly MapChange[] {
   const since: Difference[] = [];
   for (let older = version; older?.change !== undefined; older = older.next) {
     since.push(older.change);
@@ -267,6 +286,21 @@ function rewind(mappings: MapChange[], version: Version | undefined): MapChange[
     }
   }
   return ascending([...byStart.values()]);
+}
+
+/** Copies what a region shows, as `RangeMap.copyTo` does. */
+function copyShown(mappings: MapChange[], state: RegionState, cursor: CopyCursor, isWritable: boolean): void {
+  const first = cursor.at;
+  state.mappings.copyTo(mappings, cursor, TOGETHER);
+  if (!isWritable) {
+    for (let at = first; at < cursor.at; at++) {
+      mappings[at] = readOnly(mappings[at] as MapChange);
+    }
+  }
+}
+
+function isActive(state: RegionState): boolean {
+  return state.active;
 }
 
 function writableOf(state: RegionState, edit: RegionEdits | undefined): boolean {

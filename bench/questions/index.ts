@@ -4,9 +4,10 @@ import { change } from './change.js';
 import { memory } from './memory.js';
 import { rangeMap } from './range-map.js';
 import { softDma } from './soft-dma.js';
+import { stall } from './stall.js';
 import { toggle } from './toggle.js';
 import { va } from './va.js';
 import { where } from './where.js';
 
 /** In the order in which they are measured. */
-export const questions: readonly Question[] = [change, attach, memory, toggle, va, softDma, rangeMap, where];
+export const questions: readonly Question[] = [change, attach, stall, memory, toggle, va, softDma, rangeMap, where];

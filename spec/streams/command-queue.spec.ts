@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { CommandQueue } from '../../streams/command-queue.js';
+import { tickingClock } from './support/ticking-clock.js';
 import { gate, nextTurn, rejectionOf } from './support/phrases.js';
 
 describe('CommandQueue', () => {
@@ -208,4 +209,51 @@ describe('CommandQueue', () => {
     await Promise.all(commands);
     expect(sum).to.equal(100_000);
   }).timeout(20_000);
+
+  describe('with a clock by which every look takes half a millisecond', () => {
+    let restoreClock: () => void;
+
+    beforeEach(() => {
+      restoreClock = tickingClock(0.5);
+    });
+
+    afterEach(() => {
+      restoreClock();
+    });
+
+    it('lets the event loop go on between waiting commands, in their order, and what comes meanwhile is the last', async () => {
+      const blocked = gate();
+      const done = [queue.run(() => blocked.opened)];
+      const ran: number[] = [];
+      for (let number = 0; number < 5000; number++) {
+        done.push(queue.run(() => void ran.push(number)));
+      }
+      blocked.open();
+      let before = 0;
+      let most = 0;
+      let late = false;
+      while (ran.length < 5000) {
+        await nextTurn();
+        most = Math.max(most, ran.length - before);
+        before = ran.length;
+        if (!late && ran.length > 0) {
+          late = true;
+          done.push(queue.run(() => void ran.push(5000)));
+        }
+      }
+      await Promise.all(done);
+      expect(most).to.be.within(1, 100);
+      expect(ran).to.deep.equal(Array.from({ length: 5001 }, (_, number) => number));
+    });
+
+    it('runs a command inside the call, whatever has been done before in the same turn', () => {
+      for (let number = 0; number < 1000; number++) {
+        let ran = false;
+        void queue.run(() => {
+          ran = true;
+        });
+        expect(ran).to.equal(true);
+      }
+    });
+  });
 });

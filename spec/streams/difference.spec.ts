@@ -1,7 +1,9 @@
-import { unmapsOf } from '../../streams/command-set.js';
 import { expect } from 'chai';
 import type { MapChange, Region, RegionEdit } from '../../streams/index.js';
-import { sameMapping, sameMemory, type Difference } from '../../streams/difference.js';
+import { unmapsOf } from '../../streams/command-set.js';
+import type { Difference } from '../../streams/difference.js';
+import { sameMapping, sameMemory } from '../../streams/map-change.js';
+import { runAtOnce } from '../../streams/steps.js';
 import { map } from './support/change-sets.js';
 import { Plot } from './support/ground.js';
 import { FILE, mapping, range } from './support/phrases.js';
@@ -10,7 +12,7 @@ import { FakeMappable } from '../support/fake-mappable.js';
 /** What a difference says, as text. */
 function told({ departures, leaving, maps, toggled }: Difference) {
   return {
-    unmaps: unmapsOf(departures).map((unmap) => `${unmap.range.toString()}: ${unmap.covers.join(', ')}`),
+    unmaps: runAtOnce(unmapsOf(departures)).map((unmap) => `${unmap.range.toString()}: ${unmap.covers.join(', ')}`),
     leaving: leaving.map((one) => `${one.range.toString()} ${one.writable ? 'rw' : 'ro'}`),
     maps: maps.map((one) => `${one.range.toString()} ${one.writable ? 'rw' : 'ro'}`),
     toggled: toggled.map(({ name }) => name),
@@ -185,7 +187,7 @@ describe('difference', () => {
     });
 
     it(`${what}: and the view is what the difference makes of the view before`, () => {
-      const before = new Map(plot.view.all().map((one) => [one.range.toString(), one]));
+      const before = new Map(plot.view.allNow().map((one) => [one.range.toString(), one]));
       const change = plot.edit(work);
       for (const gone of change.leaving) {
         expect(before.delete(gone.range.toString())).to.equal(true);
@@ -194,12 +196,12 @@ describe('difference', () => {
         expect(before.has(come.range.toString())).to.equal(false);
         before.set(come.range.toString(), come);
       }
-      const after = plot.view.all().map((one) => `${one.range.toString()} ${one.writable ? 'rw' : 'ro'}`);
+      const after = plot.view.allNow().map((one) => `${one.range.toString()} ${one.writable ? 'rw' : 'ro'}`);
       expect(
         [...before.values()].map((one) => `${one.range.toString()} ${one.writable ? 'rw' : 'ro'}`).sort(),
       ).to.deep.equal(after.sort());
       expect(
-        unmapsOf(change.departures)
+        runAtOnce(unmapsOf(change.departures))
           .flatMap(({ covers }) => covers)
           .map(String)
           .sort(),
@@ -225,7 +227,7 @@ describe('difference', () => {
         edit.removeMappings(region, range(0x0, 0x1000));
       }
     });
-    for (const list of [change.maps, change.leaving, unmapsOf(change.departures)]) {
+    for (const list of [change.maps, change.leaving, runAtOnce(unmapsOf(change.departures))]) {
       const starts = list.map((one) => one.range.startPage);
       expect(starts)
         .to.have.length(6)

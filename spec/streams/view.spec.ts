@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { MemoryRange, type MapChange, type Region } from '../../streams/index.js';
+import { Observable } from 'rxjs';
+import { MemoryRange, type MapChange, type Region, type ShareableRegion } from '../../streams/index.js';
+import { ShareableList } from '../../streams/shareable.js';
 import { Plot } from './support/ground.js';
 import { mapping, privateMapping, range } from './support/phrases.js';
 
@@ -31,7 +33,7 @@ describe('View', () => {
   });
 
   it('is every mapping of the regions that are seen, ascending, as writable as its region lets it be', () => {
-    expect(words(plot.view.all())).to.deep.equal([
+    expect(words(plot.view.allNow())).to.deep.equal([
       '0x0-0x1000 low ro',
       '0x4000-0x6000 low rw',
       '0x10000-0x12000 high ro',
@@ -59,7 +61,7 @@ describe('View', () => {
   });
 
   it('looks past the edits that have not taken effect', () => {
-    const before = words(plot.view.all());
+    const before = words(plot.view.allNow());
     plot.edit((edit) => {
       edit.removeMappings(low, range(0x0, 0x1000));
       edit.addMapping(low, mapping(0x1000, 0x2000));
@@ -68,13 +70,13 @@ describe('View', () => {
       const cover = edit.addRegion({ name: 'cover', range: range(0x0, 0x20000), priority: 1, type: 'ram' });
       edit.addMapping(cover, mapping(0x0, 0x20000));
       edit.map(cover, { writable: true });
-      expect(words(plot.view.all())).to.deep.equal(before);
+      expect(words(plot.view.allNow())).to.deep.equal(before);
       expect(plot.view.at(range(0x0, 0x1000))?.region).to.equal('low');
       expect(plot.view.at(range(0x1000, 0x2000))).to.equal(undefined);
       expect(plot.view.at(range(0x4000, 0x6000))?.writable).to.equal(true);
       expect(plot.view.firstOverlap(range(0x11000, 0x20000))?.region).to.equal('high');
     }, 'take back');
-    expect(words(plot.view.all())).to.deep.equal(before);
+    expect(words(plot.view.allNow())).to.deep.equal(before);
   });
 
   it('counts a generation for each change, and none for what changes nothing', () => {
@@ -98,8 +100,12 @@ describe('View', () => {
       edit.addMapping(bar, mapping(0x0, 0x1000));
       edit.map(bar, { writable: true });
     });
-    expect(plot.view.all()).to.have.length(5);
-    expect(plot.view.shareable().map((one) => [one.range.toString(), one.writable, one.fileOffset])).to.deep.equal([
+    expect(plot.view.allNow()).to.have.length(5);
+    let shareable: readonly ShareableRegion[] = [];
+    new Observable<readonly ShareableRegion[]>((subscriber) => {
+      new ShareableList(plot.view).subscribe(subscriber);
+    }).subscribe((list) => (shareable = list));
+    expect(shareable.map((one) => [one.range.toString(), one.writable, one.fileOffset])).to.deep.equal([
       ['0x0-0x1000', false, 0n],
       ['0x4000-0x6000', true, 0x4000n],
       ['0x10000-0x12000', false, 0n],
@@ -119,7 +125,7 @@ describe('View', () => {
         const regions = [0x0, 0x10000].map((start) =>
           own.add((edit) => edit.addRegion({ name: `${start}`, range: range(start, start + 0x10000), type: 'ram' })),
         ) as [Region, Region];
-        const taken = [{ snapshot: own.view.snapshot(), then: words(own.view.all()) }];
+        const taken = [{ snapshot: own.view.snapshot(), then: words(own.view.allNow()) }];
         for (const { what, page, region: first, readsOldest } of steps) {
           const region = regions[first ? 0 : 1];
           const place = MemoryRange.ofPages(page, page + 1);
@@ -138,7 +144,7 @@ describe('View', () => {
               edit.map(region, { writable: what === 'writable' });
             }
           });
-          taken.push({ snapshot: own.view.snapshot(), then: words(own.view.all()) });
+          taken.push({ snapshot: own.view.snapshot(), then: words(own.view.allNow()) });
           if (readsOldest) {
             expect(words(taken[0]?.snapshot.mappings ?? [])).to.deep.equal(taken.shift()?.then);
           }

@@ -5,7 +5,7 @@ import type { ChangeSet, MapChange } from '../change-set.js';
 import { withAddresses, type AddressOf } from '../command-set.js';
 import { EnsuredVas } from '../ensured-vas.js';
 import { DmaError } from '../errors.js';
-import { Turn } from '../event-loop.js';
+import { LONG_STEP, pauseIfOver } from '../event-loop.js';
 import { mapChangeLike } from '../map-change.js';
 import { run, type Steps } from '../steps.js';
 import type { HostVa, VaMapper } from '../va-mapper.js';
@@ -43,10 +43,9 @@ function* addressed(vas: EnsuredVas, addressOf: AddressOf, set: ChangeSet): Step
     return withAddresses(set, withVas(vas, set.maps), addressOf);
   }
   const maps: MapChange[] = [];
-  const turn = new Turn(1);
   for (let first = 0; first < length; first += TOGETHER) {
     append(maps, withVas(vas, set.maps.slice(first, first + TOGETHER)));
-    const pause = turn.pause();
+    const pause = pauseIfOver(LONG_STEP);
     if (pause !== undefined) {
       yield pause;
     }

@@ -1,10 +1,10 @@
-import { ascending } from '../ascending.js';
 import { Observable } from 'rxjs';
 import { checkBranch } from '../arguments.js';
 import { announce, Branch, type TargetBranch } from '../branch.js';
 import type { ChangeSet, MapChange, Outcome } from '../change-set.js';
 import { deliver, type Delivery } from '../delivery.js';
 import { withDetails } from '../outcomes.js';
+import { eachInSlices, sortedInSlices } from '../slices.js';
 import { run, type Steps } from '../steps.js';
 import { inTurn } from './in-turn.js';
 
@@ -56,14 +56,14 @@ function* serve(set: ChangeSet, lines: readonly Branch[], name: string): Steps<O
 }
 
 /** What the targets gave up for this set, ascending and each once. */
-function takenFrom(lines: readonly Branch[]): MapChange[] {
+function* takenFrom(lines: readonly Branch[]): Steps<readonly MapChange[]> {
   const byStart = new Map<number, MapChange>();
   for (const port of lines.flatMap((line) => line.ports)) {
-    for (const change of port.ledger.taken()) {
+    yield* eachInSlices(yield* port.ledger.takenInSlices(), (change) => {
       byStart.set(change.range.startPage, change);
-    }
+    });
   }
-  return ascending([...byStart.values()]);
+  return yield* sortedInSlices([...byStart.values()]);
 }
 
 function toOutcome(delivery: Delivery, generation: number, target: string): Outcome {

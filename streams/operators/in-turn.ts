@@ -1,4 +1,5 @@
 import type { Observable, Subscriber, Subscription } from 'rxjs';
+import { pauseIfOver } from '../event-loop.js';
 import { isPromiseLike } from '../steps.js';
 
 /**
@@ -25,6 +26,15 @@ export function inTurn<T, R>(
           next = 0;
         }
         last?.();
+        return;
+      }
+      const pause = pauseIfOver();
+      if (pause !== undefined) {
+        busy = true;
+        void pause.then(() => {
+          busy = false;
+          drain();
+        });
         return;
       }
       const value = waiting[next] as T;

@@ -1,18 +1,27 @@
-import { map, type MonoTypeOperatorFunction } from 'rxjs';
+import { Observable, type MonoTypeOperatorFunction } from 'rxjs';
 import { checkMappingType } from '../arguments.js';
 import type { ChangeSet } from '../change-set.js';
-import { withMaps } from '../command-set.js';
+import { unmapsOfSet, withMaps } from '../command-set.js';
 import type { MappingType } from '../region.js';
+import { filterInSlices } from '../slices.js';
+import { run, type Steps } from '../steps.js';
+import { inTurn } from './in-turn.js';
 
 /**
- * Lets through what is of one type, RAM for instance. A set in which nothing is left goes on empty: every set has its answer.
+ * Lets through what is of one type, RAM for instance. A set in which nothing is left goes on empty: every set has its answer. A long set lets
+ * the event loop go on now and then, and those behind it wait.
  */
 export function onlyType(type: MappingType): MonoTypeOperatorFunction<ChangeSet> {
   checkMappingType(type, 'onlyType');
-  return map((set) => {
-    const isOfType = (change: { readonly type: MappingType }): boolean => change.type === type;
-    return set.maps.every(isOfType) && set.unmaps.every(isOfType)
-      ? set
-      : { ...withMaps(set, set.maps.filter(isOfType)), unmaps: set.unmaps.filter(isOfType) };
-  });
+  return (changes$) => new Observable((subscriber) => inTurn(changes$, subscriber, (set) => run(ofType(set, type))));
+}
+
+function* ofType(set: ChangeSet, type: MappingType): Steps<ChangeSet> {
+  const isOfType = (change: { readonly type: MappingType }): boolean => change.type === type;
+  const allUnmaps = yield* unmapsOfSet(set);
+  const maps = yield* filterInSlices(set.maps, isOfType);
+  const unmaps = yield* filterInSlices(allUnmaps, isOfType);
+  return maps.length === set.maps.length && unmaps.length === allUnmaps.length
+    ? set
+    : { ...withMaps(set, maps), unmaps };
 }

@@ -1,8 +1,9 @@
 import type { Region, RegionEdit } from '../../../streams/index.js';
-import { difference, type Difference } from '../../../streams/difference.js';
+import { difference, simpleDifference, type Difference } from '../../../streams/difference.js';
 import { Draft, type Ground } from '../../../streams/draft.js';
 import { PrivateMemory } from '../../../streams/private-memory.js';
 import { RegionTable } from '../../../streams/region-table.js';
+import { runAtOnce } from '../../../streams/steps.js';
 import { View } from '../../../streams/view.js';
 
 /** Regions and their view, without a manager: no queue, no targets, no VAs. */
@@ -25,14 +26,17 @@ export class Plot {
   /** What the edits change; and makes it so, unless they are to be looked at only. */
   edit(work: (edit: RegionEdit) => void, then: 'apply' | 'take back' = 'apply'): Difference {
     const draft = new Draft(this.#ground);
-    this.view.begin(draft.edits);
+    this.view.begin(draft);
     work(draft);
     draft.end();
-    const change = difference(this.table, draft.edits);
+    const change = simpleDifference(draft.edits) ?? runAtOnce(difference(this.table, draft.edits));
     if (then === 'apply') {
-      this.view.apply(change);
+      const applying = this.view.apply(change);
+      if (applying !== undefined) {
+        runAtOnce(applying);
+      }
     } else {
-      draft.rollback();
+      runAtOnce(draft.rollback());
       this.view.abandon();
     }
     return change;

@@ -1,0 +1,57 @@
+import { stallScenes } from '../stalls/index.js';
+import { memoryScenes } from '../stalls/memory.js';
+import type { Scene } from '../stalls/scene.js';
+import { counted } from '../support/format.js';
+import type { Figure, Host, Measured, Parameters, Question, Round, Samples } from '../support/question.js';
+import { StallMeter } from '../support/stall.js';
+import { FigureMaker } from '../support/statistics.js';
+
+const COUNT = 100_000;
+const QUICK_COUNT = 4000;
+/** Milliseconds for which nothing may block the event loop. */
+const LIMIT = 10;
+
+const scenes = [...stallScenes, ...memoryScenes];
+
+export const stall: Question = {
+  name: 'stall',
+  title: 'longest stall of the event loop',
+  about:
+    `Everything that changes, attaches, compares, mends or ends much at once, of ${COUNT.toLocaleString('en')} mappings, regions or pages: the ` +
+    'longest time for which the event loop did not get to a timer of one millisecond. What the caller does himself, in the work of a ' +
+    'transaction for instance, does not count; collecting garbage does.',
+
+  hosts(quick: boolean): Host[] {
+    return quick
+      ? [{ name: 'all', parameters: { count: QUICK_COUNT }, rounds: 1, warmUps: 0 }]
+      : scenes.map(({ name }) => ({ name, parameters: { count: COUNT, name }, rounds: 3, warmUps: 1 }));
+  },
+
+  setUp({ count: given, name: wanted }: Parameters): Measured {
+    const count = Number(given);
+    const chosen = scenes.filter(({ name }) => wanted === undefined || name === wanted);
+    return { cases: Object.fromEntries(chosen.map((scene) => [scene.name, roundOf(scene, count)])) };
+  },
+
+  figures(samples: Samples): Figure[] {
+    const make = new FigureMaker(samples);
+    return [QUICK_COUNT, COUNT].flatMap((count) =>
+      scenes.flatMap(({ name }) =>
+        make.figure(idOf(name, count), `${name}, of ${counted(count, 'mapping')}`, 'ms', { atMost: LIMIT }),
+      ),
+    );
+  },
+};
+
+/** Each round has a stage of its own. */
+function roundOf(scene: Scene, count: number): Round {
+  return async () => {
+    const meter = new StallMeter();
+    const work = await scene.setUp(count, meter);
+    return { [idOf(scene.name, count)]: await meter.longest(work) };
+  };
+}
+
+function idOf(name: string, count: number): string {
+  return `stall/${count}/${name.replaceAll(/[^a-z]+/g, '-')}`;
+}

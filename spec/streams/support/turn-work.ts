@@ -1,0 +1,145 @@
+/**
+ * Run as a worker: plays scenes, and counts the work that is done between two turns of the event loop. A worker has a heap of its own, so that
+ * counting there disturbs no coverage that is measured of the specs.
+ *
+ * The clock is one that ticks whenever it is looked at: so a turn is not as long as the machine makes it, but as many steps.
+ */
+import { Session, type Profiler } from 'node:inspector';
+import { parentPort, workerData } from 'node:worker_threads';
+import type { Meter } from '../../../bench/stalls/scene.js';
+import { limitsOf } from './turn-limits.js';
+import { stallScenes } from '../../../bench/stalls/index.js';
+
+/** The most that any piece of code was run in one turn of the event loop. */
+export interface TurnWork {
+  readonly scene: string;
+  readonly times: number;
+  /** File, function, and where it begins, in characters. */
+  readonly code: string;
+  readonly turns: number;
+  readonly failure?: string;
+}
+
+/** What the clock moves on whenever it is looked at, in milliseconds. */
+let tick = 1;
+
+/** Loops in it are over the items of a node of a tree, and clock and queue of the event loop are no work. */
+const NOT_COUNTED = /\/(range-map-level|range-map-balance|event-loop|steps)\.js$/;
+
+let now = 0;
+Object.defineProperty(performance, 'now', { value: () => (now += tick) });
+
+const session = new Session();
+session.connect();
+
+function post(method: string, parameters?: object): unknown {
+  let answer: unknown;
+  session.post(method, parameters, (error, result) => {
+    if (error !== null) {
+      throw new Error(error.message);
+    }
+    answer = result;
+  });
+  return answer;
+}
+
+/** How often each piece of code was run since it was asked last. */
+function takeCounts(): Map<string, number> {
+  const { result } = post('Profiler.takePreciseCoverage') as Profiler.TakePreciseCoverageReturnType;
+  const counts = new Map<string, number>();
+  for (const { url, functions } of result) {
+    if (!url.includes('/dist/streams/') || NOT_COUNTED.test(url)) {
+      continue;
+    }
+    for (const { functionName, ranges } of functions) {
+      if (functionName === '#find') {
+        continue; // It goes down a tree.
+      }
+      for (const { count, startOffset } of ranges) {
+        counts.set(`${url.slice(url.lastIndexOf('/') + 1)} ${functionName} at ${startOffset}`, count);
+      }
+    }
+  }
+  return counts;
+}
+
+/** Counts the work of each turn while `work` goes on. */
+class Watch implements Meter {
+  times = 0;
+  code = '';
+  turns = 0;
+  /** Of the turn under way, from before functions of the caller. */
+  #counts = new Map<string, number>();
+  #watching = false;
+
+  own<T>(work: () => T): T {
+    if (!this.#watching) {
+      return work();
+    }
+    this.#add();
+    try {
+      return work();
+    } finally {
+      takeCounts();
+    }
+  }
+
+  async during(work: () => Promise<unknown>): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    takeCounts();
+    this.#watching = true;
+    const tick = (): void => {
+      if (this.#watching) {
+        this.#endTurn();
+        setImmediate(tick);
+      }
+    };
+    setImmediate(tick);
+    try {
+      await work();
+    } finally {
+      this.#endTurn();
+      this.#watching = false;
+    }
+  }
+
+  #add(): void {
+    for (const [code, count] of takeCounts()) {
+      this.#counts.set(code, (this.#counts.get(code) ?? 0) + count);
+    }
+  }
+
+  #endTurn(): void {
+    this.#add();
+    this.turns += 1;
+    for (const [code, count] of this.#counts) {
+      if (count > this.times) {
+        this.times = count;
+        this.code = code;
+      }
+    }
+    this.#counts = new Map();
+  }
+}
+
+async function play(name: string): Promise<TurnWork> {
+  const scene = stallScenes.find((one) => one.name === name);
+  const watch = new Watch();
+  const { count } = limitsOf(scene);
+  tick = scene?.inBatches === true ? 1 : 1 / 4;
+  try {
+    const work = await scene?.setUp(count, watch);
+    await watch.during(() => work?.() ?? Promise.reject(new Error('there is no such scene')));
+    return { scene: name, times: watch.times, code: watch.code, turns: watch.turns };
+  } catch (error) {
+    return { scene: name, times: 0, code: '', turns: 0, failure: String(error) };
+  }
+}
+
+const { names } = workerData as { readonly names: readonly string[] };
+post('Profiler.enable');
+post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
+for (const name of names) {
+  parentPort?.postMessage(await play(name));
+}
+session.disconnect();

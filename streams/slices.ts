@@ -1,0 +1,171 @@
+import { ascending, inOrder, isAscending } from './ascending.js';
+import { done, inSlices, LONG_STEP, pauseIfOver, FEW } from './event-loop.js';
+import type { MemoryRange } from './memory-range.js';
+import type { Ranged, RangeMap } from './range-map.js';
+import type { Steps } from './steps.js';
+
+/** Lists that may be long, made without holding up the event loop. Nothing is to change them meanwhile. */
+
+/** Entries of a map that are copied between two looks at the clock. Several are copied in the time of one step. */
+const COPIED = 512;
+const COPIED_EACH = 8;
+
+/** From so many items on a list is made in its full length: one that grows is copied again and again, each time as a whole. */
+export const LONG = 1 << 16;
+
+/** Items that are sorted at once. */
+const SORTED = 1024;
+
+export function mapInSlices<T, R>(items: readonly T[], make: (item: T) => R): Steps<R[]> {
+  return items.length <= FEW ? done(items.map(make), items.length) : mapMany(items, make);
+}
+
+function* mapMany<T, R>(items: readonly T[], make: (item: T) => R): Steps<R[]> {
+  const made: R[] = [];
+  yield* eachInSlices(items, (item) => {
+    made.push(make(item));
+  });
+  return made;
+}
+
+export function filterInSlices<T>(items: readonly T[], isWanted: (item: T) => boolean): Steps<T[]> {
+  return items.length <= FEW ? done(items.filter(isWanted), items.length) : filterMany(items, isWanted);
+}
+
+function* filterMany<T>(items: readonly T[], isWanted: (item: T) => boolean): Steps<T[]> {
+  const wanted: T[] = [];
+  yield* eachInSlices(items, (item) => {
+    if (isWanted(item)) {
+      wanted.push(item);
+    }
+  });
+  return wanted;
+}
+
+export function eachInSlices<T>(items: readonly T[], work: (item: T) => void): Steps<void> {
+  return inSlices(items.length, (from, to) => {
+    for (let index = from; index < to; index++) {
+      work(items[index] as T);
+    }
+  });
+}
+
+/** The lists in one list: the only one itself, where there is one. */
+export function joinInSlices<T>(lists: readonly (readonly T[])[]): Steps<readonly T[]> {
+  const [only = []] = lists;
+  return lists.length <= 1 ? done(only, 1) : joinMany(lists);
+}
+
+function* joinMany<T>(lists: readonly (readonly T[])[]): Steps<readonly T[]> {
+  const all: T[] = [];
+  for (const list of lists) {
+    yield* eachInSlices(list, (item) => {
+      all.push(item);
+    });
+  }
+  return all;
+}
+
+/** All entries of a map, ascending. */
+export function entriesInSlices<V extends Ranged>(map: RangeMap<V>): Steps<V[]> {
+  return map.size <= COPIED ? done(map.toArray(), 1 + map.size / COPIED_EACH) : copyMany(map);
+}
+
+function* copyMany<V extends Ranged>(map: RangeMap<V>): Steps<V[]> {
+  const entries = map.size < LONG ? [] : new Array<V>(map.size);
+  const cursor = { page: 0, at: 0 };
+  while (cursor.page < Infinity) {
+    const first = cursor.at;
+    map.copyTo(entries, cursor, COPIED);
+    const pause = pauseIfOver(1 + (cursor.at - first) / COPIED_EACH);
+    if (pause !== undefined) {
+      yield pause;
+    }
+  }
+  return entries;
+}
+
+/** All entries of a map that share a page with `range`, ascending and whole. */
+export function overlappingInSlices<V extends Ranged>(map: RangeMap<V>, range: MemoryRange): Steps<V[]> {
+  if (map.size <= COPIED) {
+    return done(map.overlapping(range), 1 + map.size / COPIED_EACH);
+  }
+  const first = map.firstOverlap(range);
+  if (first === undefined || first.range.endPage >= range.endPage) {
+    return done(first === undefined ? [] : [first], 1);
+  }
+  return copyOverlapping(map, range, first);
+}
+
+function* copyOverlapping<V extends Ranged>(map: RangeMap<V>, { endPage }: MemoryRange, first: V): Steps<V[]> {
+  const found: V[] = [];
+  // Some more come with the first and the last of them.
+  const cursor = { page: first.range.startPage, at: 0 };
+  let end = 0;
+  while (cursor.page < endPage) {
+    const from = cursor.at;
+    map.copyTo(found, cursor, COPIED);
+    for (end = found.length; end > from && (found[end - 1] as V).range.startPage >= endPage;) {
+      end -= 1;
+    }
+    const pause = pauseIfOver(1 + (cursor.at - from) / COPIED_EACH);
+    if (pause !== undefined) {
+      yield pause;
+    }
+  }
+  return found.slice(found.indexOf(first), end);
+}
+
+/** In order of their addresses, in a list of its own unless it is sorted already. Items that start at the same page keep their order. */
+export function sortedInSlices<T extends Ranged>(items: readonly T[]): Steps<readonly T[]> {
+  return items.length <= SORTED ? done(inOrder(items), 1 + items.length / COPIED_EACH) : sortMany(items);
+}
+
+function* sortMany<T extends Ranged>(items: readonly T[]): Steps<readonly T[]> {
+  let unsorted = 0;
+  yield* inSlices(items.length - 1, (from, to) => {
+    unsorted += isAscending(items, from, to + 1) ? 0 : 1;
+  });
+  return unsorted === 0 ? items : yield* mergeSorted(items);
+}
+
+function* mergeSorted<T extends Ranged>(items: readonly T[]): Steps<readonly T[]> {
+  let runs: (readonly T[])[] = [];
+  for (let from = 0; from < items.length; from += SORTED) {
+    runs.push(ascending(items.slice(from, from + SORTED)));
+    const pause = pauseIfOver(LONG_STEP);
+    if (pause !== undefined) {
+      yield pause;
+    }
+  }
+  while (runs.length > 1) {
+    const longer: (readonly T[])[] = [];
+    for (let index = 0; index < runs.length; index += 2) {
+      longer.push(yield* mergeInSlices(runs[index] ?? [], runs[index + 1] ?? []));
+    }
+    runs = longer;
+  }
+  return runs[0] ?? [];
+}
+
+/** Two ascending lists in one. */
+export function* mergeInSlices<T extends Ranged>(left: readonly T[], right: readonly T[]): Steps<readonly T[]> {
+  if (left.length === 0 || right.length === 0) {
+    return left.length === 0 ? right : left;
+  }
+  const all: T[] = [];
+  let [nextLeft, nextRight] = [0, 0];
+  yield* inSlices(left.length + right.length, (from, to) => {
+    for (let index = from; index < to; index++) {
+      const [one, other] = [left[nextLeft], right[nextRight]];
+      if (other === undefined || (one !== undefined && one.range.startPage <= other.range.startPage)) {
+        all.push(one as T);
+        nextLeft += 1;
+      } else {
+        all.push(other);
+        nextRight += 1;
+      }
+    }
+  });
+  return all;
+}
