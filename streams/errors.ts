@@ -26,7 +26,7 @@ export interface DmaErrorDetails {
 }
 
 /**
- * The error of everything that touches DMA mappings, shaped like Node's own system errors.
+ * The error of everything that touches DMA mappings, shaped like Node's own system errors. The other error classes of this library extend it.
  *
  * The message reads `CODE: what happened, syscall request 0x1000-0x2000 (region "ram", target "vfio")`.
  */
@@ -100,31 +100,41 @@ export class DmaUnmapError extends DmaError {
 }
 
 /** Two regions overlap in a way that leaves neither of them whole. Nothing was added. */
-export class RegionOverlapError extends Error {
+export class RegionOverlapError extends DmaError {
   override readonly name: string = 'RegionOverlapError';
-  readonly code = 'ERR_REGION_OVERLAP';
+  declare readonly code: 'ERR_REGION_OVERLAP';
   /** The region that was to be added. */
-  readonly region: string;
+  declare readonly region: string;
   /** The region in the way. */
   readonly existing: string;
 
-  constructor(message: string, region: string, existing: string) {
-    super(message);
-    this.region = region;
+  /** @param details `range`: that of the region that was to be added; `hint`: how to cut the regions */
+  constructor(
+    message: string,
+    region: string,
+    existing: string,
+    details: Pick<DmaErrorDetails, 'range' | 'hint'> = {},
+  ) {
+    super(message, { ...details, code: 'ERR_REGION_OVERLAP', region });
     this.existing = existing;
   }
 }
 
 /** A device touched an address that is not mapped, or wrote through a read-only mapping. Nothing was read or written. */
-export class DmaFault extends Error {
+export class DmaFault extends DmaError {
   override readonly name: string = 'DmaFault';
-  readonly code = 'ERR_DMA_FAULT';
+  declare readonly code: 'ERR_DMA_FAULT';
   /** The first byte that faulted. */
   readonly iova: bigint;
   readonly access: 'read' | 'write';
 
-  constructor(message: string, iova: bigint, access: 'read' | 'write') {
-    super(message);
+  constructor(
+    message: string,
+    iova: bigint,
+    access: 'read' | 'write',
+    details: Pick<DmaErrorDetails, 'target' | 'hint'> = {},
+  ) {
+    super(message, { ...details, code: 'ERR_DMA_FAULT' });
     this.iova = iova;
     this.access = access;
   }

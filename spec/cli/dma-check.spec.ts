@@ -136,8 +136,8 @@ describe('checkDma', () => {
     it('a mapping that the device does not have', async () => {
       const found = await failures(new HonestDevice([]), [ram]);
       expect(found)
-        .to.include('0x0 the device cannot write it: not mapped')
-        .and.to.include('0x3ff0 the device cannot read it: not mapped');
+        .to.include('0x0 the device cannot write it: ERR_DMA_FAULT: not mapped')
+        .and.to.include('0x3ff0 the device cannot read it: ERR_DMA_FAULT: not mapped');
     });
 
     it('memory that the host cannot see', async () => {

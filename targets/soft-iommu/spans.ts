@@ -60,7 +60,9 @@ function faultAt(iova: bigint, kind: 'read' | 'write', entries: Entries, target:
     entry === undefined
       ? 'nothing is mapped there'
       : `${entry.range.toString()} of region "${entry.request.region}" is read-only`;
-  return new DmaFault(`DMA ${kind} at 0x${iova.toString(16)} by a device of "${target}": ${why}`, iova, kind);
+  return new DmaFault(`DMA ${kind} at 0x${iova.toString(16)} by a device of "${target}": ${why}`, iova, kind, {
+    target,
+  });
 }
 
 function pagesOf(start: bigint, end: bigint): MemoryRange {

@@ -5,6 +5,7 @@ import {
   RegionOverlapError,
   type Region,
   type RegionEvent,
+  type RegionParams,
 } from '../../../streams/index.js';
 import { FakeMappable } from '../../support/fake-mappable.js';
 import { addRegion, FILE, mapping, range, rejectionOf, viewOf } from '../support/phrases.js';
@@ -18,6 +19,30 @@ describe('RegionManager: regions', () => {
 
   function add(priority: number, start: number, end: number, name = `${priority}`): Promise<Region> {
     return manager.addRegion({ name, range: range(start, end), priority, type: 'ram' });
+  }
+
+  /** Does what the hint of the error says, and looks whether every address has a region then. */
+  async function follow(first: Region, error: Error, added: Omit<RegionParams, 'type'>): Promise<void> {
+    expect(error).to.be.instanceOf(RegionOverlapError);
+    const { hint = '' } = error as RegionOverlapError;
+    const [, list = ''] = /\badd ((?:0x[0-9a-f]+-0x[0-9a-f]+(?: and )?)+)/.exec(hint) ?? [];
+    const parts = list.split(' and ').map((text) => MemoryRange.parse(text));
+    const cutsFirst = hint.includes('remove');
+    const { priority = 0 } = cutsFirst ? first : added;
+    await manager.transaction((edit) => {
+      if (cutsFirst) {
+        edit.removeRegion(first);
+        edit.addRegion({ ...added, type: 'ram' });
+      }
+      parts.forEach((part, index) => edit.addRegion({ name: `part ${index}`, range: part, priority, type: 'ram' }));
+    });
+    const covered = new Set([...parts, cutsFirst ? added.range : first.range].flatMap(pagesOf));
+    const wanted = new Set([first.range, added.range].flatMap(pagesOf));
+    expect([...covered].sort()).to.deep.equal([...wanted].sort());
+  }
+
+  function pagesOf({ startPage, endPage }: MemoryRange): number[] {
+    return Array.from({ length: endPage - startPage }, (_, index) => startPage + index);
   }
 
   describe('where they may overlap', () => {
@@ -63,12 +88,12 @@ describe('RegionManager: regions', () => {
         ['below', 4],
       ] as const) {
         it(`${allowed[relation] ? 'adds' : 'refuses'} a region ${how}, of ${relation} priority`, async () => {
-          await add(5, existing.start, existing.end);
-          const added = add(priority, start, end);
+          const first = await add(5, existing.start, existing.end, 'first');
+          const added = add(priority, start, end, 'added');
           if (allowed[relation]) {
             await added;
           } else {
-            expect(await rejectionOf(added)).to.be.instanceOf(RegionOverlapError);
+            await follow(first, await rejectionOf(added), { name: 'added', range: range(start, end), priority });
           }
         });
       }
