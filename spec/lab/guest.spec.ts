@@ -1,11 +1,12 @@
 import { expect } from 'chai';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { labAvailability } from './availability.js';
 import { judge, runInGuest, type GuestEnd, type GuestOptions } from './guest.js';
+import { wordsOf } from './words.js';
 
 const lab = labAvailability();
 /** Numbers of the QEMUs that have this on their command line. */
@@ -146,5 +147,47 @@ describe('the guest', function () {
       stop.abort();
     }, 1000);
     expect((await run(['sleep', '1000'], { signal: stop.signal })).kind).to.equal('aborted');
+  });
+});
+
+describe('the words of a command line', () => {
+  for (const [text, words] of [
+    ['-device edu,addr=09.0', ['-device', 'edu,addr=09.0']],
+    [`  a\t'b  c'\n"d 'e'"f `, ['a', 'b  c', "d 'e'f"]],
+    [`'' a\\b`, ['', 'a\\b']],
+    ['', []],
+    [`a 'b`, undefined],
+    ['a "b', undefined],
+  ] as const) {
+    it(`of ${JSON.stringify(text)} are ${JSON.stringify(words)}`, () => {
+      expect(wordsOf(text)).to.deep.equal(words);
+    });
+  }
+});
+
+describe('npm run lab', function () {
+  this.timeout(300_000);
+  const main = new URL('main.js', import.meta.url).pathname;
+
+  it('refuses --qemu with a quotation mark that is not closed', () => {
+    const { status, stderr } = spawnSync(process.execPath, [main, '--qemu', `-name 'a`, 'true'], { encoding: 'utf8' });
+    expect(status).to.equal(1);
+    expect(stderr).to.contain('A quotation mark is not closed.');
+  });
+
+  if (!lab.available) {
+    it(`NOT RUN: ${lab.why}`);
+    return;
+  }
+  it('gives the kernel all of --append, and QEMU all of --qemu', () => {
+    const more = ['--append', 'first=1 second=2', '--append', 'third=3', '--qemu', '-device edu,addr=09.0'];
+    const command = ['sh', '-c', 'cat /proc/cmdline; ls /sys/bus/pci/devices'];
+    const args = [main, ...more, '--qemu', `-device 'edu,addr=0a.0'`, ...command];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    expect(status, stderr).to.equal(0);
+    expect(stdout).to.match(/^console=.* first=1 second=2 third=3$/m);
+    expect(stdout)
+      .to.match(/^0000:00:09\.0$/m)
+      .and.match(/^0000:00:0a\.0$/m);
   });
 });

@@ -7,6 +7,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { runInGuest, type GuestEnd } from './guest.js';
 import { ensureKernel, KERNEL_VARIABLE, KERNEL_VERSIONS, type KernelVersion } from './kernels.js';
 import { projectRoot } from './paths.js';
+import { wordsOf } from './words.js';
 
 /** Exit statuses for what is not the command's own; those of a shell and of timeout(1) where they have one. */
 const STATUS: Readonly<Record<Exclude<GuestEnd['kind'], 'exited'>, number>> = {
@@ -30,6 +31,8 @@ interface Options {
   readonly memory: number;
   readonly timeout: number;
   readonly out?: string;
+  readonly append: readonly string[];
+  readonly qemu: readonly string[];
 }
 
 const program = new Command('npm run lab --')
@@ -40,6 +43,13 @@ const program = new Command('npm run lab --')
   .option('--memory <MiB>', 'memory of the guest', wholeNumber, 2048)
   .option('--timeout <seconds>', 'when to give up', wholeNumber, 180)
   .option('--out <folder>', 'a folder of the host that the guest may write, under the same path')
+  .option('--append <arguments>', 'more arguments for the kernel, as one text; may be repeated', collect, [])
+  .option(
+    '--qemu <arguments>',
+    'more arguments for QEMU, as one text that is split as a shell would; may be repeated',
+    collectWords,
+    [],
+  )
   .addHelpText(
     'after',
     `
@@ -53,6 +63,8 @@ built, which takes minutes.
 
 Examples:
   npm run lab -- dma-streams replay examples/traces/q35-boot.jsonl
+  npm run lab -- --append 'intremap=off' dma-streams doctor
+  npm run lab -- --qemu '-device edu,addr=09.0' lspci
   npm run lab -- --kernel 6.12 ls -l /dev/vfio /dev/iommu
   npm run lab -- --out results sh -c 'dmesg > results/dmesg'`,
   )
@@ -60,7 +72,7 @@ Examples:
   .showHelpAfterError();
 
 program.parse();
-const { kernel, memory, timeout, out } = program.opts<Options>();
+const { kernel, memory, timeout, out, append, qemu } = program.opts<Options>();
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
@@ -83,6 +95,8 @@ const end = await runInGuest({
   },
   out: out === undefined ? undefined : resolve(out),
   kernel: ensureKernel(kernel),
+  kernelArguments: append.join(' '),
+  qemuArguments: qemu,
   memory,
   timeout,
   signal: interrupted.signal,
@@ -101,4 +115,16 @@ function wholeNumber(text: string): number {
     throw new InvalidArgumentError('A whole number above 0 is needed.');
   }
   return Number(text);
+}
+
+function collect(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
+}
+
+function collectWords(text: string, before: readonly string[]): readonly string[] {
+  const words = wordsOf(text);
+  if (words === undefined) {
+    throw new InvalidArgumentError('A quotation mark is not closed.');
+  }
+  return [...before, ...words];
 }
