@@ -187,7 +187,7 @@ export class AddressSpace implements VaMapper, Disposable {
     if (typeof buffer === 'number') {
       throw viewError(buffer, range, this.#firstFault(space, range.start, Number(range.length), true));
     }
-    this.#views.expect();
+    this.#views.expect(buffer);
     return new Uint8Array(buffer);
   }
 

@@ -1,5 +1,5 @@
-import { executionAsyncResource } from 'node:async_hooks';
 import { native, type SpaceHandle } from './native.js';
+import { isViewInput, observeInput } from './zlib-input.js';
 
 /** Milliseconds until the first further attempt, and at most between two of them. */
 const FIRST_DELAY = 10;
@@ -8,16 +8,17 @@ const LONGEST_DELAY = 1000;
 /**
  * Empties the views of released memory.
  *
- * Native code does that at once, unless a job of Node is under way: then they wait, and are tried again after a while. A job of zlib that
- * is between two of its steps cannot be seen there, but here: its callback is running.
+ * Native code does that at once, unless a job of Node is under way: then they wait, and are tried again after a while. A stream of zlib
+ * that is between two of its steps cannot be seen there, but here (see zlib-input.ts).
  */
 export class ReleasedViews {
   #hasViews = false;
   #timer: NodeJS.Timeout | undefined;
 
-  /** A view was made. Until then there is nothing to do. */
-  expect(): void {
+  /** A view was made, of this buffer. Until then there is nothing to do. */
+  expect(buffer: ArrayBufferLike): void {
     this.#hasViews = true;
+    observeInput(buffer);
   }
 
   /** Calls what releases memory. */
@@ -34,7 +35,7 @@ export class ReleasedViews {
   }
 
   #empty(space: SpaceHandle): number {
-    return native().addressSpaceEmptyViews(space, !isInsideJob());
+    return native().addressSpaceEmptyViews(space, !isViewInput());
   }
 
   #retry(space: SpaceHandle, delay: number): void {
@@ -48,9 +49,4 @@ export class ReleasedViews {
       }
     }, delay).unref();
   }
-}
-
-/** Whether this runs in the callback of a job that has a buffer: the object of the job is the resource that is executing (node:async_hooks). */
-function isInsideJob(): boolean {
-  return ArrayBuffer.isView((executionAsyncResource() as { readonly buffer?: unknown }).buffer);
 }

@@ -105,7 +105,6 @@ napi_value MemoryViews::FullBuffer(napi_env env, const MemoryView& view) {
 }
 
 void MemoryViews::Empty(napi_env env, MemoryView& view) {
-  view.quiet = true;
   napi_value buffer = FullBuffer(env, view);
   view.moved = buffer == nullptr || napi_detach_arraybuffer(env, buffer) != napi_ok;
 }
@@ -126,14 +125,11 @@ void MemoryViews::OnFreed(napi_env env, void* /* data */, void* ticket) {
   if (IsEnding(env)) {
     // It may be said only because the environment ends. Its own jobs have ended before; but another thread may have the
     // contents, which then stay for good.
-    view.quiet = true;
     const bool emptied_here = view.released && !views.waiting_.contains(&view) && !view.moved;
     const bool moved = !emptied_here && !view.ends_full;
     for (const auto& memory : view.memory) {
       memory->left_for_good = memory->left_for_good || moved;
     }
-  } else {
-    view.quiet = view.quiet || views.CanEmpty(env);
   }
   views.ForgetUnused(owned->view);
 }
@@ -147,7 +143,7 @@ void MemoryViews::OnCollected(napi_env env, void* ticket, void* /* hint */) {
 }
 
 void MemoryViews::ForgetUnused(const std::shared_ptr<MemoryView>& view) {
-  if (!view->freed || !(view->collected || view->quiet) || views_.erase(view) == 0) {
+  if (!view->freed || !view->collected || views_.erase(view) == 0) {
     return;
   }
   waiting_.erase(view.get());

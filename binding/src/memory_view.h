@@ -29,8 +29,6 @@ struct MemoryView {
   bool freed = false;
   // The ArrayBuffer object was collected.
   bool collected = false;
-  // At some time after the release no job was under way.
-  bool quiet = false;
 };
 
 // The ArrayBuffers that JavaScript holds over one reservation.
@@ -41,8 +39,9 @@ struct MemoryView {
 // (CompressionStream::Write of node_zlib.cc asserts it). Buffers that wait show zeros.
 //
 // The addresses of a view stay readable, and nothing else is mapped there, until nobody can use them. That is when the
-// engine has freed the contents, which a buffer that was moved to another thread may have, and either no job was under
-// way at some time after the release, or the ArrayBuffer object was collected, which no job of Node lets happen.
+// engine has freed the contents, which a buffer that was moved to another thread may have, and has collected the
+// ArrayBuffer object, which whatever of Node has a pointer keeps alive. That no request of libuv is under way is not
+// enough: HTTP/2 queues pointers while flow control lets nothing be sent.
 //
 // The reservation may end before its views: their memory is then left mapped, and unmapped here.
 class MemoryViews : public std::enable_shared_from_this<MemoryViews> {

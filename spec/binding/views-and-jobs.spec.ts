@@ -134,6 +134,89 @@ describe('A view that a job of Node is using', () => {
   }).timeout(60_000);
 });
 
+/** Guest memory of `length` bytes, and a view of it. */
+const viewed = (length: number): string => `
+  const { AddressSpace, Memfd } = await import(BINDING);
+  const { MemoryRange } = await import(STREAMS);
+  const range = MemoryRange.ofLength(0, ${length});
+  const space = new AddressSpace({ size: 1n << 32n });
+  const memfd = Memfd.create('viewed', range.length);
+  space.ensureMapped({ range, region: 'r', type: 'ram', writable: true, backing: { mappable: memfd, fileOffset: 0n } });
+  let view = space.view(range);
+  const emptied = async () => {
+    for (let waited = 0; view.byteLength > 0 && waited < 300; waited++) await sleep(10);
+    return view.byteLength === 0;
+  };
+`;
+
+describe('A view that something of Node holds without a job', () => {
+  for (const stream of ['createGzip', 'createBrotliCompress']) {
+    const paused = `
+      import { randomFillSync } from 'node:crypto';
+      import { ${stream}, constants } from 'node:zlib';
+      ${viewed(8 << 20)}
+      randomFillSync(view);
+      const zip = ${stream}({ params: { [constants.BROTLI_PARAM_QUALITY]: 1 } });
+      zip.end(view);
+      // It pauses when its output is full, which nobody reads.
+      while (zip.readableLength === 0) await sleep(1);
+      await sleep(100);
+      space.release(range);
+    `;
+
+    it(`${stream}, paused between two steps: it goes on afterwards, and the view becomes empty then`, () => {
+      const result = runChild(`${paused}
+        console.log(view.byteLength > 0);
+        await new Promise((resolve) => { zip.on('end', resolve).resume(); });
+        console.log(await emptied());
+      `);
+      expect(result).to.include({ status: 0, signal: null, stdout: 'true\ntrue' }, result.stderr);
+    }).timeout(60_000);
+
+    it(`${stream}, paused and then destroyed: the view becomes empty, though the stream is still referred to`, () => {
+      const result = runChild(`${paused}
+        zip.destroy();
+        console.log(await emptied(), zip.destroyed);
+      `);
+      expect(result).to.include({ status: 0, signal: null, stdout: 'true true' }, result.stderr);
+    }).timeout(60_000);
+  }
+
+  it('HTTP/2, held up by flow control: what is sent later is zeros, and the addresses are used again once it is sent', () => {
+    const result = runChild(
+      `
+      import http2 from 'node:http2';
+      const { native } = await import(new URL('native.js', BINDING));
+      const before = native().addressSpaceAreas();
+      ${viewed(8 << 20)}
+      view.fill(5);
+      const server = http2.createServer();
+      server.on('stream', (stream) => { stream.respond({}); stream.end(view); });
+      await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const client = http2.connect('http://127.0.0.1:' + server.address().port);
+      const request = client.request({ ':path': '/' });
+      await new Promise((resolve) => request.on('response', resolve));
+      await sleep(100);
+      space.release(range);
+      for (let round = 0; round < 5; round++) { gc(); await sleep(10); }
+      let [received, last] = [0, -1];
+      request.on('data', (bytes) => { received += bytes.length; last = bytes.at(-1); });
+      await Promise.race([new Promise((resolve) => request.on('end', resolve)), sleep(20_000)]);
+      console.log(received, last, await emptied());
+      client.destroy();
+      server.close();
+      space.close();
+      view = undefined;
+      for (let round = 0; round < 50 && native().addressSpaceAreas() > before; round++) { gc(); await sleep(10); }
+      console.log(native().addressSpaceAreas() - before);
+      process.exit();
+      `,
+      { flags: ['--expose-gc'] },
+    );
+    expect(result).to.include({ status: 0, signal: null, stdout: `${8 << 20} 0 true\n0` }, result.stderr);
+  }).timeout(60_000);
+});
+
 describe('A view whose buffer was moved to another thread', () => {
   const worker = `
     const { AddressSpace, Memfd } = await import(BINDING);
