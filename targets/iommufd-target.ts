@@ -182,7 +182,9 @@ export class IommufdTarget implements DmaTarget {
       }
       return ran.errno < 0 && copied.has(done)
         ? this.#mapFrom(requests, done, false)
-        : stopOf({ done, errno: ran.errno }, requests, refused, (failed, request) => this.#mapError(failed, request));
+        : stopOf({ done, errno: ran.errno }, requests, refused, (failed, request, rest) =>
+            this.#mapError(failed, request, rest),
+          );
     });
   }
 
@@ -254,8 +256,9 @@ export class IommufdTarget implements DmaTarget {
     return this.#holdings.hasNeighbours ? this.#holdings.sourceOf(request) : undefined;
   }
 
-  #mapError(errno: number, request: DmaMapRequest): DmaError {
+  #mapError(errno: number, request: DmaMapRequest, rest: readonly DmaMapRequest[] = [request]): DmaError {
     return mapError(errno, request, {
+      rest,
       ...this.#circumstances(mapRequest(this.#byFile && this.#wayOf(request) === request.mappable)),
       inTheWay: this.#holdings.firstOverlap(request.range),
     });

@@ -89,7 +89,7 @@ export class VfioType1Target implements DmaTarget {
     }
     return whenDone(this.#calls.run(batch), (known) => {
       this.#count.afterMap(known.done);
-      return stopOf(known, requests, refused, (failed, request) => this.#mapError(failed, request));
+      return stopOf(known, requests, refused, (failed, request, rest) => this.#mapError(failed, request, rest));
     });
   }
 
@@ -130,8 +130,8 @@ export class VfioType1Target implements DmaTarget {
     this.#budget.spend(range.endPage - range.startPage);
   }
 
-  #mapError(errno: number, request: DmaMapRequest): DmaError {
-    return mapError(errno, request, this.#circumstances('VFIO_IOMMU_MAP_DMA'));
+  #mapError(errno: number, request: DmaMapRequest, rest: readonly DmaMapRequest[] = [request]): DmaError {
+    return mapError(errno, request, { ...this.#circumstances('VFIO_IOMMU_MAP_DMA'), rest });
   }
 
   #unmapError(errno: number, range: MemoryRange): DmaError {

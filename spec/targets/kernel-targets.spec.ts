@@ -10,8 +10,10 @@ import {
   type DmaTarget,
 } from '../../streams/index.js';
 import { IommufdTarget, VfioType1Target } from '../../targets/index.js';
-import { lockedMemory, lockedMemoryHint } from '../../targets/kernel/locked-memory.js';
+import { bytesToPin, lockedMemory, lockedMemoryHint } from '../../targets/kernel/locked-memory.js';
 import { misfit } from '../../targets/kernel/preflight.js';
+import { runChild } from '../binding/support/child.js';
+import { skipUnlessMounting, SMALL_TMPFS, THROUGH_SMALL_TMPFS } from '../binding/support/small-tmpfs.js';
 
 /** What rows ask for, and the errnos that they are answered with, in order; 0 when none is left. */
 class FakeIommu {
@@ -152,8 +154,8 @@ describe('the targets of kernel IOMMUs', () => {
       });
 
       const table: readonly [number, string, string][] = [
-        [-12, 'ENOMEM', 'ulimit -l'],
-        [-28, 'ENOSPC', 'dma_entry_limit'],
+        [-12, 'ENOMEM', lockedMemory().limit === undefined ? 'the host is short of memory' : 'ulimit -l'],
+        [-28, 'ENOSPC', kind === 'type1' ? 'dma_entry_limit' : 'df shows it'],
         [-17, 'EEXIST', 'another user'],
         [-14, 'EFAULT', 'not backed'],
         [-22, 'EINVAL', 'argument invalid'],
@@ -313,6 +315,53 @@ describe('the targets of kernel IOMMUs', () => {
     const error = errorOf(() => target.checkMaps([request(0x10000), request(0x20000)]));
     expect(error).to.include({ code: 'ENOSPC' });
     expect(error.message).to.include('1 entries are left');
+    iommu.answers = [-28];
+    const stop = stopOf(target.mapDmaBatch([request(0x10000), request(0x20000)]));
+    expect(error.hint).to.match(/^1 entries are left and 2 needed: .*dma_entry_limit, before the container is opened/);
+    expect((stop.error as DmaError).hint, 'the same as that of the kernel').to.equal(error.hint);
+  });
+
+  it('a file on a full file system is named for ENOMEM, EFAULT and ENOSPC, unless the file is too short', function () {
+    skipUnlessMounting(this);
+    const explain = new URL('../../targets/kernel/explain.js', import.meta.url).href;
+    const result = runChild(
+      `const { openSync, ftruncateSync, writeSync } = await import('node:fs');
+      const { MemoryRange } = await import(STREAMS);
+      const { mapError } = await import(${JSON.stringify(explain)});
+      const fd = openSync('${SMALL_TMPFS}/ram', 'w+');
+      ftruncateSync(fd, 4 << 20);
+      try { writeSync(fd, Buffer.alloc(1 << 20)); writeSync(fd, Buffer.alloc(4096)); } catch {}
+      const tell = (errno, end) => {
+        const range = MemoryRange.of(0, end);
+        const where = { target: 't', request: 'IOMMU_IOAS_MAP_FILE', iovaRanges: () => [] };
+        const mappable = { fd, label: 'ram' };
+        console.log(mapError(errno, { range, region: 'r', type: 'ram', writable: true, mappable, fileOffset: 0n }, where).hint);
+      };
+      for (const errno of [-12, -14, -28]) tell(errno, 4 << 20);
+      tell(-14, 8 << 20);`,
+      { through: THROUGH_SMALL_TMPFS },
+    );
+    expect(result).to.include({ status: 0, signal: null }, result.stderr);
+    const hints = result.stdout.split('\n');
+    for (const hint of hints.slice(lockedMemory().limit === undefined ? 0 : 1, 3)) {
+      expect(hint).to.match(/the file system of \/mnt\/ram is full\. It holds 1 MiB \(df.*size=SIZE.*--shm-size/);
+    }
+    expect(hints[3]).to.contain('is the file as long as the mapping');
+  });
+
+  describe('the limit of locked memory', () => {
+    it('is to be raised to what all rows take, but for memory of devices and what is pinned already', () => {
+      const rows = [request(0x10000), request(0x20000, 0x3000), request(0x30000, 0x1000, { type: 'device' })];
+      expect(bytesToPin(rows)).to.equal(0x4000n);
+      expect(bytesToPin(rows, ({ range: { start } }) => start === 0x20000n)).to.equal(0x1000n);
+      const hint = lockedMemoryHint({ limit: 32n << 20n, locked: 1n << 20n, pinned: 0n }, 96n << 20n);
+      expect(hint).to.contain('33554432 bytes, 1048576 are used, 100663296 more are needed');
+      expect(hint).to.contain('ulimit -l 99328').and.contain('LimitMEMLOCK=99328K');
+    });
+
+    it('gives no advice where none counts', () => {
+      expect(lockedMemoryHint({ limit: undefined, locked: 0n, pinned: 0n }, 1n)).to.equal(undefined);
+    });
   });
 
   it('type1 counts what it holds by the entries that are left, from its first map on', () => {
@@ -540,6 +589,5 @@ describe('the targets of kernel IOMMUs', () => {
     expect(lockedMemory().locked >= 0n).to.equal(true);
     const hint = lockedMemoryHint({ limit: 4096n, locked: 1n, pinned: 2n }, 8192n);
     expect(hint).to.include('4096').and.to.include('8192').and.to.include('ulimit -l');
-    expect(lockedMemoryHint({ limit: undefined, locked: 2n, pinned: 1n }, 1n)).to.include('no limit');
   });
 });

@@ -1,7 +1,10 @@
+import { fstatSync } from 'node:fs';
 import { systemError } from '../../binding/errors.js';
 import type { IovaRange } from '../../binding/iova-range.js';
+import { shortageOf } from '../../binding/shortage.js';
 import { DmaError, type DmaMapRequest, type MemoryRange } from '../../streams/index.js';
-import { lockedMemory, lockedMemoryHint } from './locked-memory.js';
+import { entryLimitHint } from './entry-limit.js';
+import { bytesToPin, lockedMemory, lockedMemoryHint } from './locked-memory.js';
 
 /** Which IOMMU said no, and what can be asked of it to find out why. */
 export interface Circumstances {
@@ -14,6 +17,8 @@ export interface Circumstances {
   readonly inTheWay?: MemoryRange | undefined;
   /** Entries that are left; `undefined` where there is no limit. */
   readonly entriesLeft?: () => number | undefined;
+  /** The maps of the same set from the one that failed on; it alone when left out. */
+  readonly rest?: readonly DmaMapRequest[];
 }
 
 /** The error of a map that the kernel refused, with what to do next. */
@@ -84,12 +89,16 @@ function mapHint(errno: number, request: DmaMapRequest, where: Circumstances): s
   const { range, type, writable } = request;
   switch (-errno) {
     case 12: // ENOMEM
-      return lockedMemoryHint(lockedMemory(), range.length);
-    case 28: // ENOSPC
       return (
-        `${String(where.entriesLeft?.() ?? 0)} entries are left: map fewer, larger ranges, or raise dma_entry_limit ` +
-        '(as root: echo 200000 > /sys/module/vfio_iommu_type1/parameters/dma_entry_limit, before the container is opened)'
+        lockedMemoryHint(lockedMemory(), bytesToPin(where.rest ?? [request])) ??
+        shortageHint(request) ??
+        'the host is short of memory, or of free huge pages (no limit of locked memory counts for this process): see free -m, HugePages_Free in /proc/meminfo, and memory.max of its cgroup'
       );
+    case 28: // ENOSPC
+      return where.request === 'VFIO_IOMMU_MAP_DMA'
+        ? entryLimitHint(where.entriesLeft?.() ?? 0, where.rest?.length ?? 1)
+        : (shortageHint(request) ??
+            'the file system behind the memory is full: df shows it; make it larger with mount -o remount,size=SIZE, or docker run --shm-size=SIZE for the /dev/shm of a container');
     case 22: {
       // EINVAL
       let valid: readonly IovaRange[];
@@ -111,17 +120,38 @@ function mapHint(errno: number, request: DmaMapRequest, where: Circumstances): s
       return where.inTheWay === undefined
         ? 'something is mapped there already: unmap it first; when this target did not map it, another user of the same container or IOAS did'
         : `${where.inTheWay.toString()} is mapped there: unmap it first`;
-    case 14: // EFAULT
+    case 14: {
+      // EFAULT
       if (type === 'device') {
         return 'iommufd cannot map the BAR of a device by address; VFIO type1 can, for peer-to-peer DMA';
+      }
+      const shortage = shortageHint(request);
+      if (shortage !== undefined) {
+        return shortage;
       }
       return writable
         ? 'a page is not backed, or not for writing: is the file as long as the mapping, and on memory (memfd, tmpfs, huge pages) rather than on a disk?'
         : 'a page is not backed: is the file as long as the mapping?';
+    }
     case 98: // EADDRINUSE
       return 'a device that is attached needs these addresses for itself: leave a hole in the guest memory map there (0xfee00000-0xfef00000 takes interrupts on x86)';
     default:
       return `see the error table in docs/kernel.md for ${where.request}`;
+  }
+}
+
+/** What the system has run out of, when a page of the file cannot be had; `undefined` when nothing is short, or the file too short. */
+function shortageHint({ range, mappable, fileOffset }: DmaMapRequest): string | undefined {
+  if (mappable === undefined) {
+    return undefined;
+  }
+  try {
+    const { fd } = mappable;
+    const isWhole = fstatSync(fd, { bigint: true }).size >= fileOffset + range.length;
+    const shortage = isWhole ? shortageOf(fd) : undefined;
+    return shortage === undefined ? undefined : `${shortage.because}. ${shortage.hint}`;
+  } catch {
+    return undefined; // The file is closed.
   }
 }
 

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { DmaMapRequest } from '../../streams/index.js';
 
 /** What this process may pin. Pages that a device can reach cannot be moved or swapped out, so the kernel counts them as locked. */
 export interface LockedMemory {
@@ -27,18 +28,35 @@ export function lockedMemory(): LockedMemory {
   };
 }
 
-/** What to do about a limit that does not suffice for `needed` more bytes. */
-export function lockedMemoryHint({ limit, locked, pinned }: LockedMemory, needed: bigint): string {
+/** What all of these would pin, in bytes. Memory of devices is not pinned. */
+export function bytesToPin(
+  requests: readonly DmaMapRequest[],
+  isPinned: (request: DmaMapRequest) => boolean = () => false,
+): bigint {
+  return requests.reduce(
+    (sum, request) => (request.type === 'device' || isPinned(request) ? sum : sum + request.range.length),
+    0n,
+  );
+}
+
+/** What to do about a limit that does not suffice for `needed` more bytes; `undefined` when no limit counts. */
+export function lockedMemoryHint({ limit, locked, pinned }: LockedMemory, needed: bigint): string | undefined {
+  if (limit === undefined) {
+    return undefined;
+  }
   const used = locked > pinned ? locked : pinned;
-  const have =
-    limit === undefined
-      ? 'no limit of locked memory counts for this process'
-      : `the limit of locked memory is ${limit} bytes`;
+  const have = `the limit of locked memory is ${limit} bytes, ${used} are used, ${needed} more are needed`;
+  const total = used + needed;
   // iommufd counts for the user, and the kernel tells a process its own share alone.
-  const hidden =
-    limit !== undefined && used + needed <= limit ? ', so other processes of this user have pinned the rest' : '';
+  if (total <= limit) {
+    return (
+      `${have}, so other processes of this user have pinned the rest: raise it with \`ulimit -l\`, LimitMEMLOCK= of systemd or limits.conf, ` +
+      'or give the process CAP_IPC_LOCK'
+    );
+  }
+  const kibibytes = (total + 1023n) / 1024n;
   return (
-    `${have}, ${used} are used, ${needed} more are needed${hidden}: raise it with \`ulimit -l\`, LimitMEMLOCK= of systemd or limits.conf, ` +
+    `${have}: raise it to ${total} bytes at least, with \`ulimit -l ${kibibytes}\`, LimitMEMLOCK=${kibibytes}K of systemd or limits.conf, ` +
     'or give the process CAP_IPC_LOCK'
   );
 }

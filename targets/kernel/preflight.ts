@@ -1,7 +1,8 @@
 import type { IovaRange } from '../../binding/iova-range.js';
 import { DmaError, type DmaMapRequest, type MemoryRange } from '../../streams/index.js';
+import { entryLimitHint } from './entry-limit.js';
 import { misfitOf } from './explain.js';
-import { lockedMemory, lockedMemoryHint } from './locked-memory.js';
+import { bytesToPin, lockedMemory, lockedMemoryHint } from './locked-memory.js';
 
 /** What an IOMMU can take. */
 export interface Capacity {
@@ -50,7 +51,7 @@ export function misfit(
         request,
         capacity,
         `it is number ${entries} of a set, and ${capacity.entries} entries are left`,
-        'map fewer, larger ranges, or raise dma_entry_limit (as root: echo 200000 > /sys/module/vfio_iommu_type1/parameters/dma_entry_limit)',
+        entryLimitHint(capacity.entries, requests.filter(({ type }) => type !== 'device').length),
       );
     }
     if (isPinned?.(request) === true) {
@@ -58,7 +59,8 @@ export function misfit(
     }
     pages += range.endPage - range.startPage;
     if (pages > capacity.pages) {
-      const hint = lockedMemoryHint(lockedMemory(), BigInt(pages) * 4096n);
+      const hint =
+        lockedMemoryHint(lockedMemory(), bytesToPin(requests, isPinned)) ?? 'raise the limit of locked memory';
       return refusal('ENOMEM', request, capacity, 'the set up to it would pin more than may be locked', hint);
     }
   }

@@ -19,10 +19,10 @@ export function stopOf<T>(
   { done, errno }: Progress,
   items: readonly T[],
   refused: Refusal | undefined,
-  toError: (errno: number, item: T) => DmaError,
+  toError: (errno: number, item: T, rest: readonly T[]) => DmaError,
 ): BatchStop | undefined {
   if (done === items.length) {
     return undefined;
   }
-  return { done, error: errno < 0 ? toError(errno, items[done] as T) : refused?.refusal };
+  return { done, error: errno < 0 ? toError(errno, items[done] as T, items.slice(done)) : refused?.refusal };
 }
