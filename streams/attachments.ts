@@ -1,27 +1,25 @@
-import { Observable } from 'rxjs';
-import type { AttachmentCommands, AttachOptions } from './attachment.js';
-import { AttachmentHandle } from './attachment.js';
-import { checkBoolean, checkCallback, checkObject, checkSignal, checkTarget } from './arguments.js';
+import { append } from './append.js';
+import { branchOf, checkNeedsNoFd, claim, claimantOf, unclaim } from './attachable.js';
+import type { AttachOptions } from './attachment.js';
+import { AttachmentHandle, type AttachmentCommands } from './attachment-handle.js';
+import { checkBoolean, checkCallback, checkObject, checkSignal } from './arguments.js';
 import type { TargetBranch } from './branch.js';
 import type { MapChange } from './change-set.js';
 import { abortError, mapFailure, pendingFailure, unmapFailure } from './command-errors.js';
 import type { CommandQueue } from './command-queue.js';
 import { hasUnmaps } from './command-set.js';
-import { failureOf, inverse } from './delivery.js';
-import { copyOfSet } from './copies.js';
+import { failureOf, inverse, type MapFailure } from './delivery.js';
 import type { DmaTarget } from './dma-target.js';
-import { DmaError, type DmaUnmapError } from './errors.js';
+import { DmaError, type DmaUnmapError, type TargetRange } from './errors.js';
 import type { Finding, HealOptions } from './finding.js';
 import type { MemoryRange } from './memory-range.js';
-import { ensureMapped } from './operators/ensure-mapped.js';
-import { inTurn } from './operators/in-turn.js';
-import { toTarget } from './operators/to-target.js';
 import { replay } from './replay.js';
 import { eachInSlices, mapInSlices } from './slices.js';
 import { run, settled, type Steps } from './steps.js';
 import { NO_FD_HINT } from './target-calls.js';
 import type { VaMapper } from './va-mapper.js';
-import type { VaKeeper } from './va-keeper.js';
+import { mapperInUse, type VaUser } from './va-errors.js';
+import type { VaKeeper, VaUsers } from './va-keeper.js';
 import { adopt, findFaults } from './verification.js';
 import type { View } from './view.js';
 
@@ -33,7 +31,7 @@ export interface AttachmentsOptions {
 }
 
 /** All attachments of a manager, and the commands that they take. */
-export class Attachments implements AttachmentCommands {
+export class Attachments implements AttachmentCommands, VaUsers {
   /** In attach order. */
   #attached: AttachmentHandle[] = [];
   #attaching: AttachmentHandle | undefined = undefined;
@@ -57,10 +55,15 @@ export class Attachments implements AttachmentCommands {
     return this.#attaching === undefined ? this.#attached : [...this.#attached, this.#attaching];
   }
 
-  /** Whether some target may still be using the memory of this range, though it should not. */
-  isStuck(range: MemoryRange): boolean {
-    const holdsOn = (handle: AttachmentHandle): boolean => handle.holdsOnTo(range);
-    return this.visible.some(holdsOn) || this.#leaving.some(holdsOn);
+  /** Whether a target may still be using the host address of the mapping at exactly this range, which has left the view. */
+  usesVa(range: MemoryRange): boolean {
+    const uses = (handle: AttachmentHandle): boolean => handle.usesVa(range);
+    return this.visible.some(uses) || this.#leaving.some(uses);
+  }
+
+  /** Those that do. */
+  usersOf(range: MemoryRange): readonly VaUser[] {
+    return this.#everyone().flatMap((handle) => handle.usersOf(range));
   }
 
   /** @throws DmaError when a target is attached that can do nothing with private memory */
@@ -87,7 +90,7 @@ export class Attachments implements AttachmentCommands {
     if (signal?.aborted === true) {
       throw abortError('the attach was aborted before it began', signal.reason);
     }
-    const handle = new AttachmentHandle(this.#branchOf(target), this, this.#options.warn);
+    const handle = new AttachmentHandle(branchOf(target, this.#options.vaMapper), this, this.#options.warn);
     this.#attaching = handle;
     const mark = this.#vas().mark();
     try {
@@ -95,7 +98,7 @@ export class Attachments implements AttachmentCommands {
       if (this.hasStuck) {
         yield* this.clearStuck(yield* this.#options.view.all(), this.#options.view.generation);
       }
-      yield* replay(handle, this.#options.view, options, this.#options.warn);
+      yield* replay(handle, options, { ...this.#options, inTheWayOf: (failure) => this.inTheWayOf(failure) });
       this.#attached.push(handle);
       return handle;
     } catch (error) {
@@ -154,6 +157,18 @@ export class Attachments implements AttachmentCommands {
     }
   }
 
+  /** What keeps a map from being made that failed with `ERR_RANGE_STUCK`: all that is stuck in its pages. */
+  *inTheWayOf({ error, range }: MapFailure): Steps<readonly TargetRange[]> {
+    if (error.code !== 'ERR_RANGE_STUCK' || range === undefined) {
+      return [];
+    }
+    const stuck: TargetRange[] = [];
+    for (const handle of this.#everyone()) {
+      append(stuck, yield* handle.stuck(range));
+    }
+    return stuck;
+  }
+
   get hasStuck(): boolean {
     for (const handle of this.#attached) {
       if (handle.hasStuck) {
@@ -171,53 +186,20 @@ export class Attachments implements AttachmentCommands {
     return this.#leaving.length === 0 ? [...this.visible] : [...this.visible, ...this.#leaving];
   }
 
-  #branchOf(target: DmaTarget | TargetBranch): TargetBranch {
-    if (typeof target === 'function') {
-      return (changes$) =>
-        target(new Observable((subscriber) => inTurn(changes$, subscriber, (set) => run(copyOfSet(set)))));
-    }
-    checkTarget(target);
-    if (target.needsVa !== true) {
-      return toTarget(target);
-    }
-    const { vaMapper } = this.#options;
-    if (vaMapper === undefined) {
-      throw new DmaError('the target needs host virtual addresses, and this manager has no VA mapper', {
-        code: 'ERR_NO_VA_MAPPER',
-        target: target.name,
-        hint: 'new RegionManager({ vaMapper: new AddressSpace({ size }) })',
-      });
-    }
-    return (changes$) => changes$.pipe(ensureMapped(vaMapper), toTarget(target));
-  }
-
   *#checkPorts(handle: AttachmentHandle): Steps<void> {
     if (handle.broken !== undefined) {
       throw handle.broken;
     }
-    const targets = handle.ports.map((port) => port.target);
-    for (const [index, target] of targets.entries()) {
-      const isTaken = this.#attached.some((other) => other.ports.some((port) => port.target === target));
-      if (isTaken || targets.indexOf(target) !== index) {
-        throw new DmaError('the target is attached already', {
-          code: 'ERR_ALREADY_ATTACHED',
-          target: target.name,
-          hint: 'detach it first, or attach another target object',
-        });
+    if (handle.vas.some(({ owner }) => owner !== undefined && owner !== this)) {
+      throw mapperInUse('give ensureMapped() the VA mapper of the manager that the branch is attached to');
+    }
+    for (const { target } of handle.ports) {
+      const claimant = claimantOf(target);
+      if (claimant !== undefined && this.#leaving.includes(claimant)) {
+        yield* this.#detach(claimant);
       }
-      for (const leaving of this.#leaving.filter((other) => other.ports.some((port) => port.target === target))) {
-        yield* this.#detach(leaving);
-      }
-      const memory = this.#vas().privates.first;
-      if (target.needsFd === true && memory !== undefined) {
-        throw new DmaError('the target needs a file for every mapping, and there is private memory, which has none', {
-          code: 'ERR_NO_FD',
-          target: target.name,
-          region: memory.region,
-          range: memory.range,
-          hint: 'remove the private mapping, or back it by a Memfd, before attaching',
-        });
-      }
+      claim(target, handle, this.#attached);
+      checkNeedsNoFd(target, this.#vas().privates.first);
     }
   }
 
@@ -226,7 +208,7 @@ export class Attachments implements AttachmentCommands {
       return;
     }
     if (handle.pending) {
-      throw pendingFailure(handle.target, yield* handle.stuck());
+      throw pendingFailure(handle.target, yield* handle.holdings());
     }
     const set = yield* handle.leave(this.#options.view);
     // One that was left waiting has also held on to VAs of what it never told us of.
@@ -246,7 +228,7 @@ export class Attachments implements AttachmentCommands {
 
   *#retryStuck(handle: AttachmentHandle): Steps<void> {
     if (handle.pending) {
-      throw pendingFailure(handle.target, yield* handle.stuck());
+      throw pendingFailure(handle.target, yield* handle.holdings());
     }
     const { tried, error } = yield* handle.unmapStuck(this.#options.view.generation);
     yield* settled(this.#vas().sweep(tried));
@@ -281,12 +263,19 @@ export class Attachments implements AttachmentCommands {
     if (maps.length > 0) {
       yield* this.clearStuck(maps, view.generation);
       const outcome = yield* settled(handle.serve(inverse(view.generation, [], maps)));
+      // What is tried again for a map may have been cured only then.
+      yield* settled(this.#vas().sweep(yield* mapInSlices(maps, ({ range }) => range)));
       if (outcome.error !== undefined) {
+        const failure = failureOf(outcome, outcome.error);
         const missing = yield* mapInSlices(yield* handle.missingInSlices(), (range) => ({
           target: handle.target,
           range,
         }));
-        throw mapFailure(failureOf(outcome, outcome.error), { undone: [], missing, stuck: yield* handle.stuck() });
+        throw mapFailure(
+          failure,
+          { undone: [], missing, stuck: yield* handle.stuck() },
+          yield* this.inTheWayOf(failure),
+        );
       }
     }
     if (unmapFailure !== undefined) {
@@ -311,6 +300,7 @@ export class Attachments implements AttachmentCommands {
       return;
     }
     this.#leaving = this.#leaving.filter((other) => other !== handle);
+    unclaim(handle);
     handle.end();
   }
 

@@ -1,6 +1,7 @@
 import { Observable, type OperatorFunction, type Subscriber, type Subscription } from 'rxjs';
 import { show } from './arguments.js';
 import type { ChangeSet, Outcome } from './change-set.js';
+import type { EnsuredVas } from './ensured-vas.js';
 import { DmaError, toDmaError, type TargetRange } from './errors.js';
 import { append } from './append.js';
 import { checkedOutcome, withDetails } from './outcomes.js';
@@ -11,12 +12,17 @@ import type { TargetPort } from './target-port.js';
 /** From change sets to outcomes: how a target hangs in the stream. */
 export type TargetBranch = OperatorFunction<ChangeSet, Outcome>;
 
-/** The ports that announce themselves while a branch is being put under way. */
-let announced: TargetPort[] | undefined;
+/** What announces itself while a branch is being put under way. */
+let announced: { readonly ports: TargetPort[]; readonly vas: EnsuredVas[] } | undefined;
 
 /** Makes the place of a target known to whoever puts the branch that it is part of under way. */
 export function announce(port: TargetPort): void {
-  announced?.push(port);
+  announced?.ports.push(port);
+}
+
+/** The same, of what a VA mapper holds that the branch uses. */
+export function announceVas(vas: EnsuredVas): void {
+  announced?.vas.push(vas);
 }
 
 /**
@@ -28,6 +34,8 @@ export function announce(port: TargetPort): void {
 export class Branch {
   /** The targets that are served through it, in order, as far as they have announced themselves. */
   readonly ports: readonly TargetPort[];
+  /** What the VA mappers hold that it uses, as far as they have announced themselves. */
+  readonly vas: readonly EnsuredVas[];
   /** Whoever listens to the sets: the branch, once. A `Subject` would do; it takes a multiple of the time. */
   #listeners: readonly Subscriber<ChangeSet>[] = [];
   readonly #subscription: Subscription;
@@ -46,7 +54,8 @@ export class Branch {
     };
     const outer = announced;
     const ports: TargetPort[] = [];
-    announced = ports;
+    const vas: EnsuredVas[] = [];
+    announced = { ports, vas };
     try {
       const outcomes$: unknown = branch(this.#input());
       if (!isObservable(outcomes$)) {
@@ -73,6 +82,7 @@ export class Branch {
       announced = outer;
     }
     this.ports = ports;
+    this.vas = vas;
   }
 
   /** Of its targets; of several, joined with `+`. */
@@ -86,7 +96,12 @@ export class Branch {
     return this.#broken;
   }
 
-  /** Whether a set has not been answered yet. */
+  /** The set that has not been answered yet. */
+  get open(): ChangeSet | undefined {
+    return this.#open;
+  }
+
+  /** Whether there is one. */
   get pending(): boolean {
     return this.#open !== undefined;
   }

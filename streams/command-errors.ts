@@ -4,7 +4,7 @@ import { ABORTED } from './target-maps.js';
 
 /** What a command rejects with, made of what a target said. */
 
-/** A map failed, and everything was undone. */
+/** A map failed, and everything was undone. `inTheWay`: what kept it from being made, stuck since before. */
 export function mapFailure(
   { error: cause, target, region, range }: MapFailure,
   aftermath: {
@@ -12,6 +12,7 @@ export function mapFailure(
     readonly missing: readonly TargetRange[];
     readonly stuck: readonly TargetRange[];
   },
+  inTheWay: readonly TargetRange[] = [],
 ): DmaMapError {
   const { missing, stuck } = aftermath;
   const left =
@@ -21,16 +22,19 @@ export function mapFailure(
   return new DmaMapError(
     `a mapping failed, ${left}: ${withoutCode(cause)}`,
     { ...known(cause, { target, region, range }), hint: hintFor(cause, missing.length + stuck.length) },
-    aftermath,
+    inTheWay.length === 0 ? aftermath : { ...aftermath, stuck: withoutTwins([...stuck, ...inTheWay]) },
   );
+}
+
+function withoutTwins(ranges: readonly TargetRange[]): TargetRange[] {
+  return [...new Map(ranges.map((at) => [`${at.target} ${at.range.toString()}`, at])).values()];
 }
 
 /** The command is done, but for what could not be unmapped. */
 export function unmapFailure(cause: DmaError | undefined, stuck: readonly TargetRange[]): DmaUnmapError {
   const first = stuck[0];
-  const list = listOf(stuck, ({ target, range }) => `${range.toString()} at "${target}"`);
   return new DmaUnmapError(
-    `could not be unmapped, and stay mapped: ${list}${cause === undefined ? '' : `: ${withoutCode(cause)}`}`,
+    `could not be unmapped, and stay mapped: ${listOf(stuck)}${cause === undefined ? '' : `: ${withoutCode(cause)}`}`,
     {
       ...(cause === undefined ? { code: 'ERR_RANGE_STUCK', ...first } : known(cause, first)),
       hint: cause?.hint ?? 'cure what made the unmap fail, then call retryStuck() of the attachment',
@@ -40,16 +44,20 @@ export function unmapFailure(cause: DmaError | undefined, stuck: readonly Target
 }
 
 /** A few of them by name, more by their number. */
-export function listOf(stuck: readonly TargetRange[], nameOf: (at: TargetRange) => string): string {
-  return stuck.length > 3 ? `${stuck.length} mappings` : stuck.map(nameOf).join(', ');
+export function listOf(
+  ranges: readonly TargetRange[],
+  nameOf = ({ target, range }: TargetRange): string => `${range.toString()} at "${target}"`,
+): string {
+  return ranges.length > 3 ? `${ranges.length} mappings` : ranges.map(nameOf).join(', ');
 }
 
-/** Nothing can be unmapped now: the target is still busy with what it was told before it was given up. */
-export function pendingFailure(target: string, stuck: readonly TargetRange[]): DmaUnmapError {
+/** Nothing can be unmapped now: the target is still busy with what it was told before it was given up. `held`: what it has by now. */
+export function pendingFailure(target: string, held: readonly TargetRange[]): DmaUnmapError {
+  const what = held.length === 0 ? '' : `, and it holds ${listOf(held)}`;
   return new DmaUnmapError(
-    `a call of target "${target}" has not come back`,
+    `a call of target "${target}" has not come back${what}`,
     { code: 'ERR_TARGET_PENDING', target, hint: 'what it holds is unmapped when the call does come back' },
-    { stuck },
+    { stuck: held },
   );
 }
 

@@ -1,11 +1,20 @@
 import type { MapChange } from './change-set.js';
-import { DmaError, toDmaError } from './errors.js';
+import { DmaError } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import { entriesInSlices, filterInSlices, mapInSlices } from './slices.js';
 import { isPromiseLike, type Steps } from './steps.js';
-import type { HostVa, ReleaseFailure, VaMapper } from './va-mapper.js';
+import type { HostVa, VaMapper } from './va-mapper.js';
 import { sameMapping, sameMemory } from './map-change.js';
+import {
+  addressesInUse,
+  mapperError,
+  mapperInUse,
+  noVaError,
+  releaseError,
+  tellFailures,
+  type VaOwner,
+} from './va-errors.js';
 
 interface EnsuredVa {
   readonly range: MemoryRange;
@@ -23,8 +32,8 @@ export class EnsuredVas {
   static readonly #ofMapper = new WeakMap<VaMapper, EnsuredVas>();
 
   readonly #mapper: VaMapper;
-  readonly #held = new RangeMap<EnsuredVa>();
-  #owned = false;
+  #held = new RangeMap<EnsuredVa>();
+  #owner: VaOwner | undefined = undefined;
   #made = 0;
 
   private constructor(mapper: VaMapper) {
@@ -40,9 +49,29 @@ export class EnsuredVas {
     return vas;
   }
 
-  /** Says that a manager releases what is ensured here, so that what is held is known for sure. */
-  own(): void {
-    this.#owned = true;
+  /**
+   * Says that a manager releases what is ensured from now on, so that what is held is known for sure. What was ensured before is not its
+   * to release.
+   *
+   * @throws DmaError `ERR_VA_MAPPER_IN_USE` when another one does
+   */
+  own(owner: VaOwner): void {
+    if (this.#owner !== undefined) {
+      throw mapperInUse(
+        'close() that manager first, and clear what is stuck then (retryStuck() of its attachments); or give this one a VA mapper of its own',
+      );
+    }
+    this.#owner = owner;
+    this.#held = new RangeMap();
+  }
+
+  /** The manager has released everything: the mapper is free for another one. */
+  disown(): void {
+    this.#owner = undefined;
+  }
+
+  get owner(): VaOwner | undefined {
+    return this.#owner;
   }
 
   get size(): number {
@@ -60,7 +89,7 @@ export class EnsuredVas {
    *
    * On failure: nothing is held that was not held before.
    *
-   * @throws DmaError of the mapper, or `ERR_RANGE_STUCK` while a failed unmap keeps the addresses for what was there before
+   * @throws DmaError of the mapper; or why another mapping has the addresses, see `addressesInUse`
    */
   ensure(mapping: MapChange): HostVa {
     const known = this.#known(mapping);
@@ -114,17 +143,11 @@ export class EnsuredVas {
     return answers;
   }
 
-  /** Whether private memory is held at exactly this range. */
-  holdsPrivate(range: MemoryRange): boolean {
-    const held = this.#held.startingAt(range.startPage);
-    return held?.range.equals(range) === true && held.mapping.backing === 'private';
-  }
-
-  /** @throws DmaError `ERR_RANGE_STUCK` when anything is held over the addresses of this mapping */
+  /** @throws DmaError when anything is held over the addresses of this mapping, see `addressesInUse` */
   checkFree(mapping: MapChange): void {
     const held = this.#held.firstOverlap(mapping.range);
     if (held !== undefined) {
-      throw stuckError(mapping, held.range);
+      throw this.#inUse(mapping, held);
     }
   }
 
@@ -199,12 +222,16 @@ export class EnsuredVas {
   /** The VA that it has, or why it can have none; nothing when it is to be made. */
   #known(mapping: MapChange): HostVa | DmaError | undefined {
     const held = this.#held.firstOverlap(mapping.range);
-    if (held === undefined || !this.#owned) {
+    if (held === undefined || this.#owner === undefined) {
       return undefined;
     }
     const isSame =
       mapping.backing === 'private' ? sameMemory(held.mapping, mapping) : sameMapping(held.mapping, mapping);
-    return isSame ? held.hostVa : stuckError(mapping, held.range);
+    return isSame ? held.hostVa : this.#inUse(mapping, held);
+  }
+
+  #inUse(mapping: MapChange, held: EnsuredVa): DmaError {
+    return addressesInUse(mapping, held, this.#owner?.usersOf(held.range) ?? []);
   }
 
   #ensureOrError(mapping: MapChange): HostVa | DmaError {
@@ -264,37 +291,4 @@ export class EnsuredVas {
 
 function isHostVa(answer: unknown): answer is HostVa {
   return typeof (answer as HostVa | undefined | null)?.address === 'bigint';
-}
-
-function mapperError(error: unknown, { region, range }: MapChange): DmaError {
-  return toDmaError(error, { fallbackCode: 'ERR_VA_MAPPER', region, range });
-}
-
-function noVaError({ region, range }: MapChange): DmaError {
-  return new DmaError('the VA mapper returned no host virtual address', {
-    code: 'ERR_VA_MAPPER',
-    region,
-    range,
-    hint: 'ensureMapped() of a VA mapper returns { address: bigint }, or throws; ensureMappedBatch() an array of that, or of errors',
-  });
-}
-
-function releaseError({ range, error }: Partial<ReleaseFailure>): DmaError {
-  return toDmaError(error, { fallbackCode: 'ERR_VA_RELEASE', range });
-}
-
-function tellFailures(answer: unknown, tell: (error: DmaError) => void): void {
-  const failures: readonly (Partial<ReleaseFailure> | undefined | null)[] = Array.isArray(answer) ? answer : [];
-  for (const failure of failures) {
-    tell(releaseError(failure ?? {}));
-  }
-}
-
-function stuckError(mapping: MapChange, held: MemoryRange): DmaError {
-  return new DmaError(`the host addresses are still those of ${held.toString()}, which a target could not unmap`, {
-    code: 'ERR_RANGE_STUCK',
-    region: mapping.region,
-    range: mapping.range,
-    hint: 'cure what made the unmap fail, then call retryStuck() of the attachment that is stuck',
-  });
 }

@@ -76,7 +76,10 @@ export class DmaMapError extends DmaError {
   readonly undone: readonly TargetRange[];
   /** What was mapped before the command and could not be put back. `Attachment.heal()` tries again. */
   readonly missing: readonly TargetRange[];
-  /** What the undo could not unmap. `Attachment.retryStuck()` and `Attachment.heal()` try again. */
+  /**
+   * What the undo could not unmap; for `ERR_RANGE_STUCK` also what is in the way, at whatever target. `Attachment.retryStuck()` and
+   * `Attachment.heal()` try again.
+   */
   readonly stuck: readonly TargetRange[];
 
   constructor(message: string, details: DmaErrorDetails, aftermath: Aftermath = {}) {
@@ -90,7 +93,7 @@ export class DmaMapError extends DmaError {
 /** The command took effect, but at least one target could not unmap: those ranges stay in its ledger as stuck. */
 export class DmaUnmapError extends DmaError {
   override readonly name: string = 'DmaUnmapError';
-  /** What could not be unmapped, where. Its VA and its backing stay alive until `Attachment.retryStuck()` has cleared it. */
+  /** What could not be unmapped, or not yet (`ERR_TARGET_PENDING`), where. Its VA and its backing stay alive until `Attachment.retryStuck()` has cleared it. */
   readonly stuck: readonly TargetRange[];
 
   constructor(message: string, details: DmaErrorDetails, aftermath: Aftermath = {}) {

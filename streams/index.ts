@@ -18,9 +18,8 @@ export { DmaError, DmaFault, DmaMapError, DmaUnmapError, RegionOverlapError } fr
 export type { Aftermath, DmaErrorDetails, TargetRange } from './errors.js';
 export { RegionManager } from './region-manager.js';
 export type { RegionManagerOptions } from './region-manager.js';
-export type { Attachment, AttachOptions } from './attachment.js';
+export type { Attachment, AttachOptions, LedgerEntry } from './attachment.js';
 export type { Finding, HealOptions } from './finding.js';
-export type { LedgerEntry } from './ledger.js';
 export type { TargetBranch } from './branch.js';
 export { forwardTarget } from './forward-target.js';
 export type { TargetOverrides } from './forward-target.js';

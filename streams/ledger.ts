@@ -1,3 +1,4 @@
+import type { LedgerEntry } from './attachment.js';
 import { ascending } from './ascending.js';
 import { eachInSlices, entriesInSlices, sortedInSlices } from './slices.js';
 import type { ChangeSet, MapChange } from './change-set.js';
@@ -7,15 +8,6 @@ import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import { sameMapping } from './map-change.js';
 import type { Steps } from './steps.js';
-
-/** One mapping in a ledger. */
-export interface LedgerEntry {
-  readonly range: MemoryRange;
-  readonly region: string;
-  readonly writable: boolean;
-  /** Its unmap failed: the target still holds it, and should not. */
-  readonly stuck: boolean;
-}
 
 interface Stuck {
   readonly range: MemoryRange;
@@ -223,6 +215,13 @@ export class Ledger {
   /** Whether exactly this is stuck. */
   isStuck(range: MemoryRange): boolean {
     return this.#stuck.size > 0 && this.#stuck.startingAt(range.startPage)?.range.equals(range) === true;
+  }
+
+  /** The mapping at exactly this range that is stuck, or listed as held. */
+  at(range: MemoryRange): MapChange | undefined {
+    const stuck = this.#stuck.size === 0 ? undefined : this.#stuck.startingAt(range.startPage);
+    const mapping = stuck?.range.equals(range) === true ? stuck.mapping : this.#held.get(range.startPage);
+    return mapping?.range.equals(range) === true ? mapping : undefined;
   }
 
   /** All that is stuck, or what of it shares a page with one of these ranges, each once. */

@@ -1,5 +1,6 @@
 import { filter, map, Observable, Subject } from 'rxjs';
-import type { Attachment, AttachmentHandle, AttachOptions } from './attachment.js';
+import type { Attachment, AttachOptions } from './attachment.js';
+import type { AttachmentHandle } from './attachment-handle.js';
 import { Attachments } from './attachments.js';
 import { checkCallback, checkObject, checkVaMapper } from './arguments.js';
 import type { TargetBranch } from './branch.js';
@@ -24,8 +25,9 @@ import { View } from './view.js';
 
 export interface RegionManagerOptions {
   /**
-   * Needed once a target that `needsVa` is attached, or a private mapping is added. The manager releases what it makes, and must
-   * be the only one that does. Default: none.
+   * Needed once a target that `needsVa` is attached, or a private mapping is added. The manager releases what it makes. A mapper belongs to
+   * one manager at a time: until `close()` has resolved; where that rejects, until `retryStuck()` of the attachments has cleared what is
+   * stuck, because its addresses may be in use. Default: none.
    */
   readonly vaMapper?: VaMapper;
   /** Told of what fails without failing a command: a device mapping that a target cannot have, a VA that cannot be released. */
@@ -58,6 +60,7 @@ export class RegionManager implements AsyncDisposable {
   readonly #transactions: Transactions;
   #closing: Promise<void> | undefined = undefined;
 
+  /** @throws DmaError `ERR_VA_MAPPER_IN_USE` when the VA mapper belongs to another manager; TypeError when an option is none */
   constructor(options: RegionManagerOptions = {}) {
     checkObject(options, 'the options of a RegionManager');
     const { vaMapper, onWarning } = options;
@@ -72,7 +75,7 @@ export class RegionManager implements AsyncDisposable {
     this.#vas = new VaKeeper({
       mapper: vaMapper,
       view: this.#view,
-      isStuck: (range) => this.#attachments.isStuck(range),
+      users: this.#attachments,
       warn,
     });
     let sequence = 0;
@@ -139,10 +142,13 @@ export class RegionManager implements AsyncDisposable {
    * On failure: everything that the replay mapped is unmapped, and the target is not attached. When even that fails, the error
    * names what is stuck, and attaching the same target again first tries to unmap it.
    *
+   * A target follows one manager at a time: until its attachment is gone, also while something is stuck at it.
+   *
    * @throws DmaMapError when a map of the replay fails
-   * @throws DmaError `ERR_ALREADY_ATTACHED`; `ERR_NO_FD` for a target that `needsFd` while there is private memory;
-   * `ERR_NO_VA_MAPPER`; `ABORT_ERR` (its name is 'AbortError'), when the signal was aborted. A call that is under way then is
-   * given a second to come back, and to be undone; after that the queue goes on without it
+   * @throws DmaError `ERR_ALREADY_ATTACHED`, here or to another manager; `ERR_NO_FD` for a target that `needsFd` while there is private
+   * memory; `ERR_NO_VA_MAPPER`; `ERR_VA_MAPPER_IN_USE` for a branch with the VA mapper of another manager; `ABORT_ERR` (its name is
+   * 'AbortError'), when the signal was aborted. A call that is under way then is given a second to come back, and to be undone; after that
+   * the queue goes on without it
    */
   attach(target: DmaTarget | TargetBranch, options?: AttachOptions): Promise<Attachment> {
     return this.#command<AttachmentHandle>(() => run(this.#attachments.attach(target, options)));
@@ -188,7 +194,8 @@ export class RegionManager implements AsyncDisposable {
    * Lets queued commands finish, unmaps everything at every target, in reverse attach order, releases the VAs and completes the
    * streams. Later commands reject with `ERR_CLOSED`, once it is done. Again: the same promise.
    *
-   * @throws DmaUnmapError when something could not be unmapped: its VA stays
+   * @throws DmaUnmapError when something could not be unmapped: its VA stays. `ERR_TARGET_PENDING` where the call of an attach that was given
+   * up has not come back: `stuck` is what that target holds by now, which is unmapped when the call does
    */
   close(): Promise<void> {
     this.#closing ??= this.#queue.run(() => run(this.#close()));

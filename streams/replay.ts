@@ -1,14 +1,22 @@
 import { abandonable } from './abandonable.js';
-import type { AttachmentHandle, AttachOptions } from './attachment.js';
+import type { AttachOptions } from './attachment.js';
+import type { AttachmentHandle } from './attachment-handle.js';
 import { abortError, listOf, mapFailure } from './command-errors.js';
 import { CommandSet, leaveEach } from './command-set.js';
-import { failureOf, inverse } from './delivery.js';
+import { failureOf, inverse, type MapFailure } from './delivery.js';
 import type { DmaError, TargetRange } from './errors.js';
 import { PAGE_SIZE } from './memory-range.js';
 import { settled, type Steps } from './steps.js';
 import type { Monitor } from './target-maps.js';
 import { callUser } from './user-callback.js';
 import type { View } from './view.js';
+
+/** What a replay happens in. */
+interface Surroundings {
+  readonly view: View;
+  readonly warn: (warning: DmaError) => void;
+  readonly inTheWayOf: (failure: MapFailure) => Steps<readonly TargetRange[]>;
+}
 
 /**
  * Brings all that is active to somebody new.
@@ -17,9 +25,8 @@ import type { View } from './view.js';
  */
 export function* replay(
   handle: AttachmentHandle,
-  view: View,
   { signal, onProgress }: AttachOptions,
-  warn: (warning: DmaError) => void,
+  { view, warn, inTheWayOf }: Surroundings,
 ): Steps<void> {
   const maps = yield* view.all();
   const { generation } = view;
@@ -40,11 +47,12 @@ export function* replay(
     // A branch that broke has undone nothing, and one that was done before the abort had nothing to undo.
     const undone = yield* unmapAll(handle, generation);
     if (outcome.error !== undefined && !isAborted) {
-      throw mapFailure(failureOf(outcome, outcome.error), {
-        undone: [...(outcome.undone ?? []), ...undone],
-        missing: [],
-        stuck: yield* handle.stuck(),
-      });
+      const failure = failureOf(outcome, outcome.error);
+      throw mapFailure(
+        failure,
+        { undone: [...(outcome.undone ?? []), ...undone], missing: [], stuck: yield* handle.stuck() },
+        yield* inTheWayOf(failure),
+      );
     }
     const stuck = yield* handle.stuck();
     throw abortError(

@@ -4,6 +4,7 @@ import type { DmaTarget } from './dma-target.js';
 import type { DmaError } from './errors.js';
 import type { Following } from './following.js';
 import { Ledger } from './ledger.js';
+import type { MemoryRange } from './memory-range.js';
 import { Report } from './set-report.js';
 import { run, type Steps } from './steps.js';
 import { TargetCalls } from './target-calls.js';
@@ -40,6 +41,12 @@ export class TargetPort {
   set monitor(monitor: Monitor | undefined) {
     this.#maps.monitor = monitor;
     this.#calls.signal = monitor?.signal;
+  }
+
+  /** Whether the target may be using the host address of the mapping at exactly this range, which has left the view. */
+  usesVa(range: MemoryRange): boolean {
+    const mapping = this.ledger.at(range);
+    return mapping !== undefined && (mapping.hostVa !== undefined || this.target.needsVa === true);
   }
 
   /** One set at a time: the next one when this one is answered. */

@@ -7,7 +7,7 @@ import { deliver, type Delivery } from './delivery.js';
 import { difference, simpleDifference, type Difference } from './difference.js';
 import { Draft, type Ground } from './draft.js';
 import type { RegionCommandEdit } from './region-handle.js';
-import type { DmaError } from './errors.js';
+import { DmaError } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
 import type { RegionEdit } from './region.js';
 import { filterInSlices, joinInSlices, mapInSlices } from './slices.js';
@@ -104,7 +104,7 @@ export class Transactions {
         yield* this.#vas.make(privates);
       }
     } catch (error) {
-      return yield* this.#refuse(draft, error);
+      return yield* this.#refuse(draft, yield* this.#explain(error));
     }
     const maps = this.#vas.hasPrivates ? yield* this.#vas.withVas(change.maps) : change.maps;
     const set = new CommandSet(this.#view, generation, change, maps);
@@ -119,7 +119,7 @@ export class Transactions {
       yield* settled(this.#vas.discard());
       // Also where something was to leave: the undo may have cleared what was stuck there, and kept the VA of another mapping alive.
       yield* settled(this.#vas.sweep(yield* rangesOf([set.maps, change.leaving])));
-      throw mapFailure(delivery.failure, delivery);
+      throw mapFailure(delivery.failure, delivery, yield* this.#attachments.inTheWayOf(delivery.failure));
     }
     const applying = this.#view.apply(set.maps === change.maps ? change : { ...change, maps: set.maps });
     if (applying !== undefined) {
@@ -151,6 +151,16 @@ export class Transactions {
     throw error;
   }
 
+  /** Names what is in the way where private memory cannot be made for that. */
+  *#explain(error: unknown): Steps<unknown> {
+    if (!(error instanceof DmaError)) {
+      return error;
+    }
+    const failure = { error, target: error.target ?? '', range: error.range };
+    const inTheWay = yield* this.#attachments.inTheWayOf(failure);
+    return inTheWay.length === 0 ? error : mapFailure(failure, NOTHING_DONE, inTheWay);
+  }
+
   /** Whether no target need be told. VAs that an earlier target made end with their mappings all the same. */
   #isForNobody({ departures, maps }: CommandSet): boolean {
     return (departures.length === 0 && maps.length === 0) || this.#attachments.attached.length === 0;
@@ -163,6 +173,7 @@ export class Transactions {
 }
 
 const NONE: readonly never[] = [];
+const NOTHING_DONE = { undone: NONE, missing: NONE, stuck: NONE };
 
 function* rangesOf(lists: readonly (readonly MapChange[])[]): Steps<readonly MemoryRange[]> {
   return yield* mapInSlices(yield* joinInSlices(lists), ({ range }) => range);

@@ -11,6 +11,7 @@ import { PrivateMemory, type PrivateEdits } from './private-memory.js';
 import { RangeMap } from './range-map.js';
 import { eachInSlices, filterInSlices, mapInSlices } from './slices.js';
 import { run, settled, type Steps } from './steps.js';
+import type { VaOwner } from './va-errors.js';
 import type { VaMapper } from './va-mapper.js';
 import type { View } from './view.js';
 
@@ -23,32 +24,39 @@ const TOGETHER = 1024;
 /** When what is being released is gone; nothing when it is already. It never rejects. To be waited for before anything is mapped there. */
 export type Pending = Promise<void> | undefined;
 
+/** The targets, as users of addresses. */
+export interface VaUsers extends VaOwner {
+  /** Whether `usersOf` finds anybody. */
+  usesVa(range: MemoryRange): boolean;
+}
+
 /**
  * The manager's side of host virtual addresses: makes private memory, and releases every VA once nobody can be using it.
  *
- * A VA is released when its mapping has left the view and no target has it stuck. Private memory keeps its VA, and with it its
+ * A VA is released when its mapping has left the view and no target may still be using it. Private memory keeps its VA, and with it its
  * contents, for as long as its mapping is in a region, visible or not.
  */
 export class VaKeeper {
   readonly privates = new PrivateMemory();
   /** Those of the transaction under way, once their memory has been made. */
   #made: PrivateEdits | undefined = undefined;
-  readonly #vas: EnsuredVas | undefined;
+  /** Absent also once the mapper has been given back. */
+  #vas: EnsuredVas | undefined;
   readonly #view: View;
-  readonly #isStuck: (range: MemoryRange) => boolean;
+  readonly #users: VaUsers;
   readonly #warn: (warning: DmaError) => void;
   #closed = false;
 
   constructor(options: {
     readonly mapper: VaMapper | undefined;
     readonly view: View;
-    readonly isStuck: (range: MemoryRange) => boolean;
+    readonly users: VaUsers;
     readonly warn: (warning: DmaError) => void;
   }) {
     this.#vas = options.mapper === undefined ? undefined : EnsuredVas.of(options.mapper);
-    this.#vas?.own();
+    this.#vas?.own(options.users);
     this.#view = options.view;
-    this.#isStuck = options.isStuck;
+    this.#users = options.users;
     this.#warn = options.warn;
   }
 
@@ -159,20 +167,22 @@ export class VaKeeper {
     return undefined;
   }
 
-  /** Releases the VAs of mappings that nobody uses any longer. What is stuck somewhere waits for `sweep`. */
+  /** Releases the VAs of mappings that nobody uses any longer. What a target still uses waits for `sweep`. */
   release(mappings: readonly { readonly range: MemoryRange }[]): Pending {
     if (this.#vas === undefined || this.#vas.size === 0 || mappings.length === 0) {
       return undefined;
     }
-    return mappings.length > TOGETHER
-      ? run(this.#releaseInSlices(this.#vas, mappings))
-      : this.#releaseTogether(this.#vas, mappings);
+    const pending =
+      mappings.length > TOGETHER
+        ? run(this.#releaseInSlices(this.#vas, mappings))
+        : this.#releaseTogether(this.#vas, mappings);
+    return this.#closed ? this.#giveBack(pending) : pending;
   }
 
   #releaseTogether(vas: EnsuredVas, mappings: readonly { readonly range: MemoryRange }[]): Pending {
     const ranges: MemoryRange[] = [];
     for (const { range } of mappings) {
-      if (!this.#isStuck(range)) {
+      if (!this.#users.usesVa(range)) {
         ranges.push(range);
       }
     }
@@ -229,10 +239,21 @@ export class VaKeeper {
     return this.#vas === undefined || this.#vas.mark === mark ? undefined : run(this.#releaseSince(this.#vas, mark));
   }
 
-  /** Releases everything but what is stuck. */
+  /** Releases everything but what a target still uses, and gives the mapper back once nothing is left. */
   close(): Pending {
     this.#closed = true;
-    return this.#vas === undefined ? undefined : run(this.#releaseSince(this.#vas, 0));
+    return this.#vas === undefined ? undefined : this.#giveBack(run(this.#releaseSince(this.#vas, 0)));
+  }
+
+  #giveBack(pending: Pending): Pending {
+    if (pending !== undefined) {
+      return pending.then(() => this.#giveBack(undefined));
+    }
+    if (this.#vas?.size === 0) {
+      this.#vas.disown();
+      this.#vas = undefined;
+    }
+    return undefined;
   }
 
   *#releaseSince(vas: EnsuredVas, mark: number): Steps<undefined> {

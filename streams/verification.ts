@@ -1,5 +1,5 @@
 import { answerOf } from './answers.js';
-import type { AttachmentHandle } from './attachment.js';
+import type { AttachmentHandle } from './attachment-handle.js';
 import type { MapChange } from './change-set.js';
 import type { DmaTarget } from './dma-target.js';
 import { DmaError, toDmaError } from './errors.js';

@@ -8,6 +8,7 @@ import {
   toTarget,
   type Attachment,
   type DmaTarget,
+  type MemoryRange,
   type TargetBranch,
 } from '../../streams/index.js';
 import { FaultyTarget, FaultyVaMapper } from './support/faults.js';
@@ -141,8 +142,21 @@ class Storm extends Real {
       const unknown = seen.filter(({ type, range }) => type === 'ram' && !known.has(range.toString()));
       expect(unknown.map(inModelWords)).to.deep.equal([]);
     }
+    this.#expectAddressesUsed(seen.map((mapping) => mapping.range));
     const fakes = [...this.places.flatMap(({ targets }) => targets), this.va];
     expect(fakes.flatMap(({ violations }) => violations)).to.deep.equal([]);
+  }
+
+  /** Each address is that of a mapping that is active, of private memory, or of something that is stuck at a target which was given it. */
+  #expectAddressesUsed(active: readonly MemoryRange[]): void {
+    const privates = this.model.privateMemory().flatMap((memory) => (memory === undefined ? [] : [rangeOf(memory)]));
+    // All that a target holds which is not attached is stuck there, also of an attach that failed.
+    const stuck = this.places.flatMap(({ targets, attachment }) =>
+      attachment === undefined
+        ? targets.flatMap((target) => target.held())
+        : attachment.ledger().flatMap((entry) => (entry.stuck ? [entry.range] : [])),
+    );
+    expect(texts([...active, ...privates, ...stuck])).to.include.members(texts(this.va.held()));
   }
 
   /** With nothing failing any longer, all can be mended. */

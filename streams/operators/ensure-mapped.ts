@@ -1,6 +1,7 @@
 import { Observable, type MonoTypeOperatorFunction } from 'rxjs';
 import { append } from '../append.js';
 import { checkVaMapper } from '../arguments.js';
+import { announceVas } from '../branch.js';
 import type { ChangeSet, MapChange } from '../change-set.js';
 import { withAddresses, type AddressOf } from '../command-set.js';
 import { EnsuredVas } from '../ensured-vas.js';
@@ -32,9 +33,10 @@ export function ensureMapped(va: VaMapper): MonoTypeOperatorFunction<ChangeSet> 
   const vas = EnsuredVas.of(va);
   const addressOf: AddressOf = (range) => vas.at(range);
   return (changes$) =>
-    new Observable((subscriber) =>
-      inTurn(changes$, subscriber, (set) => (set.maps.length === 0 ? set : run(addressed(vas, addressOf, set)))),
-    );
+    new Observable((subscriber) => {
+      announceVas(vas);
+      return inTurn(changes$, subscriber, (set) => (set.maps.length === 0 ? set : run(addressed(vas, addressOf, set))));
+    });
 }
 
 function* addressed(vas: EnsuredVas, addressOf: AddressOf, set: ChangeSet): Steps<ChangeSet> {

@@ -1,6 +1,6 @@
 import { Observable } from 'rxjs';
 import { checkBranch } from '../arguments.js';
-import { announce, Branch, type TargetBranch } from '../branch.js';
+import { announce, announceVas, Branch, type TargetBranch } from '../branch.js';
 import type { ChangeSet, MapChange, Outcome } from '../change-set.js';
 import { deliver, type Delivery } from '../delivery.js';
 import { withDetails } from '../outcomes.js';
@@ -24,6 +24,9 @@ export function fanOut(...branches: TargetBranch[]): TargetBranch {
       const name = lines.map((line) => line.name).join('+');
       for (const port of lines.flatMap((line) => line.ports)) {
         announce(port);
+      }
+      for (const vas of lines.flatMap((line) => line.vas)) {
+        announceVas(vas);
       }
       const subscription = inTurn(changes$, subscriber, (set) => run(serve(set, lines, name)));
       return () => {

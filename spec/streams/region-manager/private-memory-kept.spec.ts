@@ -19,15 +19,6 @@ describeForEveryWay('RegionManager: the contents of private memory', (sets) => {
     stage.expectContractsKept();
   });
 
-  /** Attached, and detached in vain: what is active is stuck at it. Its unmaps fail until it is mended. */
-  async function detachedInVain(name: string, needsVa: boolean): Promise<RecordingTarget> {
-    const target = stage.target({ name, needsVa });
-    const attachment = await stage.manager.attach(target);
-    target.failAll('unmap');
-    await rejectionOf(attachment.detach());
-    return target;
-  }
-
   for (const needsVa of [true, false]) {
     describe(`stuck at a detached target that ${needsVa ? 'needs' : 'does not need'} addresses`, () => {
       let former: RecordingTarget;
@@ -35,7 +26,7 @@ describeForEveryWay('RegionManager: the contents of private memory', (sets) => {
 
       beforeEach(async () => {
         await region.addMapping(privateMapping(0x0, 0x2000));
-        former = await detachedInVain('former', needsVa);
+        former = await stage.leaveStuck('former', needsVa);
         live = stage.target({ name: 'live', needsVa: true });
         await stage.manager.attach(live);
         former.mend();
@@ -80,7 +71,7 @@ describeForEveryWay('RegionManager: the contents of private memory', (sets) => {
 
     beforeEach(async () => {
       await region.addMapping(mapping(0x0, 0x4000));
-      former = await detachedInVain('former', false);
+      former = await stage.leaveStuck('former', false);
       await region.removeMappings(range(0x0, 0x4000));
       live = stage.target({ name: 'live', needsVa: true });
       await stage.manager.attach(live);

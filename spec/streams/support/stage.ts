@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { RegionManager, type DmaError } from '../../../streams/index.js';
 import { FakeVaMapper, type Sets } from '../../support/fake-va-mapper.js';
 import { RecordingTarget, type RecordingTargetOptions } from '../../support/recording-target.js';
+import { rejectionOf } from './phrases.js';
 
 /** A manager, its VA mapper, and the targets that a spec makes; all of them write into one journal. */
 export class Stage {
@@ -26,6 +27,15 @@ export class Stage {
   target(options: Omit<RecordingTargetOptions, 'journal'> = {}): RecordingTarget {
     const target = new RecordingTarget({ ...options, journal: this.journal });
     this.targets.push(target);
+    return target;
+  }
+
+  /** Attaches a new target and detaches it in vain: what is active is stuck at it. Its unmaps fail until it is mended. */
+  async leaveStuck(name: string, needsVa: boolean): Promise<RecordingTarget> {
+    const target = this.target({ name, needsVa });
+    const attachment = await this.manager.attach(target);
+    target.failAll('unmap');
+    await rejectionOf(attachment.detach());
     return target;
   }
 

@@ -1,0 +1,84 @@
+import { Observable } from 'rxjs';
+import { checkTarget } from './arguments.js';
+import type { AttachmentHandle } from './attachment-handle.js';
+import type { TargetBranch } from './branch.js';
+import type { MapChange } from './change-set.js';
+import { copyOfSet } from './copies.js';
+import type { DmaTarget } from './dma-target.js';
+import { DmaError } from './errors.js';
+import { ensureMapped } from './operators/ensure-mapped.js';
+import { inTurn } from './operators/in-turn.js';
+import { toTarget } from './operators/to-target.js';
+import { run } from './steps.js';
+import type { VaMapper } from './va-mapper.js';
+
+/** What can be attached, and what cannot. */
+
+/** @throws TypeError when it is neither a target nor a branch; DmaError `ERR_NO_VA_MAPPER` */
+export function branchOf(target: DmaTarget | TargetBranch, vaMapper: VaMapper | undefined): TargetBranch {
+  if (typeof target === 'function') {
+    return (changes$) =>
+      target(new Observable((subscriber) => inTurn(changes$, subscriber, (set) => run(copyOfSet(set)))));
+  }
+  checkTarget(target);
+  if (target.needsVa !== true) {
+    return toTarget(target);
+  }
+  if (vaMapper === undefined) {
+    throw new DmaError('the target needs host virtual addresses, and this manager has no VA mapper', {
+      code: 'ERR_NO_VA_MAPPER',
+      target: target.name,
+      hint: 'new RegionManager({ vaMapper: new AddressSpace({ size }) })',
+    });
+  }
+  return (changes$) => changes$.pipe(ensureMapped(vaMapper), toTarget(target));
+}
+
+/** @throws DmaError `ERR_NO_FD` when the target can do nothing with the private memory that there is */
+export function checkNeedsNoFd(target: DmaTarget, memory: MapChange | undefined): void {
+  if (target.needsFd === true && memory !== undefined) {
+    throw new DmaError('the target needs a file for every mapping, and there is private memory, which has none', {
+      code: 'ERR_NO_FD',
+      target: target.name,
+      region: memory.region,
+      range: memory.range,
+      hint: 'remove the private mapping, or back it by a Memfd, before attaching',
+    });
+  }
+}
+
+/** The attachment that has a target, of whatever manager, until it is gone. */
+const claims = new WeakMap<DmaTarget, AttachmentHandle>();
+
+export function claimantOf(target: DmaTarget): AttachmentHandle | undefined {
+  return claims.get(target);
+}
+
+/** Makes a target that of an attachment, unless it is another's. */
+export function claim(target: DmaTarget, handle: AttachmentHandle, ofThisManager: readonly AttachmentHandle[]): void {
+  const other = claims.get(target);
+  if (other === undefined) {
+    claims.set(target, handle);
+    return;
+  }
+  const [what, where] =
+    other === handle || ofThisManager.includes(other)
+      ? ['the target is attached already', '']
+      : other.phase === 'leaving'
+        ? ['another region manager could not unmap what the target holds', ', with retryStuck() of its attachment']
+        : ['the target is attached to another region manager', ' from there'];
+  throw new DmaError(what, {
+    code: 'ERR_ALREADY_ATTACHED',
+    target: target.name,
+    hint: `detach it first${where}, or attach another target object`,
+  });
+}
+
+/** The attachment is gone: its targets are free. */
+export function unclaim(handle: AttachmentHandle): void {
+  for (const { target } of handle.ports) {
+    if (claims.get(target) === handle) {
+      claims.delete(target);
+    }
+  }
+}
