@@ -46,7 +46,8 @@ export interface Native {
   /** What a row of a batch names it by. */
   addressSpaceId(space: SpaceHandle): number;
   /**
-   * `fd` -1 is private memory. 0, or 1 when the mapping is displaced: an earlier view may still reach base + GPA, and so it lies elsewhere
+   * `fd` -1 is private memory. The kernel joins neighbours to one memory area only where they were mapped through the same open file:
+   * `fileNumber` is the same for those, and 0 where that is not known. 0, or 1 when the mapping is displaced: an earlier view may still reach base + GPA, and so it lies elsewhere
    * (see `addressSpaceAddress`).
    */
   addressSpaceMap(
@@ -57,12 +58,14 @@ export interface Native {
     fileOffset: bigint,
     writable: boolean,
     name: string,
+    fileNumber: number,
   ): number;
   /** -EINVAL when the range cuts a mapping, -EBUSY when something in it is being released on another thread. */
   addressSpaceRelease(space: SpaceHandle, startPage: number, endPage: number): number;
   /**
    * The first `count` rows of `rows`, each whatever became of the others: `results` says of each what `addressSpaceMap` would. Four numbers
-   * each: first page, page after the last, fd * 2 + (1 when writable), file offset. None is private memory.
+   * each: first page, page after the last, fileNumber * 2^32 + fd * 2 + (1 when writable), file offset. None is
+   * private memory.
    */
   addressSpaceMapRows(space: SpaceHandle, rows: Float64Array, results: Int32Array, count: number): number;
   /** As `addressSpaceMapRows`, to release. Two numbers each: first page, page after the last. */

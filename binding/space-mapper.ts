@@ -48,7 +48,9 @@ export class SpaceMapper {
     const fd = mappable === undefined ? -1 : fdOf(mappable);
     const name = mappable === undefined ? mapsName(change.region) : '';
     checkAreasFor(1);
-    const result = native().addressSpaceMap(space, range.startPage, range.endPage, fd, fileOffset, writable, name);
+    const file = mappable === undefined ? 0 : fileNumberOf(mappable);
+    const { startPage, endPage } = range;
+    const result = native().addressSpaceMap(space, startPage, endPage, fd, fileOffset, writable, name, file);
     if (result < 0) {
       throw this.#error(space, result, change);
     }
@@ -156,7 +158,8 @@ class MapSet {
   readonly answers: (HostVa | Error | undefined)[] = [];
   readonly waiting: Waiting[] = [];
   #lastMappable: Mappable | undefined;
-  #lastFd = 0;
+  /** See `Native.addressSpaceMapRows`. */
+  #lastSource = 0;
 
   constructor(rows: Rows) {
     this.rows = rows;
@@ -165,18 +168,34 @@ class MapSet {
   /** @throws what the fd of the mappable throws */
   add(change: MapChange, wanted: HeldMapping, mappable: Mappable, fileOffset: number): void {
     if (mappable !== this.#lastMappable) {
-      this.#lastFd = fdOf(mappable);
+      this.#lastSource = fileNumberOf(mappable) * FILE_NUMBER_UNIT + fdOf(mappable) * 2;
       this.#lastMappable = mappable;
     }
     const { numbers } = this.rows;
     const at = this.waiting.length * ROW;
     numbers[at] = wanted.range.startPage;
     numbers[at + 1] = wanted.range.endPage;
-    numbers[at + 2] = this.#lastFd * 2 + (wanted.writable ? 1 : 0);
+    numbers[at + 2] = this.#lastSource + (wanted.writable ? 1 : 0);
     numbers[at + 3] = fileOffset;
     this.waiting.push({ place: this.answers.length, change, wanted });
     this.answers.push(undefined);
   }
+}
+
+const FILE_NUMBER_UNIT = 2 ** 32;
+const FILE_NUMBER_LIMIT = 2 ** 20;
+
+const fileNumbers = new WeakMap<Mappable, number>();
+let lastFileNumber = 0;
+
+/** Tells one open file from another; 0 for those that come when all numbers are given away. */
+function fileNumberOf(mappable: Mappable): number {
+  let number = fileNumbers.get(mappable);
+  if (number === undefined) {
+    number = lastFileNumber + 1 < FILE_NUMBER_LIMIT ? ++lastFileNumber : 0;
+    fileNumbers.set(mappable, number);
+  }
+  return number;
 }
 
 /** @throws TypeError, or what the getter throws */

@@ -100,7 +100,7 @@ function throughAddon(memfd: Memfd): Round {
   return () => {
     const mapped = timedNow(() => {
       for (const { startPage, endPage, start } of ranges) {
-        check(native().addressSpaceMap(space, startPage, endPage, memfd.fd, start, true, 'dma-streams ram'));
+        check(native().addressSpaceMap(space, startPage, endPage, memfd.fd, start, true, 'dma-streams ram', 1));
       }
     });
     const released = timedNow(() => {

@@ -134,8 +134,9 @@ Napi::Value Id(const Napi::CallbackInfo& info) {
   return args.ok() ? Napi::Number::New(info.Env(), static_cast<double>(space->id())) : args.Refused();
 }
 
-// addressSpaceMap(space, startPage, endPage, fd or -1 for private memory, offset in bytes, writable, name): 0, 1 when
-// the mapping is displaced (see addressSpaceAddress) | -errno
+// addressSpaceMap(space, startPage, endPage, fd or -1 for private memory, offset in bytes, writable, name, file number):
+// 0, 1 when the mapping is displaced (see addressSpaceAddress) | -errno. Mappings with the same file number, other than
+// 0, are of the same open file.
 Napi::Value Map(const Napi::CallbackInfo& info) {
   Arguments args(info, "addressSpaceMap");
   const auto space = args.Handle<AddressSpace>(0, kExpected);
@@ -145,6 +146,7 @@ Napi::Value Map(const Napi::CallbackInfo& info) {
   backing.offset = args.BigUint(4);
   const bool writable = args.Boolean(5);
   backing.name = args.String(6);
+  backing.file_number = args.Integer(7);
   if (!args.ok()) {
     return args.Refused();
   }

@@ -16,13 +16,13 @@ namespace dma_streams {
 namespace {
 
 constexpr const char* kExpected = "an address space";
-// First page, page after the last, descriptor * 2 + (1 when writable), offset in the file.
+// First page, page after the last, file number * 2^32 + descriptor * 2 + (1 when writable), offset in the file.
 constexpr size_t kMapRow = 4;
 // First page, page after the last.
 constexpr size_t kReleaseRow = 2;
 constexpr double kPageLimit = 4503599627370496.0;       // 2^52
 constexpr double kOffsetLimit = 9223372036854775808.0;  // 2^63: offsets are signed
-constexpr double kSourceLimit = 4294967296.0;           // 2^32
+constexpr double kSourceLimit = 9007199254740992.0;     // 2^53
 
 bool IsInteger(double number, double limit) {
   return number >= 0 && number < limit && std::trunc(number) == number;
@@ -88,10 +88,11 @@ class RowMapper {
       results_[index] = -EINVAL;
       return;
     }
-    const auto source = static_cast<uint32_t>(row[2]);
+    const auto source = static_cast<uint64_t>(row[2]);
     const bool writable = source % 2 != 0;
     Reservation::Backing backing;
-    backing.fd = static_cast<int>(source / 2);
+    backing.fd = static_cast<int>((source / 2) & INT32_MAX);
+    backing.file_number = source >> 32;
     backing.offset = static_cast<uint64_t>(row[3]);
     if (backing.offset % kPageSize != 0) {
       results_[index] = -EINVAL;
@@ -136,7 +137,8 @@ class RowMapper {
  private:
   // A device is asked for each by itself: what it lets map may be bounded.
   bool Joins(ByteRange range, const Reservation::Backing& backing, bool writable) const {
-    return !ranges_.empty() && first_.device == nullptr && backing.fd == backing_.fd && writable == first_.writable &&
+    return !ranges_.empty() && first_.device == nullptr && backing.fd == backing_.fd &&
+           backing.file_number == backing_.file_number && writable == first_.writable &&
            range.start == ranges_.back().end &&
            backing.offset == backing_.offset + (range.start - ranges_.front().start);
   }
@@ -149,7 +151,7 @@ class RowMapper {
     if (file_.fd != backing.fd) {
       looked_ = FileFacts::Of(backing.fd, file_);
     }
-    return looked_ < 0 ? looked_ : Reservation::Fit(range, backing.offset, writable, file_, mapping);
+    return looked_ < 0 ? looked_ : Reservation::Fit(range, backing, writable, file_, mapping);
   }
 
   Result MapAlone(ByteRange range) {

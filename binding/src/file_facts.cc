@@ -50,13 +50,14 @@ Result FileFacts::Of(int fd, FileFacts& out) {
   return 0;
 }
 
-// The kernel compares open files. Two descriptors of one may have different numbers, which counts an area too many.
-uint64_t FileFacts::area_kind() const {
-  if (is_private() || device != nullptr || unit > kPageSize) {
+// The kernel joins what was mapped through the same open file. A descriptor may name another one later, so its number
+// alone does not tell.
+uint64_t FileFacts::area_kind(uint64_t file_number) const {
+  if (file_number == 0 || is_private() || device != nullptr || unit > kPageSize) {
     return 0;
   }
   constexpr uint64_t kSpread = 0x9e3779b97f4a7c15;
-  return ((inode * kSpread + device_number) * kSpread + static_cast<uint64_t>(fd) + 1) << 2;
+  return (((inode * kSpread + device_number) * kSpread + static_cast<uint64_t>(fd)) * kSpread + file_number) << 2;
 }
 
 bool FileFacts::sealed_against_writing() const {

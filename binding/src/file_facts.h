@@ -45,7 +45,8 @@ struct FileFacts {
   }
   bool sealed_against_writing() const;
   // What mappings have in common that the kernel joins to one memory area; 0 when it joins none. Even.
-  uint64_t area_kind() const;
+  // `file_number`: see addressSpaceMap.
+  uint64_t area_kind(uint64_t file_number) const;
 };
 
 }  // namespace dma_streams

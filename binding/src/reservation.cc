@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <functional>
 
 #include "host_address.h"
 #include "util/job_thread.h"
@@ -29,11 +28,6 @@ constexpr uint64_t kMostAtOnce = uint64_t{4} << 20;
 
 // Of a block for a displaced mapping: the mapping, and what may be left beside it.
 constexpr int64_t kAreasOfABlock = 2;
-
-// Neighbours with one name are one memory area.
-uint64_t KindOfPrivate(const std::string& name) {
-  return std::hash<std::string>{}(name) | 1;
-}
 
 void Unmap(ByteRange addresses) {
   if (addresses.length() > 0) {
@@ -116,11 +110,13 @@ Reservation::~Reservation() {
   }
 }
 
-Result Reservation::Fit(ByteRange range, uint64_t offset, bool writable, const FileFacts& file, Mapping& mapping) {
+Result Reservation::Fit(ByteRange range, const Backing& backing, bool writable, const FileFacts& file,
+                        Mapping& mapping) {
+  const uint64_t offset = backing.offset;
   mapping.end = range.end;
   mapping.writable = writable;
   mapping.missing = file.missing;
-  mapping.area_kind = file.area_kind();
+  mapping.area_kind = file.area_kind(backing.file_number);
   if (file.is_private()) {
     return 0;
   }
@@ -149,7 +145,7 @@ Result Reservation::Map(ByteRange range, const Backing& backing, bool writable) 
     result = FileFacts::Of(backing.fd, file);
   }
   if (result == 0) {
-    result = Fit(range, backing.offset, writable, file, mapping);
+    result = Fit(range, backing, writable, file, mapping);
   }
   return result < 0 ? result : MapNeighbours({&range, 1}, mapping, backing);
 }
@@ -195,9 +191,6 @@ Result Reservation::MapNeighbours(std::span<const ByteRange> ranges, const Mappi
     mapping.end = one.end;
     mapping.address = place + (one.start - range.start);
     mapping.offset = first.offset + (one.start - range.start);
-    if (backing.fd < 0) {
-      mapping.area_kind = KindOfPrivate(backing.name);
-    }
     const auto made = mappings_.emplace(one.start, std::move(mapping)).first;
     if (!displaced) {
       CountAreas(AreasOf(PieceOf(made->first, made->second), true));

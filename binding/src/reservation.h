@@ -31,6 +31,8 @@ class Reservation {
   struct Backing {
     int fd = -1;
     uint64_t offset = 0;
+    // See addressSpaceMap.
+    uint64_t file_number = 0;
     // Of private memory, in /proc/self/maps.
     std::string name;
   };
@@ -93,7 +95,7 @@ class Reservation {
   // the file is such that it can be there. The third maps neighbours with one call: each begins where the one before it
   // ends, in the file too, and `first` is the mapping of the first. None of several may be displaced.
   Result FindPlace(ByteRange range) const;
-  static Result Fit(ByteRange range, uint64_t offset, bool writable, const FileFacts& file, Mapping& mapping);
+  static Result Fit(ByteRange range, const Backing& backing, bool writable, const FileFacts& file, Mapping& mapping);
   Result MapNeighbours(std::span<const ByteRange> ranges, const Mapping& first, const Backing& backing);
 
   // Whether a mapping of this range would be displaced.

@@ -8,9 +8,9 @@
 // How many memory areas a reservation makes of the process, as the kernel counts them (vm.max_map_count).
 //
 // The run of addresses consists of pieces: mappings, remnants of zeros, and what is inaccessible in between. Neighbours
-// of one kind are one area: of a file, when their offsets adjoin and they are mapped alike; of private memory with one
-// name; of zeros; of what is inaccessible. Where the kernel does not join them after all (the same file opened twice,
-// or private pages that were touched apart), the count is too low by a little, which the caller's reserve has to bear.
+// are one area when they are of one open file, at offsets that adjoin, and mapped alike; what is inaccessible always
+// is. Private memory and zeros are counted one by one: the kernel joins them or not, by which of their pages were
+// touched when.
 
 namespace dma_streams {
 
@@ -18,13 +18,6 @@ namespace {
 
 std::atomic<int64_t> areas_in_use{0};
 std::atomic<int64_t> area_limit{INT64_MAX};
-
-// No file has this kind: their last bit is 0.
-constexpr uint64_t kZeros = UINT64_MAX;
-
-bool HasOffsets(uint64_t kind) {
-  return (kind & 1) == 0;
-}
 
 }  // namespace
 
@@ -64,12 +57,12 @@ Reservation::Piece Reservation::PieceOf(uint64_t start, const Mapping& mapping) 
 }
 
 Reservation::Piece Reservation::ZerosOf(ByteRange addresses) {
-  return {addresses, kZeros, 0};
+  return {addresses, 0, 0};
 }
 
 bool Reservation::Join(const Piece& before, const Piece& after) {
   return before.kind == after.kind && before.kind > 2 && before.addresses.end == after.addresses.start &&
-         (!HasOffsets(before.kind) || before.offset + before.addresses.length() == after.offset);
+         before.offset + before.addresses.length() == after.offset;
 }
 
 // The last piece that ends at the address; false when there is none.

@@ -23,7 +23,7 @@ const SIGNATURES: Readonly<Record<keyof Native, readonly Kind[]>> = {
   addressSpaceReserve: ['bigint'],
   addressSpaceBase: ['space'],
   addressSpaceId: ['space'],
-  addressSpaceMap: ['space', 'page', 'page', 'number', 'bigint', 'boolean', 'text'],
+  addressSpaceMap: ['space', 'page', 'page', 'number', 'bigint', 'boolean', 'text', 'number'],
   addressSpaceRelease: ['space', 'page', 'page'],
   addressSpaceMapRows: ['space', 'rows', 'results', 'number'],
   addressSpaceReleaseRows: ['space', 'rows', 'results', 'number'],
@@ -155,8 +155,8 @@ describe('every native function', () => {
     const closedFile = handle<FileHandle>(addon().memfdCreate('closed', 2));
     addon().fileClose(closedFile);
     const space = handle<SpaceHandle>(addon().addressSpaceReserve(1n << 30n));
-    addon().addressSpaceMap(space, 0, 16, addon().fileFd(file), 0n, true, 'file');
-    addon().addressSpaceMap(space, 32, 48, -1, 0n, true, 'private');
+    addon().addressSpaceMap(space, 0, 16, addon().fileFd(file), 0n, true, 'file', 1);
+    addon().addressSpaceMap(space, 32, 48, -1, 0n, true, 'private', 0);
     const closedSpace = handle<SpaceHandle>(addon().addressSpaceReserve(1n << 30n));
     addon().addressSpaceClose(closedSpace);
     return [file, closedFile, space, closedSpace];

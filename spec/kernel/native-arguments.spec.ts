@@ -30,7 +30,7 @@ describe('every native function, with handles of a real IOMMU', () => {
     const ioas = addon.iommufdAllocateIoas(iommufd);
     expect(addon.vfioDeviceAttach(device, ioas)).to.equal(0);
     const space = handle(addon.addressSpaceReserve(1n << 30n));
-    addon.addressSpaceMap(space, 0, 64, -1, 0n, true, 'private');
+    addon.addressSpaceMap(space, 0, 64, -1, 0n, true, 'private', 0);
     const closed = handle(addon.vfioContainerOpen());
     addon.vfioContainerClose(closed);
     const handles = [container, group, byGroup, iommufd, device, space, closed];
@@ -120,7 +120,7 @@ describe('every native function, with handles of a real IOMMU', () => {
     const ioas = addon.iommufdAllocateIoas(iommufd);
     expect(addon.vfioDeviceAttach(device, ioas)).to.equal(0);
     const space = handle(addon.addressSpaceReserve(1n << 30n));
-    addon.addressSpaceMap(space, 0, 64, -1, 0n, true, 'private');
+    addon.addressSpaceMap(space, 0, 64, -1, 0n, true, 'private', 0);
     const run = addon.ioasRunner(iommufd, ioas);
     const number = fc.oneof(
       fc.double(),
