@@ -134,9 +134,9 @@ Napi::Value Id(const Napi::CallbackInfo& info) {
   return args.ok() ? Napi::Number::New(info.Env(), static_cast<double>(space->id())) : args.Refused();
 }
 
-// addressSpaceMap(space, startPage, endPage, fd or -1 for private memory, offset in bytes, writable, name, file number):
-// 0, 1 when the mapping is displaced (see addressSpaceAddress) | -errno. Mappings with the same file number, other than
-// 0, are of the same open file.
+// addressSpaceMap(space, startPage, endPage, fd or -1 for private memory, offset in bytes, writable, name, fileNumber):
+// 0, or 1 when the mapping is displaced (see addressSpaceAddress) | -errno. What has one file number, other than 0, is
+// of one open file.
 Napi::Value Map(const Napi::CallbackInfo& info) {
   Arguments args(info, "addressSpaceMap");
   const auto space = args.Handle<AddressSpace>(0, kExpected);
