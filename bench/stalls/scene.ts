@@ -26,18 +26,17 @@ export interface Scene {
 export async function filledManager(
   count: number,
   meter: Meter,
-  options: { readonly vaMapper?: VaMapper; readonly hidden?: boolean; readonly isPrivate?: boolean } = {},
+  options: { readonly addresses?: boolean; readonly hidden?: boolean } = {},
 ): Promise<{ readonly manager: RegionManager; readonly region: Region }> {
-  const { vaMapper, hidden = false, isPrivate = false } = options;
-  const manager = new RegionManager(vaMapper === undefined ? {} : { vaMapper });
+  const { addresses = false, hidden = false } = options;
+  const manager = new RegionManager(addresses ? { vaMapper: idleMapper() } : {});
   const region = await manager.addRegion({ name: 'ram', type: 'ram', range: MemoryRange.ofPages(0, 2 ** 36) });
   if (!hidden) {
     await region.map({ writable: true });
   }
   await edited(manager, meter, (edit) => {
     for (let index = 0; index < count; index++) {
-      const params = mapping(index);
-      edit.addMapping(region, isPrivate ? { ...params, backing: 'private' } : params);
+      edit.addMapping(region, mapping(index));
     }
   });
   return { manager, region };
@@ -92,7 +91,7 @@ export async function failing(command: Promise<unknown>): Promise<void> {
 }
 
 /** A VA mapper that costs nothing. */
-export function idleMapper(): VaMapper {
+function idleMapper(): VaMapper {
   const hostVa = { address: 0x1000n } as HostVa;
   return {
     ensureMapped: () => hostVa,

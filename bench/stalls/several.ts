@@ -1,6 +1,6 @@
 import { fanOut, onlyType, toTarget } from '../../streams/index.js';
 import { mapping, slot } from '../support/scattered.js';
-import { edited, failing, idleMapper, type Scene } from './scene.js';
+import { edited, failing, type Scene } from './scene.js';
 import { scene } from './stage.js';
 import { StallTarget } from './target.js';
 
@@ -40,7 +40,7 @@ export const severalScenes: readonly Scene[] = [
         await region.unmap();
         await region.map({ writable: true });
       },
-    { vaMapper: idleMapper() },
+    { addresses: true },
   ),
   scene(
     'by host virtual address: one map that fails',
@@ -49,7 +49,7 @@ export const severalScenes: readonly Scene[] = [
       target.refusesMapAt = slot(count).startPage;
       return () => failing(region.addMapping(mapping(count)));
     },
-    { vaMapper: idleMapper() },
+    { addresses: true },
   ),
   scene(
     'by host virtual address: close',
@@ -58,7 +58,7 @@ export const severalScenes: readonly Scene[] = [
       () =>
         manager.close(),
     {
-      vaMapper: idleMapper(),
+      addresses: true,
     },
   ),
   scene(
