@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { CommanderError } from 'commander';
+import { complaint } from './complain.js';
 import { codeOf, hintOf, messageOf, TraceError, UsageError } from './errors.js';
 import { createProgram } from './program.js';
 
@@ -32,5 +33,5 @@ function exitStatusOf(error: unknown): number {
 }
 
 function complain(message: string): void {
-  process.stderr.write(`dma-streams: ${message}\n`);
+  process.stderr.write(complaint(message));
 }

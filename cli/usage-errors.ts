@@ -1,4 +1,5 @@
 import type { OutputConfiguration } from 'commander';
+import { complaint } from './complain.js';
 
 /** How the errors of a command's arguments are written: like all others, and with the help that would help. */
 export function usageErrors(command: string): OutputConfiguration {
@@ -8,7 +9,7 @@ export function usageErrors(command: string): OutputConfiguration {
         .replace(/^error: /, '')
         .trimEnd()
         .replaceAll('\n', ' ');
-      write(`dma-streams: ${what}; see ${command} --help\n`);
+      write(complaint(`${what}; see ${command} --help`));
     },
   };
 }

@@ -61,6 +61,27 @@ export class MemoryRange {
   }
 
   /**
+   * The whole pages between the addresses `start` and `end` (`end` not included), neither of which need be page aligned:
+   * `start` is rounded up and `end` down. `undefined` when no whole page lies between them.
+   *
+   * @throws RangeError when `end` is below `start`, one of them is out of [0, 2^64], or a `number` is given that is not a
+   * safe integer
+   */
+  static inside(start: bigint | number, end: bigint | number): MemoryRange | undefined {
+    const first = toAddress(start, 'start');
+    const last = toAddress(end, 'end');
+    if (first < 0n || last > ADDRESS_LIMIT) {
+      throw new RangeError(`range ${hex(first)}-${hex(last)} reaches out of the address space [0, 2^64)`);
+    }
+    if (last < first) {
+      throw new RangeError(`range ${hex(first)}-${hex(last)} ends before it starts`);
+    }
+    const startPage = Number((first + PAGE_SIZE - 1n) / PAGE_SIZE);
+    const endPage = Number(last / PAGE_SIZE);
+    return startPage < endPage ? new MemoryRange(startPage, endPage) : undefined;
+  }
+
+  /**
    * Reads what {@link MemoryRange.toString} writes: `'0x1000-0x5000'`.
    *
    * @throws RangeError when the text is not of that form, or as {@link MemoryRange.of}

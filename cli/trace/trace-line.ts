@@ -123,7 +123,12 @@ function parseRange(path: string, line: number, start: bigint, end: bigint): Mem
 }
 
 function show(value: unknown): string {
-  return shorten(JSON.stringify(value), 60);
+  try {
+    return shorten(JSON.stringify(value), 60);
+  } catch {
+    // JSON.parse takes any depth, JSON.stringify runs out of stack.
+    return 'a value that is nested too deeply to be shown';
+  }
 }
 
 function shorten(text: string, length: number): string {

@@ -103,6 +103,22 @@ describe('dma-streams', function () {
       });
     }
 
+    it('shows no control character of a trace or an argument, and begins no line with them', async () => {
+      using traces = new TemporaryTraces();
+      const evil = '\u001b[2J\u0007\u009b31m\u202e\u2028\ndma-streams: fine';
+      for (const args of [
+        ['replay', traces.write('json.jsonl', '\u001b[2J\u0007HACKED\n')],
+        ['replay', traces.write('kind.jsonl', [line({ kind: evil })])],
+        ['replay', BOOT, '--target', evil],
+        ['replay', BOOT, '--speed', evil],
+      ]) {
+        const { status, stderr } = await dmaStreams(args);
+        expect(stderr.trimEnd().split('\n')).to.have.length(1);
+        expect(stderr.trimEnd()).not.to.match(/[\p{C}\p{Zl}\p{Zp}]/u);
+        expect(status).to.equal(2);
+      }
+    });
+
     it('no command: prints the help', async () => {
       const { status, stdout, stderr } = await dmaStreams([]);
       expect(stderr).to.contain('Usage: dma-streams');

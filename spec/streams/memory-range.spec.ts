@@ -213,4 +213,25 @@ describe('MemoryRange', () => {
     expect(JSON.stringify({ range })).to.equal('{"range":"0x1000-0x5000"}');
     expect(inspect({ range })).to.include('MemoryRange 0x1000-0x5000');
   });
+
+  it('inside gives the whole pages between two addresses, or undefined', () => {
+    expect(MemoryRange.inside(0x1001, 0x4fffn)?.toString()).to.equal('0x2000-0x4000');
+    expect(MemoryRange.inside(0x1000, 0x4000)?.toString()).to.equal('0x1000-0x4000');
+    expect(MemoryRange.inside((1n << 64n) - 0x1001n, 1n << 64n)?.toString()).to.equal(
+      '0xfffffffffffff000-0x10000000000000000',
+    );
+    for (const [start, end] of [
+      [0x1000, 0x1000],
+      [0x1000, 0x1fff],
+      [0x1001, 0x2fff],
+      [0x1001, 0x1002],
+      [(1n << 64n) - 1n, 1n << 64n],
+    ] as const) {
+      expect(MemoryRange.inside(start, end)).to.equal(undefined);
+    }
+    expect(() => MemoryRange.inside(0x2000, 0x1fff)).to.throw(RangeError, 'ends before it starts');
+    expect(() => MemoryRange.inside(-1, 0x2000)).to.throw(RangeError, 'reaches out of');
+    expect(() => MemoryRange.inside(0, (1n << 64n) + 1n)).to.throw(RangeError, 'reaches out of');
+    expect(() => MemoryRange.inside(0.5, 0x2000)).to.throw(RangeError, 'safe integer');
+  });
 });

@@ -215,6 +215,12 @@ describe('readTrace', () => {
       }
     });
 
+    it('a value that is nested too deeply to be shown', async () => {
+      const deep = '['.repeat(200_000) + ']'.repeat(200_000);
+      expect((await failure(deep)).message).to.match(/^:1: a value that is nested too deeply .* is not an object;/);
+      expect((await failure(`{"ms":${deep}}`)).message).to.match(/^:1: "ms" is a value that is nested too deeply/);
+    });
+
     it('not UTF-8', async () => {
       const bad = Buffer.concat([
         Buffer.from(`${JSON.stringify(line())}\n{"name":"`),
