@@ -9,7 +9,7 @@ import { FaultPlan } from '../streams/support/faults.js';
 import { FaultyNative } from '../support/faulty-native.js';
 import { runChild } from './support/child.js';
 import { ram } from './support/changes.js';
-import { mapsWith } from './support/descriptors.js';
+import { memfdAreas } from './support/descriptors.js';
 import { dmaError } from './support/thrown.js';
 import { transferred } from './support/transferred.js';
 
@@ -71,7 +71,7 @@ describe('AddressSpace: sets', () => {
         ram(page * PAGE, (page + 1) * PAGE, memfd, { fileOffset: BigInt((page + 4) * PAGE) }),
       );
       expect(space.ensureMappedBatch(pieces).map(codeOf)).to.deep.equal(['ok', 'ok', 'ok']);
-      expect(mapsWith('memfd:guest')).to.have.length(1);
+      expect(memfdAreas('guest')).to.have.length(1);
       expect(space.mappedRanges()).to.deep.equal(rangesOf(pieces));
       space.release(MemoryRange.of(PAGE, 2 * PAGE));
       expect([0n, 1n, 2n].map((page) => codeOf(attempt(() => space.read(page << 12n, 1))))).to.deep.equal([
@@ -132,7 +132,7 @@ describe('AddressSpace: sets', () => {
       const changes = [ram(0, PAGE, memfd), ram(2 * PAGE, 3 * PAGE, closing), ram(4 * PAGE, 5 * PAGE)];
       expect(dmaError(() => space.ensureMappedBatch(changes)).code).to.equal('ERR_CLOSED');
       expect(dmaError(() => space.ensureMappedBatch(changes)).code).to.equal('ERR_CLOSED');
-      expect(mapsWith('memfd:guest')).to.have.length(0);
+      expect(memfdAreas('guest')).to.have.length(0);
     });
 
     it('may be called by a getter of a set that is under way', () => {
@@ -171,7 +171,7 @@ describe('AddressSpace: sets', () => {
 
   describe('releaseBatch', () => {
     it('takes what it names, and keeps the addresses reserved', () => {
-      const others = mapsWith('dma-streams').length;
+      const others = memfdAreas('dma-streams').length;
       const vas = space.ensureMappedBatch(scattered(6)) as HostVa[];
       void space.releaseBatch(rangesOf(scattered(6)).filter((_, index) => index !== 3));
       expect(space.mappedRanges().map(String)).to.deep.equal(['0x6000-0x7000']);
@@ -180,8 +180,8 @@ describe('AddressSpace: sets', () => {
       );
       expect(space.read(0x6000n, 1)[0]).to.equal(3);
       void space.releaseBatch([MemoryRange.of(0, 0x10000)]);
-      expect(mapsWith('dma-streams')).to.have.length(others);
-      expect(mapsWith('memfd:guest')).to.have.length(0);
+      expect(memfdAreas('dma-streams')).to.have.length(others);
+      expect(memfdAreas('guest')).to.have.length(0);
       expect(space.releaseBatch([])).to.equal(undefined);
     });
 

@@ -10,7 +10,7 @@ import type { World } from '../streams/support/fault-scene.js';
 import { FaultPlan, FaultyTarget } from '../streams/support/faults.js';
 import { FaultyNative } from '../support/faulty-native.js';
 import { WatchedSpace } from '../support/watched-space.js';
-import { mapsWith, openDescriptors } from './support/descriptors.js';
+import { memfdAreas, openDescriptors } from './support/descriptors.js';
 import { ram } from './support/changes.js';
 
 /** A target that looks at the memory that it is given: the page of the file that the map names must be there. */
@@ -53,7 +53,7 @@ describe('failing at every step, with a real address space', function () {
 
   beforeEach(() => {
     descriptors = openDescriptors();
-    reserved = mapsWith('dma-streams').length;
+    reserved = memfdAreas('dma-streams').length;
     memfd = Memfd.create('every-step', 0x100000n);
     for (let offset = 0; offset < 0x100000; offset += 0x1000) {
       const page = Buffer.alloc(8);
@@ -70,8 +70,8 @@ describe('failing at every step, with a real address space', function () {
     spaces.pop()?.space.close();
     memfd.close();
     expect(openDescriptors()).to.equal(descriptors);
-    expect(mapsWith('every-step')).to.deep.equal([]);
-    expect(mapsWith('dma-streams')).to.have.length(reserved);
+    expect(memfdAreas('every-step')).to.deep.equal([]);
+    expect(memfdAreas('dma-streams')).to.have.length(reserved);
   });
 
   for (const [name, operation] of Object.entries(OPERATIONS)) {
@@ -128,7 +128,7 @@ describe('failing at every native call', () => {
     it(`of ${name}: an error, and no descriptor or memory left behind`, async () => {
       for (let number = 0; ; number++) {
         const descriptors = openDescriptors();
-        const reserved = mapsWith('dma-streams').length;
+        const reserved = memfdAreas('dma-streams').length;
         using memfd = Memfd.create('given', 0x10000n);
         using space = new AddressSpace({ size: 1n << 32n });
         space.ensureMapped(ram(0, 0x1000, memfd));
@@ -152,8 +152,8 @@ describe('failing at every native call', () => {
         memfd.close();
         await turn(); // Views are known to be empty by then, and what they held on to is let go.
         expect(openDescriptors()).to.equal(descriptors);
-        expect(mapsWith('memfd:step')).to.deep.equal([]);
-        expect(mapsWith('dma-streams')).to.have.length(reserved);
+        expect(memfdAreas('step')).to.deep.equal([]);
+        expect(memfdAreas('dma-streams')).to.have.length(reserved);
         if (!plan.struck) {
           expect(error).to.equal(undefined);
           expect(number).to.be.above(0);

@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Memfd } from '../../binding/index.js';
 import { BINDING, runChild } from './support/child.js';
-import { mapsWith, openDescriptors } from './support/descriptors.js';
+import { memfdAreas, openDescriptors } from './support/descriptors.js';
 
 const MIB = 1n << 20n;
 
@@ -31,7 +31,7 @@ describe('closing a file that holds much memory', () => {
     closeSync(other);
     expect(other, 'the number is in use again').to.equal(fd);
     await untilThreads(before);
-    expect(mapsWith('memfd:much')).to.deep.equal([]);
+    expect(memfdAreas('much')).to.deep.equal([]);
   });
 
   it('uses no thread for what is freed in no time: a small one, or one that is hardly touched', () => {
@@ -52,7 +52,7 @@ describe('closing a file that holds much memory', () => {
     expect(openDescriptors()).to.equal(descriptors);
     expect(threads()).to.be.at.most(before + 8);
     await untilThreads(before);
-    expect(mapsWith('memfd:many')).to.deep.equal([]);
+    expect(memfdAreas('many')).to.deep.equal([]);
   });
 
   it('needs no descriptor: it works where none is left', () => {

@@ -12,7 +12,7 @@ import { FaultyNative } from '../support/faulty-native.js';
 import { RecordingTarget } from '../support/recording-target.js';
 import { ram } from './support/changes.js';
 import { BINDING, runChild, STREAMS } from './support/child.js';
-import { mapsWith, openDescriptors } from './support/descriptors.js';
+import { memfdAreas, openDescriptors } from './support/descriptors.js';
 import { dmaError } from './support/thrown.js';
 import { transferred } from './support/transferred.js';
 
@@ -61,7 +61,7 @@ describe('AddressSpace.releaseBatch of what is large', () => {
   let reserved: number;
 
   beforeEach(() => {
-    reserved = mapsWith('dma-streams').length;
+    reserved = memfdAreas('dma-streams').length;
     space = new AddressSpace({ size: 1n << 36n });
     memfd = Memfd.create('large', BigInt(LARGE));
   });
@@ -88,8 +88,8 @@ describe('AddressSpace.releaseBatch of what is large', () => {
     space.ensureMapped(small);
     expect(space.releaseBatch([small.range])).to.equal(undefined);
     expect(await releaseLater(large().range)).to.equal(undefined);
-    expect(mapsWith('memfd:large')).to.have.length(0);
-    expect(mapsWith('dma-streams')).to.have.length(reserved + 1);
+    expect(memfdAreas('large')).to.have.length(0);
+    expect(memfdAreas('dma-streams')).to.have.length(reserved + 1);
   });
 
   it('until it is done: nothing there can be reached, mapped, viewed or released again', async () => {
@@ -148,7 +148,7 @@ describe('AddressSpace.releaseBatch of what is large', () => {
     const areas = native().addressSpaceAreas();
     space.ensureMappedBatch(changes);
     expect(await releaseLater(...changes.map(({ range }) => range))).to.equal(undefined);
-    expect(mapsWith('memfd:large')).to.have.length(0);
+    expect(memfdAreas('large')).to.have.length(0);
     expect(native().addressSpaceAreas()).to.equal(areas);
   });
 
@@ -164,7 +164,7 @@ describe('AddressSpace.releaseBatch of what is large', () => {
       '0x10000000-0x10001000 EINVAL',
       '0x7fff000-0x8000000 EINVAL',
     ]);
-    expect(mapsWith('memfd:large')).to.have.length(0);
+    expect(memfdAreas('large')).to.have.length(0);
     expect(space.ensureMapped(ram(LARGE * 2, LARGE * 2 + 0x2000))).to.equal(other);
   });
 
@@ -190,7 +190,7 @@ describe('AddressSpace.releaseBatch of what is large', () => {
     await releaseLater(large().range);
     expect(moved[LARGE - 1]).to.equal(0);
     moved.fill(1);
-    expect(mapsWith('memfd:large')).to.have.length(0);
+    expect(memfdAreas('large')).to.have.length(0);
     space.ensureMapped({ ...large(), writable: false });
     moved.fill(1);
     expect(space.read(0n, 6), 'what the file holds since').to.deep.equal(Buffer.alloc(6, 3));
@@ -200,7 +200,7 @@ describe('AddressSpace.releaseBatch of what is large', () => {
     const result = runChild(
       `${TOUCHED}
       const space = touched();
-      const rest = () => readFileSync('/proc/self/maps', 'utf8').split('\\n').filter((line) => /dma-streams/.test(line)).length;
+      const rest = () => memfdAreas('dma-streams').length;
       for (let round = 0; round < 30; round++) {
         const done = space.releaseBatch(ranges);
         gc();
@@ -228,11 +228,11 @@ describe('AddressSpace.releaseBatch of what is large', () => {
     const view = other.view(range);
     view.fill(1);
     other.close();
-    expect(mapsWith('memfd:closing'), 'this thread has not waited for it').to.have.length(1);
+    expect(memfdAreas('closing'), 'this thread has not waited for it').to.have.length(1);
     expect(dmaError(() => other.read(0n, 1)).code).to.equal('ERR_CLOSED');
     expect(dmaError(() => resolveHostVa(hostVa)).code).to.equal('ERR_INVALID_HOST_VA');
     expect(view.byteLength).to.equal(0);
-    while (mapsWith('memfd:closing').length > 0) {
+    while (memfdAreas('closing').length > 0) {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
   });
@@ -246,7 +246,7 @@ describe('AddressSpace.releaseBatch of what is large', () => {
     expect(dmaError(() => space.read(0n, 1)).code).to.equal('ERR_CLOSED');
     expect(await done).to.equal(undefined);
     expect(native().addressSpaceAreas()).to.be.below(areas);
-    expect(mapsWith('memfd:large')).to.have.length(0);
+    expect(memfdAreas('large')).to.have.length(0);
   });
 
   it('1,000 rounds leave no thread, descriptor or mapping behind', async () => {
@@ -266,8 +266,8 @@ describe('AddressSpace.releaseBatch of what is large', () => {
     expect(await ownThreads()).to.equal(0);
     expect(openDescriptors()).to.equal(before.descriptors);
     expect(native().addressSpaceAreas()).to.equal(before.areas);
-    expect(mapsWith('memfd:large')).to.have.length(0);
-    expect(mapsWith('dma-streams')).to.have.length(reserved + 1);
+    expect(memfdAreas('large')).to.have.length(0);
+    expect(memfdAreas('dma-streams')).to.have.length(reserved + 1);
   }).timeout(60_000);
 
   it('is nothing that a worker which is terminated meanwhile leaves behind', async () => {
@@ -283,8 +283,8 @@ describe('AddressSpace.releaseBatch of what is large', () => {
       await worker.terminate();
     }
     expect(openDescriptors()).to.equal(descriptors);
-    expect(mapsWith('touched')).to.have.length(0);
-    expect(mapsWith('dma-streams')).to.have.length(reserved + 1);
+    expect(memfdAreas('touched')).to.have.length(0);
+    expect(memfdAreas('dma-streams')).to.have.length(reserved + 1);
   }).timeout(60_000);
 
   it('does not keep the process from ending, in any way', () => {
@@ -323,6 +323,6 @@ describe('AddressSpace.releaseBatch of what is large', () => {
     }
     await add(0);
     await manager.close();
-    expect(mapsWith('memfd:large')).to.have.length(0);
+    expect(memfdAreas('large')).to.have.length(0);
   }).timeout(60_000);
 });

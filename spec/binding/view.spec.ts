@@ -137,7 +137,7 @@ describe('AddressSpace.view', () => {
       `
       const { AddressSpace, Memfd } = await import(BINDING);
       const { MemoryRange } = await import(STREAMS);
-      const reservations = () => readFileSync('/proc/self/maps', 'utf8').split('\\n').filter((line) => /dma-streams/.test(line)).length;
+      const reservations = () => memfdAreas('dma-streams').length;
       const memfd = Memfd.create('guest', 0x1000n);
       function viewOnly() {
         const space = new AddressSpace({ size: 1n << 40n });
@@ -148,7 +148,7 @@ describe('AddressSpace.view', () => {
       let view = viewOnly();
       for (let round = 0; round < 5; round++) { gc(); await sleep(5); }
       view.fill(9);
-      const guest = () => readFileSync('/proc/self/maps', 'utf8').split('\\n').filter((line) => /memfd:guest/.test(line)).length;
+      const guest = () => memfdAreas('guest').length;
       const kept = guest();
       view = undefined;
       for (let round = 0; round < 20 && guest() > 0; round++) { gc(); await sleep(10); }

@@ -12,6 +12,9 @@ export interface ChildResult {
 export const BINDING = new URL('../../../binding/index.js', import.meta.url).href;
 export const STREAMS = new URL('../../../streams/index.js', import.meta.url).href;
 
+/** `memfdAreas`, for programs given as text: runChild imports it for them. */
+const DESCRIPTORS = new URL('descriptors.js', import.meta.url).href;
+
 /** The package's root folder. */
 export const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 
@@ -30,6 +33,7 @@ export function runChild(program: string, options: ChildOptions = {}): ChildResu
   const source = `
     import { readFileSync, readdirSync } from 'node:fs';
     import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
+    import { memfdAreas } from ${JSON.stringify(DESCRIPTORS)};
     const BINDING = ${JSON.stringify(BINDING)};
     const STREAMS = ${JSON.stringify(STREAMS)};
     ${program}`;

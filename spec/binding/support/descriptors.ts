@@ -5,9 +5,12 @@ export function openDescriptors(): number {
   return readdirSync('/proc/self/fd').length;
 }
 
-/** The lines of /proc/self/maps that a text occurs in. */
-export function mapsWith(text: string): readonly string[] {
+/**
+ * The memory areas of a memfd with this name, as lines of /proc/self/maps. The lines of other files, which end with their paths, do not
+ * count, whatever the folders are called.
+ */
+export function memfdAreas(name: string): readonly string[] {
   return readFileSync('/proc/self/maps', 'utf8')
     .split('\n')
-    .filter((line) => line.includes(text));
+    .filter((line) => line.endsWith(` /memfd:${name} (deleted)`));
 }
