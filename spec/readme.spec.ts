@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { dmaStreams, PACKAGE } from './cli/support.js';
+import { temporaryFolder } from './support/temporary-folder.js';
 
 const run = promisify(execFile);
 
@@ -36,7 +36,7 @@ function scriptsNamed(): string[] {
 
 /** A project of a user, in which the package is installed under its name. */
 class UserProject implements Disposable {
-  readonly directory = mkdtempSync(join(tmpdir(), 'dma-streams-spec-'));
+  readonly directory = temporaryFolder('dma-streams-spec-');
 
   constructor(program: string) {
     mkdirSync(join(this.directory, 'node_modules'));

@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { questions } from '../../bench/questions/index.js';
 import { readResults, type Results } from '../../bench/support/results.js';
 import { PACKAGE } from '../cli/support.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 interface Ended {
   readonly status: number;
@@ -31,7 +31,7 @@ function run(program: string, args: readonly string[]): Promise<Ended> {
 describe('npm run bench', function () {
   // It measures; on a busy machine that takes as long as it takes.
   this.timeout(600_000);
-  const folder = mkdtempSync(join(tmpdir(), 'dma-streams-spec-'));
+  const folder = temporaryFolder('dma-streams-spec-');
   const json = join(folder, 'bench.json');
   let ended: Ended;
   let results: Results;
@@ -163,7 +163,7 @@ describe('npm run bench', function () {
 });
 
 describe('npm run bench, called wrongly', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'dma-streams-spec-'));
+  const folder = temporaryFolder('dma-streams-spec-');
   const file = (name: string, content: string): string => {
     const path = join(folder, name);
     writeFileSync(path, content);

@@ -1,12 +1,12 @@
 import { expect } from 'chai';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildNative, NativeProgram } from '../../bench/support/native-program.js';
 import { runRounds, type Case } from '../../bench/support/rounds.js';
 import { longestStall } from '../../bench/support/stall.js';
 import { FigureMaker } from '../../bench/support/statistics.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 describe('the rounds of a bench', () => {
   const recording = (name: string, calls: string[], times = { rounds: 3, warmUps: 1 }): Case => ({
@@ -96,7 +96,7 @@ describe('the longest stall of the event loop', () => {
 
 describe('the C++ loops', function () {
   this.timeout(120_000);
-  const folder = mkdtempSync(join(tmpdir(), 'dma-streams-spec-'));
+  const folder = temporaryFolder('dma-streams-spec-');
 
   after(() => {
     rmSync(folder, { recursive: true, force: true });

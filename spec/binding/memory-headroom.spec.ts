@@ -1,14 +1,14 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { memoryHeadroom } from '../../binding/memory-headroom.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 describe('memoryHeadroom', () => {
   let root: string;
 
   beforeEach(() => {
-    root = mkdtempSync(join(tmpdir(), 'dma-streams-headroom-'));
+    root = temporaryFolder('dma-streams-headroom-');
   });
 
   afterEach(() => {

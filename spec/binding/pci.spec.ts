@@ -1,10 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { findPciDevice, foreignMembers, groupMembers, parsePciAddress } from '../../binding/index.js';
 import { bindCommands } from '../../binding/pci.js';
 import { dmaError } from './support/thrown.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 describe('PCI devices', () => {
   let sysfs: string;
@@ -28,7 +28,7 @@ describe('PCI devices', () => {
   }
 
   beforeEach(() => {
-    sysfs = mkdtempSync(join(tmpdir(), 'sysfs-'));
+    sysfs = temporaryFolder('sysfs-');
   });
 
   afterEach(() => {

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { DoctorReport } from '../../cli/output/doctor-text.js';
 import { dmaStreams, PACKAGE } from './support.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const GROUPS = '/sys/kernel/iommu_groups';
 
@@ -49,7 +49,7 @@ describe('dma-streams doctor', function () {
   });
 
   it('ends with 1 where the addon is not built, says how to build it, and still looks at the rest', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'dma-streams-spec-'));
+    const folder = temporaryFolder('dma-streams-spec-');
     try {
       cpSync(join(PACKAGE, 'package.json'), join(folder, 'package.json'));
       symlinkSync(join(PACKAGE, 'node_modules'), join(folder, 'node_modules'));

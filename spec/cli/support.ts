@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 /** From `dist/spec/cli` up to the package. */
 export const PACKAGE = fileURLToPath(new URL('../../../', import.meta.url));
@@ -54,7 +54,7 @@ function plainEnvironment(): NodeJS.ProcessEnv {
 
 /** A directory that goes when the specs are over. */
 export class TemporaryTraces implements Disposable {
-  readonly #directory = mkdtempSync(join(tmpdir(), 'dma-streams-spec-'));
+  readonly #directory = temporaryFolder('dma-streams-spec-');
 
   /** Writes a trace; its path. */
   write(name: string, content: string | Uint8Array | readonly object[]): string {

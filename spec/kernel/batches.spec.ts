@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, openSync, closeSync, constants, rmSync } from 'node:fs';
+import { openSync, closeSync, constants, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Memfd } from '../../binding/index.js';
@@ -9,6 +8,7 @@ import { MemoryRange, type BatchStop, type DmaError } from '../../streams/index.
 import { copyByDma } from './support/edu.js';
 import { page, Pages } from './support/pages.js';
 import { SECOND, ways, iommufd, type1, type Way } from './support/machine.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 function stopOf(answer: unknown): BatchStop & { readonly error: DmaError } {
   expect(answer).to.have.all.keys('done', 'error');
@@ -137,7 +137,7 @@ describe('large maps of several targets', () => {
     ioas.openDevice(SECOND);
 
     // Each thread of libuv's pool waits for somebody to write into the pipe.
-    const folder = mkdtempSync(join(tmpdir(), 'pipe-'));
+    const folder = temporaryFolder('pipe-');
     const pipe = join(folder, 'pipe');
     execFileSync('mkfifo', [pipe]);
     const waiting = Array.from({ length: Number(process.env['UV_THREADPOOL_SIZE'] ?? 4) }, () => open(pipe, 'r'));

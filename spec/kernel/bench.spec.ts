@@ -1,14 +1,14 @@
 import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { readResults } from '../../bench/support/results.js';
 import { PACKAGE } from '../cli/support.js';
 import { mapsFiles } from './support/machine.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 describe('bench:kernel, in the guest', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'dma-streams-spec-'));
+  const folder = temporaryFolder('dma-streams-spec-');
 
   after(() => {
     rmSync(folder, { recursive: true, force: true });

@@ -1,12 +1,10 @@
 import { expect } from 'chai';
 import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { labAvailability } from './availability.js';
-import { judge, runInGuest, type GuestEnd, type GuestOptions } from './guest.js';
-import { wordsOf } from './words.js';
+import { runInGuest, type GuestEnd, type GuestOptions } from './guest.js';
+import { temporaryFolder, temporaryRoot } from '../support/temporary-folder.js';
 
 const lab = labAvailability();
 /** Numbers of the QEMUs that have this on their command line. */
@@ -19,27 +17,7 @@ const processesWith = (mark: string): string[] =>
       return false;
     }
   });
-const leftovers = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('dma-streams-lab-'));
-
-describe('judging how a guest ended', () => {
-  it('believes a status on which the serial line and the exit port agree', () => {
-    expect(judge((42 << 1) | 1, 'LAB-UP 1\nLAB-EXIT 42\n', '')).to.deep.equal({ kind: 'exited', status: 42 });
-    expect(judge(((200 << 1) | 1) & 0xff, 'LAB-EXIT 200\r\n', '')).to.deep.equal({ kind: 'exited', status: 200 });
-  });
-
-  for (const [what, code, serial, kind] of [
-    ['a line without the port', 0, 'LAB-UP 1\nLAB-EXIT 0\n', 'lost'],
-    ['a port without the line', 1, 'LAB-UP 1\n', 'lost'],
-    ['a line and another port', 3, 'LAB-UP 1\nLAB-EXIT 0\n', 'lost'],
-    ['a panic after a line', 0, 'LAB-UP 1\nLAB-EXIT 0\nKernel panic - not syncing\n', 'panicked'],
-    ["QEMU's own complaint", 1, '', 'not-started'],
-    ['a file system that was not there', 251, 'LAB-UP 1\nLAB-FAULT gone\nLAB-EXIT 125\n', 'lost'],
-  ] as const) {
-    it(`does not take ${what} for a status`, () => {
-      expect(judge(code, serial, '').kind).to.equal(kind);
-    });
-  }
-});
+const leftovers = (): string[] => readdirSync(temporaryRoot()).filter((name) => name.startsWith('dma-streams-lab-'));
 
 describe('the guest', function () {
   this.timeout(300_000);
@@ -49,21 +27,6 @@ describe('the guest', function () {
   }
   let stdout = '';
   let stderr = '';
-  const { TMPDIR } = process.env;
-
-  // A folder of its own, because other guests may be running on this machine.
-  before(() => {
-    process.env['TMPDIR'] = mkdtempSync(join(tmpdir(), 'dma-streams-guest-'));
-  });
-
-  after(() => {
-    rmSync(tmpdir(), { recursive: true });
-    if (TMPDIR === undefined) {
-      delete process.env['TMPDIR'];
-    } else {
-      process.env['TMPDIR'] = TMPDIR;
-    }
-  });
 
   const run = (command: readonly string[], options: Partial<GuestOptions> = {}): Promise<GuestEnd> => {
     stdout = '';
@@ -92,7 +55,7 @@ describe('the guest', function () {
   });
 
   it('brings files back from the output folder, and from nowhere else', async () => {
-    const out = mkdtempSync(join(tmpdir(), 'dma-streams-out-'));
+    const out = temporaryFolder('dma-streams-out-');
     const end = await run(['sh', '-c', `echo brought > ${out}/file; echo lost > ${process.cwd()}/lost`], { out });
 
     expect(end).to.deep.equal({ kind: 'exited', status: 0 });
@@ -119,10 +82,12 @@ describe('the guest', function () {
     expect((await run(['true'], { qemu: '/no/such/qemu' })).kind).to.equal('not-started');
   });
 
-  it('ends with the process that started it, also when that is killed', async () => {
+  it('ends with the process that started it, also when that is killed, and leaves no folder behind', async () => {
     const mark = `lab-spec-${process.pid}`;
     const source = `
       import { runInGuest } from ${JSON.stringify(new URL('guest.js', import.meta.url).href)};
+      import { temporaryRoot } from ${JSON.stringify(new URL('../support/temporary-folder.js', import.meta.url).href)};
+      console.log(temporaryRoot());
       const said = (data) => process.stdout.write(data);
       await runInGuest({
         command: ['sh', '-c', 'echo up; sleep 1000'], cwd: '/', env: {}, kernel: ${JSON.stringify(lab.kernel)},
@@ -131,14 +96,22 @@ describe('the guest', function () {
     const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    await once(child.stdout, 'data');
+    let said = '';
+    for await (const data of child.stdout) {
+      said += String(data);
+      if (said.includes('up\n')) {
+        break;
+      }
+    }
+    const [folder = ''] = said.split('\n');
     expect(processesWith(mark)).to.have.length(1);
+    expect(existsSync(folder), folder).to.equal(true);
     child.kill('SIGKILL');
-    await once(child, 'exit');
-    for (let waited = 0; waited < 100 && processesWith(mark).length > 0; waited++) {
+    for (let waited = 0; waited < 300 && (processesWith(mark).length > 0 || existsSync(folder)); waited++) {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     expect(processesWith(mark)).to.deep.equal([]);
+    expect(existsSync(folder), folder).to.equal(false);
   });
 
   it('can be stopped', async () => {
@@ -148,21 +121,6 @@ describe('the guest', function () {
     }, 1000);
     expect((await run(['sleep', '1000'], { signal: stop.signal })).kind).to.equal('aborted');
   });
-});
-
-describe('the words of a command line', () => {
-  for (const [text, words] of [
-    ['-device edu,addr=09.0', ['-device', 'edu,addr=09.0']],
-    [`  a\t'b  c'\n"d 'e'"f `, ['a', 'b  c', "d 'e'f"]],
-    [`'' a\\b`, ['', 'a\\b']],
-    ['', []],
-    [`a 'b`, undefined],
-    ['a "b', undefined],
-  ] as const) {
-    it(`of ${JSON.stringify(text)} are ${JSON.stringify(words)}`, () => {
-      expect(wordsOf(text)).to.deep.equal(words);
-    });
-  }
 });
 
 describe('npm run lab', function () {

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeInitramfs, type GuestCommand } from './initramfs.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 export interface GuestOptions extends GuestCommand {
   /** Path of the kernel image. */
@@ -34,7 +34,7 @@ export type GuestEnd =
 
 /** Boots the guest, runs the command in it, and tells how that ended. Leaves nothing behind on the host. */
 export async function runInGuest(options: GuestOptions): Promise<GuestEnd> {
-  const folder = mkdtempSync(join(tmpdir(), 'dma-streams-lab-'));
+  const folder = temporaryFolder('dma-streams-lab-');
   const ports: Server[] = [];
   try {
     const initramfs = makeInitramfs(folder, options);

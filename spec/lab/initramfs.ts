@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { labFile } from './paths.js';
+import { closedFolders } from './reach.js';
 
 /** What the guest is to do. */
 export interface GuestCommand {
@@ -10,6 +11,8 @@ export interface GuestCommand {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** A folder of the host that the guest may write, under the same path. */
   readonly out?: string | undefined;
+  /** Files that every user of the guest can reach: in the guest, and only there, the folders above them let others pass. */
+  readonly reachable?: readonly string[];
 }
 
 const BUSYBOX = ['/bin/busybox', '/usr/bin/busybox'];
@@ -37,11 +40,13 @@ export function makeInitramfs(folder: string, job: GuestCommand): string {
 }
 
 /** The command as a shell script: the environment, the folder and every argument arrive as they are, byte for byte. */
-export function commandScript({ command, cwd, env }: GuestCommand): string {
+export function commandScript({ command, cwd, env, reachable = [] }: GuestCommand): string {
   const exports = Object.entries(env).flatMap(([name, value]) =>
     value !== undefined && /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) ? [`export ${name}=${quote(value)}`] : [],
   );
-  return [...exports, `cd ${quote(cwd)} || exit 126`, `exec ${command.map(quote).join(' ')}`, ''].join('\n');
+  const closed = closedFolders(reachable);
+  const open = closed.length === 0 ? [] : [`chmod o+x ${closed.map(quote).join(' ')} || exit 126`];
+  return [...exports, ...open, `cd ${quote(cwd)} || exit 126`, `exec ${command.map(quote).join(' ')}`, ''].join('\n');
 }
 
 function quote(text: string): string {

@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { runInGuest, type GuestEnd } from './guest.js';
 import { projectRoot } from './paths.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 export interface SuiteResult {
   readonly passed: number;
@@ -23,7 +23,7 @@ export async function runKernelSuite(
     options.write(data);
   };
   // The one file system of the guest that writes back: what a disk is to an IOMMU.
-  const disk = mkdtempSync(join(tmpdir(), 'dma-streams-disk-'));
+  const disk = temporaryFolder('dma-streams-disk-');
   const end = await runInGuest({
     command: ['node', '--expose-gc', 'node_modules/mocha/bin/mocha.js', '--config', '.mocharc.kernel.json'],
     cwd: projectRoot,
@@ -36,6 +36,8 @@ export async function runKernelSuite(
       DMA_STREAMS_DISK: disk,
     },
     out: disk,
+    // Some specs run programs as nobody.
+    reachable: [join(projectRoot, 'package.json'), process.execPath],
     kernel,
     timeout: options.timeout ?? 2400,
     onStdout: note,

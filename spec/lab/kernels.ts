@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { labFile } from './paths.js';
 
 /** The kernels that the suite runs on: one without map-by-file in iommufd, and one with it. */
@@ -31,7 +32,14 @@ export function ensureKernel(version: KernelVersion): string {
     return found;
   }
   const image = cachedKernel(version);
-  const { status } = spawnSync(labFile('build-kernel.sh'), [version, image], { stdio: 'inherit' });
+  console.error(
+    `Linux ${version} for the guest is not built yet: building it now, once, which takes about five minutes on two processors.\n` +
+      `It is kept as ${image}; ${KERNEL_VARIABLE} can name another.`,
+  );
+  // The build ends with this process, and what it unpacked goes then, too.
+  const build = ['--pdeathsig', 'TERM', labFile('build-kernel.sh'), version, image];
+  const env = { ...process.env, TMPDIR: temporaryFolder('kernel-') };
+  const { status } = spawnSync('setpriv', build, { stdio: 'inherit', env });
   if (status !== 0) {
     throw new Error(`the kernel ${version} could not be built: build-kernel.sh ended with ${String(status)}`);
   }

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const MOCHA = resolve('node_modules/mocha/bin/mocha.js');
 const REPORTER = resolve('tooling/counting-reporter.js');
@@ -13,7 +13,7 @@ describe('the reporter that counts', function () {
   let folder: string;
   let counts: string;
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'dma-streams-reporter-'));
+    folder = temporaryFolder('dma-streams-reporter-');
     counts = join(folder, 'counts');
   });
   afterEach(() => {

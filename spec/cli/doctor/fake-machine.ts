@@ -1,7 +1,7 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { MachineRoots } from '../../../cli/doctor/machine-files.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 
 export interface FakeDevice {
   readonly group?: number;
@@ -15,7 +15,7 @@ export interface FakeDevice {
 /** Folders that look like a machine's /sys, /proc and /dev. */
 export class FakeMachine implements Disposable {
   readonly roots: MachineRoots;
-  readonly #folder = mkdtempSync(join(tmpdir(), 'dma-streams-machine-'));
+  readonly #folder = temporaryFolder('dma-streams-machine-');
 
   constructor() {
     this.roots = { sys: join(this.#folder, 'sys'), proc: join(this.#folder, 'proc'), dev: join(this.#folder, 'dev') };

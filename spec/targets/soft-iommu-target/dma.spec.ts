@@ -1,11 +1,11 @@
 import { expect } from 'chai';
-import { closeSync, ftruncateSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { AddressSpace, Memfd } from '../../../binding/index.js';
 import { DmaError, DmaFault } from '../../../streams/index.js';
 import { SoftIommuTarget } from '../../../targets/index.js';
 import { ALL_MODELS, mapOf, PAGE, range } from '../support/requests.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 
 /** The fault that `work` throws; fails the test when it throws none. */
 function faultOf(work: () => unknown): DmaFault {
@@ -161,7 +161,7 @@ describe('SoftIommuTarget: DMA to a plain file', () => {
   let target: SoftIommuTarget;
 
   beforeEach(() => {
-    directory = mkdtempSync(join(tmpdir(), 'dma-streams-spec-'));
+    directory = temporaryFolder('dma-streams-spec-');
     fd = openSync(join(directory, 'ram'), 'w+');
     ftruncateSync(fd, 0x4000);
     target = new SoftIommuTarget();

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, ftruncateSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Memfd } from '../../../binding/index.js';
 import { SoftIommuTarget } from '../../../targets/index.js';
 import { ALL_MODELS, heldBy, KERNEL_MODELS, mapOf, PAGE, range, refusal } from '../support/requests.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 
 /** Maps one page in two, `count` times from page 0. */
 function fill(target: SoftIommuTarget, count: number): void {
@@ -73,7 +73,7 @@ for (const { model } of KERNEL_MODELS) {
 
     beforeEach(() => {
       target = new SoftIommuTarget({ model });
-      directory = mkdtempSync(join(tmpdir(), 'dma-streams-spec-'));
+      directory = temporaryFolder('dma-streams-spec-');
       fd = openSync(join(directory, 'ram'), 'w+');
     });
 

@@ -1,0 +1,44 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+let root: string | undefined;
+
+/**
+ * Makes an empty folder whose name begins with `prefix`, inside {@link temporaryRoot}. It may be removed at any time, and is removed when
+ * this process ends, also when the process is killed.
+ */
+export function temporaryFolder(prefix: string): string {
+  return mkdtempSync(join(temporaryRoot(), prefix));
+}
+
+/** The folder of this process in the system's temporary folder, made on first use. It holds all its temporary folders. */
+export function temporaryRoot(): string {
+  if (root === undefined) {
+    const made = mkdtempSync(join(tmpdir(), `dma-streams-${process.pid}-`));
+    root = made;
+    removeWhenThisProcessEnds(made);
+    process.once('exit', () => {
+      rmSync(made, { recursive: true, force: true });
+    });
+  }
+  return root;
+}
+
+/**
+ * Starts a shell that waits for the end of its input, which comes when this process is gone, however it ended, and then removes the folder.
+ * It has a session of its own, so that neither Ctrl-C nor the end of the process group reaches it. Processes that this one started may still
+ * be writing to the folder for a moment, so it tries more than once.
+ */
+function removeWhenThisProcessEnds(folder: string): void {
+  const script = 'cat > /dev/null; for n in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- "$1" && exit; sleep 1; done';
+  const shell = spawn('/bin/sh', ['-c', script, 'sh', folder], {
+    cwd: '/',
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  shell.unref();
+  (shell.stdin as Socket).unref();
+}
