@@ -9,7 +9,10 @@ import { DmaError } from './errors.js';
 import { ensureMapped } from './operators/ensure-mapped.js';
 import { inTurn } from './operators/in-turn.js';
 import { toTarget } from './operators/to-target.js';
+import type { MemoryRange } from './memory-range.js';
 import { run } from './steps.js';
+import { NO_FD_HINT } from './target-calls.js';
+import type { TargetPort } from './target-port.js';
 import type { VaMapper } from './va-mapper.js';
 
 /** What can be attached, and what cannot. */
@@ -44,6 +47,21 @@ export function checkNeedsNoFd(target: DmaTarget, memory: MapChange | undefined)
       range: memory.range,
       hint: 'remove the private mapping, or back it by a Memfd, before attaching',
     });
+  }
+}
+
+/** @throws DmaError `ERR_NO_FD` when one of these targets can do nothing with private memory that is to come */
+export function checkPrivateFits(ports: readonly TargetPort[], region: string, range: MemoryRange): void {
+  for (const { target } of ports) {
+    if (target.needsFd === true) {
+      throw new DmaError('a target is attached that needs a file for every mapping, and private memory has none', {
+        code: 'ERR_NO_FD',
+        target: target.name,
+        region,
+        range,
+        hint: NO_FD_HINT,
+      });
+    }
   }
 }
 

@@ -5,26 +5,21 @@ import { assume } from './assume.js';
 import type { ChangeSet, MapChange, Outcome } from './change-set.js';
 import { CommandSet, leaveEach, unmapOf, type ActiveMappings } from './command-set.js';
 import { forward, inverse, type Receiver } from './delivery.js';
+import type { AttachmentCommands } from './attachment-commands.js';
 import type { Attachment, LedgerEntry } from './attachment.js';
 import type { Finding, HealOptions } from './finding.js';
 import type { EnsuredVas } from './ensured-vas.js';
 import type { DmaError, TargetRange } from './errors.js';
 import { pauseIfOver } from './event-loop.js';
 import { Ledger } from './ledger.js';
+import { mappingOf } from './map-change.js';
 import type { MemoryRange } from './memory-range.js';
 import { eachInSlices, joinInSlices, mapInSlices, sortedInSlices } from './slices.js';
 import { isPromiseLike, run, settled, type Steps } from './steps.js';
 import type { Monitor } from './target-maps.js';
 import type { TargetPort } from './target-port.js';
+import { uniqueByStart, uniqueInSlices } from './unique.js';
 import type { VaUser } from './va-errors.js';
-
-/** The commands of an attachment, on its manager's queue. */
-export interface AttachmentCommands {
-  retryStuck(attachment: AttachmentHandle): Promise<void>;
-  verify(attachment: AttachmentHandle): Promise<readonly Finding[]>;
-  heal(attachment: AttachmentHandle, options: HealOptions): Promise<void>;
-  detach(attachment: AttachmentHandle): Promise<void>;
-}
 
 /** An attachment as its manager holds it. */
 export class AttachmentHandle implements Attachment, Receiver {
@@ -138,7 +133,7 @@ export class AttachmentHandle implements Attachment, Receiver {
   /** Whether one of its targets may be using the host address of the mapping at exactly this range, which has left the view. */
   usesVa(range: MemoryRange): boolean {
     return (
-      (this.#unanswered !== undefined && this.#unanswered.get(range.startPage)?.equals(range) === true) ||
+      this.#unanswered?.get(range.startPage)?.equals(range) === true ||
       (this.#assumed === undefined
         ? this.ports.some((port) => port.usesVa(range))
         : this.#assumed.at(range) !== undefined)
@@ -273,16 +268,11 @@ export class AttachmentHandle implements Attachment, Receiver {
   /** Gets no more maps, but holds something still: no longer what is active. */
   *leaveBehind(): Steps<void> {
     this.phase = 'leaving';
-    const maps = this.#branch.open?.maps;
-    if (maps === undefined) {
-      this.#unanswered = undefined;
-    } else {
-      const unanswered = new Map<number, MemoryRange>();
-      this.#unanswered = unanswered;
-      yield* eachInSlices(maps, ({ range }) => {
-        unanswered.set(range.startPage, range);
-      });
-    }
+    const unanswered = new Map<number, MemoryRange>();
+    this.#unanswered = unanswered;
+    yield* eachInSlices(this.#branch.open?.maps ?? [], ({ range }) => {
+      unanswered.set(range.startPage, range);
+    });
     for (const ledger of this.ledgers) {
       yield* ledger.settle();
     }
@@ -310,21 +300,3 @@ export class AttachmentHandle implements Attachment, Receiver {
 }
 
 const NO_ERROR: { readonly error?: DmaError } = {};
-
-function mappingOf({ mapping }: { readonly mapping: MapChange }): MapChange {
-  return mapping;
-}
-
-/** The mappings of several lists, ascending, each start once. */
-function* uniqueInSlices(lists: readonly (readonly MapChange[])[]): Steps<readonly MapChange[]> {
-  const byStart = new Map<number, MapChange>();
-  yield* eachInSlices(yield* joinInSlices(lists), (mapping) => {
-    byStart.set(mapping.range.startPage, mapping);
-  });
-  return yield* sortedInSlices([...byStart.values()]);
-}
-
-/** Ascending, each start once. */
-function uniqueByStart<T extends { readonly range: MemoryRange }>(mappings: readonly T[]): T[] {
-  return ascending([...new Map(mappings.map((mapping) => [mapping.range.startPage, mapping])).values()]);
-}

@@ -1,7 +1,8 @@
 import { append } from './append.js';
-import { branchOf, checkNeedsNoFd, claim, claimantOf, unclaim } from './attachable.js';
+import { branchOf, checkNeedsNoFd, checkPrivateFits, claim, claimantOf, unclaim } from './attachable.js';
 import type { AttachOptions } from './attachment.js';
-import { AttachmentHandle, type AttachmentCommands } from './attachment-handle.js';
+import type { AttachmentCommands } from './attachment-commands.js';
+import { AttachmentHandle } from './attachment-handle.js';
 import { checkBoolean, checkCallback, checkObject, checkSignal } from './arguments.js';
 import type { TargetBranch } from './branch.js';
 import type { MapChange } from './change-set.js';
@@ -16,7 +17,6 @@ import type { MemoryRange } from './memory-range.js';
 import { replay } from './replay.js';
 import { eachInSlices, mapInSlices } from './slices.js';
 import { run, settled, type Steps } from './steps.js';
-import { NO_FD_HINT } from './target-calls.js';
 import type { VaMapper } from './va-mapper.js';
 import { mapperInUse, type VaUser } from './va-errors.js';
 import type { VaKeeper, VaUsers } from './va-keeper.js';
@@ -68,16 +68,8 @@ export class Attachments implements AttachmentCommands, VaUsers {
 
   /** @throws DmaError when a target is attached that can do nothing with private memory */
   checkPrivate(region: string, range: MemoryRange): void {
-    for (const { target } of this.visible.flatMap((handle) => handle.ports)) {
-      if (target.needsFd === true) {
-        throw new DmaError('a target is attached that needs a file for every mapping, and private memory has none', {
-          code: 'ERR_NO_FD',
-          target: target.name,
-          region,
-          range,
-          hint: NO_FD_HINT,
-        });
-      }
+    for (const { ports } of this.visible) {
+      checkPrivateFits(ports, region, range);
     }
   }
 
@@ -263,8 +255,6 @@ export class Attachments implements AttachmentCommands, VaUsers {
     if (maps.length > 0) {
       yield* this.clearStuck(maps, view.generation);
       const outcome = yield* settled(handle.serve(inverse(view.generation, [], maps)));
-      // What is tried again for a map may have been cured only then.
-      yield* settled(this.#vas().sweep(yield* mapInSlices(maps, ({ range }) => range)));
       if (outcome.error !== undefined) {
         const failure = failureOf(outcome, outcome.error);
         const missing = yield* mapInSlices(yield* handle.missingInSlices(), (range) => ({

@@ -37,3 +37,8 @@ export function sameMemory(a: MapChange, b: MapChange): boolean {
   }
   return a.backing.mappable === b.backing.mappable && a.backing.fileOffset === b.backing.fileOffset;
 }
+
+/** The mapping that an entry is of. */
+export function mappingOf({ mapping }: { readonly mapping: MapChange }): MapChange {
+  return mapping;
+}

@@ -70,6 +70,21 @@ describe('RegionManager: two managers', () => {
       expect(texts(target.held())).to.deep.equal(['0x0-0x2000']);
     });
 
+    it('do not disturb each other where something that needs no address is stuck after close()', async () => {
+      const target = stage.target();
+      const attachment = await stage.manager.attach(target);
+      await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
+      target.failAll('unmap');
+      await rejectionOf(stage.manager.close());
+      const next = second();
+      await next.attach(stage.target({ name: 'next', needsVa: true }));
+      await addRegion(next, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
+      target.mend();
+      await attachment.retryStuck();
+      expect(target.held()).to.deep.equal([]);
+      expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000']);
+    });
+
     for (const [how, wrapped] of [
       ['', (branch: TargetBranch) => branch],
       [' and fanOut', (branch: TargetBranch) => fanOut(toTarget(new RecordingTarget()), branch)],

@@ -1,0 +1,56 @@
+import { expect } from 'chai';
+import type { ChangeSet, MapChange } from '../../streams/index.js';
+import { TargetPort } from '../../streams/target-port.js';
+import { RecordingTarget, type RecordingTargetOptions } from '../support/recording-target.js';
+import { FILE, range } from './support/phrases.js';
+
+describe('TargetPort: whether its target may be using an address', () => {
+  const change: MapChange = {
+    range: range(0x1000, 0x3000),
+    region: 'ram',
+    type: 'ram',
+    writable: true,
+    backing: { mappable: FILE, fileOffset: 0n },
+  };
+  const addressed: MapChange = { ...change, hostVa: { address: 0x7f00_0000_1000n } };
+  const unmaps = [{ range: change.range, region: 'ram', type: 'ram', covers: [change.range] }] as const;
+
+  async function portWith(mapped: MapChange, options: RecordingTargetOptions = {}) {
+    const target = new RecordingTarget(options);
+    const port = new TargetPort(target);
+    const serve = async (set: Pick<ChangeSet, 'unmaps' | 'maps'>, generation: number): Promise<void> => {
+      await port.serve({ generation, snapshot: false, ...set });
+    };
+    await serve({ unmaps: [], maps: [mapped] }, 1);
+    return { target, port, unmap: () => serve({ unmaps, maps: [] }, 2) };
+  }
+
+  it('it is while it holds the mapping, or the mapping is stuck; and not once that is unmapped', async () => {
+    const { target, port, unmap } = await portWith(addressed);
+    expect(port.usesVa(change.range)).to.equal(true);
+    target.failAll('unmap');
+    await unmap();
+    expect(port.usesVa(change.range)).to.equal(true);
+    target.mend();
+    await unmap();
+    expect(port.usesVa(change.range)).to.equal(false);
+  });
+
+  it('it is of exactly that mapping, and of no other that shares its pages', async () => {
+    const { port } = await portWith(addressed);
+    for (const other of [range(0x1000, 0x2000), range(0x1000, 0x4000), range(0x0, 0x3000), range(0x2000, 0x3000)]) {
+      expect(port.usesVa(other), other.toString()).to.equal(false);
+    }
+  });
+
+  it('it is not when it was given none; unless it needs one, and the ledger does not know it', async () => {
+    const without = await portWith(change);
+    without.target.failAll('unmap');
+    await without.unmap();
+    expect(without.port.usesVa(change.range)).to.equal(false);
+    const adopted = new TargetPort(new RecordingTarget({ needsVa: true }));
+    adopted.ledger.begin({ generation: 1, snapshot: false, unmaps: [], maps: [] });
+    adopted.ledger.hold(change);
+    expect(adopted.usesVa(change.range)).to.equal(true);
+  });
+});

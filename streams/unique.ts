@@ -1,0 +1,19 @@
+import { ascending } from './ascending.js';
+import type { MapChange } from './change-set.js';
+import type { MemoryRange } from './memory-range.js';
+import { eachInSlices, joinInSlices, sortedInSlices } from './slices.js';
+import type { Steps } from './steps.js';
+
+/** The mappings of several lists, ascending, each start once. */
+export function* uniqueInSlices(lists: readonly (readonly MapChange[])[]): Steps<readonly MapChange[]> {
+  const byStart = new Map<number, MapChange>();
+  yield* eachInSlices(yield* joinInSlices(lists), (mapping) => {
+    byStart.set(mapping.range.startPage, mapping);
+  });
+  return yield* sortedInSlices([...byStart.values()]);
+}
+
+/** Ascending, each start once. */
+export function uniqueByStart<T extends { readonly range: MemoryRange }>(mappings: readonly T[]): T[] {
+  return ascending([...new Map(mappings.map((mapping) => [mapping.range.startPage, mapping])).values()]);
+}
