@@ -1,5 +1,12 @@
 import type { DmaBatch, Ioas } from '../binding/index.js';
-import { DmaError, DmaUnmapError, type DmaMapRequest, type DmaTarget, type MemoryRange } from '../streams/index.js';
+import {
+  DmaError,
+  DmaUnmapError,
+  type BatchStop,
+  type DmaMapRequest,
+  type DmaTarget,
+  type MemoryRange,
+} from '../streams/index.js';
 import { Budget } from './kernel/budget.js';
 import { mapError, noVaError, unmapError, type Circumstances } from './kernel/explain.js';
 import { Holdings, type Way } from './kernel/holdings.js';
@@ -107,7 +114,7 @@ export class IommufdTarget implements DmaTarget {
    *
    * The error in the answer is as of {@link IommufdTarget.mapDma}.
    */
-  mapDmaBatch(requests: readonly DmaMapRequest[]): BatchAnswer {
+  mapDmaBatch(requests: readonly DmaMapRequest[]): BatchStop | undefined | Promise<BatchStop | undefined> {
     return this.#mapFrom(requests, 0, this.#holdings.hasNeighbours);
   }
 
@@ -139,7 +146,7 @@ export class IommufdTarget implements DmaTarget {
    *
    * The error in the answer is as of {@link IommufdTarget.unmapDma}.
    */
-  unmapDmaBatch(ranges: readonly MemoryRange[]): BatchAnswer {
+  unmapDmaBatch(ranges: readonly MemoryRange[]): BatchStop | undefined | Promise<BatchStop | undefined> {
     return this.#unmapFrom(ranges, 0);
   }
 

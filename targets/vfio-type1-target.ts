@@ -1,12 +1,12 @@
 import type { DmaBatch, VfioContainer } from '../binding/index.js';
-import { DmaError, type DmaMapRequest, type DmaTarget, type MemoryRange } from '../streams/index.js';
+import { DmaError, type BatchStop, type DmaMapRequest, type DmaTarget, type MemoryRange } from '../streams/index.js';
 import { Budget } from './kernel/budget.js';
 import { EntryCount } from './kernel/entry-count.js';
 import { mapError, noVaError, unmapError, type Circumstances } from './kernel/explain.js';
 import { InTurns } from './kernel/in-turns.js';
 import { IommuCalls } from './kernel/iommu-calls.js';
 import { lockedMemory } from './kernel/locked-memory.js';
-import { stopOf, whenDone, type BatchAnswer, type Refusal } from './kernel/settle.js';
+import { stopOf, whenDone, type Refusal } from './kernel/settle.js';
 
 /**
  * Programs a VFIO container with a type1v2 IOMMU, by host virtual address (`VFIO_IOMMU_MAP_DMA`, `VFIO_IOMMU_UNMAP_DMA`).
@@ -76,7 +76,7 @@ export class VfioType1Target implements DmaTarget {
    *
    * The error in the answer is as of {@link VfioType1Target.mapDma}.
    */
-  mapDmaBatch(requests: readonly DmaMapRequest[]): BatchAnswer {
+  mapDmaBatch(requests: readonly DmaMapRequest[]): BatchStop | undefined | Promise<BatchStop | undefined> {
     this.#count.beforeMap();
     const batch = this.#calls.begin();
     let refused: Refusal | undefined;
@@ -114,7 +114,7 @@ export class VfioType1Target implements DmaTarget {
    *
    * The error in the answer is as of {@link VfioType1Target.unmapDma}.
    */
-  unmapDmaBatch(ranges: readonly MemoryRange[]): BatchAnswer {
+  unmapDmaBatch(ranges: readonly MemoryRange[]): BatchStop | undefined | Promise<BatchStop | undefined> {
     const { batch, refused } = this.#calls.beginUnmaps(ranges, 0);
     return whenDone(this.#calls.run(batch), (known) =>
       stopOf(known, ranges, refused, (failed, range) => this.#unmapError(failed, range)),
