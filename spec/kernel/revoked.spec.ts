@@ -79,7 +79,9 @@ describe('a device that is gone', () => {
       expect(viewOf(machine.manager)).to.deep.equal(before);
       expect(await rejectionOf(machine.ram.removeMappings(page(0, 4)))).to.include({ code: 'ERR_CLOSED' });
       expect(ledgerOf(attachment)).to.deep.equal(['0x100000-0x104000 rw stuck']);
-      expect(machine.space.read(Machine.RAM.start, 1), 'its VA lives on').to.have.length(1);
+      if (way.target.needsVa === true) {
+        expect(machine.space.read(Machine.RAM.start, 1), 'its VA lives on').to.have.length(1);
+      }
       const batch = new DmaBatch();
       batch.unmapAll();
       expect(dmaError(() => way.container?.run(batch) ?? way.ioas?.run(batch)).code).to.equal('ERR_CLOSED');
