@@ -19,6 +19,12 @@ export interface Difference extends Leave {
   readonly toggled: readonly RegionState[];
 }
 
+/** The edits of a transaction. */
+export interface Edits {
+  readonly edits: readonly RegionEdits[];
+  editOf(state: RegionState): RegionEdits | undefined;
+}
+
 /** What one region contributes to the difference. */
 interface Contribution {
   readonly state: RegionState;
@@ -42,8 +48,8 @@ const NO_REGIONS: readonly RegionState[] = Object.freeze([]);
  * A region counts when it was edited, or when an edit of another one covered or uncovered it. Where it is active before and
  * after, it contributes what was added and removed; else all that it had, or has.
  */
-export function* difference(table: RegionTable, edits: readonly RegionEdits[]): Steps<Difference> {
-  const [only] = edits;
+export function* difference(table: RegionTable, draft: Edits): Steps<Difference> {
+  const { edits } = draft;
   const contributions: Contribution[] = [];
   const entering: (readonly MapChange[])[] = [];
   const visible = yield* filterInSlices(edits, changesVisibility);
@@ -60,9 +66,8 @@ export function* difference(table: RegionTable, edits: readonly RegionEdits[]): 
     return yield* compare(contributions, yield* joinInSlices(entering), NO_REGIONS);
   }
   const toggled: RegionState[] = [];
-  const edited = edits.length === 1 ? undefined : yield* editsByState(edits);
-  for (const state of yield* affected(table, edits)) {
-    const edit = edited === undefined ? (state === only?.state ? only : undefined) : edited.get(state);
+  for (const state of yield* affected(table, draft)) {
+    const edit = draft.editOf(state);
     const before = state.active;
     const after = state.present && state.visible !== undefined && !table.isCovered(state);
     if (before !== after) {
@@ -117,14 +122,6 @@ function changesVisibility(edit: RegionEdits): boolean {
   return edit.presentBefore !== edit.state.present || edit.visibleBefore !== edit.state.visible;
 }
 
-function* editsByState(edits: readonly RegionEdits[]): Steps<Map<RegionState, RegionEdits>> {
-  const byState = new Map<RegionState, RegionEdits>();
-  yield* eachInSlices(edits, (edit) => {
-    byState.set(edit.state, edit);
-  });
-  return byState;
-}
-
 /** Of a region that is active as before: what was added and removed. */
 function* contributeEdits(
   edit: RegionEdits,
@@ -147,20 +144,25 @@ function* contributeEdits(
 }
 
 /** The edited regions, and those that share addresses with one: each once. */
-function affected(table: RegionTable, edits: readonly RegionEdits[]): Steps<Iterable<RegionState>> {
+function affected(table: RegionTable, draft: Edits): Steps<readonly RegionState[]> {
+  const { edits } = draft;
   const [only] = edits;
   return edits.length === 1 && only?.state.present === true
     ? table.overlappingInSlices(only.state.range)
-    : affectedByMany(table, edits);
+    : affectedByMany(table, draft);
 }
 
-function* affectedByMany(table: RegionTable, edits: readonly RegionEdits[]): Steps<Iterable<RegionState>> {
-  const states = new Set<RegionState>();
-  for (const edit of edits) {
-    states.add(edit.state);
-    const others = changesVisibility(edit) ? yield* table.overlappingInSlices(edit.state.range) : [];
-    yield* eachInSlices(others, (other) => {
-      states.add(other);
+function* affectedByMany(table: RegionTable, draft: Edits): Steps<readonly RegionState[]> {
+  const states: RegionState[] = [];
+  const others = new Set<RegionState>();
+  for (const edit of draft.edits) {
+    states.push(edit.state);
+    const found = changesVisibility(edit) ? yield* table.overlappingInSlices(edit.state.range) : [];
+    yield* eachInSlices(found, (other) => {
+      if (draft.editOf(other) === undefined && !others.has(other)) {
+        others.add(other);
+        states.push(other);
+      }
     });
   }
   return states;

@@ -92,7 +92,7 @@ export class Transactions {
     const generation = this.#view.generation + 1;
     let change: Difference;
     try {
-      change = simpleDifference(draft.edits) ?? (yield* difference(this.#ground.table, draft.edits));
+      change = simpleDifference(draft.edits) ?? (yield* difference(this.#ground.table, draft));
       if (this.#vas.hasPrivates || privates !== undefined) {
         yield* this.#view.indexEdits(draft.edits);
         yield* this.#vas.check(privates, change);

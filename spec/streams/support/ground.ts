@@ -29,7 +29,7 @@ export class Plot {
     this.view.begin(draft);
     work(draft);
     draft.end();
-    const change = simpleDifference(draft.edits) ?? runAtOnce(difference(this.table, draft.edits));
+    const change = simpleDifference(draft.edits) ?? runAtOnce(difference(this.table, draft));
     if (then === 'apply') {
       const applying = this.view.apply(change);
       if (applying !== undefined) {
