@@ -1,4 +1,17 @@
-import { performance } from 'node:perf_hooks';
+import { performance, PerformanceObserver } from 'node:perf_hooks';
+
+/** For how long the event loop waited at most, in milliseconds. */
+export interface Stall {
+  /** For whatever reason. */
+  readonly whole: number;
+  /** Without the time for which garbage was collected meanwhile. */
+  readonly withoutCollector: number;
+}
+
+interface Wait {
+  readonly start: number;
+  readonly length: number;
+}
 
 /** Watches for how long the event loop waits; what the caller does himself does not count. */
 export class StallMeter {
@@ -15,15 +28,21 @@ export class StallMeter {
   }
 
   /**
-   * The longest time for which the event loop did not get to a timer that was due, while `work` went on, in milliseconds. The
-   * timer is of one millisecond: what an idle loop shows is about that.
+   * The longest time for which the event loop did not get to a timer that was due, while `work` went on. The timer is of one millisecond: what an
+   * idle loop shows is about that. Garbage from before is collected before, where Node.js runs with `--expose-gc`.
    */
-  async longest(work: () => Promise<unknown>): Promise<number> {
-    let longest = 0;
+  async longest(work: () => Promise<unknown>): Promise<Stall> {
+    const waits: Wait[] = [];
+    const collections: Wait[] = [];
+    const observer = new PerformanceObserver((list) => {
+      collections.push(...list.getEntries().map(({ startTime, duration }) => ({ start: startTime, length: duration })));
+    });
+    globalThis.gc?.();
+    observer.observe({ entryTypes: ['gc'] });
     let last = performance.now();
     const note = (): void => {
       const now = performance.now();
-      longest = Math.max(longest, now - last - this.#own);
+      waits.push({ start: last, length: now - last - this.#own });
       this.#own = 0;
       last = now;
     };
@@ -34,16 +53,26 @@ export class StallMeter {
     const timer = setInterval(note, 1);
     try {
       await work();
-      // The last stretch counts, too: the timer that is due ends it, before this one.
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      // The last stretch counts, too: the timer that is due ends it, before this one. The observer is told later.
+      await new Promise((resolve) => setTimeout(resolve, 10));
     } finally {
       clearInterval(timer);
+      observer.disconnect();
     }
-    return longest;
+    return {
+      whole: Math.max(...waits.map(({ length }) => length)),
+      withoutCollector: Math.max(...waits.map((wait) => wait.length - collectedDuring(wait, collections))),
+    };
   }
 }
 
-/** As {@link StallMeter.longest}, where the caller does nothing himself. */
-export function longestStall(work: () => Promise<unknown>): Promise<number> {
-  return new StallMeter().longest(work);
+function collectedDuring({ start, length }: Wait, collections: readonly Wait[]): number {
+  return collections
+    .filter((collection) => collection.start >= start && collection.start < start + length)
+    .reduce((sum, collection) => sum + collection.length, 0);
+}
+
+/** As {@link StallMeter.longest}, for whatever reason, where the caller does nothing himself. */
+export async function longestStall(work: () => Promise<unknown>): Promise<number> {
+  return (await new StallMeter().longest(work)).whole;
 }
