@@ -79,7 +79,7 @@ describe('a device that is gone', () => {
       expect(viewOf(machine.manager)).to.deep.equal(before);
       expect(await rejectionOf(machine.ram.removeMappings(page(0, 4)))).to.include({ code: 'ERR_CLOSED' });
       expect(ledgerOf(attachment)).to.deep.equal(['0x100000-0x104000 rw stuck']);
-      if (way.target.needsVa === true) {
+      if (way.target.needsVa) {
         expect(machine.space.read(Machine.RAM.start, 1), 'its VA lives on').to.have.length(1);
       }
       const batch = new DmaBatch();
