@@ -25,6 +25,12 @@ interface Output extends ReplayObserver {
 const HELP = `
 Targets:
 ${TARGET_HELP.map(([name, what]) => `  ${name.padEnd(16)} ${what}`).join('\n')}
+  A software IOMMU takes settings after its name, such as
+  soft,reserved=none or soft:iommufd,aperture=0x0-0x8000000000,entries=100:
+    aperture=A-B  the addresses that it translates; else 0x0-0x1000000000000
+    reserved=A-B  addresses that it cannot map, once for each, or none; else
+                  the interrupt window 0xfee00000-0xfef00000 where this machine is x86
+    entries=N     the most mappings that it holds
   Without --target: ${DEFAULT_TARGETS.join(', ')}, and the log is compact.
   ADDRESS is that of a PCI device, as 0000:00:04.0; dma-streams doctor shows which
   can be used. Real IOMMUs pin all memory of the trace. When the device is the edu

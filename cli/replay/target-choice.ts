@@ -4,8 +4,9 @@ import type { DmaTarget } from '../../streams/index.js';
 import { messageOf, UsageError } from '../errors.js';
 import type { DmaDevice } from './dma-device.js';
 import { openIommufdTarget, openType1Target } from './real-target.js';
+import { parseSoftOptions, type SoftOptions } from './soft-options.js';
 
-/** What one `--target NAME[:ARG]` asks for. */
+/** What one `--target NAME[:ARG][,SETTING]…` asks for. */
 export interface TargetChoice {
   /** In all output; no two are alike. */
   readonly name: string;
@@ -44,16 +45,14 @@ const KINDS: Readonly<Record<string, (argument: string | undefined, asked: strin
     };
   },
   soft: (argument = 'type1v2', asked) => {
-    if (argument !== 'type1v2' && argument !== 'iommufd' && argument !== 'exact') {
-      throw unknownTarget(asked, `there is no model ${JSON.stringify(argument)} of the software IOMMU`);
-    }
+    const options = softOptionsOf(argument, asked);
     return {
-      name: argument === 'type1v2' ? 'soft' : `soft:${argument}`,
-      description: `software IOMMU, like ${MODELS[argument]}`,
+      name: asked === 'soft:type1v2' ? 'soft' : asked,
+      description: `software IOMMU, like ${MODELS[options.model]}`,
       kind: 'soft',
-      byVa: argument === 'type1v2',
+      byVa: options.model === 'type1v2',
       create: (name) => {
-        const target = new SoftIommuTarget({ name, model: argument });
+        const target = new SoftIommuTarget({ ...options, name });
         return { target, device: target };
       },
     };
@@ -80,6 +79,14 @@ const KINDS: Readonly<Record<string, (argument: string | undefined, asked: strin
     };
   },
 };
+
+function softOptionsOf(argument: string, asked: string): SoftOptions {
+  try {
+    return parseSoftOptions(argument);
+  } catch (error) {
+    throw new UsageError(`--target ${asked}: ${messageOf(error)}`, { cause: error });
+  }
+}
 
 /** The full form. */
 function pciAddressOf(argument: string | undefined, asked: string): string {
@@ -115,7 +122,7 @@ export const TARGET_HELP: readonly (readonly [string, string])[] = [
 export const DEFAULT_TARGETS: readonly string[] = ['log', 'soft:type1v2', 'soft:iommufd'];
 
 /**
- * Reads `NAME[:ARG]`, each time that the option was given. The second of a name becomes `soft-2`.
+ * Reads `NAME[:ARG][,SETTING]…`, each time that the option was given. The second of a name becomes `soft-2`.
  *
  * @throws UsageError naming what can be asked for
  */
@@ -130,13 +137,17 @@ export function chooseTargets(asked: readonly string[]): readonly TargetChoice[]
 }
 
 function parse(asked: string): Described {
-  const colon = asked.indexOf(':');
-  const name = colon === -1 ? asked : asked.slice(0, colon);
+  // `soft:MODEL`, and `soft,SETTING` without a model.
+  const end = asked.search(/[:,]/);
+  const name = end === -1 ? asked : asked.slice(0, end);
   const kind = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined;
   if (kind === undefined) {
     throw unknownTarget(asked, 'there is no such target');
   }
-  return kind(colon === -1 ? undefined : asked.slice(colon + 1), asked);
+  if (asked[end] === ',' && name !== 'soft') {
+    throw unknownTarget(asked, `"${name}" takes no settings`);
+  }
+  return kind(end === -1 ? undefined : asked.slice(end + 1), asked);
 }
 
 function unknownTarget(asked: string, why: string): UsageError {

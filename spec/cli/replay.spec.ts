@@ -13,7 +13,10 @@ const SMALL = [
   line({ ms: 9, commit: 4, start: '0xfd000000', end: '0xfd001000', name: 'bar', kind: 'ramd' }),
 ];
 
-/** A memory area that the soft IOMMU reserves, as x86 does for interrupts. */
+/** Like x86, whatever machine this is. */
+const SOFT = 'soft,reserved=0xfee00000-0xfef00000';
+
+/** A memory area that it cannot map. */
 const IN_RESERVED_WINDOW = { start: '0xfee00000', end: '0xfee01000', name: 'msi' };
 
 describe('dma-streams replay', function () {
@@ -133,7 +136,7 @@ describe('dma-streams replay', function () {
         '--target',
         'log',
         '--target',
-        'soft',
+        SOFT,
       ]);
       const second = (target: string): string => map(target, '0x100000-0x200000', 'ram0', 'ram', true, '0x100000');
       const msi = (target: string): string => map(target, '0xfee00000-0xfee01000', 'msi', 'ram', true, '0x0');
@@ -142,23 +145,23 @@ describe('dma-streams replay', function () {
       expect(lines.slice(3, 7)).to.deep.equal([
         second('log'),
         msi('log'),
-        second('soft'),
-        msi('soft').replace('}', ',"failed":"EINVAL"}'),
+        second(SOFT),
+        msi(SOFT).replace('}', ',"failed":"EINVAL"}'),
       ]);
       const undone = lines.slice(7, lines.indexOf('{"op":"commit","commit":1}'));
       expect(undone).to.have.members([
-        unmap('soft', '0x100000-0x200000'),
+        unmap(SOFT, '0x100000-0x200000'),
         unmap('log', '0x100000-0x200000'),
         unmap('log', '0xfee00000-0xfee01000'),
       ]);
       expect(lines.slice(lines.indexOf('{"op":"commit","commit":1}') + 1, -1)).to.deep.equal([
         third('log'),
-        third('soft'),
+        third(SOFT),
         '{"op":"commit","commit":2}',
       ]);
       const summary = JSON.parse(lines.at(-1) ?? '') as Summary;
       expect(summary.mappings.map(({ range }) => range)).to.deep.equal(['0x0-0x100000', '0x200000-0x300000']);
-      expect(summary.targets[1]).to.deep.equal({ name: 'soft', maps: 3, unmaps: 1, failed: 1 });
+      expect(summary.targets[1]).to.deep.equal({ name: SOFT, maps: 3, unmaps: 1, failed: 1 });
       expect(summary.dma).to.deep.equal({ checked: 12, failed: 0 });
       expect(stderr).to.match(/^dma-streams: commit 1 failed: EINVAL: /);
       expect(status).to.equal(1);
@@ -172,24 +175,50 @@ describe('dma-streams replay', function () {
         line({ commit: 2, end: '0x80000', name: 'new' }),
         line({ commit: 3, op: 'remove', end: '0x80000', name: 'new' }),
       ]);
-      const { status, stdout } = await dmaStreams(['replay', trace, '--json', '--target', 'soft']);
+      const { status, stdout } = await dmaStreams(['replay', trace, '--json', '--target', SOFT]);
       const lines = stdout.trimEnd().split('\n');
       expect(lines.slice(lines.indexOf('{"op":"commit","commit":1}') + 1, -1)).to.deep.equal([
-        unmap('soft', '0x0-0x100000'),
-        map('soft', '0x0-0x80000', 'new', 'ram', true, '0x0'),
+        unmap(SOFT, '0x0-0x100000'),
+        map(SOFT, '0x0-0x80000', 'new', 'ram', true, '0x0'),
         '{"op":"commit","commit":2}',
-        unmap('soft', '0x0-0x80000'),
+        unmap(SOFT, '0x0-0x80000'),
         '{"op":"commit","commit":3}',
       ]);
       expect(status).to.equal(1);
     });
 
+    it('imitates another machine by the settings of a target, whose name is the whole text', async () => {
+      const trace = traces.write('arm64.jsonl', [line({ start: '0x40000000', end: '0x540000000', name: 'dimm1' })]);
+      const asked = ['soft,reserved=none', 'soft:iommufd,reserved=0x1000-0x2000,reserved=0x3000-0x4000'];
+      const { status, stdout } = await dmaStreams([
+        'replay',
+        trace,
+        '--json',
+        ...asked.flatMap((one) => ['--target', one]),
+      ]);
+      const lines = stdout.trimEnd().split('\n');
+      expect(lines.slice(0, 3)).to.deep.equal([
+        ...asked.map((name) => map(name, '0x40000000-0x540000000', 'dimm1', 'ram', true, '0x0')),
+        '{"op":"commit","commit":0}',
+      ]);
+      expect(status).to.equal(0);
+    });
+
+    it('keeps to the settings of a target', async () => {
+      const trace = traces.write('small.jsonl', [line({ start: '0x0', end: '0x1000' })]);
+      for (const settings of ['reserved=0x0-0x1000', 'aperture=0x1000-0x2000', 'entries=0']) {
+        const { status, stderr } = await dmaStreams(['replay', trace, '--json', '--target', `soft:exact,${settings}`]);
+        expect(stderr).to.match(/dma-streams: commit 0 failed/);
+        expect(status).to.equal(1);
+      }
+    });
+
     it('goes on without a BAR that a target cannot map, and still ends with 1', async () => {
       const trace = traces.write('bar.jsonl', [line(), line({ ...IN_RESERVED_WINDOW, kind: 'ramd' })]);
-      const { status, stdout, stderr } = await dmaStreams(['replay', trace, '--json', '--target', 'soft']);
+      const { status, stdout, stderr } = await dmaStreams(['replay', trace, '--json', '--target', SOFT]);
       const lines = stdout.trimEnd().split('\n');
       expect(lines[1]).to.equal(
-        map('soft', '0xfee00000-0xfee01000', 'msi', 'device', true, '0x0').replace('}', ',"failed":"EINVAL"}'),
+        map(SOFT, '0xfee00000-0xfee01000', 'msi', 'device', true, '0x0').replace('}', ',"failed":"EINVAL"}'),
       );
       expect(lines[2]).to.equal('{"op":"commit","commit":0}');
       expect((JSON.parse(lines.at(-1) ?? '') as Summary).dma).to.deep.equal({ checked: 6, failed: 0 });
@@ -199,8 +228,8 @@ describe('dma-streams replay', function () {
 
     it('says so to people, with the reason, and what was undone', async () => {
       const trace = traces.write('reserved.jsonl', [line(), line({ commit: 1, ...IN_RESERVED_WINDOW })]);
-      const { status, stdout } = await dmaStreams(['replay', trace]);
-      expect(stdout).to.match(/✗ soft cannot map 0xfee00000-0xfee01000: EINVAL/);
+      const { status, stdout } = await dmaStreams(['replay', trace, '--target', 'log', '--target', SOFT]);
+      expect(stdout).to.match(/✗ soft\S* cannot map 0xfee00000-0xfee01000: EINVAL/);
       expect(stdout).to.match(/failed, and was undone at every target: EINVAL/);
       expect(stdout.trimEnd().split('\n').at(-1)).to.equal('✗ 1 of 2 commits failed, 1 target call failed.');
       expect(status).to.equal(1);

@@ -69,6 +69,16 @@ describe('dma-streams', function () {
         ['replay', BOOT, '--target', 'soft:type2'],
         /^dma-streams: --target soft:type2: there is no model "type2"/,
       ],
+      [
+        'an unknown setting',
+        ['replay', BOOT, '--target', 'soft,window=none'],
+        /^dma-streams: --target soft,window=none: there is no setting "window=none" of the software IOMMU: the settings are/,
+      ],
+      [
+        'settings where none are taken',
+        ['replay', BOOT, '--target', 'log,entries=1'],
+        /^dma-streams: --target log,entries=1: "log" takes no settings; give one of/,
+      ],
       ['an empty model', ['replay', BOOT, '--target', 'soft:'], /there is no model ""/],
       [
         'an argument where none is taken',

@@ -90,7 +90,8 @@ export class Mapper {
         region,
         hint:
           `map fewer, larger ranges: the limit is ${entryLimit} entries, and ${size} are in use; ` +
-          'for VFIO type1 the limit is the parameter dma_entry_limit of the module vfio_iommu_type1',
+          'for VFIO type1 the limit is the parameter dma_entry_limit of the module vfio_iommu_type1; ' +
+          this.#setting('entryLimit', 'entries=N'),
       });
     }
   }
@@ -101,7 +102,9 @@ export class Mapper {
       throw this.#refuse('EINVAL', `it is not inside the aperture ${aperture.toString()}`, {
         range,
         region,
-        hint: `put the memory at guest physical addresses inside the aperture ${aperture.toString()}`,
+        hint:
+          `put the memory at guest physical addresses inside the aperture ${aperture.toString()}; ` +
+          this.#setting('aperture', 'aperture=A-B'),
       });
     }
     const window = reserved.find((one) => one.overlaps(range));
@@ -109,9 +112,17 @@ export class Mapper {
       throw this.#refuse('EINVAL', `it overlaps the reserved range ${window.toString()}`, {
         range,
         region,
-        hint: `leave a hole in the memory map at the reserved range ${window.toString()}`,
+        hint:
+          `leave a hole in the memory map at the reserved range ${window.toString()}; ` +
+          this.#setting('reserved', 'reserved=none'),
       });
     }
+  }
+
+  /** How a machine of another kind is imitated. */
+  #setting(option: keyof Settings, argument: string): string {
+    const { model } = this.#settings;
+    return `for another machine, give SoftIommuTarget the option "${option}" (on the command line, --target soft:${model},${argument})`;
   }
 
   #checkFile({ range, request: { mappable, fileOffset, region } }: Entry): void {

@@ -55,4 +55,14 @@ export const MODELS: Readonly<Record<SoftIommuModel, ModelTraits>> = {
 export const DEFAULT_APERTURE = MemoryRange.of(0n, 1n << 48n);
 
 /** Where x86 devices write their interrupts (Intel SDM volume 3, "Message Signalled Interrupts"; the kernel's MSI window). */
-export const DEFAULT_RESERVED: readonly MemoryRange[] = [MemoryRange.of(0xfee00000, 0xfef00000)];
+const X86_INTERRUPTS = MemoryRange.of(0xfee00000, 0xfef00000);
+
+/**
+ * The addresses that the architecture itself keeps from every IOMMU: the interrupt window of x86, nothing elsewhere. On Arm the kernel
+ * chooses where devices write their interrupts, differently from driver to driver.
+ *
+ * @param architecture as `process.arch` names it
+ */
+export function defaultReserved(architecture: string): readonly MemoryRange[] {
+  return architecture === 'x64' || architecture === 'ia32' ? [X86_INTERRUPTS] : [];
+}

@@ -1,5 +1,5 @@
 import { MemoryRange } from '../../streams/index.js';
-import { DEFAULT_APERTURE, DEFAULT_RESERVED, MODELS, type ModelTraits, type SoftIommuModel } from './model.js';
+import { DEFAULT_APERTURE, defaultReserved, MODELS, type ModelTraits, type SoftIommuModel } from './model.js';
 
 export interface SoftIommuTargetOptions {
   /** Default `'soft'` for `type1v2`, else `'soft:'` and the model. */
@@ -13,7 +13,10 @@ export interface SoftIommuTargetOptions {
   readonly entryLimit?: number;
   /** The addresses that it translates. Default: 0 to 2^48. */
   readonly aperture?: MemoryRange;
-  /** Addresses that cannot be mapped. Default: the interrupt window 0xfee00000-0xfef00000. */
+  /**
+   * Addresses that cannot be mapped; an empty array for none. Default: on x86 (`process.arch`) the interrupt window
+   * 0xfee00000-0xfef00000, elsewhere none.
+   */
   readonly reserved?: readonly MemoryRange[];
   /**
    * Fails the n-th call (0-based, maps and unmaps counted together) with this code, without any effect. Looked at in each call, so
@@ -42,7 +45,7 @@ export function settingsOf(options: SoftIommuTargetOptions): Settings {
   const {
     model = 'type1v2',
     aperture = DEFAULT_APERTURE,
-    reserved = DEFAULT_RESERVED,
+    reserved = defaultReserved(process.arch),
     faults = new Map<number, string>(),
   } = options;
   const traits = traitsOf(model);

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { inspect } from 'node:util';
 import { MemoryRange } from '../../../streams/index.js';
 import { SoftIommuTarget } from '../../../targets/index.js';
+import { defaultReserved } from '../../../targets/soft-iommu/model.js';
 import { handMade, heldBy, KERNEL_MODELS, mapAll, mapOf, range, refusal, request } from '../support/requests.js';
 
 const TOP = 1n << 64n;
@@ -81,7 +82,7 @@ const MALFORMED = [
   },
 ] as const;
 
-/** With the default aperture and the default reserved window. */
+/** With the default aperture, and the reserved window of x86. */
 const OUTSIDE = [
   { what: 'the last page of 2^64', start: TOP - 0x1000n, end: TOP, rule: 'aperture' },
   { what: 'above the aperture', start: 1n << 48n, end: (1n << 48n) + 0x1000n, rule: 'aperture' },
@@ -110,7 +111,7 @@ for (const { model, map } of KERNEL_MODELS) {
     let target: SoftIommuTarget;
 
     beforeEach(() => {
-      target = new SoftIommuTarget({ model });
+      target = new SoftIommuTarget({ model, reserved: defaultReserved('x64') });
     });
 
     it('holds what was mapped, ascending, in the ranges in which it was mapped', () => {
@@ -277,7 +278,7 @@ for (const { model, map } of KERNEL_MODELS) {
 describe('SoftIommuTarget: of two rules that a map breaks', () => {
   /** A mapping exists below the reserved window; the map is over both. */
   function overlapAndWindow(model: 'type1v2' | 'iommufd'): () => void {
-    const target = new SoftIommuTarget({ model });
+    const target = new SoftIommuTarget({ model, reserved: defaultReserved('x64') });
     target.mapDma(mapOf(0xfed00000, 0xfee00000));
     return () => target.mapDma(mapOf(0xfedff000, 0xfee01000));
   }

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { DmaError } from '../../../streams/index.js';
 import { SoftIommuTarget } from '../../../targets/index.js';
+import { defaultReserved } from '../../../targets/soft-iommu/model.js';
 import { ALL_MODELS, handMade, heldBy, mapAll, mapOf, range, refusal, request } from '../support/requests.js';
 
 describe('SoftIommuTarget: options', () => {
@@ -57,6 +58,28 @@ describe('SoftIommuTarget: options', () => {
       expect(target.entries).to.equal(3);
     });
   }
+
+  it('reserves the interrupt window of x86 there, and says how to imitate another machine', () => {
+    expect(defaultReserved('x64').map(String)).to.deep.equal(['0xfee00000-0xfef00000']);
+    expect(defaultReserved('ia32')).to.deep.equal(defaultReserved('x64'));
+    for (const other of ['arm64', 'riscv64', 'ppc64', 's390x', 'toString']) {
+      expect(defaultReserved(other)).to.deep.equal([]);
+    }
+    const [window] = defaultReserved(process.arch);
+    if (window !== undefined) {
+      const error = refusal(() => new SoftIommuTarget().mapDma(request(window)), 'EINVAL');
+      expect(error.hint).to.match(/leave a hole .* the option "reserved" \(.*--target soft:type1v2,reserved=none\)$/);
+    }
+  });
+
+  it('names the setting that lifts a limit, wherever one is met', () => {
+    const target = new SoftIommuTarget({ model: 'iommufd', aperture: range(0, 0x2000), reserved: [], entryLimit: 1 });
+    const outside = refusal(() => target.mapDma(mapOf(0x2000, 0x3000)), 'EINVAL');
+    expect(outside.hint).to.contain('option "aperture" (on the command line, --target soft:iommufd,aperture=A-B)');
+    target.mapDma(mapOf(0, 0x1000));
+    const full = refusal(() => target.mapDma(mapOf(0x1000, 0x2000)), 'ENOSPC');
+    expect(full.hint).to.contain('option "entryLimit" (on the command line, --target soft:iommufd,entries=N)');
+  });
 
   it('with nothing reserved, and all addresses to translate, even the last page of 2^64 maps', () => {
     const target = new SoftIommuTarget({ aperture: range(0n, 1n << 64n), reserved: [] });
