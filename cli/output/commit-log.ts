@@ -4,10 +4,11 @@ import { reasonOf } from '../errors.js';
 import type { CommitResult } from '../replay/report.js';
 import type { TargetCall } from '../../targets/index.js';
 import { rangeOf } from '../replay/target-call.js';
+import { Excerpt } from './excerpt.js';
 import type { Terminal } from './terminal.js';
 import { counted, fit, formatDuration, formatSize, printable, wrap } from './text.js';
 
-/** How much of a long replay is shown. What fails is shown wherever it is. */
+/** How much of a long replay is shown, or one more where it would be the only one left out. What fails is shown wherever it is. */
 export interface Brevity {
   /** Commits from the start, and at the end, that are shown one by one. */
   readonly first: number;
@@ -32,6 +33,27 @@ export interface CommitLogOptions {
   readonly nameWidth: number;
 }
 
+/** A commit, and what the targets had to do for it. */
+interface Entry {
+  readonly result: CommitResult;
+  /** Of the shown target. */
+  readonly calls: Excerpt;
+  /** Of all targets. */
+  readonly failedCalls: Excerpt;
+}
+
+/** Commits that are counted instead of shown. */
+interface PassedOver {
+  /** Shown after all where no second one follows. */
+  readonly first: Entry;
+  readonly commits: number;
+  readonly maps: number;
+  readonly unmaps: number;
+  readonly failed: number;
+  /** In milliseconds, of the last. */
+  readonly to: number;
+}
+
 /** What happened at each commit, for people: short where the trace is long. */
 export class CommitLog {
   readonly #terminal: Terminal;
@@ -40,77 +62,75 @@ export class CommitLog {
   readonly #write: (line: string) => void;
   /** What the shown target holds: an unmap names its range only. */
   readonly #held = new RangeMap<DmaMapRequest>();
-  #lines: string[] = [];
-  #callCount = 0;
-  #failedCalls: string[] = [];
+  #calls: Excerpt;
+  #failedCalls: Excerpt;
   #failuresShown = 0;
-  #passedOver = { commits: 0, maps: 0, unmaps: 0, failed: 0, from: 0, to: 0 };
+  #passedOver: PassedOver | undefined;
 
   constructor(write: (line: string) => void, terminal: Terminal, options: CommitLogOptions) {
     this.#write = write;
     this.#terminal = terminal;
     this.#options = options;
     this.#brevity = options.style === 'full' ? FULL : COMPACT;
+    this.#calls = new Excerpt(this.#brevity.calls);
+    this.#failedCalls = new Excerpt(this.#brevity.calls);
   }
 
   called(call: TargetCall): void {
     const { colours, unicode } = this.#terminal;
-    if (call.failed !== undefined && this.#failedCalls.length < this.#brevity.calls) {
+    const { failed } = call;
+    if (failed !== undefined) {
       const cross = unicode ? '✗' : 'x';
-      this.#failedCalls.push(
+      this.#failedCalls.add(() =>
         colours.red(
-          `      ${cross} ${printable(call.target)} cannot ${call.op} ${rangeOf(call).toString()}: ${call.failed}`,
+          `      ${cross} ${printable(call.target)} cannot ${call.op} ${rangeOf(call).toString()}: ${failed}`,
         ),
       );
+      return;
     }
-    if (call.target !== this.#options.shownTarget || call.failed !== undefined) {
+    if (call.target !== this.#options.shownTarget) {
       return;
     }
     const detail = call.op === 'map' ? this.#mapped(call.request) : this.#unmapped(call.range);
-    this.#callCount++;
-    if (this.#lines.length < this.#brevity.calls) {
-      this.#lines.push(this.#callLine(call.op, rangeOf(call), detail));
-    }
+    this.#calls.add(() => this.#callLine(call.op, rangeOf(call), detail));
   }
 
   committed(result: CommitResult): void {
+    const entry = { result, calls: this.#calls, failedCalls: this.#failedCalls };
     const failed = result.error !== undefined || result.failedCalls > 0;
-    const { first, last, failures } = this.#brevity;
+    const { first, last, calls, failures } = this.#brevity;
     const inView = result.index < first || result.index >= this.#options.commits - last;
     if (inView || (failed && this.#failuresShown < failures)) {
       this.#failuresShown += failed ? 1 : 0;
       this.#tellPassedOver();
-      this.#show(result);
+      this.#show(entry);
     } else {
       const passed = this.#passedOver;
       this.#passedOver = {
-        commits: passed.commits + 1,
-        maps: passed.maps + result.maps,
-        unmaps: passed.unmaps + result.unmaps,
-        failed: passed.failed + (failed ? 1 : 0),
-        from: passed.commits === 0 ? result.commit.ms : passed.from,
+        first: passed?.first ?? entry,
+        commits: (passed?.commits ?? 0) + 1,
+        maps: (passed?.maps ?? 0) + result.maps,
+        unmaps: (passed?.unmaps ?? 0) + result.unmaps,
+        failed: (passed?.failed ?? 0) + (failed ? 1 : 0),
         to: result.commit.ms,
       };
     }
-    this.#lines = [];
-    this.#callCount = 0;
-    this.#failedCalls = [];
+    this.#calls = new Excerpt(calls);
+    this.#failedCalls = new Excerpt(calls);
   }
 
-  #show({ commit, error, tookEffect }: CommitResult): void {
+  #show({ result: { commit, error, tookEffect }, calls, failedCalls }: Entry): void {
     const { colours } = this.#terminal;
     const time = fit(formatDuration(commit.ms), 8, 'right');
     this.#write(`${colours.cyan(time)}  ${colours.bold(`commit ${commit.number}`)}  ${colours.dim(changesOf(commit))}`);
-    if (this.#callCount === 0 && this.#options.shownTarget !== undefined && error === undefined) {
+    if (calls.count === 0 && this.#options.shownTarget !== undefined && error === undefined) {
       this.#write(colours.dim('      nothing to do: what went came back as it was'));
     }
-    for (const line of this.#lines) {
-      this.#write(line);
-    }
-    if (this.#callCount > this.#lines.length) {
-      this.#write(colours.dim(`      and ${counted(this.#callCount - this.#lines.length, 'more call')}`));
-    }
-    for (const line of this.#failedCalls) {
+    const lines = [
+      ...calls.lines((count) => colours.dim(`      and ${counted(count, 'more call')}`)),
+      ...failedCalls.lines((count) => colours.red(`      and ${counted(count, 'more failed call')}`)),
+    ];
+    for (const line of lines) {
       this.#write(line);
     }
     if (error !== undefined) {
@@ -123,20 +143,25 @@ export class CommitLog {
   }
 
   #tellPassedOver(): void {
-    const { commits, maps, unmaps, failed, from, to } = this.#passedOver;
-    if (commits === 0) {
+    const passed = this.#passedOver;
+    if (passed === undefined) {
+      return;
+    }
+    this.#passedOver = undefined;
+    const { first, commits, maps, unmaps, failed, to } = passed;
+    if (commits === 1) {
+      this.#show(first);
       return;
     }
     const { colours, unicode } = this.#terminal;
     const failures = failed === 0 ? '' : `, ${failed} of them failed`;
     const summary =
-      `${counted(commits, 'more commit')}, ${formatDuration(from)} to ${formatDuration(to)}: ` +
+      `${counted(commits, 'more commit')}, ${formatDuration(first.result.commit.ms)} to ${formatDuration(to)}: ` +
       `${counted(unmaps, 'unmap')} and ${counted(maps, 'map')} at all targets together${failures}`;
     for (const [index, line] of wrap(summary, this.#terminal.width - 10).entries()) {
       const mark = index > 0 ? '' : unicode ? '⋮' : '...';
       this.#write(colours.dim(`${fit(mark, 8, 'right')}  ${line}`));
     }
-    this.#passedOver = { commits: 0, maps: 0, unmaps: 0, failed: 0, from: 0, to: 0 };
   }
 
   #mapped(request: DmaMapRequest): string {

@@ -15,7 +15,7 @@ export interface MappingSegment {
   readonly holders: readonly boolean[];
 }
 
-/** Mappings, and holes between them, that are too many to be drawn. */
+/** Two or more mappings, and holes between them, that are too many to be drawn. */
 export interface FoldedSegment {
   readonly kind: 'folded';
   readonly range: MemoryRange;
@@ -56,19 +56,24 @@ export function layOut(
   let end = 0n;
 
   const closeFold = (): void => {
-    const [first] = fold;
-    const last = fold.at(-1);
-    if (first !== undefined && last !== undefined) {
-      const all = fold;
-      segments.push({
-        kind: 'folded',
-        range: MemoryRange.of(first.range.start, last.range.end),
-        bytes: all.reduce((sum, { range }) => sum + range.length, 0n),
-        mappings: all.length,
-        holders: held.map((ranges) => all.every(({ range }) => ranges.has(range.toString()))),
-      });
-      fold = [];
+    const all = fold;
+    const [first] = all;
+    const last = all.at(-1);
+    fold = [];
+    if (first === undefined || last === undefined) {
+      return;
     }
+    segments.push(
+      first === last
+        ? drawnMapping(first, held)
+        : {
+            kind: 'folded',
+            range: MemoryRange.of(first.range.start, last.range.end),
+            bytes: all.reduce((sum, { range }) => sum + range.length, 0n),
+            mappings: all.length,
+            holders: held.map((ranges) => all.every(({ range }) => ranges.has(range.toString()))),
+          },
+    );
   };
 
   for (const mapping of mappings) {

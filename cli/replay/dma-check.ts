@@ -32,7 +32,7 @@ export interface DmaCheckResult {
   readonly devices: number;
   /** How many of `checked` were writes that had to fault. */
   readonly faults: number;
-  /** The first of the failures. */
+  /** All of the failures, or the first of them, with two more at least left out. */
   readonly failures: readonly DmaFailure[];
   /** Absent when there was none. */
   readonly hardware?: readonly HardwareCheck[];
@@ -44,6 +44,7 @@ const PATTERN_LENGTH = 16;
 /** Addresses are held for so many mappings at a time: a process may have 65,530 (`vm.max_map_count`). */
 const BATCH = 4096;
 
+/** Failures that are reported one by one; one more where it would be the only one left out. */
 const FAILURES_KEPT = 10;
 
 /**
@@ -98,7 +99,7 @@ class DmaCheck {
       failed: this.#failed,
       devices,
       faults: this.#faults,
-      failures: this.#failures,
+      failures: this.#failed <= FAILURES_KEPT + 1 ? this.#failures : this.#failures.slice(0, FAILURES_KEPT),
       ...(this.#hardware.length === 0 ? {} : { hardware: this.#hardware }),
     };
   }
@@ -256,7 +257,7 @@ class DmaCheck {
       return;
     }
     this.#failed++;
-    if (this.#failures.length < FAILURES_KEPT) {
+    if (this.#failures.length <= FAILURES_KEPT) {
       this.#failures.push({ target: device.name, address, what: failure });
     }
   }

@@ -240,6 +240,31 @@ describe('checkDma', () => {
     expect(result.failed).to.equal(16 * 6);
     expect(result.failures).to.have.length(10);
   });
+
+  it('keeps one more where it would be the only one left out', async () => {
+    // Six checks of each mapping.
+    const mappings = [0, 1].map((index) => mapping(index * 0x1000, (index + 1) * 0x1000, file, index * 0x1000));
+    for (const [good, failed, kept] of [
+      [1, 11, 11],
+      [0, 12, 10],
+    ] as const) {
+      let left = good;
+      const device: DmaDevice = {
+        name: 'd',
+        read: (iova, length) => {
+          if (left-- > 0) {
+            return new HonestDevice(mappings).read(iova, length);
+          }
+          throw new Error('it is gone');
+        },
+        write: () => {
+          throw new Error('it is gone');
+        },
+      };
+      const result = await checkDma([{ device, mappings }], new FakeMemory());
+      expect([result.failed, result.failures.length]).to.deep.equal([failed, kept]);
+    }
+  });
 });
 
 function mapping(start: number, end: number, mappable: Mappable, fileOffset: number, writable = true): MapChange {

@@ -84,6 +84,34 @@ describe('the picture of an address space', () => {
       '  height: log of the size',
     ]);
   });
+
+  it('draws a small mapping that stands alone between two holes, or two large ones, as what it is', () => {
+    const page = (start: number): MapChange => mapping(start, start + 4 * KIB, 'synic');
+    const low = Array.from({ length: 31 }, (_, index) => page(MIB + index * 12 * KIB));
+    const bar = mapping(3 * GIB, 3 * GIB + 4 * KIB, 'USB BAR 0', { type: 'device' });
+    const rom = mapping(4 * GIB, 4 * GIB + 4 * KIB, 'option', { writable: false });
+    const all = [RAM, ...low, bar, rom, mapping(4 * GIB + 4 * KIB, 8 * GIB, 'hot0')];
+    expect(drawAddressSpace(all, [holder('log', [RAM, bar])], terminal)).to.deep.equal([
+      '                                                            log',
+      '          0x0  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇  ram0          640 KiB  rw   ●',
+      '      0xa0000  ················  hole          384 KiB',
+      '     0x100000  ≈≈≈≈≈≈≈≈≈≈≈≈≈≈≈≈  31 mappings   124 KiB       ·',
+      '     0x15b000  ················  hole         3.00 GiB',
+      '               ················',
+      '   0xc0000000  ▚▚▚▚▚▚▚▚▚▚▚▚▚▚▚▚  USB BAR 0       4 KiB  rw   ●',
+      '   0xc0001000  ················  hole         1024 MiB',
+      '               ················',
+      '  0x100000000  ░░░░░░░░░░░░░░░░  option          4 KiB  r    ·',
+      '  0x100001000  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇  hot0         4.00 GiB  rw   ·',
+      '               ████████████████',
+      '               ████████████████',
+      '               ████████████████',
+      '  0x200000000  end',
+      '',
+      '  ██ RAM   ·· nothing there   ≈≈ several, with small holes   ▚▚ device',
+      '  ░░ read-only   height: log of the size',
+    ]);
+  });
 });
 
 describe('layOut', () => {
@@ -98,6 +126,9 @@ describe('layOut', () => {
       for (const segment of layOut(mappings, [])) {
         expect(segment.range.start).to.equal(end);
         ({ end } = segment.range);
+        if (segment.kind === 'folded') {
+          expect(segment.mappings).to.be.greaterThan(1);
+        }
         shown += segment.kind === 'folded' ? segment.mappings : segment.kind === 'mapping' ? 1 : 0;
       }
       expect(shown).to.equal(count);
