@@ -5,6 +5,7 @@ import { readiness } from '../doctor/readiness.js';
 import { drawDoctor } from '../output/doctor-text.js';
 import { LineWriter } from '../output/line-writer.js';
 import { terminalOf } from '../output/terminal.js';
+import { printableJson } from '../output/text.js';
 import { usageErrors } from '../usage-errors.js';
 
 const HELP = `
@@ -44,7 +45,7 @@ async function runDoctor(json: boolean): Promise<boolean> {
   const report = { facts, checks: diagnose(facts), ready: readiness(facts) };
   const out = new LineWriter(process.stdout, { live: false });
   const lines = json
-    ? [JSON.stringify({ ready: report.ready, checks: report.checks, facts }, undefined, 2)]
+    ? [printableJson(JSON.stringify({ ready: report.ready, checks: report.checks, facts }, undefined, 2))]
     : drawDoctor(report, terminalOf(process.stdout, process.env));
   for (const line of lines) {
     out.writeLine(line);

@@ -30,7 +30,7 @@ export function describeDmaCheck(report: ReplayReport, { colours, width }: Termi
   lines.push(...indent(result).map(dma.failed === 0 ? colours.green : colours.red));
   for (const { target, address, what } of dma.failures) {
     lines.push(
-      ...wrap(`${target} at 0x${address.toString(16)}: ${printable(what)}`, width - 4).map((line) =>
+      ...wrap(`${printable(target)} at 0x${address.toString(16)}: ${printable(what)}`, width - 4).map((line) =>
         colours.red(`    ${line}`),
       ),
     );

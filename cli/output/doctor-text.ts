@@ -74,7 +74,7 @@ function deviceRow(device: PciDeviceFacts, group: IommuGroupFacts | undefined): 
   const { address, id, kind, driver } = device;
   const state = stateOf(device, group);
   return {
-    cells: [group === undefined ? '-' : String(group.number), address, id, kind, printable(driver ?? '-'), state],
+    cells: [group === undefined ? '-' : String(group.number), address, id, kind, driver ?? '-', state].map(printable),
     ready: state === 'ready',
   };
 }

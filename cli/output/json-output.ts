@@ -2,6 +2,7 @@ import { callToJson, type TargetCall } from '../../targets/index.js';
 import { reasonOf } from '../errors.js';
 import type { CommitResult, ReplayObserver, ReplayReport } from '../replay/report.js';
 import type { LineWriter } from './line-writer.js';
+import { printableJson } from './text.js';
 
 /**
  * JSON Lines on standard output, and nothing else there: one for each target call in their order, one after each commit,
@@ -21,7 +22,7 @@ export class JsonOutput implements ReplayObserver {
   }
 
   called(call: TargetCall): void {
-    this.#out.writeLine(callToJson(call));
+    this.#out.writeLine(printableJson(callToJson(call)));
   }
 
   async committed({ commit, error }: CommitResult): Promise<void> {
@@ -37,7 +38,7 @@ export class JsonOutput implements ReplayObserver {
   }
 
   finished(report: ReplayReport): void {
-    this.#out.writeLine(JSON.stringify(summary(report)));
+    this.#out.writeLine(printableJson(JSON.stringify(summary(report))));
     this.#out.flush();
   }
 }

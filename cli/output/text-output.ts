@@ -107,11 +107,11 @@ export class TextOutput implements ReplayObserver {
       `${counted(trace.lineCount, 'line')} in ${counted(trace.commits.length, 'commit')} over ${formatDuration(lasted)}, ` +
       `${counted(trace.blocks.size, 'memory block')} of ${formatSize(memory)} together`;
     this.#lines(wrap(what, width - 2).map((line) => `  ${line}`));
-    const nameWidth = Math.max(0, ...targets.map((target) => displayWidth(target.name)));
+    const nameWidth = Math.max(0, ...targets.map((target) => displayWidth(printable(target.name))));
     for (const target of targets) {
-      const [first = '', ...more] = wrap(target.description, Math.max(20, width - nameWidth - 12));
+      const [first = '', ...more] = wrap(printable(target.description), Math.max(20, width - nameWidth - 12));
       this.#lines([
-        colours.dim('  to  ') + colours.bold(fit(target.name, nameWidth)) + colours.dim(`  ${first}`),
+        colours.dim('  to  ') + colours.bold(fit(printable(target.name), nameWidth)) + colours.dim(`  ${first}`),
         ...more.map((line) => colours.dim(' '.repeat(8 + nameWidth) + line)),
       ]);
     }

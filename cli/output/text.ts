@@ -21,6 +21,16 @@ export function printable(text: string): string {
   return text.replace(UNPRINTABLE, '?');
 }
 
+/** JSON of the same value, without what could move the cursor or change colours: `JSON.stringify` escapes only ASCII's. */
+export function printableJson(json: string): string {
+  return json.replace(UNPRINTABLE, (character) =>
+    // A newline is between two values: inside of a string it is escaped already.
+    character === '\n'
+      ? character
+      : character.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
+  );
+}
+
 /** Cut to `width` columns, with a mark where it was cut. */
 export function truncate(text: string, width: number, mark = '…'): string {
   if (displayWidth(text) <= width) {
