@@ -50,7 +50,7 @@ function cut(range: MemoryRange, at: MemoryRange): readonly MemoryRange[] {
 }
 
 /** The parts of a range that lie outside of another one, ascending. */
-function without(range: MemoryRange, other: MemoryRange): readonly MemoryRange[] {
+export function without(range: MemoryRange, other: MemoryRange): readonly MemoryRange[] {
   return [
     ...(range.startPage < other.startPage ? [MemoryRange.ofPages(range.startPage, other.startPage)] : []),
     ...(other.endPage < range.endPage ? [MemoryRange.ofPages(other.endPage, range.endPage)] : []),

@@ -47,9 +47,16 @@ Examples:
 
 A trace is JSON Lines, as recorded from a running QEMU:
   {"ms":1,"commit":0,"op":"add","start":"0x0","end":"0xa0000","name":"ram0","kind":"ram","offset":"0x0"}
-  All lines of one commit are one transaction. "op" is "add" or "remove"; "kind"
-  is "ram", "rom", "ramd", "romd" or "nv-ram": rom and romd are read-only, and a
-  d at the end stands for memory of a device.
+  All lines of one commit are one transaction. "op" is "add" or "remove"; a remove
+  repeats its add. "end" is exclusive: the address after the last. "kind" is as in
+  QEMU's "info mtree -f":
+    ram, nv-ram       memory
+    rom, nv-rom       memory that the guest, and a device, cannot write
+    ramd, romd        the same as ram and rom, of a device
+    i/o, container    no memory: a hole, where nothing is mapped
+  Of a section that does not begin and end at multiples of 0x1000 the whole pages are
+  mapped, and a warning says so; where there is none, it is a hole. "start" and
+  "offset" must agree modulo 0x1000.
 
 Exit status:
   0  all went well

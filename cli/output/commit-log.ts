@@ -123,7 +123,8 @@ export class CommitLog {
     const { colours } = this.#terminal;
     const time = fit(formatDuration(commit.ms), 8, 'right');
     this.#write(`${colours.cyan(time)}  ${colours.bold(`commit ${commit.number}`)}  ${colours.dim(changesOf(commit))}`);
-    if (calls.count === 0 && this.#options.shownTarget !== undefined && error === undefined) {
+    const onlyHoles = commit.holes > 0 && commit.removes.length === 0 && commit.adds.length === 0;
+    if (calls.count === 0 && this.#options.shownTarget !== undefined && error === undefined && !onlyHoles) {
       this.#write(colours.dim('      nothing to do: what went came back as it was'));
     }
     const lines = [
@@ -196,10 +197,11 @@ function accessOf({ writable, type }: DmaMapRequest): string {
   return (writable ? 'rw' : 'r') + (type === 'device' ? ' device' : '');
 }
 
-function changesOf({ removes, adds }: CommitResult['commit']): string {
+function changesOf({ removes, adds, holes }: CommitResult['commit']): string {
   const parts = [
     removes.length === 0 ? '' : `${counted(removes.length, 'section')} removed`,
     adds.length === 0 ? '' : removes.length === 0 ? `${counted(adds.length, 'section')} added` : `${adds.length} added`,
+    holes === 0 ? '' : `${counted(holes, 'hole')} passed over`,
   ];
   return parts.filter((part) => part !== '').join(', ') || 'no change';
 }

@@ -43,7 +43,7 @@ export class JsonOutput implements ReplayObserver {
   }
 }
 
-function summary({ mappings, targets, dma }: ReplayReport): object {
+function summary({ trace: { holes }, mappings, targets, dma }: ReplayReport): object {
   return {
     op: 'summary',
     mappings: mappings.map(({ range, region, writable, backing }) => ({
@@ -53,6 +53,7 @@ function summary({ mappings, targets, dma }: ReplayReport): object {
       fileOffset: `0x${(backing === 'private' ? 0n : backing.fileOffset).toString(16)}`,
     })),
     targets: targets.map(({ name, maps, unmaps, failed }) => ({ name, maps, unmaps, failed })),
+    ...(holes === 0 ? {} : { holes }),
     dma: {
       checked: dma?.checked ?? 0,
       failed: dma?.failed ?? 0,

@@ -103,9 +103,10 @@ export class TextOutput implements ReplayObserver {
     const lasted = (trace.commits.at(-1)?.ms ?? 0) - (trace.commits[0]?.ms ?? 0);
     const memory = [...trace.blocks.values()].reduce((sum, { size }) => sum + size, 0n);
     this.#out.writeLine(colours.bold(`Replay of ${name}`));
+    const holes = trace.holes === 0 ? '' : `; ${counted(trace.holes, 'hole')} passed over: no memory, or no whole page`;
     const what =
       `${counted(trace.lineCount, 'line')} in ${counted(trace.commits.length, 'commit')} over ${formatDuration(lasted)}, ` +
-      `${counted(trace.blocks.size, 'memory block')} of ${formatSize(memory)} together`;
+      `${counted(trace.blocks.size, 'memory block')} of ${formatSize(memory)} together${holes}`;
     this.#lines(wrap(what, width - 2).map((line) => `  ${line}`));
     const nameWidth = Math.max(0, ...targets.map((target) => displayWidth(printable(target.name))));
     for (const target of targets) {

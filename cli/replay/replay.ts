@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AddressSpace } from '../../binding/index.js';
 import { RegionManager, type Attachment, type MapChange, type MemoryMapSnapshot } from '../../streams/index.js';
 import { codeOf, messageOf } from '../errors.js';
+import { describeSection } from '../trace/section.js';
 import type { Trace } from '../trace/trace.js';
 import { checkDma, type DeviceUnderCheck, type DmaCheckResult } from './dma-check.js';
 import { FileGuestMemory, MappedGuestMemory } from './guest-memory.js';
@@ -44,6 +45,7 @@ interface Attached extends CreatedTarget {
  */
 export async function replay(trace: Trace, options: ReplayOptions, observer: ReplayObserver): Promise<ReplayReport> {
   const started = performance.now();
+  warnOfRounding(trace, observer);
   using blocks = new MemoryBlocks(trace);
   using space = reserve(trace, options.targets, observer);
   const heldByManager =
@@ -89,9 +91,22 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
   return closingError === undefined ? report : { ...report, closingError };
 }
 
+function warnOfRounding({ path, rounded }: Trace, observer: ReplayObserver): void {
+  if (rounded === undefined) {
+    return;
+  }
+  const { first, count } = rounded;
+  const mapped =
+    first.range === undefined ? 'it holds no whole page' : `only ${first.range.toString()} of it is mapped`;
+  const all = count === 1 ? '' : `; ${count} sections of the trace are so, and only their whole pages are mapped`;
+  observer.warned(
+    `${path}:${first.line}: ${describeSection(first)} does not begin and end at multiples of 0x1000: ${mapped}${all}`,
+  );
+}
+
 /** Addresses for the whole machine; `undefined` when no target needs any, or none can be had. */
 function reserve(trace: Trace, targets: readonly TargetChoice[], observer: ReplayObserver): AddressSpace | undefined {
-  if (targets.every(({ kind }) => kind === 'log')) {
+  if (trace.highestAddress === 0n || targets.every(({ kind }) => kind === 'log')) {
     return undefined;
   }
   try {

@@ -47,7 +47,7 @@ export class SectionPlacer {
           }
         }
         for (const section of commit.adds) {
-          const { name, range, kind, offset } = section;
+          const { name, range, kind, fileOffset } = section;
           const mappable = memory.get(name);
           if (mappable === undefined) {
             continue;
@@ -56,7 +56,7 @@ export class SectionPlacer {
           const region = edit.addRegion({ name, range, type: mappingType(kind) });
           edit.addMapping(region, {
             rangeInRegion: MemoryRange.ofLength(0n, range.length),
-            backing: { mappable, fileOffset: offset },
+            backing: { mappable, fileOffset },
             writable,
           });
           edit.map(region, { writable });

@@ -1,24 +1,46 @@
 import type { MappingType, MemoryRange } from '../../streams/index.js';
 
-export const SECTION_KINDS = ['ram', 'rom', 'ramd', 'romd', 'nv-ram'] as const;
+const MEMORY_KINDS = ['ram', 'rom', 'ramd', 'romd', 'nv-ram', 'nv-rom'] as const;
 
-/** What QEMU calls a memory region's kind: `d` stands for memory of a device. */
+/** As QEMU prints them in `info mtree -f`: what is no memory is `i/o`, or `container` in recent versions. */
+export const SECTION_KINDS = [...MEMORY_KINDS, 'i/o', 'container'] as const;
+
+/** What QEMU calls a memory region's kind: a final `d` stands for memory of a device, `nv-` for memory that is non-volatile. */
 export type SectionKind = (typeof SECTION_KINDS)[number];
 
-/** A part of the guest's physical address space that shows a part of a memory block: what a line of a trace adds or removes. */
-export interface Section {
-  readonly range: MemoryRange;
+/** A part of the guest's physical address space as a line of a trace gives it, by the byte. */
+export interface RecordedSection {
+  readonly start: bigint;
+  /** The address after the last. */
+  readonly end: bigint;
   /** Of the memory block. */
   readonly name: string;
   readonly kind: SectionKind;
-  /** Where in the memory block it begins. In bytes, page aligned. */
+  /** Where in the memory block it begins, in bytes. */
   readonly offset: bigint;
   /** Line of the trace that it stands in, counted from 1. */
   readonly line: number;
 }
 
+/** A section of memory: a part of a memory block that the guest sees. Only its whole pages can be mapped. */
+export interface Section extends RecordedSection {
+  /** The whole pages between `start` and `end`. */
+  readonly range: MemoryRange;
+  /** Where in the memory block `range` begins. In bytes, page aligned. */
+  readonly fileOffset: bigint;
+}
+
+/** A section of which nothing is mapped: it is no memory, or holds no whole page. */
+export interface Hole extends RecordedSection {
+  readonly range: undefined;
+}
+
+export function isMemory(kind: SectionKind): boolean {
+  return (MEMORY_KINDS as readonly SectionKind[]).includes(kind);
+}
+
 export function isWritable(kind: SectionKind): boolean {
-  return kind !== 'rom' && kind !== 'romd';
+  return kind !== 'rom' && kind !== 'romd' && kind !== 'nv-rom';
 }
 
 export function mappingType(kind: SectionKind): MappingType {
@@ -26,11 +48,15 @@ export function mappingType(kind: SectionKind): MappingType {
 }
 
 /** Whether a `remove` of one means the other. */
-export function sameSection(a: Section, b: Section): boolean {
-  return a.range.equals(b.range) && a.name === b.name && a.kind === b.kind && a.offset === b.offset;
+export function sameSection(a: RecordedSection, b: RecordedSection): boolean {
+  return a.start === b.start && a.end === b.end && a.name === b.name && a.kind === b.kind && a.offset === b.offset;
 }
 
-/** `0xc0000-0xe0000 pc.rom (rom, offset 0x0)`: for messages. */
-export function describeSection(section: Section): string {
-  return `${section.range.toString()} ${JSON.stringify(section.name)} (${section.kind}, offset 0x${section.offset.toString(16)})`;
+/** `0xc0000-0xe0000 "pc.rom" (rom, offset 0x0)`: for messages. */
+export function describeSection({ start, end, name, kind, offset }: RecordedSection): string {
+  return `${hex(start)}-${hex(end)} ${JSON.stringify(name)} (${kind}, offset ${hex(offset)})`;
+}
+
+export function hex(value: bigint): string {
+  return `0x${value.toString(16)}`;
 }

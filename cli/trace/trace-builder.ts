@@ -1,15 +1,17 @@
+import { without } from '../../streams/draft-errors.js';
 import { RangeMap } from '../../streams/range-map.js';
 import { TraceError } from '../errors.js';
-import { describeSection, sameSection, type Section } from './section.js';
+import { describeSection, isMemory, sameSection, type Hole, type Section } from './section.js';
 import type { TraceLine } from './trace-line.js';
-import type { MemoryBlock, Trace, TraceCommit } from './trace.js';
+import type { MemoryBlock, RoundedSections, Trace, TraceCommit } from './trace.js';
 
 interface OpenCommit {
   readonly number: number;
   readonly ms: number;
   readonly removes: Section[];
   /** By their description, which names all that a remove has to repeat. */
-  readonly adds: Map<string, Section>;
+  readonly adds: Map<string, Section | Hole>;
+  holes: number;
 }
 
 /**
@@ -21,12 +23,16 @@ interface OpenCommit {
 export class TraceBuilder {
   readonly #path: string;
   readonly #sections = new RangeMap<Section>();
+  /** By their description. Nothing is mapped there: they overlap nothing. */
+  readonly #holes = new Map<string, Hole>();
   readonly #blocks = new Map<string, MemoryBlock>();
   readonly #commits: TraceCommit[] = [];
   #open: OpenCommit | undefined;
   #lineCount = 0;
   #highestAddress = 0n;
   #mostSections = 0;
+  #holeCount = 0;
+  #rounded: RoundedSections | undefined;
 
   constructor(path: string) {
     this.#path = path;
@@ -36,16 +42,18 @@ export class TraceBuilder {
   add({ ms, commit, op, section }: TraceLine): void {
     const open = this.#commitFor(commit, ms, section.line);
     this.#lineCount++;
-    if (op === 'add') {
-      const same = open.adds.get(describeSection(section));
-      if (same !== undefined) {
-        throw this.#overlap(section, same);
-      }
-      open.adds.set(describeSection(section), section);
-      this.#measure(section);
-    } else {
+    open.holes += section.range === undefined ? 1 : 0;
+    if (op === 'remove') {
       this.#remove(open, section);
+      return;
     }
+    const key = describeSection(section);
+    const same = open.adds.get(key);
+    if (same !== undefined) {
+      throw this.#overlap(section, same);
+    }
+    open.adds.set(key, section);
+    this.#measure(section);
   }
 
   /** @throws TraceError when the last commit does not follow from those before */
@@ -56,6 +64,8 @@ export class TraceBuilder {
       lineCount: this.#lineCount,
       commits: this.#commits,
       blocks: this.#blocks,
+      holes: this.#holeCount,
+      rounded: this.#rounded,
       highestAddress: this.#highestAddress,
       mostSections: this.#mostSections,
     };
@@ -75,7 +85,7 @@ export class TraceBuilder {
       );
     }
     this.#close();
-    this.#open = { number, ms, removes: [], adds: new Map() };
+    this.#open = { number, ms, removes: [], adds: new Map(), holes: 0 };
     return this.#open;
   }
 
@@ -85,32 +95,49 @@ export class TraceBuilder {
     if (open === undefined) {
       return;
     }
-    const adds = [...open.adds.values()];
-    for (const section of adds) {
-      const inTheWay = this.#sections.insert(section);
+    const adds: Section[] = [];
+    for (const [key, section] of open.adds) {
+      const inTheWay = section.range === undefined ? this.#holes.get(key) : this.#sections.insert(section);
       if (inTheWay !== undefined) {
         throw this.#overlap(section, inTheWay);
       }
+      if (section.range === undefined) {
+        this.#holes.set(key, section);
+      } else {
+        adds.push(section);
+      }
     }
     this.#mostSections = Math.max(this.#mostSections, this.#sections.size);
-    this.#commits.push({ number: open.number, ms: open.ms, removes: open.removes, adds });
+    const { number, ms, removes, holes } = open;
+    this.#commits.push({ number, ms, removes, adds, holes });
     this.#open = undefined;
   }
 
-  #remove(open: OpenCommit, section: Section): void {
-    const there = this.#sections.startingAt(section.range.startPage);
-    if (there !== undefined && sameSection(there, section)) {
-      this.#sections.remove(there.range);
-      open.removes.push(there);
-      return;
+  #remove(open: OpenCommit, section: Section | Hole): void {
+    if (section.range !== undefined) {
+      const there = this.#sections.startingAt(section.range.startPage);
+      if (there !== undefined && sameSection(there, section)) {
+        this.#sections.remove(there.range);
+        open.removes.push(there);
+        return;
+      }
     }
-    if (!open.adds.delete(describeSection(section))) {
+    const key = describeSection(section);
+    if (!this.#holes.delete(key) && !open.adds.delete(key)) {
       throw this.#neverAdded(section);
     }
   }
 
-  #measure({ name, range, offset }: Section): void {
-    const size = offset + range.length;
+  #measure(section: Section | Hole): void {
+    const { start, end, name, kind, range } = section;
+    if (isMemory(kind) && (range?.start !== start || range.end !== end)) {
+      this.#rounded = { first: this.#rounded?.first ?? section, count: (this.#rounded?.count ?? 0) + 1 };
+    }
+    if (range === undefined) {
+      this.#holeCount++;
+      return;
+    }
+    const size = section.fileOffset + range.length;
     if (size > (this.#blocks.get(name)?.size ?? 0n)) {
       this.#blocks.set(name, { name, size });
     }
@@ -119,7 +146,7 @@ export class TraceBuilder {
     }
   }
 
-  #overlap(section: Section, inTheWay: Section): TraceError {
+  #overlap(section: Section | Hole, inTheWay: Section | Hole): TraceError {
     const same = sameSection(section, inTheWay);
     return new TraceError(
       this.#path,
@@ -127,12 +154,12 @@ export class TraceBuilder {
       same
         ? `adds ${describeSection(section)}, which line ${inTheWay.line} has added already`
         : `adds ${describeSection(section)}, which overlaps ${describeSection(inTheWay)} of line ${inTheWay.line}`,
-      'remove the other first, in this commit or before',
+      `remove the other first, in this commit or before${same ? '' : cutHint(section, inTheWay)}`,
     );
   }
 
-  #neverAdded(section: Section): TraceError {
-    const near = this.#sections.firstOverlap(section.range);
+  #neverAdded(section: Section | Hole): TraceError {
+    const near = this.#nearest(section);
     return new TraceError(
       this.#path,
       section.line,
@@ -142,4 +169,24 @@ export class TraceBuilder {
         : `a remove repeats what was added: line ${near.line} added ${describeSection(near)}`,
     );
   }
+
+  /** What a remove may have meant. */
+  #nearest({ start, end, range }: Section | Hole): Section | Hole | undefined {
+    const mapped = range === undefined ? undefined : this.#sections.firstOverlap(range);
+    return mapped ?? [...this.#holes.values()].find((hole) => hole.start < end && start < hole.end);
+  }
+}
+
+/** How two sections can both be there. */
+function cutHint({ range }: Section | Hole, inTheWay: Section | Hole): string {
+  if (range === undefined || inTheWay.range === undefined) {
+    return '';
+  }
+  const each = 'a line each, "offset" moved along with "start"';
+  const outside = without(range, inTheWay.range);
+  if (outside.length > 0) {
+    return `; or leave it there, and add only ${outside.join(' and ')}, ${each}`;
+  }
+  const rest = without(inTheWay.range, range);
+  return rest.length === 0 ? '' : `; where the rest of it is to stay, add ${rest.join(' and ')} of it again, ${each}`;
 }

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { MemoryRange } from '../../streams/index.js';
 import { messageOf, TraceError } from '../errors.js';
+import { placeSection } from './place-section.js';
 import type { TextLine } from './read-lines.js';
-import { SECTION_KINDS, type Section } from './section.js';
+import { SECTION_KINDS, type Hole, type Section } from './section.js';
 
 /** One event: a section came or went. */
 export interface TraceLine {
@@ -11,16 +11,11 @@ export interface TraceLine {
   /** Lines of one number are one transaction. */
   readonly commit: number;
   readonly op: 'add' | 'remove';
-  readonly section: Section;
+  readonly section: Section | Hole;
 }
 
 const EXAMPLE =
   '{"ms":1,"commit":0,"op":"add","start":"0x0","end":"0xa0000","name":"ram0","kind":"ram","offset":"0x0"}';
-
-const PAGE_MASK = 0xfffn;
-
-/** No file is longer: `off_t` is signed. */
-const FILE_LIMIT = 1n << 63n;
 
 const hex = z.string().regex(/^0x[0-9a-f]{1,17}$/i);
 
@@ -61,25 +56,15 @@ export function parseTraceLine(path: string, { number, text }: TextLine): TraceL
     throw describeIssue(path, number, raw, parsed.error);
   }
   const { ms, commit, op, start, end, name, kind, offset } = parsed.data;
-  const range = parseRange(path, number, BigInt(start), BigInt(end));
-  const fileOffset = BigInt(offset);
-  if ((fileOffset & PAGE_MASK) !== 0n) {
-    throw new TraceError(
-      path,
-      number,
-      `offset ${offset} is not a multiple of the page size 0x1000`,
-      'only whole pages can be mapped',
-    );
-  }
-  if (fileOffset + range.length > FILE_LIMIT) {
-    throw new TraceError(
-      path,
-      number,
-      `offset ${offset} and the length 0x${range.length.toString(16)} reach beyond 2^63`,
-      'no memory block can be that long: correct "offset", "start" or "end"',
-    );
-  }
-  return { ms, commit, op, section: { range, name, kind, offset: fileOffset, line: number } };
+  const section = placeSection(path, {
+    start: BigInt(start),
+    end: BigInt(end),
+    name,
+    kind,
+    offset: BigInt(offset),
+    line: number,
+  });
+  return { ms, commit, op, section };
 }
 
 function parseJson(path: string, line: number, text: string): object {
@@ -107,19 +92,6 @@ function describeIssue(path: string, line: number, raw: object, error: z.ZodErro
   return value === undefined
     ? new TraceError(path, line, `the field "${field}" is missing`, `it must be ${mustBe}`)
     : new TraceError(path, line, `"${field}" is ${show(value)}`, `it must be ${mustBe}`);
-}
-
-function parseRange(path: string, line: number, start: bigint, end: bigint): MemoryRange {
-  try {
-    return MemoryRange.of(start, end);
-  } catch (error) {
-    throw new TraceError(
-      path,
-      line,
-      messageOf(error),
-      '"start" and "end" must be page aligned, and "end" above "start"',
-    );
-  }
 }
 
 function show(value: unknown): string {

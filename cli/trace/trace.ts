@@ -1,4 +1,4 @@
-import type { Section } from './section.js';
+import type { Hole, Section } from './section.js';
 
 /** All lines of one commit: one transaction. */
 export interface TraceCommit {
@@ -10,6 +10,16 @@ export interface TraceCommit {
   readonly removes: readonly Section[];
   /** Sections that it brings. In the order of the trace. */
   readonly adds: readonly Section[];
+  /** Lines of it that add or remove what cannot be mapped. */
+  readonly holes: number;
+}
+
+/** Sections of memory that do not begin and end at pages, of which only the whole pages are mapped. */
+export interface RoundedSections {
+  /** In the order of the trace. */
+  readonly first: Section | Hole;
+  /** Lines that add one. */
+  readonly count: number;
 }
 
 /** A memory block: what becomes one memfd. */
@@ -27,7 +37,10 @@ export interface Trace {
   readonly commits: readonly TraceCommit[];
   /** By name, in the order in which they are met. */
   readonly blocks: ReadonlyMap<string, MemoryBlock>;
-  /** The address after the highest that was ever in use. */
+  /** Lines that add a section of which nothing is mapped: it is no memory, or holds no whole page. */
+  readonly holes: number;
+  readonly rounded: RoundedSections | undefined;
+  /** The address after the highest that was ever mapped; 0 when nothing was. */
   readonly highestAddress: bigint;
   /** The most sections that were there at a time. */
   readonly mostSections: number;

@@ -4,11 +4,20 @@ import { terminalOf } from '../../../cli/output/terminal.js';
 import { succeeded, type ReplayReport } from '../../../cli/replay/report.js';
 
 const target = { name: 'soft', description: '', maps: 1, unmaps: 0, failed: 0, held: [] };
-const commit = { number: 0, ms: 0, removes: [], adds: [] };
+const commit = { number: 0, ms: 0, removes: [], adds: [], holes: 0 };
 const passed = { checked: 6, failed: 0, devices: 1, faults: 0, failures: [] };
 
 const well: ReplayReport = {
-  trace: { path: 't', lineCount: 1, commits: [commit], blocks: new Map(), highestAddress: 0n, mostSections: 0 },
+  trace: {
+    path: 't',
+    lineCount: 1,
+    commits: [commit],
+    blocks: new Map(),
+    holes: 0,
+    rounded: undefined,
+    highestAddress: 0n,
+    mostSections: 0,
+  },
   mappings: [],
   targets: [target],
   failedCommits: 0,

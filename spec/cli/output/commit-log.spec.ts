@@ -25,7 +25,7 @@ describe('the log of the commits', () => {
         const request = requestOf(page);
         log.called({ op: 'map', target: 'log', request, ...(count < maps ? {} : { failed: 'EINVAL' }) });
       }
-      const commit = { number: index, ms: index, removes: [], adds: [] };
+      const commit = { number: index, ms: index, removes: [], adds: [], holes: 0 };
       log.committed({ commit, index, maps, unmaps: 0, failedCalls, tookEffect: true });
     }
     return lines;

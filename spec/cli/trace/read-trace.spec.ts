@@ -126,7 +126,7 @@ describe('readTrace', () => {
       [
         'an unknown kind',
         [line({ kind: 'flash' })],
-        /^:1: "kind" is "flash"; it must be "ram", "rom", "ramd", "romd" or "nv-ram"$/,
+        /^:1: "kind" is "flash"; it must be "ram", "rom", "ramd", "romd", "nv-ram", "nv-rom", "i\/o" or "container"$/,
       ],
       [
         'an address that is a number',
@@ -144,14 +144,14 @@ describe('readTrace', () => {
         /^:1: range 0x200000-0x100000 ends before it starts;/,
       ],
       [
-        'a start between pages',
+        'a start between pages, of memory that is not',
         [line({ start: '0x800' })],
-        /^:1: start 0x800 is not a multiple of the page size 0x1000;/,
+        /^:1: start 0x800 and offset 0x0 differ modulo the page size 0x1000; .*correct "start" or "offset"$/,
       ],
       [
-        'an offset between pages',
+        'an offset between pages, of a section that is not',
         [line({ offset: '0x10' })],
-        /^:1: offset 0x10 is not a multiple of the page size 0x1000;/,
+        /^:1: start 0x0 and offset 0x10 differ modulo the page size 0x1000;/,
       ],
       [
         'a range above 2^64',
