@@ -5,7 +5,7 @@ import type { MemoryRange } from '../streams/memory-range.js';
 import type { Mappable } from '../streams/region.js';
 import { formatBytes, systemError } from './errors.js';
 import type { HeldMapping } from './held-mappings.js';
-import { shortageOf, type Shortage } from './shortage.js';
+import { hugePageSizeOf, shortageOf, type Shortage } from './shortage.js';
 
 /** What went wrong in an address space, in words. Each takes the negative error number of a native call. */
 
@@ -70,10 +70,10 @@ export function mapError(
       case EINVAL:
         return releasing
           ? { because: 'the range cuts a mapping', hint: 'Release whole mappings.' }
-          : {
+          : (hugePageRule(file?.mappable) ?? {
               because: 'the file does not accept this offset, address or length',
               hint: 'They must be multiples of its page size: 0x1000, or that of the huge pages; of a device, lie inside a region that can be mapped.',
-            };
+            });
       case ENOMEM:
         return {
           because: 'no memory, no huge pages, or too many mappings in this process',
@@ -90,6 +90,20 @@ export function mapError(
     region,
     ...reason(),
   });
+}
+
+/** Only whole huge pages have host addresses. `undefined` for a file of ordinary pages. */
+function hugePageRule(mappable: Mappable | undefined): Shortage | undefined {
+  const file = mappable === undefined ? undefined : lookAt(mappable);
+  const size = file === undefined ? undefined : hugePageSizeOf(file.fd);
+  return size === undefined
+    ? undefined
+    : {
+        because: `it consists of huge pages of ${formatBytes(size)}, of which only whole ones can be mapped`,
+        hint:
+          `Guest address, length and file offset of each mapping must be multiples of 0x${size.toString(16)}. For memory that is divided more ` +
+          "finely: let an IommufdTarget map it by file (by: 'file'), which takes any page, or use memory of ordinary pages.",
+      };
 }
 
 /** Something in the range is being released on another thread. */

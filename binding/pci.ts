@@ -10,7 +10,7 @@ export interface PciDevice {
   /** `'1234:11e8'` */
   readonly id: string;
   readonly driver: string | undefined;
-  /** Number of its IOMMU group; none when no IOMMU is on, or none is in front of it. */
+  /** Number of its IOMMU group; none when no IOMMU is on, none is in front of it, or VFIO has it in no-IOMMU mode. */
   readonly iommuGroup: number | undefined;
   /** N of `/dev/vfio/devices/vfioN`; none when it is not bound to a VFIO driver. */
   readonly vfioNumber: number | undefined;
@@ -18,6 +18,9 @@ export interface PciDevice {
 
 /** Drivers that may stay with a device of a group that is given away: they do no DMA of their own. */
 const HARMLESS_DRIVERS = new Set(['pci-stub', 'pcieport']);
+
+/** What the kernel calls the groups of its no-IOMMU mode (drivers/vfio/group.c). */
+const NO_IOMMU_GROUP = 'vfio-noiommu';
 
 /**
  * The full form of a PCI address: `'00:04.0'` is in domain 0.
@@ -48,7 +51,7 @@ export function findPciDevice(pciAddress: string, sysfs = '/sys'): PciDevice {
   if (!existsSync(folder)) {
     throw new DmaError(`there is no PCI device ${address}`, { code: 'ENODEV', hint: 'lspci -D lists the devices.' });
   }
-  const group = linkName(`${folder}/iommu_group`);
+  const group = isInNoIommuMode(address, sysfs) ? undefined : linkName(`${folder}/iommu_group`);
   const vfio = names(`${folder}/vfio-dev`).find((name) => /^vfio\d+$/.test(name));
   return {
     address,
@@ -57,6 +60,21 @@ export function findPciDevice(pciAddress: string, sysfs = '/sys'): PciDevice {
     iommuGroup: group === undefined ? undefined : Number(group),
     vfioNumber: vfio === undefined ? undefined : Number(vfio.slice('vfio'.length)),
   };
+}
+
+/** Whether a group is one that VFIO makes up in its no-IOMMU mode: there is no IOMMU behind it. */
+export function isNoIommuGroup(iommuGroup: string | number, sysfs = '/sys'): boolean {
+  try {
+    return readFileSync(`${sysfs}/kernel/iommu_groups/${iommuGroup}/name`, 'utf8').trim() === NO_IOMMU_GROUP;
+  } catch {
+    return false; // Most groups have no name.
+  }
+}
+
+/** Whether a device, given by its full address, is bound to VFIO in no-IOMMU mode. */
+export function isInNoIommuMode(address: string, sysfs = '/sys'): boolean {
+  const group = linkName(`${sysfs}/bus/pci/devices/${address}/iommu_group`);
+  return group !== undefined && isNoIommuGroup(group, sysfs);
 }
 
 /** The PCI devices of an IOMMU group, which can only be given away together. */

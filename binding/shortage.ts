@@ -52,6 +52,16 @@ export function isInMemory(fd: number): boolean {
   }
 }
 
+/** The size of the huge pages that a file consists of, in bytes; `undefined` when it has none, or is closed. */
+export function hugePageSizeOf(fd: number): bigint | undefined {
+  try {
+    const { type, bsize } = statfsSync(`/proc/self/fd/${fd}`, { bigint: true });
+    return type === HUGETLBFS_MAGIC ? bsize : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** What to do for `needed` more huge pages of `pageSize` bytes. */
 export function hugePageHint(pageSize: bigint, needed: bigint): string {
   const folder = hugePageFolder(pageSize);

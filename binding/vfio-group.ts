@@ -45,7 +45,7 @@ export class VfioGroup implements Disposable {
     const what = `cannot open the IOMMU group of ${device.address}`;
     const { iommuGroup } = device;
     if (iommuGroup === undefined) {
-      throw systemError(ENODEV, { what, because: 'it has none', hint: noIommuHint() });
+      throw systemError(ENODEV, { what, because: 'it has none', hint: noIommuHint(device) });
     }
     const group = native().vfioGroupOpen(iommuGroup);
     if (typeof group === 'number') {

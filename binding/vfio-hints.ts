@@ -1,35 +1,47 @@
 import { existsSync } from 'node:fs';
-import { currentUser } from './current-user.js';
-import { bindCommands, foreignMembers } from './pci.js';
+import { bindCommands, foreignMembers, isInNoIommuMode } from './pci.js';
 import type { PciDevice } from './pci.js';
+import { missingFileHint, permissionHint } from './permission-hints.js';
+import { firmwareRanges, listRanges, reservedRanges } from './reserved-ranges.js';
 
 /**
  * What to do when the kernel says no to opening a device for DMA. Each takes the negative error number, and gives the
- * commands that would cure it where there are any.
+ * commands that would cure it where there are any. `sysfs` is where sysfs is mounted.
  */
 
 const EPERM = -1;
 const ENOENT = -2;
 const EIO = -5;
 const ENXIO = -6;
+const ENOMEM = -12;
 const EACCES = -13;
 const EBUSY = -16;
 const ENODEV = -19;
 const EINVAL = -22;
+const ENOSPC = -28;
 const ENOTTY = -25;
 const EADDRINUSE = -98;
 const EFAULT = -14;
 
 /** Opening `/dev/vfio/vfio` or `/dev/iommu` failed. */
-export function openHint(errno: number, path: string, module: string, since: string): string | undefined {
+export function openHint(
+  errno: number,
+  path: string,
+  module: string,
+  since: string,
+  sysfs = '/sys',
+): string | undefined {
   switch (errno) {
     case ENOENT:
     case ENODEV:
     case ENXIO:
-      return `As root: modprobe ${module}. If there is no such module, this kernel was built without it (${since}).`;
+      return errno === ENOENT && existsSync(`${sysfs}/class/misc/${path.split('/').at(-1) ?? ''}`)
+        ? `The kernel has it, but ${path} is missing. ${missingFileHint(path)}`
+        : `As root: modprobe ${module}. If there is no such module, this kernel was built without it (${since}).`;
     case EACCES:
+      return permissionHint('EACCES', path);
     case EPERM:
-      return permissionHint(path);
+      return permissionHint('EPERM', path);
     case EBUSY:
       return `Another process may have it open: fuser -v ${path}`;
     default:
@@ -38,35 +50,53 @@ export function openHint(errno: number, path: string, module: string, since: str
 }
 
 /** Opening a group or a device file failed. */
-export function deviceFileHint(errno: number, path: string, device: PciDevice): string | undefined {
+export function deviceFileHint(errno: number, path: string, device: PciDevice, sysfs = '/sys'): string | undefined {
   switch (errno) {
     case ENOENT:
     case ENODEV:
     case ENXIO:
       return (
-        notBoundHint(device) ??
-        `${path} is missing although ${device.address} is bound to ${device.driver ?? 'a driver'}: mount devtmpfs on /dev.`
+        notBoundHint(device, sysfs) ??
+        `${path} is missing although ${device.address} is bound to ${device.driver ?? 'a driver'}. ${missingFileHint(path)}`
       );
     case EACCES:
+      return permissionHint('EACCES', path);
     case EPERM:
-      return permissionHint(path);
+      return permissionHint('EPERM', path);
     case EBUSY:
-      return `It can be open once only, as a group or as a device: in this process use the object that you have, elsewhere look with fuser -v ${path}`;
+      return openOnceHint(path);
     default:
       return undefined;
   }
 }
 
-/** Binding a device file to an iommufd failed: the kernel says EINVAL where the device is open elsewhere. */
-export function bindHint(errno: number, path: string, device: PciDevice): string | undefined {
-  const viability = device.iommuGroup === undefined ? undefined : viabilityHint(device.iommuGroup);
-  return viability ?? deviceFileHint(errno === EINVAL ? EBUSY : errno, path, device);
+/**
+ * Binding a device file to an iommufd failed. The kernel says `EINVAL` where the device is open elsewhere, where its firmware has reserved
+ * memory for it (Linux 6.6 and later), and where its DMA bypasses the caches of the processor; `EPERM` where its interrupts are not isolated.
+ */
+export function bindHint(errno: number, path: string, device: PciDevice, sysfs = '/sys'): string | undefined {
+  const obstacle = device.iommuGroup === undefined ? undefined : obstacleHint(errno, device.iommuGroup, sysfs);
+  if (obstacle !== undefined) {
+    return obstacle;
+  }
+  switch (errno) {
+    case EPERM:
+      return interruptHint('iommufd');
+    case EBUSY:
+      return openOnceHint(path);
+    case EINVAL:
+      return onX86()
+        ? openOnceHint(path)
+        : `${openOnceHint(path)}. If nobody has it open: iommufd takes no device whose DMA is not coherent with the caches; VFIO type1 does.`;
+    default:
+      return undefined;
+  }
 }
 
 /** Why a device cannot be given away yet; nothing when it can. */
-export function notBoundHint(device: PciDevice): string | undefined {
+export function notBoundHint(device: PciDevice, sysfs = '/sys'): string | undefined {
   if (device.iommuGroup === undefined) {
-    return noIommuHint();
+    return noIommuHint(device, sysfs);
   }
   if (device.vfioNumber === undefined && !(device.driver ?? '').includes('vfio')) {
     const bound = device.driver === undefined ? 'has no driver' : `is bound to ${device.driver}`;
@@ -78,8 +108,8 @@ export function notBoundHint(device: PciDevice): string | undefined {
 }
 
 /** The group cannot be used because other drivers hold members of it. */
-export function viabilityHint(iommuGroup: number): string | undefined {
-  const foreign = foreignMembers(iommuGroup);
+export function viabilityHint(iommuGroup: number, sysfs = '/sys'): string | undefined {
+  const foreign = foreignMembers(iommuGroup, sysfs);
   if (foreign.length === 0) {
     return undefined;
   }
@@ -87,41 +117,101 @@ export function viabilityHint(iommuGroup: number): string | undefined {
   return `IOMMU group ${iommuGroup} goes as a whole, and other drivers hold ${list}. As root: ${foreign.map(bindCommands).join('; ')}`;
 }
 
-export function noIommuHint(): string {
-  return 'No IOMMU is in front of it. Switch it on in the firmware (VT-d, AMD-Vi) and on the kernel command line: intel_iommu=on (AMD: on by default).';
+/** The firmware has reserved memory for devices of the group, so that none of them can be given away. */
+export function firmwareHint(iommuGroup: number, sysfs = '/sys'): string | undefined {
+  const ranges = firmwareRanges(iommuGroup, sysfs);
+  return ranges.length === 0 ? undefined : firmwareRangesHint(iommuGroup, listRanges(ranges));
 }
 
-/** Putting a group in a container failed. */
-export function addGroupHint(errno: number, iommuGroup: number): string | undefined {
-  const viability = viabilityHint(iommuGroup);
-  if (viability !== undefined) {
-    return viability;
+export function firmwareRangesHint(iommuGroup: number, ranges: string): string {
+  return (
+    `The firmware reserves ${ranges} for devices of IOMMU group ${iommuGroup}, so it cannot be assigned (rows "direct" in ` +
+    `/sys/kernel/iommu_groups/${iommuGroup}/reserved_regions: RMRR of Intel, IVMD of AMD, RMR of Arm). Only the firmware can release them: an ` +
+    'update, a setting for the device (a management agent, pre-boot DMA protection), or another slot.'
+  );
+}
+
+/** There is no IOMMU in front of the device. */
+export function noIommuHint({ address }: Pick<PciDevice, 'address'>, sysfs = '/sys'): string {
+  const cure = onX86()
+    ? 'Switch it on in the firmware (VT-d, AMD-Vi) and on the kernel command line: intel_iommu=on (AMD: on by default).'
+    : 'Switch it on in the firmware (Arm: SMMU); Linux then uses it by itself.';
+  const none = `No IOMMU is in front of it. ${cure}`;
+  return isInNoIommuMode(address, sysfs) ? `${NO_IOMMU_MODE} ${none}` : none;
+}
+
+/** Why VFIO's no-IOMMU mode is of no use here. */
+export const NO_IOMMU_MODE =
+  "VFIO's no-IOMMU mode (enable_unsafe_noiommu_mode, /dev/vfio/noiommu-N) is not used by this library: the device would reach all memory of " +
+  'the machine, by physical addresses, and there is no IOMMU to program.';
+
+/** The interrupts of the device are not isolated from others; the module has a parameter that lets it be used all the same. */
+export function interruptHint(module: UnsafeInterruptsModule): string {
+  return `Its interrupts are not remapped: it could raise any interrupt of the machine. ${remappingCure()} Or, where the device and who uses it are trusted, as root: ${unsafeInterruptsCommand(module)}`;
+}
+
+/** The modules that refuse devices whose interrupts are not isolated. */
+export type UnsafeInterruptsModule = 'vfio_iommu_type1' | 'iommufd';
+
+/** How to get interrupts isolated, on this architecture. */
+export function remappingCure(): string {
+  return onX86()
+    ? 'Switch interrupt remapping on in the firmware (VT-d, AMD-Vi), and leave intremap=off out of the kernel command line.'
+    : 'That takes an interrupt controller that can isolate them (Arm: GICv3 with ITS).';
+}
+
+/** Works at once, and until the module is loaded anew. */
+export function unsafeInterruptsCommand(module: UnsafeInterruptsModule): string {
+  return `echo Y > /sys/module/${module}/parameters/allow_unsafe_interrupts`;
+}
+
+/**
+ * Putting a group in a container failed. Where the firmware has reserved memory, the kernel says `EINVAL`, and `EPERM` before Linux 6.6; `EPERM`
+ * also where interrupts are not isolated.
+ */
+export function addGroupHint(errno: number, iommuGroup: number, sysfs = '/sys'): string | undefined {
+  const obstacle = obstacleHint(errno, iommuGroup, sysfs);
+  if (obstacle !== undefined) {
+    return obstacle;
   }
   switch (errno) {
     case EBUSY:
     case EINVAL:
       return `Group ${iommuGroup} is in another container, or its IOMMU cannot share this one: close what holds it, or open a VfioContainer of its own for it.`;
     case EPERM:
-      return 'Its interrupts cannot be remapped: switch interrupt remapping on in the firmware (or, where that is safe: modprobe vfio_iommu_type1 allow_unsafe_interrupts=1).';
+      return interruptHint('vfio_iommu_type1');
     default:
       return undefined;
   }
 }
 
 /** Attaching a device to an IOAS failed: that is when iommufd pins and checks what is mapped. */
-export function attachHint(errno: number, iommuGroup: number | undefined): string | undefined {
+export function attachHint(errno: number, iommuGroup: number | undefined, sysfs = '/sys'): string | undefined {
+  const obstacle = iommuGroup === undefined ? undefined : obstacleHint(errno, iommuGroup, sysfs);
   switch (errno) {
-    case EADDRINUSE:
-      return 'Something is mapped where this device cannot reach, often at 0xfee00000-0xfef00000: unmap it, attach, and look at ioas.iovaRanges.';
+    case EADDRINUSE: {
+      const reserved = iommuGroup === undefined ? [] : reservedRanges(iommuGroup, sysfs);
+      const where = reserved.length === 0 ? '' : `, such as ${listRanges(reserved)}`;
+      return `Something is mapped where this device cannot reach${where}: unmap it, attach, and look at ioas.iovaRanges.`;
+    }
     case EFAULT:
-      return 'Something mapped is not backed by memory any more: iommufd looks at that only when the first device is attached.';
-    case EPERM:
-      return 'Its interrupts cannot be remapped: switch interrupt remapping on in the firmware.';
-    case EBUSY:
       return (
-        (iommuGroup === undefined ? undefined : viabilityHint(iommuGroup)) ??
-        'The device is being reset, or is attached already: detach it first.'
+        'Something mapped is not backed by memory any more, or its file system is full or its huge pages are used up (df, HugePages_Free in ' +
+        '/proc/meminfo): iommufd looks at that only when the first device is attached.'
       );
+    case ENOSPC:
+      return 'The file system behind something mapped is full: df shows it. iommufd takes the pages of a file only when the first device is attached.';
+    case ENOMEM:
+      return (
+        'All that is mapped is pinned now: it is more than the limit of locked memory (ulimit -l, LimitMEMLOCK= of systemd, --ulimit memlock= of ' +
+        'docker and podman), or than the memory or huge pages that the host has free.'
+      );
+    case EPERM:
+      return obstacle ?? interruptHint('iommufd');
+    case EINVAL:
+      return obstacle;
+    case EBUSY:
+      return obstacle ?? 'The device is being reset, or is attached already: detach it first.';
     default:
       return undefined;
   }
@@ -140,7 +230,16 @@ export function resetHint(errno: number): string | undefined {
     : undefined;
 }
 
-function permissionHint(path: string): string {
-  const user = currentUser();
-  return `As root: chown ${user} ${path}, or lastingly a udev rule: SUBSYSTEM=="vfio", OWNER="${user}" (/dev/iommu: KERNEL=="iommu").`;
+function openOnceHint(path: string): string {
+  return `It can be open once only, as a group or as a device: in this process use the object that you have, elsewhere look with fuser -v ${path}`;
+}
+
+/** What about the group as a whole keeps it from being given away: other drivers, or the firmware. */
+function obstacleHint(errno: number, iommuGroup: number, sysfs: string): string | undefined {
+  const viability = viabilityHint(iommuGroup, sysfs);
+  return viability ?? (errno === EPERM || errno === EINVAL ? firmwareHint(iommuGroup, sysfs) : undefined);
+}
+
+function onX86(): boolean {
+  return process.arch === 'x64' || process.arch === 'ia32';
 }

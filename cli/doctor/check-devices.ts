@@ -1,7 +1,9 @@
 import { counted, formatCount } from '../output/text.js';
 import { currentUser } from '../../binding/current-user.js';
+import { cgroupHint, missingFileHint, rootHint } from '../../binding/permission-hints.js';
+import { firmwareRangesHint } from '../../binding/vfio-hints.js';
 import { readiness } from './readiness.js';
-import type { Check, Cure, DoctorFacts, IommuGroupFacts, PciDeviceFacts } from './report.js';
+import type { Access, Check, Cure, DoctorFacts, IommuGroupFacts, PciDeviceFacts } from './report.js';
 
 /** Stands where a person has to choose. */
 const CHOSEN = 'ADDRESS';
@@ -19,7 +21,7 @@ export function checkDevices(facts: DoctorFacts): Check {
   }
   if (bound.length === 0) {
     const says = `none of ${counted(all, 'PCI device')} is bound to vfio-pci`;
-    return { name, state: 'fails', says, cures: [bindOne(devices)] };
+    return { name, state: 'fails', says, cures: bindOne(groups) };
   }
   const { type1, iommufd } = readiness(facts);
   const usable = new Set([...type1, ...iommufd]);
@@ -27,21 +29,41 @@ export function checkDevices(facts: DoctorFacts): Check {
     `${formatCount(bound.length)} of ${counted(all, 'PCI device')} bound to vfio-pci, ` +
     (usable.size === bound.length ? 'ready for use' : `${formatCount(usable.size)} of them ready for use`);
   const state = usable.size === bound.length ? 'works' : usable.size > 0 ? 'limited' : 'fails';
-  return { name, state, says, cures: [...groups.flatMap(freeGroup), ...permissions(groups)] };
+  return {
+    name,
+    state,
+    says,
+    cures: [...groups.flatMap(reservedGroup), ...groups.flatMap(freeGroup), ...permissions(groups)],
+  };
 }
 
 /** Nobody's disk is named for giving away: the address is real only where no driver would lose the device. */
-function bindOne(devices: readonly PciDeviceFacts[]): Cure {
+function bindOne(groups: readonly IommuGroupFacts[]): readonly Cure[] {
+  const devices = groups.filter((group) => group.firmwareRanges.length === 0).flatMap((group) => group.devices);
+  if (devices.length === 0) {
+    return groups.map(reservedByFirmware);
+  }
   const idle = devices.find(({ driver, kind }) => driver === null && kind !== 'bridge');
   const [example] = devices;
   if (idle !== undefined) {
-    return {
-      says: `Give a device away, for instance ${idle.address}, which has no driver:`,
-      ...asRoot(idle.bindCommand),
-    };
+    return [
+      {
+        says: `Give a device away, for instance ${idle.address}, which has no driver:`,
+        ...asRoot(idle.bindCommand),
+      },
+    ];
   }
   const command = example === undefined ? '' : boundElsewhere(example).replaceAll(example.address, CHOSEN);
-  return { says: `Give a device away; ${CHOSEN} is one of those below that nothing here needs:`, ...asRoot(command) };
+  return [{ says: `Give a device away; ${CHOSEN} is one of those below that nothing here needs:`, ...asRoot(command) }];
+}
+
+/** A group that cannot be given away, of which a device is bound all the same. */
+function reservedGroup(group: IommuGroupFacts): readonly Cure[] {
+  return group.firmwareRanges.length > 0 && group.devices.some(({ bound }) => bound) ? [reservedByFirmware(group)] : [];
+}
+
+function reservedByFirmware({ number, firmwareRanges }: IommuGroupFacts): Cure {
+  return { says: firmwareRangesHint(number, firmwareRanges.join(', ')), commands: [], root: false };
 }
 
 /** The commands for a device that has a driver. */
@@ -70,18 +92,38 @@ function freeGroup({ number, viable, devices }: IommuGroupFacts): readonly Cure[
 }
 
 function permissions(groups: readonly IommuGroupFacts[]): readonly Cure[] {
-  const user = currentUser();
-  const denied = groups
+  const denied = filesWith('denied', groups);
+  const forbidden = filesWith('forbidden', groups);
+  // Kernels that have one kind of file alone are common: what counts is a group that has neither.
+  const missing = filesWith('missing', groups.filter(hasNoFile));
+  return [
+    ...(denied.length === 0 ? [] : process.geteuid?.() === 0 ? [advice(rootHint(...denied))] : ownership(denied)),
+    ...(forbidden.length === 0 ? [] : [advice(cgroupHint(...forbidden))]),
+    ...(missing.length === 0
+      ? []
+      : [advice(`The kernel has them, but not this /dev: ${missing.join(', ')}. ${missingFileHint(...missing)}`)]),
+  ];
+}
+
+/** The files of devices that are given away. A group has its own once a device of it is. */
+function filesWith(access: Access, groups: readonly IommuGroupFacts[]): readonly string[] {
+  return groups
+    .filter(({ devices }) => devices.some(({ bound }) => bound))
     .flatMap(({ file, devices }) => [file, ...devices.flatMap((device) => device.file ?? [])])
-    .filter(({ access }) => access === 'denied')
+    .filter((file) => file.access === access)
     .map(({ path }) => path);
-  if (denied.length === 0) {
-    return [];
-  }
+}
+
+function hasNoFile({ file, devices }: IommuGroupFacts): boolean {
+  return [file, ...devices.flatMap((device) => device.file ?? [])].every(({ access }) => access === 'missing');
+}
+
+function ownership(paths: readonly string[]): readonly Cure[] {
+  const user = currentUser();
   return [
     {
       says: 'This user may not open the devices that are given away. Until the next restart:',
-      commands: denied.map((path) => `chown ${user} ${path}`),
+      commands: paths.map((path) => `chown ${user} ${path}`),
       root: true,
     },
     {
@@ -93,6 +135,10 @@ function permissions(groups: readonly IommuGroupFacts[]): readonly Cure[] {
       root: true,
     },
   ];
+}
+
+function advice(says: string): Cure {
+  return { says, commands: [], root: false };
 }
 
 function asRoot(commands: string): Pick<Cure, 'commands' | 'root'> {

@@ -1,20 +1,84 @@
+import { NO_IOMMU_MODE, remappingCure, unsafeInterruptsCommand } from '../../binding/vfio-hints.js';
 import { counted } from '../output/text.js';
-import type { Check, Cure, IommuFacts } from './report.js';
+import type { Check, Cure, DoctorFacts, IommuFacts } from './report.js';
 
 const GRUB = '/etc/default/grub';
 
-export function checkIommu(iommu: IommuFacts): Check {
-  const { units, groups } = iommu;
+const QEMU_ON_X86 = 'qemu-system-x86_64 -M q35,kernel-irqchip=split -device intel-iommu,intremap=on';
+
+export function checkIommu(facts: DoctorFacts): Check {
+  const { units, groups, noIommuMode } = facts.iommu;
   const name = 'IOMMU';
+  const unprotected = noIommuMode.length === 0 ? [] : [noIommuModeCure(noIommuMode)];
   if (groups.length > 0) {
     const driven = units.length === 0 ? '' : `${units.join(', ')}: `;
-    return { name, state: 'works', says: `on; ${driven}${counted(groups.length, 'group')} of devices`, cures: [] };
+    const interrupts = checkInterrupts(facts);
+    return {
+      name,
+      state: interrupts.state,
+      says: `on; ${driven}${counted(groups.length, 'group')} of devices${interrupts.says}`,
+      cures: [...interrupts.cures, ...unprotected],
+    };
   }
   const says =
     units.length === 0
       ? 'off, or there is none: no device can be given away'
       : `${units.join(', ')} is there, but has no groups of devices`;
-  return { name, state: 'fails', says, cures: cures(iommu) };
+  return { name, state: 'fails', says, cures: [...unprotected, ...cures(facts.iommu)] };
+}
+
+/** Without interrupt remapping the kernel gives no device away, unless it is told that this is wanted. */
+function checkInterrupts({ iommu, vfio, iommufd }: DoctorFacts): Omit<Check, 'name'> {
+  if (iommu.interruptRemapping !== false) {
+    return { state: 'works', says: '', cures: [] };
+  }
+  const refusing = [
+    ...(vfio.allowsUnsafeInterrupts === true ? [] : [{ face: 'VFIO type1', module: 'vfio_iommu_type1' } as const]),
+    ...(iommufd.allowsUnsafeInterrupts === true ? [] : [{ face: 'iommufd', module: 'iommufd' } as const]),
+  ];
+  if (refusing.length === 0) {
+    const says = '; interrupts are not remapped, which is allowed here: a device can raise any interrupt';
+    return { state: 'limited', says, cures: remapping(iommu) };
+  }
+  const faces = refusing.map(({ face }) => face).join(' and ');
+  return {
+    state: refusing.length === 1 ? 'limited' : 'fails',
+    says: `; interrupts are not remapped, so ${faces} take${refusing.length === 1 ? 's' : ''} no device`,
+    cures: [
+      ...remapping(iommu),
+      {
+        says: `Or, where the devices and who uses them are trusted, let ${faces} take them. Until the next restart:`,
+        commands: refusing.map(({ module }) => unsafeInterruptsCommand(module)),
+        root: true,
+      },
+      {
+        says: 'And lastingly (for what is built into the kernel, as MODULE.allow_unsafe_interrupts=1 on its command line):',
+        commands: refusing.map(
+          ({ module }) =>
+            `echo 'options ${module} allow_unsafe_interrupts=1' > /etc/modprobe.d/${module}-unsafe-interrupts.conf`,
+        ),
+        root: true,
+      },
+    ],
+  };
+}
+
+function remapping({ virtualMachine }: IommuFacts): readonly Cure[] {
+  const machine: Cure = { says: remappingCure(), commands: [], root: false };
+  return virtualMachine
+    ? [
+        machine,
+        {
+          says: 'This is a virtual machine: the monitor that runs it has to give it an IOMMU that remaps them. With QEMU:',
+          commands: [QEMU_ON_X86],
+          root: false,
+        },
+      ]
+    : [machine];
+}
+
+function noIommuModeCure(addresses: readonly string[]): Cure {
+  return { says: `${addresses.join(', ')}: ${NO_IOMMU_MODE}`, commands: [], root: false };
 }
 
 function cures({ virtualMachine, processor }: IommuFacts): readonly Cure[] {
@@ -29,8 +93,10 @@ function cures({ virtualMachine, processor }: IommuFacts): readonly Cure[] {
           says:
             processor === 'amd'
               ? 'Switch it on in the firmware (AMD-Vi, often called IOMMU); Linux then uses it by itself.'
-              : 'Switch it on in the firmware (Arm: SMMU); Linux then uses it by itself.',
-          commands: [],
+              : processor === 'arm'
+                ? 'Switch it on in the firmware (SMMU); Linux then uses it by itself. A virtual machine gets it from its monitor, for instance:'
+                : 'Switch it on in the firmware; Linux then uses it by itself.',
+          commands: processor === 'arm' ? ['qemu-system-aarch64 -M virt,iommu=smmuv3'] : [],
           root: false,
         };
   if (!virtualMachine) {
@@ -38,7 +104,7 @@ function cures({ virtualMachine, processor }: IommuFacts): readonly Cure[] {
   }
   const monitor: Cure = {
     says: 'This is a virtual machine: the monitor that runs it has to give it an IOMMU. With QEMU:',
-    commands: ['qemu-system-x86_64 -M q35,kernel-irqchip=split -device intel-iommu,intremap=on'],
+    commands: [QEMU_ON_X86],
     root: false,
   };
   return processor === 'intel' ? [monitor, kernel] : [monitor];

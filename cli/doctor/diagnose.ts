@@ -9,7 +9,7 @@ export function diagnose(facts: DoctorFacts): readonly Check[] {
   return [
     ofTrial('native addon', facts.addon, `loaded on Linux ${facts.kernel}, ${facts.architecture}`),
     ofTrial('software IOMMU', facts.software, 'a page was mapped, and DMA reached its bytes'),
-    checkIommu(facts.iommu),
+    checkIommu(facts),
     checkVfio(facts),
     checkIommufd(facts),
     checkDevices(facts),

@@ -3,7 +3,7 @@ import { Iommufd, VfioContainer } from '../../binding/index.js';
 import { native } from '../../binding/native.js';
 import { lookAtIommu } from './iommu.js';
 import { dmaEntryLimit, lookAtHugePages, lookAtLockedMemory, maxMapCount } from './limits.js';
-import { deviceFile, THIS_MACHINE, type MachineRoots } from './machine-files.js';
+import { deviceFile, switchOf, THIS_MACHINE, type MachineRoots } from './machine-files.js';
 import type { DoctorFacts } from './report.js';
 import { trySoftware } from './software.js';
 import { attempt, attemptLater } from './trial.js';
@@ -33,8 +33,14 @@ export async function examine(roots: MachineRoots = THIS_MACHINE): Promise<Docto
         VfioContainer.open().close();
       }),
       dmaEntryLimit: dmaEntryLimit(roots),
+      allowsUnsafeInterrupts: switchOf(roots, 'vfio_iommu_type1', 'allow_unsafe_interrupts'),
     },
-    iommufd: { file: deviceFile(`${roots.dev}/iommu`), open: iommufd, mapsFiles },
+    iommufd: {
+      file: deviceFile(`${roots.dev}/iommu`),
+      open: iommufd,
+      mapsFiles,
+      allowsUnsafeInterrupts: switchOf(roots, 'iommufd', 'allow_unsafe_interrupts'),
+    },
     lockedMemory: lookAtLockedMemory(roots),
     hugePages: lookAtHugePages(roots),
     maxMapCount: maxMapCount(roots),

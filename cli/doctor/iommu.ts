@@ -1,19 +1,30 @@
 import { findPciDevice, foreignMembers, type PciDevice } from '../../binding/index.js';
-import { bindCommands } from '../../binding/pci.js';
+import { bindCommands, isInNoIommuMode, isNoIommuGroup } from '../../binding/pci.js';
+import { firmwareRanges, listRanges } from '../../binding/reserved-ranges.js';
 import { deviceFile, namesIn, textOf, type MachineRoots } from './machine-files.js';
 import { pciKind } from './pci-kind.js';
 import type { IommuFacts, IommuGroupFacts, PciDeviceFacts } from './report.js';
 
+const VENDORS = [
+  { mark: 'GenuineIntel', processor: 'intel' },
+  { mark: 'AuthenticAMD', processor: 'amd' },
+  { mark: 'CPU implementer', processor: 'arm' },
+] as const;
+
 /** Looks for IOMMUs, and for the PCI devices in front of which they are, and are not. */
 export function lookAtIommu(roots: MachineRoots): IommuFacts {
   const devices = devicesOf(roots);
-  const groupNumbers = namesIn(`${roots.sys}/kernel/iommu_groups`).filter((name) => /^\d+$/.test(name));
+  const groupNumbers = namesIn(`${roots.sys}/kernel/iommu_groups`).filter(
+    (name) => /^\d+$/.test(name) && !isNoIommuGroup(name, roots.sys),
+  );
   return {
     units: namesIn(`${roots.sys}/class/iommu`),
     groups: groupNumbers.map((number) => groupFacts(Number(number), devices, roots)),
     ungrouped: devices
       .filter(({ iommuGroup }) => iommuGroup === undefined)
       .map((device) => deviceFacts(device, false, roots)),
+    noIommuMode: devices.map(({ address }) => address).filter((address) => isInNoIommuMode(address, roots.sys)),
+    interruptRemapping: interruptRemapping(textOf(`${roots.proc}/interrupts`) ?? ''),
     ...processor(textOf(`${roots.proc}/cpuinfo`) ?? ''),
   };
 }
@@ -34,6 +45,7 @@ function groupFacts(number: number, devices: readonly PciDevice[], roots: Machin
   return {
     number,
     viable: foreign.size === 0,
+    firmwareRanges: firmwareRanges(number, roots.sys).map((range) => listRanges([range])),
     file: deviceFile(`${roots.dev}/vfio/${number}`),
     devices: devices
       .filter(({ iommuGroup }) => iommuGroup === number)
@@ -63,9 +75,15 @@ function deviceFacts(device: PciDevice, foreign: boolean, { sys, dev }: MachineR
   };
 }
 
+/** Only x86 shows it: the rows of its I/O interrupt controllers begin with `IR-` when they are behind the IOMMU. */
+function interruptRemapping(interrupts: string): boolean | null {
+  const controller = /\b(IR-)?IO-APIC\b/.exec(interrupts);
+  return controller === null ? null : controller[1] !== undefined;
+}
+
 function processor(cpuinfo: string): Pick<IommuFacts, 'virtualMachine' | 'processor'> {
   return {
     virtualMachine: /^flags\s*:.*\bhypervisor\b/m.test(cpuinfo),
-    processor: cpuinfo.includes('GenuineIntel') ? 'intel' : cpuinfo.includes('AuthenticAMD') ? 'amd' : 'other',
+    processor: VENDORS.find(({ mark }) => cpuinfo.includes(mark))?.processor ?? 'other',
   };
 }

@@ -1,4 +1,5 @@
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs';
+import { codeOf } from '../errors.js';
 import type { DeviceFile } from './report.js';
 
 /** Where the kernel shows itself. */
@@ -25,6 +26,12 @@ export function numberOf(path: string): number | null {
   return /^\d+$/.test(text) ? Number(text) : null;
 }
 
+/** What a switch of a kernel module is set to; `null` when there is no such module, or it has none. */
+export function switchOf({ sys }: MachineRoots, module: string, parameter: string): boolean | null {
+  const text = textOf(`${sys}/module/${module}/parameters/${parameter}`);
+  return text === undefined ? null : text === 'Y';
+}
+
 /** What is in a folder, sorted as a person counts; nothing when there is no such folder. */
 export function namesIn(folder: string): readonly string[] {
   try {
@@ -41,7 +48,7 @@ export function deviceFile(path: string): DeviceFile {
   try {
     accessSync(path, constants.R_OK | constants.W_OK);
     return { path, access: 'allowed' };
-  } catch {
-    return { path, access: 'denied' };
+  } catch (error) {
+    return { path, access: codeOf(error) === 'EPERM' ? 'forbidden' : 'denied' };
   }
 }

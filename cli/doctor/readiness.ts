@@ -1,15 +1,25 @@
-import type { DoctorFacts, Readiness } from './report.js';
+import type { DoctorFacts, IommuFacts, Readiness, Trial } from './report.js';
 
 /** Which kinds of target could be used now, and with which devices. */
 export function readiness({ software, vfio, iommufd, iommu }: DoctorFacts): Readiness {
   const given = iommu.groups.flatMap((group) =>
-    group.viable ? group.devices.filter(({ bound }) => bound).map((device) => ({ group, device })) : [],
+    group.viable && group.firmwareRanges.length === 0
+      ? group.devices.filter(({ bound }) => bound).map((device) => ({ group, device }))
+      : [],
   );
-  const addresses = (usable: readonly (typeof given)[number][]): readonly string[] =>
-    usable.map(({ device }) => device.address);
+  const addresses = (opening: readonly (typeof given)[number][]): readonly string[] =>
+    opening.map(({ device }) => device.address);
   return {
     software: software.works,
-    type1: vfio.open.works ? addresses(given.filter(({ group }) => group.file.access === 'allowed')) : [],
-    iommufd: iommufd.open.works ? addresses(given.filter(({ device }) => device.file?.access === 'allowed')) : [],
+    type1: usable(vfio, iommu) ? addresses(given.filter(({ group }) => group.file.access === 'allowed')) : [],
+    iommufd: usable(iommufd, iommu) ? addresses(given.filter(({ device }) => device.file?.access === 'allowed')) : [],
   };
+}
+
+/** Whether an interface opens, and takes devices with such interrupts as they have here. */
+function usable(
+  { open, allowsUnsafeInterrupts }: { readonly open: Trial; readonly allowsUnsafeInterrupts: boolean | null },
+  { interruptRemapping }: IommuFacts,
+): boolean {
+  return open.works && (interruptRemapping !== false || allowsUnsafeInterrupts === true);
 }

@@ -3,8 +3,11 @@ export type Trial =
   | { readonly works: true }
   | { readonly works: false; readonly code: string; readonly message: string; readonly hint: string | null };
 
-/** What this process may do with a file: open it for reading and writing, see it only, or not even that. */
-export type Access = 'allowed' | 'denied' | 'missing';
+/**
+ * What this process may do with a file: open it for reading and writing; not open it, because of the file's mode (`'denied'`) or of the device
+ * cgroup (`'forbidden'`), which counts for root as well; or not even see it.
+ */
+export type Access = 'allowed' | 'denied' | 'forbidden' | 'missing';
 
 export interface DeviceFile {
   readonly path: string;
@@ -34,6 +37,8 @@ export interface IommuGroupFacts {
   readonly number: number;
   /** No driver but VFIO's holds a member that can do DMA. */
   readonly viable: boolean;
+  /** What the firmware reserves for its devices, which keeps them from being given away: `'0xbf7e2000-0xbf800000'`. */
+  readonly firmwareRanges: readonly string[];
   /** `/dev/vfio/N`, which is there once a member is bound to vfio-pci. */
   readonly file: DeviceFile;
   readonly devices: readonly PciDeviceFacts[];
@@ -45,9 +50,13 @@ export interface IommuFacts {
   readonly groups: readonly IommuGroupFacts[];
   /** PCI devices with no IOMMU in front of them. */
   readonly ungrouped: readonly PciDeviceFacts[];
+  /** Addresses of the devices that VFIO has in no-IOMMU mode, which is not used: they are among `ungrouped`. */
+  readonly noIommuMode: readonly string[];
+  /** Whether devices can raise no interrupts but their own; `null` when it cannot be found out. */
+  readonly interruptRemapping: boolean | null;
   /** Whether this is a virtual machine; the firmware switch is then its monitor's. */
   readonly virtualMachine: boolean;
-  readonly processor: 'intel' | 'amd' | 'other';
+  readonly processor: 'intel' | 'amd' | 'arm' | 'other';
 }
 
 export interface LockedMemoryFacts {
@@ -80,12 +89,16 @@ export interface DoctorFacts {
     readonly open: Trial;
     /** Mappings that one container can hold; `null` when the module does not say. */
     readonly dmaEntryLimit: number | null;
+    /** Whether devices are taken whose interrupts are not remapped; `null` when the module does not say. */
+    readonly allowsUnsafeInterrupts: boolean | null;
   };
   readonly iommufd: {
     readonly file: DeviceFile;
     readonly open: Trial;
     /** `null` when it could not be asked. */
     readonly mapsFiles: boolean | null;
+    /** As of VFIO type1. */
+    readonly allowsUnsafeInterrupts: boolean | null;
   };
   readonly lockedMemory: LockedMemoryFacts | null;
   readonly hugePages: readonly HugePageFacts[];

@@ -16,7 +16,7 @@ export function drawDoctor(report: DoctorReport, terminal: Terminal): string[] {
   const cures = report.checks.flatMap(({ name, cures: all }) => all.map((cure) => ({ name, cure })));
   return [
     ...section('DMA on this machine', drawChecks(report.checks, terminal)),
-    ...section('PCI devices', drawDevices(report.facts, terminal), 'an IOMMU group is given away as a whole'),
+    ...section('PCI devices', drawDevices(report, terminal), 'an IOMMU group is given away as a whole'),
     ...section(
       'What to do',
       cures.flatMap(({ name, cure }) => drawCure(name, cure, terminal)),
@@ -49,10 +49,15 @@ interface Row {
   readonly ready: boolean;
 }
 
-function drawDevices({ iommu: { groups, ungrouped } }: DoctorFacts, terminal: Terminal): string[] {
+function drawDevices({ facts: { iommu }, ready }: DoctorReport, terminal: Terminal): string[] {
+  const { groups, ungrouped } = iommu;
+  const usable = new Set([...ready.type1, ...ready.iommufd]);
+  const refused = iommu.interruptRemapping === false ? 'interrupts' : 'VFIO fails';
+  const state = (device: PciDeviceFacts, group: IommuGroupFacts): string =>
+    usable.has(device.address) ? 'ready' : stateOf(device, group, refused);
   const rows = [
-    ...groups.flatMap((group) => group.devices.map((device) => deviceRow(device, group))),
-    ...ungrouped.map((device) => deviceRow(device, undefined)),
+    ...groups.flatMap((group) => group.devices.map((device) => deviceRow(device, group, state(device, group)))),
+    ...ungrouped.map((device) => deviceRow(device, undefined, 'no IOMMU')),
   ];
   if (rows.length === 0) {
     return [];
@@ -70,18 +75,21 @@ function drawDevices({ iommu: { groups, ungrouped } }: DoctorFacts, terminal: Te
   ];
 }
 
-function deviceRow(device: PciDeviceFacts, group: IommuGroupFacts | undefined): Row {
-  const { address, id, kind, driver } = device;
-  const state = stateOf(device, group);
+function deviceRow(
+  { address, id, kind, driver }: PciDeviceFacts,
+  group: IommuGroupFacts | undefined,
+  state: string,
+): Row {
   return {
     cells: [group === undefined ? '-' : String(group.number), address, id, kind, driver ?? '-', state].map(printable),
     ready: state === 'ready',
   };
 }
 
-function stateOf({ bound, foreign, file }: PciDeviceFacts, group: IommuGroupFacts | undefined): string {
-  if (group === undefined) {
-    return 'no IOMMU';
+/** Why a device cannot be used. `refused` is the reason where its files could be opened. */
+function stateOf({ bound, foreign, file }: PciDeviceFacts, group: IommuGroupFacts, refused: string): string {
+  if (group.firmwareRanges.length > 0) {
+    return 'kept by firmware';
   }
   if (!bound) {
     const neighbours = group.devices.some((device) => device.bound);
@@ -90,7 +98,7 @@ function stateOf({ bound, foreign, file }: PciDeviceFacts, group: IommuGroupFact
   if (!group.viable) {
     return 'group not free';
   }
-  return group.file.access === 'allowed' || file?.access === 'allowed' ? 'ready' : `file ${group.file.access}`;
+  return group.file.access === 'allowed' || file?.access === 'allowed' ? refused : `file ${group.file.access}`;
 }
 
 /** Commands stay whole, to be copied: they may be wider than the terminal. */

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { diagnose } from '../../../cli/doctor/diagnose.js';
 import { examine } from '../../../cli/doctor/examine.js';
 import { readiness } from '../../../cli/doctor/readiness.js';
-import type { Check, DoctorFacts } from '../../../cli/doctor/report.js';
+import type { Access, Check, DoctorFacts, IommuGroupFacts } from '../../../cli/doctor/report.js';
 import { drawDoctor } from '../../../cli/output/doctor-text.js';
 import { terminalOf } from '../../../cli/output/terminal.js';
 import { FakeMachine } from './fake-machine.js';
@@ -129,5 +129,140 @@ describe('the doctor', () => {
     const facts = await factsOf(machine);
     expect(facts).to.deep.include({ maxMapCount: null, hugePages: [] });
     expect(facts.iommu).to.deep.include({ groups: [], ungrouped: [] });
+  });
+
+  describe('on a machine where files alone do not tell', () => {
+    const IOMMUFD = 'iommufd';
+    const TYPE1 = 'vfio_iommu_type1';
+    const allow = (module: string, value: string): void => {
+      machine.file('sys', `module/${module}/parameters/allow_unsafe_interrupts`, `${value}\n`);
+    };
+
+    beforeEach(() => {
+      machine.device('0000:00:04.0', { group: 3, driver: 'vfio-pci', vfioNumber: 0 });
+      machine.file('dev', 'vfio/3');
+      machine.file('dev', 'vfio/devices/vfio0');
+    });
+
+    const draw = (facts: DoctorFacts): string =>
+      drawDoctor({ facts, checks: diagnose(facts), ready: readiness(facts) }, terminalOf({}, {})).join('\n');
+
+    it('finds interrupts that are not remapped, with both ways out, for each interface by itself', async () => {
+      machine.file('proc', 'interrupts', '  4:  6  0  IO-APIC   4-edge  ttyS0\n');
+      allow(TYPE1, 'N');
+      allow(IOMMUFD, 'N');
+      const refused = await factsOf(machine);
+      expect(readiness(refused)).to.deep.include({ type1: [], iommufd: [] });
+      const found = check(refused, 'IOMMU');
+      expect(found.state).to.equal('fails');
+      expect(found.says).to.match(/interrupts are not remapped, so VFIO type1 and iommufd take no device$/);
+      expect(found.cures[0]?.says).to.contain('Switch interrupt remapping on');
+      for (const module of [TYPE1, IOMMUFD]) {
+        expect(commandsOf(found)).to.include(`echo Y > /sys/module/${module}/parameters/allow_unsafe_interrupts`);
+      }
+      expect(check(refused, 'devices')).to.include({ state: 'fails' });
+      expect(draw(refused))
+        .to.match(/0000:00:04\.0 .* interrupts$/m)
+        .and.not.contain('Ready for use');
+
+      allow(IOMMUFD, 'Y');
+      const one = await factsOf(machine);
+      expect(readiness(one)).to.deep.include({ type1: [], iommufd: ['0000:00:04.0'] });
+      expect(check(one, 'IOMMU').says).to.match(/so VFIO type1 takes no device$/);
+      expect(commandsOf(check(one, 'IOMMU')).join('\n')).not.to.contain(`module/${IOMMUFD}/`);
+
+      allow(TYPE1, 'Y');
+      const both = await factsOf(machine);
+      expect(readiness(both)).to.deep.include({ type1: ['0000:00:04.0'], iommufd: ['0000:00:04.0'] });
+      expect(check(both, 'IOMMU').state).to.equal('limited');
+    });
+
+    it('takes interrupts for remapped that are, and for possible where the machine does not tell', async () => {
+      machine.file('proc', 'interrupts', '  4:  6  0  IR-IO-APIC   4-edge  ttyS0\n');
+      expect((await factsOf(machine)).iommu.interruptRemapping).to.equal(true);
+      machine.file('proc', 'interrupts', ' 11:  6  0  GICv3  27 Level  arch_timer\n');
+      const facts = await factsOf(machine);
+      expect(facts.iommu.interruptRemapping).to.equal(null);
+      expect(check(facts, 'IOMMU').state).to.equal('works');
+      expect(readiness(facts).type1).to.deep.equal(['0000:00:04.0']);
+    });
+
+    it('finds what the firmware reserves for devices, which cannot be given away then', async () => {
+      const rows = '0x00000000bf7e2000 0x00000000bf7fffff direct\n0x00000000fee00000 0x00000000feefffff msi\n';
+      machine.file('sys', 'kernel/iommu_groups/3/reserved_regions', rows);
+      const facts = await factsOf(machine);
+      expect(readiness(facts)).to.deep.include({ type1: [], iommufd: [] });
+      expect(check(facts, 'devices').state).to.equal('fails');
+      expect(check(facts, 'devices').cures[0]?.says).to.match(
+        /firmware reserves 0xbf7e2000-0xbf800000 for devices of IOMMU group 3, so it cannot be assigned/,
+      );
+      expect(draw(facts)).to.match(/0000:00:04\.0 .* kept by firmware$/m);
+
+      machine.file('sys', 'kernel/iommu_groups/3/reserved_regions', rows.replace('direct', 'direct-relaxable'));
+      expect(readiness(await factsOf(machine)).type1).to.deep.equal(['0000:00:04.0']);
+    });
+
+    it('suggests no device to be given away that the firmware keeps', async () => {
+      const other = new FakeMachine();
+      try {
+        other.device('0000:00:02.0', { group: 1 });
+        other.file('sys', 'kernel/iommu_groups/1/reserved_regions', '0x0000000000001000 0x0000000000001fff direct\n');
+        const only = check(await factsOf(other), 'devices');
+        expect(commandsOf(only)).to.deep.equal([]);
+        expect(only.cures[0]?.says).to.contain('0x1000-0x2000');
+        other.device('0000:00:03.0', { group: 2 });
+        expect(check(await factsOf(other), 'devices').cures[0]?.says).to.contain('0000:00:03.0');
+      } finally {
+        other[Symbol.dispose]();
+      }
+    });
+
+    it('does not take the no-IOMMU mode of VFIO for an IOMMU', async () => {
+      machine.file('sys', 'kernel/iommu_groups/3/name', 'vfio-noiommu\n');
+      const facts = await factsOf(machine);
+      expect(facts.iommu).to.deep.include({ groups: [], noIommuMode: ['0000:00:04.0'] });
+      const found = check(facts, 'IOMMU');
+      expect(found.state).to.equal('fails');
+      expect(found.cures[0]?.says).to.match(/^0000:00:04\.0: .*no-IOMMU mode .* not used.*no IOMMU to program/);
+      expect(readiness(facts)).to.deep.include({ type1: [], iommufd: [] });
+    });
+
+    it('tells files that a container forbids or has not got from those that belong to somebody else', async () => {
+      const facts = await factsOf(machine);
+      const [group] = facts.iommu.groups;
+      const bound = group?.devices.map((device) => ({ ...device, file: null })) ?? [];
+      const withAccess = (access: Access): DoctorFacts => ({
+        ...facts,
+        iommu: {
+          ...facts.iommu,
+          groups: [{ ...group, file: { path: '/dev/vfio/3', access }, devices: bound } as IommuGroupFacts],
+        },
+      });
+      const saysFor = (access: Access): string =>
+        check(withAccess(access), 'devices')
+          .cures.map(({ says, commands }) => [says, ...commands].join(' '))
+          .join(' ');
+      expect(saysFor('forbidden')).to.contain('device cgroup').and.contain('--device /dev/vfio/3 ');
+      expect(saysFor('missing')).to.contain('--device /dev/vfio/3 ').and.contain('devtmpfs');
+      for (const access of ['forbidden', 'missing', 'denied'] as const) {
+        expect(saysFor(access), access).not.to.contain('chown root');
+      }
+      expect(saysFor('denied')).to.contain('chown ');
+    });
+
+    it('tells how the IOMMU of an Arm machine is switched on, and nothing of x86', async () => {
+      const other = new FakeMachine();
+      try {
+        other.file('proc', 'cpuinfo', 'processor : 0\nCPU implementer : 0x41\n');
+        const { cures } = check(await factsOf(other), 'IOMMU');
+        const text = cures.map(({ says, commands }) => [says, ...commands].join(' ')).join(' ');
+        expect(text)
+          .to.contain('SMMU')
+          .and.contain('qemu-system-aarch64')
+          .and.not.match(/x86|intel|VT-d/);
+      } finally {
+        other[Symbol.dispose]();
+      }
+    });
   });
 });
