@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { dmaStreams, line, TemporaryTraces } from './support.js';
 
-const HPET = { start: '0xfed00000', end: '0xfed00400', name: 'hpet', kind: 'i/o' };
+const IOAPIC = { start: '0xfec00000', end: '0xfec01000', name: 'ioapic', kind: 'i/o' };
 const PART = { start: '0x100800', end: '0x102400', name: 'vga', offset: '0x800' };
 
 describe('dma-streams replay, of rows as QEMU has them', function () {
@@ -18,8 +18,8 @@ describe('dma-streams replay, of rows as QEMU has them', function () {
   it('maps nothing in holes, and says how many there were', async () => {
     const trace = traces.write('holes.jsonl', [
       line(),
-      line({ commit: 1, ...HPET }),
-      line({ commit: 2, op: 'remove', ...HPET }),
+      line({ commit: 1, ...IOAPIC }),
+      line({ commit: 2, op: 'remove', ...IOAPIC }),
       line({ commit: 2, start: '0x100000', end: '0x200000', name: 'more', kind: 'nv-rom' }),
     ]);
     const text = await dmaStreams(['replay', trace]);
@@ -48,7 +48,7 @@ describe('dma-streams replay, of rows as QEMU has them', function () {
   });
 
   it('replays a trace of holes alone', async () => {
-    const { status, stdout, stderr } = await dmaStreams(['replay', traces.write('only.jsonl', [line(HPET)])]);
+    const { status, stdout, stderr } = await dmaStreams(['replay', traces.write('only.jsonl', [line(IOAPIC)])]);
     expect(stdout).to.contain('nothing is mapped');
     expect(stdout).to.match(/✓ The commit reached all 3 targets, and nothing is mapped\./);
     expect(stderr).to.equal('');

@@ -10,8 +10,8 @@ import { line, TemporaryTraces } from '../support.js';
 
 const PAGE = 0x1000;
 
-/** HPET registers of a PC. */
-const HPET = { start: '0xfed00000', end: '0xfed00400', name: 'hpet', kind: 'i/o', offset: '0x0' };
+/** A page of registers: the I/O APIC of a PC. */
+const IOAPIC = { start: '0xfec00000', end: '0xfec01000', name: 'ioapic', kind: 'i/o', offset: '0x0' };
 
 describe('the sections of a trace', function () {
   this.timeout(30_000);
@@ -43,7 +43,11 @@ describe('the sections of a trace', function () {
   describe('that are no memory', () => {
     for (const kind of ['i/o', 'container']) {
       it(`${kind}: are holes, which are counted, and do not size a memory block`, async () => {
-        const trace = await read([line(), line({ ...HPET, kind, name: 'ram0' }), line({ commit: 1, ...HPET, kind })]);
+        const trace = await read([
+          line(),
+          line({ ...IOAPIC, kind, name: 'ram0' }),
+          line({ commit: 1, ...IOAPIC, kind }),
+        ]);
         expect(trace.commits.map(({ adds, holes }) => [adds.length, holes])).to.deep.equal([
           [1, 1],
           [0, 1],
@@ -57,42 +61,44 @@ describe('the sections of a trace', function () {
     }
 
     it('overlap nothing', async () => {
-      const window = line({ start: '0x0', end: '0x80', name: 'registers', kind: 'i/o' });
-      for (const lines of [
-        [line(), window],
-        [window, line()],
-      ]) {
-        expect((await read(lines)).commits[0]?.adds).to.have.length(1);
+      for (const end of ['0x80', '0x2000', '0x200000']) {
+        const window = line({ end, name: 'registers', kind: 'i/o' });
+        for (const lines of [
+          [line(), window],
+          [window, line()],
+        ]) {
+          expect((await read(lines)).commits[0]?.adds).to.have.length(1);
+        }
       }
     });
 
     it('go by a remove that repeats them, and come back', async () => {
-      const remove = line({ commit: 1, op: 'remove', ...HPET });
+      const remove = line({ commit: 1, op: 'remove', ...IOAPIC });
       const trace = await read([
-        line(HPET),
+        line(IOAPIC),
         remove,
-        line({ commit: 2, ...HPET }),
-        line({ commit: 2, op: 'remove', ...HPET }),
+        line({ commit: 2, ...IOAPIC }),
+        line({ commit: 2, op: 'remove', ...IOAPIC }),
       ]);
       expect(trace.holes).to.equal(2);
       expect(trace.commits.map(({ holes }) => holes)).to.deep.equal([1, 1, 2]);
-      expect(await failure([line(HPET), remove, remove])).to.match(
-        /^:3: removes .*"hpet" \(i\/o, offset 0x0\), which is not there;/,
+      expect(await failure([line(IOAPIC), remove, remove])).to.match(
+        /^:3: removes .*"ioapic" \(i\/o, offset 0x0\), which is not there;/,
       );
     });
 
     it('go by no remove that differs', async () => {
-      for (const fields of [{ end: '0xfed00408' }, { name: 'other' }, { kind: 'ram' }, { offset: '0x8' }]) {
-        expect(await failure([line(HPET), line({ commit: 1, op: 'remove', ...HPET, ...fields })])).to.match(
-          /^:2: removes .* which was never added so; .*line 1 added 0xfed00000-0xfed00400 "hpet" \(i\/o, offset 0x0\)$/,
+      for (const fields of [{ end: '0xfec02000' }, { name: 'other' }, { kind: 'ram' }, { offset: '0x8' }]) {
+        expect(await failure([line(IOAPIC), line({ commit: 1, op: 'remove', ...IOAPIC, ...fields })])).to.match(
+          /^:2: removes .* which was never added so; .*line 1 added 0xfec00000-0xfec01000 "ioapic" \(i\/o, offset 0x0\)$/,
         );
       }
     });
 
     it('are there once', async () => {
       for (const commit of [0, 1]) {
-        expect(await failure([line(HPET), line({ commit, ...HPET })])).to.match(
-          /^:2: adds 0xfed00000-0xfed00400 "hpet" .* which line 1 has added already;/,
+        expect(await failure([line(IOAPIC), line({ commit, ...IOAPIC })])).to.match(
+          /^:2: adds 0xfec00000-0xfec01000 "ioapic" .* which line 1 has added already;/,
         );
       }
     });
