@@ -25,26 +25,32 @@ export function messageOf(error: unknown): string {
 
 /** `'ENOENT'` and the like, where the error has one. */
 export function codeOf(error: unknown): string | undefined {
-  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string') {
-    return error.code;
-  }
-  return undefined;
+  return stringOf(error, 'code');
 }
 
 /** What to do about it, where the error knows. */
 export function hintOf(error: unknown): string | undefined {
-  if (typeof error === 'object' && error !== null && 'hint' in error && typeof error.hint === 'string') {
-    return error.hint;
-  }
-  return undefined;
+  return stringOf(error, 'hint');
 }
 
-/** Why a commit failed, and what to do about it: in the target's own words, unless something could not be undone. */
-export function reasonOf(error: Error): string {
+/** The error that says why a commit failed: the target's own, unless something could not be undone. */
+export function causeOf(error: Error): Error {
   const aftermath = [...listOf(error, 'stuck'), ...listOf(error, 'missing')];
-  const reason = aftermath.length === 0 && error.cause instanceof Error ? error.cause : error;
-  const hint = hintOf(reason) ?? hintOf(error);
-  return hint === undefined ? reason.message : `${reason.message}; ${hint}`;
+  return aftermath.length === 0 && error.cause instanceof Error ? error.cause : error;
+}
+
+/** Why a commit failed, at which target, and what to do about it. */
+export function reasonOf(error: Error): string {
+  const cause = causeOf(error);
+  const hint = hintOf(cause) ?? hintOf(error);
+  const target = stringOf(cause, 'target') ?? stringOf(error, 'target');
+  const where = target === undefined || cause.message.includes(target) ? '' : ` (target "${target}")`;
+  return `${cause.message}${where}${hint === undefined ? '' : `; ${hint}`}`;
+}
+
+function stringOf(error: unknown, property: 'code' | 'hint' | 'target'): string | undefined {
+  const value: unknown = (error as Partial<Record<string, unknown>> | null | undefined)?.[property];
+  return typeof value === 'string' ? value : undefined;
 }
 
 function listOf(error: object, property: string): readonly unknown[] {

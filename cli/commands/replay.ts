@@ -60,7 +60,9 @@ A trace is JSON Lines, as recorded from a running QEMU:
 
 Exit status:
   0  all went well
-  1  a target or the DMA check failed
+  1  a call of a target, a commit or the DMA check failed; memory of a device (a
+     BAR) was skipped at a target that cannot map it; not everything could be
+     unmapped at the end; a target cannot be opened, or there is too little memory
   2  bad usage, or a bad trace
 `;
 

@@ -1,7 +1,12 @@
 import { succeeded, type ReplayReport } from '../replay/report.js';
+import { reasonOf } from '../errors.js';
 import type { HardwareCheck } from '../replay/dma-check.js';
+import type { SkippedSection } from '../replay/problems.js';
 import type { Terminal } from './terminal.js';
 import { counted, formatCount, formatDuration, printable, wrap } from './text.js';
+
+/** So many skipped sections are named at the end. */
+const MOST_SKIPPED = 10;
 
 /** What was checked by DMA, and what came of it. */
 export function describeDmaCheck(report: ReplayReport, { colours, width }: Terminal): string[] {
@@ -49,9 +54,21 @@ function describeHardware({ target, address, mappings, of }: HardwareCheck): str
   );
 }
 
+/** Memory of devices that targets go on without; nothing when there is none. */
+export function describeSkipped(skipped: readonly SkippedSection[], { colours, width }: Terminal): string[] {
+  const shown = skipped.slice(0, MOST_SKIPPED).map((skip) => {
+    const { commit, target, region, range, code } = skip;
+    return `commit ${commit}: ${target ?? ''} goes on without ${range ?? ''} "${region ?? ''}" (${code ?? skip.reason})`;
+  });
+  const more = skipped.length - shown.length;
+  return [...shown, ...(more === 0 ? [] : [`and ${formatCount(more)} more`])].flatMap((text) =>
+    wrap(printable(text), width - 2).map((line) => colours.yellow(`  ${line}`)),
+  );
+}
+
 /** How it ended, in one sentence. */
 export function closingLine(report: ReplayReport): string {
-  const { trace, targets, failedCommits, dma, closingError, milliseconds } = report;
+  const { trace, targets, failedCommits, skipped, dma, closingError, milliseconds } = report;
   const commits = trace.commits.length;
   if (succeeded(report)) {
     const reached = `${commits === 1 ? 'The commit' : `All ${formatCount(commits)} commits`} reached ${
@@ -61,12 +78,16 @@ export function closingLine(report: ReplayReport): string {
       dma === undefined ? '' : dma.checked === 0 ? ', and nothing is mapped' : ', and DMA reaches the right bytes';
     return `${reached}${proof}. ${formatDuration(milliseconds)}.`;
   }
+  const skippedAt = [...new Set(skipped.map(({ target }) => printable(target ?? '')))].join(', ');
   const failedCalls = targets.reduce((sum, { failed }) => sum + failed, 0);
   const reasons = [
     failedCommits === 0 ? '' : `${formatCount(failedCommits)} of ${counted(commits, 'commit')} failed`,
     failedCalls === 0 ? '' : `${counted(failedCalls, 'target call')} failed`,
+    skipped.length === 0 ? '' : `${counted(skipped.length, 'section')} skipped at ${skippedAt}`,
     (dma?.failed ?? 0) === 0 ? '' : `${counted(dma?.failed ?? 0, 'DMA check')} failed`,
-    closingError === undefined ? '' : `not everything could be unmapped at the end: ${printable(closingError.message)}`,
+    closingError === undefined
+      ? ''
+      : `not everything could be unmapped at the end: ${printable(reasonOf(closingError))}`,
   ];
   return `${reasons.filter((reason) => reason !== '').join(', ')}.`;
 }

@@ -4,6 +4,7 @@ import { reasonOf } from '../errors.js';
 import type { CommitResult } from '../replay/report.js';
 import type { TargetCall } from '../../targets/index.js';
 import { rangeOf } from '../replay/target-call.js';
+import { describeSkip } from './complaints.js';
 import { Excerpt } from './excerpt.js';
 import type { Terminal } from './terminal.js';
 import { counted, fit, formatDuration, formatSize, printable, wrap } from './text.js';
@@ -119,7 +120,7 @@ export class CommitLog {
     this.#failedCalls = new Excerpt(calls);
   }
 
-  #show({ result: { commit, error, tookEffect }, calls, failedCalls }: Entry): void {
+  #show({ result: { commit, error, tookEffect, skipped }, calls, failedCalls }: Entry): void {
     const { colours } = this.#terminal;
     const time = fit(formatDuration(commit.ms), 8, 'right');
     this.#write(`${colours.cyan(time)}  ${colours.bold(`commit ${commit.number}`)}  ${colours.dim(changesOf(commit))}`);
@@ -133,6 +134,11 @@ export class CommitLog {
     ];
     for (const line of lines) {
       this.#write(line);
+    }
+    for (const skip of skipped.slice(0, this.#brevity.calls)) {
+      for (const line of wrap(printable(describeSkip(skip)), this.#terminal.width - 8)) {
+        this.#write(colours.yellow(`        ${line}`));
+      }
     }
     if (error !== undefined) {
       const outcome = tookEffect ? 'took effect, but' : 'failed, and was undone at every target:';

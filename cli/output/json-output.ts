@@ -1,6 +1,8 @@
 import { callToJson, type TargetCall } from '../../targets/index.js';
-import { reasonOf } from '../errors.js';
+import type { DmaFailure } from '../replay/dma-check.js';
+import { problemOf } from '../replay/problems.js';
 import type { CommitResult, ReplayObserver, ReplayReport } from '../replay/report.js';
+import { complaintsOf } from './complaints.js';
 import type { LineWriter } from './line-writer.js';
 import { printableJson } from './text.js';
 
@@ -25,10 +27,10 @@ export class JsonOutput implements ReplayObserver {
     this.#out.writeLine(printableJson(callToJson(call)));
   }
 
-  async committed({ commit, error }: CommitResult): Promise<void> {
-    this.#out.writeLine(JSON.stringify({ op: 'commit', commit: commit.number }));
-    if (error !== undefined) {
-      this.#complain(`commit ${commit.number} failed: ${reasonOf(error)}`);
+  async committed(result: CommitResult): Promise<void> {
+    this.#out.writeLine(JSON.stringify({ op: 'commit', commit: result.commit.number }));
+    for (const problem of complaintsOf(result)) {
+      this.#complain(problem);
     }
     await this.#out.ready();
   }
@@ -43,7 +45,8 @@ export class JsonOutput implements ReplayObserver {
   }
 }
 
-function summary({ trace: { holes }, mappings, targets, dma }: ReplayReport): object {
+/** What is left out when there is none of it: failures of commits, skipped sections, failed checks, and of the closing. */
+function summary({ trace: { holes }, mappings, targets, dma, failures, skipped, closingError }: ReplayReport): object {
   return {
     op: 'summary',
     mappings: mappings.map(({ range, region, writable, backing }) => ({
@@ -58,6 +61,14 @@ function summary({ trace: { holes }, mappings, targets, dma }: ReplayReport): ob
       checked: dma?.checked ?? 0,
       failed: dma?.failed ?? 0,
       ...(dma?.hardware === undefined ? {} : { hardware: dma.hardware }),
+      ...(dma === undefined || dma.failures.length === 0 ? {} : { failures: dma.failures.map(failureToJson) }),
     },
+    ...(failures.length === 0 ? {} : { failures }),
+    ...(skipped.length === 0 ? {} : { skipped }),
+    ...(closingError === undefined ? {} : { closing: problemOf(closingError) }),
   };
+}
+
+function failureToJson({ target, address, what }: DmaFailure): object {
+  return { target, address: `0x${address.toString(16)}`, reason: what };
 }

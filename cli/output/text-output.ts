@@ -1,11 +1,11 @@
 import { basename } from 'node:path';
-import { reasonOf } from '../errors.js';
 import { succeeded, type CommitResult, type ReplayObserver, type ReplayReport } from '../replay/report.js';
 import type { TargetCall } from '../../targets/index.js';
 import type { TargetChoice } from '../replay/target-choice.js';
 import type { Trace } from '../trace/trace.js';
-import { closingLine, describeDmaCheck } from './closing.js';
+import { closingLine, describeDmaCheck, describeSkipped } from './closing.js';
 import { CommitLog } from './commit-log.js';
+import { complaintsOf } from './complaints.js';
 import type { LineWriter } from './line-writer.js';
 import { drawAddressSpace } from './picture.js';
 import { drawTargetTable } from './target-table.js';
@@ -65,8 +65,10 @@ export class TextOutput implements ReplayObserver {
   async committed(result: CommitResult): Promise<void> {
     if (this.#log !== undefined) {
       this.#log.committed(result);
-    } else if (result.error !== undefined) {
-      this.#complain(`commit ${result.commit.number} failed: ${reasonOf(result.error)}`);
+    } else {
+      for (const problem of complaintsOf(result)) {
+        this.#complain(problem);
+      }
     }
     await this.#out.ready();
   }
@@ -81,6 +83,7 @@ export class TextOutput implements ReplayObserver {
       this.#lines(drawAddressSpace(report.mappings, report.targets, this.#terminal));
       this.#section('Targets', 'calls up to here, and what they hold now');
       this.#lines(drawTargetTable(report.targets, this.#terminal));
+      this.#lines(describeSkipped(report.skipped, this.#terminal));
       this.#section('DMA check', report.dma === undefined ? 'not made' : '');
       this.#lines(describeDmaCheck(report, this.#terminal));
       this.#out.writeLine('');

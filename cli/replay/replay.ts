@@ -1,7 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AddressSpace } from '../../binding/index.js';
-import { RegionManager, type Attachment, type MapChange, type MemoryMapSnapshot } from '../../streams/index.js';
-import { codeOf, messageOf } from '../errors.js';
+import { memoryHeadroom, type MemoryHeadroom } from '../../binding/memory-headroom.js';
+import {
+  RegionManager,
+  type Attachment,
+  type DmaError,
+  type MapChange,
+  type MemoryMapSnapshot,
+} from '../../streams/index.js';
+import { codeOf, messageOf, reasonOf } from '../errors.js';
 import { describeSection } from '../trace/section.js';
 import type { Trace } from '../trace/trace.js';
 import { checkDma, type DeviceUnderCheck, type DmaCheckResult } from './dma-check.js';
@@ -9,6 +16,8 @@ import { FileGuestMemory, MappedGuestMemory } from './guest-memory.js';
 import { Journal } from './journal.js';
 import { journalTarget } from './journal-target.js';
 import { MemoryBlocks } from './memory-blocks.js';
+import { checkMemory } from './memory-need.js';
+import { commitFailureOf, isSkip, problemOf, type CommitFailure, type SkippedSection } from './problems.js';
 import type { CommitResult, HeldMapping, ReplayObserver, ReplayReport } from './report.js';
 import { SectionPlacer } from './section-placer.js';
 import type { CreatedTarget, TargetChoice } from './target-choice.js';
@@ -17,6 +26,8 @@ export interface ReplayOptions {
   readonly targets: readonly TargetChoice[];
   /** `'real'` keeps the recorded times, `'max'` waits for nothing. */
   readonly speed: 'max' | 'real';
+  /** How much memory there is for a real IOMMU to pin. Default: what the machine, and the cgroup, have. */
+  readonly headroom?: () => MemoryHeadroom | undefined;
 }
 
 /**
@@ -41,30 +52,39 @@ interface Attached extends CreatedTarget {
  *
  * On failure of a target: its commit is undone everywhere, the replay goes on, and the report says so.
  *
- * @throws DmaError when memory or file descriptors run out, or the native code cannot be loaded; nothing is left behind
+ * @throws DmaError when memory or file descriptors run out, or there is not as much memory as a real IOMMU would pin, or the native code cannot be loaded; nothing is left behind
  */
 export async function replay(trace: Trace, options: ReplayOptions, observer: ReplayObserver): Promise<ReplayReport> {
   const started = performance.now();
+  if (options.targets.some(({ kind }) => kind === 'real')) {
+    checkMemory(trace, (options.headroom ?? memoryHeadroom)());
+  }
   warnOfRounding(trace, observer);
   using blocks = new MemoryBlocks(trace);
   using space = reserve(trace, options.targets, observer);
   const heldByManager =
     space !== undefined && trace.mostSections <= MOST_HELD_ADDRESSES && options.targets.some(({ byVa }) => byVa);
+  const skipped: DmaError[] = [];
   const manager = new RegionManager({
     ...(heldByManager ? { vaMapper: space } : {}),
     onWarning: (warning) => {
-      observer.warned(messageOf(warning));
+      if (isSkip(warning)) {
+        skipped.push(warning);
+      } else {
+        observer.warned(reasonOf(warning));
+      }
     },
   });
   const journal = new Journal(observer);
   const attached: Attached[] = [];
-  let failedCommits: number;
+  let outcomes: CommitOutcomes;
   let snapshot: MemoryMapSnapshot;
   let dma: DmaCheckResult | undefined;
   try {
     await attachAll(attached, manager, options.targets, journal, heldByManager);
     observer.started(trace, options.targets);
-    failedCommits = await replayCommits(trace, options.speed, new SectionPlacer(manager, blocks), journal, observer);
+    const placer = new SectionPlacer(manager, blocks);
+    outcomes = await replayCommits(trace, options.speed, placer, { journal, skipped }, observer);
     snapshot = manager.snapshot();
     dma = await checkAll(attached, snapshot.mappings, space, heldByManager);
   } catch (error) {
@@ -81,7 +101,8 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
       ...journal.countsOf(choice.name),
       held: attachment.ledger(),
     })),
-    failedCommits,
+    failedCommits: outcomes.failures.length,
+    ...outcomes,
     dma,
     hostView: space === undefined ? 'file' : 'va',
     milliseconds: performance.now() - started,
@@ -149,27 +170,43 @@ async function attachAll(
   }
 }
 
-/** How many failed. */
+type CommitOutcomes = Pick<ReplayReport, 'failures' | 'skipped'>;
+
+/** What is noted while a commit is applied. */
+interface Notes {
+  readonly journal: Journal;
+  /** What targets skip. */
+  readonly skipped: DmaError[];
+}
+
 async function replayCommits(
   trace: Trace,
   speed: 'max' | 'real',
   placer: SectionPlacer,
-  journal: Journal,
+  notes: Notes,
   observer: ReplayObserver,
-): Promise<number> {
+): Promise<CommitOutcomes> {
   const start = performance.now() - (trace.commits[0]?.ms ?? 0);
-  let failures = 0;
+  const failures: CommitFailure[] = [];
+  const skippedSections: SkippedSection[] = [];
   for (const [index, commit] of trace.commits.entries()) {
     if (speed === 'real') {
       await waitUntil(start + commit.ms);
     }
     const placement = await placer.apply(commit);
-    const { failed: failedCalls, ...calls } = journal.takeCommitCounts();
-    const result: CommitResult = { commit, index, ...calls, failedCalls, ...placement };
-    failures += placement.error === undefined ? 0 : 1;
+    const { failed: failedCalls, ...calls } = notes.journal.takeCommitCounts();
+    const skipped = notes.skipped.splice(0);
+    const { number } = commit;
+    if (placement.tookEffect) {
+      skippedSections.push(...skipped.map((error) => ({ commit: number, ...problemOf(error) })));
+    }
+    if (placement.error !== undefined) {
+      failures.push(commitFailureOf(number, placement.tookEffect, placement.error));
+    }
+    const result: CommitResult = { commit, index, ...calls, failedCalls, ...placement, skipped };
     await observer.committed(result);
   }
-  return failures;
+  return { failures, skipped: skippedSections };
 }
 
 async function waitUntil(time: number): Promise<void> {

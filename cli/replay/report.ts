@@ -1,5 +1,6 @@
 import type { DmaError, MapChange, MemoryRange } from '../../streams/index.js';
 import type { DmaCheckResult } from './dma-check.js';
+import type { CommitFailure, SkippedSection } from './problems.js';
 import type { TargetCall } from '../../targets/index.js';
 import type { TargetChoice } from './target-choice.js';
 import type { Trace, TraceCommit } from '../trace/trace.js';
@@ -27,6 +28,8 @@ export interface CommitResult {
   /** Why it failed. A commit that failed to map was undone everywhere; one that failed to unmap took effect. */
   readonly error?: Error;
   readonly tookEffect: boolean;
+  /** Memory of devices that a target could not map, and goes on without. */
+  readonly skipped: readonly DmaError[];
 }
 
 export interface HeldMapping {
@@ -55,6 +58,10 @@ export interface ReplayReport {
   readonly mappings: readonly MapChange[];
   readonly targets: readonly TargetReport[];
   readonly failedCommits: number;
+  /** Why those failed, in the order of the commits. */
+  readonly failures: readonly CommitFailure[];
+  /** What was skipped by commits that took effect, in their order. */
+  readonly skipped: readonly SkippedSection[];
   /** `undefined` when no target has a device to check with. */
   readonly dma: DmaCheckResult | undefined;
   /** Whether the host looked through the VA mapper, or, where the addresses are too high, through the files. */

@@ -25,6 +25,7 @@ describe('dma-streams', function () {
         'soft:exact',
         'Examples:',
         'Exit status',
+        'was skipped at a target',
       ],
       [['help', 'replay'], 'Usage: dma-streams replay', 'Examples:'],
     ] as const) {

@@ -90,6 +90,29 @@ describe('dma-streams on a machine with an IOMMU', function () {
       expect(status).to.equal(0);
     });
 
+    it('names the target, the reason and the cure of a BAR above the aperture, and ends with 1', async () => {
+      const bar = traces.write('bar.jsonl', [
+        line(),
+        line({ commit: 1, start: '0x380000000000', end: '0x380000100000', name: 'bar', kind: 'ramd' }),
+      ]);
+      const { status, stdout } = await dmaStreams(['replay', bar, '--target', `vfio:${FIRST}`]);
+      expect(stdout.replace(/\s+/g, ' '))
+        .to.contain(`"bar" skipped at vfio:${FIRST}: EINVAL: `)
+        .and.contain('it reaches above the aperture 0x8000000000')
+        .and.contain('put the memory below 0x8000000000');
+      expect(stdout).to.match(/1 section skipped at vfio:0000:00:04\.0\.\n$/);
+      expect(status).to.equal(1);
+    });
+
+    it('refuses a trace that needs more memory than there is, before it begins, and a software IOMMU takes it', async () => {
+      const large = traces.write('large.jsonl', [line({ start: '0x100000000', end: '0x1100000000' })]);
+      const refused = await dmaStreams(['replay', large, '--target', 'log', '--target', `vfio:${FIRST}`]);
+      expect(refused.stderr).to.match(/^dma-streams: ENOMEM: .* takes 64\.5 GiB, and this machine has .* left/);
+      expect(refused.stdout).to.equal('');
+      expect(refused.status).to.equal(1);
+      expect((await dmaStreams(['replay', large, '--target', 'soft', '--quiet'])).status).to.equal(0);
+    });
+
     it('ends with 1 and the cure where a device is not bound, or taken', async () => {
       const devices = '/sys/bus/pci/devices';
       const unbound = readdirSync(devices).find((address) => {

@@ -75,7 +75,7 @@ export function misfitOf(range: MemoryRange, valid: readonly IovaRange[]): Misfi
   const highest = valid.at(-1)?.last ?? -1n;
   if (last > highest) {
     return {
-      why: `it reaches above the aperture: ${can}`,
+      why: `it reaches above the aperture 0x${(highest + 1n).toString(16)}: ${can}`,
       cure: `put the memory below 0x${(highest + 1n).toString(16)}: the IOMMU or the device has no more address bits`,
     };
   }

@@ -21,6 +21,8 @@ const well: ReplayReport = {
   mappings: [],
   targets: [target],
   failedCommits: 0,
+  failures: [],
+  skipped: [],
   dma: passed,
   hostView: 'va',
   milliseconds: 12,

@@ -26,7 +26,7 @@ describe('the log of the commits', () => {
         log.called({ op: 'map', target: 'log', request, ...(count < maps ? {} : { failed: 'EINVAL' }) });
       }
       const commit = { number: index, ms: index, removes: [], adds: [], holes: 0 };
-      log.committed({ commit, index, maps, unmaps: 0, failedCalls, tookEffect: true });
+      log.committed({ commit, index, maps, unmaps: 0, failedCalls, tookEffect: true, skipped: [] });
     }
     return lines;
   }

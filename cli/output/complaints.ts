@@ -1,0 +1,17 @@
+import { reasonOf } from '../errors.js';
+import type { CommitResult } from '../replay/report.js';
+import type { DmaError } from '../../streams/index.js';
+
+/** What went wrong at a commit, a sentence each: for standard error, where no log shows it. */
+export function complaintsOf({ commit, error, skipped }: CommitResult): readonly string[] {
+  return [
+    ...skipped.map((one) => `warning: commit ${commit.number}: ${describeSkip(one)}`),
+    ...(error === undefined ? [] : [`commit ${commit.number} failed: ${reasonOf(error)}`]),
+  ];
+}
+
+/** `"bar" skipped at vfio:0000:00:04.0: EINVAL: …` */
+export function describeSkip(error: DmaError): string {
+  const hint = error.hint === undefined ? '' : `; ${error.hint}`;
+  return `"${error.region ?? ''}" skipped at ${error.target ?? ''}: ${error.message}${hint}`;
+}
