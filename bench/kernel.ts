@@ -6,7 +6,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { kernelQuestions } from './kernel/index.js';
+import { countedQuestions, kernelQuestions } from './kernel/index.js';
+import { KERNEL_ARGUMENTS, NODE_FLAGS } from './kernel/instructions.js';
 import { compareRuns, drawComparison } from './support/compare.js';
 import { buildNative, projectRoot } from './support/native-program.js';
 import { drawVerdict } from './support/report.js';
@@ -19,47 +20,82 @@ const OUT = join(projectRoot, 'build/bench/guest');
 
 interface Options {
   readonly quick?: true;
-  readonly json: string;
+  readonly instructions?: true;
+  readonly json?: string;
   readonly compare?: string;
   readonly kernel: string;
   readonly size?: number;
   readonly timeout: number;
 }
 
-const names = kernelQuestions.map(({ name }) => name);
+const timedNames = kernelQuestions.map(({ name }) => name);
+const countedNames = countedQuestions.map(({ name }) => name);
 const program = new Command('npm run bench:kernel --')
   .description(
     'Measures what the pipeline costs on a real IOMMU, in a guest that has one: tables here, everything as JSON.',
   )
-  .addArgument(new Argument('[question...]', 'what to measure; default: everything').choices(names))
+  .addArgument(
+    new Argument('[question...]', 'what to measure; default: everything').choices([...timedNames, ...countedNames]),
+  )
   .option('--quick', 'few rounds and little memory: to see that it works, not for the figures')
-  .option('--json <file>', 'where to write the results', join(projectRoot, 'build/bench/kernel.json'))
+  .option('--instructions', 'count instructions instead of time: two runs agree within 2 %, on a busy machine, too')
+  .option('--json <file>', 'where to write the results; default build/bench/kernel.json, or instructions.json there')
   .option('--compare <file>', 'also show ratios to the results of an earlier run, and which are outside the noise')
   .addOption(new Option('--kernel <version>', 'of the guest').choices(['6.12', '7.3']).default('7.3'))
-  .option('--size <MiB>', 'of the large mapping; at least 128; default 1024, or 128 with --quick', memorySize)
+  .option(
+    '--size <MiB>',
+    'of the large mapping; at least 128; default 1024, or 128 with --quick or --instructions',
+    memorySize,
+  )
   .option('--timeout <seconds>', 'when to give up', wholeNumber, 1800)
+  .addHelpText(
+    'after',
+    `
+Questions of time: ${timedNames.join(', ')}. With --instructions: ${countedNames.join(', ')}: one emulated processor, whose clock
+advances one nanosecond with each instruction; a comparison then takes more than 2 % for a change.`,
+  )
   .showHelpAfterError('--help says more')
   .exitOverride();
 
 try {
   program.parse();
-  const { quick = false, json, compare, kernel, timeout, size = quick ? 128 : 1024 } = program.opts<Options>();
+  const { quick = false, instructions = false, compare, kernel, timeout, ...given } = program.opts<Options>();
+  const measured = instructions ? countedNames : timedNames;
+  const stranger = program.args.find((name) => !measured.includes(name));
+  if (stranger !== undefined) {
+    program.error(
+      `error: '${stranger}' is measured ${instructions ? 'without' : 'with'} --instructions; ` +
+        `${instructions ? 'with' : 'without'} it: ${measured.join(', ')}`,
+    );
+  }
+  const { size = quick || instructions ? 128 : 1024 } = given;
+  const { json = join(projectRoot, `build/bench/${instructions ? 'instructions' : 'kernel'}.json`) } = given;
   const earlier = compare === undefined ? undefined : readResults(compare);
+  if (compare !== undefined && (earlier?.counted !== undefined) !== instructions) {
+    throw new ResultsFileError(
+      instructions
+        ? `${compare}: it holds times, and no instructions; give a file of a run with --instructions`
+        : `${compare}: it holds instructions, and no times; give --instructions, or a file of a run without`,
+    );
+  }
   const loop = buildNative('ioctl_loop');
   mkdirSync(OUT, { recursive: true });
   const inGuest = join(OUT, 'kernel.json');
-  const lab = [join(projectRoot, 'dist/spec/lab/main.js'), '--kernel', kernel, '--out', OUT];
-  const command = [process.execPath, '--enable-source-maps', join(projectRoot, 'dist/bench/kernel/guest.js')];
-  const { status, error } = spawnSync(
-    process.execPath,
-    [
-      ...lab,
-      ...['--memory', String(size + BESIDE), '--timeout', String(timeout)],
-      ...command,
-      ...['--json', inGuest, '--loop', loop, '--size', String(size), ...(quick ? ['--quick'] : []), ...program.args],
-    ],
-    { stdio: 'inherit', env: { ...process.env, INIT_CWD: projectRoot } },
-  );
+  const lab = [
+    ...[join(projectRoot, 'dist/spec/lab/main.js'), '--kernel', kernel, '--out', OUT],
+    ...['--memory', String(size + BESIDE), '--timeout', String(timeout)],
+    ...(instructions ? ['--count-instructions', '--append', KERNEL_ARGUMENTS] : []),
+  ];
+  const flags = ['--enable-source-maps', ...(instructions ? NODE_FLAGS : [])];
+  const command = [
+    ...[process.execPath, ...flags, join(projectRoot, 'dist/bench/kernel/guest.js')],
+    ...['--json', inGuest, '--loop', loop, '--size', String(size)],
+    ...[...(quick ? ['--quick'] : []), ...(instructions ? ['--instructions'] : []), ...program.args],
+  ];
+  const { status, error } = spawnSync(process.execPath, [...lab, ...command], {
+    stdio: 'inherit',
+    env: { ...process.env, INIT_CWD: projectRoot },
+  });
   if (error !== undefined) {
     throw error;
   }

@@ -1,8 +1,8 @@
-import { timed } from '../support/clock.js';
 import { NativeProgram } from '../support/native-program.js';
 import type { Figure, Round, Samples } from '../support/question.js';
 import { runRounds, type Case } from '../support/rounds.js';
 import { FigureMaker } from '../support/statistics.js';
+import { loopRound, loopWorks, pipelineRound, type Cycle, type LoopWork } from './cycling.js';
 import { merged, toCases, type KernelContext, type KernelQuestion } from './kernel-question.js';
 import { BenchMachine } from './machine.js';
 import { byFile, FIRST, has, loopArguments, open, SECOND, WAYS, type WayName } from './ways.js';
@@ -13,12 +13,8 @@ const MiB = 1024 * KiB;
 /** Among the samples: how much memory there was, in MiB. */
 const SIZE_ID = 'cycle/size';
 
-interface Shape {
+interface Shape extends Cycle {
   readonly name: string;
-  readonly size: number;
-  readonly set: number;
-  /** In a round: half map, half unmap. */
-  readonly changes: number;
   readonly rounds: number;
   /**
    * Of the pipeline: until its code is compiled, which takes an emulated processor long. After 20 rounds of sets of 64 a change takes a tenth of
@@ -83,7 +79,7 @@ export const cycle: KernelQuestion = {
 };
 
 /** What the loop does beside the ioctls to have done the same in the end. */
-function sameWork(way: WayName): 'alone' | 'memory' {
+function sameWork(way: WayName): LoopWork {
   return byFile(way) ? 'alone' : 'memory';
 }
 
@@ -110,34 +106,17 @@ async function measureWay(way: WayName, context: KernelContext): Promise<Samples
 }
 
 function throughPipeline(way: WayName, machine: BenchMachine, shape: Shape): Record<string, Round> {
-  const { name, size, set, changes } = shape;
-  const id = `cycle/${way}/${name}`;
-  let at = 0;
-  const round = async (): Promise<void> => {
-    for (let done = 0; done < changes; done += 2 * set) {
-      if (set === 1) {
-        const params = machine.mapping(at, size);
-        await machine.region.addMapping(params);
-        await machine.region.removeMappings(params.rangeInRegion);
-      } else {
-        await machine.add(at, set, size);
-        await machine.remove(at, set, size);
-      }
-      at += set;
-    }
-  };
-  return { [id]: async () => ({ [id]: (await timed(round)) / 1000 / changes }) };
+  const id = `cycle/${way}/${shape.name}`;
+  const round = pipelineRound(machine, shape);
+  return { [id]: async () => ({ [id]: (await round()) / 1000 }) };
 }
 
 function throughLoop(way: WayName, program: NativeProgram, shape: Shape): Record<string, Round> {
-  const { name, size, set, changes } = shape;
-  const how = byFile(way) ? 'file' : 'va';
-  const works = byFile(way) ? (['alone'] as const) : (['alone', 'memory'] as const);
   return Object.fromEntries(
-    works.map((work) => {
-      const id = `cycle/${way}/${name}/loop/${work}`;
-      const request = `cycle ${how} ${size} ${set} ${changes} ${work}`;
-      return [id, async () => ({ [id]: ((await program.ask(request))[0] ?? NaN) / 1000 })];
+    loopWorks(way).map((work) => {
+      const id = `cycle/${way}/${shape.name}/loop/${work}`;
+      const round = loopRound(way, program, shape, work);
+      return [id, async () => ({ [id]: (await round()) / 1000 })];
     }),
   );
 }

@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { Argument, Command } from 'commander';
 import { drawQuestion } from '../support/report.js';
 import { makeResults, writeResults, type QuestionResult } from '../support/results.js';
-import { kernelQuestions as questions } from './index.js';
+import { countedQuestions, kernelQuestions } from './index.js';
 import { scatteredMemory } from './scattered-memory.js';
 import { warmUp } from './warm-up.js';
 
@@ -15,6 +15,7 @@ interface Options {
   readonly loop: string;
   readonly size: string;
   readonly quick?: true;
+  readonly instructions?: true;
 }
 
 const MiB = 2 ** 20;
@@ -22,19 +23,23 @@ const MiB = 2 ** 20;
 const CALIBRATION = 'cycle/type1/4 KiB, one by one/loop/alone';
 
 const program = new Command()
-  .addArgument(new Argument('[question...]').choices(questions.map(({ name }) => name)))
+  .addArgument(new Argument('[question...]').choices([...kernelQuestions, ...countedQuestions].map(({ name }) => name)))
   .requiredOption('--json <file>')
   .requiredOption('--loop <program>')
   .requiredOption('--size <MiB>')
   .option('--quick')
+  .option('--instructions')
   .parse();
-const { json, loop, size, quick = false } = program.opts<Options>();
+const { json, loop, size, quick = false, instructions = false } = program.opts<Options>();
+const questions = instructions ? countedQuestions : kernelQuestions;
 
 // Each mapping may be two memory areas of the process.
 writeFileSync('/proc/sys/vm/max_map_count', '1000000');
 console.log(`touching ${size} MiB, page by page`);
 const memfd = scatteredMemory(Number(size) * MiB);
-await warmUp(memfd, quick ? 4 : 60);
+if (!instructions) {
+  await warmUp(memfd, quick ? 4 : 60);
+}
 const results: QuestionResult[] = [];
 for (const question of questions.filter(({ name }) => program.args.length === 0 || program.args.includes(name))) {
   const started = Date.now();
@@ -46,4 +51,5 @@ for (const question of questions.filter(({ name }) => program.args.length === 0 
   console.log(`(${((Date.now() - started) / 1000).toFixed(0)} s)\n`);
 }
 memfd.close();
-writeResults(json, makeResults({ where: 'guest', quick, calibration: CALIBRATION, questions: results }));
+const counted = instructions ? { counted: 'instructions' as const } : {};
+writeResults(json, makeResults({ where: 'guest', quick, ...counted, calibration: CALIBRATION, questions: results }));

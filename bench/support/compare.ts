@@ -6,6 +6,8 @@ import type { Results } from './results.js';
 
 /** Less than this is what one run differs from the next with nothing changed: other addresses, other decisions of the compiler. */
 const NOISE = 0.1;
+/** Of counted instructions. */
+const COUNTED_NOISE = 0.02;
 
 /** What became of a figure. A ratio above 1 says that it is more now. */
 export interface Comparison {
@@ -22,6 +24,8 @@ export interface Comparison {
 }
 
 export interface ComparedRuns {
+  /** Medians that differ by no more than this part are the same. */
+  readonly noise: number;
   readonly comparisons: readonly Comparison[];
   /** How much slower the machine was: the ratio of a loop that is no part of this library. 1 when it was not measured in both. */
   readonly machine: number;
@@ -33,13 +37,15 @@ export interface ComparedRuns {
 export function compareRuns(before: Results, now: Results): ComparedRuns {
   const earlier = figuresOf(before);
   const later = figuresOf(now);
-  const machine = ratioOf(earlier.get(before.calibration), later.get(now.calibration));
+  const counted = before.counted !== undefined && now.counted !== undefined;
+  const noise = counted ? COUNTED_NOISE : NOISE;
+  const machine = counted ? 1 : ratioOf(earlier.get(before.calibration), later.get(now.calibration));
   const comparisons = [...later].flatMap(([id, figure]): Comparison[] => {
     const old = earlier.get(id);
-    return old?.unit === figure.unit ? [compare(old, figure, machine)] : [];
+    return old?.unit === figure.unit ? [compare(old, figure, machine, noise)] : [];
   });
   const unmatched = earlier.size + later.size - 2 * comparisons.length;
-  return { comparisons, machine, unmatched };
+  return { comparisons, noise, machine, unmatched };
 }
 
 /** Without shares of a whole, which say nothing by themselves: another's grows when one shrinks. */
@@ -52,13 +58,13 @@ function ratioOf(before: Figure | undefined, now: Figure | undefined): number {
   return before === undefined || now === undefined ? 1 : now.median / before.median;
 }
 
-function compare(before: Figure, now: Figure, machine: number): Comparison {
+function compare(before: Figure, now: Figure, machine: number, noise: number): Comparison {
   // Bytes and multiples do not depend on how fast a machine is.
   const speed = ['ns', 'µs', 'ms'].includes(now.unit) ? machine : 1;
   const ratio = safeRatio(median([...now.samples]), median([...before.samples])) / speed;
   const low = safeRatio(quantile([...now.samples], 0.25), quantile([...before.samples], 0.75)) / speed;
   const high = safeRatio(quantile([...now.samples], 0.75), quantile([...before.samples], 0.25)) / speed;
-  const outside = low > 1 ? ratio > 1 + NOISE : high < 1 && ratio < 1 - NOISE;
+  const outside = low > 1 ? ratio > 1 + noise : high < 1 && ratio < 1 - noise;
   const verdict = !outside ? 'same' : ratio > 1 ? 'more' : 'less';
   return { id: now.id, name: now.name, before, now, ratio, low, high, verdict };
 }
@@ -91,8 +97,10 @@ export function drawComparison(runs: ComparedRuns, before: Results, now: Results
   return [
     `before: ${describe(before)}`,
     `now:    ${describe(now)}`,
-    `The machine took ${runs.machine.toFixed(2)} times as long now for a loop that is no part of this library: times are divided by that.`,
-    `MORE and LESS: the middle halves of both runs lie apart, and the medians by more than ${NOISE * 100} %.`,
+    now.counted === undefined
+      ? `The machine took ${runs.machine.toFixed(2)} times as long now for a loop that is no part of this library: times are divided by that.`
+      : 'Instructions were counted: how fast the machine was does not matter.',
+    `MORE and LESS: the middle halves of both runs lie apart, and the medians by more than ${runs.noise * 100} %.`,
     ...(before.quick === now.quick ? [] : ['One of the two was a quick run: only what both have is compared.']),
     ...(before.machine.cpu === now.machine.cpu ? [] : ['The two ran on different processors.']),
     table.toString(),

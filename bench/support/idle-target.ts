@@ -14,3 +14,8 @@ export function idleTarget(
     ...(batch ? { mapDmaBatch: () => undefined, unmapDmaBatch: () => undefined } : {}),
   };
 }
+
+/** As {@link idleTarget}, with all that the pipeline calls at a kernel target: it looks at sets before, takes them whole, and may run beside others. */
+export function idleKernelTarget(name: string): DmaTarget {
+  return { ...idleTarget(name, { batch: true }), needsFd: true, concurrent: true, checkMaps: () => undefined };
+}

@@ -40,7 +40,7 @@ export interface Measured {
 /** All samples of each figure, in the order of the rounds. */
 export type Samples = ReadonlyMap<string, readonly number[]>;
 
-export type Unit = 'ns' | 'µs' | 'ms' | 'bytes' | 'MiB' | 'times' | '%';
+export type Unit = 'ns' | 'µs' | 'ms' | 'bytes' | 'MiB' | 'times' | '%' | 'instructions';
 
 export interface Figure {
   /** The same in every run: what a comparison goes by. */

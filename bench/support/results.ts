@@ -12,7 +12,7 @@ const GiB = 2 ** 30;
 const figure = z.object({
   id: z.string(),
   name: z.string(),
-  unit: z.enum(['ns', 'µs', 'ms', 'bytes', 'MiB', 'times', '%']),
+  unit: z.enum(['ns', 'µs', 'ms', 'bytes', 'MiB', 'times', '%', 'instructions']),
   samples: z.array(z.number()).min(1).readonly(),
   median: z.number(),
   min: z.number(),
@@ -47,6 +47,8 @@ const results = z.object({
   /** On the machine itself, or in a guest with an emulated processor. */
   where: z.enum(['host', 'guest']),
   quick: z.boolean(),
+  /** What was measured was instructions, and no time. */
+  counted: z.literal('instructions').exactOptional(),
   date: z.iso.datetime(),
   package: z.string(),
   commit: z.string().exactOptional(),
@@ -70,6 +72,7 @@ export interface QuestionResult {
 export function makeResults(run: {
   readonly where: Results['where'];
   readonly quick: boolean;
+  readonly counted?: 'instructions';
   readonly calibration: string;
   readonly questions: readonly QuestionResult[];
 }): Results {

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { questions } from '../../bench/questions/index.js';
-import { readResults, type Results } from '../../bench/support/results.js';
+import { makeResults, readResults, type Results } from '../../bench/support/results.js';
 import { PACKAGE } from '../cli/support.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -200,6 +200,53 @@ describe('npm run bench, called wrongly', () => {
       }).timeout(60_000);
     }
   }
+
+  const written = (name: string, counted: object): string =>
+    file(
+      name,
+      JSON.stringify({
+        ...makeResults({ where: 'guest', quick: true, calibration: 'none', questions: [] }),
+        ...counted,
+      }),
+    );
+  const mixed: readonly (readonly [string, () => readonly string[], RegExp])[] = [
+    [
+      'a question of time with --instructions',
+      () => ['--instructions', 'cycle'],
+      /'cycle' is measured without --instr/,
+    ],
+    [
+      'a question of instructions without it',
+      () => ['large', 'pipeline'],
+      /'pipeline' is measured with --instructions/,
+    ],
+    [
+      '--instructions beside a run that measured time',
+      () => ['--instructions', '--compare', written('times.json', {})],
+      /times\.json: it holds times, and no instructions; give a file of a run with --instructions/,
+    ],
+    [
+      'time beside a run that counted instructions',
+      () => ['--compare', written('counts.json', { counted: 'instructions' })],
+      /counts\.json: it holds instructions, and no times; give --instructions, or/,
+    ],
+  ];
+  for (const [what, args, says] of mixed) {
+    it(`kernel.js: ${what}: says so, measures nothing, and ends with 2`, async () => {
+      const { status, stdout, stderr } = await run('kernel.js', args());
+      expect(stderr).to.match(says);
+      expect(stdout).to.equal('');
+      expect(status).to.equal(2);
+    });
+  }
+
+  it('kernel.js --help says which questions are of time, and which of instructions', async () => {
+    const { status, stdout } = await run('kernel.js', ['--help']);
+    expect(status).to.equal(0);
+    expect(stdout).to.match(/--instructions +count instructions instead of time/);
+    expect(stdout).to.contain('Questions of time: cycle, hot-attach, large.');
+    expect(stdout).to.contain('With --instructions: pipeline, type1, iommufd-by-va, iommufd-by-file');
+  });
 
   it('kernel.js: a large mapping without room for the sets: says so, and ends with 2', async () => {
     const { status, stderr } = await run('kernel.js', ['--size', '64']);

@@ -15,6 +15,10 @@ function runOf(...figures: readonly Figure[][]): Results {
   return makeResults({ where: 'host', quick: false, calibration: 'loop', questions: [question] });
 }
 
+function countedRunOf(...figures: readonly Figure[][]): Results {
+  return { ...runOf(...figures), counted: 'instructions' };
+}
+
 function verdicts(before: Results, now: Results): Record<string, string> {
   return Object.fromEntries(compareRuns(before, now).comparisons.map(({ id, verdict }) => [id, verdict]));
 }
@@ -76,5 +80,28 @@ describe('the comparison of two runs', () => {
     const text = drawComparison(compareRuns(before, now), before, now);
     expect(text).to.match(/up .* 100 ns .* 150 ns .* 1\.50 .* 1\.4\d to 1\.5\d .* MORE/);
     expect(text).to.contain('2 figures compared: 1 more, 0 less, 1 within the noise');
+  });
+
+  it('takes more than 2 % of counted instructions for a change, and has no use for the speed of the machine', () => {
+    const before = countedRunOf(
+      figure('loop', 5),
+      figure('up', 1000, 'instructions', [1]),
+      figure('down', 1000, 'instructions', [1]),
+      figure('same', 1000, 'instructions', [1]),
+      figure('ratio', 2, 'times', [1]),
+    );
+    const now = countedRunOf(
+      figure('loop', 10),
+      figure('up', 1025, 'instructions', [1]),
+      figure('down', 975, 'instructions', [1]),
+      figure('same', 1015, 'instructions', [1]),
+      figure('ratio', 2.05, 'times', [1]),
+    );
+    const runs = compareRuns(before, now);
+    expect(runs).to.include({ machine: 1, noise: 0.02 });
+    expect(verdicts(before, now)).to.include({ up: 'more', down: 'less', same: 'same', ratio: 'more' });
+    const text = drawComparison(runs, before, now);
+    expect(text).to.contain('Instructions were counted').and.to.contain('by more than 2 %').and.to.contain('1,025');
+    expect(text).not.to.contain('The machine took');
   });
 });

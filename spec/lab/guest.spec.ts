@@ -114,6 +114,25 @@ describe('the guest', function () {
     expect(existsSync(folder), folder).to.equal(false);
   });
 
+  it('counts instructions, where it is told to: the same for the same work, and in proportion to it', async () => {
+    const program = `
+      function work(steps) { let sum = 0; for (let at = 0; at < steps; at++) { sum = (sum * 31 + at) | 0; } return sum; }
+      function count(steps) { const from = process.hrtime.bigint(); work(steps); return Number(process.hrtime.bigint() - from); }
+      for (let round = 0; round < 20; round++) { work(1000000); }
+      console.log(JSON.stringify([1, 1, 1, 2, 2, 2].map((times) => count(times * 1000000))));`;
+    const counts: number[] = [];
+    for (let boot = 0; boot < 2; boot++) {
+      const end = await run([process.execPath, '--single-threaded', '-e', program], { countInstructions: true });
+      expect(end, stderr).to.deep.equal({ kind: 'exited', status: 0 });
+      counts.push(...(JSON.parse(stdout) as number[]));
+    }
+    const [one = NaN] = counts;
+    expect(one).to.be.greaterThan(1_000_000);
+    for (const [index, counted] of counts.entries()) {
+      expect(counted / one, counts.join(' ')).to.be.closeTo(index % 6 < 3 ? 1 : 2, 0.02);
+    }
+  });
+
   it('can be stopped', async () => {
     const stop = new AbortController();
     setTimeout(() => {

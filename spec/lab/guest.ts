@@ -13,6 +13,8 @@ export interface GuestOptions extends GuestCommand {
   /** In seconds; then QEMU is killed. Default 180. */
   readonly timeout?: number;
   readonly kernelArguments?: string;
+  /** One processor whose clock advances one nanosecond with each instruction, so that an interval of it is a count. Slower. */
+  readonly countInstructions?: boolean;
   readonly qemuArguments?: readonly string[];
   readonly qemu?: string;
   /** Ends the guest early. */
@@ -142,10 +144,11 @@ export function judge(code: number | null, serial: string, complaints: string): 
 }
 
 function qemuArguments(
-  { kernel, memory = 2048, kernelArguments = '', qemuArguments: more = [], out }: GuestOptions,
+  options: GuestOptions,
   initramfs: string,
   ports: { readonly stdout: string; readonly stderr: string },
 ): string[] {
+  const { kernel, memory = 2048, kernelArguments = '', qemuArguments: more = [], out } = options;
   const share = (tag: string, path: string, access: string): string[] => [
     '-virtfs',
     `local,path=${path.replaceAll(',', ',,')},mount_tag=${tag},security_model=none,${access}`,
@@ -157,7 +160,7 @@ function qemuArguments(
     `virtserialport,chardev=${name},name=${name}`,
   ];
   return [
-    ...['-M', 'q35,kernel-irqchip=off', '-accel', 'tcg,thread=multi,tb-size=512', '-cpu', 'max', '-smp', '2'],
+    ...['-M', 'q35,kernel-irqchip=off', '-cpu', 'max', ...processors(options)],
     ...['-m', String(memory), '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...['-serial', 'stdio', '-monitor', 'none', '-kernel', kernel, '-initrd', initramfs],
     // On a busy host the emulated timer can look broken to the kernel, which would panic: it is told not to check.
@@ -177,6 +180,13 @@ function qemuArguments(
     ...(out === undefined ? [] : share('out', out, 'multidevs=remap')),
     ...more,
   ];
+}
+
+/** Instructions can be counted only where one thread emulates one processor. While it is idle its clock jumps to the next timer. */
+function processors({ countInstructions = false }: GuestOptions): string[] {
+  return countInstructions
+    ? ['-accel', 'tcg,thread=single,tb-size=512', '-smp', '1', '-icount', 'shift=0,sleep=off']
+    : ['-accel', 'tcg,thread=multi,tb-size=512', '-smp', '2'];
 }
 
 function lastLines(text: string): string {

@@ -33,6 +33,7 @@ interface Options {
   readonly out?: string;
   readonly append: readonly string[];
   readonly qemu: readonly string[];
+  readonly countInstructions?: true;
 }
 
 const program = new Command('npm run lab --')
@@ -50,6 +51,7 @@ const program = new Command('npm run lab --')
     collectWords,
     [],
   )
+  .option('--count-instructions', 'one processor, whose clock advances one nanosecond with each instruction')
   .addHelpText(
     'after',
     `
@@ -66,13 +68,14 @@ Examples:
   npm run lab -- --append 'intremap=off' dma-streams doctor
   npm run lab -- --qemu '-device edu,addr=09.0' lspci
   npm run lab -- --kernel 6.12 ls -l /dev/vfio /dev/iommu
+  npm run lab -- --count-instructions node program.mjs
   npm run lab -- --out results sh -c 'dmesg > results/dmesg'`,
   )
   .passThroughOptions()
   .showHelpAfterError();
 
 program.parse();
-const { kernel, memory, timeout, out, append, qemu } = program.opts<Options>();
+const { kernel, memory, timeout, out, append, qemu, countInstructions = false } = program.opts<Options>();
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
@@ -97,6 +100,7 @@ const end = await runInGuest({
   kernel: ensureKernel(kernel),
   kernelArguments: append.join(' '),
   qemuArguments: qemu,
+  countInstructions,
   memory,
   timeout,
   signal: interrupted.signal,

@@ -1,0 +1,52 @@
+import { timed } from '../support/clock.js';
+import type { NativeProgram } from '../support/native-program.js';
+import type { BenchMachine } from './machine.js';
+import { byFile, type WayName } from './ways.js';
+
+/** Sets of mappings that are made and ended, over and over. */
+export interface Cycle {
+  /** Of a mapping, in bytes. */
+  readonly size: number;
+  /** Mappings in a set. 1: each is a command of its own, and no transaction. */
+  readonly set: number;
+  /** In a round: half map, half unmap. */
+  readonly changes: number;
+}
+
+/** What the C++ loop does: the ioctls alone, or `mmap` for each mapping as well. */
+export type LoopWork = 'alone' | 'memory';
+
+/** A round through the pipeline: nanoseconds a change. Each round goes on at the place where the last one ended. */
+export function pipelineRound(machine: BenchMachine, { size, set, changes }: Cycle): () => Promise<number> {
+  let at = 0;
+  const round = async (): Promise<void> => {
+    for (let done = 0; done < changes; done += 2 * set) {
+      if (set === 1) {
+        const params = machine.mapping(at, size);
+        await machine.region.addMapping(params);
+        await machine.region.removeMappings(params.rangeInRegion);
+      } else {
+        await machine.add(at, set, size);
+        await machine.remove(at, set, size);
+      }
+      at += set;
+    }
+  };
+  return async () => (await timed(round)) / changes;
+}
+
+/** A round of the C++ loop: nanoseconds a change. */
+export function loopRound(
+  way: WayName,
+  program: NativeProgram,
+  { size, set, changes }: Cycle,
+  work: LoopWork,
+): () => Promise<number> {
+  const request = `cycle ${byFile(way) ? 'file' : 'va'} ${size} ${set} ${changes} ${work}`;
+  return async () => (await program.ask(request))[0] ?? NaN;
+}
+
+/** By file there is no address to make. */
+export function loopWorks(way: WayName): readonly LoopWork[] {
+  return byFile(way) ? ['alone'] : ['alone', 'memory'];
+}

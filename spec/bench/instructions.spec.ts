@@ -1,0 +1,103 @@
+import { expect } from 'chai';
+import { countedQuestions } from '../../bench/kernel/index.js';
+import { idleKernelTarget } from '../../bench/support/idle-target.js';
+import { MemoryRange, RegionManager, type MappingParams, type Outcome } from '../../streams/index.js';
+import { IommufdTarget, VfioType1Target } from '../../targets/index.js';
+import { FakeMappable } from '../support/fake-mappable.js';
+
+describe('the idle target that stands for one of the kernel', () => {
+  for (const { name, prototype } of [IommufdTarget, VfioType1Target]) {
+    it(`takes every call that the pipeline makes at ${name}`, () => {
+      // Who asks what a target holds calls the others.
+      const called = Object.getOwnPropertyNames(prototype).filter(
+        (key) => !['constructor', 'mappedRanges', 'mappedCount'].includes(key),
+      );
+      expect(called).to.include.members(['checkMaps', 'mapDmaBatch', 'unmapDmaBatch']);
+      expect(idleKernelTarget('idle')).to.include.all.keys('concurrent', ...called);
+    });
+  }
+
+  it('looks at a set, takes it whole, and never fails', async () => {
+    const idle = idleKernelTarget('idle');
+    const calls: string[] = [];
+    const noted =
+      <A extends readonly unknown[]>(name: string, call?: (first: A) => unknown) =>
+      (first: A): undefined => {
+        calls.push(`${name} ${first.length}`);
+        expect(call?.(first)).to.equal(undefined);
+      };
+    const manager = new RegionManager();
+    const outcomes: Outcome[] = [];
+    const attachment = await manager.attach({
+      ...idle,
+      checkMaps: noted('checkMaps', idle.checkMaps?.bind(idle)),
+      mapDmaBatch: noted('mapDmaBatch', idle.mapDmaBatch?.bind(idle)),
+      unmapDmaBatch: noted('unmapDmaBatch', idle.unmapDmaBatch?.bind(idle)),
+    });
+    attachment.outcomes$.subscribe((outcome) => outcomes.push(outcome));
+    const region = await manager.addRegion({ name: 'ram', type: 'ram', range: MemoryRange.ofPages(0, 64) });
+    await region.map({ writable: true });
+    const mappable = new FakeMappable();
+    const sets = [0, 2, 4].map((page): MappingParams => ({
+      rangeInRegion: MemoryRange.ofPages(page, page + 1),
+      backing: { mappable, fileOffset: 0n },
+      writable: true,
+    }));
+    outcomes.length = 0;
+    await manager.transaction((edit) => {
+      for (const params of sets) {
+        edit.addMapping(region, params);
+      }
+    });
+    await manager.transaction((edit) => {
+      for (const { rangeInRegion } of sets) {
+        edit.removeMappings(region, rangeInRegion);
+      }
+    });
+    expect(calls).to.deep.equal(['checkMaps 3', 'mapDmaBatch 3', 'unmapDmaBatch 3']);
+    expect(outcomes.map(({ status }) => status)).to.deep.equal(['applied', 'applied']);
+    await manager.close();
+  });
+});
+
+describe('the questions of bench:kernel --instructions', () => {
+  const ways = ['type1', 'iommufd by va', 'iommufd by file'];
+  const shapes = ['4 KiB, one by one', '4 KiB, sets of 64', '2 MiB, sets of 64'];
+  const samples = new Map<string, readonly number[]>([
+    ...shapes.map((shape) => [`instructions/pipeline/${shape}`, [4000, 5000, 9000]] as const),
+    ...ways.flatMap((way) =>
+      shapes.flatMap((shape) => [
+        [`instructions/${way}/${shape}`, [12_000, 12_000, 30_000]] as const,
+        [`instructions/${way}/${shape}/loop/alone`, [6000, 6000, 6000]] as const,
+        [`instructions/${way}/${shape}/loop/memory`, [8000, 8000, 8000]] as const,
+      ]),
+    ),
+  ]);
+  const figures = countedQuestions.flatMap((question) => [...question.figures(samples)]);
+  const figure = (id: string): (typeof figures)[number] | undefined => figures.find((one) => one.id === id);
+
+  it('give the median of a change, in instructions, beside the most that it may be', () => {
+    const idle = figure('instructions/pipeline/4 KiB, sets of 64');
+    expect(idle).to.include({ median: 5000, unit: 'instructions', atMost: 3500 });
+  });
+
+  it('give multiples of the C++ loops, and the most that they may be', () => {
+    const limits = figures.filter(({ unit, atMost }) => unit === 'times' && atMost !== undefined);
+    expect(Object.fromEntries(limits.map(({ id, atMost }) => [id, atMost]))).to.deep.equal({
+      'instructions/type1/4 KiB, sets of 64/ratio-alone': 1.75,
+      'instructions/type1/2 MiB, sets of 64/ratio-memory': 1.02,
+      'instructions/iommufd by va/4 KiB, sets of 64/ratio-alone': 1.75,
+      'instructions/iommufd by va/2 MiB, sets of 64/ratio-memory': 1.02,
+      'instructions/iommufd by file/4 KiB, one by one/ratio-alone': 2.5,
+      'instructions/iommufd by file/4 KiB, sets of 64/ratio-alone': 1.6,
+      'instructions/iommufd by file/2 MiB, sets of 64/ratio-alone': 1.02,
+    });
+    expect(figure('instructions/type1/4 KiB, sets of 64/ratio-alone')?.median).to.equal(2);
+    expect(figure('instructions/type1/4 KiB, sets of 64/ratio-memory')?.median).to.equal(1.5);
+  });
+
+  it('give every figure an id of its own', () => {
+    const ids = figures.map(({ id }) => id);
+    expect(ids).to.deep.equal([...new Set(ids)]);
+  });
+});
