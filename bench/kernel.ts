@@ -100,7 +100,8 @@ try {
     throw error;
   }
   if (status === 0) {
-    const run = readResults(inGuest);
+    // The guest's clock is not that of the host where it counts instructions.
+    const run = { ...readResults(inGuest), date: new Date().toISOString() };
     writeResults(json, run);
     if (earlier !== undefined) {
       console.log(drawComparison(compareRuns(earlier, run), earlier, run));
