@@ -100,7 +100,9 @@ const pipeline: KernelQuestion = {
   figures(samples: Samples): Figure[] {
     const make = new FigureMaker(samples);
     return [ONE_BY_ONE, SETS].flatMap(({ name }) =>
-      make.figure(`instructions/pipeline/${name}`, name, 'instructions', { atMost: IDLE_LIMITS[name] }),
+      make.figure(`instructions/pipeline/${name}`, `no system calls, ${name}`, 'instructions', {
+        atMost: IDLE_LIMITS[name],
+      }),
     );
   },
 };
@@ -124,17 +126,18 @@ function questionOf(way: WayName): KernelQuestion {
       const make = new FigureMaker(samples);
       return SHAPES.flatMap(({ name }) => {
         const id = `instructions/${way}/${name}`;
+        const shown = `${way}, ${name}`;
         const limits = RATIO_LIMITS[way][name];
         return [
-          ...make.ratio(`${id}/ratio-alone`, `${name}: × C++, ioctls alone`, id, `${id}/loop/alone`, {
+          ...make.ratio(`${id}/ratio-alone`, `${shown}: × C++, ioctls alone`, id, `${id}/loop/alone`, {
             atMost: limits?.alone,
           }),
-          ...make.ratio(`${id}/ratio-memory`, `${name}: × C++, ioctls and mmap`, id, `${id}/loop/memory`, {
+          ...make.ratio(`${id}/ratio-memory`, `${shown}: × C++, ioctls and mmap`, id, `${id}/loop/memory`, {
             atMost: limits?.memory,
           }),
-          ...make.figure(id, name, 'instructions'),
-          ...make.figure(`${id}/loop/memory`, `C++, ioctls and mmap: ${name}`, 'instructions', { baseline: true }),
-          ...make.figure(`${id}/loop/alone`, `C++, ioctls alone: ${name}`, 'instructions', { baseline: true }),
+          ...make.figure(id, shown, 'instructions'),
+          ...make.figure(`${id}/loop/memory`, `C++, ioctls and mmap: ${shown}`, 'instructions', { baseline: true }),
+          ...make.figure(`${id}/loop/alone`, `C++, ioctls alone: ${shown}`, 'instructions', { baseline: true }),
         ];
       });
     },

@@ -100,4 +100,9 @@ describe('the questions of bench:kernel --instructions', () => {
     const ids = figures.map(({ id }) => id);
     expect(ids).to.deep.equal([...new Set(ids)]);
   });
+
+  it('give every figure a name of its own, because a comparison shows those of all questions in one table', () => {
+    const names = figures.map(({ name }) => name);
+    expect(names).to.deep.equal([...new Set(names)]);
+  });
 });
