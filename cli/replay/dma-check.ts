@@ -1,5 +1,5 @@
 import { DmaFault, type MapChange, type Mappable } from '../../streams/index.js';
-import { messageOf } from '../errors.js';
+import { messageOf, reasonOf } from '../errors.js';
 import type { DmaDevice, DmaHardware } from './dma-device.js';
 import { fileBacking, type GuestMemory } from './guest-memory.js';
 
@@ -116,7 +116,11 @@ class DmaCheck {
       await hardware.start(mappings);
       await this.run(device, chosen);
     } catch (error) {
-      this.#count(device, chosen[0]?.range.start ?? 0n, `${hardware.address} does no DMA: ${messageOf(error)}`);
+      this.#count(
+        device,
+        chosen[0]?.range.start ?? 0n,
+        `${hardware.address} does no DMA: ${error instanceof Error ? reasonOf(error) : messageOf(error)}`,
+      );
     }
     try {
       await hardware.stop();

@@ -1,13 +1,17 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync } from 'node:fs';
+import { chmodSync, chownSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { expect } from 'chai';
 import { findPciDevice } from '../../binding/index.js';
 import { BINDING, STREAMS } from '../binding/support/child.js';
+import { line, PACKAGE, TemporaryTraces } from '../cli/support.js';
+import { temporaryRoot } from '../support/temporary-folder.js';
 import { FIRST, SECOND } from './support/edu.js';
 
 const NOBODY = 65534;
 const TARGETS = new URL('../../targets/index.js', import.meta.url).href;
+const MAIN = `${PACKAGE}dist/cli/main.js`;
 const KILOBYTE = 1024;
 
 /** A program that has some rows of memory, each of so many KiB, and what it takes to give them to devices. */
@@ -97,9 +101,9 @@ describe('the limit of locked memory, for a user without CAP_IPC_LOCK', function
       expect(told).to.include({ code: 'ENOMEM', request, region: 'row 1', undone: 0 });
       expect(told.message).to.contain('0x2000000-0x20c0000');
       expect(told.hint).to.match(
-        /limit of locked memory is 1048576 bytes, 0 are used, 2097152 more are needed: raise it to 2097152 bytes/,
+        /limit of locked memory is 1048576 bytes, 0 are used, 2097152 more are needed: raise it to 3145728 bytes/,
       );
-      expect(told.hint).to.match(/ulimit -l.*LimitMEMLOCK=.*CAP_IPC_LOCK/);
+      expect(told.hint).to.match(/ulimit -l.*LimitMEMLOCK=.*--ulimit memlock=3145728 .*CAP_IPC_LOCK/);
       expect(told.pinned).to.deep.equal([0, 0]);
     });
 
@@ -153,6 +157,42 @@ describe('the limit of locked memory, for a user without CAP_IPC_LOCK', function
       await once(other, 'exit');
     }
   });
+
+  for (const target of [`vfio:${FIRST}`, `iommufd:${SECOND}`]) {
+    it(`${target}: a replay that is given the limit of the hint runs to its end, its DMA check included`, () => {
+      using traces = new TemporaryTraces();
+      chmodSync(temporaryRoot(), 0o755);
+      const trace = traces.write('two-rows.jsonl', [
+        line({ start: '0x0', end: '0x300000', name: 'low' }),
+        line({ start: '0x100000000', end: '0x100300000', name: 'high' }),
+      ]);
+      chmodSync(dirname(trace), 0o755);
+      const replay = (kibibytes: number): { status: number | null; text: string } => {
+        const { status, stdout, stderr } = spawnSync(
+          'sh',
+          [
+            '-c',
+            `ulimit -l ${kibibytes} && exec "$0" "$@"`,
+            process.execPath,
+            MAIN,
+            'replay',
+            trace,
+            '--target',
+            target,
+          ],
+          { uid: NOBODY, gid: NOBODY, encoding: 'utf8', env: { ...process.env, COLUMNS: '200' } },
+        );
+        return { status, text: `${stdout}${stderr}`.replace(/\s+/g, ' ') };
+      };
+      const refused = replay(2048);
+      expect(refused.status, refused.text).to.equal(1);
+      const advised = /`ulimit -l (\d+)`/.exec(refused.text)?.[1];
+      expect(advised, refused.text).not.to.equal(undefined);
+      const { status, text } = replay(Number(advised));
+      expect(status, text).to.equal(0);
+      expect(text).to.contain('all passed');
+    });
+  }
 
   it("type1: the kernel's own ENOMEM, past the preflight", () => {
     const told = run(

@@ -11,6 +11,8 @@ export interface LockedMemory {
   readonly pinned: bigint;
 }
 
+const MEBIBYTE = 1n << 20n;
+
 /** The bit of CAP_IPC_LOCK, with which the limit does not count (capabilities(7)). */
 const CAP_IPC_LOCK = 1n << 14n;
 
@@ -54,9 +56,11 @@ export function lockedMemoryHint({ limit, locked, pinned }: LockedMemory, needed
       'or give the process CAP_IPC_LOCK'
     );
   }
-  const kibibytes = (total + 1023n) / 1024n;
+  // Not to the byte: a check of the device, or the next small region, pins a page more.
+  const enough = (total / MEBIBYTE + 1n) * MEBIBYTE;
+  const kibibytes = enough / 1024n;
   return (
-    `${have}: raise it to ${total} bytes at least, with \`ulimit -l ${kibibytes}\`, LimitMEMLOCK=${kibibytes}K of systemd or limits.conf, ` +
+    `${have}: raise it to ${enough} bytes, which leaves a little to spare, with \`ulimit -l ${kibibytes}\`, LimitMEMLOCK=${kibibytes}K of systemd or limits.conf, --ulimit memlock=${enough} of docker and podman, ` +
     'or give the process CAP_IPC_LOCK'
   );
 }
