@@ -21,6 +21,7 @@ Exit status:
   0  at least software IOMMUs work
   1  not even they do
   2  bad usage
+  130 by Ctrl-C (SIGINT), 143 by SIGTERM
 `;
 
 /** Adds `dma-streams doctor` to the program. */

@@ -9,6 +9,7 @@ import { succeeded, type CommitResult, type ReplayObserver, type ReplayReport } 
 import { chooseTargets, DEFAULT_TARGETS, TARGET_HELP } from '../replay/target-choice.js';
 import { readTrace } from '../trace/read-trace.js';
 import { complainer } from '../complain.js';
+import { Interruption } from '../interruption.js';
 import { usageErrors } from '../usage-errors.js';
 
 interface ReplayCommandOptions {
@@ -64,6 +65,10 @@ Exit status:
      BAR) was skipped at a target that cannot map it; not everything could be
      unmapped at the end; a target cannot be opened, or there is too little memory
   2  bad usage, or a bad trace
+  130, 143
+     interrupted: 130 by Ctrl-C (SIGINT), 143 by SIGTERM. A commit that is under
+     way is finished, everything is unmapped, the targets are detached, and the
+     last line says how far the replay came. A second signal ends it at once.
 `;
 
 /** Adds `dma-streams replay` to the program. */
@@ -87,9 +92,7 @@ export function addReplayCommand(program: Command): void {
     .addHelpText('after', HELP)
     .configureOutput(usageErrors('dma-streams replay'))
     .action(async (trace: string, options: ReplayCommandOptions) => {
-      if (!(await runReplay(trace, options))) {
-        process.exitCode = 1;
-      }
+      process.exitCode = await runReplay(trace, options);
     });
 }
 
@@ -97,8 +100,9 @@ function collect(value: string, earlier: readonly string[] = []): readonly strin
   return [...earlier, value];
 }
 
-/** Whether all went well. */
-async function runReplay(path: string, options: ReplayCommandOptions): Promise<boolean> {
+/** The exit status. */
+async function runReplay(path: string, options: ReplayCommandOptions): Promise<number> {
+  const interruption = new Interruption();
   const targets = chooseTargets(options.target ?? DEFAULT_TARGETS);
   const trace = await readTrace(path);
   const shown = options.speed === 'real' && options.quiet !== true;
@@ -106,12 +110,16 @@ async function runReplay(path: string, options: ReplayCommandOptions): Promise<b
   const output = outputFor(options);
   let report: ReplayReport;
   try {
-    report = await replay(trace, { targets, speed: options.speed }, following(output, progress));
+    const signal = interruption.defer();
+    report = await replay(trace, { targets, speed: options.speed, signal }, following(output, progress));
   } finally {
     progress.stop();
   }
   output.finished(report);
-  return succeeded(report);
+  if (report.interrupted !== undefined) {
+    return interruption.status ?? 1;
+  }
+  return succeeded(report) ? 0 : 1;
 }
 
 function outputFor(options: ReplayCommandOptions): Output {

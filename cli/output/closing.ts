@@ -68,7 +68,7 @@ export function describeSkipped(skipped: readonly SkippedSection[], { colours, w
 
 /** How it ended, in one sentence. */
 export function closingLine(report: ReplayReport): string {
-  const { trace, targets, failedCommits, skipped, dma, closingError, milliseconds } = report;
+  const { trace, targets, failedCommits, skipped, dma, closingError, interrupted, milliseconds } = report;
   const commits = trace.commits.length;
   if (succeeded(report)) {
     const reached = `${commits === 1 ? 'The commit' : `All ${formatCount(commits)} commits`} reached ${
@@ -81,6 +81,7 @@ export function closingLine(report: ReplayReport): string {
   const skippedAt = [...new Set(skipped.map(({ target }) => printable(target ?? '')))].join(', ');
   const failedCalls = targets.reduce((sum, { failed }) => sum + failed, 0);
   const reasons = [
+    interrupted === undefined ? '' : describeInterruption(interrupted, commits),
     failedCommits === 0 ? '' : `${formatCount(failedCommits)} of ${counted(commits, 'commit')} failed`,
     failedCalls === 0 ? '' : `${counted(failedCalls, 'target call')} failed`,
     skipped.length === 0 ? '' : `${counted(skipped.length, 'section')} skipped at ${skippedAt}`,
@@ -89,5 +90,14 @@ export function closingLine(report: ReplayReport): string {
       ? ''
       : `not everything could be unmapped at the end: ${printable(reasonOf(closingError))}`,
   ];
-  return `${reasons.filter((reason) => reason !== '').join(', ')}.`;
+  const cleaned =
+    interrupted === undefined || closingError !== undefined
+      ? ''
+      : `; ${targets.length === 1 ? 'target' : 'targets'} unmapped and detached`;
+  return `${reasons.filter((reason) => reason !== '').join(', ')}${cleaned}.`;
+}
+
+function describeInterruption({ commits, during }: NonNullable<ReplayReport['interrupted']>, of: number): string {
+  const where = { commits: '', wait: ' (waiting)', 'DMA check': ' (DMA check)' }[during];
+  return `Interrupted after commit ${formatCount(commits)} of ${formatCount(of)}${where}`;
 }

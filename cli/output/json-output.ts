@@ -45,10 +45,13 @@ export class JsonOutput implements ReplayObserver {
   }
 }
 
-/** What is left out when there is none of it: failures of commits, skipped sections, failed checks, and of the closing. */
-function summary({ trace: { holes }, mappings, targets, dma, failures, skipped, closingError }: ReplayReport): object {
+/** What is left out when there is none of it: an interruption, failures of commits, skipped sections, failed checks, and of the closing. */
+function summary(report: ReplayReport): object {
+  const { trace, mappings, targets, dma, failures, skipped, interrupted, closingError } = report;
+  const { holes } = trace;
   return {
     op: 'summary',
+    ...(interrupted === undefined ? {} : { interrupted: { ...interrupted, of: trace.commits.length } }),
     mappings: mappings.map(({ range, region, writable, backing }) => ({
       range: range.toString(),
       region,

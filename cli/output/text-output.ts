@@ -78,7 +78,9 @@ export class TextOutput implements ReplayObserver {
   }
 
   finished(report: ReplayReport): void {
-    if (!this.#options.quiet) {
+    if (report.interrupted !== undefined) {
+      this.#lines(this.#options.quiet ? [] : ['']);
+    } else if (!this.#options.quiet) {
       this.#section('Address space', addressSpaceSize(report));
       this.#lines(drawAddressSpace(report.mappings, report.targets, this.#terminal));
       this.#section('Targets', 'calls up to here, and what they hold now');

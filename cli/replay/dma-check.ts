@@ -1,6 +1,8 @@
 import { DmaFault, type MapChange, type Mappable } from '../../streams/index.js';
 import { messageOf, reasonOf } from '../errors.js';
+import { Checkpoint } from './checkpoint.js';
 import type { DmaDevice, DmaHardware } from './dma-device.js';
+import { fileOffsetOf, PATTERN_LENGTH, spotsOf, type Spot } from './dma-spots.js';
 import { fileBacking, type GuestMemory } from './guest-memory.js';
 
 export interface DeviceUnderCheck {
@@ -36,10 +38,9 @@ export interface DmaCheckResult {
   readonly failures: readonly DmaFailure[];
   /** Absent when there was none. */
   readonly hardware?: readonly HardwareCheck[];
+  /** Present when it was ended before its end. */
+  readonly interrupted?: true;
 }
-
-/** Bytes of a pattern. A page holds three spots that do not overlap, so that spots of aliases are the same or apart. */
-const PATTERN_LENGTH = 16;
 
 /** Addresses are held for so many mappings at a time: a process may have 65,530 (`vm.max_map_count`). */
 const BATCH = 4096;
@@ -57,10 +58,17 @@ const FAILURES_KEPT = 10;
  * device's write must fault and change nothing. Hardware is tried at both ends of some of the mappings, evenly chosen.
  *
  * Left behind: guest memory that is full of patterns.
+ *
+ * @param signal ends the check between two of its steps; the result then counts what was done until then
  */
-export async function checkDma(devices: readonly DeviceUnderCheck[], memory: GuestMemory): Promise<DmaCheckResult> {
-  const check = new DmaCheck(memory);
-  for (const { device, mappings } of devices) {
+export async function checkDma(
+  devices: readonly DeviceUnderCheck[],
+  memory: GuestMemory,
+  signal?: AbortSignal,
+): Promise<DmaCheckResult> {
+  const checkpoint = new Checkpoint(signal);
+  const check = new DmaCheck(memory, checkpoint);
+  for await (const { device, mappings } of checkpoint.untilOver(devices)) {
     if (device.hardware !== undefined) {
       await check.runHardware(device, device.hardware, mappings);
       continue;
@@ -72,14 +80,9 @@ export async function checkDma(devices: readonly DeviceUnderCheck[], memory: Gue
   return check.result(devices.length);
 }
 
-/** A place in a mapping where a pattern goes. */
-interface Spot {
-  readonly mapping: MapChange;
-  readonly address: bigint;
-}
-
 class DmaCheck {
   readonly #memory: GuestMemory;
+  readonly #checkpoint: Checkpoint;
   readonly #failures: DmaFailure[] = [];
   readonly #hardware: HardwareCheck[] = [];
   /** What a place in a file should hold: aliases share it. */
@@ -89,8 +92,9 @@ class DmaCheck {
   #failed = 0;
   #faults = 0;
 
-  constructor(memory: GuestMemory) {
+  constructor(memory: GuestMemory, checkpoint: Checkpoint) {
     this.#memory = memory;
+    this.#checkpoint = checkpoint;
   }
 
   result(devices: number): DmaCheckResult {
@@ -101,6 +105,7 @@ class DmaCheck {
       faults: this.#faults,
       failures: this.#failed <= FAILURES_KEPT + 1 ? this.#failures : this.#failures.slice(0, FAILURES_KEPT),
       ...(this.#hardware.length === 0 ? {} : { hardware: this.#hardware }),
+      ...(this.#checkpoint.hasEndedWork ? { interrupted: true } : {}),
     };
   }
 
@@ -130,6 +135,9 @@ class DmaCheck {
   }
 
   async run(device: DmaDevice, mappings: readonly MapChange[]): Promise<void> {
+    if (await this.#checkpoint.isOver()) {
+      return;
+    }
     const spots = mappings.flatMap((mapping) => spotsOf(mapping, device.hardware === undefined));
     this.#expected.clear();
     try {
@@ -150,7 +158,7 @@ class DmaCheck {
 
   async #deviceToHost(device: DmaDevice, spots: readonly Spot[]): Promise<void> {
     const written: Spot[] = [];
-    for (const spot of spots) {
+    for await (const spot of this.#checkpoint.untilOver(spots)) {
       const pattern = this.#nextPattern();
       try {
         if (spot.mapping.writable) {
@@ -166,7 +174,7 @@ class DmaCheck {
       this.#expect(spot, pattern);
       written.push(spot);
     }
-    for (const spot of written) {
+    for await (const spot of this.#checkpoint.untilOver(written)) {
       await this.#compare(device, spot, 'the host', () =>
         this.#memory.read(spot.mapping, spot.address, PATTERN_LENGTH),
       );
@@ -175,7 +183,7 @@ class DmaCheck {
 
   async #hostToDevice(device: DmaDevice, spots: readonly Spot[]): Promise<void> {
     const written: Spot[] = [];
-    for (const spot of spots) {
+    for await (const spot of this.#checkpoint.untilOver(spots)) {
       const pattern = this.#nextPattern();
       try {
         this.#memory.write(spot.mapping, spot.address, pattern);
@@ -186,13 +194,13 @@ class DmaCheck {
       this.#expect(spot, pattern);
       written.push(spot);
     }
-    for (const spot of written) {
+    for await (const spot of this.#checkpoint.untilOver(written)) {
       await this.#compare(device, spot, 'the device', () => device.read(spot.address, PATTERN_LENGTH));
     }
   }
 
   async #readOnly(device: DmaDevice, spots: readonly Spot[]): Promise<void> {
-    for (const spot of spots) {
+    for await (const spot of this.#checkpoint.untilOver(spots)) {
       if (device.hardware !== undefined) {
         await this.#lostWrite(device, spot);
         continue;
@@ -276,12 +284,6 @@ class DmaCheck {
   }
 }
 
-function spotsOf(mapping: MapChange, withMiddle: boolean): Spot[] {
-  const { start, end, length } = mapping.range;
-  const addresses = [start, ...(withMiddle ? [start + length / 2n] : []), end - BigInt(PATTERN_LENGTH)];
-  return addresses.map((address) => ({ mapping, address }));
-}
-
 /** At most `most` of them, from the first to the last. */
 function evenly<T>(items: readonly T[], most: number): readonly T[] {
   if (items.length <= most) {
@@ -291,8 +293,4 @@ function evenly<T>(items: readonly T[], most: number): readonly T[] {
   return Array.from({ length: most }, (_, index) => items[Math.round(index * step)]).filter(
     (item) => item !== undefined,
   );
-}
-
-function fileOffsetOf({ mapping, address }: Spot): bigint {
-  return fileBacking(mapping).fileOffset + (address - mapping.range.start);
 }

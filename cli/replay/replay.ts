@@ -11,6 +11,7 @@ import {
 import { codeOf, messageOf, reasonOf } from '../errors.js';
 import { describeSection } from '../trace/section.js';
 import type { Trace } from '../trace/trace.js';
+import { Checkpoint } from './checkpoint.js';
 import { checkDma, type DeviceUnderCheck, type DmaCheckResult } from './dma-check.js';
 import { FileGuestMemory, MappedGuestMemory } from './guest-memory.js';
 import { Journal } from './journal.js';
@@ -18,7 +19,7 @@ import { journalTarget } from './journal-target.js';
 import { MemoryBlocks } from './memory-blocks.js';
 import { checkMemory } from './memory-need.js';
 import { commitFailureOf, isSkip, problemOf, type CommitFailure, type SkippedSection } from './problems.js';
-import type { CommitResult, HeldMapping, ReplayObserver, ReplayReport } from './report.js';
+import type { CommitResult, HeldMapping, InterruptedDuring, ReplayObserver, ReplayReport } from './report.js';
 import { SectionPlacer } from './section-placer.js';
 import type { CreatedTarget, TargetChoice } from './target-choice.js';
 
@@ -28,6 +29,8 @@ export interface ReplayOptions {
   readonly speed: 'max' | 'real';
   /** How much memory there is for a real IOMMU to pin. Default: what the machine, and the cgroup, have. */
   readonly headroom?: () => MemoryHeadroom | undefined;
+  /** Ends the replay early: after the commit that is under way, at once in a recorded wait, between two steps of the DMA check. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -48,7 +51,8 @@ interface Attached extends CreatedTarget {
  * Replays a trace through a region manager at the chosen targets, and checks by DMA what came of it.
  *
  * Order: the targets are attached as they were chosen, before the first commit; the commits follow one another; the DMA check
- * looks at what the last one left. Calls of the closing, when everything is unmapped, are not observed.
+ * looks at what the last one left. Calls of the closing, when everything is unmapped, are not observed, unless the replay was
+ * ended early: then they are part of the report.
  *
  * On failure of a target: its commit is undone everywhere, the replay goes on, and the report says so.
  *
@@ -84,32 +88,41 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
     await attachAll(attached, manager, options.targets, journal, heldByManager);
     observer.started(trace, options.targets);
     const placer = new SectionPlacer(manager, blocks);
-    outcomes = await replayCommits(trace, options.speed, placer, { journal, skipped }, observer);
+    outcomes = await replayCommits(trace, options, placer, { journal, skipped }, observer);
     snapshot = manager.snapshot();
-    dma = await checkAll(attached, snapshot.mappings, space, heldByManager);
+    if (outcomes.interrupted === undefined) {
+      dma = await checkAll(attached, snapshot.mappings, { space, heldByManager }, options.signal);
+    }
+    if (dma?.interrupted === true) {
+      outcomes = { ...outcomes, interrupted: { during: 'DMA check', commits: trace.commits.length } };
+    }
   } catch (error) {
     journal.close();
     await closeQuietly(manager, attached);
     throw error;
   }
-  const report = {
+  const held = attached.map(({ attachment }) => attachment.ledger());
+  const milliseconds = performance.now() - started;
+  if (outcomes.interrupted === undefined) {
+    journal.close();
+  }
+  const closingError = await closeQuietly(manager, attached);
+  return {
     trace,
     mappings: snapshot.mappings,
-    targets: attached.map(({ choice, attachment }) => ({
-      name: choice.name,
-      description: choice.description,
-      ...journal.countsOf(choice.name),
-      held: attachment.ledger(),
+    targets: attached.map(({ choice: { name, description } }, index) => ({
+      name,
+      description,
+      ...journal.countsOf(name),
+      held: held[index] ?? [],
     })),
     failedCommits: outcomes.failures.length,
     ...outcomes,
     dma,
     hostView: space === undefined ? 'file' : 'va',
-    milliseconds: performance.now() - started,
-  } as const;
-  journal.close();
-  const closingError = await closeQuietly(manager, attached);
-  return closingError === undefined ? report : { ...report, closingError };
+    milliseconds,
+    ...(closingError === undefined ? {} : { closingError }),
+  };
 }
 
 function warnOfRounding({ path, rounded }: Trace, observer: ReplayObserver): void {
@@ -170,7 +183,7 @@ async function attachAll(
   }
 }
 
-type CommitOutcomes = Pick<ReplayReport, 'failures' | 'skipped'>;
+type CommitOutcomes = Pick<ReplayReport, 'failures' | 'skipped' | 'interrupted'>;
 
 /** What is noted while a commit is applied. */
 interface Notes {
@@ -181,7 +194,7 @@ interface Notes {
 
 async function replayCommits(
   trace: Trace,
-  speed: 'max' | 'real',
+  { speed, signal }: ReplayOptions,
   placer: SectionPlacer,
   notes: Notes,
   observer: ReplayObserver,
@@ -189,9 +202,18 @@ async function replayCommits(
   const start = performance.now() - (trace.commits[0]?.ms ?? 0);
   const failures: CommitFailure[] = [];
   const skippedSections: SkippedSection[] = [];
+  const checkpoint = new Checkpoint(signal);
+  const endedAt = (commits: number, during: InterruptedDuring): CommitOutcomes => ({
+    failures,
+    skipped: skippedSections,
+    interrupted: { commits, during },
+  });
   for (const [index, commit] of trace.commits.entries()) {
-    if (speed === 'real') {
-      await waitUntil(start + commit.ms);
+    if (speed === 'real' && !(await waitUntil(start + commit.ms, signal))) {
+      return endedAt(index, 'wait');
+    }
+    if (await checkpoint.isOver()) {
+      return endedAt(index, 'commits');
     }
     const placement = await placer.apply(commit);
     const { failed: failedCalls, ...calls } = notes.journal.takeCommitCounts();
@@ -209,25 +231,33 @@ async function replayCommits(
   return { failures, skipped: skippedSections };
 }
 
-async function waitUntil(time: number): Promise<void> {
+/** Whether the time has come: `false` when the signal was aborted before. */
+async function waitUntil(time: number, signal: AbortSignal | undefined): Promise<boolean> {
   for (let left = time - performance.now(); left > 0; left = time - performance.now()) {
-    await sleep(Math.min(left, LONGEST_SLEEP));
+    try {
+      await sleep(Math.min(left, LONGEST_SLEEP), undefined, { signal });
+    } catch {
+      return false;
+    }
   }
+  return true;
 }
 
 async function checkAll(
   attached: readonly Attached[],
   mappings: readonly MapChange[],
-  space: AddressSpace | undefined,
-  heldByManager: boolean,
+  host: { readonly space: AddressSpace | undefined; readonly heldByManager: boolean },
+  signal: AbortSignal | undefined,
 ): Promise<DmaCheckResult | undefined> {
+  const { space, heldByManager } = host;
   const devices = attached.flatMap(({ device, attachment }): DeviceUnderCheck[] =>
     device === undefined ? [] : [{ device, mappings: heldOf(mappings, attachment.ledger()) }],
   );
   if (devices.length === 0) {
     return undefined;
   }
-  return checkDma(devices, space === undefined ? new FileGuestMemory() : new MappedGuestMemory(space, heldByManager));
+  const memory = space === undefined ? new FileGuestMemory() : new MappedGuestMemory(space, heldByManager);
+  return checkDma(devices, memory, signal);
 }
 
 /** What the guest sees of what a target holds: not what is stuck there, nor what it could not map. */

@@ -51,6 +51,9 @@ export interface TargetReport {
   readonly held: readonly HeldMapping[];
 }
 
+/** What a replay was doing when it was told to end; `'wait'` is the one for the recorded time of the next commit. */
+export type InterruptedDuring = 'commits' | 'wait' | 'DMA check';
+
 /** All that is known when a replay is over. */
 export interface ReplayReport {
   readonly trace: Trace;
@@ -68,6 +71,12 @@ export interface ReplayReport {
   readonly hostView: 'va' | 'file';
   /** From the first call to the last, in milliseconds; waiting for recorded times included. */
   readonly milliseconds: number;
+  /** Where it was told to end before its end. Absent when it was not, or when that came after the DMA check. */
+  readonly interrupted?: {
+    readonly during: InterruptedDuring;
+    /** How many commits were replayed, those that failed included. */
+    readonly commits: number;
+  };
   /** What went wrong when all was unmapped at the end. */
   readonly closingError?: DmaError | Error;
 }
@@ -75,6 +84,7 @@ export interface ReplayReport {
 /** Whether every target call, and every check, came out right. */
 export function succeeded(report: ReplayReport): boolean {
   return (
+    report.interrupted === undefined &&
     report.failedCommits === 0 &&
     report.closingError === undefined &&
     (report.dma?.failed ?? 0) === 0 &&

@@ -44,7 +44,7 @@ export function dmaStreams(args: readonly string[], options: RunOptions = {}): P
 }
 
 /** Nothing of the person's own terminal shows in the output. */
-function plainEnvironment(): NodeJS.ProcessEnv {
+export function plainEnvironment(): NodeJS.ProcessEnv {
   const env = { ...process.env, LANG: 'C.UTF-8' };
   for (const name of ['NO_COLOR', 'FORCE_COLOR', 'COLUMNS', 'LC_ALL', 'LC_CTYPE', 'TERM']) {
     Reflect.deleteProperty(env, name);
@@ -91,4 +91,12 @@ export function line(fields: Readonly<Record<string, unknown>> = {}): Record<str
     offset: '0x0',
     ...fields,
   };
+}
+
+/** 1 MiB of RAM more in each commit; the times are those of the commits, in milliseconds. */
+export function commitsAt(...times: readonly number[]): object[] {
+  const address = (index: number): string => `0x${(index * 0x100000).toString(16)}`;
+  return times.map((ms, index) =>
+    line({ ms, commit: index, start: address(index), end: address(index + 1), name: `ram${index}` }),
+  );
 }

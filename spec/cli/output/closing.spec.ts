@@ -36,9 +36,21 @@ describe('how a replay ended', () => {
       { targets: [target, { ...target, failed: 1 }] },
       { dma: { ...passed, failed: 1 } },
       { closingError: new Error('stuck') },
-    ]) {
+      { interrupted: { commits: 1, during: 'DMA check' } },
+    ] as const) {
       expect(succeeded({ ...well, ...failure }), Object.keys(failure).join()).to.equal(false);
     }
+  });
+
+  it('says how far it came when it was interrupted, and whether everything was unmapped', () => {
+    const interrupted = { ...well, interrupted: { commits: 1, during: 'commits' } } as const;
+    expect(closingLine(interrupted)).to.equal('Interrupted after commit 1 of 1; target unmapped and detached.');
+    expect(
+      closingLine({ ...interrupted, targets: [target, target], interrupted: { commits: 0, during: 'DMA check' } }),
+    ).to.equal('Interrupted after commit 0 of 1 (DMA check); targets unmapped and detached.');
+    expect(closingLine({ ...interrupted, closingError: new Error('busy') })).to.equal(
+      'Interrupted after commit 1 of 1, not everything could be unmapped at the end: busy.',
+    );
   });
 
   it('is said in a sentence', () => {
