@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { labAvailability } from './availability.js';
@@ -133,6 +134,10 @@ describe('the guest', function () {
     }
   });
 
+  it('is not started once it was stopped', async () => {
+    expect(await run(['true'], { signal: AbortSignal.abort() })).to.deep.include({ kind: 'aborted' });
+  });
+
   it('can be stopped', async () => {
     const stop = new AbortController();
     setTimeout(() => {
@@ -156,6 +161,35 @@ describe('npm run lab', function () {
     it(`NOT RUN: ${lab.why}`);
     return;
   }
+  for (const [signal, expected] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGKILL', null],
+  ] as const) {
+    it(`ends with its guest when npm gets ${signal}`, async () => {
+      const mark = `lab-spec-${process.pid}-${signal}`;
+      const command = ['sh', '-c', 'echo up; sleep 1000'];
+      const npm = spawn('npm', ['run', '--silent', 'lab', '--', '--append', mark, ...command], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      const closed = once(npm, 'close');
+      let said = '';
+      npm.stderr.on('data', (data: Buffer) => (said += data.toString()));
+      for await (const data of npm.stdout.iterator({ destroyOnReturn: false })) {
+        said += String(data);
+        if (said.includes('up\n')) {
+          break;
+        }
+      }
+      expect(processesWith(mark), said).to.have.length(1);
+      npm.stdout.resume();
+      npm.kill(signal);
+      // Until the last process that holds its output has ended: the command would run for a thousand seconds.
+      expect(await closed, said).to.deep.equal([expected, expected === null ? signal : null]);
+      expect(processesWith(mark)).to.deep.equal([]);
+    });
+  }
+
   it('gives the kernel all of --append, and QEMU all of --qemu', () => {
     const more = ['--append', 'first=1 second=2', '--append', 'third=3', '--qemu', '-device edu,addr=09.0'];
     const command = ['sh', '-c', 'cat /proc/cmdline; ls /sys/bus/pci/devices'];

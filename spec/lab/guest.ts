@@ -82,6 +82,9 @@ function runQemu(
   ports: { readonly stdout: string; readonly stderr: string },
 ): Promise<GuestEnd> {
   const { timeout = 180, signal } = options;
+  if (signal?.aborted === true) {
+    return Promise.resolve({ kind: 'aborted', detail: 'before QEMU was started' });
+  }
   return new Promise((resolve) => {
     // It dies with this process, however that ends: nobody else would stop it.
     const command = ['--pdeathsig', 'KILL', options.qemu ?? 'qemu-system-x86_64'];

@@ -8,15 +8,18 @@ import { runInGuest, type GuestEnd } from './guest.js';
 import { ensureKernel, KERNEL_VARIABLE, KERNEL_VERSIONS, type KernelVersion } from './kernels.js';
 import { projectRoot } from './paths.js';
 import { wordsOf } from './words.js';
+import { whenParentIsGone } from '../support/parent.js';
 
 /** Exit statuses for what is not the command's own; those of a shell and of timeout(1) where they have one. */
-const STATUS: Readonly<Record<Exclude<GuestEnd['kind'], 'exited'>, number>> = {
+const STATUS: Readonly<Record<Exclude<GuestEnd['kind'], 'exited' | 'aborted'>, number>> = {
   'not-started': 121,
   panicked: 122,
   lost: 123,
   'timed-out': 124,
-  aborted: 130,
 };
+
+/** Those for the signals that end the guest. */
+const SIGNAL_STATUS = { SIGINT: 130, SIGTERM: 143 } as const;
 
 const SAYS: Readonly<Record<Exclude<GuestEnd['kind'], 'exited'>, string>> = {
   'not-started': 'the guest did not start',
@@ -58,7 +61,7 @@ const program = new Command('npm run lab --')
 The guest sees the whole file system of the host. What it writes goes to its own memory and is gone afterwards, except in --out.
 
 Exit status: that of the command; 121 when the guest did not start, 122 when its kernel panicked, 123 when its status was lost,
-124 when it took too long.
+124 when it took too long; 130 by Ctrl-C (SIGINT), and 143 by SIGTERM, which end the guest at once. It also ends with npm, however that ends.
 
 Kernels come from $${KERNEL_VARIABLE} (an image, or a folder with bzImage-VERSION), else from the cache of the user, else they are
 built, which takes minutes.
@@ -76,15 +79,22 @@ Examples:
 
 program.parse();
 const { kernel, memory, timeout, out, append, qemu, countInstructions = false } = program.opts<Options>();
-const interrupted = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
-    interrupted.abort();
-  });
-}
 if (out !== undefined) {
   mkdirSync(out, { recursive: true });
 }
+// This may build it, which blocks the event loop: signals have their default action until then.
+const image = ensureKernel(kernel);
+const interrupted = new AbortController();
+let interruptedStatus: number = SIGNAL_STATUS.SIGTERM;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    interruptedStatus = SIGNAL_STATUS[signal];
+    interrupted.abort();
+  });
+}
+whenParentIsGone(() => {
+  interrupted.abort();
+});
 const end = await runInGuest({
   command: program.args,
   cwd: process.env['INIT_CWD'] ?? process.cwd(),
@@ -97,7 +107,7 @@ const end = await runInGuest({
     ...(process.stdout.isTTY && process.env['NO_COLOR'] === undefined ? { FORCE_COLOR: '1' } : {}),
   },
   out: out === undefined ? undefined : resolve(out),
-  kernel: ensureKernel(kernel),
+  kernel: image,
   kernelArguments: append.join(' '),
   qemuArguments: qemu,
   countInstructions,
@@ -111,7 +121,7 @@ if (end.kind === 'exited') {
   process.exitCode = end.status;
 } else {
   console.error(`lab: ${SAYS[end.kind]}: ${end.detail}`);
-  process.exitCode = STATUS[end.kind];
+  process.exitCode = end.kind === 'aborted' ? interruptedStatus : STATUS[end.kind];
 }
 
 function wholeNumber(text: string): number {
