@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { isRunning } from './running.js';
 import { temporaryFolder, temporaryRoot } from './temporary-folder.js';
 
 const SPECS = fileURLToPath(new URL('../', import.meta.url));
@@ -42,6 +43,31 @@ describe('a temporary folder', function () {
       expect(existsSync(root), root).to.equal(false);
     });
   }
+
+  it('is gone once the process that started its process was killed, as mocha leaves its child process behind', async () => {
+    const source = `
+      import { temporaryFolder } from ${JSON.stringify(new URL('temporary-folder.js', import.meta.url).href)};
+      console.log(process.pid + ' ' + temporaryFolder('kept-'));
+      setInterval(() => {}, 1000);`;
+    const starter = `
+      import { spawn } from 'node:child_process';
+      spawn(process.execPath, ['--input-type=module', '-e', ${JSON.stringify(source)}], { stdio: 'inherit' });`;
+    const parent = spawn(process.execPath, ['--input-type=module', '-e', starter], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const closed = once(parent, 'close');
+    const [data] = (await once(parent.stdout, 'data')) as [Buffer];
+    const [child = '', folder = ''] = data.toString().trim().split(' ');
+    expect(existsSync(folder), folder).to.equal(true);
+    parent.kill('SIGKILL');
+    // When the child has ended, too: it holds the pipe.
+    await closed;
+    for (let waited = 0; waited < 300 && existsSync(dirname(folder)); waited++) {
+      await sleep(100);
+    }
+    expect(existsSync(dirname(folder)), folder).to.equal(false);
+    expect(isRunning(Number(child))).to.equal(false);
+  });
 
   it('is inside the one folder of its process, and no other folder of that name is handed out', () => {
     const [first, second] = [temporaryFolder('same-'), temporaryFolder('same-')];

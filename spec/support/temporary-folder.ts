@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { whenParentIsGone } from './parent.js';
 
 let root: string | undefined;
 
@@ -14,12 +15,18 @@ export function temporaryFolder(prefix: string): string {
   return mkdtempSync(join(temporaryRoot(), prefix));
 }
 
-/** The folder of this process in the system's temporary folder, made on first use. It holds all its temporary folders. */
+/**
+ * The folder of this process in the system's temporary folder, made on first use. It holds all its temporary folders. From then on this
+ * process ends when the one that started it does: mocha runs specs in a child process, which it leaves behind when it is killed.
+ */
 export function temporaryRoot(): string {
   if (root === undefined) {
     const made = mkdtempSync(join(tmpdir(), `dma-streams-${process.pid}-`));
     root = made;
     removeWhenThisProcessEnds(made);
+    whenParentIsGone(() => {
+      process.kill(process.pid, 'SIGTERM');
+    });
     process.once('exit', () => {
       rmSync(made, { recursive: true, force: true });
     });

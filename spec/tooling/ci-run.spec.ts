@@ -1,0 +1,63 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { PACKAGE } from '../cli/support.js';
+import { isRunning } from '../support/running.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+
+describe('.ci/run, when it is interrupted', function () {
+  this.timeout(60_000);
+
+  let folder: string;
+  beforeEach(() => {
+    folder = temporaryFolder('dma-streams-ci-');
+    for (const name of ['.ci', 'bin', 'tmp']) {
+      mkdirSync(join(folder, name));
+    }
+    copyFileSync(join(PACKAGE, '.ci/run'), join(folder, '.ci/run'));
+    // Nothing is installed: its first long step is this, which does not heed SIGTERM.
+    const npm = `#!/bin/bash\ntrap '' TERM\necho $$ > ${folder}/npm\nsleep 1000 &\nwait\nwait\n`;
+    const installed = ['g++', 'make', 'python3', 'clang-format-19', 'clang-tidy-19'];
+    for (const [name, text] of [['npm', npm], ...installed.map((each) => [each, '#!/bin/sh\n'])] as const) {
+      writeFileSync(join(folder, 'bin', name ?? ''), text ?? '');
+      chmodSync(join(folder, 'bin', name ?? ''), 0o755);
+    }
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  for (const [signal, expected] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const) {
+    it(`by ${signal}, ends the step that runs, leaves no temporary folder, and ends with ${expected}`, async () => {
+      const env = { ...process.env, TMPDIR: join(folder, 'tmp'), PATH: `${folder}/bin:${process.env['PATH'] ?? ''}` };
+      const run = spawn('bash', ['.ci/run'], { cwd: folder, env, stdio: 'ignore' });
+      const ended = once(run, 'exit');
+      while (!existsSync(join(folder, 'npm')) || readFileSync(join(folder, 'npm'), 'utf8') === '') {
+        expect(run.exitCode).to.equal(null);
+        await sleep(20);
+      }
+      const step = Number(readFileSync(join(folder, 'npm'), 'utf8'));
+      expect(readdirSync(join(folder, 'tmp'))).to.have.length(1);
+      run.kill(signal);
+      expect(await ended).to.deep.equal([expected, null]);
+      expect(readdirSync(join(folder, 'tmp'))).to.deep.equal([]);
+      expect(isRunning(step)).to.equal(false);
+    });
+  }
+});
