@@ -33,5 +33,5 @@ function exitStatusOf(error: unknown): number {
 }
 
 function complain(message: string): void {
-  process.stderr.write(complaint(message));
+  process.stderr.write(complaint(message, process.stderr));
 }

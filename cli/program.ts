@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addReplayCommand } from './commands/replay.js';
+import { foldHelp, helpText } from './output/help.js';
+import { terminalOf } from './output/terminal.js';
 import { usageErrors } from './usage-errors.js';
 
 const EXAMPLES = `
@@ -18,12 +20,23 @@ export function createProgram(): Command {
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print help for a command')
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', helpText(EXAMPLES))
     .exitOverride()
-    .configureOutput(usageErrors('dma-streams'));
+    .configureOutput({
+      ...usageErrors('dma-streams'),
+      writeOut: writeHelp(process.stdout),
+      writeErr: writeHelp(process.stderr),
+    });
   addReplayCommand(program);
   addDoctorCommand(program);
   return program;
+}
+
+/** What commander writes itself, on lines that fit where they go. */
+function writeHelp(stream: NodeJS.WriteStream): (text: string) => void {
+  return (text) => {
+    stream.write(foldHelp(text, terminalOf(stream, process.env).limit));
+  };
 }
 
 function version(): string {

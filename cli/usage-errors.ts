@@ -9,7 +9,7 @@ export function usageErrors(command: string): OutputConfiguration {
         .replace(/^error: /, '')
         .trimEnd()
         .replaceAll('\n', ' ');
-      write(complaint(`${what}; see ${command} --help`));
+      write(complaint(`${what}; see ${command} --help`, process.stderr));
     },
   };
 }

@@ -3,15 +3,14 @@ import { diagnose } from '../doctor/diagnose.js';
 import { examine } from '../doctor/examine.js';
 import { readiness } from '../doctor/readiness.js';
 import { drawDoctor } from '../output/doctor-text.js';
+import { helpText } from '../output/help.js';
 import { LineWriter } from '../output/line-writer.js';
 import { terminalOf } from '../output/terminal.js';
 import { printableJson } from '../output/text.js';
 import { usageErrors } from '../usage-errors.js';
 
 const HELP = `
-Looks at the native addon, the IOMMU, its groups and their PCI devices, VFIO,
-iommufd, permissions, and limits: locked memory, DMA entries, huge pages, host
-mappings. Changes nothing.
+Looks at the native addon, the IOMMU, its groups and their PCI devices, VFIO, iommufd, permissions, and limits: locked memory, DMA entries, huge pages, host mappings. Changes nothing.
 
 Examples:
   $ dma-streams doctor
@@ -31,7 +30,7 @@ export function addDoctorCommand(program: Command): void {
     .summary('say what works on this machine, and what would make the rest work')
     .description('Says what works on this machine, what does not, and which commands would cure that.')
     .option('--json', 'write one JSON document')
-    .addHelpText('after', HELP)
+    .addHelpText('after', helpText(HELP))
     .configureOutput(usageErrors('dma-streams doctor'))
     .action(async ({ json }: { readonly json?: true }) => {
       if (!(await runDoctor(json === true))) {
@@ -44,10 +43,11 @@ export function addDoctorCommand(program: Command): void {
 async function runDoctor(json: boolean): Promise<boolean> {
   const facts = await examine();
   const report = { facts, checks: diagnose(facts), ready: readiness(facts) };
-  const out = new LineWriter(process.stdout, { live: false });
+  const terminal = terminalOf(process.stdout, process.env);
+  const out = new LineWriter(process.stdout, { live: false, ...(json ? {} : { limit: terminal.limit }) });
   const lines = json
     ? [printableJson(JSON.stringify({ ready: report.ready, checks: report.checks, facts }, undefined, 2))]
-    : drawDoctor(report, terminalOf(process.stdout, process.env));
+    : drawDoctor(report, terminal);
   for (const line of lines) {
     out.writeLine(line);
   }

@@ -6,6 +6,7 @@ import type { TargetCall } from '../../targets/index.js';
 import { rangeOf } from '../replay/target-call.js';
 import { describeSkip } from './complaints.js';
 import { Excerpt } from './excerpt.js';
+import { fold } from './fold.js';
 import type { Terminal } from './terminal.js';
 import { counted, fit, formatDuration, formatSize, printable, wrap } from './text.js';
 
@@ -22,6 +23,12 @@ export interface Brevity {
 
 const COMPACT: Brevity = { first: 20, last: 4, calls: 12, failures: 10 };
 const FULL: Brevity = { first: Infinity, last: Infinity, calls: Infinity, failures: Infinity };
+
+/** In columns, without range and name: the indentation and sign of a call, its size, its access. */
+const CALL_WIDTH = 8 + 2 + 8 + 2 + 2 + 2;
+
+/** In columns, without the name: the second of two lines of a call. */
+const DETAIL_WIDTH = 8 + 8 + 2 + 2 + 2;
 
 export interface CommitLogOptions {
   /** The target whose calls are shown, one line each; none shows what the commits are, without calls. */
@@ -61,6 +68,10 @@ export class CommitLog {
   readonly #options: CommitLogOptions;
   readonly #brevity: Brevity;
   readonly #write: (line: string) => void;
+  /** Whether a call takes two lines, because one is too narrow. */
+  readonly #twoLines: boolean;
+  /** In columns. */
+  readonly #nameWidth: number;
   /** What the shown target holds: an unmap names its range only. */
   readonly #held = new RangeMap<DmaMapRequest>();
   #calls: Excerpt;
@@ -72,20 +83,25 @@ export class CommitLog {
     this.#write = write;
     this.#terminal = terminal;
     this.#options = options;
+    const { limit } = terminal;
+    const { rangeWidth, nameWidth } = options;
+    this.#twoLines = CALL_WIDTH + rangeWidth + nameWidth > limit;
+    this.#nameWidth = this.#twoLines ? Math.min(nameWidth, limit - DETAIL_WIDTH) : nameWidth;
     this.#brevity = options.style === 'full' ? FULL : COMPACT;
     this.#calls = new Excerpt(this.#brevity.calls);
     this.#failedCalls = new Excerpt(this.#brevity.calls);
   }
 
   called(call: TargetCall): void {
-    const { colours, unicode } = this.#terminal;
+    const { colours, unicode, limit } = this.#terminal;
     const { failed } = call;
     if (failed !== undefined) {
       const cross = unicode ? '✗' : 'x';
       this.#failedCalls.add(() =>
-        colours.red(
+        fold(
           `      ${cross} ${printable(call.target)} cannot ${call.op} ${rangeOf(call).toString()}: ${failed}`,
-        ),
+          limit,
+        ).map(colours.red),
       );
       return;
     }
@@ -93,7 +109,7 @@ export class CommitLog {
       return;
     }
     const detail = call.op === 'map' ? this.#mapped(call.request) : this.#unmapped(call.range);
-    this.#calls.add(() => this.#callLine(call.op, rangeOf(call), detail));
+    this.#calls.add(() => this.#callLines(call.op, rangeOf(call), detail));
   }
 
   committed(result: CommitResult): void {
@@ -121,9 +137,12 @@ export class CommitLog {
   }
 
   #show({ result: { commit, error, tookEffect, skipped }, calls, failedCalls }: Entry): void {
-    const { colours } = this.#terminal;
+    const { colours, limit } = this.#terminal;
     const time = fit(formatDuration(commit.ms), 8, 'right');
-    this.#write(`${colours.cyan(time)}  ${colours.bold(`commit ${commit.number}`)}  ${colours.dim(changesOf(commit))}`);
+    const what = `${colours.cyan(time)}  ${colours.bold(`commit ${commit.number}`)}  ${colours.dim(changesOf(commit))}`;
+    for (const line of fold(what, limit, 10)) {
+      this.#write(line);
+    }
     const onlyHoles = commit.holes > 0 && commit.removes.length === 0 && commit.adds.length === 0;
     if (calls.count === 0 && this.#options.shownTarget !== undefined && error === undefined && !onlyHoles) {
       this.#write(colours.dim('      nothing to do: what went came back as it was'));
@@ -189,13 +208,18 @@ export class CommitLog {
   }
 
   #name(region: string): string {
-    return fit(printable(region), this.#options.nameWidth);
+    return fit(printable(region), this.#nameWidth);
   }
 
-  #callLine(op: 'map' | 'unmap', range: MemoryRange, detail: string): string {
-    const { colours } = this.#terminal;
+  #callLines(op: 'map' | 'unmap', range: MemoryRange, detail: string): readonly string[] {
+    const { colours, limit } = this.#terminal;
     const sign = op === 'map' ? colours.green('+') : colours.red('-');
-    return `      ${sign} ${fit(range.toString(), this.#options.rangeWidth)}  ${fit(formatSize(range.length), 8, 'right')}  ${detail}`;
+    const size = fit(formatSize(range.length), 8, 'right');
+    if (this.#twoLines) {
+      const indent = Math.max(0, Math.min(6, limit - 2 - this.#options.rangeWidth));
+      return [`${' '.repeat(indent)}${sign} ${range.toString()}`, ...fold(`        ${size}  ${detail}`, limit, 18)];
+    }
+    return [`      ${sign} ${fit(range.toString(), this.#options.rangeWidth)}  ${size}  ${detail}`];
   }
 }
 

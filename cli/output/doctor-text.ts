@@ -1,4 +1,5 @@
 import type { Check, Cure, DoctorFacts, IommuGroupFacts, PciDeviceFacts, Readiness } from '../doctor/report.js';
+import { fold, foldCommand } from './fold.js';
 import type { Terminal } from './terminal.js';
 import { counted, displayWidth, fit, printable, wrap } from './text.js';
 
@@ -26,7 +27,10 @@ export function drawDoctor(report: DoctorReport, terminal: Terminal): string[] {
   ];
 }
 
-function drawChecks(checks: readonly Check[], { colours, unicode, width }: Terminal): string[] {
+/** In columns: for what a check says, beside its name. */
+const NARROWEST_SAYS = 28;
+
+function drawChecks(checks: readonly Check[], { colours, unicode, width, limit }: Terminal): string[] {
   const marks = {
     works: colours.green(unicode ? '✓' : 'ok '),
     limited: colours.yellow(unicode ? '!' : '!  '),
@@ -36,11 +40,12 @@ function drawChecks(checks: readonly Check[], { colours, unicode, width }: Termi
   const nameWidth = Math.max(...checks.map(({ name }) => displayWidth(name)));
   const before = 2 + markWidth + 1 + nameWidth + 2;
   return checks.flatMap(({ name, state, says }) => {
+    const title = `  ${marks[state]} ${colours.bold(fit(name, nameWidth))}`;
+    if (limit - before < NARROWEST_SAYS) {
+      return [title.trimEnd(), ...fold(`    ${printable(says)}`, limit, 4)];
+    }
     const [first = '', ...more] = wrap(printable(says), width - before);
-    return [
-      `  ${marks[state]} ${colours.bold(fit(name, nameWidth))}  ${first}`,
-      ...more.map((line) => ' '.repeat(before) + line),
-    ];
+    return [`${title}  ${first}`, ...more.map((line) => ' '.repeat(before) + line)];
   });
 }
 
@@ -62,17 +67,31 @@ function drawDevices({ facts: { iommu }, ready }: DoctorReport, terminal: Termin
   if (rows.length === 0) {
     return [];
   }
-  const { colours } = terminal;
+  const { colours, limit } = terminal;
   const head = ['group', 'device', 'id', 'kind', 'driver', 'for DMA'];
   const widths = head.map((title, column) =>
     Math.max(title.length, ...rows.map(({ cells }) => displayWidth(cells[column] ?? ''))),
   );
   const draw = (cells: readonly string[]): string =>
     `  ${cells.map((cell, column) => fit(cell, widths[column] ?? 0)).join('  ')}`.trimEnd();
+  if ([head, ...rows.map(({ cells }) => cells)].some((cells) => displayWidth(draw(cells)) > limit)) {
+    return rows.flatMap(({ cells, ready }) => listDevice(cells, terminal).map(ready ? colours.green : String));
+  }
   return [
     colours.dim(draw(head)),
     ...rows.map(({ cells, ready }) => (ready ? colours.green(draw(cells)) : draw(cells))),
   ];
+}
+
+/** The same without a table, which would be too wide. */
+function listDevice(
+  [group = '', address = '', id = '', kind = '', driver = '', state = '']: readonly string[],
+  { limit }: Terminal,
+): readonly string[] {
+  return [
+    `  ${address}  ${id}  ${group === '-' ? 'no group' : `group ${group}`}`,
+    `    ${kind}, ${driver === '-' ? 'no driver' : `driver ${driver}`}, ${state}`,
+  ].flatMap((line) => fold(line, limit, 4));
 }
 
 function deviceRow(
@@ -101,13 +120,15 @@ function stateOf({ bound, foreign, file }: PciDeviceFacts, group: IommuGroupFact
   return group.file.access === 'allowed' || file?.access === 'allowed' ? refused : `file ${group.file.access}`;
 }
 
-/** Commands stay whole, to be copied: they may be wider than the terminal. */
-function drawCure(name: string, { says, commands, root }: Cure, { colours, width }: Terminal): string[] {
+/** Commands can be copied: where one takes several lines it is still one for a shell. */
+function drawCure(name: string, { says, commands, root }: Cure, { colours, width, limit }: Terminal): string[] {
   const [first = '', ...more] = wrap(`${name}: ${printable(says)}`, width - 4);
   return [
     `  - ${colours.bold(first.slice(0, name.length + 1))}${first.slice(name.length + 1)}`,
     ...more.map((line) => `    ${line}`),
-    ...commands.map((command) => colours.cyan(`      ${root ? '#' : '$'} ${printable(command)}`)),
+    ...commands.flatMap((command) =>
+      foldCommand(`      ${root ? '#' : '$'} `, printable(command), limit).map(colours.cyan),
+    ),
   ];
 }
 

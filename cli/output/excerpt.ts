@@ -1,7 +1,7 @@
-/** The first lines of a list that may be long. One line more than `most` is shown too: to count it would take a line as well. */
+/** The first entries of a list that may be long, each of one line or several. One entry more than `most` is shown too: to count it would take a line as well. */
 export class Excerpt {
   readonly #most: number;
-  readonly #lines: string[] = [];
+  readonly #entries: (readonly string[])[] = [];
   #count = 0;
 
   constructor(most: number) {
@@ -13,18 +13,18 @@ export class Excerpt {
     return this.#count;
   }
 
-  /** `line` is called only where it may be shown. */
-  add(line: () => string): void {
+  /** `lines` is called only where they may be shown. */
+  add(lines: () => readonly string[]): void {
     this.#count++;
     if (this.#count <= this.#most + 1) {
-      this.#lines.push(line());
+      this.#entries.push(lines());
     }
   }
 
-  /** What is shown: `rest` says how many lines are left out, two or more. */
+  /** What is shown: `rest` says how many entries are left out, two or more. */
   lines(rest: (count: number) => string): readonly string[] {
     return this.#count <= this.#most + 1
-      ? this.#lines
-      : [...this.#lines.slice(0, this.#most), rest(this.#count - this.#most)];
+      ? this.#entries.flat()
+      : [...this.#entries.slice(0, this.#most).flat(), rest(this.#count - this.#most)];
   }
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
+import { fold } from './fold.js';
 
 /** So much is gathered before it is written: a call for each of 100,000 lines would take longer than the replay. */
 const CHUNK_LENGTH = 1 << 16;
@@ -10,17 +11,24 @@ export class LineWriter {
   #pending: string[] = [];
   #pendingLength = 0;
   readonly #live: boolean;
+  readonly #limit: number;
   #full = false;
 
-  /** `live`: what was written shows each time that {@link LineWriter.ready} is asked for. */
-  constructor(stream: Writable, options: { readonly live: boolean }) {
+  /**
+   * `live`: what was written shows each time that {@link LineWriter.ready} is asked for. `limit`: in columns; wider lines
+   * are folded, none when it is left out.
+   */
+  constructor(stream: Writable, options: { readonly live: boolean; readonly limit?: number }) {
     this.#stream = stream;
     this.#live = options.live;
+    this.#limit = options.limit ?? Infinity;
   }
 
   writeLine(line: string): void {
-    this.#pending.push(line, '\n');
-    this.#pendingLength += line.length + 1;
+    for (const part of fold(line, this.#limit)) {
+      this.#pending.push(part, '\n');
+      this.#pendingLength += part.length + 1;
+    }
     if (this.#pendingLength >= CHUNK_LENGTH) {
       this.flush();
     }

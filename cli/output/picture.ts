@@ -44,7 +44,10 @@ export function drawAddressSpace(
     lines.push(...drawSegment(segment, columns, terminal));
   }
   lines.push(
-    MARGIN + terminal.colours.dim(fit(hex(end), columns.address, 'right')) + GAP + terminal.colours.dim('end'),
+    MARGIN +
+      terminal.colours.dim(fit(hex(end), columns.address, columns.stacked ? 'left' : 'right')) +
+      GAP +
+      terminal.colours.dim('end'),
   );
   lines.push('', ...legend(segments, columns, holders, terminal));
   return lines.map((line) => line.trimEnd());
@@ -58,20 +61,24 @@ interface Columns {
   /** One for each target: its name over it, or its number where the names are too wide. */
   readonly targets: readonly { readonly title: string; readonly width: number }[];
   readonly numbered: boolean;
+  /** Whether address and targets have a line of their own, over the block: where there is no room beside it. */
+  readonly stacked: boolean;
 }
 
 const ACCESS_WIDTH = 2;
+const NARROWEST_BLOCK = 4;
+const WIDEST_BLOCK = 16;
 
 function chooseColumns(
   segments: readonly Segment[],
   end: bigint,
   holders: readonly Holder[],
-  { width }: Terminal,
+  { width, limit }: Terminal,
 ): Columns {
   const address = hex(end).length;
   const name = Math.min(WIDEST_NAME, Math.max(...segments.map((segment) => displayWidth(labelOf(segment)))));
   const size = Math.max(...segments.map(({ bytes }) => formatSize(bytes).length));
-  const fixed = MARGIN.length + address + name + size + ACCESS_WIDTH + 4 * GAP.length;
+  const beside = MARGIN.length + address + name + size + ACCESS_WIDTH + 4 * GAP.length;
   const named = holders.map((holder) => ({
     title: printable(holder.name),
     width: displayWidth(printable(holder.name)),
@@ -79,10 +86,12 @@ function chooseColumns(
   const numbers = holders.map((_holder, index) => ({ title: String(index + 1), width: String(index + 1).length }));
   const targetsWidth = (targets: typeof named): number =>
     targets.reduce((sum, target) => sum + GAP.length + target.width, 0);
-  const numbered = fixed + targetsWidth(named) + 6 > width;
+  const numbered = beside + targetsWidth(named) + 6 > width;
   const targets = numbered ? numbers : named;
-  const left = width - fixed - targetsWidth(targets);
-  const block = Math.max(4, Math.min(16, left));
+  const least = beside - Math.max(0, name - NARROWEST_NAME) + targetsWidth(targets) + NARROWEST_BLOCK;
+  const stacked = least > limit;
+  const left = width - beside + (stacked ? address + GAP.length : -targetsWidth(targets));
+  const block = Math.max(NARROWEST_BLOCK, Math.min(WIDEST_BLOCK, left));
   return {
     address,
     block,
@@ -90,11 +99,12 @@ function chooseColumns(
     size,
     targets,
     numbered,
+    stacked,
   };
 }
 
 function heading(columns: Columns, holders: readonly Holder[], { colours }: Terminal): string[] {
-  if (holders.length === 0) {
+  if (holders.length === 0 || columns.stacked) {
     return [];
   }
   const { address, block, name, size } = columns;
@@ -106,21 +116,25 @@ function drawSegment(segment: Segment, columns: Columns, terminal: Terminal): st
   const { colours, unicode } = terminal;
   const { symbol, top = symbol, colour } = fillOf(segment, terminal);
   const label = fit(labelOf(segment), columns.name);
-  const first = [
-    MARGIN + fit(hex(segment.range.start), columns.address, 'right'),
+  const address = MARGIN + fit(hex(segment.range.start), columns.address, columns.stacked ? 'left' : 'right');
+  const drawn = [
     colour(top.repeat(columns.block)),
     segment.kind === 'mapping' ? label : colours.dim(label),
     (segment.kind === 'mapping' ? String : colours.dim)(fit(formatSize(segment.bytes), columns.size, 'right')),
     fit(segment.kind === 'mapping' ? (segment.writable ? 'rw' : 'r') : '', ACCESS_WIDTH),
-    ...columns.targets.map(({ title, width }, index) => {
-      const holds = segment.kind !== 'hole' && segment.holders[index];
-      const mark = columns.numbered ? title : unicode ? '●' : '*';
-      const none = segment.kind === 'hole' ? '' : unicode ? '·' : '-';
-      return holds === true ? colours.green(fit(mark, width, 'centre')) : colours.dim(fit(none, width, 'centre'));
-    }),
-  ].join(GAP);
-  const more = MARGIN + ' '.repeat(columns.address) + GAP + colour(symbol.repeat(columns.block));
-  return [first, ...Array.from({ length: heightOf(segment) - 1 }, () => more)];
+  ];
+  const marks = columns.targets.map(({ title, width }, index) => {
+    const holds = segment.kind !== 'hole' && segment.holders[index];
+    const mark = columns.numbered ? title : unicode ? '●' : '*';
+    const none = segment.kind === 'hole' ? '' : unicode ? '·' : '-';
+    return holds === true ? colours.green(fit(mark, width, 'centre')) : colours.dim(fit(none, width, 'centre'));
+  });
+  const first = columns.stacked
+    ? [[address, ...marks].join(GAP), MARGIN + drawn.join(GAP)]
+    : [[address, ...drawn, ...marks].join(GAP)];
+  const before = columns.stacked ? MARGIN : MARGIN + ' '.repeat(columns.address) + GAP;
+  const more = before + colour(symbol.repeat(columns.block));
+  return [...first, ...Array.from({ length: heightOf(segment) - 1 }, () => more)];
 }
 
 function labelOf(segment: Segment): string {

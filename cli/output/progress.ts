@@ -1,5 +1,6 @@
 import { clearLine, cursorTo } from 'node:readline';
 import progress from 'cli-progress';
+import { terminalOf } from './terminal.js';
 
 /** Shows how far a long replay has come. */
 export interface Progress {
@@ -12,6 +13,9 @@ export interface Progress {
 /** `DECSC` of VT100. */
 const SAVE_CURSOR = '\u001b7';
 
+/** In columns. */
+const WIDEST_BAR = 30;
+
 /** A bar on standard error, when a person looks at it. */
 export function progressBar(total: number, stream: NodeJS.WriteStream): Progress {
   if (!stream.isTTY) {
@@ -21,7 +25,10 @@ export function progressBar(total: number, stream: NodeJS.WriteStream): Progress
     {
       format: '{bar} commit {value} of {total}, {duration_formatted}',
       stream,
-      barsize: 30,
+      barsize: Math.max(
+        0,
+        Math.min(WIDEST_BAR, terminalOf(stream, process.env).width - 1 - ` commit ${total} of ${total}, 59m59s`.length),
+      ),
       clearOnComplete: true,
       // The bar shares the screen with the lines of the replay: it comes back below them.
       forceRedraw: true,

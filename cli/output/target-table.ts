@@ -1,7 +1,8 @@
 import Table from 'cli-table3';
 import type { TargetReport } from '../replay/report.js';
+import { fold } from './fold.js';
 import type { Terminal } from './terminal.js';
-import { fit, formatCount, formatSize, printable, truncate } from './text.js';
+import { counted, displayWidth, fit, formatCount, formatSize, printable, truncate } from './text.js';
 
 const ASCII_LINES = {
   top: '-',
@@ -24,9 +25,9 @@ const ASCII_LINES = {
 /** Columns that the table takes beside the names. */
 const WIDTH_WITHOUT_NAMES = 62;
 
-/** What each target was asked, and what it held at the end. */
+/** What each target was asked, and what it held at the end: a table, or a few lines for each where that is too wide. */
 export function drawTargetTable(targets: readonly TargetReport[], terminal: Terminal): string[] {
-  const { colours, unicode, width } = terminal;
+  const { colours, unicode, width, limit } = terminal;
   const narrow = width < WIDTH_WITHOUT_NAMES + 12;
   const head = ['target', 'maps', 'unmaps', 'failed', ...(narrow ? [] : ['mappings']), 'holds'];
   const table = new Table({
@@ -36,8 +37,7 @@ export function drawTargetTable(targets: readonly TargetReport[], terminal: Term
     ...(unicode ? {} : { chars: ASCII_LINES }),
   });
   for (const { name, maps, unmaps, failed, held } of targets) {
-    const stuck = held.filter((mapping) => mapping.stuck).length;
-    const bytes = held.reduce((sum, { range }) => sum + range.length, 0n);
+    const { stuck, bytes } = sumOf(held);
     table.push([
       truncate(printable(name), Math.max(12, width - WIDTH_WITHOUT_NAMES)),
       formatCount(maps),
@@ -47,8 +47,28 @@ export function drawTargetTable(targets: readonly TargetReport[], terminal: Term
       fit(formatSize(bytes), 8, 'right'),
     ]);
   }
-  return table
+  const lines = table
     .toString()
     .split('\n')
     .map((line) => `  ${line}`);
+  // The first line is all border.
+  return displayWidth(lines[0] ?? '') <= limit ? lines : targets.flatMap((target) => listTarget(target, terminal));
+}
+
+function listTarget({ name, maps, unmaps, failed, held }: TargetReport, { colours, limit }: Terminal): string[] {
+  const { stuck, bytes } = sumOf(held);
+  const failures = `${formatCount(failed)} failed`;
+  const kept = `${counted(held.length, 'mapping')}${stuck === 0 ? '' : colours.red(` (${stuck} stuck)`)}`;
+  return [
+    `  ${colours.bold(printable(name))}`,
+    `    ${counted(maps, 'map')}, ${counted(unmaps, 'unmap')}, ${failed === 0 ? failures : colours.red(failures)}`,
+    `    holds ${kept}, ${formatSize(bytes)}`,
+  ].flatMap((line) => fold(line, limit, 4));
+}
+
+function sumOf(held: TargetReport['held']): { readonly stuck: number; readonly bytes: bigint } {
+  return {
+    stuck: held.filter((mapping) => mapping.stuck).length,
+    bytes: held.reduce((sum, { range }) => sum + range.length, 0n),
+  };
 }

@@ -6,6 +6,8 @@ export type Colours = ReturnType<typeof pc.createColors>;
 export interface Terminal {
   /** In columns. */
   readonly width: number;
+  /** In columns: no line is wider. The width of a terminal; `Infinity` for what is not one, where lines stay whole. */
+  readonly limit: number;
   readonly colours: Colours;
   /** Whether block and line characters come out as such. */
   readonly unicode: boolean;
@@ -25,8 +27,10 @@ export function terminalOf(
 ): Terminal {
   const coloured = isSet(env.FORCE_COLOR) || (stream.isTTY === true && env.TERM !== 'dumb');
   const columns = stream.columns ?? Number(env.COLUMNS);
+  const width = Math.max(NARROWEST, Number.isInteger(columns) && columns > 0 ? columns : DEFAULT_WIDTH);
   return {
-    width: Math.max(NARROWEST, Number.isInteger(columns) && columns > 0 ? columns : DEFAULT_WIDTH),
+    width,
+    limit: stream.columns === undefined ? Infinity : width,
     colours: pc.createColors(coloured && !isSet(env.NO_COLOR)),
     unicode: showsUnicode(env),
   };

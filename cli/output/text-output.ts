@@ -6,6 +6,7 @@ import type { Trace } from '../trace/trace.js';
 import { closingLine, describeDmaCheck, describeSkipped } from './closing.js';
 import { CommitLog } from './commit-log.js';
 import { complaintsOf } from './complaints.js';
+import { fold } from './fold.js';
 import type { LineWriter } from './line-writer.js';
 import { drawAddressSpace } from './picture.js';
 import { drawTargetTable } from './target-table.js';
@@ -21,6 +22,10 @@ export interface TextOutputOptions {
 
 const WIDEST_RANGE = 41;
 const WIDEST_NAME = 24;
+
+/** In columns: around the name of a target, and the least for what it is. */
+const HEADING_INDENT = 8;
+const NARROWEST_DESCRIPTION = 20;
 
 /** For people: what happened at each commit, then the address space, the targets, the DMA check, and how it ended. */
 export class TextOutput implements ReplayObserver {
@@ -103,7 +108,7 @@ export class TextOutput implements ReplayObserver {
   }
 
   #heading(trace: Trace, targets: readonly TargetChoice[]): void {
-    const { colours, width } = this.#terminal;
+    const { colours, width, limit } = this.#terminal;
     const name = trace.path === '-' ? 'standard input' : printable(basename(trace.path));
     const lasted = (trace.commits.at(-1)?.ms ?? 0) - (trace.commits[0]?.ms ?? 0);
     const memory = [...trace.blocks.values()].reduce((sum, { size }) => sum + size, 0n);
@@ -114,11 +119,22 @@ export class TextOutput implements ReplayObserver {
       `${counted(trace.blocks.size, 'memory block')} of ${formatSize(memory)} together${holes}`;
     this.#lines(wrap(what, width - 2).map((line) => `  ${line}`));
     const nameWidth = Math.max(0, ...targets.map((target) => displayWidth(printable(target.name))));
+    const besideNames = HEADING_INDENT + nameWidth + NARROWEST_DESCRIPTION <= limit;
     for (const target of targets) {
-      const [first = '', ...more] = wrap(printable(target.description), Math.max(20, width - nameWidth - 12));
+      if (!besideNames) {
+        this.#lines([
+          ...fold(colours.dim('  to  ') + colours.bold(printable(target.name)), limit, 6),
+          ...fold(colours.dim(`      ${printable(target.description)}`), limit, 6),
+        ]);
+        continue;
+      }
+      const [first = '', ...more] = wrap(
+        printable(target.description),
+        Math.max(NARROWEST_DESCRIPTION, width - nameWidth - 12),
+      );
       this.#lines([
         colours.dim('  to  ') + colours.bold(fit(printable(target.name), nameWidth)) + colours.dim(`  ${first}`),
-        ...more.map((line) => colours.dim(' '.repeat(8 + nameWidth) + line)),
+        ...more.map((line) => colours.dim(' '.repeat(HEADING_INDENT + nameWidth) + line)),
       ]);
     }
     this.#section('What happened', '+ mapped, - unmapped');

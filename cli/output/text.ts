@@ -57,7 +57,7 @@ export function fit(text: string, width: number, side: 'left' | 'right' | 'centr
 }
 
 /** A space that is not before a unit. */
-const BREAK = / (?!(?:ms|s|min|[KMGTPE]?i?B)\b)/;
+export const BREAK = / (?!(?:ms|s|min|[KMGTPE]?i?B)\b)/;
 
 /** Broken at spaces into lines of at most `width` columns; a longer word stays whole, and so does a number with its unit. */
 export function wrap(text: string, width: number): string[] {

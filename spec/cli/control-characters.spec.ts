@@ -111,7 +111,7 @@ describe('control characters of a name', function () {
   });
 
   it('and ends of lines end no message, of those that are written first and those that are left out', () => {
-    expect(complaint(`one\ntwo${EVIL}`)).to.match(/^dma-streams: one\?two[^\n]*\n$/);
+    expect(complaint(`one\ntwo${EVIL}`, {})).to.match(/^dma-streams: one\?two[^\n]*\n$/);
     const written: string[] = [];
     const complain = complainer({ write: (text: string) => written.push(text) } as unknown as NodeJS.WriteStream);
     for (let count = 0; count < 30; count++) {

@@ -47,6 +47,32 @@ describe('the picture of an address space', () => {
     expect(lines.at(-1)).to.equal('  1 log   2 soft   3 soft:iommufd   4 soft:exact');
   });
 
+  it('has the address and the targets over the block where a terminal is narrow', () => {
+    const all = [RAM, ROM, HIGH];
+    const holders = [holder('log', all), holder('soft:iommufd', [RAM, HIGH])];
+    expect(drawAddressSpace(all, holders, terminalOf({ columns: 40 }, {}))).to.deep.equal([
+      '  0x0          1  2',
+      '  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇  ram0   640 KiB  rw',
+      '  0xa0000',
+      '  ················  hole   128 KiB',
+      '  0xc0000      1  ·',
+      '  ░░░░░░░░░░░░░░░░  bios   256 KiB  r',
+      '  0x100000',
+      '  ················  hole  4.00 GiB',
+      '  ················',
+      '  0x100000000  1  2',
+      '  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇  hot0     4 GiB  rw',
+      '  ████████████████',
+      '  ████████████████',
+      '  ████████████████',
+      '  0x200000000  end',
+      '',
+      '  ██ RAM   ·· nothing there',
+      '  ░░ read-only   height: log of the size',
+      '  1 log   2 soft:iommufd',
+    ]);
+  });
+
   it('stays in ASCII where a terminal has no more', () => {
     const lines = drawAddressSpace([RAM, ROM, HIGH], [holder('log', [RAM])], terminalOf({}, { LC_ALL: 'C' }));
     expect(lines.join('\n')).to.match(/^[\n\x20-\x7e]*$/);

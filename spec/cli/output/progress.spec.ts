@@ -4,9 +4,9 @@ import { expect } from 'chai';
 import { progressBar } from '../../../cli/output/progress.js';
 
 /** A terminal that remembers what was written to it. */
-function fakeTerminal(isTTY: boolean): { readonly stream: WriteStream; readonly text: () => string } {
+function fakeTerminal(isTTY: boolean, columns = 80): { readonly stream: WriteStream; readonly text: () => string } {
   const written = new PassThrough();
-  const stream = Object.assign(written, { isTTY, columns: 80, rows: 24 }) as unknown as WriteStream;
+  const stream = Object.assign(written, { isTTY, columns, rows: 24 }) as unknown as WriteStream;
   return { stream, text: () => String(written.read() ?? '') };
 }
 
@@ -18,6 +18,15 @@ describe('progressBar', () => {
     bar.clear();
     bar.stop();
     expect(text()).to.equal('');
+  });
+
+  it('has a shorter bar on a narrow terminal, and what it says whole', () => {
+    const { stream, text } = fakeTerminal(true, 40);
+    const bar = progressBar(12_345, stream);
+    bar.advance(12_344);
+    bar.stop();
+    const drawn = /[█░]* commit 12344 of 12345, \d+s/.exec(text())?.[0] ?? '';
+    expect(drawn.length).to.be.within(32, 40);
   });
 
   it('shows how far it is, makes room, and leaves the line empty in the end', () => {

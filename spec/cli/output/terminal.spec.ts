@@ -26,6 +26,15 @@ describe('terminalOf', () => {
     expect(widths).to.deep.equal([100, 90, 80, 80, 40, 80]);
   });
 
+  it('limits lines to the width of a terminal, and to none where there is no terminal', () => {
+    const limits = [
+      terminalOf({ columns: 100 }, {}),
+      terminalOf({ columns: 10 }, {}),
+      terminalOf({}, { COLUMNS: '40' }),
+    ];
+    expect(limits.map(({ limit }) => limit)).to.deep.equal([100, 40, Infinity]);
+  });
+
   it('shows more than ASCII, but for the C locale and the console', () => {
     const unicode = (env: NodeJS.ProcessEnv): boolean => terminalOf({}, env).unicode;
     expect([{}, { LANG: 'de_DE.UTF-8' }, { LC_ALL: 'C.UTF-8', LANG: 'C' }].map(unicode)).to.deep.equal([
