@@ -48,7 +48,7 @@ describe('a temporary folder', function () {
     const source = `
       import { temporaryFolder } from ${JSON.stringify(new URL('temporary-folder.js', import.meta.url).href)};
       console.log(process.pid + ' ' + temporaryFolder('kept-'));
-      setTimeout(() => {}, 50_000);`;
+      setTimeout(() => {}, 100_000);`;
     const starter = `
       import { spawn } from 'node:child_process';
       spawn(process.execPath, ['--input-type=module', '-e', ${JSON.stringify(source)}], { stdio: 'inherit' });`;

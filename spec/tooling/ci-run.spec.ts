@@ -28,7 +28,7 @@ describe('.ci/run, when it is interrupted', function () {
     }
     copyFileSync(join(PACKAGE, '.ci/run'), join(folder, '.ci/run'));
     // Nothing is installed: its first long step is this, which does not heed SIGTERM.
-    const npm = `#!/bin/bash\ntrap '' TERM\necho $$ > ${folder}/npm\nsleep 50 &\nwait\nwait\n`;
+    const npm = `#!/bin/bash\ntrap '' TERM\necho $$ > ${folder}/npm\nsleep 100 &\nwait\nwait\n`;
     const installed = ['g++', 'make', 'python3', 'clang-format-19', 'clang-tidy-19'];
     for (const [name, text] of [['npm', npm], ...installed.map((each) => [each, '#!/bin/sh\n'])] as const) {
       writeFileSync(join(folder, 'bin', name ?? ''), text ?? '');
