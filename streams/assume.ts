@@ -5,7 +5,7 @@ import type { Ledger } from './ledger.js';
 import type { MemoryRange } from './memory-range.js';
 import { stuckOf } from './outcomes.js';
 import { eachInSlices } from './slices.js';
-import type { Steps } from './steps.js';
+import type { Steps } from './util/coroutine.js';
 
 /** What a branch holds that keeps no ledger which can be seen: what it was told and has acknowledged. */
 export function* assume(ledger: Ledger, set: ChangeSet, outcome: Outcome): Steps<void> {

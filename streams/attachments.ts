@@ -1,4 +1,4 @@
-import { append } from './append.js';
+import { append } from './util/lists.js';
 import { branchOf, checkNeedsNoFd, checkPrivateFits, claim, claimantOf, unclaim } from './attachable.js';
 import type { AttachOptions } from './attachment.js';
 import type { AttachmentCommands } from './attachment-commands.js';
@@ -7,7 +7,7 @@ import { checkBoolean, checkCallback, checkObject, checkSignal } from './argumen
 import type { TargetBranch } from './branch.js';
 import type { MapChange } from './change-set.js';
 import { abortError, mapFailure, pendingFailure, unmapFailure } from './command-errors.js';
-import type { CommandQueue } from './command-queue.js';
+import type { CommandQueue } from './util/serial-queue.js';
 import { hasUnmaps } from './command-set.js';
 import { failureOf, inverse, type MapFailure } from './delivery.js';
 import type { DmaTarget } from './dma-target.js';
@@ -16,7 +16,7 @@ import type { Finding, HealOptions } from './finding.js';
 import type { MemoryRange } from './memory-range.js';
 import { replay } from './replay.js';
 import { eachInSlices, mapInSlices } from './slices.js';
-import { run, settled, type Steps } from './steps.js';
+import { run, settled, type Steps } from './util/coroutine.js';
 import type { VaMapper } from './va-mapper.js';
 import { mapperInUse, type VaUser } from './va-errors.js';
 import type { VaKeeper, VaUsers } from './va-keeper.js';

@@ -3,10 +3,10 @@ import { show } from './arguments.js';
 import type { ChangeSet, Outcome } from './change-set.js';
 import type { EnsuredVas } from './ensured-vas.js';
 import { DmaError, toDmaError, type TargetRange } from './errors.js';
-import { append } from './append.js';
+import { append } from './util/lists.js';
 import { checkedOutcome, withDetails } from './outcomes.js';
-import { run, settled, type Steps } from './steps.js';
-import { isRunningCallbacks, SyncPromise } from './sync-promise.js';
+import { run, settled, type Steps } from './util/coroutine.js';
+import { isRunningCallbacks, SyncPromise } from './util/sync-promise.js';
 import type { TargetPort } from './target-port.js';
 
 /** From change sets to outcomes: how a target hangs in the stream. */

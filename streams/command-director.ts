@@ -3,7 +3,7 @@ import type { ChangeSet, MapChange } from './change-set.js';
 import type { Director } from './delivery.js';
 import type { Difference } from './difference.js';
 import { mapInSlices } from './slices.js';
-import { settled, type Steps } from './steps.js';
+import { settled, type Steps } from './util/coroutine.js';
 import type { VaKeeper } from './va-keeper.js';
 
 /** What a command has to do besides telling targets: care for VAs, and for what is stuck. */

@@ -2,7 +2,7 @@ import type { ChangeSet, MapChange, UnmapChange } from './change-set.js';
 import { unmapsOfSet, withMaps } from './command-set.js';
 import { mapChangeLike } from './map-change.js';
 import { mapInSlices } from './slices.js';
-import type { Steps } from './steps.js';
+import type { Steps } from './util/coroutine.js';
 
 /**
  * Copies of what a manager goes by, for those who look at it, or change it on its way to a target: whoever writes into what he was given changes

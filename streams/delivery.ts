@@ -4,7 +4,7 @@ import type { DmaError, TargetRange } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
 import { stuckOf } from './outcomes.js';
 import { eachInSlices, filterInSlices, joinInSlices, mapInSlices } from './slices.js';
-import { isPromiseLike, settled, type Steps } from './steps.js';
+import { isPromiseLike, settled, type Steps } from './util/coroutine.js';
 import type { TargetPort } from './target-port.js';
 
 /** Somewhere a set can be delivered to: a branch, or an attachment. */

@@ -1,7 +1,7 @@
 import { inOrder } from './ascending.js';
 import type { MapChange } from './change-set.js';
 import type { Departure, Leave } from './command-set.js';
-import { done, pauseIfOver } from './event-loop.js';
+import { done, pauseIfOver } from './util/time-slice.js';
 import { mapChangeLike, sameMapping } from './map-change.js';
 import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
@@ -9,7 +9,7 @@ import type { RegionEdits } from './region-edits.js';
 import type { RegionState } from './region-state.js';
 import type { RegionTable } from './region-table.js';
 import { eachInSlices, entriesInSlices, filterInSlices, joinInSlices, mapInSlices, sortedInSlices } from './slices.js';
-import type { Steps } from './steps.js';
+import type { Steps } from './util/coroutine.js';
 
 /** How the view after a transaction differs from the view before it. */
 export interface Difference extends Leave {

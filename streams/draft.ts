@@ -12,7 +12,7 @@ import { RegionState } from './region-state.js';
 import { RegionTable } from './region-table.js';
 import type { MapParams, MappingParams, Region, RegionEdit, RegionEvent, RegionParams } from './region.js';
 import { eachInSlices, overlappingInSlices } from './slices.js';
-import { runAtOnce, type Steps } from './steps.js';
+import { runAtOnce, type Steps } from './util/coroutine.js';
 import type { PendingEdits } from './view.js';
 
 /** What a draft works on: the manager's regions and rules. Its regions are known by it. */

@@ -3,7 +3,7 @@ import { DmaError } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import { entriesInSlices, filterInSlices, mapInSlices } from './slices.js';
-import { isPromiseLike, type Steps } from './steps.js';
+import { isPromiseLike, type Steps } from './util/coroutine.js';
 import type { HostVa, VaMapper } from './va-mapper.js';
 import { sameMapping, sameMemory } from './map-change.js';
 import {

@@ -7,7 +7,7 @@ import { Following } from './following.js';
 import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import { sameMapping } from './map-change.js';
-import type { Steps } from './steps.js';
+import type { Steps } from './util/coroutine.js';
 
 interface Stuck {
   readonly range: MemoryRange;

@@ -3,7 +3,7 @@ import { sameMemory } from './map-change.js';
 import type { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import { eachInSlices } from './slices.js';
-import type { Steps } from './steps.js';
+import type { Steps } from './util/coroutine.js';
 
 /**
  * The private memory of a manager, visible or not, as of the last command that took effect. Its ranges do not overlap.

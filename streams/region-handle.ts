@@ -1,7 +1,7 @@
 import { isObject } from './arguments.js';
 import type { MemoryRange } from './memory-range.js';
 import type { RegionState } from './region-state.js';
-import type { Steps } from './steps.js';
+import type { Steps } from './util/coroutine.js';
 import type { Backing, MapParams, MappingParams, MappingType, Region, RegionEdit } from './region.js';
 
 /** The edits of a command of a region, some of which may take long. */

@@ -1,10 +1,10 @@
-import { append } from './append.js';
-import { done } from './event-loop.js';
+import { append } from './util/lists.js';
+import { done } from './util/time-slice.js';
 import { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import type { RegionState } from './region-state.js';
 import { eachInSlices, entriesInSlices, overlappingInSlices } from './slices.js';
-import type { Steps } from './steps.js';
+import type { Steps } from './util/coroutine.js';
 
 /** So many regions at most are looked through at once. */
 const FEW = 1024;

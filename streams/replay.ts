@@ -1,4 +1,4 @@
-import { abandonable } from './abandonable.js';
+import { abandonable } from './util/abort.js';
 import type { AttachOptions } from './attachment.js';
 import type { AttachmentHandle } from './attachment-handle.js';
 import { abortError, listOf, mapFailure } from './command-errors.js';
@@ -6,9 +6,9 @@ import { CommandSet, leaveEach } from './command-set.js';
 import { failureOf, inverse, type MapFailure } from './delivery.js';
 import type { DmaError, TargetRange } from './errors.js';
 import { PAGE_SIZE } from './memory-range.js';
-import { settled, type Steps } from './steps.js';
+import { settled, type Steps } from './util/coroutine.js';
 import type { Monitor } from './target-maps.js';
-import { callUser } from './user-callback.js';
+import { callUser } from './util/user-callback.js';
 import type { View } from './view.js';
 
 /** What a replay happens in. */

@@ -4,7 +4,7 @@ import type { BatchStop, DmaMapRequest, DmaTarget } from './dma-target.js';
 import { DmaError, toDmaError } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
 import { filterInSlices, mapInSlices } from './slices.js';
-import { isPromiseLike, type Steps } from './steps.js';
+import { isPromiseLike, type Steps } from './util/coroutine.js';
 
 /** What a call comes to: nothing when it is done, an error when it failed, a promise when that is still to be seen. */
 export type Answer = undefined | DmaError | PromiseLike<unknown>;

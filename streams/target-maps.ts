@@ -2,14 +2,14 @@ import { UnsubscribedError } from './answers.js';
 import type { ChangeSet, MapChange } from './change-set.js';
 import { withMaps } from './command-set.js';
 import { DmaError, withContext } from './errors.js';
-import { inSlices, LONG_STEP, pauseIfOver } from './event-loop.js';
+import { inSlices, LONG_STEP, pauseIfOver } from './util/time-slice.js';
 import type { Following } from './following.js';
 import type { Ledger } from './ledger.js';
 import { MapProgress } from './map-progress.js';
 import type { MemoryRange } from './memory-range.js';
 import type { Report } from './set-report.js';
 import { filterInSlices } from './slices.js';
-import type { Steps } from './steps.js';
+import type { Steps } from './util/coroutine.js';
 import type { Answer, TargetCalls } from './target-calls.js';
 import type { TargetUnmaps } from './target-unmaps.js';
 

@@ -6,7 +6,7 @@ import type { Following } from './following.js';
 import { Ledger } from './ledger.js';
 import type { MemoryRange } from './memory-range.js';
 import { Report } from './set-report.js';
-import { run, type Steps } from './steps.js';
+import { run, type Steps } from './util/coroutine.js';
 import { TargetCalls } from './target-calls.js';
 import { TargetMaps, type MapHalt, type Monitor } from './target-maps.js';
 import { TargetUnmaps, type UnmapHalt } from './target-unmaps.js';

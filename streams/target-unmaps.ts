@@ -1,13 +1,13 @@
 import type { ChangeSet, MapChange, UnmapChange } from './change-set.js';
 import { unmapsOfSet, type CommandSet, type Departure } from './command-set.js';
 import { DmaUnmapError, type DmaError } from './errors.js';
-import { LONG_STEP, pauseIfOver } from './event-loop.js';
+import { LONG_STEP, pauseIfOver } from './util/time-slice.js';
 import type { Following } from './following.js';
 import type { Ledger } from './ledger.js';
 import type { MemoryRange } from './memory-range.js';
 import type { Report } from './set-report.js';
 import { eachInSlices, joinInSlices, mapInSlices } from './slices.js';
-import type { Steps } from './steps.js';
+import type { Steps } from './util/coroutine.js';
 import type { Answer, TargetCalls } from './target-calls.js';
 
 /** A call of the target, and the maps that it ends. */

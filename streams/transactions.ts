@@ -11,7 +11,7 @@ import { DmaError } from './errors.js';
 import type { MemoryRange } from './memory-range.js';
 import type { RegionEdit } from './region.js';
 import { filterInSlices, joinInSlices, mapInSlices } from './slices.js';
-import { isPromiseLike, run as runSteps, settled, type Steps } from './steps.js';
+import { isPromiseLike, run as runSteps, settled, type Steps } from './util/coroutine.js';
 import type { VaKeeper } from './va-keeper.js';
 import type { View } from './view.js';
 

@@ -2,7 +2,7 @@ import { ascending } from './ascending.js';
 import type { MapChange } from './change-set.js';
 import type { MemoryRange } from './memory-range.js';
 import { eachInSlices, joinInSlices, sortedInSlices } from './slices.js';
-import type { Steps } from './steps.js';
+import type { Steps } from './util/coroutine.js';
 
 /** The mappings of several lists, ascending, each start once. */
 export function* uniqueInSlices(lists: readonly (readonly MapChange[])[]): Steps<readonly MapChange[]> {

@@ -1,10 +1,10 @@
 import { DmaError, toDmaError } from './errors.js';
 import { answerOf } from './answers.js';
-import { pauseIfOver } from './event-loop.js';
+import { pauseIfOver } from './util/time-slice.js';
 import type { Finding } from './finding.js';
 import { MemoryRange, PAGE_SIZE } from './memory-range.js';
 import { eachInSlices, joinInSlices, mapInSlices, sortedInSlices } from './slices.js';
-import { settled, type Steps } from './steps.js';
+import { settled, type Steps } from './util/coroutine.js';
 import { requestOf } from './target-calls.js';
 import type { TargetPort } from './target-port.js';
 

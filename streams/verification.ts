@@ -7,7 +7,7 @@ import type { Finding, HealOptions } from './finding.js';
 import { MemoryRange } from './memory-range.js';
 import { RangeMap } from './range-map.js';
 import { eachInSlices, entriesInSlices, filterInSlices, joinInSlices, mapInSlices, sortedInSlices } from './slices.js';
-import { settled, type Steps } from './steps.js';
+import { settled, type Steps } from './util/coroutine.js';
 import { findByCount, mendByCount } from './verification-by-count.js';
 import type { TargetPort } from './target-port.js';
 

@@ -3,7 +3,7 @@ import type { MapChange, Region, RegionEdit } from '../../streams/index.js';
 import { unmapsOf } from '../../streams/command-set.js';
 import type { Difference } from '../../streams/difference.js';
 import { sameMapping, sameMemory } from '../../streams/map-change.js';
-import { runAtOnce } from '../../streams/steps.js';
+import { runAtOnce } from '../../streams/util/coroutine.js';
 import { map } from './support/change-sets.js';
 import { Plot } from './support/ground.js';
 import { FILE, mapping, range } from './support/phrases.js';

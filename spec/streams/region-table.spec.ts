@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { MemoryRange } from '../../streams/index.js';
 import { RegionState } from '../../streams/region-state.js';
-import { runAtOnce } from '../../streams/steps.js';
+import { runAtOnce } from '../../streams/util/coroutine.js';
 import { RegionTable } from '../../streams/region-table.js';
 
 let sequence = 0;

@@ -5,7 +5,7 @@ import type { ChangeSet, MapChange, Outcome } from '../change-set.js';
 import { deliver, type Delivery } from '../delivery.js';
 import { withDetails } from '../outcomes.js';
 import { eachInSlices, sortedInSlices } from '../slices.js';
-import { run, type Steps } from '../steps.js';
+import { run, type Steps } from '../util/coroutine.js';
 import { inTurn } from './in-turn.js';
 
 /**

@@ -1,6 +1,6 @@
 import type { Observable, Subscriber, Subscription } from 'rxjs';
-import { pauseIfOver } from '../event-loop.js';
-import { isPromiseLike } from '../steps.js';
+import { pauseIfOver } from '../util/time-slice.js';
+import { isPromiseLike } from '../util/coroutine.js';
 
 /**
  * Answers each value of a source, one after another and in order; a value that arrives while another is being answered waits.

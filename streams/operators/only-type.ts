@@ -4,7 +4,7 @@ import type { ChangeSet } from '../change-set.js';
 import { unmapsOfSet, withMaps } from '../command-set.js';
 import type { MappingType } from '../region.js';
 import { filterInSlices } from '../slices.js';
-import { run, type Steps } from '../steps.js';
+import { run, type Steps } from '../util/coroutine.js';
 import { inTurn } from './in-turn.js';
 
 /**

@@ -3,7 +3,7 @@ import { difference, simpleDifference, type Difference } from '../../../streams/
 import { Draft, type Ground } from '../../../streams/draft.js';
 import { PrivateMemory } from '../../../streams/private-memory.js';
 import { RegionTable } from '../../../streams/region-table.js';
-import { runAtOnce } from '../../../streams/steps.js';
+import { runAtOnce } from '../../../streams/util/coroutine.js';
 import { View } from '../../../streams/view.js';
 
 /** Regions and their view, without a manager: no queue, no targets, no VAs. */

@@ -1,4 +1,4 @@
-import type { Steps } from './steps.js';
+import type { Steps } from './coroutine.js';
 
 /**
  * How long work goes on before the event loop has its turn, in milliseconds. The loop must never wait for ten, and a garbage collection may come

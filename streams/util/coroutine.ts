@@ -1,4 +1,4 @@
-import { withoutPause } from './event-loop.js';
+import { withoutPause } from './time-slice.js';
 import { isPromiseLike, SyncPromise } from './sync-promise.js';
 
 export { isPromiseLike };

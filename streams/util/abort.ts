@@ -1,4 +1,4 @@
-import { isPromiseLike } from './steps.js';
+import { isPromiseLike } from './coroutine.js';
 import { SyncPromise } from './sync-promise.js';
 
 /** How long a call that is under way may take to come back once the attach that it is part of was aborted, in milliseconds. */

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { CommandQueue } from '../../streams/command-queue.js';
-import { tickingClock } from './support/ticking-clock.js';
-import { gate, nextTurn, rejectionOf } from './support/phrases.js';
+import { CommandQueue } from '../../../streams/util/serial-queue.js';
+import { tickingClock } from '../support/ticking-clock.js';
+import { gate, nextTurn, rejectionOf } from '../support/phrases.js';
 
 describe('CommandQueue', () => {
   let queue: CommandQueue;

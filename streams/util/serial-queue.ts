@@ -1,5 +1,5 @@
-import { inOwnSlice, pauseIfOver } from './event-loop.js';
-import { isPromiseLike } from './steps.js';
+import { inOwnSlice, pauseIfOver } from './time-slice.js';
+import { isPromiseLike } from './coroutine.js';
 
 /** What starting a command is worth, in steps; those that it takes itself come on top. */
 const COMMAND = 8;
