@@ -1,7 +1,7 @@
 import { fstatSync } from 'node:fs';
 import type { MapChange } from '../streams/change-set.js';
 import type { DmaError } from '../streams/errors.js';
-import type { MemoryRange } from '../streams/memory-range.js';
+import type { MemoryRange } from '../streams/ranges/memory-range.js';
 import type { Mappable } from '../streams/region.js';
 import { formatBytes, systemError } from './errors.js';
 import type { HeldMapping } from './held-mappings.js';

@@ -1,4 +1,4 @@
-import type { MemoryRange } from '../streams/memory-range.js';
+import type { MemoryRange } from '../streams/ranges/memory-range.js';
 import type { HostVa } from '../streams/va-mapper.js';
 import { AddressSpace } from './address-space.js';
 import { checkAddress, checkFd, checkRange, show } from './check.js';

@@ -1,6 +1,6 @@
 import { errnoName } from '../streams/errno.js';
 import { DmaError } from '../streams/errors.js';
-import type { MemoryRange } from '../streams/memory-range.js';
+import type { MemoryRange } from '../streams/ranges/memory-range.js';
 
 /** What was tried when the kernel, or native code in its manner, said no. */
 export interface Attempt {

@@ -1,5 +1,5 @@
 import type { MapChange } from '../streams/change-set.js';
-import type { MemoryRange } from '../streams/memory-range.js';
+import type { MemoryRange } from '../streams/ranges/memory-range.js';
 import type { Mappable } from '../streams/region.js';
 import type { HostVa } from '../streams/va-mapper.js';
 import type { AddressSpace } from './address-space.js';

@@ -1,4 +1,4 @@
-import type { MemoryRange } from '../streams/memory-range.js';
+import type { MemoryRange } from '../streams/ranges/memory-range.js';
 import { DmaError } from '../streams/errors.js';
 import type { HostVa } from '../streams/va-mapper.js';
 import type { AddressSpace } from './address-space.js';

@@ -1,5 +1,5 @@
 import type { DmaError } from '../streams/errors.js';
-import type { MemoryRange } from '../streams/memory-range.js';
+import type { MemoryRange } from '../streams/ranges/memory-range.js';
 import type { ReleaseFailure } from '../streams/va-mapper.js';
 import { leavingError, mapError } from './address-space-errors.js';
 import { checkArray, checkRange } from './check.js';

@@ -1,7 +1,7 @@
 import type { TargetBranch } from './branch.js';
 import type { DmaTarget } from './dma-target.js';
 import { DmaError } from './errors.js';
-import { MemoryRange } from './memory-range.js';
+import { MemoryRange } from './ranges/memory-range.js';
 import type { VaMapper } from './va-mapper.js';
 import type { Backing, Mappable, MapParams, MappingParams, MappingType, RegionParams } from './region.js';
 

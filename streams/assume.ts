@@ -2,9 +2,9 @@ import type { ChangeSet, MapChange, Outcome } from './change-set.js';
 import { unmapsOfSet } from './command-set.js';
 import type { TargetRange } from './errors.js';
 import type { Ledger } from './ledger.js';
-import type { MemoryRange } from './memory-range.js';
+import type { MemoryRange } from './ranges/memory-range.js';
 import { stuckOf } from './outcomes.js';
-import { eachInSlices } from './slices.js';
+import { eachInSlices } from './ranges/slices.js';
 import type { Steps } from './util/coroutine.js';
 
 /** What a branch holds that keeps no ledger which can be seen: what it was told and has acknowledged. */

@@ -9,7 +9,7 @@ import { DmaError } from './errors.js';
 import { ensureMapped } from './operators/ensure-mapped.js';
 import { inTurn } from './operators/in-turn.js';
 import { toTarget } from './operators/to-target.js';
-import type { MemoryRange } from './memory-range.js';
+import type { MemoryRange } from './ranges/memory-range.js';
 import { run } from './util/coroutine.js';
 import { NO_FD_HINT } from './target-calls.js';
 import type { TargetPort } from './target-port.js';

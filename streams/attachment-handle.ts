@@ -1,5 +1,5 @@
 import { Subject, type Observable } from 'rxjs';
-import { ascending } from './ascending.js';
+import { ascending } from './ranges/sort-by-address.js';
 import { Branch, type TargetBranch } from './branch.js';
 import { assume } from './assume.js';
 import type { ChangeSet, MapChange, Outcome } from './change-set.js';
@@ -13,8 +13,8 @@ import type { DmaError, TargetRange } from './errors.js';
 import { pauseIfOver } from './util/time-slice.js';
 import { Ledger } from './ledger.js';
 import { mappingOf } from './map-change.js';
-import type { MemoryRange } from './memory-range.js';
-import { eachInSlices, joinInSlices, mapInSlices, sortedInSlices } from './slices.js';
+import type { MemoryRange } from './ranges/memory-range.js';
+import { eachInSlices, joinInSlices, mapInSlices, sortedInSlices } from './ranges/slices.js';
 import { isPromiseLike, run, settled, type Steps } from './util/coroutine.js';
 import type { Monitor } from './target-maps.js';
 import type { TargetPort } from './target-port.js';

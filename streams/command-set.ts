@@ -1,7 +1,7 @@
 import type { ChangeSet, MapChange, UnmapChange } from './change-set.js';
-import type { MemoryRange } from './memory-range.js';
+import type { MemoryRange } from './ranges/memory-range.js';
 import type { MappingType } from './region.js';
-import { joinInSlices, mapInSlices } from './slices.js';
+import { joinInSlices, mapInSlices } from './ranges/slices.js';
 import { runAtOnce, type Steps } from './util/coroutine.js';
 import type { HostVa } from './va-mapper.js';
 

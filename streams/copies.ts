@@ -1,7 +1,7 @@
 import type { ChangeSet, MapChange, UnmapChange } from './change-set.js';
 import { unmapsOfSet, withMaps } from './command-set.js';
 import { mapChangeLike } from './map-change.js';
-import { mapInSlices } from './slices.js';
+import { mapInSlices } from './ranges/slices.js';
 import type { Steps } from './util/coroutine.js';
 
 /**

@@ -1,9 +1,9 @@
 import type { ChangeSet, MapChange, Outcome } from './change-set.js';
 import { hasUnmaps, mapStep, unmapOf, unmapsOfSet, unmapStep } from './command-set.js';
 import type { DmaError, TargetRange } from './errors.js';
-import type { MemoryRange } from './memory-range.js';
+import type { MemoryRange } from './ranges/memory-range.js';
 import { stuckOf } from './outcomes.js';
-import { eachInSlices, filterInSlices, joinInSlices, mapInSlices } from './slices.js';
+import { eachInSlices, filterInSlices, joinInSlices, mapInSlices } from './ranges/slices.js';
 import { isPromiseLike, settled, type Steps } from './util/coroutine.js';
 import type { TargetPort } from './target-port.js';
 

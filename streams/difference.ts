@@ -1,14 +1,21 @@
-import { inOrder } from './ascending.js';
+import { inOrder } from './ranges/sort-by-address.js';
 import type { MapChange } from './change-set.js';
 import type { Departure, Leave } from './command-set.js';
 import { done, pauseIfOver } from './util/time-slice.js';
 import { mapChangeLike, sameMapping } from './map-change.js';
-import type { MemoryRange } from './memory-range.js';
-import { RangeMap } from './range-map.js';
+import type { MemoryRange } from './ranges/memory-range.js';
+import { RangeMap } from './ranges/range-map.js';
 import type { RegionEdits } from './region-edits.js';
 import type { RegionState } from './region-state.js';
 import type { RegionTable } from './region-table.js';
-import { eachInSlices, entriesInSlices, filterInSlices, joinInSlices, mapInSlices, sortedInSlices } from './slices.js';
+import {
+  eachInSlices,
+  entriesInSlices,
+  filterInSlices,
+  joinInSlices,
+  mapInSlices,
+  sortedInSlices,
+} from './ranges/slices.js';
 import type { Steps } from './util/coroutine.js';
 
 /** How the view after a transaction differs from the view before it. */

@@ -1,6 +1,6 @@
 import type { MapChange } from './change-set.js';
 import { DmaError, RegionOverlapError } from './errors.js';
-import { MemoryRange } from './memory-range.js';
+import { MemoryRange } from './ranges/memory-range.js';
 import type { RegionState } from './region-state.js';
 import type { RegionParams } from './region.js';
 

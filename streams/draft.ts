@@ -3,15 +3,15 @@ import type { MapChange } from './change-set.js';
 import { occupiedError, overlapError } from './draft-errors.js';
 import { EditLog } from './edit-log.js';
 import { DmaError } from './errors.js';
-import { MemoryRange } from './memory-range.js';
+import { MemoryRange } from './ranges/memory-range.js';
 import { PrivateEdits, type PrivateMemory } from './private-memory.js';
-import type { RangeMap } from './range-map.js';
+import type { RangeMap } from './ranges/range-map.js';
 import { RegionEdits } from './region-edits.js';
 import { copyOfMapParams, RegionHandle, type Transact } from './region-handle.js';
 import { RegionState } from './region-state.js';
 import { RegionTable } from './region-table.js';
 import type { MapParams, MappingParams, Region, RegionEdit, RegionEvent, RegionParams } from './region.js';
-import { eachInSlices, overlappingInSlices } from './slices.js';
+import { eachInSlices, overlappingInSlices } from './ranges/slices.js';
 import { runAtOnce, type Steps } from './util/coroutine.js';
 import type { PendingEdits } from './view.js';
 

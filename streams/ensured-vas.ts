@@ -1,8 +1,8 @@
 import type { MapChange } from './change-set.js';
 import { DmaError } from './errors.js';
-import type { MemoryRange } from './memory-range.js';
-import { RangeMap } from './range-map.js';
-import { entriesInSlices, filterInSlices, mapInSlices } from './slices.js';
+import type { MemoryRange } from './ranges/memory-range.js';
+import { RangeMap } from './ranges/range-map.js';
+import { entriesInSlices, filterInSlices, mapInSlices } from './ranges/slices.js';
 import { isPromiseLike, type Steps } from './util/coroutine.js';
 import type { HostVa, VaMapper } from './va-mapper.js';
 import { sameMapping, sameMemory } from './map-change.js';

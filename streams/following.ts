@@ -2,7 +2,7 @@ import type { MapChange } from './change-set.js';
 import type { ActiveMappings, AddressOf, CommandSet } from './command-set.js';
 import { inSlices } from './util/time-slice.js';
 import { mapChangeLike } from './map-change.js';
-import { filterInSlices, joinInSlices, mapInSlices } from './slices.js';
+import { filterInSlices, joinInSlices, mapInSlices } from './ranges/slices.js';
 import { runAtOnce, type Steps } from './util/coroutine.js';
 
 /** What a target holds, as far as it can be told from what is active and from how far the set under way has come. */

@@ -1,4 +1,4 @@
-export { MemoryRange } from './memory-range.js';
+export { MemoryRange } from './ranges/memory-range.js';
 export type {
   Backing,
   FileBacking,

@@ -1,11 +1,11 @@
 import type { LedgerEntry } from './attachment.js';
-import { ascending } from './ascending.js';
-import { eachInSlices, entriesInSlices, sortedInSlices } from './slices.js';
+import { ascending } from './ranges/sort-by-address.js';
+import { eachInSlices, entriesInSlices, sortedInSlices } from './ranges/slices.js';
 import type { ChangeSet, MapChange } from './change-set.js';
 import { CommandSet } from './command-set.js';
 import { Following } from './following.js';
-import type { MemoryRange } from './memory-range.js';
-import { RangeMap } from './range-map.js';
+import type { MemoryRange } from './ranges/memory-range.js';
+import { RangeMap } from './ranges/range-map.js';
 import { sameMapping } from './map-change.js';
 import type { Steps } from './util/coroutine.js';
 

@@ -1,7 +1,7 @@
 import type { ChangeSet, MapChange } from './change-set.js';
 import type { Following } from './following.js';
 import type { Ledger } from './ledger.js';
-import { joinInSlices } from './slices.js';
+import { joinInSlices } from './ranges/slices.js';
 import type { Steps } from './util/coroutine.js';
 
 /** How far the maps of one set have come, and their place in the ledger. */

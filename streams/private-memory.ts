@@ -1,8 +1,8 @@
 import type { MapChange } from './change-set.js';
 import { sameMemory } from './map-change.js';
-import type { MemoryRange } from './memory-range.js';
-import { RangeMap } from './range-map.js';
-import { eachInSlices } from './slices.js';
+import type { MemoryRange } from './ranges/memory-range.js';
+import { RangeMap } from './ranges/range-map.js';
+import { eachInSlices } from './ranges/slices.js';
 import type { Steps } from './util/coroutine.js';
 
 /**

@@ -1,5 +1,5 @@
 import { isObject } from './arguments.js';
-import type { MemoryRange } from './memory-range.js';
+import type { MemoryRange } from './ranges/memory-range.js';
 import type { RegionState } from './region-state.js';
 import type { Steps } from './util/coroutine.js';
 import type { Backing, MapParams, MappingParams, MappingType, Region, RegionEdit } from './region.js';

@@ -1,6 +1,6 @@
 import type { MapChange } from './change-set.js';
-import type { MemoryRange } from './memory-range.js';
-import { RangeMap } from './range-map.js';
+import type { MemoryRange } from './ranges/memory-range.js';
+import { RangeMap } from './ranges/range-map.js';
 import type { MapParams, MappingType } from './region.js';
 
 /** When a transaction takes effect: for all regions that it switches at the same moment, however many they are. */

@@ -5,7 +5,7 @@ import { abortError, listOf, mapFailure } from './command-errors.js';
 import { CommandSet, leaveEach } from './command-set.js';
 import { failureOf, inverse, type MapFailure } from './delivery.js';
 import type { DmaError, TargetRange } from './errors.js';
-import { PAGE_SIZE } from './memory-range.js';
+import { PAGE_SIZE } from './ranges/memory-range.js';
 import { settled, type Steps } from './util/coroutine.js';
 import type { Monitor } from './target-maps.js';
 import { callUser } from './util/user-callback.js';

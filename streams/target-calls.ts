@@ -2,8 +2,8 @@ import { answerOf } from './answers.js';
 import type { MapChange } from './change-set.js';
 import type { BatchStop, DmaMapRequest, DmaTarget } from './dma-target.js';
 import { DmaError, toDmaError } from './errors.js';
-import type { MemoryRange } from './memory-range.js';
-import { filterInSlices, mapInSlices } from './slices.js';
+import type { MemoryRange } from './ranges/memory-range.js';
+import { filterInSlices, mapInSlices } from './ranges/slices.js';
 import { isPromiseLike, type Steps } from './util/coroutine.js';
 
 /** What a call comes to: nothing when it is done, an error when it failed, a promise when that is still to be seen. */

@@ -4,7 +4,7 @@ import type { DmaTarget } from './dma-target.js';
 import type { DmaError } from './errors.js';
 import type { Following } from './following.js';
 import { Ledger } from './ledger.js';
-import type { MemoryRange } from './memory-range.js';
+import type { MemoryRange } from './ranges/memory-range.js';
 import { Report } from './set-report.js';
 import { run, type Steps } from './util/coroutine.js';
 import { TargetCalls } from './target-calls.js';

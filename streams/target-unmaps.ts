@@ -4,9 +4,9 @@ import { DmaUnmapError, type DmaError } from './errors.js';
 import { LONG_STEP, pauseIfOver } from './util/time-slice.js';
 import type { Following } from './following.js';
 import type { Ledger } from './ledger.js';
-import type { MemoryRange } from './memory-range.js';
+import type { MemoryRange } from './ranges/memory-range.js';
 import type { Report } from './set-report.js';
-import { eachInSlices, joinInSlices, mapInSlices } from './slices.js';
+import { eachInSlices, joinInSlices, mapInSlices } from './ranges/slices.js';
 import type { Steps } from './util/coroutine.js';
 import type { Answer, TargetCalls } from './target-calls.js';
 

@@ -1,7 +1,7 @@
-import { ascending } from './ascending.js';
+import { ascending } from './ranges/sort-by-address.js';
 import type { MapChange } from './change-set.js';
-import type { MemoryRange } from './memory-range.js';
-import { eachInSlices, joinInSlices, sortedInSlices } from './slices.js';
+import type { MemoryRange } from './ranges/memory-range.js';
+import { eachInSlices, joinInSlices, sortedInSlices } from './ranges/slices.js';
 import type { Steps } from './util/coroutine.js';
 
 /** The mappings of several lists, ascending, each start once. */

@@ -1,6 +1,6 @@
 import type { MapChange } from './change-set.js';
 import { DmaError, toDmaError, type TargetRange } from './errors.js';
-import type { MemoryRange } from './memory-range.js';
+import type { MemoryRange } from './ranges/memory-range.js';
 import type { ReleaseFailure } from './va-mapper.js';
 
 /** Why a mapping has no host virtual address. */

@@ -4,9 +4,16 @@ import type { MapChange } from './change-set.js';
 import type { DmaTarget } from './dma-target.js';
 import { DmaError, toDmaError } from './errors.js';
 import type { Finding, HealOptions } from './finding.js';
-import { MemoryRange } from './memory-range.js';
-import { RangeMap } from './range-map.js';
-import { eachInSlices, entriesInSlices, filterInSlices, joinInSlices, mapInSlices, sortedInSlices } from './slices.js';
+import { MemoryRange } from './ranges/memory-range.js';
+import { RangeMap } from './ranges/range-map.js';
+import {
+  eachInSlices,
+  entriesInSlices,
+  filterInSlices,
+  joinInSlices,
+  mapInSlices,
+  sortedInSlices,
+} from './ranges/slices.js';
 import { settled, type Steps } from './util/coroutine.js';
 import { findByCount, mendByCount } from './verification-by-count.js';
 import type { TargetPort } from './target-port.js';

@@ -1,5 +1,5 @@
 import { without } from '../../streams/draft-errors.js';
-import { RangeMap } from '../../streams/range-map.js';
+import { RangeMap } from '../../streams/ranges/range-map.js';
 import { TraceError } from '../errors.js';
 import { describeSection, isMemory, sameSection, type Hole, type Section } from './section.js';
 import type { TraceLine } from './trace-line.js';

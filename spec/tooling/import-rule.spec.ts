@@ -47,7 +47,7 @@ describe('imports between folders', function () {
     ['binding/memfd.ts', `import type { Mappable } from '../streams/region.js';`],
     ['binding/memfd.ts', `import { closeSync } from 'node:fs';`],
     ['binding/native.ts', `import load from 'node-gyp-build';`],
-    ['targets/soft-iommu/iova.ts', `import { RangeMap } from '../../streams/range-map.js';`],
+    ['targets/soft-iommu/iova.ts', `import { RangeMap } from '../../streams/ranges/range-map.js';`],
     ['targets/vfio.ts', `import { VfioContainer } from '../binding/index.js';`],
     ['cli/main.ts', `import { Command } from 'commander'; import { LoggingTarget } from '../targets/index.js';`],
     ['bench/pipeline.ts', `import { Bench } from 'tinybench'; import { Memfd } from '../binding/index.js';`],

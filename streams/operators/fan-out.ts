@@ -4,7 +4,7 @@ import { announce, announceVas, Branch, type TargetBranch } from '../branch.js';
 import type { ChangeSet, MapChange, Outcome } from '../change-set.js';
 import { deliver, type Delivery } from '../delivery.js';
 import { withDetails } from '../outcomes.js';
-import { eachInSlices, sortedInSlices } from '../slices.js';
+import { eachInSlices, sortedInSlices } from '../ranges/slices.js';
 import { run, type Steps } from '../util/coroutine.js';
 import { inTurn } from './in-turn.js';
 

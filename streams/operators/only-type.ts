@@ -3,7 +3,7 @@ import { checkMappingType } from '../arguments.js';
 import type { ChangeSet } from '../change-set.js';
 import { unmapsOfSet, withMaps } from '../command-set.js';
 import type { MappingType } from '../region.js';
-import { filterInSlices } from '../slices.js';
+import { filterInSlices } from '../ranges/slices.js';
 import { run, type Steps } from '../util/coroutine.js';
 import { inTurn } from './in-turn.js';
 

@@ -1,4 +1,4 @@
-import { MemoryRange, PAGE_SIZE } from '../../streams/memory-range.js';
+import { MemoryRange, PAGE_SIZE } from '../../streams/ranges/memory-range.js';
 import { noRangeError } from '../call-checks.js';
 
 /** What can be wrong with an I/O virtual address range that did not come as a `MemoryRange`, and the rule that it breaks. */

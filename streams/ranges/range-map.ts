@@ -1,5 +1,5 @@
 import type { MemoryRange } from './memory-range.js';
-import { relieve, replenish } from './range-map-balance.js';
+import { relieve, replenish } from './btree-balance.js';
 import {
   Block,
   blockOf,
@@ -11,7 +11,7 @@ import {
   SCARCE,
   search,
   type Node,
-} from './range-map-level.js';
+} from './btree-level.js';
 import { Slab } from './slab.js';
 
 /** Something that has a place in the address space. */

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { MemoryRange } from '../../streams/index.js';
+import { MemoryRange } from '../../../streams/index.js';
 
 const END = 1n << 64n;
 

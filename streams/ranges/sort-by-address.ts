@@ -1,5 +1,5 @@
 import type { Ranged } from './range-map.js';
-import { sortedOrder } from './sorted-order.js';
+import { sortedOrder } from './argsort.js';
 
 /** Sorted by address, in place. Most lists are sorted already. Items that start at the same page keep their order. */
 export function ascending<T extends Ranged>(items: T[]): T[] {

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { MemoryRange } from '../../streams/memory-range.js';
-import { RangeMap } from '../../streams/range-map.js';
-import type { Ranged } from '../../streams/range-map.js';
+import { MemoryRange } from '../../../streams/ranges/memory-range.js';
+import { RangeMap } from '../../../streams/ranges/range-map.js';
+import type { Ranged } from '../../../streams/ranges/range-map.js';
 
 const LAST_PAGE = 2 ** 52;
 

@@ -1,4 +1,4 @@
-import type { Level, Node } from './range-map-level.js';
+import type { Level, Node } from './btree-level.js';
 
 /**
  * Frees a slot in a full child: a roomy neighbour takes part of its items, or else a new node. Needs an empty slot in `node`.

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { ascending } from '../../streams/ascending.js';
-import { MemoryRange } from '../../streams/memory-range.js';
+import { ascending } from '../../../streams/ranges/sort-by-address.js';
+import { MemoryRange } from '../../../streams/ranges/memory-range.js';
 
 interface Item {
   readonly range: MemoryRange;
