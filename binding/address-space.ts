@@ -1,7 +1,7 @@
-import type { MapChange } from '../streams/change-set.js';
-import { DmaError } from '../streams/errors.js';
+import type { MapChange } from '../streams/contracts/change-set.js';
+import { DmaError } from '../streams/contracts/errors.js';
 import { MemoryRange, PAGE_SIZE } from '../streams/ranges/memory-range.js';
-import type { HostVa, ReleaseFailure, VaMapper } from '../streams/va-mapper.js';
+import type { HostVa, ReleaseFailure, VaMapper } from '../streams/contracts/va-mapper.js';
 import { checkAddress, checkBytes, checkLength, checkRange, checkSize } from './check.js';
 import { copyError, reserveError, viewError } from './address-space-errors.js';
 import { closedError } from './errors.js';

@@ -1,5 +1,5 @@
-import { errnoName } from '../streams/errno.js';
-import { DmaError } from '../streams/errors.js';
+import { errnoName } from '../streams/contracts/errno.js';
+import { DmaError } from '../streams/contracts/errors.js';
 import type { MemoryRange } from '../streams/ranges/memory-range.js';
 
 /** What was tried when the kernel, or native code in its manner, said no. */

@@ -1,5 +1,5 @@
 import { from, isObservable, Observable, observable, type ObservableInput } from 'rxjs';
-import { DmaError } from './errors.js';
+import { DmaError } from './contracts/errors.js';
 import { isPromiseLike } from './util/coroutine.js';
 import { SyncPromise } from './util/sync-promise.js';
 

@@ -1,6 +1,6 @@
-import type { ChangeSet, MapChange, Outcome } from './change-set.js';
+import type { ChangeSet, MapChange, Outcome } from './contracts/change-set.js';
 import { unmapsOfSet } from './command-set.js';
-import type { TargetRange } from './errors.js';
+import type { TargetRange } from './contracts/errors.js';
 import type { Ledger } from './ledger.js';
 import type { MemoryRange } from './ranges/memory-range.js';
 import { stuckOf } from './outcomes.js';

@@ -2,10 +2,10 @@ import { Observable } from 'rxjs';
 import { checkTarget } from './arguments.js';
 import type { AttachmentHandle } from './attachment-handle.js';
 import type { TargetBranch } from './branch.js';
-import type { MapChange } from './change-set.js';
+import type { MapChange } from './contracts/change-set.js';
 import { copyOfSet } from './copies.js';
-import type { DmaTarget } from './dma-target.js';
-import { DmaError } from './errors.js';
+import type { DmaTarget } from './contracts/dma-target.js';
+import { DmaError } from './contracts/errors.js';
 import { ensureMapped } from './operators/ensure-mapped.js';
 import { inTurn } from './operators/in-turn.js';
 import { toTarget } from './operators/to-target.js';
@@ -13,7 +13,7 @@ import type { MemoryRange } from './ranges/memory-range.js';
 import { run } from './util/coroutine.js';
 import { NO_FD_HINT } from './target-calls.js';
 import type { TargetPort } from './target-port.js';
-import type { VaMapper } from './va-mapper.js';
+import type { VaMapper } from './contracts/va-mapper.js';
 
 /** What can be attached, and what cannot. */
 

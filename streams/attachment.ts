@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs';
-import type { Outcome } from './change-set.js';
-import type { Finding, HealOptions } from './finding.js';
+import type { Outcome } from './contracts/change-set.js';
+import type { Finding, HealOptions } from './contracts/finding.js';
 import type { MemoryRange } from './ranges/memory-range.js';
 
 export interface AttachOptions {

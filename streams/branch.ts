@@ -1,8 +1,8 @@
 import { Observable, type OperatorFunction, type Subscriber, type Subscription } from 'rxjs';
 import { show } from './arguments.js';
-import type { ChangeSet, Outcome } from './change-set.js';
+import type { ChangeSet, Outcome } from './contracts/change-set.js';
 import type { EnsuredVas } from './ensured-vas.js';
-import { DmaError, toDmaError, type TargetRange } from './errors.js';
+import { DmaError, toDmaError, type TargetRange } from './contracts/errors.js';
 import { append } from './util/lists.js';
 import { checkedOutcome, withDetails } from './outcomes.js';
 import { run, settled, type Steps } from './util/coroutine.js';

@@ -1,5 +1,5 @@
 import type { Attachments } from './attachments.js';
-import type { ChangeSet, MapChange } from './change-set.js';
+import type { ChangeSet, MapChange } from './contracts/change-set.js';
 import type { Director } from './delivery.js';
 import type { Difference } from './difference.js';
 import { mapInSlices } from './ranges/slices.js';

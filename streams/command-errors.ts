@@ -1,4 +1,11 @@
-import { DmaError, DmaMapError, DmaUnmapError, withoutCode, type DmaErrorDetails, type TargetRange } from './errors.js';
+import {
+  DmaError,
+  DmaMapError,
+  DmaUnmapError,
+  withoutCode,
+  type DmaErrorDetails,
+  type TargetRange,
+} from './contracts/errors.js';
 import type { MapFailure } from './delivery.js';
 import { ABORTED } from './target-maps.js';
 

@@ -1,4 +1,4 @@
-import type { ChangeSet, MapChange, UnmapChange } from './change-set.js';
+import type { ChangeSet, MapChange, UnmapChange } from './contracts/change-set.js';
 import { unmapsOfSet, withMaps } from './command-set.js';
 import { mapChangeLike } from './map-change.js';
 import { mapInSlices } from './ranges/slices.js';

@@ -1,6 +1,6 @@
-import type { ChangeSet, MapChange, Outcome } from './change-set.js';
+import type { ChangeSet, MapChange, Outcome } from './contracts/change-set.js';
 import { hasUnmaps, mapStep, unmapOf, unmapsOfSet, unmapStep } from './command-set.js';
-import type { DmaError, TargetRange } from './errors.js';
+import type { DmaError, TargetRange } from './contracts/errors.js';
 import type { MemoryRange } from './ranges/memory-range.js';
 import { stuckOf } from './outcomes.js';
 import { eachInSlices, filterInSlices, joinInSlices, mapInSlices } from './ranges/slices.js';

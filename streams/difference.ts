@@ -1,5 +1,5 @@
 import { inOrder } from './ranges/sort-by-address.js';
-import type { MapChange } from './change-set.js';
+import type { MapChange } from './contracts/change-set.js';
 import type { Departure, Leave } from './command-set.js';
 import { done, pauseIfOver } from './util/time-slice.js';
 import { mapChangeLike, sameMapping } from './map-change.js';

@@ -1,10 +1,10 @@
-import type { MapChange } from './change-set.js';
-import { DmaError } from './errors.js';
+import type { MapChange } from './contracts/change-set.js';
+import { DmaError } from './contracts/errors.js';
 import type { MemoryRange } from './ranges/memory-range.js';
 import { RangeMap } from './ranges/range-map.js';
 import { entriesInSlices, filterInSlices, mapInSlices } from './ranges/slices.js';
 import { isPromiseLike, type Steps } from './util/coroutine.js';
-import type { HostVa, VaMapper } from './va-mapper.js';
+import type { HostVa, VaMapper } from './contracts/va-mapper.js';
 import { sameMapping, sameMemory } from './map-change.js';
 import {
   addressesInUse,

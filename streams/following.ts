@@ -1,4 +1,4 @@
-import type { MapChange } from './change-set.js';
+import type { MapChange } from './contracts/change-set.js';
 import type { ActiveMappings, AddressOf, CommandSet } from './command-set.js';
 import { inSlices } from './util/time-slice.js';
 import { mapChangeLike } from './map-change.js';

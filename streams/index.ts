@@ -10,19 +10,26 @@ export type {
   RegionEdit,
   RegionEvent,
   RegionParams,
-} from './region.js';
-export type { ChangeSet, MapChange, MemoryMapSnapshot, Outcome, ShareableRegion, UnmapChange } from './change-set.js';
-export type { BatchStop, DmaMapRequest, DmaTarget } from './dma-target.js';
-export type { HostVa, ReleaseFailure, VaMapper } from './va-mapper.js';
-export { DmaError, DmaFault, DmaMapError, DmaUnmapError, RegionOverlapError } from './errors.js';
-export type { Aftermath, DmaErrorDetails, TargetRange } from './errors.js';
+} from './contracts/region.js';
+export type {
+  ChangeSet,
+  MapChange,
+  MemoryMapSnapshot,
+  Outcome,
+  ShareableRegion,
+  UnmapChange,
+} from './contracts/change-set.js';
+export type { BatchStop, DmaMapRequest, DmaTarget } from './contracts/dma-target.js';
+export type { HostVa, ReleaseFailure, VaMapper } from './contracts/va-mapper.js';
+export { DmaError, DmaFault, DmaMapError, DmaUnmapError, RegionOverlapError } from './contracts/errors.js';
+export type { Aftermath, DmaErrorDetails, TargetRange } from './contracts/errors.js';
 export { RegionManager } from './region-manager.js';
 export type { RegionManagerOptions } from './region-manager.js';
 export type { Attachment, AttachOptions, LedgerEntry } from './attachment.js';
-export type { Finding, HealOptions } from './finding.js';
+export type { Finding, HealOptions } from './contracts/finding.js';
 export type { TargetBranch } from './branch.js';
-export { forwardTarget } from './forward-target.js';
-export type { TargetOverrides } from './forward-target.js';
+export { forwardTarget } from './contracts/forward-target.js';
+export type { TargetOverrides } from './contracts/forward-target.js';
 export { ensureMapped } from './operators/ensure-mapped.js';
 export { fanOut } from './operators/fan-out.js';
 export { onlyType } from './operators/only-type.js';

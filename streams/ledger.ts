@@ -1,7 +1,7 @@
 import type { LedgerEntry } from './attachment.js';
 import { ascending } from './ranges/sort-by-address.js';
 import { eachInSlices, entriesInSlices, sortedInSlices } from './ranges/slices.js';
-import type { ChangeSet, MapChange } from './change-set.js';
+import type { ChangeSet, MapChange } from './contracts/change-set.js';
 import { CommandSet } from './command-set.js';
 import { Following } from './following.js';
 import type { MemoryRange } from './ranges/memory-range.js';

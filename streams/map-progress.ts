@@ -1,4 +1,4 @@
-import type { ChangeSet, MapChange } from './change-set.js';
+import type { ChangeSet, MapChange } from './contracts/change-set.js';
 import type { Following } from './following.js';
 import type { Ledger } from './ledger.js';
 import { joinInSlices } from './ranges/slices.js';

@@ -1,4 +1,4 @@
-import type { MapChange } from './change-set.js';
+import type { MapChange } from './contracts/change-set.js';
 import { sameMemory } from './map-change.js';
 import type { MemoryRange } from './ranges/memory-range.js';
 import { RangeMap } from './ranges/range-map.js';

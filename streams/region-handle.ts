@@ -2,7 +2,7 @@ import { isObject } from './arguments.js';
 import type { MemoryRange } from './ranges/memory-range.js';
 import type { RegionState } from './region-state.js';
 import type { Steps } from './util/coroutine.js';
-import type { Backing, MapParams, MappingParams, MappingType, Region, RegionEdit } from './region.js';
+import type { Backing, MapParams, MappingParams, MappingType, Region, RegionEdit } from './contracts/region.js';
 
 /** The edits of a command of a region, some of which may take long. */
 export interface RegionCommandEdit extends RegionEdit {

@@ -4,23 +4,23 @@ import type { AttachmentHandle } from './attachment-handle.js';
 import { Attachments } from './attachments.js';
 import { checkCallback, checkObject, checkVaMapper } from './arguments.js';
 import type { TargetBranch } from './branch.js';
-import type { ChangeSet, MemoryMapSnapshot, ShareableRegion } from './change-set.js';
+import type { ChangeSet, MemoryMapSnapshot, ShareableRegion } from './contracts/change-set.js';
 import type { CommandSet } from './command-set.js';
 import { unreadCopyOf } from './copies.js';
 import { CommandQueue } from './util/serial-queue.js';
-import type { DmaTarget } from './dma-target.js';
+import type { DmaTarget } from './contracts/dma-target.js';
 import type { Draft, Ground } from './draft.js';
-import { DmaError } from './errors.js';
+import { DmaError } from './contracts/errors.js';
 import { pauseIfOver } from './util/time-slice.js';
 import { copyOf } from './region-handle.js';
 import { RegionTable } from './region-table.js';
-import type { Region, RegionEdit, RegionEvent, RegionParams } from './region.js';
+import type { Region, RegionEdit, RegionEvent, RegionParams } from './contracts/region.js';
 import { ShareableList } from './shareable.js';
 import { run, settled, type Steps } from './util/coroutine.js';
 import { Transactions } from './transactions.js';
 import { callUser } from './util/user-callback.js';
 import { VaKeeper } from './va-keeper.js';
-import type { VaMapper } from './va-mapper.js';
+import type { VaMapper } from './contracts/va-mapper.js';
 import { View } from './view.js';
 
 export interface RegionManagerOptions {

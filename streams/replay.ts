@@ -4,7 +4,7 @@ import type { AttachmentHandle } from './attachment-handle.js';
 import { abortError, listOf, mapFailure } from './command-errors.js';
 import { CommandSet, leaveEach } from './command-set.js';
 import { failureOf, inverse, type MapFailure } from './delivery.js';
-import type { DmaError, TargetRange } from './errors.js';
+import type { DmaError, TargetRange } from './contracts/errors.js';
 import { PAGE_SIZE } from './ranges/memory-range.js';
 import { settled, type Steps } from './util/coroutine.js';
 import type { Monitor } from './target-maps.js';

@@ -1,5 +1,5 @@
 import type { Subscriber } from 'rxjs';
-import type { MapChange, ShareableRegion } from './change-set.js';
+import type { MapChange, ShareableRegion } from './contracts/change-set.js';
 import type { CommandSet } from './command-set.js';
 import { filterInSlices, mapInSlices, mergeInSlices } from './ranges/slices.js';
 import { runAtOnce, type Steps } from './util/coroutine.js';

@@ -1,7 +1,7 @@
 import { answerOf } from './answers.js';
-import type { MapChange } from './change-set.js';
-import type { BatchStop, DmaMapRequest, DmaTarget } from './dma-target.js';
-import { DmaError, toDmaError } from './errors.js';
+import type { MapChange } from './contracts/change-set.js';
+import type { BatchStop, DmaMapRequest, DmaTarget } from './contracts/dma-target.js';
+import { DmaError, toDmaError } from './contracts/errors.js';
 import type { MemoryRange } from './ranges/memory-range.js';
 import { filterInSlices, mapInSlices } from './ranges/slices.js';
 import { isPromiseLike, type Steps } from './util/coroutine.js';

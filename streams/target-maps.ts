@@ -1,7 +1,7 @@
 import { UnsubscribedError } from './answers.js';
-import type { ChangeSet, MapChange } from './change-set.js';
+import type { ChangeSet, MapChange } from './contracts/change-set.js';
 import { withMaps } from './command-set.js';
-import { DmaError, withContext } from './errors.js';
+import { DmaError, withContext } from './contracts/errors.js';
 import { inSlices, LONG_STEP, pauseIfOver } from './util/time-slice.js';
 import type { Following } from './following.js';
 import type { Ledger } from './ledger.js';

@@ -1,7 +1,7 @@
-import type { ChangeSet, MapChange, Outcome } from './change-set.js';
+import type { ChangeSet, MapChange, Outcome } from './contracts/change-set.js';
 import { CommandSet, hasUnmaps } from './command-set.js';
-import type { DmaTarget } from './dma-target.js';
-import type { DmaError } from './errors.js';
+import type { DmaTarget } from './contracts/dma-target.js';
+import type { DmaError } from './contracts/errors.js';
 import type { Following } from './following.js';
 import { Ledger } from './ledger.js';
 import type { MemoryRange } from './ranges/memory-range.js';

@@ -1,6 +1,6 @@
-import type { ChangeSet, MapChange, UnmapChange } from './change-set.js';
+import type { ChangeSet, MapChange, UnmapChange } from './contracts/change-set.js';
 import { unmapsOfSet, type CommandSet, type Departure } from './command-set.js';
-import { DmaUnmapError, type DmaError } from './errors.js';
+import { DmaUnmapError, type DmaError } from './contracts/errors.js';
 import { LONG_STEP, pauseIfOver } from './util/time-slice.js';
 import type { Following } from './following.js';
 import type { Ledger } from './ledger.js';

@@ -1,5 +1,5 @@
 import type { Attachments } from './attachments.js';
-import type { MapChange } from './change-set.js';
+import type { MapChange } from './contracts/change-set.js';
 import { mapFailure, unmapFailure } from './command-errors.js';
 import { CommandDirector } from './command-director.js';
 import { CommandSet } from './command-set.js';
@@ -7,9 +7,9 @@ import { deliver, type Delivery } from './delivery.js';
 import { difference, simpleDifference, type Difference } from './difference.js';
 import { Draft, type Ground } from './draft.js';
 import type { RegionCommandEdit } from './region-handle.js';
-import { DmaError } from './errors.js';
+import { DmaError } from './contracts/errors.js';
 import type { MemoryRange } from './ranges/memory-range.js';
-import type { RegionEdit } from './region.js';
+import type { RegionEdit } from './contracts/region.js';
 import { filterInSlices, joinInSlices, mapInSlices } from './ranges/slices.js';
 import { isPromiseLike, run as runSteps, settled, type Steps } from './util/coroutine.js';
 import type { VaKeeper } from './va-keeper.js';

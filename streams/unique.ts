@@ -1,5 +1,5 @@
 import { ascending } from './ranges/sort-by-address.js';
-import type { MapChange } from './change-set.js';
+import type { MapChange } from './contracts/change-set.js';
 import type { MemoryRange } from './ranges/memory-range.js';
 import { eachInSlices, joinInSlices, sortedInSlices } from './ranges/slices.js';
 import type { Steps } from './util/coroutine.js';

@@ -1,10 +1,10 @@
 import { mapChangeLike, sameMapping } from './map-change.js';
 import { append } from './util/lists.js';
-import type { MapChange } from './change-set.js';
+import type { MapChange } from './contracts/change-set.js';
 import type { Difference } from './difference.js';
 import { occupiedError } from './draft-errors.js';
 import { EnsuredVas } from './ensured-vas.js';
-import { DmaError } from './errors.js';
+import { DmaError } from './contracts/errors.js';
 import { LONG_STEP, pauseIfOver } from './util/time-slice.js';
 import type { MemoryRange } from './ranges/memory-range.js';
 import { PrivateMemory, type PrivateEdits } from './private-memory.js';
@@ -12,7 +12,7 @@ import { RangeMap } from './ranges/range-map.js';
 import { eachInSlices, filterInSlices, mapInSlices } from './ranges/slices.js';
 import { run, settled, type Steps } from './util/coroutine.js';
 import type { VaOwner } from './va-errors.js';
-import type { VaMapper } from './va-mapper.js';
+import type { VaMapper } from './contracts/va-mapper.js';
 import type { View } from './view.js';
 
 const NONE: readonly MapChange[] = [];

@@ -1,7 +1,7 @@
-import { DmaError, toDmaError } from './errors.js';
+import { DmaError, toDmaError } from './contracts/errors.js';
 import { answerOf } from './answers.js';
 import { pauseIfOver } from './util/time-slice.js';
-import type { Finding } from './finding.js';
+import type { Finding } from './contracts/finding.js';
 import { MemoryRange, PAGE_SIZE } from './ranges/memory-range.js';
 import { eachInSlices, joinInSlices, mapInSlices, sortedInSlices } from './ranges/slices.js';
 import { settled, type Steps } from './util/coroutine.js';

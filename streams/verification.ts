@@ -1,9 +1,9 @@
 import { answerOf } from './answers.js';
 import type { AttachmentHandle } from './attachment-handle.js';
-import type { MapChange } from './change-set.js';
-import type { DmaTarget } from './dma-target.js';
-import { DmaError, toDmaError } from './errors.js';
-import type { Finding, HealOptions } from './finding.js';
+import type { MapChange } from './contracts/change-set.js';
+import type { DmaTarget } from './contracts/dma-target.js';
+import { DmaError, toDmaError } from './contracts/errors.js';
+import type { Finding, HealOptions } from './contracts/finding.js';
 import { MemoryRange } from './ranges/memory-range.js';
 import { RangeMap } from './ranges/range-map.js';
 import {

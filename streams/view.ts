@@ -1,5 +1,5 @@
 import { ascending } from './ranges/sort-by-address.js';
-import type { MapChange, MemoryMapSnapshot } from './change-set.js';
+import type { MapChange, MemoryMapSnapshot } from './contracts/change-set.js';
 import { copiesOf } from './copies.js';
 import { mappingsBefore, readOnly, type Difference } from './difference.js';
 import { inSlices, pauseIfOver } from './util/time-slice.js';

@@ -2,14 +2,14 @@ import { Observable, type MonoTypeOperatorFunction } from 'rxjs';
 import { append } from '../util/lists.js';
 import { checkVaMapper } from '../arguments.js';
 import { announceVas } from '../branch.js';
-import type { ChangeSet, MapChange } from '../change-set.js';
+import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import { withAddresses, type AddressOf } from '../command-set.js';
 import { EnsuredVas } from '../ensured-vas.js';
-import { DmaError } from '../errors.js';
+import { DmaError } from '../contracts/errors.js';
 import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
 import { mapChangeLike } from '../map-change.js';
 import { run, type Steps } from '../util/coroutine.js';
-import type { HostVa, VaMapper } from '../va-mapper.js';
+import type { HostVa, VaMapper } from '../contracts/va-mapper.js';
 import { inTurn } from './in-turn.js';
 
 /** Addresses that are made together, at most: some microseconds each. */

@@ -1,7 +1,7 @@
 import { Observable } from 'rxjs';
 import { checkBranch } from '../arguments.js';
 import { announce, announceVas, Branch, type TargetBranch } from '../branch.js';
-import type { ChangeSet, MapChange, Outcome } from '../change-set.js';
+import type { ChangeSet, MapChange, Outcome } from '../contracts/change-set.js';
 import { deliver, type Delivery } from '../delivery.js';
 import { withDetails } from '../outcomes.js';
 import { eachInSlices, sortedInSlices } from '../ranges/slices.js';

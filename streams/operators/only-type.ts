@@ -1,8 +1,8 @@
 import { Observable, type MonoTypeOperatorFunction } from 'rxjs';
 import { checkMappingType } from '../arguments.js';
-import type { ChangeSet } from '../change-set.js';
+import type { ChangeSet } from '../contracts/change-set.js';
 import { unmapsOfSet, withMaps } from '../command-set.js';
-import type { MappingType } from '../region.js';
+import type { MappingType } from '../contracts/region.js';
 import { filterInSlices } from '../ranges/slices.js';
 import { run, type Steps } from '../util/coroutine.js';
 import { inTurn } from './in-turn.js';

@@ -1,6 +1,6 @@
 import { Observable } from 'rxjs';
 import { announce, type TargetBranch } from '../branch.js';
-import type { DmaTarget } from '../dma-target.js';
+import type { DmaTarget } from '../contracts/dma-target.js';
 import { checkTarget } from '../arguments.js';
 import { TargetPort } from '../target-port.js';
 import { inTurn } from './in-turn.js';

@@ -1,4 +1,4 @@
-import type { MemoryRange } from './ranges/memory-range.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
 
 /** Something with a file descriptor that can be mapped: a memfd, a file, a VFIO device, a dma-buf. */
 export interface Mappable {

@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { Mappable, MappingType } from './region.js';
-import type { MemoryRange } from './ranges/memory-range.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
 import type { HostVa } from './va-mapper.js';
 
 /** One mapping, as a target sees it. */

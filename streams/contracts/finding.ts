@@ -1,4 +1,4 @@
-import type { MemoryRange } from './ranges/memory-range.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
 
 /** What `verify()` found at a target. */
 export interface Finding {

@@ -7,9 +7,9 @@ import {
   DmaUnmapError,
   MemoryRange,
   RegionOverlapError,
-} from '../../streams/index.js';
-import { errnoName, errnoOf } from '../../streams/errno.js';
-import { toDmaError } from '../../streams/errors.js';
+} from '../../../streams/index.js';
+import { errnoName, errnoOf } from '../../../streams/contracts/errno.js';
+import { toDmaError } from '../../../streams/contracts/errors.js';
 
 const range = MemoryRange.of(0x1000, 0x2000);
 

@@ -1,5 +1,5 @@
 import type { MapChange } from './change-set.js';
-import type { MemoryRange } from './ranges/memory-range.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
 
 /** An opaque host virtual address. Only the native code that made it can turn it into a pointer. */
 export interface HostVa {

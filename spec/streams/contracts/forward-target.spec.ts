@@ -1,6 +1,12 @@
 import { expect } from 'chai';
-import { forwardTarget, MemoryRange, RegionManager, type DmaMapRequest, type DmaTarget } from '../../streams/index.js';
-import { addRegion, mapping, range } from './support/phrases.js';
+import {
+  forwardTarget,
+  MemoryRange,
+  RegionManager,
+  type DmaMapRequest,
+  type DmaTarget,
+} from '../../../streams/index.js';
+import { addRegion, mapping, range } from '../support/phrases.js';
 
 /** Has all that a target can have; a new member of `DmaTarget` does not compile until it is here. */
 class Whole implements Required<DmaTarget> {

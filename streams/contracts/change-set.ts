@@ -1,5 +1,5 @@
 import type { DmaError, TargetRange } from './errors.js';
-import type { MemoryRange } from './ranges/memory-range.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
 import type { Backing, Mappable, MappingType } from './region.js';
 import type { HostVa } from './va-mapper.js';
 

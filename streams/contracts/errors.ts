@@ -1,5 +1,5 @@
 import { errnoOf } from './errno.js';
-import type { MemoryRange } from './ranges/memory-range.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
 
 /** A range at a target, by the target's name. */
 export interface TargetRange {
