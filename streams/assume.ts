@@ -1,9 +1,9 @@
 import type { ChangeSet, MapChange, Outcome } from './contracts/change-set.js';
-import { unmapsOfSet } from './command-set.js';
+import { unmapsOfSet } from './changes/managed-set.js';
 import type { TargetRange } from './contracts/errors.js';
 import type { Ledger } from './ledger.js';
 import type { MemoryRange } from './ranges/memory-range.js';
-import { stuckOf } from './outcomes.js';
+import { stuckOf } from './changes/outcomes.js';
 import { eachInSlices } from './ranges/slices.js';
 import type { Steps } from './util/coroutine.js';
 

@@ -3,7 +3,7 @@ import { checkTarget } from './arguments.js';
 import type { AttachmentHandle } from './attachment-handle.js';
 import type { TargetBranch } from './branch.js';
 import type { MapChange } from './contracts/change-set.js';
-import { copyOfSet } from './copies.js';
+import { copyOfSet } from './changes/copies.js';
 import type { DmaTarget } from './contracts/dma-target.js';
 import { DmaError } from './contracts/errors.js';
 import { ensureMapped } from './operators/ensure-mapped.js';

@@ -3,7 +3,7 @@ import { ascending } from './ranges/sort-by-address.js';
 import { Branch, type TargetBranch } from './branch.js';
 import { assume } from './assume.js';
 import type { ChangeSet, MapChange, Outcome } from './contracts/change-set.js';
-import { CommandSet, leaveEach, unmapOf, type ActiveMappings } from './command-set.js';
+import { CommandSet, leaveEach, unmapOf, type ActiveMappings } from './changes/managed-set.js';
 import { forward, inverse, type Receiver } from './delivery.js';
 import type { AttachmentCommands } from './attachment-commands.js';
 import type { Attachment, LedgerEntry } from './attachment.js';
@@ -12,13 +12,13 @@ import type { EnsuredVas } from './ensured-vas.js';
 import type { DmaError, TargetRange } from './contracts/errors.js';
 import { pauseIfOver } from './util/time-slice.js';
 import { Ledger } from './ledger.js';
-import { mappingOf } from './map-change.js';
+import { mappingOf } from './changes/mapping.js';
 import type { MemoryRange } from './ranges/memory-range.js';
 import { eachInSlices, joinInSlices, mapInSlices, sortedInSlices } from './ranges/slices.js';
 import { isPromiseLike, run, settled, type Steps } from './util/coroutine.js';
 import type { Monitor } from './target-maps.js';
 import type { TargetPort } from './target-port.js';
-import { uniqueByStart, uniqueInSlices } from './unique.js';
+import { uniqueByStart, uniqueInSlices } from './changes/unique.js';
 import type { VaUser } from './va-errors.js';
 
 /** An attachment as its manager holds it. */

@@ -8,7 +8,7 @@ import type { TargetBranch } from './branch.js';
 import type { MapChange } from './contracts/change-set.js';
 import { abortError, mapFailure, pendingFailure, unmapFailure } from './command-errors.js';
 import type { CommandQueue } from './util/serial-queue.js';
-import { hasUnmaps } from './command-set.js';
+import { hasUnmaps } from './changes/managed-set.js';
 import { failureOf, inverse, type MapFailure } from './delivery.js';
 import type { DmaTarget } from './contracts/dma-target.js';
 import { DmaError, type DmaUnmapError, type TargetRange } from './contracts/errors.js';

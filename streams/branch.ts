@@ -4,7 +4,7 @@ import type { ChangeSet, Outcome } from './contracts/change-set.js';
 import type { EnsuredVas } from './ensured-vas.js';
 import { DmaError, toDmaError, type TargetRange } from './contracts/errors.js';
 import { append } from './util/lists.js';
-import { checkedOutcome, withDetails } from './outcomes.js';
+import { checkedOutcome, withDetails } from './changes/outcomes.js';
 import { run, settled, type Steps } from './util/coroutine.js';
 import { isRunningCallbacks, SyncPromise } from './util/sync-promise.js';
 import type { TargetPort } from './target-port.js';

@@ -1,8 +1,8 @@
 import type { ChangeSet, MapChange, Outcome } from './contracts/change-set.js';
-import { hasUnmaps, mapStep, unmapOf, unmapsOfSet, unmapStep } from './command-set.js';
+import { hasUnmaps, mapStep, unmapOf, unmapsOfSet, unmapStep } from './changes/managed-set.js';
 import type { DmaError, TargetRange } from './contracts/errors.js';
 import type { MemoryRange } from './ranges/memory-range.js';
-import { stuckOf } from './outcomes.js';
+import { stuckOf } from './changes/outcomes.js';
 import { eachInSlices, filterInSlices, joinInSlices, mapInSlices } from './ranges/slices.js';
 import { isPromiseLike, settled, type Steps } from './util/coroutine.js';
 import type { TargetPort } from './target-port.js';

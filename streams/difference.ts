@@ -1,8 +1,8 @@
 import { inOrder } from './ranges/sort-by-address.js';
 import type { MapChange } from './contracts/change-set.js';
-import type { Departure, Leave } from './command-set.js';
+import type { Departure, Leave } from './changes/managed-set.js';
 import { done, pauseIfOver } from './util/time-slice.js';
-import { mapChangeLike, sameMapping } from './map-change.js';
+import { mapChangeLike, sameMapping } from './changes/mapping.js';
 import type { MemoryRange } from './ranges/memory-range.js';
 import { RangeMap } from './ranges/range-map.js';
 import type { RegionEdits } from './region-edits.js';

@@ -5,7 +5,7 @@ import { RangeMap } from './ranges/range-map.js';
 import { entriesInSlices, filterInSlices, mapInSlices } from './ranges/slices.js';
 import { isPromiseLike, type Steps } from './util/coroutine.js';
 import type { HostVa, VaMapper } from './contracts/va-mapper.js';
-import { sameMapping, sameMemory } from './map-change.js';
+import { sameMapping, sameMemory } from './changes/mapping.js';
 import {
   addressesInUse,
   mapperError,

@@ -1,7 +1,7 @@
 import type { MapChange } from './contracts/change-set.js';
-import type { ActiveMappings, AddressOf, CommandSet } from './command-set.js';
+import type { ActiveMappings, AddressOf, CommandSet } from './changes/managed-set.js';
 import { inSlices } from './util/time-slice.js';
-import { mapChangeLike } from './map-change.js';
+import { mapChangeLike } from './changes/mapping.js';
 import { filterInSlices, joinInSlices, mapInSlices } from './ranges/slices.js';
 import { runAtOnce, type Steps } from './util/coroutine.js';
 

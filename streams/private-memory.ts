@@ -1,5 +1,5 @@
 import type { MapChange } from './contracts/change-set.js';
-import { sameMemory } from './map-change.js';
+import { sameMemory } from './changes/mapping.js';
 import type { MemoryRange } from './ranges/memory-range.js';
 import { RangeMap } from './ranges/range-map.js';
 import { eachInSlices } from './ranges/slices.js';

@@ -2,7 +2,7 @@ import { abandonable } from './util/abort.js';
 import type { AttachOptions } from './attachment.js';
 import type { AttachmentHandle } from './attachment-handle.js';
 import { abortError, listOf, mapFailure } from './command-errors.js';
-import { CommandSet, leaveEach } from './command-set.js';
+import { CommandSet, leaveEach } from './changes/managed-set.js';
 import { failureOf, inverse, type MapFailure } from './delivery.js';
 import type { DmaError, TargetRange } from './contracts/errors.js';
 import { PAGE_SIZE } from './ranges/memory-range.js';

@@ -1,11 +1,11 @@
 import type { ChangeSet, MapChange, Outcome } from './contracts/change-set.js';
-import { CommandSet, hasUnmaps } from './command-set.js';
+import { CommandSet, hasUnmaps } from './changes/managed-set.js';
 import type { DmaTarget } from './contracts/dma-target.js';
 import type { DmaError } from './contracts/errors.js';
 import type { Following } from './following.js';
 import { Ledger } from './ledger.js';
 import type { MemoryRange } from './ranges/memory-range.js';
-import { Report } from './set-report.js';
+import { Report } from './changes/set-report.js';
 import { run, type Steps } from './util/coroutine.js';
 import { TargetCalls } from './target-calls.js';
 import { TargetMaps, type MapHalt, type Monitor } from './target-maps.js';

@@ -2,7 +2,7 @@ import type { Attachments } from './attachments.js';
 import type { MapChange } from './contracts/change-set.js';
 import { mapFailure, unmapFailure } from './command-errors.js';
 import { CommandDirector } from './command-director.js';
-import { CommandSet } from './command-set.js';
+import { CommandSet } from './changes/managed-set.js';
 import { deliver, type Delivery } from './delivery.js';
 import { difference, simpleDifference, type Difference } from './difference.js';
 import { Draft, type Ground } from './draft.js';

@@ -1,4 +1,4 @@
-import { mapChangeLike, sameMapping } from './map-change.js';
+import { mapChangeLike, sameMapping } from './changes/mapping.js';
 import { append } from './util/lists.js';
 import type { MapChange } from './contracts/change-set.js';
 import type { Difference } from './difference.js';

@@ -1,6 +1,6 @@
 import { ascending } from './ranges/sort-by-address.js';
 import type { MapChange, MemoryMapSnapshot } from './contracts/change-set.js';
-import { copiesOf } from './copies.js';
+import { copiesOf } from './changes/copies.js';
 import { mappingsBefore, readOnly, type Difference } from './difference.js';
 import { inSlices, pauseIfOver } from './util/time-slice.js';
 import type { MemoryRange } from './ranges/memory-range.js';

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import type { MapChange, Region, RegionEdit } from '../../streams/index.js';
-import { unmapsOf } from '../../streams/command-set.js';
+import { unmapsOf } from '../../streams/changes/managed-set.js';
 import type { Difference } from '../../streams/difference.js';
-import { sameMapping, sameMemory } from '../../streams/map-change.js';
+import { sameMapping, sameMemory } from '../../streams/changes/mapping.js';
 import { runAtOnce } from '../../streams/util/coroutine.js';
 import { map } from './support/change-sets.js';
 import { Plot } from './support/ground.js';

@@ -3,7 +3,7 @@ import { checkBranch } from '../arguments.js';
 import { announce, announceVas, Branch, type TargetBranch } from '../branch.js';
 import type { ChangeSet, MapChange, Outcome } from '../contracts/change-set.js';
 import { deliver, type Delivery } from '../delivery.js';
-import { withDetails } from '../outcomes.js';
+import { withDetails } from '../changes/outcomes.js';
 import { eachInSlices, sortedInSlices } from '../ranges/slices.js';
 import { run, type Steps } from '../util/coroutine.js';
 import { inTurn } from './in-turn.js';

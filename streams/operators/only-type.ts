@@ -1,7 +1,7 @@
 import { Observable, type MonoTypeOperatorFunction } from 'rxjs';
 import { checkMappingType } from '../arguments.js';
 import type { ChangeSet } from '../contracts/change-set.js';
-import { unmapsOfSet, withMaps } from '../command-set.js';
+import { unmapsOfSet, withMaps } from '../changes/managed-set.js';
 import type { MappingType } from '../contracts/region.js';
 import { filterInSlices } from '../ranges/slices.js';
 import { run, type Steps } from '../util/coroutine.js';

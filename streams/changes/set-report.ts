@@ -1,5 +1,5 @@
-import type { Outcome } from './contracts/change-set.js';
-import type { DmaError, TargetRange } from './contracts/errors.js';
+import type { Outcome } from '../contracts/change-set.js';
+import type { DmaError, TargetRange } from '../contracts/errors.js';
 import { withDetails, type OutcomeDetails } from './outcomes.js';
 
 /** Most sets skip nothing. */

@@ -1,8 +1,8 @@
-import { ascending } from './ranges/sort-by-address.js';
-import type { MapChange } from './contracts/change-set.js';
-import type { MemoryRange } from './ranges/memory-range.js';
-import { eachInSlices, joinInSlices, sortedInSlices } from './ranges/slices.js';
-import type { Steps } from './util/coroutine.js';
+import { ascending } from '../ranges/sort-by-address.js';
+import type { MapChange } from '../contracts/change-set.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import { eachInSlices, joinInSlices, sortedInSlices } from '../ranges/slices.js';
+import type { Steps } from '../util/coroutine.js';
 
 /** The mappings of several lists, ascending, each start once. */
 export function* uniqueInSlices(lists: readonly (readonly MapChange[])[]): Steps<readonly MapChange[]> {

@@ -1,8 +1,8 @@
-import type { ChangeSet, MapChange, UnmapChange } from './contracts/change-set.js';
-import { unmapsOfSet, withMaps } from './command-set.js';
-import { mapChangeLike } from './map-change.js';
-import { mapInSlices } from './ranges/slices.js';
-import type { Steps } from './util/coroutine.js';
+import type { ChangeSet, MapChange, UnmapChange } from '../contracts/change-set.js';
+import { unmapsOfSet, withMaps } from './managed-set.js';
+import { mapChangeLike } from './mapping.js';
+import { mapInSlices } from '../ranges/slices.js';
+import type { Steps } from '../util/coroutine.js';
 
 /**
  * Copies of what a manager goes by, for those who look at it, or change it on its way to a target: whoever writes into what he was given changes
