@@ -1,5 +1,5 @@
 import { Observable } from 'rxjs';
-import { checkTarget } from './arguments.js';
+import { checkTarget } from './regions/region-checks.js';
 import type { AttachmentHandle } from './attachment-handle.js';
 import type { TargetBranch } from './branch.js';
 import type { MapChange } from './contracts/change-set.js';

@@ -3,7 +3,7 @@ import { branchOf, checkNeedsNoFd, checkPrivateFits, claim, claimantOf, unclaim 
 import type { AttachOptions } from './attachment.js';
 import type { AttachmentCommands } from './attachment-commands.js';
 import { AttachmentHandle } from './attachment-handle.js';
-import { checkBoolean, checkCallback, checkObject, checkSignal } from './arguments.js';
+import { checkBoolean, checkCallback, checkObject, checkSignal } from './regions/region-checks.js';
 import type { TargetBranch } from './branch.js';
 import type { MapChange } from './contracts/change-set.js';
 import { abortError, mapFailure, pendingFailure, unmapFailure } from './command-errors.js';

@@ -1,5 +1,5 @@
 import { Observable, type OperatorFunction, type Subscriber, type Subscription } from 'rxjs';
-import { show } from './arguments.js';
+import { show } from './regions/region-checks.js';
 import type { ChangeSet, Outcome } from './contracts/change-set.js';
 import type { EnsuredVas } from './ensured-vas.js';
 import { DmaError, toDmaError, type TargetRange } from './contracts/errors.js';

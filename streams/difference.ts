@@ -5,9 +5,9 @@ import { done, pauseIfOver } from './util/time-slice.js';
 import { mapChangeLike, sameMapping } from './changes/mapping.js';
 import type { MemoryRange } from './ranges/memory-range.js';
 import { RangeMap } from './ranges/range-map.js';
-import type { RegionEdits } from './region-edits.js';
-import type { RegionState } from './region-state.js';
-import type { RegionTable } from './region-table.js';
+import type { RegionEdits } from './regions/region-edits.js';
+import type { RegionState } from './regions/region-state.js';
+import type { RegionTable } from './regions/region-table.js';
 import {
   eachInSlices,
   entriesInSlices,

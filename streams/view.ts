@@ -5,9 +5,9 @@ import { mappingsBefore, readOnly, type Difference } from './difference.js';
 import { inSlices, pauseIfOver } from './util/time-slice.js';
 import type { MemoryRange } from './ranges/memory-range.js';
 import { RangeMap, type CopyCursor } from './ranges/range-map.js';
-import type { RegionEdits } from './region-edits.js';
-import { Activity, type RegionState } from './region-state.js';
-import type { RegionTable } from './region-table.js';
+import type { RegionEdits } from './regions/region-edits.js';
+import { Activity, type RegionState } from './regions/region-state.js';
+import type { RegionTable } from './regions/region-table.js';
 import { eachInSlices, filterInSlices, LONG, sortedInSlices } from './ranges/slices.js';
 import { runAtOnce, type Steps } from './util/coroutine.js';
 

@@ -1,4 +1,4 @@
-import { without } from '../../streams/draft-errors.js';
+import { without } from '../../streams/regions/edit-errors.js';
 import { RangeMap } from '../../streams/ranges/range-map.js';
 import { TraceError } from '../errors.js';
 import { describeSection, isMemory, sameSection, type Hole, type Section } from './section.js';

@@ -1,4 +1,4 @@
-import { isObject, show } from '../arguments.js';
+import { isObject, show } from '../regions/region-checks.js';
 import type { ChangeSet, Outcome } from '../contracts/change-set.js';
 import { DmaError, DmaUnmapError, toDmaError, type TargetRange } from '../contracts/errors.js';
 import { MemoryRange } from '../ranges/memory-range.js';

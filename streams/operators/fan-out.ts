@@ -1,5 +1,5 @@
 import { Observable } from 'rxjs';
-import { checkBranch } from '../arguments.js';
+import { checkBranch } from '../regions/region-checks.js';
 import { announce, announceVas, Branch, type TargetBranch } from '../branch.js';
 import type { ChangeSet, MapChange, Outcome } from '../contracts/change-set.js';
 import { deliver, type Delivery } from '../delivery.js';

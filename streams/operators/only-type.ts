@@ -1,5 +1,5 @@
 import { Observable, type MonoTypeOperatorFunction } from 'rxjs';
-import { checkMappingType } from '../arguments.js';
+import { checkMappingType } from '../regions/region-checks.js';
 import type { ChangeSet } from '../contracts/change-set.js';
 import { unmapsOfSet, withMaps } from '../changes/managed-set.js';
 import type { MappingType } from '../contracts/region.js';

@@ -1,8 +1,8 @@
 import type { Region, RegionEdit } from '../../../streams/index.js';
 import { difference, simpleDifference, type Difference } from '../../../streams/difference.js';
-import { Draft, type Ground } from '../../../streams/draft.js';
-import { PrivateMemory } from '../../../streams/private-memory.js';
-import { RegionTable } from '../../../streams/region-table.js';
+import { Draft, type Ground } from '../../../streams/regions/draft.js';
+import { PrivateMemory } from '../../../streams/regions/private-memory.js';
+import { RegionTable } from '../../../streams/regions/region-table.js';
 import { runAtOnce } from '../../../streams/util/coroutine.js';
 import { View } from '../../../streams/view.js';
 

@@ -1,9 +1,9 @@
-import type { MapChange } from './contracts/change-set.js';
-import { sameMemory } from './changes/mapping.js';
-import type { MemoryRange } from './ranges/memory-range.js';
-import { RangeMap } from './ranges/range-map.js';
-import { eachInSlices } from './ranges/slices.js';
-import type { Steps } from './util/coroutine.js';
+import type { MapChange } from '../contracts/change-set.js';
+import { sameMemory } from '../changes/mapping.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import { RangeMap } from '../ranges/range-map.js';
+import { eachInSlices } from '../ranges/slices.js';
+import type { Steps } from '../util/coroutine.js';
 
 /**
  * The private memory of a manager, visible or not, as of the last command that took effect. Its ranges do not overlap.

@@ -1,8 +1,8 @@
-import type { MapChange } from './contracts/change-set.js';
-import { DmaError, RegionOverlapError } from './contracts/errors.js';
-import { MemoryRange } from './ranges/memory-range.js';
+import type { MapChange } from '../contracts/change-set.js';
+import { DmaError, RegionOverlapError } from '../contracts/errors.js';
+import { MemoryRange } from '../ranges/memory-range.js';
 import type { RegionState } from './region-state.js';
-import type { RegionParams } from './contracts/region.js';
+import type { RegionParams } from '../contracts/region.js';
 
 /** Why an edit is refused. */
 

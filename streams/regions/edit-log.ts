@@ -1,6 +1,6 @@
-import type { MapChange } from './contracts/change-set.js';
+import type { MapChange } from '../contracts/change-set.js';
 import type { RegionEdits } from './region-edits.js';
-import type { RegionEvent } from './contracts/region.js';
+import type { RegionEvent } from '../contracts/region.js';
 
 type MappingKind = 'mapping-added' | 'mapping-removed';
 

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { MemoryRange } from '../../streams/index.js';
-import { RegionState } from '../../streams/region-state.js';
-import { runAtOnce } from '../../streams/util/coroutine.js';
-import { RegionTable } from '../../streams/region-table.js';
+import { MemoryRange } from '../../../streams/index.js';
+import { RegionState } from '../../../streams/regions/region-state.js';
+import { runAtOnce } from '../../../streams/util/coroutine.js';
+import { RegionTable } from '../../../streams/regions/region-table.js';
 
 let sequence = 0;
 

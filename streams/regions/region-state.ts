@@ -1,7 +1,7 @@
-import type { MapChange } from './contracts/change-set.js';
-import type { MemoryRange } from './ranges/memory-range.js';
-import { RangeMap } from './ranges/range-map.js';
-import type { MapParams, MappingType } from './contracts/region.js';
+import type { MapChange } from '../contracts/change-set.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import { RangeMap } from '../ranges/range-map.js';
+import type { MapParams, MappingType } from '../contracts/region.js';
 
 /** When a transaction takes effect: for all regions that it switches at the same moment, however many they are. */
 export class Activity {

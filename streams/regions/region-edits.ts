@@ -1,6 +1,6 @@
-import type { MapChange } from './contracts/change-set.js';
+import type { MapChange } from '../contracts/change-set.js';
 import type { RegionState } from './region-state.js';
-import type { MapParams } from './contracts/region.js';
+import type { MapParams } from '../contracts/region.js';
 
 /** What a list is until there is something in it: most transactions add or remove, and do not both. */
 const NONE: MapChange[] = [];

@@ -1,9 +1,9 @@
-import type { TargetBranch } from './branch.js';
-import type { DmaTarget } from './contracts/dma-target.js';
-import { DmaError } from './contracts/errors.js';
-import { MemoryRange } from './ranges/memory-range.js';
-import type { VaMapper } from './contracts/va-mapper.js';
-import type { Backing, Mappable, MapParams, MappingParams, MappingType, RegionParams } from './contracts/region.js';
+import type { TargetBranch } from '../branch.js';
+import type { DmaTarget } from '../contracts/dma-target.js';
+import { DmaError } from '../contracts/errors.js';
+import { MemoryRange } from '../ranges/memory-range.js';
+import type { VaMapper } from '../contracts/va-mapper.js';
+import type { Backing, Mappable, MapParams, MappingParams, MappingType, RegionParams } from '../contracts/region.js';
 
 /** Offsets in files are signed (off_t). */
 const FILE_LIMIT = 1n << 63n;

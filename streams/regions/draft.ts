@@ -1,19 +1,19 @@
-import { checkMapParams, checkMappingParams, checkRange, checkRegionParams, show } from './arguments.js';
-import type { MapChange } from './contracts/change-set.js';
-import { occupiedError, overlapError } from './draft-errors.js';
+import { checkMapParams, checkMappingParams, checkRange, checkRegionParams, show } from './region-checks.js';
+import type { MapChange } from '../contracts/change-set.js';
+import { occupiedError, overlapError } from './edit-errors.js';
 import { EditLog } from './edit-log.js';
-import { DmaError } from './contracts/errors.js';
-import { MemoryRange } from './ranges/memory-range.js';
+import { DmaError } from '../contracts/errors.js';
+import { MemoryRange } from '../ranges/memory-range.js';
 import { PrivateEdits, type PrivateMemory } from './private-memory.js';
-import type { RangeMap } from './ranges/range-map.js';
+import type { RangeMap } from '../ranges/range-map.js';
 import { RegionEdits } from './region-edits.js';
 import { copyOfMapParams, RegionHandle, type Transact } from './region-handle.js';
 import { RegionState } from './region-state.js';
 import { RegionTable } from './region-table.js';
-import type { MapParams, MappingParams, Region, RegionEdit, RegionEvent, RegionParams } from './contracts/region.js';
-import { eachInSlices, overlappingInSlices } from './ranges/slices.js';
-import { runAtOnce, type Steps } from './util/coroutine.js';
-import type { PendingEdits } from './view.js';
+import type { MapParams, MappingParams, Region, RegionEdit, RegionEvent, RegionParams } from '../contracts/region.js';
+import { eachInSlices, overlappingInSlices } from '../ranges/slices.js';
+import { runAtOnce, type Steps } from '../util/coroutine.js';
+import type { PendingEdits } from '../view.js';
 
 /** What a draft works on: the manager's regions and rules. Its regions are known by it. */
 export interface Ground {
