@@ -21,7 +21,7 @@ import type { VaMapper } from './contracts/va-mapper.js';
 import { mapperInUse, type VaUser } from './va-errors.js';
 import type { VaKeeper, VaUsers } from './va-keeper.js';
 import { adopt, findFaults } from './verification.js';
-import type { View } from './view.js';
+import type { View } from './view/view.js';
 
 export interface AttachmentsOptions {
   readonly queue: CommandQueue;

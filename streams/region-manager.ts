@@ -15,13 +15,13 @@ import { pauseIfOver } from './util/time-slice.js';
 import { copyOf } from './regions/region-handle.js';
 import { RegionTable } from './regions/region-table.js';
 import type { Region, RegionEdit, RegionEvent, RegionParams } from './contracts/region.js';
-import { ShareableList } from './shareable.js';
+import { ShareableList } from './view/shareable.js';
 import { run, settled, type Steps } from './util/coroutine.js';
 import { Transactions } from './transactions.js';
 import { callUser } from './util/user-callback.js';
 import { VaKeeper } from './va-keeper.js';
 import type { VaMapper } from './contracts/va-mapper.js';
-import { View } from './view.js';
+import { View } from './view/view.js';
 
 export interface RegionManagerOptions {
   /**

@@ -9,7 +9,7 @@ import { PAGE_SIZE } from './ranges/memory-range.js';
 import { settled, type Steps } from './util/coroutine.js';
 import type { Monitor } from './target-maps.js';
 import { callUser } from './util/user-callback.js';
-import type { View } from './view.js';
+import type { View } from './view/view.js';
 
 /** What a replay happens in. */
 interface Surroundings {

@@ -4,7 +4,7 @@ import { mapFailure, unmapFailure } from './command-errors.js';
 import { CommandDirector } from './command-director.js';
 import { CommandSet } from './changes/managed-set.js';
 import { deliver, type Delivery } from './delivery.js';
-import { difference, simpleDifference, type Difference } from './difference.js';
+import { difference, simpleDifference, type Difference } from './view/difference.js';
 import { Draft, type Ground } from './regions/draft.js';
 import type { RegionCommandEdit } from './regions/region-handle.js';
 import { DmaError } from './contracts/errors.js';
@@ -13,7 +13,7 @@ import type { RegionEdit } from './contracts/region.js';
 import { filterInSlices, joinInSlices, mapInSlices } from './ranges/slices.js';
 import { isPromiseLike, run as runSteps, settled, type Steps } from './util/coroutine.js';
 import type { VaKeeper } from './va-keeper.js';
-import type { View } from './view.js';
+import type { View } from './view/view.js';
 
 /** What a transaction takes effect on. */
 interface TransactionsOptions {

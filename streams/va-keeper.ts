@@ -1,7 +1,7 @@
 import { mapChangeLike, sameMapping } from './changes/mapping.js';
 import { append } from './util/lists.js';
 import type { MapChange } from './contracts/change-set.js';
-import type { Difference } from './difference.js';
+import type { Difference } from './view/difference.js';
 import { occupiedError } from './regions/edit-errors.js';
 import { EnsuredVas } from './ensured-vas.js';
 import { DmaError } from './contracts/errors.js';
@@ -13,7 +13,7 @@ import { eachInSlices, filterInSlices, mapInSlices } from './ranges/slices.js';
 import { run, settled, type Steps } from './util/coroutine.js';
 import type { VaOwner } from './va-errors.js';
 import type { VaMapper } from './contracts/va-mapper.js';
-import type { View } from './view.js';
+import type { View } from './view/view.js';
 
 const NONE: readonly MapChange[] = [];
 const NOTHING = { made: NONE, ended: NONE };

@@ -42,7 +42,7 @@ describe('imports between folders', function () {
   }
 
   const allowed: readonly (readonly [file: string, code: string])[] = [
-    ['streams/view.ts', `import { Observable } from 'rxjs';`],
+    ['streams/view/view.ts', `import { Observable } from 'rxjs';`],
     ['streams/operators/to-target.ts', `import { DmaError } from '../errors.js';`],
     ['binding/memfd.ts', `import type { Mappable } from '../streams/region.js';`],
     ['binding/memfd.ts', `import { closeSync } from 'node:fs';`],
@@ -61,19 +61,23 @@ describe('imports between folders', function () {
   }
 
   const refused: readonly (readonly [file: string, code: string, reason: string])[] = [
-    ['streams/view.ts', `import { Memfd } from '../binding/index.js';`, 'streams/ must not import binding/'],
+    ['streams/view/view.ts', `import { Memfd } from '../binding/index.js';`, 'streams/ must not import binding/'],
     ['streams/operators/x.ts', `import { T } from '../../targets/index.js';`, 'streams/ must not import targets/'],
-    ['streams/view.ts', `import type { Memfd } from '../binding/index.js';`, 'streams/ must not import binding/'],
-    ['streams/view.ts', `export * from '../binding/index.js';`, 'streams/ must not import binding/'],
-    ['streams/view.ts', `export { Memfd } from '../binding/index.js';`, 'streams/ must not import binding/'],
-    ['streams/view.ts', `const late = import('../binding/index.js');`, 'streams/ must not import binding/'],
-    ['streams/view.ts', 'const late = import(`../binding/index.js`);', 'streams/ must not import binding/'],
-    ['streams/view.ts', `let x: import('../binding/index.js').Memfd;`, 'streams/ must not import binding/'],
-    ['streams/view.ts', `import fs from 'node:fs';`, 'streams/ must not import modules of Node.js'],
-    ['streams/view.ts', `import fs from 'fs';`, "streams/ must not import the package 'fs'"],
-    ['streams/view.ts', `import BTree from 'sorted-btree';`, "streams/ must not import the package 'sorted-btree'"],
-    ['streams/view.ts', `import x from 'rxjs-like';`, "streams/ must not import the package 'rxjs-like'"],
-    ['streams/view.ts', `import { Memfd } from 'dma-streams/binding';`, 'must not import the package'],
+    ['streams/view/view.ts', `import type { Memfd } from '../binding/index.js';`, 'streams/ must not import binding/'],
+    ['streams/view/view.ts', `export * from '../binding/index.js';`, 'streams/ must not import binding/'],
+    ['streams/view/view.ts', `export { Memfd } from '../binding/index.js';`, 'streams/ must not import binding/'],
+    ['streams/view/view.ts', `const late = import('../binding/index.js');`, 'streams/ must not import binding/'],
+    ['streams/view/view.ts', 'const late = import(`../binding/index.js`);', 'streams/ must not import binding/'],
+    ['streams/view/view.ts', `let x: import('../binding/index.js').Memfd;`, 'streams/ must not import binding/'],
+    ['streams/view/view.ts', `import fs from 'node:fs';`, 'streams/ must not import modules of Node.js'],
+    ['streams/view/view.ts', `import fs from 'fs';`, "streams/ must not import the package 'fs'"],
+    [
+      'streams/view/view.ts',
+      `import BTree from 'sorted-btree';`,
+      "streams/ must not import the package 'sorted-btree'",
+    ],
+    ['streams/view/view.ts', `import x from 'rxjs-like';`, "streams/ must not import the package 'rxjs-like'"],
+    ['streams/view/view.ts', `import { Memfd } from 'dma-streams/binding';`, 'must not import the package'],
     ['binding/memfd.ts', `import { T } from '../targets/index.js';`, 'binding/ must not import targets/'],
     ['binding/memfd.ts', `import load from 'node-gyp-build';`, 'only binding/native.ts loads the addon'],
     ['binding/memfd.ts', `import { Subject } from 'rxjs';`, "binding/ must not import the package 'rxjs'"],
@@ -102,7 +106,7 @@ describe('imports between folders', function () {
     'globalThis.Buffer.from([]);',
   ]) {
     it(`streams/ does without what only Node.js has: ${code}`, async () => {
-      expect(await complaints('streams/view.ts', code)).to.have.length(1);
+      expect(await complaints('streams/view/view.ts', code)).to.have.length(1);
       expect(await complaints('targets/vfio.ts', code)).to.deep.equal([]);
     });
   }

@@ -13,7 +13,7 @@ import { RegionTable } from './region-table.js';
 import type { MapParams, MappingParams, Region, RegionEdit, RegionEvent, RegionParams } from '../contracts/region.js';
 import { eachInSlices, overlappingInSlices } from '../ranges/slices.js';
 import { runAtOnce, type Steps } from '../util/coroutine.js';
-import type { PendingEdits } from '../view.js';
+import type { PendingEdits } from '../view/view.js';
 
 /** What a draft works on: the manager's regions and rules. Its regions are known by it. */
 export interface Ground {

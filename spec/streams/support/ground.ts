@@ -1,10 +1,10 @@
 import type { Region, RegionEdit } from '../../../streams/index.js';
-import { difference, simpleDifference, type Difference } from '../../../streams/difference.js';
+import { difference, simpleDifference, type Difference } from '../../../streams/view/difference.js';
 import { Draft, type Ground } from '../../../streams/regions/draft.js';
 import { PrivateMemory } from '../../../streams/regions/private-memory.js';
 import { RegionTable } from '../../../streams/regions/region-table.js';
 import { runAtOnce } from '../../../streams/util/coroutine.js';
-import { View } from '../../../streams/view.js';
+import { View } from '../../../streams/view/view.js';
 
 /** Regions and their view, without a manager: no queue, no targets, no VAs. */
 export class Plot {

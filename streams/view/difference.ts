@@ -1,13 +1,13 @@
-import { inOrder } from './ranges/sort-by-address.js';
-import type { MapChange } from './contracts/change-set.js';
-import type { Departure, Leave } from './changes/managed-set.js';
-import { done, pauseIfOver } from './util/time-slice.js';
-import { mapChangeLike, sameMapping } from './changes/mapping.js';
-import type { MemoryRange } from './ranges/memory-range.js';
-import { RangeMap } from './ranges/range-map.js';
-import type { RegionEdits } from './regions/region-edits.js';
-import type { RegionState } from './regions/region-state.js';
-import type { RegionTable } from './regions/region-table.js';
+import { inOrder } from '../ranges/sort-by-address.js';
+import type { MapChange } from '../contracts/change-set.js';
+import type { Departure, Leave } from '../changes/managed-set.js';
+import { done, pauseIfOver } from '../util/time-slice.js';
+import { mapChangeLike, sameMapping } from '../changes/mapping.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import { RangeMap } from '../ranges/range-map.js';
+import type { RegionEdits } from '../regions/region-edits.js';
+import type { RegionState } from '../regions/region-state.js';
+import type { RegionTable } from '../regions/region-table.js';
 import {
   eachInSlices,
   entriesInSlices,
@@ -15,8 +15,8 @@ import {
   joinInSlices,
   mapInSlices,
   sortedInSlices,
-} from './ranges/slices.js';
-import type { Steps } from './util/coroutine.js';
+} from '../ranges/slices.js';
+import type { Steps } from '../util/coroutine.js';
 
 /** How the view after a transaction differs from the view before it. */
 export interface Difference extends Leave {

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { Observable } from 'rxjs';
-import { MemoryRange, type MapChange, type Region, type ShareableRegion } from '../../streams/index.js';
-import { ShareableList } from '../../streams/shareable.js';
-import { Plot } from './support/ground.js';
-import { mapping, privateMapping, range } from './support/phrases.js';
+import { MemoryRange, type MapChange, type Region, type ShareableRegion } from '../../../streams/index.js';
+import { ShareableList } from '../../../streams/view/shareable.js';
+import { Plot } from '../support/ground.js';
+import { mapping, privateMapping, range } from '../support/phrases.js';
 
 function words(mappings: readonly MapChange[]): string[] {
   return mappings.map((one) => `${one.range.toString()} ${one.region} ${one.writable ? 'rw' : 'ro'}`);

@@ -1,8 +1,8 @@
 import type { Subscriber } from 'rxjs';
-import type { MapChange, ShareableRegion } from './contracts/change-set.js';
-import type { CommandSet } from './changes/managed-set.js';
-import { filterInSlices, mapInSlices, mergeInSlices } from './ranges/slices.js';
-import { runAtOnce, type Steps } from './util/coroutine.js';
+import type { MapChange, ShareableRegion } from '../contracts/change-set.js';
+import type { CommandSet } from '../changes/managed-set.js';
+import { filterInSlices, mapInSlices, mergeInSlices } from '../ranges/slices.js';
+import { runAtOnce, type Steps } from '../util/coroutine.js';
 import type { View } from './view.js';
 
 /**

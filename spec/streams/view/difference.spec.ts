@@ -1,13 +1,13 @@
 import { expect } from 'chai';
-import type { MapChange, Region, RegionEdit } from '../../streams/index.js';
-import { unmapsOf } from '../../streams/changes/managed-set.js';
-import type { Difference } from '../../streams/difference.js';
-import { sameMapping, sameMemory } from '../../streams/changes/mapping.js';
-import { runAtOnce } from '../../streams/util/coroutine.js';
-import { map } from './support/change-sets.js';
-import { Plot } from './support/ground.js';
-import { FILE, mapping, range } from './support/phrases.js';
-import { FakeMappable } from '../support/fake-mappable.js';
+import type { MapChange, Region, RegionEdit } from '../../../streams/index.js';
+import { unmapsOf } from '../../../streams/changes/managed-set.js';
+import type { Difference } from '../../../streams/view/difference.js';
+import { sameMapping, sameMemory } from '../../../streams/changes/mapping.js';
+import { runAtOnce } from '../../../streams/util/coroutine.js';
+import { map } from '../support/change-sets.js';
+import { Plot } from '../support/ground.js';
+import { FILE, mapping, range } from '../support/phrases.js';
+import { FakeMappable } from '../../support/fake-mappable.js';
 
 /** What a difference says, as text. */
 function told({ departures, leaving, maps, toggled }: Difference) {
