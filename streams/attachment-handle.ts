@@ -8,7 +8,7 @@ import { forward, inverse, type Receiver } from './delivery.js';
 import type { AttachmentCommands } from './attachment-commands.js';
 import type { Attachment, LedgerEntry } from './attachment.js';
 import type { Finding, HealOptions } from './contracts/finding.js';
-import type { EnsuredVas } from './ensured-vas.js';
+import type { EnsuredVas } from './host-addresses/va-registry.js';
 import type { DmaError, TargetRange } from './contracts/errors.js';
 import { pauseIfOver } from './util/time-slice.js';
 import { Ledger } from './ledger.js';
@@ -19,7 +19,7 @@ import { isPromiseLike, run, settled, type Steps } from './util/coroutine.js';
 import type { Monitor } from './target-maps.js';
 import type { TargetPort } from './target-port.js';
 import { uniqueByStart, uniqueInSlices } from './changes/unique.js';
-import type { VaUser } from './va-errors.js';
+import type { VaUser } from './host-addresses/va-errors.js';
 
 /** An attachment as its manager holds it. */
 export class AttachmentHandle implements Attachment, Receiver {

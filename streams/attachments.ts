@@ -18,8 +18,8 @@ import { replay } from './replay.js';
 import { eachInSlices, mapInSlices } from './ranges/slices.js';
 import { run, settled, type Steps } from './util/coroutine.js';
 import type { VaMapper } from './contracts/va-mapper.js';
-import { mapperInUse, type VaUser } from './va-errors.js';
-import type { VaKeeper, VaUsers } from './va-keeper.js';
+import { mapperInUse, type VaUser } from './host-addresses/va-errors.js';
+import type { VaKeeper, VaUsers } from './host-addresses/va-owner.js';
 import { adopt, findFaults } from './verification.js';
 import type { View } from './view/view.js';
 

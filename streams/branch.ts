@@ -1,7 +1,7 @@
 import { Observable, type OperatorFunction, type Subscriber, type Subscription } from 'rxjs';
 import { show } from './regions/region-checks.js';
 import type { ChangeSet, Outcome } from './contracts/change-set.js';
-import type { EnsuredVas } from './ensured-vas.js';
+import type { EnsuredVas } from './host-addresses/va-registry.js';
 import { DmaError, toDmaError, type TargetRange } from './contracts/errors.js';
 import { append } from './util/lists.js';
 import { checkedOutcome, withDetails } from './changes/outcomes.js';

@@ -4,7 +4,7 @@ import type { Director } from './delivery.js';
 import type { Difference } from './view/difference.js';
 import { mapInSlices } from './ranges/slices.js';
 import { settled, type Steps } from './util/coroutine.js';
-import type { VaKeeper } from './va-keeper.js';
+import type { VaKeeper } from './host-addresses/va-owner.js';
 
 /** What a command has to do besides telling targets: care for VAs, and for what is stuck. */
 export class CommandDirector implements Director {

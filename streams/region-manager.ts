@@ -19,7 +19,7 @@ import { ShareableList } from './view/shareable.js';
 import { run, settled, type Steps } from './util/coroutine.js';
 import { Transactions } from './transactions.js';
 import { callUser } from './util/user-callback.js';
-import { VaKeeper } from './va-keeper.js';
+import { VaKeeper } from './host-addresses/va-owner.js';
 import type { VaMapper } from './contracts/va-mapper.js';
 import { View } from './view/view.js';
 

@@ -12,7 +12,7 @@ import type { MemoryRange } from './ranges/memory-range.js';
 import type { RegionEdit } from './contracts/region.js';
 import { filterInSlices, joinInSlices, mapInSlices } from './ranges/slices.js';
 import { isPromiseLike, run as runSteps, settled, type Steps } from './util/coroutine.js';
-import type { VaKeeper } from './va-keeper.js';
+import type { VaKeeper } from './host-addresses/va-owner.js';
 import type { View } from './view/view.js';
 
 /** What a transaction takes effect on. */

@@ -4,7 +4,7 @@ import { checkVaMapper } from '../regions/region-checks.js';
 import { announceVas } from '../branch.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import { withAddresses, type AddressOf } from '../changes/managed-set.js';
-import { EnsuredVas } from '../ensured-vas.js';
+import { EnsuredVas } from '../host-addresses/va-registry.js';
 import { DmaError } from '../contracts/errors.js';
 import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
 import { mapChangeLike } from '../changes/mapping.js';

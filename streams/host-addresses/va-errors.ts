@@ -1,7 +1,7 @@
-import type { MapChange } from './contracts/change-set.js';
-import { DmaError, toDmaError, type TargetRange } from './contracts/errors.js';
-import type { MemoryRange } from './ranges/memory-range.js';
-import type { ReleaseFailure } from './contracts/va-mapper.js';
+import type { MapChange } from '../contracts/change-set.js';
+import { DmaError, toDmaError, type TargetRange } from '../contracts/errors.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import type { ReleaseFailure } from '../contracts/va-mapper.js';
 
 /** Why a mapping has no host virtual address. */
 

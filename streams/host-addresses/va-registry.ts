@@ -1,11 +1,11 @@
-import type { MapChange } from './contracts/change-set.js';
-import { DmaError } from './contracts/errors.js';
-import type { MemoryRange } from './ranges/memory-range.js';
-import { RangeMap } from './ranges/range-map.js';
-import { entriesInSlices, filterInSlices, mapInSlices } from './ranges/slices.js';
-import { isPromiseLike, type Steps } from './util/coroutine.js';
-import type { HostVa, VaMapper } from './contracts/va-mapper.js';
-import { sameMapping, sameMemory } from './changes/mapping.js';
+import type { MapChange } from '../contracts/change-set.js';
+import { DmaError } from '../contracts/errors.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import { RangeMap } from '../ranges/range-map.js';
+import { entriesInSlices, filterInSlices, mapInSlices } from '../ranges/slices.js';
+import { isPromiseLike, type Steps } from '../util/coroutine.js';
+import type { HostVa, VaMapper } from '../contracts/va-mapper.js';
+import { sameMapping, sameMemory } from '../changes/mapping.js';
 import {
   addressesInUse,
   mapperError,
