@@ -1,7 +1,7 @@
 import type { ChangeSet, MapChange, Outcome } from './contracts/change-set.js';
 import { unmapsOfSet } from './changes/managed-set.js';
 import type { TargetRange } from './contracts/errors.js';
-import type { Ledger } from './ledger.js';
+import type { Ledger } from './target/ledger.js';
 import type { MemoryRange } from './ranges/memory-range.js';
 import { stuckOf } from './changes/outcomes.js';
 import { eachInSlices } from './ranges/slices.js';

@@ -11,8 +11,8 @@ import { inTurn } from './operators/in-turn.js';
 import { toTarget } from './operators/to-target.js';
 import type { MemoryRange } from './ranges/memory-range.js';
 import { run } from './util/coroutine.js';
-import { NO_FD_HINT } from './target-calls.js';
-import type { TargetPort } from './target-port.js';
+import { NO_FD_HINT } from './target/target-calls.js';
+import type { TargetPort } from './target/target-port.js';
 import type { VaMapper } from './contracts/va-mapper.js';
 
 /** What can be attached, and what cannot. */

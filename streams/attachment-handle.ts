@@ -11,13 +11,13 @@ import type { Finding, HealOptions } from './contracts/finding.js';
 import type { EnsuredVas } from './host-addresses/va-registry.js';
 import type { DmaError, TargetRange } from './contracts/errors.js';
 import { pauseIfOver } from './util/time-slice.js';
-import { Ledger } from './ledger.js';
+import { Ledger } from './target/ledger.js';
 import { mappingOf } from './changes/mapping.js';
 import type { MemoryRange } from './ranges/memory-range.js';
 import { eachInSlices, joinInSlices, mapInSlices, sortedInSlices } from './ranges/slices.js';
 import { isPromiseLike, run, settled, type Steps } from './util/coroutine.js';
-import type { Monitor } from './target-maps.js';
-import type { TargetPort } from './target-port.js';
+import type { Monitor } from './target/target-maps.js';
+import type { TargetPort } from './target/target-port.js';
 import { uniqueByStart, uniqueInSlices } from './changes/unique.js';
 import type { VaUser } from './host-addresses/va-errors.js';
 

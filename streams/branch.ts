@@ -7,7 +7,7 @@ import { append } from './util/lists.js';
 import { checkedOutcome, withDetails } from './changes/outcomes.js';
 import { run, settled, type Steps } from './util/coroutine.js';
 import { isRunningCallbacks, SyncPromise } from './util/sync-promise.js';
-import type { TargetPort } from './target-port.js';
+import type { TargetPort } from './target/target-port.js';
 
 /** From change sets to outcomes: how a target hangs in the stream. */
 export type TargetBranch = OperatorFunction<ChangeSet, Outcome>;

@@ -5,7 +5,7 @@ import type { MemoryRange } from './ranges/memory-range.js';
 import { stuckOf } from './changes/outcomes.js';
 import { eachInSlices, filterInSlices, joinInSlices, mapInSlices } from './ranges/slices.js';
 import { isPromiseLike, settled, type Steps } from './util/coroutine.js';
-import type { TargetPort } from './target-port.js';
+import type { TargetPort } from './target/target-port.js';
 
 /** Somewhere a set can be delivered to: a branch, or an attachment. */
 export interface Receiver {

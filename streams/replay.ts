@@ -7,7 +7,7 @@ import { failureOf, inverse, type MapFailure } from './delivery.js';
 import type { DmaError, TargetRange } from './contracts/errors.js';
 import { PAGE_SIZE } from './ranges/memory-range.js';
 import { settled, type Steps } from './util/coroutine.js';
-import type { Monitor } from './target-maps.js';
+import type { Monitor } from './target/target-maps.js';
 import { callUser } from './util/user-callback.js';
 import type { View } from './view/view.js';
 

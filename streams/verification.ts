@@ -1,4 +1,4 @@
-import { answerOf } from './answers.js';
+import { answerOf } from './target/answers.js';
 import type { AttachmentHandle } from './attachment-handle.js';
 import type { MapChange } from './contracts/change-set.js';
 import type { DmaTarget } from './contracts/dma-target.js';
@@ -16,7 +16,7 @@ import {
 } from './ranges/slices.js';
 import { settled, type Steps } from './util/coroutine.js';
 import { findByCount, mendByCount } from './verification-by-count.js';
-import type { TargetPort } from './target-port.js';
+import type { TargetPort } from './target/target-port.js';
 
 interface Held {
   readonly range: MemoryRange;

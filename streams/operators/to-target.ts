@@ -2,7 +2,7 @@ import { Observable } from 'rxjs';
 import { announce, type TargetBranch } from '../branch.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import { checkTarget } from '../regions/region-checks.js';
-import { TargetPort } from '../target-port.js';
+import { TargetPort } from '../target/target-port.js';
 import { inTurn } from './in-turn.js';
 
 /**

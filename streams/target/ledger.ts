@@ -1,13 +1,13 @@
-import type { LedgerEntry } from './attachment.js';
-import { ascending } from './ranges/sort-by-address.js';
-import { eachInSlices, entriesInSlices, sortedInSlices } from './ranges/slices.js';
-import type { ChangeSet, MapChange } from './contracts/change-set.js';
-import { CommandSet } from './changes/managed-set.js';
-import { Following } from './following.js';
-import type { MemoryRange } from './ranges/memory-range.js';
-import { RangeMap } from './ranges/range-map.js';
-import { sameMapping } from './changes/mapping.js';
-import type { Steps } from './util/coroutine.js';
+import type { LedgerEntry } from '../attachment.js';
+import { ascending } from '../ranges/sort-by-address.js';
+import { eachInSlices, entriesInSlices, sortedInSlices } from '../ranges/slices.js';
+import type { ChangeSet, MapChange } from '../contracts/change-set.js';
+import { CommandSet } from '../changes/managed-set.js';
+import { Following } from './derived-account.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import { RangeMap } from '../ranges/range-map.js';
+import { sameMapping } from '../changes/mapping.js';
+import type { Steps } from '../util/coroutine.js';
 
 interface Stuck {
   readonly range: MemoryRange;

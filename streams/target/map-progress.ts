@@ -1,8 +1,8 @@
-import type { ChangeSet, MapChange } from './contracts/change-set.js';
-import type { Following } from './following.js';
+import type { ChangeSet, MapChange } from '../contracts/change-set.js';
+import type { Following } from './derived-account.js';
 import type { Ledger } from './ledger.js';
-import { joinInSlices } from './ranges/slices.js';
-import type { Steps } from './util/coroutine.js';
+import { joinInSlices } from '../ranges/slices.js';
+import type { Steps } from '../util/coroutine.js';
 
 /** How far the maps of one set have come, and their place in the ledger. */
 export class MapProgress {

@@ -1,15 +1,15 @@
 import { UnsubscribedError } from './answers.js';
-import type { ChangeSet, MapChange } from './contracts/change-set.js';
-import { withMaps } from './changes/managed-set.js';
-import { DmaError, withContext } from './contracts/errors.js';
-import { inSlices, LONG_STEP, pauseIfOver } from './util/time-slice.js';
-import type { Following } from './following.js';
+import type { ChangeSet, MapChange } from '../contracts/change-set.js';
+import { withMaps } from '../changes/managed-set.js';
+import { DmaError, withContext } from '../contracts/errors.js';
+import { inSlices, LONG_STEP, pauseIfOver } from '../util/time-slice.js';
+import type { Following } from './derived-account.js';
 import type { Ledger } from './ledger.js';
 import { MapProgress } from './map-progress.js';
-import type { MemoryRange } from './ranges/memory-range.js';
-import type { Report } from './changes/set-report.js';
-import { filterInSlices } from './ranges/slices.js';
-import type { Steps } from './util/coroutine.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import type { Report } from '../changes/set-report.js';
+import { filterInSlices } from '../ranges/slices.js';
+import type { Steps } from '../util/coroutine.js';
 import type { Answer, TargetCalls } from './target-calls.js';
 import type { TargetUnmaps } from './target-unmaps.js';
 

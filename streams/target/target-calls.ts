@@ -1,10 +1,10 @@
 import { answerOf } from './answers.js';
-import type { MapChange } from './contracts/change-set.js';
-import type { BatchStop, DmaMapRequest, DmaTarget } from './contracts/dma-target.js';
-import { DmaError, toDmaError } from './contracts/errors.js';
-import type { MemoryRange } from './ranges/memory-range.js';
-import { filterInSlices, mapInSlices } from './ranges/slices.js';
-import { isPromiseLike, type Steps } from './util/coroutine.js';
+import type { MapChange } from '../contracts/change-set.js';
+import type { BatchStop, DmaMapRequest, DmaTarget } from '../contracts/dma-target.js';
+import { DmaError, toDmaError } from '../contracts/errors.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import { filterInSlices, mapInSlices } from '../ranges/slices.js';
+import { isPromiseLike, type Steps } from '../util/coroutine.js';
 
 /** What a call comes to: nothing when it is done, an error when it failed, a promise when that is still to be seen. */
 export type Answer = undefined | DmaError | PromiseLike<unknown>;

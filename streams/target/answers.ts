@@ -1,7 +1,7 @@
 import { from, isObservable, Observable, observable, type ObservableInput } from 'rxjs';
-import { DmaError } from './contracts/errors.js';
-import { isPromiseLike } from './util/coroutine.js';
-import { SyncPromise } from './util/sync-promise.js';
+import { DmaError } from '../contracts/errors.js';
+import { isPromiseLike } from '../util/coroutine.js';
+import { SyncPromise } from '../util/sync-promise.js';
 
 /** An observable that a target returned was unsubscribed before it completed: whether the call took effect is not known. */
 export class UnsubscribedError extends DmaError {

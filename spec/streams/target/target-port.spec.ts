@@ -1,8 +1,8 @@
 import { expect } from 'chai';
-import type { ChangeSet, MapChange } from '../../streams/index.js';
-import { TargetPort } from '../../streams/target-port.js';
-import { RecordingTarget, type RecordingTargetOptions } from '../support/recording-target.js';
-import { FILE, range } from './support/phrases.js';
+import type { ChangeSet, MapChange } from '../../../streams/index.js';
+import { TargetPort } from '../../../streams/target/target-port.js';
+import { RecordingTarget, type RecordingTargetOptions } from '../../support/recording-target.js';
+import { FILE, range } from '../support/phrases.js';
 
 describe('TargetPort: whether its target may be using an address', () => {
   const change: MapChange = {

@@ -1,13 +1,13 @@
-import type { ChangeSet, MapChange, UnmapChange } from './contracts/change-set.js';
-import { unmapsOfSet, type CommandSet, type Departure } from './changes/managed-set.js';
-import { DmaUnmapError, type DmaError } from './contracts/errors.js';
-import { LONG_STEP, pauseIfOver } from './util/time-slice.js';
-import type { Following } from './following.js';
+import type { ChangeSet, MapChange, UnmapChange } from '../contracts/change-set.js';
+import { unmapsOfSet, type CommandSet, type Departure } from '../changes/managed-set.js';
+import { DmaUnmapError, type DmaError } from '../contracts/errors.js';
+import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
+import type { Following } from './derived-account.js';
 import type { Ledger } from './ledger.js';
-import type { MemoryRange } from './ranges/memory-range.js';
-import type { Report } from './changes/set-report.js';
-import { eachInSlices, joinInSlices, mapInSlices } from './ranges/slices.js';
-import type { Steps } from './util/coroutine.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import type { Report } from '../changes/set-report.js';
+import { eachInSlices, joinInSlices, mapInSlices } from '../ranges/slices.js';
+import type { Steps } from '../util/coroutine.js';
 import type { Answer, TargetCalls } from './target-calls.js';
 
 /** A call of the target, and the maps that it ends. */
