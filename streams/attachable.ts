@@ -1,7 +1,7 @@
 import { Observable } from 'rxjs';
 import { checkTarget } from './regions/region-checks.js';
 import type { AttachmentHandle } from './attachment-handle.js';
-import type { TargetBranch } from './branch.js';
+import type { TargetBranch } from './branches/branch.js';
 import type { MapChange } from './contracts/change-set.js';
 import { copyOfSet } from './changes/copies.js';
 import type { DmaTarget } from './contracts/dma-target.js';

@@ -1,10 +1,10 @@
 import { Subject, type Observable } from 'rxjs';
 import { ascending } from './ranges/sort-by-address.js';
-import { Branch, type TargetBranch } from './branch.js';
+import { Branch, type TargetBranch } from './branches/branch.js';
 import { assume } from './assume.js';
 import type { ChangeSet, MapChange, Outcome } from './contracts/change-set.js';
 import { CommandSet, leaveEach, unmapOf, type ActiveMappings } from './changes/managed-set.js';
-import { forward, inverse, type Receiver } from './delivery.js';
+import { forward, inverse, type Receiver } from './branches/delivery.js';
 import type { AttachmentCommands } from './attachment-commands.js';
 import type { Attachment, LedgerEntry } from './attachment.js';
 import type { Finding, HealOptions } from './contracts/finding.js';

@@ -1,6 +1,6 @@
 import type { Attachments } from './attachments.js';
 import type { ChangeSet, MapChange } from './contracts/change-set.js';
-import type { Director } from './delivery.js';
+import type { Director } from './branches/delivery.js';
 import type { Difference } from './view/difference.js';
 import { mapInSlices } from './ranges/slices.js';
 import { settled, type Steps } from './util/coroutine.js';

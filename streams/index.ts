@@ -27,7 +27,7 @@ export { RegionManager } from './region-manager.js';
 export type { RegionManagerOptions } from './region-manager.js';
 export type { Attachment, AttachOptions, LedgerEntry } from './attachment.js';
 export type { Finding, HealOptions } from './contracts/finding.js';
-export type { TargetBranch } from './branch.js';
+export type { TargetBranch } from './branches/branch.js';
 export { forwardTarget } from './contracts/forward-target.js';
 export type { TargetOverrides } from './contracts/forward-target.js';
 export { ensureMapped } from './operators/ensure-mapped.js';

@@ -3,7 +3,7 @@ import type { Attachment, AttachOptions } from './attachment.js';
 import type { AttachmentHandle } from './attachment-handle.js';
 import { Attachments } from './attachments.js';
 import { checkCallback, checkObject, checkVaMapper } from './regions/region-checks.js';
-import type { TargetBranch } from './branch.js';
+import type { TargetBranch } from './branches/branch.js';
 import type { ChangeSet, MemoryMapSnapshot, ShareableRegion } from './contracts/change-set.js';
 import type { CommandSet } from './changes/managed-set.js';
 import { unreadCopyOf } from './changes/copies.js';

@@ -1,9 +1,9 @@
 import type { Attachments } from './attachments.js';
 import type { MapChange } from './contracts/change-set.js';
-import { mapFailure, unmapFailure } from './command-errors.js';
+import { mapFailure, unmapFailure } from './branches/command-errors.js';
 import { CommandDirector } from './command-director.js';
 import { CommandSet } from './changes/managed-set.js';
-import { deliver, type Delivery } from './delivery.js';
+import { deliver, type Delivery } from './branches/delivery.js';
 import { difference, simpleDifference, type Difference } from './view/difference.js';
 import { Draft, type Ground } from './regions/draft.js';
 import type { RegionCommandEdit } from './regions/region-handle.js';

@@ -1,7 +1,7 @@
 import { Observable, type MonoTypeOperatorFunction } from 'rxjs';
 import { append } from '../util/lists.js';
 import { checkVaMapper } from '../regions/region-checks.js';
-import { announceVas } from '../branch.js';
+import { announceVas } from '../branches/branch.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import { withAddresses, type AddressOf } from '../changes/managed-set.js';
 import { EnsuredVas } from '../host-addresses/va-registry.js';

@@ -1,8 +1,8 @@
 import { Observable } from 'rxjs';
 import { checkBranch } from '../regions/region-checks.js';
-import { announce, announceVas, Branch, type TargetBranch } from '../branch.js';
+import { announce, announceVas, Branch, type TargetBranch } from '../branches/branch.js';
 import type { ChangeSet, MapChange, Outcome } from '../contracts/change-set.js';
-import { deliver, type Delivery } from '../delivery.js';
+import { deliver, type Delivery } from '../branches/delivery.js';
 import { withDetails } from '../changes/outcomes.js';
 import { eachInSlices, sortedInSlices } from '../ranges/slices.js';
 import { run, type Steps } from '../util/coroutine.js';

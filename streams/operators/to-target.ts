@@ -1,5 +1,5 @@
 import { Observable } from 'rxjs';
-import { announce, type TargetBranch } from '../branch.js';
+import { announce, type TargetBranch } from '../branches/branch.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import { checkTarget } from '../regions/region-checks.js';
 import { TargetPort } from '../target/target-port.js';

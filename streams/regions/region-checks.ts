@@ -1,4 +1,4 @@
-import type { TargetBranch } from '../branch.js';
+import type { TargetBranch } from '../branches/branch.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import { DmaError } from '../contracts/errors.js';
 import { MemoryRange } from '../ranges/memory-range.js';

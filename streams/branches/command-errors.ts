@@ -5,9 +5,9 @@ import {
   withoutCode,
   type DmaErrorDetails,
   type TargetRange,
-} from './contracts/errors.js';
+} from '../contracts/errors.js';
 import type { MapFailure } from './delivery.js';
-import { ABORTED } from './target/target-maps.js';
+import { ABORTED } from '../target/target-maps.js';
 
 /** What a command rejects with, made of what a target said. */
 

@@ -1,11 +1,11 @@
-import type { ChangeSet, MapChange, Outcome } from './contracts/change-set.js';
-import { hasUnmaps, mapStep, unmapOf, unmapsOfSet, unmapStep } from './changes/managed-set.js';
-import type { DmaError, TargetRange } from './contracts/errors.js';
-import type { MemoryRange } from './ranges/memory-range.js';
-import { stuckOf } from './changes/outcomes.js';
-import { eachInSlices, filterInSlices, joinInSlices, mapInSlices } from './ranges/slices.js';
-import { isPromiseLike, settled, type Steps } from './util/coroutine.js';
-import type { TargetPort } from './target/target-port.js';
+import type { ChangeSet, MapChange, Outcome } from '../contracts/change-set.js';
+import { hasUnmaps, mapStep, unmapOf, unmapsOfSet, unmapStep } from '../changes/managed-set.js';
+import type { DmaError, TargetRange } from '../contracts/errors.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import { stuckOf } from '../changes/outcomes.js';
+import { eachInSlices, filterInSlices, joinInSlices, mapInSlices } from '../ranges/slices.js';
+import { isPromiseLike, settled, type Steps } from '../util/coroutine.js';
+import type { TargetPort } from '../target/target-port.js';
 
 /** Somewhere a set can be delivered to: a branch, or an attachment. */
 export interface Receiver {

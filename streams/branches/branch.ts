@@ -1,13 +1,13 @@
 import { Observable, type OperatorFunction, type Subscriber, type Subscription } from 'rxjs';
-import { show } from './regions/region-checks.js';
-import type { ChangeSet, Outcome } from './contracts/change-set.js';
-import type { EnsuredVas } from './host-addresses/va-registry.js';
-import { DmaError, toDmaError, type TargetRange } from './contracts/errors.js';
-import { append } from './util/lists.js';
-import { checkedOutcome, withDetails } from './changes/outcomes.js';
-import { run, settled, type Steps } from './util/coroutine.js';
-import { isRunningCallbacks, SyncPromise } from './util/sync-promise.js';
-import type { TargetPort } from './target/target-port.js';
+import { show } from '../regions/region-checks.js';
+import type { ChangeSet, Outcome } from '../contracts/change-set.js';
+import type { EnsuredVas } from '../host-addresses/va-registry.js';
+import { DmaError, toDmaError, type TargetRange } from '../contracts/errors.js';
+import { append } from '../util/lists.js';
+import { checkedOutcome, withDetails } from '../changes/outcomes.js';
+import { run, settled, type Steps } from '../util/coroutine.js';
+import { isRunningCallbacks, SyncPromise } from '../util/sync-promise.js';
+import type { TargetPort } from '../target/target-port.js';
 
 /** From change sets to outcomes: how a target hangs in the stream. */
 export type TargetBranch = OperatorFunction<ChangeSet, Outcome>;
