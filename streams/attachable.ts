@@ -7,7 +7,7 @@ import { copyOfSet } from './changes/copies.js';
 import type { DmaTarget } from './contracts/dma-target.js';
 import { DmaError } from './contracts/errors.js';
 import { ensureMapped } from './operators/ensure-mapped.js';
-import { inTurn } from './operators/in-turn.js';
+import { inTurn } from './operators/map-in-order.js';
 import { toTarget } from './operators/to-target.js';
 import type { MemoryRange } from './ranges/memory-range.js';
 import { run } from './util/coroutine.js';

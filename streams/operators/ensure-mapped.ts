@@ -10,7 +10,7 @@ import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
 import { mapChangeLike } from '../changes/mapping.js';
 import { run, type Steps } from '../util/coroutine.js';
 import type { HostVa, VaMapper } from '../contracts/va-mapper.js';
-import { inTurn } from './in-turn.js';
+import { inTurn } from './map-in-order.js';
 
 /** Addresses that are made together, at most: some microseconds each. */
 const TOGETHER = 128;

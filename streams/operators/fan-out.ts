@@ -6,7 +6,7 @@ import { deliver, type Delivery } from '../branches/delivery.js';
 import { withDetails } from '../changes/outcomes.js';
 import { eachInSlices, sortedInSlices } from '../ranges/slices.js';
 import { run, type Steps } from '../util/coroutine.js';
-import { inTurn } from './in-turn.js';
+import { inTurn } from './map-in-order.js';
 
 /**
  * Several branches as one.

@@ -5,7 +5,7 @@ import { unmapsOfSet, withMaps } from '../changes/managed-set.js';
 import type { MappingType } from '../contracts/region.js';
 import { filterInSlices } from '../ranges/slices.js';
 import { run, type Steps } from '../util/coroutine.js';
-import { inTurn } from './in-turn.js';
+import { inTurn } from './map-in-order.js';
 
 /**
  * Lets through what is of one type, RAM for instance. A set in which nothing is left goes on empty: every set has its answer. A long set lets

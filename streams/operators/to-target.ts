@@ -3,7 +3,7 @@ import { announce, type TargetBranch } from '../branches/branch.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import { checkTarget } from '../regions/region-checks.js';
 import { TargetPort } from '../target/target-port.js';
-import { inTurn } from './in-turn.js';
+import { inTurn } from './map-in-order.js';
 
 /**
  * The end of a branch: applies change sets to the target, one call after another, and answers each with an outcome.
