@@ -1,4 +1,4 @@
-import type { Attachments } from './attachments.js';
+import type { Attachments } from './attachments/attachments.js';
 import type { ChangeSet, MapChange } from './contracts/change-set.js';
 import type { Director } from './branches/delivery.js';
 import type { Difference } from './view/difference.js';

@@ -25,7 +25,7 @@ export { DmaError, DmaFault, DmaMapError, DmaUnmapError, RegionOverlapError } fr
 export type { Aftermath, DmaErrorDetails, TargetRange } from './contracts/errors.js';
 export { RegionManager } from './region-manager.js';
 export type { RegionManagerOptions } from './region-manager.js';
-export type { Attachment, AttachOptions, LedgerEntry } from './attachment.js';
+export type { Attachment, AttachOptions, LedgerEntry } from './attachments/attachment.js';
 export type { Finding, HealOptions } from './contracts/finding.js';
 export type { TargetBranch } from './branches/branch.js';
 export { forwardTarget } from './contracts/forward-target.js';

@@ -1,7 +1,7 @@
 import { filter, map, Observable, Subject } from 'rxjs';
-import type { Attachment, AttachOptions } from './attachment.js';
-import type { AttachmentHandle } from './attachment-handle.js';
-import { Attachments } from './attachments.js';
+import type { Attachment, AttachOptions } from './attachments/attachment.js';
+import type { AttachmentHandle } from './attachments/attachment-handle.js';
+import { Attachments } from './attachments/attachments.js';
 import { checkCallback, checkObject, checkVaMapper } from './regions/region-checks.js';
 import type { TargetBranch } from './branches/branch.js';
 import type { ChangeSet, MemoryMapSnapshot, ShareableRegion } from './contracts/change-set.js';

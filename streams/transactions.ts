@@ -1,4 +1,4 @@
-import type { Attachments } from './attachments.js';
+import type { Attachments } from './attachments/attachments.js';
 import type { MapChange } from './contracts/change-set.js';
 import { mapFailure, unmapFailure } from './branches/command-errors.js';
 import { CommandDirector } from './command-director.js';

@@ -1,4 +1,4 @@
-import type { LedgerEntry } from '../attachment.js';
+import type { LedgerEntry } from '../attachments/attachment.js';
 import { ascending } from '../ranges/sort-by-address.js';
 import { eachInSlices, entriesInSlices, sortedInSlices } from '../ranges/slices.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';

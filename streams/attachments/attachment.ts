@@ -1,7 +1,7 @@
 import type { Observable } from 'rxjs';
-import type { Outcome } from './contracts/change-set.js';
-import type { Finding, HealOptions } from './contracts/finding.js';
-import type { MemoryRange } from './ranges/memory-range.js';
+import type { Outcome } from '../contracts/change-set.js';
+import type { Finding, HealOptions } from '../contracts/finding.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
 
 export interface AttachOptions {
   /** Aborts the replay between its maps, which undoes it. Has no effect once attached. */

@@ -1,15 +1,15 @@
-import { abandonable } from './util/abort.js';
+import { abandonable } from '../util/abort.js';
 import type { AttachOptions } from './attachment.js';
 import type { AttachmentHandle } from './attachment-handle.js';
-import { abortError, listOf, mapFailure } from './branches/command-errors.js';
-import { CommandSet, leaveEach } from './changes/managed-set.js';
-import { failureOf, inverse, type MapFailure } from './branches/delivery.js';
-import type { DmaError, TargetRange } from './contracts/errors.js';
-import { PAGE_SIZE } from './ranges/memory-range.js';
-import { settled, type Steps } from './util/coroutine.js';
-import type { Monitor } from './target/target-maps.js';
-import { callUser } from './util/user-callback.js';
-import type { View } from './view/view.js';
+import { abortError, listOf, mapFailure } from '../branches/command-errors.js';
+import { CommandSet, leaveEach } from '../changes/managed-set.js';
+import { failureOf, inverse, type MapFailure } from '../branches/delivery.js';
+import type { DmaError, TargetRange } from '../contracts/errors.js';
+import { PAGE_SIZE } from '../ranges/memory-range.js';
+import { settled, type Steps } from '../util/coroutine.js';
+import type { Monitor } from '../target/target-maps.js';
+import { callUser } from '../util/user-callback.js';
+import type { View } from '../view/view.js';
 
 /** What a replay happens in. */
 interface Surroundings {

@@ -1,5 +1,5 @@
 import type { AttachmentHandle } from './attachment-handle.js';
-import type { Finding, HealOptions } from './contracts/finding.js';
+import type { Finding, HealOptions } from '../contracts/finding.js';
 
 /** The commands of an attachment, on its manager's queue. */
 export interface AttachmentCommands {

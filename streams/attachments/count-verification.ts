@@ -1,12 +1,12 @@
-import { DmaError, toDmaError } from './contracts/errors.js';
-import { answerOf } from './target/answers.js';
-import { pauseIfOver } from './util/time-slice.js';
-import type { Finding } from './contracts/finding.js';
-import { MemoryRange, PAGE_SIZE } from './ranges/memory-range.js';
-import { eachInSlices, joinInSlices, mapInSlices, sortedInSlices } from './ranges/slices.js';
-import { settled, type Steps } from './util/coroutine.js';
-import { requestOf } from './target/target-calls.js';
-import type { TargetPort } from './target/target-port.js';
+import { DmaError, toDmaError } from '../contracts/errors.js';
+import { answerOf } from '../target/answers.js';
+import { pauseIfOver } from '../util/time-slice.js';
+import type { Finding } from '../contracts/finding.js';
+import { MemoryRange, PAGE_SIZE } from '../ranges/memory-range.js';
+import { eachInSlices, joinInSlices, mapInSlices, sortedInSlices } from '../ranges/slices.js';
+import { settled, type Steps } from '../util/coroutine.js';
+import { requestOf } from '../target/target-calls.js';
+import type { TargetPort } from '../target/target-port.js';
 
 /** All that a target can have mapped: the kernel maps neither into the last page of the address space nor over its end. */
 const EVERYWHERE = MemoryRange.of(0n, (1n << 64n) - PAGE_SIZE);

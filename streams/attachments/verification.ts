@@ -1,11 +1,11 @@
-import { answerOf } from './target/answers.js';
+import { answerOf } from '../target/answers.js';
 import type { AttachmentHandle } from './attachment-handle.js';
-import type { MapChange } from './contracts/change-set.js';
-import type { DmaTarget } from './contracts/dma-target.js';
-import { DmaError, toDmaError } from './contracts/errors.js';
-import type { Finding, HealOptions } from './contracts/finding.js';
-import { MemoryRange } from './ranges/memory-range.js';
-import { RangeMap } from './ranges/range-map.js';
+import type { MapChange } from '../contracts/change-set.js';
+import type { DmaTarget } from '../contracts/dma-target.js';
+import { DmaError, toDmaError } from '../contracts/errors.js';
+import type { Finding, HealOptions } from '../contracts/finding.js';
+import { MemoryRange } from '../ranges/memory-range.js';
+import { RangeMap } from '../ranges/range-map.js';
 import {
   eachInSlices,
   entriesInSlices,
@@ -13,10 +13,10 @@ import {
   joinInSlices,
   mapInSlices,
   sortedInSlices,
-} from './ranges/slices.js';
-import { settled, type Steps } from './util/coroutine.js';
-import { findByCount, mendByCount } from './verification-by-count.js';
-import type { TargetPort } from './target/target-port.js';
+} from '../ranges/slices.js';
+import { settled, type Steps } from '../util/coroutine.js';
+import { findByCount, mendByCount } from './count-verification.js';
+import type { TargetPort } from '../target/target-port.js';
 
 interface Held {
   readonly range: MemoryRange;

@@ -1,19 +1,19 @@
 import { Observable } from 'rxjs';
-import { checkTarget } from './regions/region-checks.js';
+import { checkTarget } from '../regions/region-checks.js';
 import type { AttachmentHandle } from './attachment-handle.js';
-import type { TargetBranch } from './branches/branch.js';
-import type { MapChange } from './contracts/change-set.js';
-import { copyOfSet } from './changes/copies.js';
-import type { DmaTarget } from './contracts/dma-target.js';
-import { DmaError } from './contracts/errors.js';
-import { ensureMapped } from './operators/ensure-mapped.js';
-import { inTurn } from './operators/map-in-order.js';
-import { toTarget } from './operators/to-target.js';
-import type { MemoryRange } from './ranges/memory-range.js';
-import { run } from './util/coroutine.js';
-import { NO_FD_HINT } from './target/target-calls.js';
-import type { TargetPort } from './target/target-port.js';
-import type { VaMapper } from './contracts/va-mapper.js';
+import type { TargetBranch } from '../branches/branch.js';
+import type { MapChange } from '../contracts/change-set.js';
+import { copyOfSet } from '../changes/copies.js';
+import type { DmaTarget } from '../contracts/dma-target.js';
+import { DmaError } from '../contracts/errors.js';
+import { ensureMapped } from '../operators/ensure-mapped.js';
+import { inTurn } from '../operators/map-in-order.js';
+import { toTarget } from '../operators/to-target.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import { run } from '../util/coroutine.js';
+import { NO_FD_HINT } from '../target/target-calls.js';
+import type { TargetPort } from '../target/target-port.js';
+import type { VaMapper } from '../contracts/va-mapper.js';
 
 /** What can be attached, and what cannot. */
 

@@ -1,11 +1,11 @@
-import type { ChangeSet, MapChange, Outcome } from './contracts/change-set.js';
-import { unmapsOfSet } from './changes/managed-set.js';
-import type { TargetRange } from './contracts/errors.js';
-import type { Ledger } from './target/ledger.js';
-import type { MemoryRange } from './ranges/memory-range.js';
-import { stuckOf } from './changes/outcomes.js';
-import { eachInSlices } from './ranges/slices.js';
-import type { Steps } from './util/coroutine.js';
+import type { ChangeSet, MapChange, Outcome } from '../contracts/change-set.js';
+import { unmapsOfSet } from '../changes/managed-set.js';
+import type { TargetRange } from '../contracts/errors.js';
+import type { Ledger } from '../target/ledger.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import { stuckOf } from '../changes/outcomes.js';
+import { eachInSlices } from '../ranges/slices.js';
+import type { Steps } from '../util/coroutine.js';
 
 /** What a branch holds that keeps no ledger which can be seen: what it was told and has acknowledged. */
 export function* assume(ledger: Ledger, set: ChangeSet, outcome: Outcome): Steps<void> {

@@ -1,25 +1,25 @@
 import { Subject, type Observable } from 'rxjs';
-import { ascending } from './ranges/sort-by-address.js';
-import { Branch, type TargetBranch } from './branches/branch.js';
-import { assume } from './assume.js';
-import type { ChangeSet, MapChange, Outcome } from './contracts/change-set.js';
-import { CommandSet, leaveEach, unmapOf, type ActiveMappings } from './changes/managed-set.js';
-import { forward, inverse, type Receiver } from './branches/delivery.js';
+import { ascending } from '../ranges/sort-by-address.js';
+import { Branch, type TargetBranch } from '../branches/branch.js';
+import { assume } from './assumed-ledger.js';
+import type { ChangeSet, MapChange, Outcome } from '../contracts/change-set.js';
+import { CommandSet, leaveEach, unmapOf, type ActiveMappings } from '../changes/managed-set.js';
+import { forward, inverse, type Receiver } from '../branches/delivery.js';
 import type { AttachmentCommands } from './attachment-commands.js';
 import type { Attachment, LedgerEntry } from './attachment.js';
-import type { Finding, HealOptions } from './contracts/finding.js';
-import type { EnsuredVas } from './host-addresses/va-registry.js';
-import type { DmaError, TargetRange } from './contracts/errors.js';
-import { pauseIfOver } from './util/time-slice.js';
-import { Ledger } from './target/ledger.js';
-import { mappingOf } from './changes/mapping.js';
-import type { MemoryRange } from './ranges/memory-range.js';
-import { eachInSlices, joinInSlices, mapInSlices, sortedInSlices } from './ranges/slices.js';
-import { isPromiseLike, run, settled, type Steps } from './util/coroutine.js';
-import type { Monitor } from './target/target-maps.js';
-import type { TargetPort } from './target/target-port.js';
-import { uniqueByStart, uniqueInSlices } from './changes/unique.js';
-import type { VaUser } from './host-addresses/va-errors.js';
+import type { Finding, HealOptions } from '../contracts/finding.js';
+import type { EnsuredVas } from '../host-addresses/va-registry.js';
+import type { DmaError, TargetRange } from '../contracts/errors.js';
+import { pauseIfOver } from '../util/time-slice.js';
+import { Ledger } from '../target/ledger.js';
+import { mappingOf } from '../changes/mapping.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import { eachInSlices, joinInSlices, mapInSlices, sortedInSlices } from '../ranges/slices.js';
+import { isPromiseLike, run, settled, type Steps } from '../util/coroutine.js';
+import type { Monitor } from '../target/target-maps.js';
+import type { TargetPort } from '../target/target-port.js';
+import { uniqueByStart, uniqueInSlices } from '../changes/unique.js';
+import type { VaUser } from '../host-addresses/va-errors.js';
 
 /** An attachment as its manager holds it. */
 export class AttachmentHandle implements Attachment, Receiver {
