@@ -23,8 +23,8 @@ export type { BatchStop, DmaMapRequest, DmaTarget } from './contracts/dma-target
 export type { HostVa, ReleaseFailure, VaMapper } from './contracts/va-mapper.js';
 export { DmaError, DmaFault, DmaMapError, DmaUnmapError, RegionOverlapError } from './contracts/errors.js';
 export type { Aftermath, DmaErrorDetails, TargetRange } from './contracts/errors.js';
-export { RegionManager } from './region-manager.js';
-export type { RegionManagerOptions } from './region-manager.js';
+export { RegionManager } from './manager/region-manager.js';
+export type { RegionManagerOptions } from './manager/region-manager.js';
 export type { Attachment, AttachOptions, LedgerEntry } from './attachments/attachment.js';
 export type { Finding, HealOptions } from './contracts/finding.js';
 export type { TargetBranch } from './branches/branch.js';

@@ -1,19 +1,19 @@
-import type { Attachments } from './attachments/attachments.js';
-import type { MapChange } from './contracts/change-set.js';
-import { mapFailure, unmapFailure } from './branches/command-errors.js';
+import type { Attachments } from '../attachments/attachments.js';
+import type { MapChange } from '../contracts/change-set.js';
+import { mapFailure, unmapFailure } from '../branches/command-errors.js';
 import { CommandDirector } from './command-director.js';
-import { CommandSet } from './changes/managed-set.js';
-import { deliver, type Delivery } from './branches/delivery.js';
-import { difference, simpleDifference, type Difference } from './view/difference.js';
-import { Draft, type Ground } from './regions/draft.js';
-import type { RegionCommandEdit } from './regions/region-handle.js';
-import { DmaError } from './contracts/errors.js';
-import type { MemoryRange } from './ranges/memory-range.js';
-import type { RegionEdit } from './contracts/region.js';
-import { filterInSlices, joinInSlices, mapInSlices } from './ranges/slices.js';
-import { isPromiseLike, run as runSteps, settled, type Steps } from './util/coroutine.js';
-import type { VaKeeper } from './host-addresses/va-owner.js';
-import type { View } from './view/view.js';
+import { CommandSet } from '../changes/managed-set.js';
+import { deliver, type Delivery } from '../branches/delivery.js';
+import { difference, simpleDifference, type Difference } from '../view/difference.js';
+import { Draft, type Ground } from '../regions/draft.js';
+import type { RegionCommandEdit } from '../regions/region-handle.js';
+import { DmaError } from '../contracts/errors.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import type { RegionEdit } from '../contracts/region.js';
+import { filterInSlices, joinInSlices, mapInSlices } from '../ranges/slices.js';
+import { isPromiseLike, run as runSteps, settled, type Steps } from '../util/coroutine.js';
+import type { VaKeeper } from '../host-addresses/va-owner.js';
+import type { View } from '../view/view.js';
 
 /** What a transaction takes effect on. */
 interface TransactionsOptions {

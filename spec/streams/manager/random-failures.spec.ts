@@ -10,13 +10,13 @@ import {
   type DmaTarget,
   type MemoryRange,
   type TargetBranch,
-} from '../../streams/index.js';
-import { FaultyTarget, FaultyVaMapper } from './support/faults.js';
-import { edit, fitted, PAGES, type AnyEdit } from './support/model-edits.js';
-import { EVERY_WAY, type Sets } from '../support/fake-va-mapper.js';
-import { fakes, inModelWords, rangeOf, Real } from './support/model-world.js';
-import { PageModel, type Edit } from './support/page-model.js';
-import { texts } from './support/phrases.js';
+} from '../../../streams/index.js';
+import { FaultyTarget, FaultyVaMapper } from '../support/faults.js';
+import { edit, fitted, PAGES, type AnyEdit } from '../support/model-edits.js';
+import { EVERY_WAY, type Sets } from '../../support/fake-va-mapper.js';
+import { fakes, inModelWords, rangeOf, Real } from '../support/model-world.js';
+import { PageModel, type Edit } from '../support/page-model.js';
+import { texts } from '../support/phrases.js';
 
 const RUNS = Number(process.env['DMA_STREAMS_MODEL_RUNS'] ?? 500) / 2;
 const SEED = process.env['DMA_STREAMS_MODEL_SEED'];

@@ -1,10 +1,10 @@
-import type { Attachments } from './attachments/attachments.js';
-import type { ChangeSet, MapChange } from './contracts/change-set.js';
-import type { Director } from './branches/delivery.js';
-import type { Difference } from './view/difference.js';
-import { mapInSlices } from './ranges/slices.js';
-import { settled, type Steps } from './util/coroutine.js';
-import type { VaKeeper } from './host-addresses/va-owner.js';
+import type { Attachments } from '../attachments/attachments.js';
+import type { ChangeSet, MapChange } from '../contracts/change-set.js';
+import type { Director } from '../branches/delivery.js';
+import type { Difference } from '../view/difference.js';
+import { mapInSlices } from '../ranges/slices.js';
+import { settled, type Steps } from '../util/coroutine.js';
+import type { VaKeeper } from '../host-addresses/va-owner.js';
 
 /** What a command has to do besides telling targets: care for VAs, and for what is stuck. */
 export class CommandDirector implements Director {

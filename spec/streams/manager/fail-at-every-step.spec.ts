@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { checkLastingFault, checkOneFault, forEveryCall } from './support/fault-checks.js';
-import { OPERATIONS } from './support/fault-operations.js';
-import type { Setting } from './support/fault-scene.js';
+import { checkLastingFault, checkOneFault, forEveryCall } from '../support/fault-checks.js';
+import { OPERATIONS } from '../support/fault-operations.js';
+import type { Setting } from '../support/fault-scene.js';
 
 const settings: Setting[] = [];
 for (const targets of [1, 2, 3]) {

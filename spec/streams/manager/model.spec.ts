@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect } from 'chai';
-import { commands, START } from './support/model-commands.js';
-import { PAGES } from './support/model-edits.js';
-import { EVERY_WAY } from '../support/fake-va-mapper.js';
-import { fakes, Real } from './support/model-world.js';
-import { PageModel } from './support/page-model.js';
+import { commands, START } from '../support/model-commands.js';
+import { PAGES } from '../support/model-edits.js';
+import { EVERY_WAY } from '../../support/fake-va-mapper.js';
+import { fakes, Real } from '../support/model-world.js';
+import { PageModel } from '../support/page-model.js';
 
 /** How many random runs: `npm run test:soak` makes more. */
 const RUNS = Number(process.env['DMA_STREAMS_MODEL_RUNS'] ?? 500);
