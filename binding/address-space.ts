@@ -1,7 +1,8 @@
 import type { MapChange } from '../streams/contracts/change-set.js';
 import { DmaError } from '../streams/contracts/errors.js';
+import type { HostVa } from "../streams/contracts/host-va.js";
 import { MemoryRange, PAGE_SIZE } from '../streams/ranges/memory-range.js';
-import type { HostVa, ReleaseFailure, VaMapper } from '../streams/contracts/va-mapper.js';
+import type { ReleaseFailure, VaMapper } from '../streams/contracts/va-mapper.js';
 import { checkAddress, checkBytes, checkLength, checkRange, checkSize } from './check.js';
 import { copyError, reserveError, viewError } from './address-space-errors.js';
 import { closedError } from './errors.js';

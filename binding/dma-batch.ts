@@ -1,5 +1,5 @@
+import type { HostVa } from "../streams/contracts/host-va.js";
 import type { MemoryRange } from '../streams/ranges/memory-range.js';
-import type { HostVa } from '../streams/contracts/va-mapper.js';
 import { AddressSpace } from './address-space.js';
 import { checkAddress, checkFd, checkRange, show } from './check.js';
 import { systemError } from './errors.js';

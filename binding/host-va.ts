@@ -1,6 +1,6 @@
 import type { MemoryRange } from '../streams/ranges/memory-range.js';
 import { DmaError } from '../streams/contracts/errors.js';
-import type { HostVa } from '../streams/contracts/va-mapper.js';
+import type { HostVa } from "../streams/contracts/host-va.js";
 import type { AddressSpace } from './address-space.js';
 import { checkAddress, checkBytes, checkLength } from './check.js';
 

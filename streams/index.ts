@@ -20,14 +20,16 @@ export type {
   UnmapChange,
 } from './contracts/change-set.js';
 export type { BatchStop, DmaMapRequest, DmaTarget } from './contracts/dma-target.js';
-export type { HostVa, ReleaseFailure, VaMapper } from './contracts/va-mapper.js';
+export type { HostVa } from './contracts/host-va.js';
+export type { ReleaseFailure, VaMapper } from './contracts/va-mapper.js';
 export { DmaError, DmaFault, DmaMapError, DmaUnmapError, RegionOverlapError } from './contracts/errors.js';
 export type { Aftermath, DmaErrorDetails, TargetRange } from './contracts/errors.js';
 export { RegionManager } from './manager/region-manager.js';
 export type { RegionManagerOptions } from './manager/region-manager.js';
-export type { Attachment, AttachOptions, LedgerEntry } from './attachments/attachment.js';
+export type { LedgerEntry } from './contracts/ledger-entry.js';
+export type { Attachment, AttachOptions } from './attachments/attachment.js';
 export type { Finding, HealOptions } from './contracts/finding.js';
-export type { TargetBranch } from './branches/branch.js';
+export type { TargetBranch } from './contracts/target-branch.js';
 export { forwardTarget } from './contracts/forward-target.js';
 export type { TargetOverrides } from './contracts/forward-target.js';
 export { ensureMapped } from './operators/ensure-mapped.js';

@@ -1,11 +1,11 @@
 import { Observable } from 'rxjs';
-import { checkTarget } from '../regions/region-checks.js';
 import type { AttachmentHandle } from './attachment-handle.js';
-import type { TargetBranch } from '../branches/branch.js';
 import type { MapChange } from '../contracts/change-set.js';
 import { copyOfSet } from '../changes/copies.js';
+import { checkTarget } from '../contracts/contract-checks.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import { DmaError } from '../contracts/errors.js';
+import type { TargetBranch } from '../contracts/target-branch.js';
 import { ensureMapped } from '../operators/ensure-mapped.js';
 import { inTurn } from '../operators/map-in-order.js';
 import { toTarget } from '../operators/to-target.js';

@@ -1,10 +1,9 @@
-import type { AttachmentHandle } from './attachment-handle.js';
 import type { Finding, HealOptions } from '../contracts/finding.js';
 
-/** The commands of an attachment, on its manager's queue. */
-export interface AttachmentCommands {
-  retryStuck(attachment: AttachmentHandle): Promise<void>;
-  verify(attachment: AttachmentHandle): Promise<readonly Finding[]>;
-  heal(attachment: AttachmentHandle, options: HealOptions): Promise<void>;
-  detach(attachment: AttachmentHandle): Promise<void>;
+/** The commands of an attachment, on its manager's queue. `Handle` is what its manager knows it by. */
+export interface AttachmentCommands<Handle> {
+  retryStuck(attachment: Handle): Promise<void>;
+  verify(attachment: Handle): Promise<readonly Finding[]>;
+  heal(attachment: Handle, options: HealOptions): Promise<void>;
+  detach(attachment: Handle): Promise<void>;
 }

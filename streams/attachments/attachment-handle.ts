@@ -1,14 +1,13 @@
 import { Subject, type Observable } from 'rxjs';
 import { ascending } from '../ranges/sort-by-address.js';
-import { Branch, type TargetBranch } from '../branches/branch.js';
+import { Branch, type HeldAddresses } from '../branches/branch.js';
 import { assume } from './assumed-ledger.js';
 import type { ChangeSet, MapChange, Outcome } from '../contracts/change-set.js';
 import { CommandSet, leaveEach, unmapOf, type ActiveMappings } from '../changes/managed-set.js';
 import { forward, inverse, type Receiver } from '../branches/delivery.js';
 import type { AttachmentCommands } from './attachment-commands.js';
-import type { Attachment, LedgerEntry } from './attachment.js';
+import type { Attachment } from './attachment.js';
 import type { Finding, HealOptions } from '../contracts/finding.js';
-import type { EnsuredVas } from '../host-addresses/va-registry.js';
 import type { DmaError, TargetRange } from '../contracts/errors.js';
 import { pauseIfOver } from '../util/time-slice.js';
 import { Ledger } from '../target/ledger.js';
@@ -16,10 +15,12 @@ import { mappingOf } from '../changes/mapping.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { eachInSlices, joinInSlices, mapInSlices, sortedInSlices } from '../ranges/slices.js';
 import { isPromiseLike, run, settled, type Steps } from '../util/coroutine.js';
-import type { Monitor } from '../target/target-maps.js';
 import type { TargetPort } from '../target/target-port.js';
 import { uniqueByStart, uniqueInSlices } from '../changes/unique.js';
+import type { LedgerEntry } from '../contracts/ledger-entry.js';
+import type { TargetBranch } from '../contracts/target-branch.js';
 import type { VaUser } from '../host-addresses/va-errors.js';
+import type { Monitor } from '../target/monitor.js';
 
 /** An attachment as its manager holds it. */
 export class AttachmentHandle implements Attachment, Receiver {
@@ -28,7 +29,7 @@ export class AttachmentHandle implements Attachment, Receiver {
   /** One for each target. */
   readonly ledgers: readonly Ledger[];
   readonly #branch: Branch;
-  readonly #commands: AttachmentCommands;
+  readonly #commands: AttachmentCommands<AttachmentHandle>;
   readonly #outcomes = new Subject<Outcome>();
   /** Kept here for a branch whose targets have not announced themselves: one that does not end in `toTarget`. */
   readonly #assumed: Ledger | undefined;
@@ -37,7 +38,7 @@ export class AttachmentHandle implements Attachment, Receiver {
   #unanswered: ReadonlyMap<number, MemoryRange> | undefined = undefined;
 
   /** @throws what the branch function throws */
-  constructor(branch: TargetBranch, commands: AttachmentCommands, warn: (warning: DmaError) => void) {
+  constructor(branch: TargetBranch, commands: AttachmentCommands<AttachmentHandle>, warn: (warning: DmaError) => void) {
     this.#branch = new Branch(branch, warn);
     this.#commands = commands;
     this.#assumed = this.#branch.ports.length === 0 ? new Ledger() : undefined;
@@ -53,7 +54,7 @@ export class AttachmentHandle implements Attachment, Receiver {
   }
 
   /** What the VA mappers hold that are part of it. */
-  get vas(): readonly EnsuredVas[] {
+  get vas(): readonly HeldAddresses[] {
     return this.#branch.vas;
   }
 

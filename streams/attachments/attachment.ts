@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { Outcome } from '../contracts/change-set.js';
 import type { Finding, HealOptions } from '../contracts/finding.js';
+import type { LedgerEntry } from '../contracts/ledger-entry.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 
 export interface AttachOptions {
@@ -8,15 +9,6 @@ export interface AttachOptions {
   readonly signal?: AbortSignal;
   /** Called after each map of the replay. In bytes; `total` is what is replayed, for all targets of the branch together. */
   readonly onProgress?: (progress: { readonly done: bigint; readonly total: bigint }) => void;
-}
-
-/** One mapping in a ledger. */
-export interface LedgerEntry {
-  readonly range: MemoryRange;
-  readonly region: string;
-  readonly writable: boolean;
-  /** Its unmap failed: the target still holds it, and should not. */
-  readonly stuck: boolean;
 }
 
 /** A target, or a branch with several, that follows a manager. */

@@ -3,8 +3,6 @@ import { branchOf, checkNeedsNoFd, checkPrivateFits, claim, claimantOf, unclaim 
 import type { AttachOptions } from './attachment.js';
 import type { AttachmentCommands } from './attachment-commands.js';
 import { AttachmentHandle } from './attachment-handle.js';
-import { checkBoolean, checkCallback, checkObject, checkSignal } from '../regions/region-checks.js';
-import type { TargetBranch } from '../branches/branch.js';
 import type { MapChange } from '../contracts/change-set.js';
 import { abortError, mapFailure, pendingFailure, unmapFailure } from '../branches/command-errors.js';
 import type { CommandQueue } from '../util/serial-queue.js';
@@ -13,6 +11,7 @@ import { failureOf, inverse, type MapFailure } from '../branches/delivery.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import { DmaError, type DmaUnmapError, type TargetRange } from '../contracts/errors.js';
 import type { Finding, HealOptions } from '../contracts/finding.js';
+import type { TargetBranch } from '../contracts/target-branch.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { replay } from './replay.js';
 import { eachInSlices, mapInSlices } from '../ranges/slices.js';
@@ -20,6 +19,7 @@ import { run, settled, type Steps } from '../util/coroutine.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
 import { mapperInUse, type VaUser } from '../host-addresses/va-errors.js';
 import type { VaKeeper, VaUsers } from '../host-addresses/va-owner.js';
+import { checkBoolean, checkCallback, checkObject, checkSignal } from '../util/checks.js';
 import { adopt, findFaults } from './verification.js';
 import type { View } from '../view/view.js';
 
@@ -31,7 +31,7 @@ export interface AttachmentsOptions {
 }
 
 /** All attachments of a manager, and the commands that they take. */
-export class Attachments implements AttachmentCommands, VaUsers {
+export class Attachments implements AttachmentCommands<AttachmentHandle>, VaUsers {
   /** In attach order. */
   #attached: AttachmentHandle[] = [];
   #attaching: AttachmentHandle | undefined = undefined;

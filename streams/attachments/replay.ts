@@ -6,8 +6,8 @@ import { CommandSet, leaveEach } from '../changes/managed-set.js';
 import { failureOf, inverse, type MapFailure } from '../branches/delivery.js';
 import type { DmaError, TargetRange } from '../contracts/errors.js';
 import { PAGE_SIZE } from '../ranges/memory-range.js';
+import type { Monitor } from '../target/monitor.js';
 import { settled, type Steps } from '../util/coroutine.js';
-import type { Monitor } from '../target/target-maps.js';
 import { callUser } from '../util/user-callback.js';
 import type { View } from '../view/view.js';
 

@@ -1,19 +1,22 @@
-import { Observable, type OperatorFunction, type Subscriber, type Subscription } from 'rxjs';
-import { show } from '../regions/region-checks.js';
+import { Observable, type Subscriber, type Subscription } from 'rxjs';
 import type { ChangeSet, Outcome } from '../contracts/change-set.js';
-import type { EnsuredVas } from '../host-addresses/va-registry.js';
 import { DmaError, toDmaError, type TargetRange } from '../contracts/errors.js';
 import { append } from '../util/lists.js';
 import { checkedOutcome, withDetails } from '../changes/outcomes.js';
+import type { TargetBranch } from '../contracts/target-branch.js';
 import { run, settled, type Steps } from '../util/coroutine.js';
 import { isRunningCallbacks, SyncPromise } from '../util/sync-promise.js';
 import type { TargetPort } from '../target/target-port.js';
+import { show } from '../util/checks.js';
 
-/** From change sets to outcomes: how a target hangs in the stream. */
-export type TargetBranch = OperatorFunction<ChangeSet, Outcome>;
+/** The addresses that a VA mapper has given, as far as a branch that uses the mapper is concerned. */
+export interface HeldAddresses {
+  /** The manager that releases them, if any. */
+  readonly owner: object | undefined;
+}
 
 /** What announces itself while a branch is being put under way. */
-let announced: { readonly ports: TargetPort[]; readonly vas: EnsuredVas[] } | undefined;
+let announced: { readonly ports: TargetPort[]; readonly vas: HeldAddresses[] } | undefined;
 
 /** Makes the place of a target known to whoever puts the branch that it is part of under way. */
 export function announce(port: TargetPort): void {
@@ -21,7 +24,7 @@ export function announce(port: TargetPort): void {
 }
 
 /** The same, of what a VA mapper holds that the branch uses. */
-export function announceVas(vas: EnsuredVas): void {
+export function announceVas(vas: HeldAddresses): void {
   announced?.vas.push(vas);
 }
 
@@ -35,7 +38,7 @@ export class Branch {
   /** The targets that are served through it, in order, as far as they have announced themselves. */
   readonly ports: readonly TargetPort[];
   /** What the VA mappers hold that it uses, as far as they have announced themselves. */
-  readonly vas: readonly EnsuredVas[];
+  readonly vas: readonly HeldAddresses[];
   /** Whoever listens to the sets: the branch, once. A `Subject` would do; it takes a multiple of the time. */
   #listeners: readonly Subscriber<ChangeSet>[] = [];
   readonly #subscription: Subscription;
@@ -54,7 +57,7 @@ export class Branch {
     };
     const outer = announced;
     const ports: TargetPort[] = [];
-    const vas: EnsuredVas[] = [];
+    const vas: HeldAddresses[] = [];
     announced = { ports, vas };
     try {
       const outcomes$: unknown = branch(this.#input());

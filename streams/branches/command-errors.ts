@@ -7,7 +7,7 @@ import {
   type TargetRange,
 } from '../contracts/errors.js';
 import type { MapFailure } from './delivery.js';
-import { ABORTED } from '../target/target-maps.js';
+import { ABORTED } from '../util/abort.js';
 
 /** What a command rejects with, made of what a target said. */
 

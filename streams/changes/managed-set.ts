@@ -1,9 +1,9 @@
 import type { ChangeSet, MapChange, UnmapChange } from '../contracts/change-set.js';
+import type { HostVa } from '../contracts/host-va.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { MappingType } from '../contracts/region.js';
 import { joinInSlices, mapInSlices } from '../ranges/slices.js';
 import { runAtOnce, type Steps } from '../util/coroutine.js';
-import type { HostVa } from '../contracts/va-mapper.js';
 
 /** A region as its unmap names it. */
 export interface DepartingRegion {

@@ -1,5 +1,5 @@
 import type { MapChange } from '../contracts/change-set.js';
-import type { HostVa } from '../contracts/va-mapper.js';
+import type { HostVa } from '../contracts/host-va.js';
 
 /**
  * The same mapping with some of its properties replaced. What a spread does in several times the time, and of what a spread makes each property

@@ -1,7 +1,7 @@
-import { isObject, show } from '../regions/region-checks.js';
 import type { ChangeSet, Outcome } from '../contracts/change-set.js';
 import { DmaError, DmaUnmapError, toDmaError, type TargetRange } from '../contracts/errors.js';
 import { MemoryRange } from '../ranges/memory-range.js';
+import { isObject, show } from '../util/checks.js';
 
 /** What an outcome may say besides, as far as it is known. */
 export type OutcomeDetails = {

@@ -1,7 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { Mappable, MappingType } from './region.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-import type { HostVa } from './va-mapper.js';
+import type { HostVa } from './host-va.js';
 
 /** One mapping, as a target sees it. */
 export interface DmaMapRequest {

@@ -1,4 +1,5 @@
-import { checkObject, checkTarget } from '../regions/region-checks.js';
+import { checkObject } from '../util/checks.js';
+import { checkTarget } from './contract-checks.js';
 import type { DmaTarget } from './dma-target.js';
 
 /** Members of a target that a wrapper has itself. `undefined` for one that it leaves out, though the target may have it. */

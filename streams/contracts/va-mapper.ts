@@ -1,11 +1,6 @@
 import type { MapChange } from './change-set.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-
-/** An opaque host virtual address. Only the native code that made it can turn it into a pointer. */
-export interface HostVa {
-  /** For messages; nothing accepts it back. */
-  readonly address: bigint;
-}
+import type { HostVa } from './host-va.js';
 
 /** A range that a VA mapper failed to release. */
 export interface ReleaseFailure {

@@ -4,8 +4,9 @@ import type { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap } from '../ranges/range-map.js';
 import { entriesInSlices, filterInSlices, mapInSlices } from '../ranges/slices.js';
 import { isPromiseLike, type Steps } from '../util/coroutine.js';
-import type { HostVa, VaMapper } from '../contracts/va-mapper.js';
+import type { VaMapper } from '../contracts/va-mapper.js';
 import { sameMapping, sameMemory } from '../changes/mapping.js';
+import type { HostVa } from '../contracts/host-va.js';
 import {
   addressesInUse,
   mapperError,

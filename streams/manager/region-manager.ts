@@ -2,11 +2,10 @@ import { filter, map, Observable, Subject } from 'rxjs';
 import type { Attachment, AttachOptions } from '../attachments/attachment.js';
 import type { AttachmentHandle } from '../attachments/attachment-handle.js';
 import { Attachments } from '../attachments/attachments.js';
-import { checkCallback, checkObject, checkVaMapper } from '../regions/region-checks.js';
-import type { TargetBranch } from '../branches/branch.js';
 import type { ChangeSet, MemoryMapSnapshot, ShareableRegion } from '../contracts/change-set.js';
 import type { CommandSet } from '../changes/managed-set.js';
 import { unreadCopyOf } from '../changes/copies.js';
+import { checkVaMapper } from '../contracts/contract-checks.js';
 import { CommandQueue } from '../util/serial-queue.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import type { Draft, Ground } from '../regions/draft.js';
@@ -15,12 +14,14 @@ import { pauseIfOver } from '../util/time-slice.js';
 import { copyOf } from '../regions/region-handle.js';
 import { RegionTable } from '../regions/region-table.js';
 import type { Region, RegionEdit, RegionEvent, RegionParams } from '../contracts/region.js';
+import type { TargetBranch } from '../contracts/target-branch.js';
 import { ShareableList } from '../view/shareable.js';
 import { run, settled, type Steps } from '../util/coroutine.js';
 import { Transactions } from './transactions.js';
 import { callUser } from '../util/user-callback.js';
 import { VaKeeper } from '../host-addresses/va-owner.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
+import { checkCallback, checkObject } from '../util/checks.js';
 import { View } from '../view/view.js';
 
 export interface RegionManagerOptions {

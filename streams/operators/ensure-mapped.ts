@@ -1,6 +1,5 @@
 import { Observable, type MonoTypeOperatorFunction } from 'rxjs';
 import { append } from '../util/lists.js';
-import { checkVaMapper } from '../regions/region-checks.js';
 import { announceVas } from '../branches/branch.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import { withAddresses, type AddressOf } from '../changes/managed-set.js';
@@ -8,8 +7,10 @@ import { EnsuredVas } from '../host-addresses/va-registry.js';
 import { DmaError } from '../contracts/errors.js';
 import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
 import { mapChangeLike } from '../changes/mapping.js';
+import { checkVaMapper } from '../contracts/contract-checks.js';
+import type { HostVa } from '../contracts/host-va.js';
 import { run, type Steps } from '../util/coroutine.js';
-import type { HostVa, VaMapper } from '../contracts/va-mapper.js';
+import type { VaMapper } from '../contracts/va-mapper.js';
 import { inTurn } from './map-in-order.js';
 
 /** Addresses that are made together, at most: some microseconds each. */

@@ -1,9 +1,10 @@
 import { Observable } from 'rxjs';
-import { checkBranch } from '../regions/region-checks.js';
-import { announce, announceVas, Branch, type TargetBranch } from '../branches/branch.js';
+import { announce, announceVas, Branch } from '../branches/branch.js';
 import type { ChangeSet, MapChange, Outcome } from '../contracts/change-set.js';
 import { deliver, type Delivery } from '../branches/delivery.js';
 import { withDetails } from '../changes/outcomes.js';
+import { checkBranch } from '../contracts/contract-checks.js';
+import type { TargetBranch } from '../contracts/target-branch.js';
 import { eachInSlices, sortedInSlices } from '../ranges/slices.js';
 import { run, type Steps } from '../util/coroutine.js';
 import { inTurn } from './map-in-order.js';

@@ -1,7 +1,7 @@
 import { Observable, type MonoTypeOperatorFunction } from 'rxjs';
-import { checkMappingType } from '../regions/region-checks.js';
 import type { ChangeSet } from '../contracts/change-set.js';
 import { unmapsOfSet, withMaps } from '../changes/managed-set.js';
+import { checkMappingType } from '../contracts/contract-checks.js';
 import type { MappingType } from '../contracts/region.js';
 import { filterInSlices } from '../ranges/slices.js';
 import { run, type Steps } from '../util/coroutine.js';

@@ -1,7 +1,8 @@
 import { Observable } from 'rxjs';
-import { announce, type TargetBranch } from '../branches/branch.js';
+import { announce } from '../branches/branch.js';
+import { checkTarget } from '../contracts/contract-checks.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
-import { checkTarget } from '../regions/region-checks.js';
+import type { TargetBranch } from '../contracts/target-branch.js';
 import { TargetPort } from '../target/target-port.js';
 import { inTurn } from './map-in-order.js';
 

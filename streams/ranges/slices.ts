@@ -1,8 +1,9 @@
 import { ascending, inOrder, isAscending } from './sort-by-address.js';
-import { done, inSlices, LONG_STEP, pauseIfOver, FEW } from '../util/time-slice.js';
+import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
 import type { MemoryRange } from './memory-range.js';
 import type { Ranged, RangeMap } from './range-map.js';
 import type { Steps } from '../util/coroutine.js';
+import { done, inSlices, FEW } from '../util/sliced-work.js';
 
 /** Lists that may be long, made without holding up the event loop. Nothing is to change them meanwhile. */
 

@@ -1,4 +1,4 @@
-import { checkMapParams, checkMappingParams, checkRange, checkRegionParams, show } from './region-checks.js';
+import { checkMapParams, checkMappingParams, checkRange, checkRegionParams } from './region-checks.js';
 import type { MapChange } from '../contracts/change-set.js';
 import { occupiedError, overlapError } from './edit-errors.js';
 import { EditLog } from './edit-log.js';
@@ -12,8 +12,9 @@ import { RegionState } from './region-state.js';
 import { RegionTable } from './region-table.js';
 import type { MapParams, MappingParams, Region, RegionEdit, RegionEvent, RegionParams } from '../contracts/region.js';
 import { eachInSlices, overlappingInSlices } from '../ranges/slices.js';
+import { show } from '../util/checks.js';
 import { runAtOnce, type Steps } from '../util/coroutine.js';
-import type { PendingEdits } from '../view/view.js';
+import type { PendingEdits } from './pending-edits.js';
 
 /** What a draft works on: the manager's regions and rules. Its regions are known by it. */
 export interface Ground {

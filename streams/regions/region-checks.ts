@@ -1,9 +1,8 @@
-import type { TargetBranch } from '../branches/branch.js';
-import type { DmaTarget } from '../contracts/dma-target.js';
+import { isMappingType } from '../contracts/contract-checks.js';
 import { DmaError } from '../contracts/errors.js';
 import { MemoryRange } from '../ranges/memory-range.js';
-import type { VaMapper } from '../contracts/va-mapper.js';
-import type { Backing, Mappable, MapParams, MappingParams, MappingType, RegionParams } from '../contracts/region.js';
+import type { Backing, Mappable, MapParams, MappingParams, RegionParams } from '../contracts/region.js';
+import { isObject, isBoolean, checkObject, show } from '../util/checks.js';
 
 /** Offsets in files are signed (off_t). */
 const FILE_LIMIT = 1n << 63n;
@@ -119,107 +118,6 @@ function sizeOf({ size }: Mappable): number {
   return typeof size === 'bigint' ? Number(size) : typeof size === 'number' ? size : Infinity;
 }
 
-export function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null;
-}
-
-function isBoolean(value: unknown): boolean {
-  return typeof value === 'boolean';
-}
-
 function isFd(fd: unknown): boolean {
   return Number.isInteger(fd) && (fd as number) >= 0 && (fd as number) <= 0x7fffffff;
-}
-
-/** @throws TypeError */
-export function checkObject(value: unknown, what: string): asserts value is object {
-  if (typeof value !== 'object' || value === null) {
-    throw new TypeError(`${what}: an object is needed, not ${show(value)}`);
-  }
-}
-
-/** @throws TypeError */
-export function checkMappingType(type: unknown, what: string): asserts type is MappingType {
-  if (!isMappingType(type)) {
-    throw new TypeError(`${what} takes 'ram' or 'device', not ${show(type)}`);
-  }
-}
-
-/** @throws TypeError */
-export function checkBranch(branch: unknown): asserts branch is TargetBranch {
-  if (typeof branch !== 'function') {
-    throw new TypeError(
-      `a branch must be a function from change sets to outcomes, not ${show(branch)}: toTarget(target) makes one`,
-    );
-  }
-}
-
-/** @throws TypeError */
-export function checkVaMapper(mapper: unknown): asserts mapper is VaMapper {
-  checkObject(mapper, 'a VA mapper');
-  for (const method of ['ensureMapped', 'release'] as const) {
-    const value: unknown = (mapper as Partial<VaMapper>)[method];
-    if (typeof value !== 'function') {
-      throw new TypeError(`${method} of a VA mapper must be a function, not ${show(value)}`);
-    }
-  }
-  for (const method of ['ensureMappedBatch', 'releaseBatch'] as const) {
-    checkCallback((mapper as Partial<VaMapper>)[method], `${method} of a VA mapper`);
-  }
-}
-
-/** @throws TypeError */
-export function checkCallback(callback: unknown, what: string): void {
-  if (callback !== undefined && typeof callback !== 'function') {
-    throw new TypeError(`${what} must be a function, not ${show(callback)}`);
-  }
-}
-
-/** @throws TypeError */
-export function checkBoolean(value: unknown, what: string): void {
-  if (value !== undefined && !isBoolean(value)) {
-    throw new TypeError(`${what} must be true or false, not ${show(value)}`);
-  }
-}
-
-/** @throws TypeError */
-export function checkSignal(signal: unknown): void {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError(`signal must be an AbortSignal, not ${show(signal)}`);
-  }
-}
-
-/** @throws TypeError */
-export function checkTarget(target: DmaTarget): void {
-  checkObject(target, 'a target');
-  for (const method of ['mapDma', 'unmapDma'] as const) {
-    const value: unknown = Reflect.get(target, method);
-    if (typeof value !== 'function') {
-      throw new TypeError(`${method} of a target must be a function, not ${show(value)}`);
-    }
-  }
-  const name: unknown = target.name;
-  if (typeof name !== 'string') {
-    throw new TypeError(`name of a target must be a string, not ${show(name)}`);
-  }
-}
-
-/** A value in a message. */
-export function show(value: unknown): string {
-  switch (typeof value) {
-    case 'string':
-      return `'${value}'`;
-    case 'bigint':
-      return `${value}n`;
-    case 'function':
-      return 'a function';
-    case 'object':
-      return value === null ? 'null' : Array.isArray(value) ? 'an array' : 'an object';
-    default:
-      return String(value);
-  }
-}
-
-function isMappingType(value: unknown): value is MappingType {
-  return value === 'ram' || value === 'device';
 }

@@ -1,8 +1,8 @@
-import { isObject } from './region-checks.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { RegionState } from './region-state.js';
 import type { Steps } from '../util/coroutine.js';
 import type { Backing, MapParams, MappingParams, MappingType, Region, RegionEdit } from '../contracts/region.js';
+import { isObject } from '../util/checks.js';
 
 /** The edits of a command of a region, some of which may take long. */
 export interface RegionCommandEdit extends RegionEdit {

@@ -1,10 +1,10 @@
 import { append } from '../util/lists.js';
-import { done } from '../util/time-slice.js';
 import { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap } from '../ranges/range-map.js';
 import type { RegionState } from './region-state.js';
 import { eachInSlices, entriesInSlices, overlappingInSlices } from '../ranges/slices.js';
 import type { Steps } from '../util/coroutine.js';
+import { done } from '../util/sliced-work.js';
 
 /** So many regions at most are looked through at once. */
 const FEW = 1024;

@@ -1,9 +1,9 @@
 import type { MapChange } from '../contracts/change-set.js';
 import type { ActiveMappings, AddressOf, CommandSet } from '../changes/managed-set.js';
-import { inSlices } from '../util/time-slice.js';
 import { mapChangeLike } from '../changes/mapping.js';
 import { filterInSlices, joinInSlices, mapInSlices } from '../ranges/slices.js';
 import { runAtOnce, type Steps } from '../util/coroutine.js';
+import { inSlices } from '../util/sliced-work.js';
 
 /** What a target holds, as far as it can be told from what is active and from how far the set under way has come. */
 export interface Account {

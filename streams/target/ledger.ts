@@ -1,4 +1,3 @@
-import type { LedgerEntry } from '../attachments/attachment.js';
 import { ascending } from '../ranges/sort-by-address.js';
 import { eachInSlices, entriesInSlices, sortedInSlices } from '../ranges/slices.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
@@ -7,6 +6,7 @@ import { Following } from './derived-account.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap } from '../ranges/range-map.js';
 import { sameMapping } from '../changes/mapping.js';
+import type { LedgerEntry } from '../contracts/ledger-entry.js';
 import type { Steps } from '../util/coroutine.js';
 
 interface Stuck {

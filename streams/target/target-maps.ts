@@ -2,25 +2,19 @@ import { UnsubscribedError } from './answers.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import { withMaps } from '../changes/managed-set.js';
 import { DmaError, withContext } from '../contracts/errors.js';
-import { inSlices, LONG_STEP, pauseIfOver } from '../util/time-slice.js';
+import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
 import type { Following } from './derived-account.js';
 import type { Ledger } from './ledger.js';
 import { MapProgress } from './map-progress.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { Report } from '../changes/set-report.js';
 import { filterInSlices } from '../ranges/slices.js';
+import { ABORTED } from '../util/abort.js';
 import type { Steps } from '../util/coroutine.js';
+import { inSlices } from '../util/sliced-work.js';
+import type { Monitor } from './monitor.js';
 import type { Answer, TargetCalls } from './target-calls.js';
 import type { TargetUnmaps } from './target-unmaps.js';
-
-/** What an attachment wants to know of, and to stop, while a long set is served. */
-export interface Monitor {
-  readonly signal: AbortSignal | undefined;
-  /** Pages of all maps of a set that is going to be served. */
-  readonly onBegin?: (pages: number) => void;
-  /** Pages of a map that was served. */
-  readonly onServed?: (pages: number) => void;
-}
 
 /** Where a set came to a halt. */
 export interface MapHalt {
@@ -31,9 +25,6 @@ export interface MapHalt {
   /** Others are to have their turn before it. */
   readonly pause?: Promise<void>;
 }
-
-/** The code of Node's own abort errors. */
-export const ABORTED = 'ABORT_ERR';
 
 /**
  * The maps of one target. A forward set stops at the first RAM map that fails; an inverse set is served to its end, past failures. A device

@@ -7,8 +7,9 @@ import { Ledger } from './ledger.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { Report } from '../changes/set-report.js';
 import { run, type Steps } from '../util/coroutine.js';
+import type { Monitor } from './monitor.js';
 import { TargetCalls } from './target-calls.js';
-import { TargetMaps, type MapHalt, type Monitor } from './target-maps.js';
+import { TargetMaps, type MapHalt } from './target-maps.js';
 import { TargetUnmaps, type UnmapHalt } from './target-unmaps.js';
 
 /**

@@ -31,3 +31,6 @@ export function abandonable<T>(answer: T | Promise<T>, signal: AbortSignal | und
       .then(resolve, reject);
   });
 }
+
+/** The code of Node's own abort errors. */
+export const ABORTED = 'ABORT_ERR';

@@ -1,5 +1,3 @@
-import type { Steps } from './coroutine.js';
-
 /**
  * How long work goes on before the event loop has its turn, in milliseconds. The loop must never wait for ten, and a garbage collection may come
  * on top.
@@ -7,7 +5,7 @@ import type { Steps } from './coroutine.js';
 const SLICE = 2;
 
 /** Steps between two looks at the clock. */
-const STEPS = 64;
+export const STEPS = 64;
 
 /** When the slice of time that is under way began; `undefined` until the clock is looked at for the first time in a turn of the event loop. */
 let began: number | undefined;
@@ -103,66 +101,6 @@ export function inOwnSlice<T>(work: () => T): T {
     return work();
   } finally {
     began = outer;
-  }
-}
-
-/** So many items at most are dealt with at once, without a generator. */
-export const FEW = 256;
-
-/** Steps that are done: there is only their result. A generator for the same would take several times as long. */
-class Done<T> {
-  readonly #value: T;
-
-  constructor(value: T) {
-    this.#value = value;
-  }
-
-  next(): IteratorReturnResult<T> {
-    return { done: true, value: this.#value };
-  }
-
-  [Symbol.iterator](): this {
-    return this;
-  }
-}
-
-const NOTHING = new Done(undefined) as unknown as Steps<void>;
-
-/** The result of something short that has been done within the call, so many steps. */
-export function done<T>(value: T, taken: number): Steps<T> {
-  const pause = pauseIfOver(taken);
-  return pause === undefined ? (new Done(value) as unknown as Steps<T>) : doneAfter(pause, value);
-}
-
-function* doneAfter<T>(pause: Promise<void>, value: T): Steps<T> {
-  yield pause;
-  return value;
-}
-
-/**
- * Deals with the numbers from 0 up to and without `length`, some at a time, and lets the event loop go on in between and at the end: in place of
- * every loop that may be long. So a loop over something that calls it each time needs nothing else.
- *
- * @param work deals with those from `from` up to and without `to`
- */
-export function inSlices(length: number, work: (from: number, to: number) => void): Steps<void> {
-  if (length > FEW) {
-    return slices(length, work);
-  }
-  // Most loops are short, and need no generator.
-  work(0, length);
-  const pause = pauseIfOver(Math.max(length, 1));
-  return pause === undefined ? NOTHING : doneAfter(pause, undefined);
-}
-
-function* slices(length: number, work: (from: number, to: number) => void): Steps<void> {
-  for (let from = 0; from < length; from += STEPS) {
-    const to = Math.min(from + STEPS, length);
-    work(from, to);
-    const pause = pauseIfOver(to - from);
-    if (pause !== undefined) {
-      yield pause;
-    }
   }
 }
 

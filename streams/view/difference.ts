@@ -1,7 +1,7 @@
 import { inOrder } from '../ranges/sort-by-address.js';
 import type { MapChange } from '../contracts/change-set.js';
 import type { Departure, Leave } from '../changes/managed-set.js';
-import { done, pauseIfOver } from '../util/time-slice.js';
+import { pauseIfOver } from '../util/time-slice.js';
 import { mapChangeLike, sameMapping } from '../changes/mapping.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap } from '../ranges/range-map.js';
@@ -17,6 +17,7 @@ import {
   sortedInSlices,
 } from '../ranges/slices.js';
 import type { Steps } from '../util/coroutine.js';
+import { done } from '../util/sliced-work.js';
 
 /** How the view after a transaction differs from the view before it. */
 export interface Difference extends Leave {

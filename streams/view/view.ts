@@ -2,14 +2,16 @@ import { ascending } from '../ranges/sort-by-address.js';
 import type { MapChange, MemoryMapSnapshot } from '../contracts/change-set.js';
 import { copiesOf } from '../changes/copies.js';
 import { mappingsBefore, readOnly, type Difference } from './difference.js';
-import { inSlices, pauseIfOver } from '../util/time-slice.js';
+import { pauseIfOver } from '../util/time-slice.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap, type CopyCursor } from '../ranges/range-map.js';
 import type { RegionEdits } from '../regions/region-edits.js';
 import { Activity, type RegionState } from '../regions/region-state.js';
 import type { RegionTable } from '../regions/region-table.js';
 import { eachInSlices, filterInSlices, LONG, sortedInSlices } from '../ranges/slices.js';
+import type { PendingEdits } from '../regions/pending-edits.js';
 import { runAtOnce, type Steps } from '../util/coroutine.js';
+import { inSlices } from '../util/sliced-work.js';
 
 /** Mappings that are copied between two looks at the clock, at least. Several are copied in the time of one step. */
 const TOGETHER = 512;
@@ -19,13 +21,6 @@ const COPIED_EACH = 8;
 interface Version {
   change: Difference | undefined;
   next: Version | undefined;
-}
-
-/** The edits of a transaction that is under way: they have been done to regions, and have not taken effect. */
-export interface PendingEdits {
-  editOf(state: RegionState): RegionEdits | undefined;
-  /** The regions that they have taken from the table, and that were there before. */
-  readonly removed: RegionTable | undefined;
 }
 
 /**

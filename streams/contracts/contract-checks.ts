@@ -1,0 +1,54 @@
+import { checkObject, checkCallback, show } from '../util/checks.js';
+import type { DmaTarget } from './dma-target.js';
+import type { MappingType } from './region.js';
+import type { TargetBranch } from './target-branch.js';
+import type { VaMapper } from './va-mapper.js';
+
+/** @throws TypeError */
+export function checkMappingType(type: unknown, what: string): asserts type is MappingType {
+  if (!isMappingType(type)) {
+    throw new TypeError(`${what} takes 'ram' or 'device', not ${show(type)}`);
+  }
+}
+
+/** @throws TypeError */
+export function checkBranch(branch: unknown): asserts branch is TargetBranch {
+  if (typeof branch !== 'function') {
+    throw new TypeError(
+      `a branch must be a function from change sets to outcomes, not ${show(branch)}: toTarget(target) makes one`,
+    );
+  }
+}
+
+/** @throws TypeError */
+export function checkVaMapper(mapper: unknown): asserts mapper is VaMapper {
+  checkObject(mapper, 'a VA mapper');
+  for (const method of ['ensureMapped', 'release'] as const) {
+    const value: unknown = (mapper as Partial<VaMapper>)[method];
+    if (typeof value !== 'function') {
+      throw new TypeError(`${method} of a VA mapper must be a function, not ${show(value)}`);
+    }
+  }
+  for (const method of ['ensureMappedBatch', 'releaseBatch'] as const) {
+    checkCallback((mapper as Partial<VaMapper>)[method], `${method} of a VA mapper`);
+  }
+}
+
+/** @throws TypeError */
+export function checkTarget(target: DmaTarget): void {
+  checkObject(target, 'a target');
+  for (const method of ['mapDma', 'unmapDma'] as const) {
+    const value: unknown = Reflect.get(target, method);
+    if (typeof value !== 'function') {
+      throw new TypeError(`${method} of a target must be a function, not ${show(value)}`);
+    }
+  }
+  const name: unknown = target.name;
+  if (typeof name !== 'string') {
+    throw new TypeError(`name of a target must be a string, not ${show(name)}`);
+  }
+}
+
+export function isMappingType(value: unknown): value is MappingType {
+  return value === 'ram' || value === 'device';
+}

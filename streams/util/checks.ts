@@ -1,0 +1,51 @@
+export function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
+}
+
+export function isBoolean(value: unknown): boolean {
+  return typeof value === 'boolean';
+}
+
+/** @throws TypeError */
+export function checkObject(value: unknown, what: string): asserts value is object {
+  if (typeof value !== 'object' || value === null) {
+    throw new TypeError(`${what}: an object is needed, not ${show(value)}`);
+  }
+}
+
+/** @throws TypeError */
+export function checkCallback(callback: unknown, what: string): void {
+  if (callback !== undefined && typeof callback !== 'function') {
+    throw new TypeError(`${what} must be a function, not ${show(callback)}`);
+  }
+}
+
+/** @throws TypeError */
+export function checkBoolean(value: unknown, what: string): void {
+  if (value !== undefined && !isBoolean(value)) {
+    throw new TypeError(`${what} must be true or false, not ${show(value)}`);
+  }
+}
+
+/** @throws TypeError */
+export function checkSignal(signal: unknown): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new TypeError(`signal must be an AbortSignal, not ${show(signal)}`);
+  }
+}
+
+/** A value in a message. */
+export function show(value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return `'${value}'`;
+    case 'bigint':
+      return `${value}n`;
+    case 'function':
+      return 'a function';
+    case 'object':
+      return value === null ? 'null' : Array.isArray(value) ? 'an array' : 'an object';
+    default:
+      return String(value);
+  }
+}
