@@ -1,8 +1,5 @@
 import { fstatSync } from 'node:fs';
-import type { MapChange } from '../streams/contracts/change-set.js';
-import type { DmaError } from '../streams/contracts/errors.js';
-import type { MemoryRange } from '../streams/ranges/memory-range.js';
-import type { Mappable } from '../streams/contracts/region.js';
+import type { DmaError, MapChange, Mappable, MemoryRange } from '../streams/index.js';
 import { formatBytes, systemError } from './errors.js';
 import type { HeldMapping } from './held-mappings.js';
 import { hugePageSizeOf, shortageOf, type Shortage } from './shortage.js';

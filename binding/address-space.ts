@@ -1,8 +1,5 @@
-import type { MapChange } from '../streams/contracts/change-set.js';
-import { DmaError } from '../streams/contracts/errors.js';
-import type { HostVa } from "../streams/contracts/host-va.js";
-import { MemoryRange, PAGE_SIZE } from '../streams/ranges/memory-range.js';
-import type { ReleaseFailure, VaMapper } from '../streams/contracts/va-mapper.js';
+import { DmaError, type HostVa, type MapChange, MemoryRange, type ReleaseFailure, type VaMapper } from '../streams/index.js';
+import { PAGE_SIZE } from '../streams/internal.js';
 import { checkAddress, checkBytes, checkLength, checkRange, checkSize } from './check.js';
 import { copyError, reserveError, viewError } from './address-space-errors.js';
 import { closedError } from './errors.js';

@@ -1,4 +1,4 @@
-import { MemoryRange } from '../streams/ranges/memory-range.js';
+import { MemoryRange } from '../streams/index.js';
 
 /** Checks of what a caller passes in. Each throws a `TypeError` or a `RangeError` that names the argument. */
 

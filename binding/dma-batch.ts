@@ -1,5 +1,4 @@
-import type { HostVa } from "../streams/contracts/host-va.js";
-import type { MemoryRange } from '../streams/ranges/memory-range.js';
+import type { HostVa, MemoryRange } from '../streams/index.js';
 import { AddressSpace } from './address-space.js';
 import { checkAddress, checkFd, checkRange, show } from './check.js';
 import { systemError } from './errors.js';

@@ -1,6 +1,5 @@
-import { errnoName } from '../streams/contracts/errno.js';
-import { DmaError } from '../streams/contracts/errors.js';
-import type { MemoryRange } from '../streams/ranges/memory-range.js';
+import { DmaError, type MemoryRange } from '../streams/index.js';
+import { errnoName } from '../streams/internal.js';
 
 /** What was tried when the kernel, or native code in its manner, said no. */
 export interface Attempt {

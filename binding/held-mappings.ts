@@ -1,7 +1,4 @@
-import type { MapChange } from '../streams/contracts/change-set.js';
-import type { HostVa } from "../streams/contracts/host-va.js";
-import type { MemoryRange } from '../streams/ranges/memory-range.js';
-import type { Mappable } from '../streams/contracts/region.js';
+import type { HostVa, MapChange, Mappable, MemoryRange } from '../streams/index.js';
 import type { AddressSpace } from './address-space.js';
 import { issueHostVa, moveHostVa, revokeHostVa, type HostVaOrigin } from './host-va.js';
 

@@ -1,6 +1,4 @@
-import type { MemoryRange } from '../streams/ranges/memory-range.js';
-import { DmaError } from '../streams/contracts/errors.js';
-import type { HostVa } from "../streams/contracts/host-va.js";
+import { DmaError, type HostVa, type MemoryRange } from '../streams/index.js';
 import type { AddressSpace } from './address-space.js';
 import { checkAddress, checkBytes, checkLength } from './check.js';
 

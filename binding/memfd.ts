@@ -1,4 +1,4 @@
-import type { Mappable } from '../streams/contracts/region.js';
+import type { Mappable } from '../streams/index.js';
 import { checkFd, checkLabel, checkSize, show } from './check.js';
 import { closedError, formatBytes, systemError } from './errors.js';
 import { native } from './native.js';

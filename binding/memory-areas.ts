@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { DmaError } from '../streams/contracts/errors.js';
+import { DmaError } from '../streams/index.js';
 import { native } from './native.js';
 
 /**

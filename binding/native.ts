@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DmaError } from '../streams/contracts/errors.js';
+import { DmaError } from '../streams/index.js';
 
 /** An object that stands for a native one. The addon recognises its own by their type tag and refuses all others. */
 interface Handle<Kind extends string> {

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
-import { DmaError } from '../streams/contracts/errors.js';
+import { DmaError } from '../streams/index.js';
 import { show } from './check.js';
 
 /** A PCI device as sysfs shows it. */

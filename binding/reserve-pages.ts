@@ -1,5 +1,5 @@
 import { fstatSync } from 'node:fs';
-import type { DmaError } from '../streams/contracts/errors.js';
+import type { DmaError } from '../streams/index.js';
 import { formatBytes, systemError } from './errors.js';
 import { memoryHeadroom } from './memory-headroom.js';
 import { native } from './native.js';

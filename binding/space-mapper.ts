@@ -1,7 +1,5 @@
-import type { MapChange } from '../streams/contracts/change-set.js';
-import { toDmaError, type DmaError } from '../streams/contracts/errors.js';
-import type { HostVa } from "../streams/contracts/host-va.js";
-import type { Mappable } from '../streams/contracts/region.js';
+import type { DmaError, HostVa, MapChange, Mappable } from '../streams/index.js';
+import { toDmaError } from '../streams/internal.js';
 import { leavingError, mapError } from './address-space-errors.js';
 import { checkAddress, checkArray, checkFd, checkLabel, checkObject, checkRange, show } from './check.js';
 import type { HeldMapping, HeldMappings } from './held-mappings.js';

@@ -1,6 +1,4 @@
-import type { DmaError } from '../streams/contracts/errors.js';
-import type { MemoryRange } from '../streams/ranges/memory-range.js';
-import type { ReleaseFailure } from '../streams/contracts/va-mapper.js';
+import type { DmaError, MemoryRange, ReleaseFailure } from '../streams/index.js';
 import { leavingError, mapError } from './address-space-errors.js';
 import { checkArray, checkRange } from './check.js';
 import type { HeldMappings } from './held-mappings.js';

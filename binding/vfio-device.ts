@@ -1,4 +1,4 @@
-import type { Mappable } from '../streams/contracts/region.js';
+import type { Mappable } from '../streams/index.js';
 import { checkAddress, checkBytes, checkLength } from './check.js';
 import { closedError, systemError } from './errors.js';
 import { Ioas, Iommufd } from './iommufd.js';

@@ -1,6 +1,6 @@
 import sortedBTree from 'sorted-btree';
 import type { MemoryRange } from '../../streams/index.js';
-import { RangeMap, type Ranged } from '../../streams/ranges/range-map.js';
+import { RangeMap, type Ranged } from '../../streams/internal.js';
 import { timedNow } from '../support/clock.js';
 import type { Figure, Host, Measured, Parameters, Question, Round, Samples } from '../support/question.js';
 import { shuffled, slot } from '../support/scattered.js';

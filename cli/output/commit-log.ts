@@ -1,5 +1,5 @@
 import type { DmaMapRequest, MemoryRange } from '../../streams/index.js';
-import { RangeMap } from '../../streams/ranges/range-map.js';
+import { RangeMap } from '../../streams/internal.js';
 import { reasonOf } from '../errors.js';
 import type { CommitResult } from '../replay/report.js';
 import type { TargetCall } from '../../targets/index.js';

@@ -1,5 +1,5 @@
 import { DmaUnmapError, MemoryRange, type Region, type RegionManager } from '../../streams/index.js';
-import { RangeMap } from '../../streams/ranges/range-map.js';
+import { RangeMap } from '../../streams/internal.js';
 import { isWritable, mappingType, type Section } from '../trace/section.js';
 import type { TraceCommit } from '../trace/trace.js';
 import type { MemoryBlocks } from './memory-blocks.js';

@@ -1,5 +1,4 @@
-import { without } from '../../streams/regions/edit-errors.js';
-import { RangeMap } from '../../streams/ranges/range-map.js';
+import { RangeMap, without } from '../../streams/internal.js';
 import { TraceError } from '../errors.js';
 import { describeSection, isMemory, sameSection, type Hole, type Section } from './section.js';
 import type { TraceLine } from './trace-line.js';

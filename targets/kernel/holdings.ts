@@ -1,6 +1,6 @@
 import type { Ioas, Iommufd } from '../../binding/index.js';
 import type { DmaMapRequest, HostVa, Mappable, MemoryRange } from '../../streams/index.js';
-import { RangeMap } from '../../streams/ranges/range-map.js';
+import { RangeMap } from '../../streams/internal.js';
 import { RecentMaps } from './recent-maps.js';
 
 /** The file that a map is made by, or its host virtual address. */

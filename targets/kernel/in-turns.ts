@@ -1,5 +1,5 @@
 import type { DmaBatch } from '../../binding/dma-batch.js';
-import { CommandQueue } from '../../streams/util/serial-queue.js';
+import { CommandQueue } from '../../streams/internal.js';
 import type { Iommu } from './iommu-calls.js';
 
 /** Of all containers that this thread of JavaScript programs. */

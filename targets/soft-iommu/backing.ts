@@ -1,7 +1,7 @@
 import { fstatSync, readSync, writeSync } from 'node:fs';
 import { readHostVa, writeHostVa } from '../../binding/host-va.js';
-import { toDmaError } from '../../streams/contracts/errors.js';
 import { DmaError, type DmaMapRequest, type Mappable } from '../../streams/index.js';
+import { toDmaError } from '../../streams/internal.js';
 
 const WRITE_NEARER = 'give the memory a place in its file that ends below 2^53';
 

@@ -1,5 +1,5 @@
 import type { DmaMapRequest, MemoryRange } from '../../streams/index.js';
-import { RangeMap } from '../../streams/ranges/range-map.js';
+import { RangeMap } from '../../streams/internal.js';
 
 /** What is mapped. */
 export interface Entry {

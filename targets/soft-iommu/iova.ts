@@ -1,4 +1,5 @@
-import { MemoryRange, PAGE_SIZE } from '../../streams/ranges/memory-range.js';
+import { MemoryRange } from '../../streams/index.js';
+import { PAGE_SIZE } from '../../streams/internal.js';
 import { noRangeError } from '../call-checks.js';
 
 /** What can be wrong with an I/O virtual address range that did not come as a `MemoryRange`, and the rule that it breaks. */

@@ -1,5 +1,5 @@
-import { MemoryRange, type DmaMapRequest } from '../../streams/index.js';
-import { PAGE_SIZE } from '../../streams/ranges/memory-range.js';
+import { type DmaMapRequest, MemoryRange } from '../../streams/index.js';
+import { PAGE_SIZE } from '../../streams/internal.js';
 import { sizeOf } from './backing.js';
 import type { Entries, Entry } from './entries.js';
 import { checkIova, RANGE_RULES } from './iova.js';

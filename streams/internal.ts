@@ -1,0 +1,8 @@
+/** What `binding/`, `targets/`, `cli/` and `bench/` share with `streams/`, and users do not see. */
+export { errnoName } from './contracts/errno.js';
+export { toDmaError } from './contracts/errors.js';
+export { PAGE_SIZE } from './ranges/memory-range.js';
+export { RangeMap } from './ranges/range-map.js';
+export type { Ranged } from './ranges/range-map.js';
+export { without } from './regions/edit-errors.js';
+export { CommandQueue } from './util/serial-queue.js';
