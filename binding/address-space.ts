@@ -1,4 +1,11 @@
-import { DmaError, type HostVa, type MapChange, MemoryRange, type ReleaseFailure, type VaMapper } from '../streams/index.js';
+import {
+  DmaError,
+  type HostVa,
+  type MapChange,
+  MemoryRange,
+  type ReleaseFailure,
+  type VaMapper,
+} from '../streams/index.js';
 import { PAGE_SIZE } from '../streams/internal.js';
 import { checkAddress, checkBytes, checkLength, checkRange, checkSize } from './check.js';
 import { copyError, reserveError, viewError } from './address-space-errors.js';
@@ -8,7 +15,8 @@ import { native } from './native.js';
 import type { SpaceHandle } from './native.js';
 import { ReleasedViews } from './released-views.js';
 import { SpaceMapper } from './space-mapper.js';
-import { SpaceReleaser, type SpaceAccess } from './space-releaser.js';
+import type { SpaceAccess } from './space-access.js';
+import { SpaceReleaser } from './space-releaser.js';
 
 /** A read this long is checked before its buffer is made. */
 const LARGE_READ = 1 << 20;
@@ -23,7 +31,6 @@ export class AddressSpace implements VaMapper, Disposable {
   /** Guest physical addresses from 0 up to and without this one can be mapped. */
   readonly size: bigint;
   #space: SpaceHandle | undefined;
-  readonly #id: number;
   readonly #held: HeldMappings;
   readonly #mapper: SpaceMapper;
   readonly #releaser: SpaceReleaser;
@@ -43,16 +50,24 @@ export class AddressSpace implements VaMapper, Disposable {
     }
     this.size = size;
     this.#space = space;
-    this.#held = new HeldMappings(this, Number(native().addressSpaceBase(space)));
+    const id = native().addressSpaceId(space);
     const access: SpaceAccess = {
       open: () => this.#open(),
       checkInside: (range) => {
         this.#checkInside(range);
       },
+      openId: () => {
+        this.#open();
+        return id;
+      },
+      read: (gpa, length) => this.read(gpa, length),
+      write: (gpa, data) => {
+        this.write(gpa, data);
+      },
     };
+    this.#held = new HeldMappings(access, Number(native().addressSpaceBase(space)));
     this.#releaser = new SpaceReleaser(access, this.#held, this.#views);
     this.#mapper = new SpaceMapper(access, this.#held, this.#releaser);
-    this.#id = native().addressSpaceId(space);
   }
 
   /**
@@ -226,17 +241,6 @@ export class AddressSpace implements VaMapper, Disposable {
       page = found[1];
     }
     return ranges;
-  }
-
-  /**
-   * What native code knows it by, for batches, which have host virtual addresses computed there.
-   *
-   * @throws DmaError `ERR_CLOSED`
-   * @internal
-   */
-  static idOf(space: AddressSpace): number {
-    space.#open();
-    return space.#id;
   }
 
   #open(): SpaceHandle {

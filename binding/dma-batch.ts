@@ -1,10 +1,10 @@
 import type { HostVa, MemoryRange } from '../streams/index.js';
-import { AddressSpace } from './address-space.js';
 import { checkAddress, checkFd, checkRange, show } from './check.js';
+import { CopySource } from './copy-source.js';
 import { systemError } from './errors.js';
 import { resolveHostVa } from './host-va.js';
-import { Ioas } from './iommufd.js';
 import type { RowRunner } from './native.js';
+import type { SpaceAccess } from './space-access.js';
 
 /**
  * Numbers in a row: what, IOVA, length, source (see `binding/src/dma_batch.h`). In bytes, as doubles: a multiple of 4096 below 2^64 is exact
@@ -36,11 +36,11 @@ export class DmaBatch {
   #pages = 0;
   #pagesToMap = 0;
   #running = false;
-  readonly #spaces: AddressSpace[] = [];
+  readonly #spaces: SpaceAccess[] = [];
   /** That of the last row, and its number: most rows of a batch have one. */
-  #lastSpace: AddressSpace | undefined;
+  #lastSpace: SpaceAccess | undefined;
   #lastId = 0;
-  readonly #sources: Ioas[] = [];
+  readonly #sources: CopySource[] = [];
 
   /** @param capacity rows to have room for; it grows by itself */
   constructor(capacity = 64) {
@@ -73,7 +73,7 @@ export class DmaBatch {
    *
    * @internal
    */
-  get sources(): readonly Ioas[] {
+  get sources(): readonly CopySource[] {
     return this.#sources;
   }
 
@@ -127,10 +127,10 @@ export class DmaBatch {
    *
    * @throws DmaError `ERR_CLOSED` when the source was destroyed
    */
-  copy(range: MemoryRange, source: Ioas, writable: boolean): void {
+  copy(range: MemoryRange, source: CopySource, writable: boolean): void {
     this.#checkIdle();
     checkRange(range, 'range');
-    if (!(source instanceof Ioas)) {
+    if (!(source instanceof CopySource)) {
       throw new TypeError(`source is ${show(source)}, not an Ioas`);
     }
     source.checkOpen();
@@ -194,7 +194,7 @@ export class DmaBatch {
   runRow(run: RowRunner): number {
     this.#checkIdle();
     if (this.#lastSpace !== undefined) {
-      AddressSpace.idOf(this.#lastSpace);
+      this.#lastSpace.openId();
     }
     const rows = this.#rows;
     const what = rows[0] as number;
@@ -226,12 +226,12 @@ export class DmaBatch {
   }
 
   #handOver<T>(run: RunRows<T>): T {
-    this.#spaces.forEach((space) => AddressSpace.idOf(space));
+    this.#spaces.forEach((space) => space.openId());
     return run(this.#rows, this.#results, this.#length);
   }
 
-  #useSpace(space: AddressSpace): void {
-    this.#lastId = AddressSpace.idOf(space);
+  #useSpace(space: SpaceAccess): void {
+    this.#lastId = space.openId();
     this.#lastSpace = space;
     if (!this.#spaces.includes(space)) {
       this.#spaces.push(space);

@@ -1,10 +1,10 @@
 import type { HostVa, MapChange, Mappable, MemoryRange } from '../streams/index.js';
-import type { AddressSpace } from './address-space.js';
 import { issueHostVa, moveHostVa, revokeHostVa, type HostVaOrigin } from './host-va.js';
+import type { SpaceAccess } from './space-access.js';
 
 /** A mapping, as it was asked for; and where it is, for whoever has the address. */
 export class HeldMapping implements HostVaOrigin {
-  readonly space: AddressSpace;
+  readonly space: SpaceAccess;
   readonly range: MemoryRange;
   /** None: private memory. */
   readonly mappable: Mappable | undefined;
@@ -14,7 +14,7 @@ export class HeldMapping implements HostVaOrigin {
   /** It is being released, or was in vain: nobody's any longer. */
   #revoked = false;
 
-  constructor(space: AddressSpace, base: number, { range, backing, writable }: MapChange) {
+  constructor(space: SpaceAccess, base: number, { range, backing, writable }: MapChange) {
     this.space = space;
     this.range = range;
     this.mappable = backing === 'private' ? undefined : backing.mappable;
@@ -42,7 +42,7 @@ export class HeldMapping implements HostVaOrigin {
 
 /** The books of an address space: which mapping has which address. */
 export class HeldMappings {
-  readonly #space: AddressSpace;
+  readonly #space: SpaceAccess;
   readonly #base: number;
   /** By first page. */
   readonly #byStart = new Map<number, HeldMapping>();
@@ -53,7 +53,7 @@ export class HeldMappings {
   readonly #leaving = new Set<MemoryRange>();
 
   /** @param base the host address of GPA 0 */
-  constructor(space: AddressSpace, base: number) {
+  constructor(space: SpaceAccess, base: number) {
     this.#space = space;
     this.#base = base;
   }

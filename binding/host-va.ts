@@ -1,10 +1,10 @@
 import { DmaError, type HostVa, type MemoryRange } from '../streams/index.js';
-import type { AddressSpace } from './address-space.js';
 import { checkAddress, checkBytes, checkLength } from './check.js';
+import type { SpaceAccess } from './space-access.js';
 
 /** Where a host virtual address is, in terms of the address space that made it. */
 export interface HostVaOrigin {
-  readonly space: AddressSpace;
+  readonly space: SpaceAccess;
   /** Guest physical addresses. */
   readonly range: MemoryRange;
 }

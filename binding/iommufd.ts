@@ -1,4 +1,5 @@
 import { closedError, systemError } from './errors.js';
+import { CopySource } from './copy-source.js';
 import type { DmaBatch } from './dma-batch.js';
 import { pairs } from './iova-range.js';
 import type { IovaRange } from './iova-range.js';
@@ -82,7 +83,7 @@ export class Iommufd implements Disposable {
  *
  * Before the first device is attached, maps are recorded and neither pinned nor checked.
  */
-export class Ioas {
+export class Ioas extends CopySource {
   /** Its number in its iommufd. */
   readonly id: number;
   readonly iommufd: Iommufd;
@@ -90,10 +91,9 @@ export class Ioas {
   #runner: Runner | undefined;
   #rowRunner: RowRunner | undefined;
   #joins = 0;
-  /** Batches on other threads that map here or copy from here. The kernel would give the number to the next IOAS. */
-  #underWay = 0;
 
   constructor(pass: symbol, iommufd: Iommufd, id: number) {
+    super();
     if (pass !== PASS) {
       throw new TypeError('an Ioas is made by Iommufd.allocIoas');
     }
@@ -144,11 +144,15 @@ export class Ioas {
     const runner = this.#runnerOf(this.#open());
     this.#checkSources(batch);
     const used = [this, ...batch.sources];
-    used.forEach((ioas) => (ioas.#underWay += 1));
+    used.forEach((ioas) => {
+      ioas.beginUse();
+    });
     return batch
       .runLater((rows, results, count) => runner(rows, results, count, options.stopAtFailure === true, true))
       .finally(() => {
-        used.forEach((ioas) => (ioas.#underWay -= 1));
+        used.forEach((ioas) => {
+          ioas.endUse();
+        });
       });
   }
 
@@ -190,7 +194,8 @@ export class Ioas {
     if (this.#destroyed) {
       return;
     }
-    if (this.#underWay > 0) {
+    // The kernel would give the number to the next IOAS.
+    if (this.isInUse) {
       throw systemError(EBUSY, {
         what: `cannot destroy IOAS ${this.id}`,
         because: 'a batch is being run on it, or copied from it, on another thread',

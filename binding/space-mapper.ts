@@ -5,7 +5,8 @@ import { checkAddress, checkArray, checkFd, checkLabel, checkObject, checkRange,
 import type { HeldMapping, HeldMappings } from './held-mappings.js';
 import { checkAreasFor, haveAreasFor } from './memory-areas.js';
 import { native, type SpaceHandle } from './native.js';
-import type { SpaceAccess, SpaceReleaser } from './space-releaser.js';
+import type { SpaceAccess } from './space-access.js';
+import type { SpaceReleaser } from './space-releaser.js';
 import { SpareRows, type Rows } from './spare-rows.js';
 
 const EBUSY = -16;

@@ -4,6 +4,7 @@ import { checkArray, checkRange } from './check.js';
 import type { HeldMappings } from './held-mappings.js';
 import { native, type SpaceHandle } from './native.js';
 import type { ReleasedViews } from './released-views.js';
+import type { SpaceAccess } from './space-access.js';
 import { SpareRows, type Rows } from './spare-rows.js';
 
 const EBUSY = -16;
@@ -19,14 +20,6 @@ const ROW = 2;
  */
 const SMALL_PAGES = 1024;
 const SMALL_ROWS = 256;
-
-/** The address space, as far as those need it who work for it. */
-export interface SpaceAccess {
-  /** @throws DmaError `ERR_CLOSED` */
-  open(): SpaceHandle;
-  /** @throws DmaError `ERR_BEYOND_ADDRESS_SPACE` */
-  checkInside(range: MemoryRange): void;
-}
 
 /** Gives mappings of an address space back to the kernel: at once, or, what is large, on another thread. */
 export class SpaceReleaser {

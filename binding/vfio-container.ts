@@ -73,7 +73,7 @@ export class VfioContainer implements Disposable {
   addGroup(group: VfioGroup): void {
     const container = this.#open();
     const handle = VfioGroup.handleOf(group);
-    if (VfioGroup.containerOf(group) === this) {
+    if (VfioGroup.containerOf(group) === container) {
       return;
     }
     const what = `cannot add IOMMU group ${group.number} to the container`;
@@ -90,7 +90,7 @@ export class VfioContainer implements Disposable {
         throw systemError(set, { what, syscall: 'ioctl', request: 'VFIO_SET_IOMMU', hint: hint(set) });
       }
     }
-    VfioGroup.setContainer(group, this);
+    VfioGroup.setContainer(group, container);
     this.#joins += 1;
   }
 

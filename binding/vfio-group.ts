@@ -1,8 +1,7 @@
 import { closedError, systemError } from './errors.js';
 import { native } from './native.js';
-import type { GroupHandle } from './native.js';
+import type { ContainerHandle, GroupHandle } from './native.js';
 import { findPciDevice } from './pci.js';
-import type { VfioContainer } from './vfio-container.js';
 import { VfioDevice } from './vfio-device.js';
 import { deviceFileHint, noIommuHint, notBoundHint, viabilityHint } from './vfio-hints.js';
 
@@ -23,7 +22,7 @@ export class VfioGroup implements Disposable {
   /** N of `/dev/vfio/N`. It can change from boot to boot. */
   readonly number: number;
   #group: GroupHandle | undefined;
-  #container: VfioContainer | undefined;
+  #container: ContainerHandle | undefined;
 
   private constructor(pass: symbol, group: GroupHandle, number: number) {
     if (pass !== PASS) {
@@ -116,12 +115,12 @@ export class VfioGroup implements Disposable {
   }
 
   /** @internal */
-  static containerOf(group: VfioGroup): VfioContainer | undefined {
+  static containerOf(group: VfioGroup): ContainerHandle | undefined {
     return group.#container;
   }
 
   /** @internal */
-  static setContainer(group: VfioGroup, container: VfioContainer): void {
+  static setContainer(group: VfioGroup, container: ContainerHandle): void {
     group.#container = container;
   }
 

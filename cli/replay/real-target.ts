@@ -1,7 +1,7 @@
 import { findPciDevice, Iommufd, VfioContainer, VfioDevice, VfioGroup } from '../../binding/index.js';
 import { IommufdTarget, VfioType1Target } from '../../targets/index.js';
+import type { CreatedTarget } from './created-target.js';
 import { EduDevice, isEdu } from './edu-device.js';
-import type { CreatedTarget } from './target-choice.js';
 
 /**
  * Opens a device through its group, and makes a target that programs the IOMMU in front of it.

@@ -12,6 +12,7 @@ import { codeOf, messageOf, reasonOf } from '../errors.js';
 import { describeSection } from '../trace/section.js';
 import type { Trace } from '../trace/trace.js';
 import { Checkpoint } from './checkpoint.js';
+import type { CreatedTarget } from './created-target.js';
 import { checkDma, type DeviceUnderCheck, type DmaCheckResult } from './dma-check.js';
 import { FileGuestMemory, MappedGuestMemory } from './guest-memory.js';
 import { Journal } from './journal.js';
@@ -21,7 +22,7 @@ import { checkMemory } from './memory-need.js';
 import { commitFailureOf, isSkip, problemOf, type CommitFailure, type SkippedSection } from './problems.js';
 import type { CommitResult, HeldMapping, InterruptedDuring, ReplayObserver, ReplayReport } from './report.js';
 import { SectionPlacer } from './section-placer.js';
-import type { CreatedTarget, TargetChoice } from './target-choice.js';
+import type { TargetChoice } from './target-choice.js';
 
 export interface ReplayOptions {
   readonly targets: readonly TargetChoice[];

@@ -1,8 +1,7 @@
 import { parsePciAddress } from '../../binding/index.js';
 import { LoggingTarget, SoftIommuTarget } from '../../targets/index.js';
-import type { DmaTarget } from '../../streams/index.js';
 import { messageOf, UsageError } from '../errors.js';
-import type { DmaDevice } from './dma-device.js';
+import type { CreatedTarget } from './created-target.js';
 import { openIommufdTarget, openType1Target } from './real-target.js';
 import { parseSoftOptions, type SoftOptions } from './soft-options.js';
 
@@ -17,14 +16,6 @@ export interface TargetChoice {
   readonly byVa: boolean;
   /** @throws DmaError when the device of a real IOMMU cannot be opened; then nothing stays open */
   readonly create: () => CreatedTarget;
-}
-
-export interface CreatedTarget {
-  readonly target: DmaTarget;
-  /** What can do DMA behind it, for the check at the end. */
-  readonly device?: DmaDevice;
-  /** Gives back what was opened for it: when it is attached no more. */
-  readonly close?: () => void;
 }
 
 type Described = Omit<TargetChoice, 'create'> & {

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { AddressSpace, DmaBatch } from '../../binding/index.js';
+import { resolveHostVa } from '../../binding/host-va.js';
 import type { Ioas } from '../../binding/index.js';
 import { MemoryRange } from '../../streams/index.js';
 import type { HostVa } from '../../streams/index.js';
@@ -29,9 +30,10 @@ describe('DmaBatch', () => {
     using space = new AddressSpace({ size: 1n << 30n });
     using other = new AddressSpace({ size: 1n << 30n });
     const batch = new DmaBatch();
-    batch.mapVa(range, space.ensureMapped(ram(0x1000, 0x3000)), true);
-    batch.mapVa(MemoryRange.of(0x8000, 0x9000), other.ensureMapped(ram(0x5000, 0x6000)), false);
-    const [first, second] = [AddressSpace.idOf(space), AddressSpace.idOf(other)];
+    const addresses = [space.ensureMapped(ram(0x1000, 0x3000)), other.ensureMapped(ram(0x5000, 0x6000))] as const;
+    batch.mapVa(range, addresses[0], true);
+    batch.mapVa(MemoryRange.of(0x8000, 0x9000), addresses[1], false);
+    const [first, second] = addresses.map((hostVa) => resolveHostVa(hostVa).space.openId()) as [number, number];
     expect(first).to.not.equal(second);
     batch.mapFile(MemoryRange.of(0x10000, 0x11000), 9, 0x7000n, true);
     batch.unmap(range);

@@ -1,6 +1,6 @@
 import { DmaBatch } from '../../binding/dma-batch.js';
 import type { MemoryRange } from '../../streams/index.js';
-import { whenDone, type Refusal } from './settle.js';
+import { whenDone, type Refusal, type Progress } from './settle.js';
 
 /** What a batch can be run on: a VFIO container, or an IOAS. */
 export interface Iommu {
@@ -17,14 +17,6 @@ export interface Iommu {
  */
 const SMALL_PAGES = 512;
 const SMALL_ROWS = 256;
-
-/** How far a set of calls got. */
-export interface Progress {
-  /** Calls that succeeded, from the first on. */
-  readonly done: number;
-  /** What the kernel says of the next one; 0 when there is none, or it was not asked. */
-  readonly errno: number;
-}
 
 const STOP = { stopAtFailure: true };
 

@@ -1,5 +1,4 @@
 import type { BatchStop, DmaError } from '../../streams/index.js';
-import type { Progress } from './iommu-calls.js';
 
 /** What `mapDmaBatch` and `unmapDmaBatch` answer. */
 export type BatchAnswer = BatchStop | undefined | Promise<BatchStop | undefined>;
@@ -25,4 +24,12 @@ export function stopOf<T>(
     return undefined;
   }
   return { done, error: errno < 0 ? toError(errno, items[done] as T, items.slice(done)) : refused?.refusal };
+}
+
+/** How far a set of calls got. */
+export interface Progress {
+  /** Calls that succeeded, from the first on. */
+  readonly done: number;
+  /** What the kernel says of the next one; 0 when there is none, or it was not asked. */
+  readonly errno: number;
 }
