@@ -2,7 +2,6 @@ import js from '@eslint/js';
 import rxjsX from 'eslint-plugin-rxjs-x';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
-import { oneWayImports } from './tooling/one-way-imports.js';
 
 /** What may stand in a template literal: it prints as one expects, unlike objects, arrays and what may be undefined. */
 const printable = { allowNumber: true, allow: [{ from: 'file', name: 'MemoryRange' }] };
@@ -19,10 +18,7 @@ export default defineConfig(
     files: ['**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked, rxjsX.configs.strict],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
-    plugins: { 'dma-streams': { rules: { 'one-way-imports': oneWayImports } } },
     rules: {
-      'dma-streams/one-way-imports': 'error',
-
       '@typescript-eslint/restrict-template-expressions': ['error', printable],
       // `() => stop()` reads well; a void value that is stored or returned by name is still an error.
       '@typescript-eslint/no-confusing-void-expression': [

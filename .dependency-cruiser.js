@@ -1,0 +1,140 @@
+// Which file may import which. `npm run lint:imports` fails on an import that goes up, on a circle, and on a package that a folder must
+// not use; imports of types count.
+
+/** The folders of the project, and what each may import besides itself: other folders, packages, modules of Node.js. */
+const FOLDERS = {
+  streams: { folders: [], packages: ['rxjs'], builtins: false },
+  binding: { folders: ['streams'], packages: ['node-gyp-build'], builtins: true },
+  targets: { folders: ['streams', 'binding'], packages: ['rxjs'], builtins: true },
+  cli: {
+    folders: ['streams', 'binding', 'targets'],
+    packages: ['rxjs', 'cli-progress', 'cli-table3', 'commander', 'picocolors', 'zod'],
+    builtins: true,
+  },
+  bench: { folders: ['streams', 'binding', 'targets', 'lab'], packages: 'any', builtins: true },
+  // As a user would write them: the package by its name, never a file of it.
+  examples: { folders: [], packages: ['rxjs', 'mocha', 'chai'], builtins: true },
+  lab: { folders: [], packages: ['commander'], builtins: true },
+};
+
+/** The rooms of `streams/`, from the lowest up, and what each may import besides itself. */
+const ROOMS = {
+  util: [],
+  ranges: ['util'],
+  contracts: ['ranges', 'util'],
+  changes: ['contracts', 'ranges', 'util'],
+  regions: ['changes', 'contracts', 'ranges', 'util'],
+  view: ['regions', 'changes', 'contracts', 'ranges', 'util'],
+  'host-addresses': ['view', 'regions', 'changes', 'contracts', 'ranges', 'util'],
+  target: ['changes', 'contracts', 'ranges', 'util'],
+  branches: ['target', 'changes', 'contracts', 'ranges', 'util'],
+  operators: ['host-addresses', 'branches', 'target', 'changes', 'contracts', 'ranges', 'util'],
+  attachments: [
+    ...['operators', 'host-addresses', 'view', 'regions'],
+    ...['branches', 'target', 'changes', 'contracts', 'ranges', 'util'],
+  ],
+  manager: [
+    ...['attachments', 'operators', 'host-addresses', 'view', 'regions'],
+    ...['branches', 'target', 'changes', 'contracts', 'ranges', 'util'],
+  ],
+};
+
+const either = (names) => `(${names.join('|')})`;
+
+const PROJECT = either([...Object.keys(FOLDERS), 'spec']);
+
+const folderRules = Object.entries(FOLDERS).flatMap(([folder, { folders, packages, builtins }]) => [
+  {
+    name: `${folder}-imports-down`,
+    comment: `${folder}/ may import ${folders.length === 0 ? 'no other folder' : folders.map((name) => `${name}/`).join(', ')}.`,
+    severity: 'error',
+    from: { path: `^${folder}/` },
+    to: { path: `^${PROJECT}/`, pathNot: `^${either([folder, ...folders])}/` },
+  },
+  ...(packages === 'any'
+    ? []
+    : [
+        {
+          name: `${folder}-packages`,
+          comment: `${folder}/ may use ${packages.length === 0 ? 'no package' : `the packages ${packages.join(', ')}`}.`,
+          severity: 'error',
+          from: { path: `^${folder}/` },
+          to: { path: 'node_modules/', pathNot: `node_modules/(@types/)?${either([...packages, '@types/node'])}/` },
+        },
+      ]),
+  ...(builtins
+    ? []
+    : [
+        {
+          name: `${folder}-without-node`,
+          comment: `${folder}/ runs wherever RxJS does: what only Node.js has is no part of it.`,
+          severity: 'error',
+          from: { path: `^${folder}/` },
+          to: { dependencyTypes: ['core'] },
+        },
+      ]),
+]);
+
+const roomRules = Object.entries(ROOMS).map(([room, rooms]) => ({
+  name: `streams-${room}-imports-down`,
+  comment: `streams/${room}/ may import ${rooms.length === 0 ? 'no other room' : rooms.join(', ')}: see docs/architecture.md.`,
+  severity: 'error',
+  from: { path: `^streams/${room}/` },
+  to: { path: '^streams/', pathNot: `^streams/${either([room, ...rooms])}/` },
+}));
+
+export default {
+  forbidden: [
+    {
+      name: 'no-circle',
+      comment: 'Files that import one another cannot be read, tested or moved one by one.',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'resolvable',
+      comment: 'It is not there, or not among the dependencies.',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'one-door-into-streams',
+      comment:
+        'streams/ is imported through streams/index.ts, which users see, or streams/internal.ts, which they do not.',
+      severity: 'error',
+      from: { path: `^${PROJECT}/`, pathNot: '^(streams|spec)/' },
+      to: { path: '^streams/', pathNot: '^streams/(index|internal)\\.ts$' },
+    },
+    {
+      name: 'room-of-streams',
+      comment: 'Every file of streams/ but the two doors is in a room.',
+      severity: 'error',
+      from: { path: `^streams/`, pathNot: `^streams/(${either(Object.keys(ROOMS))}/|(index|internal)\\.ts$)` },
+      to: {},
+    },
+    {
+      name: 'one-loader-of-the-addon',
+      comment: 'binding/native.ts alone loads the addon.',
+      severity: 'error',
+      from: { pathNot: '^binding/native\\.ts$' },
+      to: { path: '(node_modules/node-gyp-build/|\\.node$)' },
+    },
+    {
+      name: 'examples-as-users-write-them',
+      comment: 'An example imports the package by its name, never a file of it.',
+      severity: 'error',
+      from: { path: '^examples/' },
+      to: { dependencyTypes: ['local'], pathNot: '^(examples|dist)/' },
+    },
+    ...folderRules,
+    ...roomRules,
+  ],
+  options: {
+    doNotFollow: { path: '(node_modules|^dist)/' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types', 'default'] },
+  },
+};
