@@ -7,7 +7,7 @@ import {
   type VaMapper,
 } from '../streams/index.js';
 import { PAGE_SIZE } from '../streams/internal.js';
-import { checkAddress, checkBytes, checkLength, checkRange, checkSize } from './check.js';
+import { checkAddress, checkBytes, checkLength, checkRange, checkSize } from './checks.js';
 import { copyError, reserveError, viewError } from './address-space-errors.js';
 import { closedError } from './errors.js';
 import { HeldMappings } from './held-mappings.js';

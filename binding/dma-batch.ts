@@ -1,5 +1,5 @@
 import type { HostVa, MemoryRange } from '../streams/index.js';
-import { checkAddress, checkFd, checkRange, show } from './check.js';
+import { checkAddress, checkFd, checkRange, show } from './checks.js';
 import { CopySource } from './copy-source.js';
 import { systemError } from './errors.js';
 import { resolveHostVa } from './host-va.js';

@@ -1,5 +1,5 @@
 import type { Mappable } from '../streams/index.js';
-import { checkFd, checkLabel, checkSize, show } from './check.js';
+import { checkFd, checkLabel, checkSize, show } from './checks.js';
 import { closedError, formatBytes, systemError } from './errors.js';
 import { native } from './native.js';
 import type { FileHandle } from './native.js';

@@ -1,7 +1,7 @@
 import type { DmaError, HostVa, MapChange, Mappable } from '../streams/index.js';
 import { toDmaError } from '../streams/internal.js';
 import { leavingError, mapError } from './address-space-errors.js';
-import { checkAddress, checkArray, checkFd, checkLabel, checkObject, checkRange, show } from './check.js';
+import { checkAddress, checkArray, checkFd, checkLabel, checkObject, checkRange, show } from './checks.js';
 import type { HeldMapping, HeldMappings } from './held-mappings.js';
 import { checkAreasFor, haveAreasFor } from './memory-areas.js';
 import { native, type SpaceHandle } from './native.js';

@@ -1,6 +1,6 @@
 import type { DmaError, MemoryRange, ReleaseFailure } from '../streams/index.js';
 import { leavingError, mapError } from './address-space-errors.js';
-import { checkArray, checkRange } from './check.js';
+import { checkArray, checkRange } from './checks.js';
 import type { HeldMappings } from './held-mappings.js';
 import { native, type SpaceHandle } from './native.js';
 import type { ReleasedViews } from './released-views.js';

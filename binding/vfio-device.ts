@@ -1,5 +1,5 @@
 import type { Mappable } from '../streams/index.js';
-import { checkAddress, checkBytes, checkLength } from './check.js';
+import { checkAddress, checkBytes, checkLength } from './checks.js';
 import { closedError, systemError } from './errors.js';
 import { Ioas, Iommufd } from './iommufd.js';
 import { native } from './native.js';

@@ -5,4 +5,4 @@ export { PAGE_SIZE } from './ranges/memory-range.js';
 export { RangeMap } from './ranges/range-map.js';
 export type { Ranged } from './ranges/range-map.js';
 export { without } from './regions/edit-errors.js';
-export { CommandQueue } from './util/serial-queue.js';
+export { SerialQueue } from './util/serial-queue.js';

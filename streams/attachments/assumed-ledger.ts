@@ -5,23 +5,23 @@ import type { Ledger } from '../target/ledger.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { stuckOf } from '../changes/outcomes.js';
 import { eachInSlices } from '../ranges/slices.js';
-import type { Steps } from '../util/coroutine.js';
+import type { Coroutine } from '../util/coroutine.js';
 
 /** What a branch holds that keeps no ledger which can be seen: what it was told and has acknowledged. */
-export function* assume(ledger: Ledger, set: ChangeSet, outcome: Outcome): Steps<void> {
+export function* recordAssumed(ledger: Ledger, set: ChangeSet, outcome: Outcome): Coroutine<void> {
   yield* ledger.begin(set);
   const failed = outcome.status === 'failed';
   const isStuck = yield* among(stuckOf(outcome), failed);
   const isMissing = yield* among(outcome.missing, failed);
   const take = (range: MemoryRange): void => {
-    const mapping = ledger.take(range, set);
+    const mapping = ledger.takeForUnmap(range, set);
     if (mapping === undefined) {
       return;
     }
     if (isStuck(mapping.range)) {
-      ledger.stick(mapping, set.generation);
+      ledger.markStuck(mapping, set.generation);
     } else {
-      ledger.unstuck(mapping.range);
+      ledger.clearRetried(mapping.range);
     }
   };
   for (const { covers } of yield* unmapsOfSet(set)) {
@@ -32,8 +32,8 @@ export function* assume(ledger: Ledger, set: ChangeSet, outcome: Outcome): Steps
     if (set.undo) {
       if (!isMissing(mapping.range)) {
         ledger.restore(mapping);
-      } else if (!ledger.unstick(mapping)) {
-        ledger.miss(mapping);
+      } else if (!ledger.restoreStuck(mapping)) {
+        ledger.markMissing(mapping);
       }
     } else if (!failed && !skipped.has(mapping.range.startPage)) {
       ledger.hold(mapping);
@@ -42,7 +42,7 @@ export function* assume(ledger: Ledger, set: ChangeSet, outcome: Outcome): Steps
 }
 
 /** Whether a range is among those that a branch names; where it names none, all of them are if it failed. */
-function* among(list: readonly TargetRange[] | undefined, failed: boolean): Steps<(range: MemoryRange) => boolean> {
+function* among(list: readonly TargetRange[] | undefined, failed: boolean): Coroutine<(range: MemoryRange) => boolean> {
   if (list === undefined) {
     return () => failed;
   }

@@ -1,9 +1,9 @@
 import { Subject, type Observable } from 'rxjs';
-import { ascending } from '../ranges/sort-by-address.js';
+import { sortByAddress } from '../ranges/sort-by-address.js';
 import { Branch, type HeldAddresses } from '../branches/branch.js';
-import { assume } from './assumed-ledger.js';
+import { recordAssumed } from './assumed-ledger.js';
 import type { ChangeSet, MapChange, Outcome } from '../contracts/change-set.js';
-import { CommandSet, leaveEach, unmapOf, type ActiveMappings } from '../changes/managed-set.js';
+import { ManagedSet, removeEach, unmapOf, type ActiveMappings } from '../changes/managed-set.js';
 import { forward, inverse, type Receiver } from '../branches/delivery.js';
 import type { AttachmentCommands } from './attachment-commands.js';
 import type { Attachment } from './attachment.js';
@@ -14,7 +14,7 @@ import { Ledger } from '../target/ledger.js';
 import { mappingOf } from '../changes/mapping.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { eachInSlices, joinInSlices, mapInSlices, sortedInSlices } from '../ranges/slices.js';
-import { isPromiseLike, run, settled, type Steps } from '../util/coroutine.js';
+import { isPromiseLike, run, waitFor, type Coroutine } from '../util/coroutine.js';
 import type { TargetPort } from '../target/target-port.js';
 import { uniqueByStart, uniqueInSlices } from '../changes/unique.js';
 import type { LedgerEntry } from '../contracts/ledger-entry.js';
@@ -31,8 +31,8 @@ export class AttachmentHandle implements Attachment, Receiver {
   readonly #branch: Branch;
   readonly #commands: AttachmentCommands<AttachmentHandle>;
   readonly #outcomes = new Subject<Outcome>();
-  /** Kept here for a branch whose targets have not announced themselves: one that does not end in `toTarget`. */
-  readonly #assumed: Ledger | undefined;
+  /** Kept here for a branch whose targets have not registered themselves: one that does not end in `toTarget`. */
+  readonly #assumedLedger: Ledger | undefined;
   #onIdle: (() => void) | undefined = undefined;
   /** The maps of a set that it was left behind with, by start: some may be made yet. */
   #unanswered: ReadonlyMap<number, MemoryRange> | undefined = undefined;
@@ -41,8 +41,8 @@ export class AttachmentHandle implements Attachment, Receiver {
   constructor(branch: TargetBranch, commands: AttachmentCommands<AttachmentHandle>, warn: (warning: DmaError) => void) {
     this.#branch = new Branch(branch, warn);
     this.#commands = commands;
-    this.#assumed = this.#branch.ports.length === 0 ? new Ledger() : undefined;
-    this.ledgers = this.#assumed === undefined ? this.ports.map((port) => port.ledger) : [this.#assumed];
+    this.#assumedLedger = this.#branch.ports.length === 0 ? new Ledger() : undefined;
+    this.ledgers = this.#assumedLedger === undefined ? this.ports.map((port) => port.ledger) : [this.#assumedLedger];
   }
 
   get target(): string {
@@ -76,7 +76,7 @@ export class AttachmentHandle implements Attachment, Receiver {
 
   ledger(): readonly LedgerEntry[] {
     const entries = this.ledgers.flatMap((ledger) => ledger.entries());
-    return this.ledgers.length === 1 ? entries : ascending(entries);
+    return this.ledgers.length === 1 ? entries : sortByAddress(entries);
   }
 
   missing(): readonly MemoryRange[] {
@@ -115,29 +115,29 @@ export class AttachmentHandle implements Attachment, Receiver {
 
   serve(set: ChangeSet): Outcome | Promise<Outcome> {
     const outcome = this.#branch.serve(set);
-    if (this.#assumed !== undefined) {
-      return run(this.#assume(this.#assumed, set, outcome));
+    if (this.#assumedLedger !== undefined) {
+      return run(this.#assume(this.#assumedLedger, set, outcome));
     }
     return isPromiseLike(outcome) ? outcome.then((late) => this.#note(late)) : this.#note(outcome);
   }
 
-  *#assume(ledger: Ledger, set: ChangeSet, answer: Outcome | Promise<Outcome>): Steps<Outcome> {
-    const outcome = yield* settled(answer);
-    yield* assume(ledger, set, outcome);
+  *#assume(ledger: Ledger, set: ChangeSet, answer: Outcome | Promise<Outcome>): Coroutine<Outcome> {
+    const outcome = yield* waitFor(answer);
+    yield* recordAssumed(ledger, set, outcome);
     return this.#note(outcome);
   }
 
   isStuck(at: TargetRange): boolean {
-    return this.#assumed === undefined ? this.#branch.isStuck(at) : this.#assumed.isStuck(at.range);
+    return this.#assumedLedger === undefined ? this.#branch.isStuck(at) : this.#assumedLedger.isStuck(at.range);
   }
 
   /** Whether one of its targets may be using the host address of the mapping at exactly this range, which has left the view. */
   usesVa(range: MemoryRange): boolean {
     return (
       this.#unanswered?.get(range.startPage)?.equals(range) === true ||
-      (this.#assumed === undefined
+      (this.#assumedLedger === undefined
         ? this.ports.some((port) => port.usesVa(range))
-        : this.#assumed.at(range) !== undefined)
+        : this.#assumedLedger.at(range) !== undefined)
     );
   }
 
@@ -148,7 +148,7 @@ export class AttachmentHandle implements Attachment, Receiver {
     }
     const ports = this.ports.filter((port) => port.usesVa(range));
     return ports.length === 0
-      ? [{ target: this.target, range, stuck: this.#assumed?.isStuck(range) === true }]
+      ? [{ target: this.target, range, stuck: this.#assumedLedger?.isStuck(range) === true }]
       : ports.map(({ name, ledger }) => ({ target: name, range, stuck: ledger.isStuck(range) }));
   }
 
@@ -162,12 +162,12 @@ export class AttachmentHandle implements Attachment, Receiver {
   }
 
   /** All that is stuck, or what of it shares a page with `over`, at any of its targets. */
-  stuck(over?: MemoryRange): Steps<readonly TargetRange[]> {
+  stuck(over?: MemoryRange): Coroutine<readonly TargetRange[]> {
     return this.#byTarget((ledger) => ledger.stuckEntries(over === undefined ? undefined : [over]));
   }
 
   /** All that is held, and all that is stuck, ascending for each target. */
-  holdings(): Steps<readonly TargetRange[]> {
+  holdings(): Coroutine<readonly TargetRange[]> {
     return this.#byTarget(function* (ledger) {
       const lists = [yield* ledger.heldInSlices(), yield* mapInSlices(yield* ledger.stuckEntries(), mappingOf)];
       return yield* sortedInSlices(yield* joinInSlices(lists));
@@ -175,8 +175,8 @@ export class AttachmentHandle implements Attachment, Receiver {
   }
 
   *#byTarget(
-    among: (ledger: Ledger) => Steps<readonly { readonly range: MemoryRange }[]>,
-  ): Steps<readonly TargetRange[]> {
+    among: (ledger: Ledger) => Coroutine<readonly { readonly range: MemoryRange }[]>,
+  ): Coroutine<readonly TargetRange[]> {
     const found: TargetRange[] = [];
     for (const [index, ledger] of this.ledgers.entries()) {
       const target = this.ports[index]?.name ?? this.target;
@@ -188,7 +188,7 @@ export class AttachmentHandle implements Attachment, Receiver {
   }
 
   /** All that its targets should hold and do not, ascending. */
-  *missingInSlices(): Steps<readonly MemoryRange[]> {
+  *missingInSlices(): Coroutine<readonly MemoryRange[]> {
     if (this.phase !== 'attached') {
       return [];
     }
@@ -200,17 +200,17 @@ export class AttachmentHandle implements Attachment, Receiver {
   }
 
   /** The set that ends all that is held. */
-  *leave(active: ActiveMappings): Steps<ChangeSet> {
+  *unmapAllSet(active: ActiveMappings): Coroutine<ChangeSet> {
     const [ledger] = this.ledgers;
     const held = this.ledgers.length === 1 && ledger !== undefined ? yield* ledger.heldAsActive() : undefined;
     if (held === undefined) {
       return forward(active.generation, yield* this.unmapsOfAll(), []);
     }
-    return new CommandSet(active, active.generation, leaveEach(held), []);
+    return new ManagedSet(active, active.generation, removeEach(held), []);
   }
 
   /** Whether nothing is held, and nothing is stuck. */
-  *isEmpty(): Steps<boolean> {
+  *isEmpty(): Coroutine<boolean> {
     for (const ledger of this.ledgers) {
       if (!(yield* ledger.isEmpty())) {
         return false;
@@ -220,7 +220,7 @@ export class AttachmentHandle implements Attachment, Receiver {
   }
 
   /** The unmaps, ascending, that end all that is held. */
-  *unmapsOfAll(): Steps<ChangeSet['unmaps']> {
+  *unmapsOfAll(): Coroutine<ChangeSet['unmaps']> {
     const held: (readonly MapChange[])[] = [];
     for (const ledger of this.ledgers) {
       held.push(yield* ledger.heldInSlices(), yield* mapInSlices(yield* ledger.stuckEntries(), mappingOf));
@@ -235,11 +235,11 @@ export class AttachmentHandle implements Attachment, Receiver {
   *unmapStuck(
     generation: number,
     ranges?: readonly MemoryRange[],
-  ): Steps<{ readonly tried: readonly MemoryRange[]; readonly error: DmaError | undefined }> {
-    if (this.#assumed !== undefined) {
-      const stuck = yield* mapInSlices(yield* this.#assumed.stuckEntries(ranges), mappingOf);
+  ): Coroutine<{ readonly tried: readonly MemoryRange[]; readonly error: DmaError | undefined }> {
+    if (this.#assumedLedger !== undefined) {
+      const stuck = yield* mapInSlices(yield* this.#assumedLedger.stuckEntries(ranges), mappingOf);
       const unmaps = yield* mapInSlices(yield* uniqueInSlices([stuck]), unmapOf);
-      const { error } = unmaps.length === 0 ? NO_ERROR : yield* settled(this.serve(inverse(generation, unmaps, [])));
+      const { error } = unmaps.length === 0 ? NO_ERROR : yield* waitFor(this.serve(inverse(generation, unmaps, [])));
       return { tried: yield* mapInSlices(unmaps, ({ range }) => range), error };
     }
     const tried: MemoryRange[] = [];
@@ -258,7 +258,7 @@ export class AttachmentHandle implements Attachment, Receiver {
   }
 
   /** Calls back once the set that is open has been answered; at once when it has been. */
-  whenIdle(callback: () => void): void {
+  onceAnswered(callback: () => void): void {
     if (this.pending) {
       this.#onIdle = callback;
     } else {
@@ -267,7 +267,7 @@ export class AttachmentHandle implements Attachment, Receiver {
   }
 
   /** Gets no more maps, but holds something still: no longer what is active. */
-  *leaveBehind(): Steps<void> {
+  *markLeaving(): Coroutine<void> {
     this.phase = 'leaving';
     const unanswered = new Map<number, MemoryRange>();
     this.#unanswered = unanswered;
@@ -275,7 +275,7 @@ export class AttachmentHandle implements Attachment, Receiver {
       unanswered.set(range.startPage, range);
     });
     for (const ledger of this.ledgers) {
-      yield* ledger.settle();
+      yield* ledger.materialize();
     }
   }
 

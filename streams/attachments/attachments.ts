@@ -5,7 +5,7 @@ import type { AttachmentCommands } from './attachment-commands.js';
 import { AttachmentHandle } from './attachment-handle.js';
 import type { MapChange } from '../contracts/change-set.js';
 import { abortError, mapFailure, pendingFailure, unmapFailure } from '../branches/command-errors.js';
-import type { CommandQueue } from '../util/serial-queue.js';
+import type { SerialQueue } from '../util/serial-queue.js';
 import { hasUnmaps } from '../changes/managed-set.js';
 import { failureOf, inverse, type MapFailure } from '../branches/delivery.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
@@ -15,16 +15,16 @@ import type { TargetBranch } from '../contracts/target-branch.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { replay } from './replay.js';
 import { eachInSlices, mapInSlices } from '../ranges/slices.js';
-import { run, settled, type Steps } from '../util/coroutine.js';
+import { run, waitFor, type Coroutine } from '../util/coroutine.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
 import { mapperInUse, type VaUser } from '../host-addresses/va-errors.js';
-import type { VaKeeper, VaUsers } from '../host-addresses/va-owner.js';
+import type { VaOwner, VaUsers } from '../host-addresses/va-owner.js';
 import { checkBoolean, checkCallback, checkObject, checkSignal } from '../util/checks.js';
-import { adopt, findFaults } from './verification.js';
+import { recordActual, findFaults } from './verification.js';
 import type { View } from '../view/view.js';
 
 export interface AttachmentsOptions {
-  readonly queue: CommandQueue;
+  readonly queue: SerialQueue;
   readonly view: View;
   readonly vaMapper: VaMapper | undefined;
   readonly warn: (warning: DmaError) => void;
@@ -38,9 +38,9 @@ export class Attachments implements AttachmentCommands<AttachmentHandle>, VaUser
   /** Detached, but something of it is stuck, or a call of it has not come back. */
   #leaving: AttachmentHandle[] = [];
   readonly #options: AttachmentsOptions;
-  readonly #vas: () => VaKeeper;
+  readonly #vas: () => VaOwner;
 
-  constructor(options: AttachmentsOptions, vas: () => VaKeeper) {
+  constructor(options: AttachmentsOptions, vas: () => VaOwner) {
     this.#options = options;
     this.#vas = vas;
   }
@@ -74,7 +74,7 @@ export class Attachments implements AttachmentCommands<AttachmentHandle>, VaUser
   }
 
   /** Replays what is active. On failure: everything that the replay mapped is unmapped, and the target is not attached. */
-  *attach(target: DmaTarget | TargetBranch, options: AttachOptions = {}): Steps<AttachmentHandle> {
+  *attach(target: DmaTarget | TargetBranch, options: AttachOptions = {}): Coroutine<AttachmentHandle> {
     checkObject(options, 'the options of attach');
     const { signal } = options;
     checkSignal(signal);
@@ -94,8 +94,8 @@ export class Attachments implements AttachmentCommands<AttachmentHandle>, VaUser
       this.#attached.push(handle);
       return handle;
     } catch (error) {
-      yield* this.#abandonOrEnd(handle);
-      yield* settled(this.#vas().releaseSince(mark));
+      yield* this.#endOrKeepLeaving(handle);
+      yield* waitFor(this.#vas().releaseSince(mark));
       throw error;
     } finally {
       this.#attaching = undefined;
@@ -119,7 +119,7 @@ export class Attachments implements AttachmentCommands<AttachmentHandle>, VaUser
   }
 
   /** Unmaps everything at every target, in reverse attach order. Returns what could not be unmapped. */
-  *detachAll(): Steps<DmaUnmapError | undefined> {
+  *detachAll(): Coroutine<DmaUnmapError | undefined> {
     const failures: DmaUnmapError[] = [];
     for (const handle of [...this.#attached.toReversed(), ...this.#leaving]) {
       try {
@@ -138,19 +138,19 @@ export class Attachments implements AttachmentCommands<AttachmentHandle>, VaUser
   }
 
   /** Tries again to unmap what is stuck where these mappings are to go. */
-  *clearStuck(maps: readonly MapChange[], generation: number): Steps<void> {
+  *clearStuck(maps: readonly MapChange[], generation: number): Coroutine<void> {
     const ranges = yield* mapInSlices(maps, ({ range }) => range);
     for (const handle of this.#everyone().toReversed()) {
       if (handle.hasStuck && !handle.pending) {
         const { tried } = yield* handle.unmapStuck(generation, ranges);
-        yield* settled(this.#vas().sweep(tried));
+        yield* waitFor(this.#vas().releaseUnused(tried));
         yield* this.#endIfEmpty(handle);
       }
     }
   }
 
   /** What keeps a map from being made that failed with `ERR_RANGE_STUCK`: all that is stuck in its pages. */
-  *inTheWayOf({ error, range }: MapFailure): Steps<readonly TargetRange[]> {
+  *inTheWayOf({ error, range }: MapFailure): Coroutine<readonly TargetRange[]> {
     if (error.code !== 'ERR_RANGE_STUCK' || range === undefined) {
       return [];
     }
@@ -170,7 +170,7 @@ export class Attachments implements AttachmentCommands<AttachmentHandle>, VaUser
     return this.#leaving.some((handle) => handle.hasStuck);
   }
 
-  #command<T>(steps: () => Steps<T>): Promise<T> {
+  #command<T>(steps: () => Coroutine<T>): Promise<T> {
     return this.#options.queue.run(() => run(steps()));
   }
 
@@ -178,7 +178,7 @@ export class Attachments implements AttachmentCommands<AttachmentHandle>, VaUser
     return this.#leaving.length === 0 ? [...this.visible] : [...this.visible, ...this.#leaving];
   }
 
-  *#checkPorts(handle: AttachmentHandle): Steps<void> {
+  *#checkPorts(handle: AttachmentHandle): Coroutine<void> {
     if (handle.broken !== undefined) {
       throw handle.broken;
     }
@@ -195,48 +195,48 @@ export class Attachments implements AttachmentCommands<AttachmentHandle>, VaUser
     }
   }
 
-  *#detach(handle: AttachmentHandle): Steps<void> {
+  *#detach(handle: AttachmentHandle): Coroutine<void> {
     if (handle.phase === 'gone') {
       return;
     }
     if (handle.pending) {
       throw pendingFailure(handle.target, yield* handle.holdings());
     }
-    const set = yield* handle.leave(this.#options.view);
+    const set = yield* handle.unmapAllSet(this.#options.view);
     // One that was left waiting has also held on to VAs of what it never told us of.
     const heldOnTo =
       handle.phase === 'leaving' ? undefined : yield* mapInSlices(yield* handle.stuck(), ({ range }) => range);
     let cause: DmaError | undefined;
     if (hasUnmaps(set)) {
-      cause = (yield* settled(handle.serve(set))).error;
+      cause = (yield* waitFor(handle.serve(set))).error;
     }
     this.#attached = this.#attached.filter((other) => other !== handle);
-    yield* this.#abandonOrEnd(handle);
-    yield* settled(this.#vas().sweep(heldOnTo));
+    yield* this.#endOrKeepLeaving(handle);
+    yield* waitFor(this.#vas().releaseUnused(heldOnTo));
     if (handle.hasStuck) {
       throw unmapFailure(cause, yield* handle.stuck());
     }
   }
 
-  *#retryStuck(handle: AttachmentHandle): Steps<void> {
+  *#retryStuck(handle: AttachmentHandle): Coroutine<void> {
     if (handle.pending) {
       throw pendingFailure(handle.target, yield* handle.holdings());
     }
     const { tried, error } = yield* handle.unmapStuck(this.#options.view.generation);
-    yield* settled(this.#vas().sweep(tried));
+    yield* waitFor(this.#vas().releaseUnused(tried));
     yield* this.#endIfEmpty(handle);
     if (handle.hasStuck) {
       throw unmapFailure(error, yield* handle.stuck());
     }
   }
 
-  *#heal(handle: AttachmentHandle, options: HealOptions): Steps<void> {
+  *#heal(handle: AttachmentHandle, options: HealOptions): Coroutine<void> {
     checkObject(options, 'the options of heal');
     checkBoolean(options.unexpected, 'unexpected');
     if (handle.phase === 'gone') {
       return;
     }
-    yield* settled(this.#vas().sweep(yield* adopt(handle, options)));
+    yield* waitFor(this.#vas().releaseUnused(yield* recordActual(handle, options)));
     yield* this.#endIfEmpty(handle);
     let unmapFailure: { readonly error: unknown } | undefined;
     try {
@@ -254,7 +254,7 @@ export class Attachments implements AttachmentCommands<AttachmentHandle>, VaUser
     });
     if (maps.length > 0) {
       yield* this.clearStuck(maps, view.generation);
-      const outcome = yield* settled(handle.serve(inverse(view.generation, [], maps)));
+      const outcome = yield* waitFor(handle.serve(inverse(view.generation, [], maps)));
       if (outcome.error !== undefined) {
         const failure = failureOf(outcome, outcome.error);
         const missing = yield* mapInSlices(yield* handle.missingInSlices(), (range) => ({
@@ -273,15 +273,15 @@ export class Attachments implements AttachmentCommands<AttachmentHandle>, VaUser
     }
   }
 
-  *#abandonOrEnd(handle: AttachmentHandle): Steps<void> {
+  *#endOrKeepLeaving(handle: AttachmentHandle): Coroutine<void> {
     const wasPending = handle.pending;
     if (wasPending || handle.hasStuck || !(yield* handle.isEmpty())) {
-      yield* handle.leaveBehind();
+      yield* handle.markLeaving();
       if (!this.#leaving.includes(handle)) {
         this.#leaving.push(handle);
       }
       if (wasPending) {
-        handle.whenIdle(() => {
+        handle.onceAnswered(() => {
           this.detach(handle).catch((error: unknown) => {
             this.#options.warn(error as DmaError);
           });
@@ -294,9 +294,9 @@ export class Attachments implements AttachmentCommands<AttachmentHandle>, VaUser
     handle.end();
   }
 
-  *#endIfEmpty(handle: AttachmentHandle): Steps<void> {
+  *#endIfEmpty(handle: AttachmentHandle): Coroutine<void> {
     if (handle.phase === 'leaving') {
-      yield* this.#abandonOrEnd(handle);
+      yield* this.#endOrKeepLeaving(handle);
     }
   }
 }

@@ -4,7 +4,7 @@ import { pauseIfOver } from '../util/time-slice.js';
 import type { Finding } from '../contracts/finding.js';
 import { MemoryRange, PAGE_SIZE } from '../ranges/memory-range.js';
 import { eachInSlices, joinInSlices, mapInSlices, sortedInSlices } from '../ranges/slices.js';
-import { settled, type Steps } from '../util/coroutine.js';
+import { waitFor, type Coroutine } from '../util/coroutine.js';
 import { requestOf } from '../target/target-calls.js';
 import type { TargetPort } from '../target/target-port.js';
 
@@ -12,7 +12,7 @@ import type { TargetPort } from '../target/target-port.js';
 const EVERYWHERE = MemoryRange.of(0n, (1n << 64n) - PAGE_SIZE);
 
 /** What the number of its maps says about a target that can say no more: at most one finding. */
-export function* findByCount(port: TargetPort): Steps<readonly Finding[]> {
+export function* findByCount(port: TargetPort): Coroutine<readonly Finding[]> {
   const held = yield* heldBy(port);
   const more = yield* surplus(port, held.length);
   if (more === undefined || more === 0) {
@@ -32,7 +32,7 @@ export function* findByCount(port: TargetPort): Steps<readonly Finding[]> {
  * @param unexpected whether to unmap what lies between, where there are too many
  * @throws DmaError when the number is another still; where it is greater only if that was to be unmapped
  */
-export function* mendByCount(port: TargetPort, unexpected: boolean): Steps<void> {
+export function* mendByCount(port: TargetPort, unexpected: boolean): Coroutine<void> {
   const more = yield* surplus(port, (yield* heldBy(port)).length);
   if (more === undefined || more === 0) {
     return;
@@ -55,13 +55,13 @@ export function* mendByCount(port: TargetPort, unexpected: boolean): Steps<void>
 }
 
 /** How many maps more than the ledger the target holds; `undefined` where it cannot be asked for their number. */
-function* surplus({ target }: TargetPort, expected: number): Steps<number | undefined> {
+function* surplus({ target }: TargetPort, expected: number): Coroutine<number | undefined> {
   if (target.mappedRanges !== undefined || target.mappedCount === undefined) {
     return undefined;
   }
   let count: unknown;
   try {
-    count = yield* settled(answerOf(target.mappedCount()));
+    count = yield* waitFor(answerOf(target.mappedCount()));
   } catch (error) {
     throw toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name });
   }
@@ -78,15 +78,15 @@ function* surplus({ target }: TargetPort, expected: number): Steps<number | unde
   return count - expected;
 }
 
-function* mapAgain({ target, ledger }: TargetPort): Steps<void> {
-  yield* ledger.settle();
+function* mapAgain({ target, ledger }: TargetPort): Coroutine<void> {
+  yield* ledger.materialize();
   for (const change of yield* ledger.heldInSlices()) {
     try {
-      yield* settled(answerOf(target.mapDma(requestOf(change))));
+      yield* waitFor(answerOf(target.mapDma(requestOf(change))));
     } catch (error) {
       if (toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name }).code !== 'EEXIST') {
-        ledger.drop(change);
-        ledger.miss(change);
+        ledger.forget(change);
+        ledger.markMissing(change);
       }
     }
     const pause = pauseIfOver();
@@ -96,11 +96,11 @@ function* mapAgain({ target, ledger }: TargetPort): Steps<void> {
   }
 }
 
-function* unmapGaps(port: TargetPort): Steps<void> {
+function* unmapGaps(port: TargetPort): Coroutine<void> {
   const { target } = port;
   for (const gap of yield* gapsBetween(yield* heldBy(port))) {
     try {
-      yield* settled(answerOf(target.unmapDma(gap)));
+      yield* waitFor(answerOf(target.unmapDma(gap)));
     } catch (error) {
       throw toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name, range: gap });
     }
@@ -112,14 +112,14 @@ function* unmapGaps(port: TargetPort): Steps<void> {
 }
 
 /** What the target holds by its ledger, ascending. */
-function* heldBy({ ledger }: TargetPort): Steps<readonly MemoryRange[]> {
+function* heldBy({ ledger }: TargetPort): Coroutine<readonly MemoryRange[]> {
   const stuck = yield* mapInSlices(yield* ledger.stuckEntries(), ({ mapping }) => mapping);
   const all = yield* sortedInSlices(yield* joinInSlices([yield* ledger.heldInSlices(), stuck]));
   return yield* mapInSlices(all, ({ range }) => range);
 }
 
 /** Ascending. */
-function* gapsBetween(ranges: readonly MemoryRange[]): Steps<readonly MemoryRange[]> {
+function* gapsBetween(ranges: readonly MemoryRange[]): Coroutine<readonly MemoryRange[]> {
   const gaps: MemoryRange[] = [];
   let at = EVERYWHERE.start;
   yield* eachInSlices(ranges, ({ start, end }) => {

@@ -1,13 +1,13 @@
-import { abandonable } from '../util/abort.js';
+import { waitUntilAborted } from '../util/abort.js';
 import type { AttachOptions } from './attachment.js';
 import type { AttachmentHandle } from './attachment-handle.js';
 import { abortError, listOf, mapFailure } from '../branches/command-errors.js';
-import { CommandSet, leaveEach } from '../changes/managed-set.js';
+import { ManagedSet, removeEach } from '../changes/managed-set.js';
 import { failureOf, inverse, type MapFailure } from '../branches/delivery.js';
 import type { DmaError, TargetRange } from '../contracts/errors.js';
 import { PAGE_SIZE } from '../ranges/memory-range.js';
 import type { Monitor } from '../target/monitor.js';
-import { settled, type Steps } from '../util/coroutine.js';
+import { waitFor, type Coroutine } from '../util/coroutine.js';
 import { callUser } from '../util/user-callback.js';
 import type { View } from '../view/view.js';
 
@@ -15,7 +15,7 @@ import type { View } from '../view/view.js';
 interface Surroundings {
   readonly view: View;
   readonly warn: (warning: DmaError) => void;
-  readonly inTheWayOf: (failure: MapFailure) => Steps<readonly TargetRange[]>;
+  readonly inTheWayOf: (failure: MapFailure) => Coroutine<readonly TargetRange[]>;
 }
 
 /**
@@ -27,12 +27,12 @@ export function* replay(
   handle: AttachmentHandle,
   { signal, onProgress }: AttachOptions,
   { view, warn, inTheWayOf }: Surroundings,
-): Steps<void> {
+): Coroutine<void> {
   const maps = yield* view.all();
   const { generation } = view;
   handle.monitor = monitorOf(signal, onProgress);
-  const replay = handle.serve(new CommandSet(view, generation, leaveEach([]), maps, true));
-  const outcome = yield* settled(abandonable(replay, signal));
+  const replay = handle.serve(new ManagedSet(view, generation, removeEach([]), maps, true));
+  const outcome = yield* waitFor(waitUntilAborted(replay, signal));
   if (outcome === undefined) {
     throw abortError(
       'the attach was aborted; a call of the target has not come back, what it mapped is undone when it does',
@@ -66,9 +66,9 @@ export function* replay(
 }
 
 /** Takes away what a replay has left, newest first. */
-function* unmapAll(handle: AttachmentHandle, generation: number): Steps<readonly TargetRange[]> {
+function* unmapAll(handle: AttachmentHandle, generation: number): Coroutine<readonly TargetRange[]> {
   const unmaps = (yield* handle.unmapsOfAll()).toReversed();
-  return unmaps.length === 0 ? [] : ((yield* settled(handle.serve(inverse(generation, unmaps, [])))).undone ?? []);
+  return unmaps.length === 0 ? [] : ((yield* waitFor(handle.serve(inverse(generation, unmaps, [])))).undone ?? []);
 }
 
 /** Nobody watches what nobody asked for. Counts in pages, and tells in bytes. */

@@ -14,7 +14,7 @@ import {
   mapInSlices,
   sortedInSlices,
 } from '../ranges/slices.js';
-import { settled, type Steps } from '../util/coroutine.js';
+import { waitFor, type Coroutine } from '../util/coroutine.js';
 import { findByCount, mendByCount } from './count-verification.js';
 import type { TargetPort } from '../target/target-port.js';
 
@@ -33,7 +33,7 @@ interface Difference {
 }
 
 /** Compares each ledger with its target. What is missing or stuck by the ledger itself is found at any target. Ascending. */
-export function* findFaults(handle: AttachmentHandle): Steps<readonly Finding[]> {
+export function* findFaults(handle: AttachmentHandle): Coroutine<readonly Finding[]> {
   if (handle.phase === 'gone') {
     return []; // What the target holds is no longer the business of this attachment.
   }
@@ -61,31 +61,34 @@ function findingOf(fault: Finding['fault']): (at: { readonly range: MemoryRange 
  * Puts what targets really hold into their ledgers, as missing and stuck, so that it can be mended. Returns what was stuck and is
  * no longer held.
  */
-export function* adopt(handle: AttachmentHandle, { unexpected: ends }: HealOptions): Steps<readonly MemoryRange[]> {
+export function* recordActual(
+  handle: AttachmentHandle,
+  { unexpected: ends }: HealOptions,
+): Coroutine<readonly MemoryRange[]> {
   const loose: MemoryRange[] = [];
   for (const port of handle.ports) {
     yield* mendByCount(port, ends ?? false);
     const { ledger } = port;
     const { lost, unexpected, loosened } = yield* compare(port);
     if (lost.length > 0 || unexpected.length > 0) {
-      yield* ledger.settle();
+      yield* ledger.materialize();
     }
     yield* eachInSlices(lost, (change) => {
-      ledger.drop(change);
-      ledger.miss(change);
+      ledger.forget(change);
+      ledger.markMissing(change);
     });
     yield* eachInSlices(loosened, ({ range }) => {
-      ledger.forgetStuck(range);
+      ledger.clearStuck(range);
       loose.push(range);
     });
     yield* eachInSlices((ends ?? true) ? unexpected : [], ({ range }) => {
-      ledger.stick({ range, region: '', type: 'ram', writable: false, backing: 'private' }, -1);
+      ledger.markStuck({ range, region: '', type: 'ram', writable: false, backing: 'private' }, -1);
     });
   }
   return loose;
 }
 
-function* compare({ target, ledger }: TargetPort): Steps<Difference> {
+function* compare({ target, ledger }: TargetPort): Coroutine<Difference> {
   if (target.mappedRanges === undefined) {
     return { lost: [], unexpected: [], loosened: [] };
   }
@@ -105,10 +108,10 @@ function* compare({ target, ledger }: TargetPort): Steps<Difference> {
 }
 
 /** @throws DmaError when the target cannot say what it holds, or says something else */
-function* ask(target: DmaTarget): Steps<readonly MemoryRange[]> {
+function* ask(target: DmaTarget): Coroutine<readonly MemoryRange[]> {
   let held: unknown;
   try {
-    held = yield* settled(answerOf(target.mappedRanges?.()));
+    held = yield* waitFor(answerOf(target.mappedRanges?.()));
   } catch (error) {
     throw toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name });
   }

@@ -4,7 +4,7 @@ import { DmaError, toDmaError, type TargetRange } from '../contracts/errors.js';
 import { append } from '../util/lists.js';
 import { checkedOutcome, withDetails } from '../changes/outcomes.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
-import { run, settled, type Steps } from '../util/coroutine.js';
+import { run, waitFor, type Coroutine } from '../util/coroutine.js';
 import { isRunningCallbacks, SyncPromise } from '../util/sync-promise.js';
 import type { TargetPort } from '../target/target-port.js';
 import { show } from '../util/checks.js';
@@ -15,17 +15,17 @@ export interface HeldAddresses {
   readonly owner: object | undefined;
 }
 
-/** What announces itself while a branch is being put under way. */
-let announced: { readonly ports: TargetPort[]; readonly vas: HeldAddresses[] } | undefined;
+/** What registers itself while a branch is being put under way. */
+let registration: { readonly ports: TargetPort[]; readonly vas: HeldAddresses[] } | undefined;
 
 /** Makes the place of a target known to whoever puts the branch that it is part of under way. */
-export function announce(port: TargetPort): void {
-  announced?.ports.push(port);
+export function registerPort(port: TargetPort): void {
+  registration?.ports.push(port);
 }
 
 /** The same, of what a VA mapper holds that the branch uses. */
-export function announceVas(vas: HeldAddresses): void {
-  announced?.vas.push(vas);
+export function registerAddresses(vas: HeldAddresses): void {
+  registration?.vas.push(vas);
 }
 
 /**
@@ -35,9 +35,9 @@ export function announceVas(vas: HeldAddresses): void {
  * failure; an outcome that is none is a failure; what it says unasked is reported and dropped.
  */
 export class Branch {
-  /** The targets that are served through it, in order, as far as they have announced themselves. */
+  /** The targets that are served through it, in order, as far as they have registered themselves. */
   readonly ports: readonly TargetPort[];
-  /** What the VA mappers hold that it uses, as far as they have announced themselves. */
+  /** What the VA mappers hold that it uses, as far as they have registered themselves. */
   readonly vas: readonly HeldAddresses[];
   /** Whoever listens to the sets: the branch, once. A `Subject` would do; it takes a multiple of the time. */
   #listeners: readonly Subscriber<ChangeSet>[] = [];
@@ -55,10 +55,10 @@ export class Branch {
     this.#onWrong = (problem) => {
       warn(this.#badOutcome(problem));
     };
-    const outer = announced;
+    const outer = registration;
     const ports: TargetPort[] = [];
     const vas: HeldAddresses[] = [];
-    announced = { ports, vas };
+    registration = { ports, vas };
     try {
       const outcomes$: unknown = branch(this.#input());
       if (!isObservable(outcomes$)) {
@@ -82,7 +82,7 @@ export class Branch {
         },
       });
     } finally {
-      announced = outer;
+      registration = outer;
     }
     this.ports = ports;
     this.vas = vas;
@@ -151,12 +151,12 @@ export class Branch {
   }
 
   /** What a branch that broke can no longer pass on, its targets are told directly: nothing stays mapped for that. */
-  *#unmapDirectly(set: ChangeSet): Steps<Outcome> {
+  *#unmapDirectly(set: ChangeSet): Coroutine<Outcome> {
     let outcome: Outcome = { generation: set.generation, target: this.name, status: 'applied', skipped: [] };
     const stuck: TargetRange[] = [];
     const undone: TargetRange[] = [];
     for (const port of this.ports.toReversed()) {
-      const own = yield* settled(port.serve(set));
+      const own = yield* waitFor(port.serve(set));
       append(stuck, own.stuck);
       append(undone, own.undone);
       outcome = own.status === 'failed' ? own : outcome;

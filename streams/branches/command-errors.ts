@@ -7,7 +7,7 @@ import {
   type TargetRange,
 } from '../contracts/errors.js';
 import type { MapFailure } from './delivery.js';
-import { ABORTED } from '../util/abort.js';
+import { ABORT_CODE } from '../util/abort.js';
 
 /** What a command rejects with, made of what a target said. */
 
@@ -70,7 +70,7 @@ export function pendingFailure(target: string, held: readonly TargetRange[]): Dm
 
 /** As Node's own abort errors: `name` is 'AbortError', `code` 'ABORT_ERR', and the signal's reason is the cause. */
 export function abortError(message: string, reason: unknown): DmaError {
-  const error = new DmaError(message, { code: ABORTED, cause: reason });
+  const error = new DmaError(message, { code: ABORT_CODE, cause: reason });
   Object.defineProperty(error, 'name', { value: 'AbortError' });
   return error;
 }

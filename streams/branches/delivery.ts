@@ -4,7 +4,7 @@ import type { DmaError, TargetRange } from '../contracts/errors.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { stuckOf } from '../changes/outcomes.js';
 import { eachInSlices, filterInSlices, joinInSlices, mapInSlices } from '../ranges/slices.js';
-import { isPromiseLike, settled, type Steps } from '../util/coroutine.js';
+import { isPromiseLike, waitFor, type Coroutine } from '../util/coroutine.js';
 import type { TargetPort } from '../target/target-port.js';
 
 /** Somewhere a set can be delivered to: a branch, or an attachment. */
@@ -43,13 +43,13 @@ export interface Delivery {
 }
 
 /** What whoever delivers has to do besides. */
-export interface Director {
+export interface DeliveryHooks {
   /** The mappings that the set unmaps, ascending: what an undo puts back. Asked for only then. */
-  unmapped(): Steps<readonly MapChange[]>;
+  unmapped(): Coroutine<readonly MapChange[]>;
   /** After the unmaps, at every receiver; before the maps. */
-  beforeMaps?(): Steps<void> | undefined;
+  beforeMaps?(): Coroutine<void> | undefined;
   /** After the maps have been taken back; before the unmaps are put back. */
-  beforeRestore?(): Steps<void>;
+  beforeRestore?(): Coroutine<void>;
 }
 
 /**
@@ -59,8 +59,8 @@ export interface Director {
  * A failed unmap stops nothing. The first failed map stops a forward set: what receivers had mapped is unmapped, newest first,
  * and what they had unmapped is mapped again. An inverse set is delivered to the end.
  */
-export function* deliver(set: ChangeSet, receivers: readonly Receiver[], director: Director): Steps<Delivery> {
-  const delivery = new Tally();
+export function* deliver(set: ChangeSet, receivers: readonly Receiver[], director: DeliveryHooks): Coroutine<Delivery> {
+  const delivery = new DeliveryResult();
   if (hasUnmaps(set)) {
     const step = unmapStep(set);
     for (let end = receivers.length; end > 0;) {
@@ -160,16 +160,21 @@ function groupBefore(receivers: readonly Receiver[], end: number): number {
 }
 
 /** Takes the maps back at those that have them, newest first, then puts the unmaps back at all. */
-function* undo(set: ChangeSet, all: readonly Receiver[], director: Director, delivery: Tally): Steps<void> {
+function* undo(
+  set: ChangeSet,
+  all: readonly Receiver[],
+  director: DeliveryHooks,
+  delivery: DeliveryResult,
+): Coroutine<void> {
   const unmaps = yield* mapInSlices(set.maps.toReversed(), unmapOf);
   for (const receiver of delivery.mapped.toReversed()) {
-    delivery.add(yield* settled(receiver.serve(inverse(set.generation, unmaps, []))));
+    delivery.add(yield* waitFor(receiver.serve(inverse(set.generation, unmaps, []))));
   }
   if (hasUnmaps(set)) {
     yield* director.beforeRestore?.() ?? NONE;
     const maps = yield* director.unmapped();
     for (const receiver of all) {
-      delivery.add(yield* settled(receiver.serve(inverse(set.generation, [], maps))));
+      delivery.add(yield* waitFor(receiver.serve(inverse(set.generation, [], maps))));
     }
     // Where the unmap had failed, the mapping is simply back.
     delivery.stuck = yield* filterInSlices(delivery.stuck, (at) => all.some((receiver) => receiver.isStuck(at)));
@@ -191,7 +196,7 @@ export function failureOf(outcome: Outcome, error: DmaError): MapFailure {
   return { error, target: failedAt?.target ?? outcome.target, region: failedAt?.region, range: failedAt?.range };
 }
 
-class Tally implements Delivery {
+class DeliveryResult implements Delivery {
   declare failure?: MapFailure;
   declare unmapError?: DmaError;
   declare restoreError?: DmaError;
@@ -210,7 +215,7 @@ class Tally implements Delivery {
   }
 
   /** Also notes who would have to take the maps back. */
-  addMaps(outcome: Outcome, receiver: Receiver, set: ChangeSet): Steps<void> | undefined {
+  addMaps(outcome: Outcome, receiver: Receiver, set: ChangeSet): Coroutine<void> | undefined {
     this.add(outcome);
     const { error } = outcome;
     const failed = outcome.status !== 'applied' && error !== undefined;
@@ -227,13 +232,13 @@ class Tally implements Delivery {
     return undefined;
   }
 
-  *#noteIfHolding(receiver: Receiver, maps: readonly MapChange[]): Steps<void> {
+  *#noteIfHolding(receiver: Receiver, maps: readonly MapChange[]): Coroutine<void> {
     if (yield* holdsAny(receiver, maps)) {
       this.mapped = joined(this.mapped, [receiver]);
     }
   }
 
-  addUnmaps(outcome: Outcome, receiver: Receiver, set: ChangeSet): Steps<void> | undefined {
+  addUnmaps(outcome: Outcome, receiver: Receiver, set: ChangeSet): Coroutine<void> | undefined {
     this.add(outcome);
     if (outcome.status !== 'failed' || outcome.error === undefined) {
       return undefined;
@@ -243,14 +248,14 @@ class Tally implements Delivery {
   }
 
   /** A target that failed does not say what is stuck: all that it was told to unmap may be. */
-  *#suspectAll(target: string, receiver: Receiver, set: ChangeSet): Steps<void> {
+  *#suspectAll(target: string, receiver: Receiver, set: ChangeSet): Coroutine<void> {
     const covers = yield* joinInSlices(yield* mapInSlices(yield* unmapsOfSet(set), (unmap) => unmap.covers));
     this.stuck = joined(this.stuck, yield* stuckAmong(receiver, covers, target));
   }
 }
 
 /** Whether a target holds one of these maps, whatever the outcome says. */
-function* holdsAny({ ports }: Receiver, maps: readonly MapChange[]): Steps<boolean> {
+function* holdsAny({ ports }: Receiver, maps: readonly MapChange[]): Coroutine<boolean> {
   for (const { ledger } of ports) {
     if ((yield* filterInSlices(maps, (change) => ledger.holds(change))).length > 0) {
       return true;
@@ -264,7 +269,7 @@ function* stuckAmong(
   { ports }: Receiver,
   ranges: readonly MemoryRange[],
   target: string,
-): Steps<readonly TargetRange[]> {
+): Coroutine<readonly TargetRange[]> {
   if (ports.length === 0) {
     return yield* mapInSlices(ranges, (range) => ({ target, range }));
   }

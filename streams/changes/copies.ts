@@ -1,15 +1,15 @@
 import type { ChangeSet, MapChange, UnmapChange } from '../contracts/change-set.js';
 import { unmapsOfSet, withMaps } from './managed-set.js';
-import { mapChangeLike } from './mapping.js';
+import { withChanges } from './mapping.js';
 import { mapInSlices } from '../ranges/slices.js';
-import type { Steps } from '../util/coroutine.js';
+import type { Coroutine } from '../util/coroutine.js';
 
 /**
  * Copies of what a manager goes by, for those who look at it, or change it on its way to a target: whoever writes into what he was given changes
  * nothing for anybody else. Ranges, mappables and host virtual addresses are shared: they are
  * immutable by their types.
  */
-export function* copyOfSet(set: ChangeSet): Steps<ChangeSet> {
+export function* copyOfSet(set: ChangeSet): Coroutine<ChangeSet> {
   const unmaps = yield* mapInSlices(yield* unmapsOfSet(set), copyOfUnmap);
   return { ...withMaps(set, yield* mapInSlices(set.maps, copyOf)), unmaps };
 }
@@ -38,7 +38,7 @@ export function copiesOf(changes: readonly MapChange[]): MapChange[] {
 
 function copyOf(change: MapChange): MapChange {
   const { backing } = change;
-  return mapChangeLike(change, {
+  return withChanges(change, {
     backing: backing === 'private' ? backing : { mappable: backing.mappable, fileOffset: backing.fileOffset },
   });
 }

@@ -3,36 +3,36 @@ import type { HostVa } from '../contracts/host-va.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { MappingType } from '../contracts/region.js';
 import { joinInSlices, mapInSlices } from '../ranges/slices.js';
-import { runAtOnce, type Steps } from '../util/coroutine.js';
+import { runAtOnce, type Coroutine } from '../util/coroutine.js';
 
 /** A region as its unmap names it. */
-export interface DepartingRegion {
+export interface UnmappedRegion {
   readonly name: string;
   readonly range: MemoryRange;
   readonly type: MappingType;
 }
 
 /** What one region, or a target, gives up. */
-export interface Departure {
+export interface RegionUnmap {
   /** The region, when all that it had goes and one call over its whole range ends it; else each mapping goes by itself. */
-  readonly whole: DepartingRegion | undefined;
+  readonly asOneCall: UnmappedRegion | undefined;
   /** Ascending, not empty. */
-  readonly leaving: readonly MapChange[];
+  readonly mappings: readonly MapChange[];
 }
 
 /** All that goes in one set. */
-export interface Leave {
+export interface Removals {
   /** In order of their addresses, which they do not share. */
-  readonly departures: readonly Departure[];
+  readonly regionUnmaps: readonly RegionUnmap[];
   /** The mappings of all of them, ascending. */
-  readonly leaving: readonly MapChange[];
+  readonly removed: readonly MapChange[];
 }
 
-const NOTHING_LEAVES: Leave = { departures: [], leaving: [] };
+const NO_REMOVALS: Removals = { regionUnmaps: [], removed: [] };
 
 /** What is held goes, each mapping by itself. */
-export function leaveEach(leaving: readonly MapChange[]): Leave {
-  return leaving.length === 0 ? NOTHING_LEAVES : { departures: [{ whole: undefined, leaving }], leaving };
+export function removeEach(removed: readonly MapChange[]): Removals {
+  return removed.length === 0 ? NO_REMOVALS : { regionUnmaps: [{ asOneCall: undefined, mappings: removed }], removed };
 }
 
 /** Of the mapping at exactly this range. */
@@ -42,7 +42,7 @@ export type AddressOf = (range: MemoryRange) => HostVa | undefined;
 export interface ActiveMappings {
   readonly generation: number;
   /** Ascending. */
-  all(): Steps<readonly MapChange[]>;
+  all(): Coroutine<readonly MapChange[]>;
 }
 
 /**
@@ -51,14 +51,14 @@ export interface ActiveMappings {
  * A target that is served nothing else holds what is active, and need not keep a list of it. The unmaps, as others see them, are
  * made when somebody looks. A copy with something changed is a plain set.
  */
-export class CommandSet implements ChangeSet {
+export class ManagedSet implements ChangeSet {
   readonly generation: number;
   readonly snapshot: boolean;
   readonly maps: readonly MapChange[];
   /** In order of their addresses, which they do not share. */
-  readonly departures: readonly Departure[];
+  readonly regionUnmaps: readonly RegionUnmap[];
   /** All that goes with them, ascending. */
-  readonly leaving: readonly MapChange[];
+  readonly removed: readonly MapChange[];
   readonly active: ActiveMappings;
   /** The host virtual address of a mapping, where its maps have one. */
   readonly addressOf: AddressOf | undefined;
@@ -68,7 +68,7 @@ export class CommandSet implements ChangeSet {
   constructor(
     active: ActiveMappings,
     generation: number,
-    { departures, leaving }: Leave,
+    { regionUnmaps, removed }: Removals,
     maps: readonly MapChange[],
     snapshot = false,
     addressOf?: AddressOf,
@@ -76,30 +76,30 @@ export class CommandSet implements ChangeSet {
     this.generation = generation;
     this.snapshot = snapshot;
     this.maps = maps;
-    this.departures = departures;
-    this.leaving = leaving;
+    this.regionUnmaps = regionUnmaps;
+    this.removed = removed;
     this.active = active;
     this.addressOf = addressOf;
   }
 
   get unmaps(): readonly UnmapChange[] {
-    return (this.#unmaps ??= runAtOnce(unmapsOf(this.departures)));
+    return (this.#unmaps ??= runAtOnce(unmapsOf(this.regionUnmaps)));
   }
 
   /** Makes the unmaps without holding up the event loop. */
-  *listUnmaps(): Steps<readonly UnmapChange[]> {
-    return (this.#unmaps ??= yield* unmapsOf(this.departures));
+  *listUnmaps(): Coroutine<readonly UnmapChange[]> {
+    return (this.#unmaps ??= yield* unmapsOf(this.regionUnmaps));
   }
 }
 
 /** The unmaps of a set that may be long. */
-export function* unmapsOfSet(set: ChangeSet): Steps<readonly UnmapChange[]> {
-  return set instanceof CommandSet ? yield* set.listUnmaps() : set.unmaps;
+export function* unmapsOfSet(set: ChangeSet): Coroutine<readonly UnmapChange[]> {
+  return set instanceof ManagedSet ? yield* set.listUnmaps() : set.unmaps;
 }
 
 /** Whether a set unmaps something. */
 export function hasUnmaps(set: ChangeSet): boolean {
-  return set instanceof CommandSet ? set.departures.length > 0 : set.unmaps.length > 0;
+  return set instanceof ManagedSet ? set.regionUnmaps.length > 0 : set.unmaps.length > 0;
 }
 
 /** The first step of a set: its unmaps alone. */
@@ -107,8 +107,8 @@ export function unmapStep(set: ChangeSet): ChangeSet {
   if (set.maps.length === 0) {
     return set;
   }
-  return set instanceof CommandSet
-    ? new CommandSet(set.active, set.generation, set, [], set.snapshot, set.addressOf)
+  return set instanceof ManagedSet
+    ? new ManagedSet(set.active, set.generation, set, [], set.snapshot, set.addressOf)
     : { ...set, maps: [] };
 }
 
@@ -117,15 +117,15 @@ export function mapStep(set: ChangeSet): ChangeSet {
   if (!hasUnmaps(set)) {
     return set;
   }
-  return set instanceof CommandSet
-    ? new CommandSet(set.active, set.generation, NOTHING_LEAVES, set.maps, set.snapshot, set.addressOf)
+  return set instanceof ManagedSet
+    ? new ManagedSet(set.active, set.generation, NO_REMOVALS, set.maps, set.snapshot, set.addressOf)
     : { ...set, unmaps: [] };
 }
 
 /** The same set, with host virtual addresses on its maps. */
 export function withAddresses(set: ChangeSet, maps: readonly MapChange[], addressOf: AddressOf): ChangeSet {
-  return set instanceof CommandSet
-    ? new CommandSet(set.active, set.generation, set, maps, set.snapshot, addressOf)
+  return set instanceof ManagedSet
+    ? new ManagedSet(set.active, set.generation, set, maps, set.snapshot, addressOf)
     : withMaps(set, maps);
 }
 
@@ -136,14 +136,14 @@ export function withMaps(set: ChangeSet, maps: readonly MapChange[]): ChangeSet 
 }
 
 /** The same as unmaps, ascending. */
-export function* unmapsOf(departures: readonly Departure[]): Steps<readonly UnmapChange[]> {
+export function* unmapsOf(regionUnmaps: readonly RegionUnmap[]): Coroutine<readonly UnmapChange[]> {
   const unmaps: (readonly UnmapChange[])[] = [];
-  for (const { whole, leaving } of departures) {
-    if (whole === undefined) {
-      unmaps.push(yield* mapInSlices(leaving, unmapOf));
+  for (const { asOneCall, mappings } of regionUnmaps) {
+    if (asOneCall === undefined) {
+      unmaps.push(yield* mapInSlices(mappings, unmapOf));
     } else {
-      const { range, name: region, type } = whole;
-      unmaps.push([{ range, region, type, covers: yield* mapInSlices(leaving, rangeOf) }]);
+      const { range, name: region, type } = asOneCall;
+      unmaps.push([{ range, region, type, covers: yield* mapInSlices(mappings, rangeOf) }]);
     }
   }
   return yield* joinInSlices(unmaps);

@@ -5,7 +5,7 @@ import type { HostVa } from '../contracts/host-va.js';
  * The same mapping with some of its properties replaced. What a spread does in several times the time, and of what a spread makes each property
  * takes several times as long to read.
  */
-export function mapChangeLike(
+export function withChanges(
   change: MapChange,
   replaced: { readonly writable?: boolean; readonly backing?: MapChange['backing']; readonly hostVa?: HostVa },
 ): MapChange {

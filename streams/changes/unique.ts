@@ -1,11 +1,11 @@
-import { ascending } from '../ranges/sort-by-address.js';
+import { sortByAddress } from '../ranges/sort-by-address.js';
 import type { MapChange } from '../contracts/change-set.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { eachInSlices, joinInSlices, sortedInSlices } from '../ranges/slices.js';
-import type { Steps } from '../util/coroutine.js';
+import type { Coroutine } from '../util/coroutine.js';
 
 /** The mappings of several lists, ascending, each start once. */
-export function* uniqueInSlices(lists: readonly (readonly MapChange[])[]): Steps<readonly MapChange[]> {
+export function* uniqueInSlices(lists: readonly (readonly MapChange[])[]): Coroutine<readonly MapChange[]> {
   const byStart = new Map<number, MapChange>();
   yield* eachInSlices(yield* joinInSlices(lists), (mapping) => {
     byStart.set(mapping.range.startPage, mapping);
@@ -15,5 +15,5 @@ export function* uniqueInSlices(lists: readonly (readonly MapChange[])[]): Steps
 
 /** Ascending, each start once. */
 export function uniqueByStart<T extends { readonly range: MemoryRange }>(mappings: readonly T[]): T[] {
-  return ascending([...new Map(mappings.map((mapping) => [mapping.range.startPage, mapping])).values()]);
+  return sortByAddress([...new Map(mappings.map((mapping) => [mapping.range.startPage, mapping])).values()]);
 }

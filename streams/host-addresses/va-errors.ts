@@ -12,7 +12,7 @@ export interface VaUser extends TargetRange {
 }
 
 /** The manager that releases what is ensured. */
-export interface VaOwner {
+export interface RegistryOwner {
   /** Who may still be using the address of the mapping at exactly this range, which has left the view. */
   usersOf(range: MemoryRange): readonly VaUser[];
 }

@@ -1,17 +1,17 @@
-import { mapChangeLike, sameMapping } from '../changes/mapping.js';
+import { withChanges, sameMapping } from '../changes/mapping.js';
 import { append } from '../util/lists.js';
 import type { MapChange } from '../contracts/change-set.js';
 import type { Difference } from '../view/difference.js';
 import { occupiedError } from '../regions/edit-errors.js';
-import { EnsuredVas } from './va-registry.js';
+import { VaRegistry } from './va-registry.js';
 import { DmaError } from '../contracts/errors.js';
 import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { PrivateMemory, type PrivateEdits } from '../regions/private-memory.js';
 import { RangeMap } from '../ranges/range-map.js';
 import { eachInSlices, filterInSlices, mapInSlices } from '../ranges/slices.js';
-import { run, settled, type Steps } from '../util/coroutine.js';
-import type { VaOwner } from './va-errors.js';
+import { run, waitFor, type Coroutine } from '../util/coroutine.js';
+import type { RegistryOwner } from './va-errors.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
 import type { View } from '../view/view.js';
 
@@ -25,7 +25,7 @@ const TOGETHER = 1024;
 export type Pending = Promise<void> | undefined;
 
 /** The targets, as users of addresses. */
-export interface VaUsers extends VaOwner {
+export interface VaUsers extends RegistryOwner {
   /** Whether `usersOf` finds anybody. */
   usesVa(range: MemoryRange): boolean;
 }
@@ -36,12 +36,12 @@ export interface VaUsers extends VaOwner {
  * A VA is released when its mapping has left the view and no target may still be using it. Private memory keeps its VA, and with it its
  * contents, for as long as its mapping is in a region, visible or not.
  */
-export class VaKeeper {
+export class VaOwner {
   readonly privates = new PrivateMemory();
   /** Those of the transaction under way, once their memory has been made. */
   #made: PrivateEdits | undefined = undefined;
   /** Absent also once the mapper has been given back. */
-  #vas: EnsuredVas | undefined;
+  #vas: VaRegistry | undefined;
   readonly #view: View;
   readonly #users: VaUsers;
   readonly #warn: (warning: DmaError) => void;
@@ -53,8 +53,8 @@ export class VaKeeper {
     readonly users: VaUsers;
     readonly warn: (warning: DmaError) => void;
   }) {
-    this.#vas = options.mapper === undefined ? undefined : EnsuredVas.of(options.mapper);
-    this.#vas?.own(options.users);
+    this.#vas = options.mapper === undefined ? undefined : VaRegistry.of(options.mapper);
+    this.#vas?.claim(options.users);
     this.#view = options.view;
     this.#users = options.users;
     this.#warn = options.warn;
@@ -78,7 +78,7 @@ export class VaKeeper {
    *
    * @throws DmaError `ERR_PRIVATE_MEMORY`
    */
-  *check(edits: PrivateEdits | undefined, change: Difference): Steps<void> {
+  *check(edits: PrivateEdits | undefined, change: Difference): Coroutine<void> {
     if (edits === undefined && this.privates.size === 0) {
       return;
     }
@@ -110,7 +110,7 @@ export class VaKeeper {
    *
    * @throws DmaError
    */
-  *make(edits: PrivateEdits): Steps<void> {
+  *make(edits: PrivateEdits): Coroutine<void> {
     const vas = this.#vas;
     if (vas === undefined) {
       return;
@@ -142,12 +142,12 @@ export class VaKeeper {
   }
 
   /** The maps, with the VA of private memory on them. */
-  withVas(maps: readonly MapChange[]): Steps<readonly MapChange[]> {
+  withVas(maps: readonly MapChange[]): Coroutine<readonly MapChange[]> {
     return mapInSlices(maps, (mapping) => this.#withVa(mapping));
   }
 
   /** The transaction takes effect: releases private memory that it has ended. */
-  *commit(edits: PrivateEdits): Steps<Pending> {
+  *commit(edits: PrivateEdits): Coroutine<Pending> {
     const { ended } = yield* edits.net();
     this.#made = undefined;
     yield* this.privates.commit(edits);
@@ -161,9 +161,9 @@ export class VaKeeper {
     return edits === undefined ? undefined : run(this.#releaseMade(edits));
   }
 
-  *#releaseMade(edits: PrivateEdits): Steps<undefined> {
+  *#releaseMade(edits: PrivateEdits): Coroutine<undefined> {
     const { made } = yield* edits.net();
-    yield* settled(this.release(made));
+    yield* waitFor(this.release(made));
     return undefined;
   }
 
@@ -179,7 +179,7 @@ export class VaKeeper {
     return this.#closed ? this.#giveBack(pending) : pending;
   }
 
-  #releaseTogether(vas: EnsuredVas, mappings: readonly { readonly range: MemoryRange }[]): Pending {
+  #releaseTogether(vas: VaRegistry, mappings: readonly { readonly range: MemoryRange }[]): Pending {
     const ranges: MemoryRange[] = [];
     for (const { range } of mappings) {
       if (!this.#users.usesVa(range)) {
@@ -189,9 +189,9 @@ export class VaKeeper {
     return vas.release(ranges, this.#warn);
   }
 
-  *#releaseInSlices(vas: EnsuredVas, mappings: readonly { readonly range: MemoryRange }[]): Steps<undefined> {
+  *#releaseInSlices(vas: VaRegistry, mappings: readonly { readonly range: MemoryRange }[]): Coroutine<undefined> {
     for (let first = 0; first < mappings.length; first += TOGETHER) {
-      yield* settled(this.#releaseTogether(vas, mappings.slice(first, first + TOGETHER)));
+      yield* waitFor(this.#releaseTogether(vas, mappings.slice(first, first + TOGETHER)));
       const pause = pauseIfOver(LONG_STEP);
       if (pause !== undefined) {
         yield pause;
@@ -207,13 +207,13 @@ export class VaKeeper {
       : run(this.#releaseThose(mappings, ({ backing }) => backing !== 'private'));
   }
 
-  *#releaseThose(mappings: readonly MapChange[], isWanted: (mapping: MapChange) => boolean): Steps<undefined> {
-    yield* settled(this.release(yield* filterInSlices(mappings, isWanted)));
+  *#releaseThose(mappings: readonly MapChange[], isWanted: (mapping: MapChange) => boolean): Coroutine<undefined> {
+    yield* waitFor(this.release(yield* filterInSlices(mappings, isWanted)));
     return undefined;
   }
 
   /** Releases what is held over these ranges, or anywhere, and belongs neither to the view nor to private memory. */
-  sweep(ranges?: readonly MemoryRange[]): Pending {
+  releaseUnused(ranges?: readonly MemoryRange[]): Pending {
     const vas = this.#vas;
     if (vas === undefined || vas.size === 0) {
       return undefined;
@@ -221,7 +221,7 @@ export class VaKeeper {
     return run(this.#sweep(vas, ranges));
   }
 
-  *#sweep(vas: EnsuredVas, ranges: readonly MemoryRange[] | undefined): Steps<undefined> {
+  *#sweep(vas: VaRegistry, ranges: readonly MemoryRange[] | undefined): Coroutine<undefined> {
     const held = ranges === undefined ? yield* vas.mappings() : [];
     yield* eachInSlices(ranges ?? [], (range) => {
       append(held, vas.overlapping(range));
@@ -231,12 +231,14 @@ export class VaKeeper {
 
   /** What is held now, for `releaseSince`. */
   mark(): number {
-    return this.#vas?.mark ?? 0;
+    return this.#vas?.checkpoint ?? 0;
   }
 
   /** Releases what has been ensured since. */
   releaseSince(mark: number): Pending {
-    return this.#vas === undefined || this.#vas.mark === mark ? undefined : run(this.#releaseSince(this.#vas, mark));
+    return this.#vas === undefined || this.#vas.checkpoint === mark
+      ? undefined
+      : run(this.#releaseSince(this.#vas, mark));
   }
 
   /** Releases everything but what a target still uses, and gives the mapper back once nothing is left. */
@@ -250,14 +252,14 @@ export class VaKeeper {
       return pending.then(() => this.#giveBack(undefined));
     }
     if (this.#vas?.size === 0) {
-      this.#vas.disown();
+      this.#vas.unclaim();
       this.#vas = undefined;
     }
     return undefined;
   }
 
-  *#releaseSince(vas: EnsuredVas, mark: number): Steps<undefined> {
-    yield* settled(this.release(yield* vas.mappings(mark)));
+  *#releaseSince(vas: VaRegistry, mark: number): Coroutine<undefined> {
+    yield* waitFor(this.release(yield* vas.mappings(mark)));
     return undefined;
   }
 
@@ -275,6 +277,6 @@ export class VaKeeper {
 
   #withVa(mapping: MapChange): MapChange {
     const hostVa = mapping.backing === 'private' ? this.#vas?.at(mapping.range) : undefined;
-    return hostVa === undefined ? mapping : mapChangeLike(mapping, { hostVa });
+    return hostVa === undefined ? mapping : withChanges(mapping, { hostVa });
   }
 }

@@ -3,7 +3,7 @@ import { DmaError } from '../contracts/errors.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap } from '../ranges/range-map.js';
 import { entriesInSlices, filterInSlices, mapInSlices } from '../ranges/slices.js';
-import { isPromiseLike, type Steps } from '../util/coroutine.js';
+import { isPromiseLike, type Coroutine } from '../util/coroutine.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
 import { sameMapping, sameMemory } from '../changes/mapping.js';
 import type { HostVa } from '../contracts/host-va.js';
@@ -14,10 +14,10 @@ import {
   noVaError,
   releaseError,
   tellFailures,
-  type VaOwner,
+  type RegistryOwner,
 } from './va-errors.js';
 
-interface EnsuredVa {
+interface RegisteredVa {
   readonly range: MemoryRange;
   readonly mapping: MapChange;
   readonly hostVa: HostVa;
@@ -29,23 +29,23 @@ interface EnsuredVa {
  * What one VA mapper holds: which mapping was ensured where. Shared by all operators and by the manager that use the mapper, so
  * that each VA is made once and released once.
  */
-export class EnsuredVas {
-  static readonly #ofMapper = new WeakMap<VaMapper, EnsuredVas>();
+export class VaRegistry {
+  static readonly #ofMapper = new WeakMap<VaMapper, VaRegistry>();
 
   readonly #mapper: VaMapper;
-  #held = new RangeMap<EnsuredVa>();
-  #owner: VaOwner | undefined = undefined;
+  #held = new RangeMap<RegisteredVa>();
+  #owner: RegistryOwner | undefined = undefined;
   #made = 0;
 
   private constructor(mapper: VaMapper) {
     this.#mapper = mapper;
   }
 
-  static of(mapper: VaMapper): EnsuredVas {
-    let vas = EnsuredVas.#ofMapper.get(mapper);
+  static of(mapper: VaMapper): VaRegistry {
+    let vas = VaRegistry.#ofMapper.get(mapper);
     if (vas === undefined) {
-      vas = new EnsuredVas(mapper);
-      EnsuredVas.#ofMapper.set(mapper, vas);
+      vas = new VaRegistry(mapper);
+      VaRegistry.#ofMapper.set(mapper, vas);
     }
     return vas;
   }
@@ -56,7 +56,7 @@ export class EnsuredVas {
    *
    * @throws DmaError `ERR_VA_MAPPER_IN_USE` when another one does
    */
-  own(owner: VaOwner): void {
+  claim(owner: RegistryOwner): void {
     if (this.#owner !== undefined) {
       throw mapperInUse(
         'close() that manager first, and clear what is stuck then (retryStuck() of its attachments); or give this one a VA mapper of its own',
@@ -67,11 +67,11 @@ export class EnsuredVas {
   }
 
   /** The manager has released everything: the mapper is free for another one. */
-  disown(): void {
+  unclaim(): void {
     this.#owner = undefined;
   }
 
-  get owner(): VaOwner | undefined {
+  get owner(): RegistryOwner | undefined {
     return this.#owner;
   }
 
@@ -191,12 +191,12 @@ export class EnsuredVas {
   }
 
   /** For `mappings`. */
-  get mark(): number {
+  get checkpoint(): number {
     return this.#made;
   }
 
   /** All that is held, or what of it was made since, ascending. */
-  *mappings(mark = 0): Steps<MapChange[]> {
+  *mappings(mark = 0): Coroutine<MapChange[]> {
     const held = yield* filterInSlices(yield* entriesInSlices(this.#held), ({ number }) => number >= mark);
     return yield* mapInSlices(held, ({ mapping }) => mapping);
   }
@@ -231,7 +231,7 @@ export class EnsuredVas {
     return isSame ? held.hostVa : this.#inUse(mapping, held);
   }
 
-  #inUse(mapping: MapChange, held: EnsuredVa): DmaError {
+  #inUse(mapping: MapChange, held: RegisteredVa): DmaError {
     return addressesInUse(mapping, held, this.#owner?.usersOf(held.range) ?? []);
   }
 

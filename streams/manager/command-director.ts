@@ -1,48 +1,48 @@
 import type { Attachments } from '../attachments/attachments.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
-import type { Director } from '../branches/delivery.js';
+import type { DeliveryHooks } from '../branches/delivery.js';
 import type { Difference } from '../view/difference.js';
 import { mapInSlices } from '../ranges/slices.js';
-import { settled, type Steps } from '../util/coroutine.js';
-import type { VaKeeper } from '../host-addresses/va-owner.js';
+import { waitFor, type Coroutine } from '../util/coroutine.js';
+import type { VaOwner } from '../host-addresses/va-owner.js';
 
 /** What a command has to do besides telling targets: care for VAs, and for what is stuck. */
-export class CommandDirector implements Director {
+export class CommandDirector implements DeliveryHooks {
   readonly #set: ChangeSet;
   readonly #change: Difference;
-  readonly #vas: VaKeeper;
+  readonly #vas: VaOwner;
   readonly #attachments: Attachments;
 
-  constructor(set: ChangeSet, change: Difference, vas: VaKeeper, attachments: Attachments) {
+  constructor(set: ChangeSet, change: Difference, vas: VaOwner, attachments: Attachments) {
     this.#set = set;
     this.#change = change;
     this.#vas = vas;
     this.#attachments = attachments;
   }
 
-  unmapped(): Steps<readonly MapChange[]> {
-    return settled(this.#change.leaving);
+  unmapped(): Coroutine<readonly MapChange[]> {
+    return waitFor(this.#change.removed);
   }
 
   /** Tries once more what is stuck where a map is to go, then lets the VAs of what is gone go. */
-  beforeMaps(): Steps<void> | undefined {
+  beforeMaps(): Coroutine<void> | undefined {
     if (this.#set.maps.length > 0 && this.#attachments.hasStuck) {
       return this.#clearStuck();
     }
-    const pending = this.#vas.releaseFiles(this.#change.leaving);
-    return pending === undefined ? undefined : settled(pending);
+    const pending = this.#vas.releaseFiles(this.#change.removed);
+    return pending === undefined ? undefined : waitFor(pending);
   }
 
-  *#sweepMaps(): Steps<void> {
-    yield* settled(this.#vas.sweep(yield* mapInSlices(this.#set.maps, ({ range }) => range)));
+  *#sweepMaps(): Coroutine<void> {
+    yield* waitFor(this.#vas.releaseUnused(yield* mapInSlices(this.#set.maps, ({ range }) => range)));
   }
 
-  *#clearStuck(): Steps<void> {
+  *#clearStuck(): Coroutine<void> {
     yield* this.#attachments.clearStuck(this.#set.maps, this.#set.generation);
-    yield* settled(this.#vas.releaseFiles(this.#change.leaving));
+    yield* waitFor(this.#vas.releaseFiles(this.#change.removed));
   }
 
-  beforeRestore(): Steps<void> {
+  beforeRestore(): Coroutine<void> {
     return this.#sweepMaps();
   }
 }

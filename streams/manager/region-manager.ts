@@ -3,12 +3,12 @@ import type { Attachment, AttachOptions } from '../attachments/attachment.js';
 import type { AttachmentHandle } from '../attachments/attachment-handle.js';
 import { Attachments } from '../attachments/attachments.js';
 import type { ChangeSet, MemoryMapSnapshot, ShareableRegion } from '../contracts/change-set.js';
-import type { CommandSet } from '../changes/managed-set.js';
+import type { ManagedSet } from '../changes/managed-set.js';
 import { unreadCopyOf } from '../changes/copies.js';
 import { checkVaMapper } from '../contracts/contract-checks.js';
-import { CommandQueue } from '../util/serial-queue.js';
+import { SerialQueue } from '../util/serial-queue.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
-import type { Draft, Ground } from '../regions/draft.js';
+import type { Draft, RegionContext } from '../regions/draft.js';
 import { DmaError } from '../contracts/errors.js';
 import { pauseIfOver } from '../util/time-slice.js';
 import { copyOf } from '../regions/region-handle.js';
@@ -16,10 +16,10 @@ import { RegionTable } from '../regions/region-table.js';
 import type { Region, RegionEdit, RegionEvent, RegionParams } from '../contracts/region.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
 import { ShareableList } from '../view/shareable.js';
-import { run, settled, type Steps } from '../util/coroutine.js';
+import { run, waitFor, type Coroutine } from '../util/coroutine.js';
 import { Transactions } from './transactions.js';
 import { callUser } from '../util/user-callback.js';
-import { VaKeeper } from '../host-addresses/va-owner.js';
+import { VaOwner } from '../host-addresses/va-owner.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
 import { checkCallback, checkObject } from '../util/checks.js';
 import { View } from '../view/view.js';
@@ -50,14 +50,14 @@ export interface RegionManagerOptions {
  * A target whose promise never settles holds up all commands: `attachments` shows it as pending.
  */
 export class RegionManager implements AsyncDisposable {
-  readonly #queue = new CommandQueue();
+  readonly #queue = new SerialQueue();
   readonly #table = new RegionTable();
   readonly #view = new View(this.#table);
   readonly #events = new Subject<RegionEvent>();
   readonly #changes = new Subject<ChangeSet>();
   readonly #shareable = new ShareableList(this.#view);
   readonly #attachments: Attachments;
-  readonly #vas: VaKeeper;
+  readonly #vas: VaOwner;
   readonly #transactions: Transactions;
   #closing: Promise<void> | undefined = undefined;
 
@@ -73,14 +73,14 @@ export class RegionManager implements AsyncDisposable {
       callUser(() => onWarning?.(warning));
     };
     this.#attachments = new Attachments({ queue: this.#queue, view: this.#view, vaMapper, warn }, () => this.#vas);
-    this.#vas = new VaKeeper({
+    this.#vas = new VaOwner({
       mapper: vaMapper,
       view: this.#view,
       users: this.#attachments,
       warn,
     });
     let sequence = 0;
-    const ground: Ground = {
+    const ground: RegionContext = {
       table: this.#table,
       privates: this.#vas.privates,
       transact: (work) => this.#command(() => this.#transactions.runEdit(work)),
@@ -218,13 +218,13 @@ export class RegionManager implements AsyncDisposable {
   }
 
   /** Nobody pays for it as long as nobody looks. */
-  #publish(draft: Draft, set: CommandSet): Steps<void> | undefined {
+  #publish(draft: Draft, set: ManagedSet): Coroutine<void> | undefined {
     return this.#events.observed || this.#changes.observed || this.#shareable.observed
       ? this.#tell(draft, set)
       : undefined;
   }
 
-  *#tell(draft: Draft, set: CommandSet): Steps<void> {
+  *#tell(draft: Draft, set: ManagedSet): Coroutine<void> {
     if (this.#events.observed) {
       for (const event of draft.events()) {
         this.#events.next(event);
@@ -234,7 +234,7 @@ export class RegionManager implements AsyncDisposable {
         }
       }
     }
-    if (set.departures.length > 0 || set.maps.length > 0) {
+    if (set.regionUnmaps.length > 0 || set.maps.length > 0) {
       this.#changes.next(set);
       if (this.#shareable.observed) {
         yield* this.#shareable.update(set);
@@ -242,10 +242,10 @@ export class RegionManager implements AsyncDisposable {
     }
   }
 
-  *#close(): Steps<void> {
+  *#close(): Coroutine<void> {
     const failed = yield* this.#attachments.detachAll();
     yield* this.#view.end();
-    yield* settled(this.#vas.close());
+    yield* waitFor(this.#vas.close());
     this.#events.complete();
     this.#changes.complete();
     this.#shareable.end();

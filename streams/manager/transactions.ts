@@ -2,35 +2,35 @@ import type { Attachments } from '../attachments/attachments.js';
 import type { MapChange } from '../contracts/change-set.js';
 import { mapFailure, unmapFailure } from '../branches/command-errors.js';
 import { CommandDirector } from './command-director.js';
-import { CommandSet } from '../changes/managed-set.js';
+import { ManagedSet } from '../changes/managed-set.js';
 import { deliver, type Delivery } from '../branches/delivery.js';
 import { difference, simpleDifference, type Difference } from '../view/difference.js';
-import { Draft, type Ground } from '../regions/draft.js';
+import { Draft, type RegionContext } from '../regions/draft.js';
 import type { RegionCommandEdit } from '../regions/region-handle.js';
 import { DmaError } from '../contracts/errors.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { RegionEdit } from '../contracts/region.js';
 import { filterInSlices, joinInSlices, mapInSlices } from '../ranges/slices.js';
-import { isPromiseLike, run as runSteps, settled, type Steps } from '../util/coroutine.js';
-import type { VaKeeper } from '../host-addresses/va-owner.js';
+import { isPromiseLike, run as runSteps, waitFor, type Coroutine } from '../util/coroutine.js';
+import type { VaOwner } from '../host-addresses/va-owner.js';
 import type { View } from '../view/view.js';
 
 /** What a transaction takes effect on. */
 interface TransactionsOptions {
-  readonly ground: Ground;
+  readonly ground: RegionContext;
   readonly view: View;
-  readonly vas: VaKeeper;
+  readonly vas: VaOwner;
   readonly attachments: Attachments;
   readonly warn: (warning: DmaError) => void;
   /** Tells those who watch of one that took effect. */
-  readonly publish: (draft: Draft, set: CommandSet) => Steps<void> | undefined;
+  readonly publish: (draft: Draft, set: ManagedSet) => Coroutine<void> | undefined;
 }
 
 /** Runs transactions: their edits, the delivery to the targets, and the commit, or the way back. One at a time. */
 export class Transactions {
-  readonly #ground: Ground;
+  readonly #ground: RegionContext;
   readonly #view: View;
-  readonly #vas: VaKeeper;
+  readonly #vas: VaOwner;
   readonly #attachments: Attachments;
   readonly #warn: (warning: DmaError) => void;
   readonly #publish: TransactionsOptions['publish'];
@@ -65,10 +65,10 @@ export class Transactions {
   }
 
   /** A command of a region: a transaction of one edit, which may take long. */
-  runEdit(work: (edit: RegionCommandEdit) => Steps<void> | undefined): void | Promise<void> {
+  runEdit(work: (edit: RegionCommandEdit) => Coroutine<void> | undefined): void | Promise<void> {
     const draft = new Draft(this.#ground);
     this.#view.begin(draft);
-    let editing: Steps<void> | undefined;
+    let editing: Coroutine<void> | undefined;
     try {
       editing = work(draft);
     } catch (error) {
@@ -77,7 +77,7 @@ export class Transactions {
     return runSteps(editing === undefined ? this.#takeEffect(draft) : this.#editFirst(draft, editing));
   }
 
-  *#editFirst(draft: Draft, editing: Steps<void>): Steps<void> {
+  *#editFirst(draft: Draft, editing: Coroutine<void>): Coroutine<void> {
     try {
       yield* editing;
     } catch (error) {
@@ -87,7 +87,7 @@ export class Transactions {
   }
 
   /** Brings the edits of a draft to the targets, and into the view; or takes them back. */
-  *#takeEffect(draft: Draft): Steps<void> {
+  *#takeEffect(draft: Draft): Coroutine<void> {
     const { privates } = draft;
     const generation = this.#view.generation + 1;
     let change: Difference;
@@ -107,18 +107,18 @@ export class Transactions {
       return yield* this.#refuse(draft, yield* this.#explain(error));
     }
     const maps = this.#vas.hasPrivates ? yield* this.#vas.withVas(change.maps) : change.maps;
-    const set = new CommandSet(this.#view, generation, change, maps);
+    const set = new ManagedSet(this.#view, generation, change, maps);
     const delivery = this.#isForNobody(set)
-      ? yield* settled(this.#vas.releaseFiles(change.leaving))
+      ? yield* waitFor(this.#vas.releaseFiles(change.removed))
       : yield* deliver(set, this.#attachments.attached, new CommandDirector(set, change, this.#vas, this.#attachments));
     for (const skipped of delivery?.skipped ?? NONE) {
       this.#warn(skipped);
     }
     if (delivery?.failure !== undefined) {
       yield* this.#takeBack(draft);
-      yield* settled(this.#vas.discard());
+      yield* waitFor(this.#vas.discard());
       // Also where something was to leave: the undo may have cleared what was stuck there, and kept the VA of another mapping alive.
-      yield* settled(this.#vas.sweep(yield* rangesOf([set.maps, change.leaving])));
+      yield* waitFor(this.#vas.releaseUnused(yield* rangesOf([set.maps, change.removed])));
       throw mapFailure(delivery.failure, delivery, yield* this.#attachments.inTheWayOf(delivery.failure));
     }
     const applying = this.#view.apply(set.maps === change.maps ? change : { ...change, maps: set.maps });
@@ -141,18 +141,18 @@ export class Transactions {
     }
   }
 
-  *#takeBack(draft: Draft): Steps<void> {
+  *#takeBack(draft: Draft): Coroutine<void> {
     yield* draft.rollback();
     this.#view.abandon();
   }
 
-  *#refuse(draft: Draft, error: unknown): Steps<never> {
+  *#refuse(draft: Draft, error: unknown): Coroutine<never> {
     yield* this.#takeBack(draft);
     throw error;
   }
 
   /** Names what is in the way where private memory cannot be made for that. */
-  *#explain(error: unknown): Steps<unknown> {
+  *#explain(error: unknown): Coroutine<unknown> {
     if (!(error instanceof DmaError)) {
       return error;
     }
@@ -162,12 +162,12 @@ export class Transactions {
   }
 
   /** Whether no target need be told. VAs that an earlier target made end with their mappings all the same. */
-  #isForNobody({ departures, maps }: CommandSet): boolean {
-    return (departures.length === 0 && maps.length === 0) || this.#attachments.attached.length === 0;
+  #isForNobody({ regionUnmaps, maps }: ManagedSet): boolean {
+    return (regionUnmaps.length === 0 && maps.length === 0) || this.#attachments.attached.length === 0;
   }
 
   /** Of what was stuck during a command: what has not been cured within it. */
-  #stillStuck({ stuck }: Delivery): Steps<Delivery['stuck']> {
+  #stillStuck({ stuck }: Delivery): Coroutine<Delivery['stuck']> {
     return filterInSlices(stuck, (at) => this.#attachments.attached.some((handle) => handle.isStuck(at)));
   }
 }
@@ -175,7 +175,7 @@ export class Transactions {
 const NONE: readonly never[] = [];
 const NOTHING_DONE = { undone: NONE, missing: NONE, stuck: NONE };
 
-function* rangesOf(lists: readonly (readonly MapChange[])[]): Steps<readonly MemoryRange[]> {
+function* rangesOf(lists: readonly (readonly MapChange[])[]): Coroutine<readonly MemoryRange[]> {
   return yield* mapInSlices(yield* joinInSlices(lists), ({ range }) => range);
 }
 

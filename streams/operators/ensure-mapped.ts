@@ -1,15 +1,15 @@
 import { Observable, type MonoTypeOperatorFunction } from 'rxjs';
 import { append } from '../util/lists.js';
-import { announceVas } from '../branches/branch.js';
+import { registerAddresses } from '../branches/branch.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import { withAddresses, type AddressOf } from '../changes/managed-set.js';
-import { EnsuredVas } from '../host-addresses/va-registry.js';
+import { VaRegistry } from '../host-addresses/va-registry.js';
 import { DmaError } from '../contracts/errors.js';
 import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
-import { mapChangeLike } from '../changes/mapping.js';
+import { withChanges } from '../changes/mapping.js';
 import { checkVaMapper } from '../contracts/contract-checks.js';
 import type { HostVa } from '../contracts/host-va.js';
-import { run, type Steps } from '../util/coroutine.js';
+import { run, type Coroutine } from '../util/coroutine.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
 import { inTurn } from './map-in-order.js';
 
@@ -31,16 +31,16 @@ const TOGETHER = 128;
  */
 export function ensureMapped(va: VaMapper): MonoTypeOperatorFunction<ChangeSet> {
   checkVaMapper(va);
-  const vas = EnsuredVas.of(va);
+  const vas = VaRegistry.of(va);
   const addressOf: AddressOf = (range) => vas.at(range);
   return (changes$) =>
     new Observable((subscriber) => {
-      announceVas(vas);
+      registerAddresses(vas);
       return inTurn(changes$, subscriber, (set) => (set.maps.length === 0 ? set : run(addressed(vas, addressOf, set))));
     });
 }
 
-function* addressed(vas: EnsuredVas, addressOf: AddressOf, set: ChangeSet): Steps<ChangeSet> {
+function* addressed(vas: VaRegistry, addressOf: AddressOf, set: ChangeSet): Coroutine<ChangeSet> {
   const { length } = set.maps;
   if (length <= TOGETHER) {
     return withAddresses(set, withVas(vas, set.maps), addressOf);
@@ -56,7 +56,7 @@ function* addressed(vas: EnsuredVas, addressOf: AddressOf, set: ChangeSet): Step
   return withAddresses(set, maps, addressOf);
 }
 
-function withVas(vas: EnsuredVas, changes: readonly MapChange[]): readonly MapChange[] {
+function withVas(vas: VaRegistry, changes: readonly MapChange[]): readonly MapChange[] {
   if (!changes.some(isRefused)) {
     const answers = vas.ensureAll(changes);
     return changes.map((change, index) => withAnswer(change, answers[index] as HostVa | DmaError));
@@ -72,5 +72,5 @@ function isRefused({ refused }: MapChange): boolean {
 }
 
 function withAnswer(change: MapChange, answer: HostVa | DmaError): MapChange {
-  return answer instanceof DmaError ? { ...change, refused: answer } : mapChangeLike(change, { hostVa: answer });
+  return answer instanceof DmaError ? { ...change, refused: answer } : withChanges(change, { hostVa: answer });
 }

@@ -1,12 +1,12 @@
 import { Observable } from 'rxjs';
-import { announce, announceVas, Branch } from '../branches/branch.js';
+import { registerPort, registerAddresses, Branch } from '../branches/branch.js';
 import type { ChangeSet, MapChange, Outcome } from '../contracts/change-set.js';
 import { deliver, type Delivery } from '../branches/delivery.js';
 import { withDetails } from '../changes/outcomes.js';
 import { checkBranch } from '../contracts/contract-checks.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
 import { eachInSlices, sortedInSlices } from '../ranges/slices.js';
-import { run, type Steps } from '../util/coroutine.js';
+import { run, type Coroutine } from '../util/coroutine.js';
 import { inTurn } from './map-in-order.js';
 
 /**
@@ -24,10 +24,10 @@ export function fanOut(...branches: TargetBranch[]): TargetBranch {
       const lines = putUnderWay(branches);
       const name = lines.map((line) => line.name).join('+');
       for (const port of lines.flatMap((line) => line.ports)) {
-        announce(port);
+        registerPort(port);
       }
       for (const vas of lines.flatMap((line) => line.vas)) {
-        announceVas(vas);
+        registerAddresses(vas);
       }
       const subscription = inTurn(changes$, subscriber, (set) => run(serve(set, lines, name)));
       return () => {
@@ -55,15 +55,15 @@ function putUnderWay(branches: readonly TargetBranch[]): Branch[] {
   }
 }
 
-function* serve(set: ChangeSet, lines: readonly Branch[], name: string): Steps<Outcome> {
+function* serve(set: ChangeSet, lines: readonly Branch[], name: string): Coroutine<Outcome> {
   return toOutcome(yield* deliver(set, lines, { unmapped: () => takenFrom(lines) }), set.generation, name);
 }
 
 /** What the targets gave up for this set, ascending and each once. */
-function* takenFrom(lines: readonly Branch[]): Steps<readonly MapChange[]> {
+function* takenFrom(lines: readonly Branch[]): Coroutine<readonly MapChange[]> {
   const byStart = new Map<number, MapChange>();
   for (const port of lines.flatMap((line) => line.ports)) {
-    yield* eachInSlices(yield* port.ledger.takenInSlices(), (change) => {
+    yield* eachInSlices(yield* port.ledger.unmappedInSlices(), (change) => {
       byStart.set(change.range.startPage, change);
     });
   }

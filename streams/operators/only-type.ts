@@ -4,7 +4,7 @@ import { unmapsOfSet, withMaps } from '../changes/managed-set.js';
 import { checkMappingType } from '../contracts/contract-checks.js';
 import type { MappingType } from '../contracts/region.js';
 import { filterInSlices } from '../ranges/slices.js';
-import { run, type Steps } from '../util/coroutine.js';
+import { run, type Coroutine } from '../util/coroutine.js';
 import { inTurn } from './map-in-order.js';
 
 /**
@@ -16,7 +16,7 @@ export function onlyType(type: MappingType): MonoTypeOperatorFunction<ChangeSet>
   return (changes$) => new Observable((subscriber) => inTurn(changes$, subscriber, (set) => run(ofType(set, type))));
 }
 
-function* ofType(set: ChangeSet, type: MappingType): Steps<ChangeSet> {
+function* ofType(set: ChangeSet, type: MappingType): Coroutine<ChangeSet> {
   const isOfType = (change: { readonly type: MappingType }): boolean => change.type === type;
   const allUnmaps = yield* unmapsOfSet(set);
   const maps = yield* filterInSlices(set.maps, isOfType);

@@ -1,5 +1,5 @@
 import { Observable } from 'rxjs';
-import { announce } from '../branches/branch.js';
+import { registerPort } from '../branches/branch.js';
 import { checkTarget } from '../contracts/contract-checks.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
@@ -22,7 +22,7 @@ export function toTarget(target: DmaTarget): TargetBranch {
   return (changes$) =>
     new Observable((subscriber) => {
       const port = new TargetPort(target);
-      announce(port);
+      registerPort(port);
       return inTurn(changes$, subscriber, (set) => port.serve(set));
     });
 }

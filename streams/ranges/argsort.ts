@@ -30,7 +30,7 @@ const counts = new Uint32Array(1 << BITS);
  *
  * @param keyOf is called once for each
  */
-export function sortedOrder(length: number, keyOf: (index: number) => number): Uint32Array {
+export function argsort(length: number, keyOf: (index: number) => number): Uint32Array {
   reserve(length);
   let least = Infinity;
   let most = -Infinity;

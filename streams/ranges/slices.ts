@@ -1,8 +1,8 @@
-import { ascending, inOrder, isAscending } from './sort-by-address.js';
+import { sortByAddress, sortedByAddress, isAscending } from './sort-by-address.js';
 import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
 import type { MemoryRange } from './memory-range.js';
 import type { Ranged, RangeMap } from './range-map.js';
-import type { Steps } from '../util/coroutine.js';
+import type { Coroutine } from '../util/coroutine.js';
 import { done, inSlices, FEW } from '../util/sliced-work.js';
 
 /** Lists that may be long, made without holding up the event loop. Nothing is to change them meanwhile. */
@@ -17,11 +17,11 @@ export const LONG = 1 << 16;
 /** Items that are sorted at once. */
 const SORTED = 1024;
 
-export function mapInSlices<T, R>(items: readonly T[], make: (item: T) => R): Steps<R[]> {
+export function mapInSlices<T, R>(items: readonly T[], make: (item: T) => R): Coroutine<R[]> {
   return items.length <= FEW ? done(items.map(make), items.length) : mapMany(items, make);
 }
 
-function* mapMany<T, R>(items: readonly T[], make: (item: T) => R): Steps<R[]> {
+function* mapMany<T, R>(items: readonly T[], make: (item: T) => R): Coroutine<R[]> {
   const made: R[] = [];
   yield* eachInSlices(items, (item) => {
     made.push(make(item));
@@ -29,11 +29,11 @@ function* mapMany<T, R>(items: readonly T[], make: (item: T) => R): Steps<R[]> {
   return made;
 }
 
-export function filterInSlices<T>(items: readonly T[], isWanted: (item: T) => boolean): Steps<T[]> {
+export function filterInSlices<T>(items: readonly T[], isWanted: (item: T) => boolean): Coroutine<T[]> {
   return items.length <= FEW ? done(items.filter(isWanted), items.length) : filterMany(items, isWanted);
 }
 
-function* filterMany<T>(items: readonly T[], isWanted: (item: T) => boolean): Steps<T[]> {
+function* filterMany<T>(items: readonly T[], isWanted: (item: T) => boolean): Coroutine<T[]> {
   const wanted: T[] = [];
   yield* eachInSlices(items, (item) => {
     if (isWanted(item)) {
@@ -43,7 +43,7 @@ function* filterMany<T>(items: readonly T[], isWanted: (item: T) => boolean): St
   return wanted;
 }
 
-export function eachInSlices<T>(items: readonly T[], work: (item: T) => void): Steps<void> {
+export function eachInSlices<T>(items: readonly T[], work: (item: T) => void): Coroutine<void> {
   return inSlices(items.length, (from, to) => {
     for (let index = from; index < to; index++) {
       work(items[index] as T);
@@ -52,12 +52,12 @@ export function eachInSlices<T>(items: readonly T[], work: (item: T) => void): S
 }
 
 /** The lists in one list: the only one itself, where there is one. */
-export function joinInSlices<T>(lists: readonly (readonly T[])[]): Steps<readonly T[]> {
+export function joinInSlices<T>(lists: readonly (readonly T[])[]): Coroutine<readonly T[]> {
   const [only = []] = lists;
   return lists.length <= 1 ? done(only, 1) : joinMany(lists);
 }
 
-function* joinMany<T>(lists: readonly (readonly T[])[]): Steps<readonly T[]> {
+function* joinMany<T>(lists: readonly (readonly T[])[]): Coroutine<readonly T[]> {
   const all: T[] = [];
   for (const list of lists) {
     yield* eachInSlices(list, (item) => {
@@ -68,11 +68,11 @@ function* joinMany<T>(lists: readonly (readonly T[])[]): Steps<readonly T[]> {
 }
 
 /** All entries of a map, ascending. */
-export function entriesInSlices<V extends Ranged>(map: RangeMap<V>): Steps<V[]> {
+export function entriesInSlices<V extends Ranged>(map: RangeMap<V>): Coroutine<V[]> {
   return map.size <= COPIED ? done(map.toArray(), 1 + map.size / COPIED_EACH) : copyMany(map);
 }
 
-function* copyMany<V extends Ranged>(map: RangeMap<V>): Steps<V[]> {
+function* copyMany<V extends Ranged>(map: RangeMap<V>): Coroutine<V[]> {
   const entries = map.size < LONG ? [] : new Array<V>(map.size);
   const cursor = { page: 0, at: 0 };
   while (cursor.page < Infinity) {
@@ -87,7 +87,7 @@ function* copyMany<V extends Ranged>(map: RangeMap<V>): Steps<V[]> {
 }
 
 /** All entries of a map that share a page with `range`, ascending and whole. */
-export function overlappingInSlices<V extends Ranged>(map: RangeMap<V>, range: MemoryRange): Steps<V[]> {
+export function overlappingInSlices<V extends Ranged>(map: RangeMap<V>, range: MemoryRange): Coroutine<V[]> {
   if (map.size <= COPIED) {
     return done(map.overlapping(range), 1 + map.size / COPIED_EACH);
   }
@@ -98,7 +98,7 @@ export function overlappingInSlices<V extends Ranged>(map: RangeMap<V>, range: M
   return copyOverlapping(map, range, first);
 }
 
-function* copyOverlapping<V extends Ranged>(map: RangeMap<V>, { endPage }: MemoryRange, first: V): Steps<V[]> {
+function* copyOverlapping<V extends Ranged>(map: RangeMap<V>, { endPage }: MemoryRange, first: V): Coroutine<V[]> {
   const found: V[] = [];
   // Some more come with the first and the last of them.
   const cursor = { page: first.range.startPage, at: 0 };
@@ -118,11 +118,11 @@ function* copyOverlapping<V extends Ranged>(map: RangeMap<V>, { endPage }: Memor
 }
 
 /** In order of their addresses, in a list of its own unless it is sorted already. Items that start at the same page keep their order. */
-export function sortedInSlices<T extends Ranged>(items: readonly T[]): Steps<readonly T[]> {
-  return items.length <= SORTED ? done(inOrder(items), 1 + items.length / COPIED_EACH) : sortMany(items);
+export function sortedInSlices<T extends Ranged>(items: readonly T[]): Coroutine<readonly T[]> {
+  return items.length <= SORTED ? done(sortedByAddress(items), 1 + items.length / COPIED_EACH) : sortMany(items);
 }
 
-function* sortMany<T extends Ranged>(items: readonly T[]): Steps<readonly T[]> {
+function* sortMany<T extends Ranged>(items: readonly T[]): Coroutine<readonly T[]> {
   let unsorted = 0;
   yield* inSlices(items.length - 1, (from, to) => {
     unsorted += isAscending(items, from, to + 1) ? 0 : 1;
@@ -130,10 +130,10 @@ function* sortMany<T extends Ranged>(items: readonly T[]): Steps<readonly T[]> {
   return unsorted === 0 ? items : yield* mergeSorted(items);
 }
 
-function* mergeSorted<T extends Ranged>(items: readonly T[]): Steps<readonly T[]> {
+function* mergeSorted<T extends Ranged>(items: readonly T[]): Coroutine<readonly T[]> {
   let runs: (readonly T[])[] = [];
   for (let from = 0; from < items.length; from += SORTED) {
-    runs.push(ascending(items.slice(from, from + SORTED)));
+    runs.push(sortByAddress(items.slice(from, from + SORTED)));
     const pause = pauseIfOver(LONG_STEP);
     if (pause !== undefined) {
       yield pause;
@@ -150,7 +150,7 @@ function* mergeSorted<T extends Ranged>(items: readonly T[]): Steps<readonly T[]
 }
 
 /** Two ascending lists in one. */
-export function* mergeInSlices<T extends Ranged>(left: readonly T[], right: readonly T[]): Steps<readonly T[]> {
+export function* mergeInSlices<T extends Ranged>(left: readonly T[], right: readonly T[]): Coroutine<readonly T[]> {
   if (left.length === 0 || right.length === 0) {
     return left.length === 0 ? right : left;
   }

@@ -1,13 +1,13 @@
 import type { Ranged } from './range-map.js';
-import { sortedOrder } from './argsort.js';
+import { argsort } from './argsort.js';
 
 /** Sorted by address, in place. Most lists are sorted already. Items that start at the same page keep their order. */
-export function ascending<T extends Ranged>(items: T[]): T[] {
+export function sortByAddress<T extends Ranged>(items: T[]): T[] {
   return isAscending(items) ? items : sort(items);
 }
 
 /** The same in a list of its own, unless it is sorted already. */
-export function inOrder<T extends Ranged>(items: readonly T[]): readonly T[] {
+export function sortedByAddress<T extends Ranged>(items: readonly T[]): readonly T[] {
   return isAscending(items) ? items : sort([...items]);
 }
 
@@ -24,7 +24,7 @@ export function isAscending(items: readonly Ranged[], from = 0, to = items.lengt
 /** Where pages are read from, once, and compared: `Array.prototype.sort` reads two items and their ranges for every comparison. */
 function sort<T extends Ranged>(items: T[]): T[] {
   const { length } = items;
-  const order = sortedOrder(length, (index) => (items[index] as T).range.startPage);
+  const order = argsort(length, (index) => (items[index] as T).range.startPage);
   const before = items.slice();
   for (let index = 0; index < length; index++) {
     items[index] = before[order[index] as number] as T;

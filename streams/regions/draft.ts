@@ -13,11 +13,11 @@ import { RegionTable } from './region-table.js';
 import type { MapParams, MappingParams, Region, RegionEdit, RegionEvent, RegionParams } from '../contracts/region.js';
 import { eachInSlices, overlappingInSlices } from '../ranges/slices.js';
 import { show } from '../util/checks.js';
-import { runAtOnce, type Steps } from '../util/coroutine.js';
+import { runAtOnce, type Coroutine } from '../util/coroutine.js';
 import type { PendingEdits } from './pending-edits.js';
 
 /** What a draft works on: the manager's regions and rules. Its regions are known by it. */
-export interface Ground {
+export interface RegionContext {
   readonly table: RegionTable;
   readonly privates: PrivateMemory;
   readonly transact: Transact;
@@ -31,7 +31,7 @@ export interface Ground {
  * knows nothing of it until the difference is computed.
  */
 export class Draft implements RegionEdit, PendingEdits {
-  readonly #ground: Ground;
+  readonly #context: RegionContext;
   /** Regions that were there before, and have been removed. */
   removed: RegionTable | undefined = undefined;
   #privates: PrivateEdits | undefined = undefined;
@@ -40,8 +40,8 @@ export class Draft implements RegionEdit, PendingEdits {
   readonly #log = new EditLog();
   #ended = false;
 
-  constructor(ground: Ground) {
-    this.#ground = ground;
+  constructor(ground: RegionContext) {
+    this.#context = ground;
   }
 
   /** The regions that were touched. */
@@ -71,7 +71,7 @@ export class Draft implements RegionEdit, PendingEdits {
   }
 
   /** Takes every edit back: first away what has come, then back what has gone. The view looks past it until it is told that it is done. */
-  *rollback(): Steps<void> {
+  *rollback(): Coroutine<void> {
     const fresh = new Set<MapChange>();
     for (const edit of this.#edits) {
       const { state } = edit;
@@ -81,14 +81,14 @@ export class Draft implements RegionEdit, PendingEdits {
       });
       state.visible = edit.visibleBefore;
       if (state.present && !edit.presentBefore) {
-        this.#displace(state);
+        this.#remove(state);
       }
     }
     for (const edit of this.#edits) {
       const { state } = edit;
       if (edit.presentBefore && !state.present) {
         this.removed?.remove(state);
-        this.#place(state);
+        this.#insert(state);
       }
       yield* eachInSlices(edit.removed, (mapping) => {
         if (!fresh.has(mapping)) {
@@ -102,16 +102,16 @@ export class Draft implements RegionEdit, PendingEdits {
     this.#checkOpen();
     checkRegionParams(params);
     const { name, range, type, priority = 0 } = params;
-    const existing = this.#ground.table.conflict(range, priority);
+    const existing = this.#context.table.conflict(range, priority);
     if (existing !== undefined) {
       throw overlapError(params, priority, existing);
     }
-    const ground = this.#ground;
+    const ground = this.#context;
     const state = new RegionState({ name, range, priority, type, sequence: ground.nextSequence(), owner: ground });
     this.#editsOf(state);
-    this.#place(state);
-    this.#log.note({ kind: 'region-added', region: name, range, priority, type });
-    return new RegionHandle(state, this.#ground.transact);
+    this.#insert(state);
+    this.#log.record({ kind: 'region-added', region: name, range, priority, type });
+    return new RegionHandle(state, this.#context.transact);
   }
 
   removeRegion(region: Region): void {
@@ -119,26 +119,26 @@ export class Draft implements RegionEdit, PendingEdits {
   }
 
   /** The same as a command of its own, which may let the event loop go on. */
-  *removeRegionInSlices(region: Region): Steps<void> {
+  *removeRegionInSlices(region: Region): Coroutine<void> {
     this.#checkOpen();
     const state = this.#stateOf(region);
     if (!state.present) {
       return;
     }
     const { presentBefore } = this.#editsOf(state);
-    this.#displace(state);
+    this.#remove(state);
     if (presentBefore) {
       (this.removed ??= new RegionTable()).add(state);
     }
     state.visible = undefined;
     // Private memory stays in its region, but owns its addresses no longer.
-    yield* eachInSlices((this.#privates ?? this.#ground.privates).overlapping(state.range), (mapping) => {
+    yield* eachInSlices((this.#privates ?? this.#context.privates).overlapping(state.range), (mapping) => {
       if (state.mappings.startingAt(mapping.range.startPage) === mapping) {
         this.#editedPrivates().remove(mapping);
       }
     });
     const { name, range, priority, type } = state;
-    this.#log.note({ kind: 'region-removed', region: name, range, priority, type });
+    this.#log.record({ kind: 'region-removed', region: name, range, priority, type });
   }
 
   map(region: Region, params: MapParams): void {
@@ -150,7 +150,7 @@ export class Draft implements RegionEdit, PendingEdits {
     }
     const copy = copyOfMapParams(params);
     this.#show(state, copy);
-    this.#log.note({ kind: 'region-mapped', region: state.name, params: copy });
+    this.#log.record({ kind: 'region-mapped', region: state.name, params: copy });
   }
 
   unmap(region: Region): void {
@@ -160,7 +160,7 @@ export class Draft implements RegionEdit, PendingEdits {
       return;
     }
     this.#show(state, undefined);
-    this.#log.note({ kind: 'region-unmapped', region: state.name });
+    this.#log.record({ kind: 'region-unmapped', region: state.name });
   }
 
   addMapping(region: Region, params: MappingParams): void {
@@ -169,7 +169,7 @@ export class Draft implements RegionEdit, PendingEdits {
     const backing = checkMappingParams(params, state.name);
     const range = inRegion(state, params.rangeInRegion);
     if (backing === 'private') {
-      this.#ground.checkPrivate(state.name, range);
+      this.#context.checkPrivate(state.name, range);
       const [other] = this.#editedPrivates().overlapping(range);
       if (other !== undefined) {
         throw occupiedError(state.name, range, other);
@@ -188,7 +188,7 @@ export class Draft implements RegionEdit, PendingEdits {
     if (backing === 'private') {
       this.#editedPrivates().add(mapping);
     }
-    this.#log.noteMapping(this.#editsOf(state), mapping, 'mapping-added');
+    this.#log.recordMapping(this.#editsOf(state), mapping, 'mapping-added');
   }
 
   removeMappings(region: Region, rangeInRegion: MemoryRange): void {
@@ -199,7 +199,7 @@ export class Draft implements RegionEdit, PendingEdits {
   }
 
   /** The same as a command of its own, which may let the event loop go on. */
-  removeMappingsInSlices(region: Region, rangeInRegion: MemoryRange): Steps<void> | undefined {
+  removeMappingsInSlices(region: Region, rangeInRegion: MemoryRange): Coroutine<void> | undefined {
     const found = this.#removeExact(region, rangeInRegion);
     return found === undefined ? undefined : this.#removeAll(found);
   }
@@ -218,7 +218,7 @@ export class Draft implements RegionEdit, PendingEdits {
     return { state, range };
   }
 
-  *#removeAll({ state, range }: Place): Steps<void> {
+  *#removeAll({ state, range }: Place): Coroutine<void> {
     const found = yield* overlappingInSlices(state.mappings, range);
     yield* eachInSlices(found, (mapping) => {
       if (!range.contains(mapping.range)) {
@@ -240,7 +240,7 @@ export class Draft implements RegionEdit, PendingEdits {
     if (mapping.backing === 'private') {
       this.#editedPrivates().remove(mapping);
     }
-    this.#log.noteMapping(this.#editsOf(state), mapping, 'mapping-removed');
+    this.#log.recordMapping(this.#editsOf(state), mapping, 'mapping-removed');
   }
 
   #show(state: RegionState, visible: MapParams | undefined): void {
@@ -249,16 +249,16 @@ export class Draft implements RegionEdit, PendingEdits {
   }
 
   #editedPrivates(): PrivateEdits {
-    return (this.#privates ??= new PrivateEdits(this.#ground.privates));
+    return (this.#privates ??= new PrivateEdits(this.#context.privates));
   }
 
-  #place(state: RegionState): void {
-    this.#ground.table.add(state);
+  #insert(state: RegionState): void {
+    this.#context.table.add(state);
     state.present = true;
   }
 
-  #displace(state: RegionState): void {
-    this.#ground.table.remove(state);
+  #remove(state: RegionState): void {
+    this.#context.table.remove(state);
     state.present = false;
   }
 
@@ -279,7 +279,7 @@ export class Draft implements RegionEdit, PendingEdits {
 
   #stateOf(region: unknown): RegionState {
     const state = RegionHandle.stateOf(region);
-    if (state?.owner !== this.#ground) {
+    if (state?.owner !== this.#context) {
       throw new TypeError(`${show(region)} is not a region of this manager: use one that its addRegion returned`);
     }
     return state;

@@ -16,12 +16,12 @@ export class EditLog {
   #edits: RegionEdits | undefined = undefined;
   #kind: MappingKind = 'mapping-added';
 
-  note(event: RegionEvent): void {
+  record(event: RegionEvent): void {
     this.#write(event);
   }
 
   /** Notes a mapping, with the edits of its region. */
-  noteMapping(edits: RegionEdits, mapping: MapChange, kind: MappingKind): void {
+  recordMapping(edits: RegionEdits, mapping: MapChange, kind: MappingKind): void {
     const isLogged = this.#entries === undefined && (this.#edits === undefined || this.#edits === edits);
     if (isLogged && (this.#edits === undefined || this.#kind === kind)) {
       this.#edits = edits;

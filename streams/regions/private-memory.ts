@@ -3,7 +3,7 @@ import { sameMemory } from '../changes/mapping.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap } from '../ranges/range-map.js';
 import { eachInSlices } from '../ranges/slices.js';
-import type { Steps } from '../util/coroutine.js';
+import type { Coroutine } from '../util/coroutine.js';
 
 /**
  * The private memory of a manager, visible or not, as of the last command that took effect. Its ranges do not overlap.
@@ -35,7 +35,7 @@ export class PrivateMemory {
   }
 
   /** The edits take effect. */
-  *commit({ added, removed }: PrivateEdits): Steps<void> {
+  *commit({ added, removed }: PrivateEdits): Coroutine<void> {
     yield* eachInSlices(removed, (mapping) => {
       this.#mappings.remove(mapping.range);
     });
@@ -92,7 +92,7 @@ export class PrivateEdits {
   }
 
   /** What has to be made, and what ends. Memory that is removed and added again at the same place is the same memory, and is in neither. */
-  *net(): Steps<{ readonly made: readonly MapChange[]; readonly ended: readonly MapChange[] }> {
+  *net(): Coroutine<{ readonly made: readonly MapChange[]; readonly ended: readonly MapChange[] }> {
     const removed = new Map<number, MapChange>();
     yield* eachInSlices(this.removed, (mapping) => {
       removed.set(mapping.range.startPage, mapping);

@@ -1,17 +1,17 @@
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { RegionState } from './region-state.js';
-import type { Steps } from '../util/coroutine.js';
+import type { Coroutine } from '../util/coroutine.js';
 import type { Backing, MapParams, MappingParams, MappingType, Region, RegionEdit } from '../contracts/region.js';
 import { isObject } from '../util/checks.js';
 
 /** The edits of a command of a region, some of which may take long. */
 export interface RegionCommandEdit extends RegionEdit {
-  removeMappingsInSlices(region: Region, rangeInRegion: MemoryRange): Steps<void> | undefined;
-  removeRegionInSlices(region: Region): Steps<void>;
+  removeMappingsInSlices(region: Region, rangeInRegion: MemoryRange): Coroutine<void> | undefined;
+  removeRegionInSlices(region: Region): Coroutine<void>;
 }
 
 /** How a region puts its own commands on its manager's queue. */
-export type Transact = (work: (edit: RegionCommandEdit) => Steps<void> | undefined) => Promise<void>;
+export type Transact = (work: (edit: RegionCommandEdit) => Coroutine<void> | undefined) => Promise<void>;
 
 /** The region as a user holds it: every command is a transaction of one edit. */
 export class RegionHandle implements Region {

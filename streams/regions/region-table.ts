@@ -3,7 +3,7 @@ import { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap } from '../ranges/range-map.js';
 import type { RegionState } from './region-state.js';
 import { eachInSlices, entriesInSlices, overlappingInSlices } from '../ranges/slices.js';
-import type { Steps } from '../util/coroutine.js';
+import type { Coroutine } from '../util/coroutine.js';
 import { done } from '../util/sliced-work.js';
 
 /** So many regions at most are looked through at once. */
@@ -100,7 +100,7 @@ export class RegionTable {
   }
 
   /** All regions: highest priority first, then ascending, then the first added of equals. */
-  *all(): Steps<RegionState[]> {
+  *all(): Coroutine<RegionState[]> {
     const all: RegionState[] = [];
     for (const { slots } of this.#layers) {
       yield* eachInSlices(yield* entriesInSlices(slots), ({ regions }) => {
@@ -113,11 +113,11 @@ export class RegionTable {
   /**
    * As `overlapping`, for a range in which there may be many. No region is to come or go meanwhile.
    */
-  overlappingInSlices(range: MemoryRange): Steps<RegionState[]> {
+  overlappingInSlices(range: MemoryRange): Coroutine<RegionState[]> {
     return this.#size <= FEW ? done(this.overlapping(range), 1) : this.#overlappingMany(range);
   }
 
-  *#overlappingMany(range: MemoryRange): Steps<RegionState[]> {
+  *#overlappingMany(range: MemoryRange): Coroutine<RegionState[]> {
     const found: RegionState[] = [];
     for (const { slots } of this.#layers) {
       yield* eachInSlices(yield* overlappingInSlices(slots, range), ({ regions }) => {

@@ -1,8 +1,8 @@
 import type { MapChange } from '../contracts/change-set.js';
-import type { ActiveMappings, AddressOf, CommandSet } from '../changes/managed-set.js';
-import { mapChangeLike } from '../changes/mapping.js';
+import type { ActiveMappings, AddressOf, ManagedSet } from '../changes/managed-set.js';
+import { withChanges } from '../changes/mapping.js';
 import { filterInSlices, joinInSlices, mapInSlices } from '../ranges/slices.js';
-import { runAtOnce, type Steps } from '../util/coroutine.js';
+import { runAtOnce, type Coroutine } from '../util/coroutine.js';
 import { inSlices } from '../util/sliced-work.js';
 
 /** What a target holds, as far as it can be told from what is active and from how far the set under way has come. */
@@ -21,13 +21,13 @@ const FEW = 256;
  * The account of a target that has been served nothing but the sets of its manager, all with success: it holds what is active, but for device
  * memory that it could not map. No list is kept; only how far the set under way has come.
  */
-export class Following {
+export class DerivedAccount {
   readonly #active: ActiveMappings;
   /** `arriving`: the first set, which brings what is active. `leaving`: the last one, which takes all of it. */
   #phase: 'arriving' | 'present' | 'leaving' = 'arriving';
   /** The step of each kind that is, or was last, under way, both of one generation. */
   #maps: readonly MapChange[] = [];
-  #leaving: readonly MapChange[] = [];
+  #removed: readonly MapChange[] = [];
   #generation = -1;
   /** What the maps of a set have, and what is active has not. */
   #addressOf: AddressOf | undefined = undefined;
@@ -42,7 +42,7 @@ export class Following {
   }
 
   /** Whether the account can be kept so for this set, too. */
-  begin(set: CommandSet): boolean {
+  begin(set: ManagedSet): boolean {
     if (set.active !== this.#active || (this.#skipped.size > 0 && this.#mayTouchSkipped(set))) {
       return false;
     }
@@ -50,12 +50,12 @@ export class Following {
     if (set.generation !== this.#generation || set.generation === this.#active.generation) {
       this.#generation = set.generation;
       this.#maps = [];
-      this.#leaving = [];
+      this.#removed = [];
       this.mapped = 0;
       this.unmapped = 0;
     }
-    if (set.departures.length > 0) {
-      this.#leaving = set.leaving;
+    if (set.regionUnmaps.length > 0) {
+      this.#removed = set.removed;
     }
     if (set.maps.length > 0) {
       this.#maps = set.maps;
@@ -74,11 +74,11 @@ export class Following {
   }
 
   /** The maps of the set under way that have been made, in order. */
-  made(): Steps<readonly MapChange[]> {
+  made(): Coroutine<readonly MapChange[]> {
     return this.#withoutSkipped(this.#maps.slice(0, this.mapped));
   }
 
-  /** To be called when a set has been served to its end. Returns whether nothing is held, and nothing more to be followed. */
+  /** To be called when a set has been served to its end. Returns whether nothing is held, and no more sets come. */
   end(): boolean {
     if (this.#phase === 'arriving') {
       this.#phase = 'present';
@@ -88,14 +88,14 @@ export class Following {
   }
 
   /** What is held, ascending, or nearly so: what the set under way has mapped comes last. */
-  *account(): Steps<Account> {
+  *account(): Coroutine<Account> {
     const generation = this.#generation;
-    const taken = yield* this.#addressed(this.#leaving.slice(0, this.unmapped));
+    const taken = yield* this.#addressed(this.#removed.slice(0, this.unmapped));
     if (this.#phase === 'arriving') {
       return { held: yield* this.made(), taken, generation };
     }
     if (this.#phase === 'leaving') {
-      return { held: yield* this.#addressed(this.#leaving.slice(this.unmapped)), taken, generation };
+      return { held: yield* this.#addressed(this.#removed.slice(this.unmapped)), taken, generation };
     }
     const before = yield* this.#addressed(yield* this.#withoutSkipped(yield* this.#active.all()));
     if (generation <= this.#active.generation) {
@@ -111,36 +111,36 @@ export class Following {
   }
 
   /** What is held between two sets, ascending. */
-  *heldBetweenSets(): Steps<readonly MapChange[]> {
+  *heldBetweenSets(): Coroutine<readonly MapChange[]> {
     return this.#phase === 'present' && this.#generation <= this.#active.generation
       ? yield* this.#withoutSkipped(yield* this.#active.all())
       : (yield* this.account()).held;
   }
 
-  *#addressed(mappings: readonly MapChange[]): Steps<readonly MapChange[]> {
+  *#addressed(mappings: readonly MapChange[]): Coroutine<readonly MapChange[]> {
     const addressOf = this.#addressOf;
     return addressOf === undefined
       ? mappings
       : yield* mapInSlices(mappings, (mapping) => {
           const hostVa = mapping.hostVa ?? addressOf(mapping.range);
-          return hostVa === undefined ? mapping : mapChangeLike(mapping, { hostVa });
+          return hostVa === undefined ? mapping : withChanges(mapping, { hostVa });
         });
   }
 
-  *#withoutSkipped(mappings: readonly MapChange[]): Steps<readonly MapChange[]> {
+  *#withoutSkipped(mappings: readonly MapChange[]): Coroutine<readonly MapChange[]> {
     return this.#skipped.size === 0
       ? mappings
       : yield* filterInSlices(mappings, ({ range }) => !this.#skipped.has(range.startPage));
   }
 
   /** Whether one that was skipped is leaving; also where it would take long to see. */
-  #mayTouchSkipped({ leaving }: CommandSet): boolean {
-    return leaving.length > FEW || leaving.some(({ range }) => this.#skipped.has(range.startPage));
+  #mayTouchSkipped({ removed }: ManagedSet): boolean {
+    return removed.length > FEW || removed.some(({ range }) => this.#skipped.has(range.startPage));
   }
 }
 
 /** Those that do not start where one of `others` does. */
-function* without(mappings: readonly MapChange[], others: readonly MapChange[]): Steps<readonly MapChange[]> {
+function* without(mappings: readonly MapChange[], others: readonly MapChange[]): Coroutine<readonly MapChange[]> {
   if (others.length === 0) {
     return mappings;
   }

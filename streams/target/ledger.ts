@@ -1,13 +1,13 @@
-import { ascending } from '../ranges/sort-by-address.js';
+import { sortByAddress } from '../ranges/sort-by-address.js';
 import { eachInSlices, entriesInSlices, sortedInSlices } from '../ranges/slices.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
-import { CommandSet } from '../changes/managed-set.js';
-import { Following } from './derived-account.js';
+import { ManagedSet } from '../changes/managed-set.js';
+import { DerivedAccount } from './derived-account.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap } from '../ranges/range-map.js';
 import { sameMapping } from '../changes/mapping.js';
 import type { LedgerEntry } from '../contracts/ledger-entry.js';
-import type { Steps } from '../util/coroutine.js';
+import type { Coroutine } from '../util/coroutine.js';
 
 interface Stuck {
   readonly range: MemoryRange;
@@ -23,8 +23,8 @@ interface Stuck {
  * what is active, no list of it is made.
  */
 export class Ledger {
-  #following: Following | undefined = undefined;
-  /** Empty while it follows. */
+  #derived: DerivedAccount | undefined = undefined;
+  /** Empty while it is derived. */
   #held = new Map<number, MapChange>();
   readonly #stuck = new RangeMap<Stuck>();
   readonly #missing = new RangeMap<MapChange>();
@@ -37,48 +37,48 @@ export class Ledger {
   readonly #retried = new Set<number>();
 
   /**
-   * The account that is to be kept of this set instead of all that follows here, where that is possible: as long as every call succeeds, or is
-   * one for device memory.
+   * The account to keep of this set instead of the list, where what is held can be derived from what is active: as long as every call succeeds,
+   * or is one for device memory.
    */
-  follow(set: ChangeSet): Following | undefined {
-    if (!(set instanceof CommandSet)) {
+  derive(set: ChangeSet): DerivedAccount | undefined {
+    if (!(set instanceof ManagedSet)) {
       return undefined;
     }
     if (set.snapshot && this.#isBlank) {
-      this.#following = new Following(set.active);
+      this.#derived = new DerivedAccount(set.active);
     }
-    return this.#following?.begin(set) === true ? this.#following : undefined;
+    return this.#derived?.begin(set) === true ? this.#derived : undefined;
   }
 
   /** What is held is nobody's business any longer. */
   end(): void {
-    this.#following = undefined;
+    this.#derived = undefined;
   }
 
   /** Whether what is held follows from what is active, and is not listed. */
-  get isFollowed(): boolean {
-    return this.#following !== undefined;
+  get isDerived(): boolean {
+    return this.#derived !== undefined;
   }
 
-  /** The set that was followed has been served to its end. */
-  followed(): void {
-    if (this.#following?.end() === true) {
-      this.#following = undefined;
+  /** A set of which a derived account is kept has been served to its end. */
+  endDerived(): void {
+    if (this.#derived?.end() === true) {
+      this.#derived = undefined;
     }
   }
 
   /** Lists what is held, and what the set under way has taken, from now on. Whoever looks meanwhile sees the same. */
-  *settle(): Steps<void> {
-    for (let following = this.#following; following !== undefined; following = this.#following) {
-      const { mapped, unmapped } = following;
-      const { held, taken, generation } = yield* following.account();
+  *materialize(): Coroutine<void> {
+    for (let derived = this.#derived; derived !== undefined; derived = this.#derived) {
+      const { mapped, unmapped } = derived;
+      const { held, taken, generation } = yield* derived.account();
       const listed = new Map<number, MapChange>();
       yield* eachInSlices(held, (mapping) => {
         listed.set(mapping.range.startPage, mapping);
       });
       // A call that was given up may have come back meanwhile.
-      if (this.#following === following && following.mapped === mapped && following.unmapped === unmapped) {
-        this.#following = undefined;
+      if (this.#derived === derived && derived.mapped === mapped && derived.unmapped === unmapped) {
+        this.#derived = undefined;
         this.#held = listed;
         this.#taken = [...taken];
         this.#takenByStart = undefined;
@@ -87,10 +87,10 @@ export class Ledger {
     }
   }
 
-  /** To be called before a set is served that is not followed. */
-  *begin(set: ChangeSet): Steps<void> {
-    if (this.#following !== undefined) {
-      yield* this.settle();
+  /** To be called before a set is served of which no derived account is kept. */
+  *begin(set: ChangeSet): Coroutine<void> {
+    if (this.#derived !== undefined) {
+      yield* this.materialize();
     }
     if (set.generation !== this.#takenIn) {
       if (this.#taken.length > 0) {
@@ -108,7 +108,7 @@ export class Ledger {
    * Takes out of the ledger what it has of this map, held or stuck, to be unmapped. What of it was held or missing can be put
    * back by an inverse set of the same generation.
    */
-  take(range: MemoryRange, set: ChangeSet): MapChange | undefined {
+  takeForUnmap(range: MemoryRange, set: ChangeSet): MapChange | undefined {
     const held = this.#held.get(range.startPage);
     if (held?.range.equals(range) === true) {
       this.#held.delete(range.startPage);
@@ -130,14 +130,14 @@ export class Ledger {
   }
 
   /** Whether an inverse set, which has begun, has to put this mapping back. */
-  wants(change: MapChange): boolean {
+  mustRestore(change: MapChange): boolean {
     const { startPage } = change.range;
     return this.#takenByStart?.has(startPage) === true || this.#missing.startingAt(startPage) !== undefined;
   }
 
   /** All that an inverse set would put back, ascending. */
-  *takenInSlices(): Steps<readonly MapChange[]> {
-    yield* this.settle();
+  *unmappedInSlices(): Coroutine<readonly MapChange[]> {
+    yield* this.materialize();
     const byStart = yield* this.#indexTaken();
     return yield* sortedInSlices([...byStart.values()]);
   }
@@ -156,32 +156,32 @@ export class Ledger {
     this.#takenByStart?.delete(change.range.startPage);
   }
 
-  /** The target no longer holds it. Not to be called while it follows. */
-  drop(change: MapChange): void {
+  /** The target no longer holds it. Not to be called while it is derived. */
+  forget(change: MapChange): void {
     this.#held.delete(change.range.startPage);
   }
 
-  /** The target should hold it, and does not. Not to be called while it follows. */
-  miss(change: MapChange): void {
+  /** The target should hold it, and does not. Not to be called while it is derived. */
+  markMissing(change: MapChange): void {
     this.#missing.replace(change);
     this.#takenByStart?.delete(change.range.startPage);
   }
 
-  /** Its unmap failed. Not to be called while it follows. */
-  stick(mapping: MapChange, generation: number): void {
+  /** Its unmap failed. Not to be called while it is derived. */
+  markStuck(mapping: MapChange, generation: number): void {
     const again = this.#retried.delete(mapping.range.startPage);
     this.#stuck.replace({ range: mapping.range, mapping, triedAgainIn: again ? generation : -1 });
   }
 
   /** Its unmap did not fail, though it may have before. */
-  unstuck(range: MemoryRange): void {
+  clearRetried(range: MemoryRange): void {
     if (this.#retried.size > 0) {
       this.#retried.delete(range.startPage);
     }
   }
 
   /** The target does not hold it after all. */
-  forgetStuck(range: MemoryRange): void {
+  clearStuck(range: MemoryRange): void {
     this.#stuck.remove(range);
   }
 
@@ -189,7 +189,7 @@ export class Ledger {
    * Where a mapping is to be put back whose unmap failed, the target holds it still: an unmap that fails has taken nothing. Tells
    * whether that was so; then it is held again.
    */
-  unstick(change: MapChange): boolean {
+  restoreStuck(change: MapChange): boolean {
     const stuck = this.#stuck.size === 0 ? undefined : this.#stuck.startingAt(change.range.startPage);
     if (stuck === undefined || !sameMapping(stuck.mapping, change)) {
       return false;
@@ -225,7 +225,7 @@ export class Ledger {
   }
 
   /** All that is stuck, or what of it shares a page with one of these ranges, each once. */
-  *stuckEntries(ranges?: readonly MemoryRange[]): Steps<readonly Stuck[]> {
+  *stuckEntries(ranges?: readonly MemoryRange[]): Coroutine<readonly Stuck[]> {
     if (ranges === undefined) {
       return yield* entriesInSlices(this.#stuck);
     }
@@ -244,7 +244,7 @@ export class Ledger {
   }
 
   /** Its unmap was tried again: without success, for a generation. */
-  stickAgain(mapping: MapChange, generation: number): void {
+  markStillStuck(mapping: MapChange, generation: number): void {
     this.#stuck.replace({ range: mapping.range, mapping, triedAgainIn: generation });
   }
 
@@ -263,36 +263,36 @@ export class Ledger {
   }
 
   /** The same, letting the event loop go on. */
-  missingInSlices(): Steps<readonly MapChange[]> {
+  missingInSlices(): Coroutine<readonly MapChange[]> {
     return entriesInSlices(this.#missing);
   }
 
   /** What the target holds as it should, ascending. */
   held(): MapChange[] {
-    return ascending([...(this.#following?.accountNow().held ?? this.#held.values())]);
+    return sortByAddress([...(this.#derived?.accountNow().held ?? this.#held.values())]);
   }
 
   /** The same, letting the event loop go on. */
-  *heldInSlices(): Steps<readonly MapChange[]> {
-    const held = this.#following === undefined ? [...this.#held.values()] : (yield* this.#following.account()).held;
+  *heldInSlices(): Coroutine<readonly MapChange[]> {
+    const held = this.#derived === undefined ? [...this.#held.values()] : (yield* this.#derived.account()).held;
     return yield* sortedInSlices(held);
   }
 
   /** What is held, ascending, where that follows from what is active. */
-  *heldAsActive(): Steps<readonly MapChange[] | undefined> {
-    return this.#following === undefined ? undefined : yield* this.#following.heldBetweenSets();
+  *heldAsActive(): Coroutine<readonly MapChange[] | undefined> {
+    return this.#derived === undefined ? undefined : yield* this.#derived.heldBetweenSets();
   }
 
   /** Whether it holds nothing, and nothing is stuck. */
-  *isEmpty(): Steps<boolean> {
+  *isEmpty(): Coroutine<boolean> {
     if (this.#held.size > 0 || this.#stuck.size > 0) {
       return false;
     }
-    return this.#following === undefined || (yield* this.#following.account()).held.length === 0;
+    return this.#derived === undefined || (yield* this.#derived.account()).held.length === 0;
   }
 
   get #isBlank(): boolean {
-    return this.#following === undefined && this.#held.size === 0 && this.#stuck.size === 0 && this.#missing.size === 0;
+    return this.#derived === undefined && this.#held.size === 0 && this.#stuck.size === 0 && this.#missing.size === 0;
   }
 
   /** What the target holds, ascending. */
@@ -303,13 +303,13 @@ export class Ledger {
       writable,
       stuck,
     });
-    return ascending([
+    return sortByAddress([
       ...this.held().map((change) => entry(change, false)),
       ...Array.from(this.#stuck, ({ mapping }) => entry(mapping, true)),
     ]);
   }
 
-  *#indexTaken(): Steps<Map<number, MapChange>> {
+  *#indexTaken(): Coroutine<Map<number, MapChange>> {
     let byStart = this.#takenByStart;
     if (byStart === undefined) {
       const index = new Map<number, MapChange>();

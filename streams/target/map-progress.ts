@@ -1,26 +1,26 @@
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
-import type { Following } from './derived-account.js';
+import type { DerivedAccount } from './derived-account.js';
 import type { Ledger } from './ledger.js';
 import { joinInSlices } from '../ranges/slices.js';
-import type { Steps } from '../util/coroutine.js';
+import type { Coroutine } from '../util/coroutine.js';
 
 /** How far the maps of one set have come, and their place in the ledger. */
 export class MapProgress {
   readonly #ledger: Ledger;
-  readonly #following: Following | undefined;
+  readonly #derived: DerivedAccount | undefined;
   readonly #undo: boolean;
   readonly #mapped: MapChange[] = [];
 
-  constructor(ledger: Ledger, following: Following | undefined, set: ChangeSet) {
+  constructor(ledger: Ledger, derived: DerivedAccount | undefined, set: ChangeSet) {
     this.#ledger = ledger;
-    this.#following = following;
+    this.#derived = derived;
     this.#undo = set.undo === true;
   }
 
   /** This map was made. */
   add(change: MapChange): void {
-    if (this.#following !== undefined && this.#ledger.isFollowed) {
-      this.#following.mapped += 1;
+    if (this.#derived !== undefined && this.#ledger.isDerived) {
+      this.#derived.mapped += 1;
       return;
     }
     if (this.#undo) {
@@ -33,17 +33,17 @@ export class MapProgress {
 
   /** This one failed softly. */
   skip(change: MapChange): void {
-    if (this.#ledger.isFollowed) {
-      this.#following?.skip(change);
+    if (this.#ledger.isDerived) {
+      this.#derived?.skip(change);
     }
   }
 
-  /** Ends it in the middle of the set, which is no longer followed. Returns what has been mapped, in order. */
-  *stop(): Steps<readonly MapChange[]> {
-    yield* this.#ledger.settle();
+  /** Ends the account in the middle of the set; from here on the ledger lists what is held. Returns what has been mapped, in order. */
+  *stop(): Coroutine<readonly MapChange[]> {
+    yield* this.#ledger.materialize();
     // What came after the list was made, if it was made in the middle of the set.
-    return this.#following === undefined
+    return this.#derived === undefined
       ? this.#mapped
-      : yield* joinInSlices([yield* this.#following.made(), this.#mapped]);
+      : yield* joinInSlices([yield* this.#derived.made(), this.#mapped]);
   }
 }

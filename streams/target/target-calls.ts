@@ -4,7 +4,7 @@ import type { BatchStop, DmaMapRequest, DmaTarget } from '../contracts/dma-targe
 import { DmaError, toDmaError } from '../contracts/errors.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { filterInSlices, mapInSlices } from '../ranges/slices.js';
-import { isPromiseLike, type Steps } from '../util/coroutine.js';
+import { isPromiseLike, type Coroutine } from '../util/coroutine.js';
 
 /** What a call comes to: nothing when it is done, an error when it failed, a promise when that is still to be seen. */
 export type Answer = undefined | DmaError | PromiseLike<unknown>;
@@ -45,7 +45,7 @@ export class TargetCalls {
   }
 
   /** Lets the target look at all maps of a set. */
-  *check(maps: readonly MapChange[]): Steps<DmaError | undefined> {
+  *check(maps: readonly MapChange[]): Coroutine<DmaError | undefined> {
     try {
       const requests = yield* mapInSlices(maps, requestOf);
       this.#requests = { of: maps, requests };
@@ -85,7 +85,7 @@ export class TargetCalls {
   *settled(
     answer: Answer,
     about: { readonly range: MemoryRange; readonly region?: string },
-  ): Steps<DmaError | undefined> {
+  ): Coroutine<DmaError | undefined> {
     if (answer === undefined || answer instanceof DmaError) {
       return answer;
     }
@@ -120,7 +120,7 @@ export class TargetCalls {
     maps: readonly MapChange[],
     first: number,
     end: number,
-  ): Steps<{ readonly done: number; readonly error?: DmaError | undefined }> {
+  ): Coroutine<{ readonly done: number; readonly error?: DmaError | undefined }> {
     const only = maps[first];
     if (end - first === 1 && only !== undefined) {
       const error = yield* this.settled(this.map(only), only);
@@ -135,7 +135,7 @@ export class TargetCalls {
   /** Unmaps these ranges, as `mapTogether` maps. */
   *unmapTogether(
     calls: readonly { readonly range: MemoryRange }[],
-  ): Steps<{ readonly done: number; readonly error?: DmaError | undefined }> {
+  ): Coroutine<{ readonly done: number; readonly error?: DmaError | undefined }> {
     const [only] = calls;
     if (calls.length === 1 && only !== undefined) {
       const error = yield* this.settled(this.unmap(only.range), only);
@@ -147,7 +147,7 @@ export class TargetCalls {
   *#several(
     items: readonly { readonly range: MemoryRange; readonly region?: string }[],
     call: () => unknown,
-  ): Steps<{ readonly done: number; readonly error?: DmaError | undefined }> {
+  ): Coroutine<{ readonly done: number; readonly error?: DmaError | undefined }> {
     let done = 0;
     try {
       const answer = call();

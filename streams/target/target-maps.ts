@@ -3,21 +3,21 @@ import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import { withMaps } from '../changes/managed-set.js';
 import { DmaError, withContext } from '../contracts/errors.js';
 import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
-import type { Following } from './derived-account.js';
+import type { DerivedAccount } from './derived-account.js';
 import type { Ledger } from './ledger.js';
 import { MapProgress } from './map-progress.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-import type { Report } from '../changes/set-report.js';
+import type { SetResult } from '../changes/set-result.js';
 import { filterInSlices } from '../ranges/slices.js';
-import { ABORTED } from '../util/abort.js';
-import type { Steps } from '../util/coroutine.js';
+import { ABORT_CODE } from '../util/abort.js';
+import type { Coroutine } from '../util/coroutine.js';
 import { inSlices } from '../util/sliced-work.js';
 import type { Monitor } from './monitor.js';
 import type { Answer, TargetCalls } from './target-calls.js';
 import type { TargetUnmaps } from './target-unmaps.js';
 
-/** Where a set came to a halt. */
-export interface MapHalt {
+/** Where a set stopped. */
+export interface MapPause {
   readonly progress: MapProgress;
   readonly next: number;
   /** What the call for the next map came to; `undefined` when it has not been made. */
@@ -43,14 +43,14 @@ export class TargetMaps {
   }
 
   /**
-   * Begins with the maps of a set, and makes the calls that answer at once and need no care. Returns where it came to a halt, for `goOn`;
+   * Begins with the maps of a set, and makes the calls that answer at once and need no care. Returns where it stopped, for `resume`;
    * `undefined` when all is done.
    *
-   * @param following the account that is kept of the set instead of the list; not once a map has failed that ends it
+   * @param derived the account that is kept of the set instead of the list; not once a map has failed that ends it
    */
-  begin(set: ChangeSet, following: Following | undefined): MapHalt | undefined {
+  begin(set: ChangeSet, derived: DerivedAccount | undefined): MapPause | undefined {
     const { target } = this.#calls;
-    const progress = new MapProgress(this.#ledger, following, set);
+    const progress = new MapProgress(this.#ledger, derived, set);
     const isPlain = set.undo !== true && target.checkMaps === undefined && this.monitor?.onBegin === undefined;
     return isPlain && (set.maps.length === 1 || target.mapDmaBatch === undefined)
       ? this.#mapAtOnce(set, 0, progress)
@@ -58,40 +58,40 @@ export class TargetMaps {
   }
 
   /** Serves the rest. Returns what the set has mapped, in order, when a map failed that ends it. */
-  *goOn(halt: MapHalt, set: ChangeSet, report: Report): Steps<readonly MapChange[] | undefined> {
-    const { progress, next, answer } = halt;
+  *resume(stopped: MapPause, set: ChangeSet, result: SetResult): Coroutine<readonly MapChange[] | undefined> {
+    const { progress, next, answer } = stopped;
     const { target } = this.#calls;
     const isNew = next === 0 && answer === undefined;
     const onBegin = isNew ? this.monitor?.onBegin : undefined;
     if (onBegin !== undefined) {
       onBegin(yield* pagesOfAll(set.maps));
     }
-    if (isNew && target.checkMaps !== undefined && set.undo !== true && (yield* this.#isMisfit(set, report))) {
+    if (isNew && target.checkMaps !== undefined && set.undo !== true && (yield* this.#isMisfit(set, result))) {
       return yield* progress.stop();
     }
     const wanted = set.undo ? withMaps(set, yield* this.#toRestore(set.maps)) : set;
     const failed = yield* target.mapDmaBatch !== undefined && wanted.maps.length > 1
-      ? this.#mapTogether(wanted, report, progress)
-      : this.#mapOneByOne(halt, wanted, report);
+      ? this.#mapTogether(wanted, result, progress)
+      : this.#mapOneByOne(stopped, wanted, result);
     this.#calls.forget();
     return failed ? yield* progress.stop() : undefined;
   }
 
   /** Lets the target look at a forward set before its first map. Returns whether it finds that the set does not fit. */
-  *#isMisfit({ maps }: ChangeSet, report: Report): Steps<boolean> {
+  *#isMisfit({ maps }: ChangeSet, result: SetResult): Coroutine<boolean> {
     const misfit = yield* this.#calls.check(maps);
     if (misfit === undefined) {
       return false;
     }
     const { range: unfit } = misfit;
     const [row] = unfit === undefined ? [] : yield* filterInSlices(maps, ({ range }) => unfit.equals(range));
-    report.error = misfit;
-    report.failedAt =
+    result.error = misfit;
+    result.failedAt =
       row === undefined ? undefined : { target: this.#calls.target.name, region: row.region, range: row.range };
     return true;
   }
 
-  #mapAtOnce(set: ChangeSet, from: number, progress: MapProgress): MapHalt | undefined {
+  #mapAtOnce(set: ChangeSet, from: number, progress: MapProgress): MapPause | undefined {
     const { maps } = set;
     for (let next = from; next < maps.length; next++) {
       const change = maps[next] as MapChange;
@@ -112,16 +112,16 @@ export class TargetMaps {
   }
 
   /** Returns whether a map failed that ends the set. */
-  *#mapOneByOne(first: MapHalt, set: ChangeSet, report: Report): Steps<boolean> {
+  *#mapOneByOne(first: MapPause, set: ChangeSet, result: SetResult): Coroutine<boolean> {
     const { progress } = first;
-    for (let halt: MapHalt | undefined = first; halt !== undefined;) {
-      const { next, answer, pause }: MapHalt = halt;
+    for (let stopped: MapPause | undefined = first; stopped !== undefined;) {
+      const { next, answer, pause }: MapPause = stopped;
       const change = set.maps[next];
       if (pause !== undefined) {
         yield pause;
       }
       if (pause !== undefined || change === undefined) {
-        halt = this.#mapAtOnce(set, next, progress);
+        stopped = this.#mapAtOnce(set, next, progress);
         continue;
       }
       const error = yield* answer === undefined ? this.#mapWithCare(change, set) : this.#calls.settled(answer, change);
@@ -129,7 +129,7 @@ export class TargetMaps {
         this.#noteMap(change, progress);
       } else {
         countIfUnknown(error, progress, set.maps, next, next + 1);
-        if (this.#noteFailure(change, error, set, report, progress)) {
+        if (this.#noteFailure(change, error, set, result, progress)) {
           return true;
         }
       }
@@ -137,19 +137,19 @@ export class TargetMaps {
       if (others !== undefined) {
         yield others;
       }
-      halt = this.#mapAtOnce(set, next + 1, progress);
+      stopped = this.#mapAtOnce(set, next + 1, progress);
     }
     return false;
   }
 
   /** Maps one that something may be in the way of. */
-  *#mapWithCare(change: MapChange, set: ChangeSet): Steps<DmaError | undefined> {
+  *#mapWithCare(change: MapChange, set: ChangeSet): Coroutine<DmaError | undefined> {
     const error = this.#obstacle(change) ?? (this.#ledger.hasStuck ? yield* this.#clearStuck(change, set) : undefined);
     return error ?? (yield* this.#calls.settled(this.#calls.map(change), change));
   }
 
   /** As `#mapOneByOne`, handing over as many maps together as need no special care. */
-  *#mapTogether(set: ChangeSet, report: Report, progress: MapProgress): Steps<boolean> {
+  *#mapTogether(set: ChangeSet, result: SetResult, progress: MapProgress): Coroutine<boolean> {
     const { maps } = set;
     for (let next = 0; next < maps.length;) {
       const first = maps[next] as MapChange;
@@ -167,7 +167,7 @@ export class TargetMaps {
         countIfUnknown(error, progress, maps, next, endOfSlice);
       }
       if (error !== undefined) {
-        if (this.#noteFailure(maps[next] as MapChange, error, set, report, progress)) {
+        if (this.#noteFailure(maps[next] as MapChange, error, set, result, progress)) {
           return true;
         }
         next += 1;
@@ -194,8 +194,8 @@ export class TargetMaps {
   }
 
   /** What an inverse set has to map: what was taken, or is missing, and is not still there because its unmap had failed. */
-  #toRestore(maps: readonly MapChange[]): Steps<readonly MapChange[]> {
-    return filterInSlices(maps, (change) => this.#ledger.wants(change) && !this.#ledger.unstick(change));
+  #toRestore(maps: readonly MapChange[]): Coroutine<readonly MapChange[]> {
+    return filterInSlices(maps, (change) => this.#ledger.mustRestore(change) && !this.#ledger.restoreStuck(change));
   }
 
   #noteMap(change: MapChange, progress: MapProgress): void {
@@ -204,26 +204,26 @@ export class TargetMaps {
   }
 
   /** Returns whether the failure ends the set. */
-  #noteFailure(change: MapChange, error: DmaError, set: ChangeSet, report: Report, progress: MapProgress): boolean {
+  #noteFailure(change: MapChange, error: DmaError, set: ChangeSet, result: SetResult, progress: MapProgress): boolean {
     if (set.undo) {
-      report.error ??= error;
-      report.add('missing', { target: this.#calls.target.name, range: change.range });
-      this.#ledger.miss(change);
+      result.error ??= error;
+      result.add('missing', { target: this.#calls.target.name, range: change.range });
+      this.#ledger.markMissing(change);
       return false;
     }
     if (change.type === 'device' && !this.#isAborted) {
       progress.skip(change);
-      report.skip(withContext(error, { target: this.#calls.target.name, region: change.region, range: change.range }));
+      result.skip(withContext(error, { target: this.#calls.target.name, region: change.region, range: change.range }));
       this.monitor?.onServed?.(pagesOf(change.range));
       return false;
     }
-    report.error = error;
-    report.failedAt = { target: this.#calls.target.name, region: change.region, range: change.range };
+    result.error = error;
+    result.failedAt = { target: this.#calls.target.name, region: change.region, range: change.range };
     return true;
   }
 
   /** Tries again what is stuck where a map is to go; not twice for one command. */
-  *#clearStuck(change: MapChange, set: ChangeSet): Steps<DmaError | undefined> {
+  *#clearStuck(change: MapChange, set: ChangeSet): Coroutine<DmaError | undefined> {
     for (const { range, mapping, triedAgainIn } of this.#ledger.stuckOver(change.range)) {
       let cause: DmaError | undefined;
       if (triedAgainIn !== set.generation || set.undo === true) {
@@ -252,7 +252,7 @@ export class TargetMaps {
   #obstacle(change: MapChange): DmaError | undefined {
     if (this.#isAborted) {
       return new DmaError('the attach was aborted', {
-        code: ABORTED,
+        code: ABORT_CODE,
         target: this.#calls.target.name,
         range: change.range,
         cause: this.monitor?.signal?.reason,
@@ -277,7 +277,7 @@ function countIfUnknown(
   }
 }
 
-function* pagesOfAll(maps: readonly MapChange[]): Steps<number> {
+function* pagesOfAll(maps: readonly MapChange[]): Coroutine<number> {
   let pages = 0;
   yield* inSlices(maps.length, (from, to) => {
     for (let index = from; index < to; index++) {

@@ -1,16 +1,16 @@
 import type { ChangeSet, MapChange, Outcome } from '../contracts/change-set.js';
-import { CommandSet, hasUnmaps } from '../changes/managed-set.js';
+import { ManagedSet, hasUnmaps } from '../changes/managed-set.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import type { DmaError } from '../contracts/errors.js';
-import type { Following } from './derived-account.js';
+import type { DerivedAccount } from './derived-account.js';
 import { Ledger } from './ledger.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-import { Report } from '../changes/set-report.js';
-import { run, type Steps } from '../util/coroutine.js';
+import { SetResult } from '../changes/set-result.js';
+import { run, type Coroutine } from '../util/coroutine.js';
 import type { Monitor } from './monitor.js';
 import { TargetCalls } from './target-calls.js';
-import { TargetMaps, type MapHalt } from './target-maps.js';
-import { TargetUnmaps, type UnmapHalt } from './target-unmaps.js';
+import { TargetMaps, type MapPause } from './target-maps.js';
+import { TargetUnmaps, type UnmapPause } from './target-unmaps.js';
 
 /**
  * One target's place in the stream: serves change sets by calls of the target, one call after another, and keeps the ledger of
@@ -52,79 +52,79 @@ export class TargetPort {
 
   /** One set at a time: the next one when this one is answered. */
   serve(set: ChangeSet): Outcome | Promise<Outcome> {
-    const following = this.ledger.follow(set);
-    if (following === undefined || !(set instanceof CommandSet)) {
+    const derived = this.ledger.derive(set);
+    if (derived === undefined || !(set instanceof ManagedSet)) {
       return run(this.#serve(set));
     }
     // As far as it goes without waiting: most sets, to their end.
-    const unmapHalt = set.departures.length > 0 ? this.#unmaps.begin(set, following) : undefined;
-    const mapHalt = unmapHalt === undefined && set.maps.length > 0 ? this.#maps.begin(set, following) : undefined;
-    if (unmapHalt === undefined && mapHalt === undefined) {
-      this.ledger.followed();
-      return new Report().outcome(set.generation, this.name);
+    const unmapPause = set.regionUnmaps.length > 0 ? this.#unmaps.begin(set, derived) : undefined;
+    const mapPause = unmapPause === undefined && set.maps.length > 0 ? this.#maps.begin(set, derived) : undefined;
+    if (unmapPause === undefined && mapPause === undefined) {
+      this.ledger.endDerived();
+      return new SetResult().outcome(set.generation, this.name);
     }
-    return run(this.#follow(set, following, unmapHalt, mapHalt));
+    return run(this.#serveDerived(set, derived, unmapPause, mapPause));
   }
 
-  *#follow(
-    set: CommandSet,
-    following: Following,
-    unmapHalt: UnmapHalt | undefined,
-    mapHalt: MapHalt | undefined,
-  ): Steps<Outcome> {
-    const report = new Report();
-    if (unmapHalt !== undefined) {
-      yield* this.#unmaps.goOn(unmapHalt, set, following, report);
+  *#serveDerived(
+    set: ManagedSet,
+    derived: DerivedAccount,
+    unmapPause: UnmapPause | undefined,
+    mapPause: MapPause | undefined,
+  ): Coroutine<Outcome> {
+    const result = new SetResult();
+    if (unmapPause !== undefined) {
+      yield* this.#unmaps.resume(unmapPause, set, derived, result);
     }
-    const halt =
-      mapHalt ??
-      (set.maps.length > 0 ? this.#maps.begin(set, this.ledger.isFollowed ? following : undefined) : undefined);
-    yield* this.#finishMaps(halt, set, report);
-    this.ledger.followed();
-    return report.outcome(set.generation, this.name);
+    const stopped =
+      mapPause ??
+      (set.maps.length > 0 ? this.#maps.begin(set, this.ledger.isDerived ? derived : undefined) : undefined);
+    yield* this.#finishMaps(stopped, set, result);
+    this.ledger.endDerived();
+    return result.outcome(set.generation, this.name);
   }
 
-  *#serve(set: ChangeSet): Steps<Outcome> {
-    const report = new Report();
+  *#serve(set: ChangeSet): Coroutine<Outcome> {
+    const result = new SetResult();
     yield* this.ledger.begin(set);
     if (hasUnmaps(set)) {
-      yield* this.#unmaps.serve(set, report);
+      yield* this.#unmaps.serve(set, result);
     }
-    yield* this.#finishMaps(set.maps.length > 0 ? this.#maps.begin(set, undefined) : undefined, set, report);
-    return report.outcome(set.generation, this.name);
+    yield* this.#finishMaps(set.maps.length > 0 ? this.#maps.begin(set, undefined) : undefined, set, result);
+    return result.outcome(set.generation, this.name);
   }
 
-  *#finishMaps(halt: MapHalt | undefined, set: ChangeSet, report: Report): Steps<void> {
-    const mapped = halt === undefined ? undefined : yield* this.#maps.goOn(halt, set, report);
+  *#finishMaps(stopped: MapPause | undefined, set: ChangeSet, result: SetResult): Coroutine<void> {
+    const mapped = stopped === undefined ? undefined : yield* this.#maps.resume(stopped, set, result);
     if (mapped !== undefined) {
-      yield* this.#undo(set, mapped, report);
+      yield* this.#undo(set, mapped, result);
     }
   }
 
   /** Tries again to unmap one mapping that is stuck. Returns why it is stuck still. */
-  unmapStuck(mapping: MapChange, generation: number): Steps<DmaError | undefined> {
+  unmapStuck(mapping: MapChange, generation: number): Coroutine<DmaError | undefined> {
     return this.#unmaps.unmapStuck(mapping, generation);
   }
 
   /** Takes back what a set did before it failed: its maps, newest first, then its unmaps. */
-  *#undo(set: ChangeSet, mapped: readonly MapChange[], report: Report): Steps<void> {
+  *#undo(set: ChangeSet, mapped: readonly MapChange[], result: SetResult): Coroutine<void> {
     yield* this.#unmaps.endEach(mapped.toReversed(), (change, error) => {
-      this.ledger.drop(change);
+      this.ledger.forget(change);
       const at = { target: this.name, range: change.range };
       if (error === undefined) {
-        report.add('undone', at);
+        result.add('undone', at);
       } else {
-        this.ledger.stick(change, set.generation);
-        report.add('stuck', at);
+        this.ledger.markStuck(change, set.generation);
+        result.add('stuck', at);
       }
       return undefined;
     });
     if (hasUnmaps(set)) {
       const { generation, snapshot } = set;
-      const maps = yield* this.ledger.takenInSlices();
+      const maps = yield* this.ledger.unmappedInSlices();
       const restored = yield* this.#serve({ generation, snapshot, undo: true, unmaps: [], maps });
       for (const at of restored.missing ?? []) {
-        report.add('missing', at);
+        result.add('missing', at);
       }
     }
   }

@@ -2,13 +2,16 @@ import { isPromiseLike } from './coroutine.js';
 import { SyncPromise } from './sync-promise.js';
 
 /** How long a call that is under way may take to come back once the attach that it is part of was aborted, in milliseconds. */
-const GRACE = 1000;
+const ABORT_GRACE_MS = 1000;
 
 /**
  * An answer that is waited for only as long as the signal is not aborted, and a moment longer, so that a call which does come back
  * can be undone. `undefined` when it did not come back.
  */
-export function abandonable<T>(answer: T | Promise<T>, signal: AbortSignal | undefined): T | Promise<T | undefined> {
+export function waitUntilAborted<T>(
+  answer: T | Promise<T>,
+  signal: AbortSignal | undefined,
+): T | Promise<T | undefined> {
   if (signal === undefined || !isPromiseLike(answer)) {
     return answer;
   }
@@ -17,7 +20,7 @@ export function abandonable<T>(answer: T | Promise<T>, signal: AbortSignal | und
     const onAbort = (): void => {
       timer = setTimeout(() => {
         resolve(undefined);
-      }, GRACE);
+      }, ABORT_GRACE_MS);
     };
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) {
@@ -33,4 +36,4 @@ export function abandonable<T>(answer: T | Promise<T>, signal: AbortSignal | und
 }
 
 /** The code of Node's own abort errors. */
-export const ABORTED = 'ABORT_ERR';
+export const ABORT_CODE = 'ABORT_ERR';

@@ -7,17 +7,17 @@ export { isPromiseLike };
  * Work that waits only where it has to: it yields the promises that it waits for, and runs straight through where there are
  * none. So targets that answer at once are served at once, by the same code that waits for slow ones.
  */
-export type Steps<T> = Generator<PromiseLike<unknown>, T, unknown>;
+export type Coroutine<T> = Generator<PromiseLike<unknown>, T, unknown>;
 
 /** Runs the work; a promise of its result only if it had to wait. It goes on, and the promise calls back, as soon as what it waits for has settled. */
-export function run<T>(steps: Steps<T>): T | Promise<T> {
+export function run<T>(steps: Coroutine<T>): T | Promise<T> {
   const first = steps.next();
   return first.done === true ? first.value : finish(steps, first.value);
 }
 
 type Step<T> = () => IteratorResult<PromiseLike<unknown>, T>;
 
-function finish<T>(steps: Steps<T>, first: PromiseLike<unknown>): Promise<T> {
+function finish<T>(steps: Coroutine<T>, first: PromiseLike<unknown>): Promise<T> {
   return new SyncPromise((resolve, reject) => {
     /** Goes on until the work has to wait. */
     const goOn = (from: Step<T> | undefined): void => {
@@ -33,11 +33,11 @@ function finish<T>(steps: Steps<T>, first: PromiseLike<unknown>): Promise<T> {
           resolve(next.value);
           return;
         }
-        step = waitFor(next.value);
+        step = waitForOne(next.value);
       }
     };
     /** The next step, where the promise has settled inside the call; else it is taken once it has. */
-    const waitFor = (awaited: PromiseLike<unknown>): Step<T> | undefined => {
+    const waitForOne = (awaited: PromiseLike<unknown>): Step<T> | undefined => {
       let atOnce: Step<T> | undefined;
       let isLate = false;
       const take = (step: Step<T>): void => {
@@ -59,12 +59,12 @@ function finish<T>(steps: Steps<T>, first: PromiseLike<unknown>): Promise<T> {
       isLate = true;
       return atOnce;
     };
-    goOn(waitFor(first));
+    goOn(waitForOne(first));
   });
 }
 
 /** Runs work that waits for nothing but its turn to its end, at once: where the caller wants its result within the call. */
-export function runAtOnce<T>(steps: Steps<T>): T {
+export function runAtOnce<T>(steps: Coroutine<T>): T {
   return withoutPause(() => {
     for (;;) {
       const next = steps.next();
@@ -76,6 +76,6 @@ export function runAtOnce<T>(steps: Steps<T>): T {
 }
 
 /** In such work: `const value = yield* settled(something())`. Costs nothing to speak of when it is not a promise. */
-export function* settled<T>(value: T | PromiseLike<T>): Steps<T> {
+export function* waitFor<T>(value: T | PromiseLike<T>): Coroutine<T> {
   return isPromiseLike(value) ? ((yield value) as T) : value;
 }

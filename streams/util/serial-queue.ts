@@ -23,7 +23,7 @@ interface Issued<T> {
  *
  * Their promises settle in the same order: a callback that is given to `then` right after the call runs before that of any later command.
  */
-export class CommandQueue {
+export class SerialQueue {
   #busy = false;
   #draining = false;
   #waiting: Issued<unknown>[] = [];

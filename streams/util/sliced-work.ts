@@ -1,5 +1,5 @@
-import type { Steps } from './coroutine.js';
-import { STEPS, pauseIfOver } from './time-slice.js';
+import type { Coroutine } from './coroutine.js';
+import { STEPS_PER_LOOK, pauseIfOver } from './time-slice.js';
 
 /** So many items at most are dealt with at once, without a generator. */
 export const FEW = 256;
@@ -21,15 +21,15 @@ class Done<T> {
   }
 }
 
-const NOTHING = new Done(undefined) as unknown as Steps<void>;
+const NOTHING = new Done(undefined) as unknown as Coroutine<void>;
 
 /** The result of something short that has been done within the call, so many steps. */
-export function done<T>(value: T, taken: number): Steps<T> {
+export function done<T>(value: T, taken: number): Coroutine<T> {
   const pause = pauseIfOver(taken);
-  return pause === undefined ? (new Done(value) as unknown as Steps<T>) : doneAfter(pause, value);
+  return pause === undefined ? (new Done(value) as unknown as Coroutine<T>) : doneAfter(pause, value);
 }
 
-function* doneAfter<T>(pause: Promise<void>, value: T): Steps<T> {
+function* doneAfter<T>(pause: Promise<void>, value: T): Coroutine<T> {
   yield pause;
   return value;
 }
@@ -40,7 +40,7 @@ function* doneAfter<T>(pause: Promise<void>, value: T): Steps<T> {
  *
  * @param work deals with those from `from` up to and without `to`
  */
-export function inSlices(length: number, work: (from: number, to: number) => void): Steps<void> {
+export function inSlices(length: number, work: (from: number, to: number) => void): Coroutine<void> {
   if (length > FEW) {
     return slices(length, work);
   }
@@ -50,9 +50,9 @@ export function inSlices(length: number, work: (from: number, to: number) => voi
   return pause === undefined ? NOTHING : doneAfter(pause, undefined);
 }
 
-function* slices(length: number, work: (from: number, to: number) => void): Steps<void> {
-  for (let from = 0; from < length; from += STEPS) {
-    const to = Math.min(from + STEPS, length);
+function* slices(length: number, work: (from: number, to: number) => void): Coroutine<void> {
+  for (let from = 0; from < length; from += STEPS_PER_LOOK) {
+    const to = Math.min(from + STEPS_PER_LOOK, length);
     work(from, to);
     const pause = pauseIfOver(to - from);
     if (pause !== undefined) {

@@ -2,10 +2,10 @@
  * How long work goes on before the event loop has its turn, in milliseconds. The loop must never wait for ten, and a garbage collection may come
  * on top.
  */
-const SLICE = 2;
+const SLICE_MS = 2;
 
 /** Steps between two looks at the clock. */
-export const STEPS = 64;
+export const STEPS_PER_LOOK = 64;
 
 /** When the slice of time that is under way began; `undefined` until the clock is looked at for the first time in a turn of the event loop. */
 let began: number | undefined;
@@ -28,11 +28,11 @@ let paused: (() => void)[] = [];
  */
 export function pauseIfOver(done = 1): Promise<void> | undefined {
   steps += done;
-  return steps < STEPS || isUnpaused ? undefined : lookAtClock();
+  return steps < STEPS_PER_LOOK || isUnpaused ? undefined : lookAtClock();
 }
 
 /** A step that takes so long that the clock is to be looked at after each. */
-export const LONG_STEP = STEPS;
+export const LONG_STEP = STEPS_PER_LOOK;
 
 function lookAtClock(): Promise<void> | undefined {
   steps = 0;
@@ -44,7 +44,7 @@ function lookAtClock(): Promise<void> | undefined {
       nextTurn(endSlice);
     }
   }
-  if (now - began < SLICE) {
+  if (now - began < SLICE_MS) {
     return undefined;
   }
   began = undefined;

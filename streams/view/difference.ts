@@ -1,8 +1,8 @@
-import { inOrder } from '../ranges/sort-by-address.js';
+import { sortedByAddress } from '../ranges/sort-by-address.js';
 import type { MapChange } from '../contracts/change-set.js';
-import type { Departure, Leave } from '../changes/managed-set.js';
+import type { RegionUnmap, Removals } from '../changes/managed-set.js';
 import { pauseIfOver } from '../util/time-slice.js';
-import { mapChangeLike, sameMapping } from '../changes/mapping.js';
+import { withChanges, sameMapping } from '../changes/mapping.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap } from '../ranges/range-map.js';
 import type { RegionEdits } from '../regions/region-edits.js';
@@ -16,11 +16,11 @@ import {
   mapInSlices,
   sortedInSlices,
 } from '../ranges/slices.js';
-import type { Steps } from '../util/coroutine.js';
+import type { Coroutine } from '../util/coroutine.js';
 import { done } from '../util/sliced-work.js';
 
 /** How the view after a transaction differs from the view before it. */
-export interface Difference extends Leave {
+export interface Difference extends Removals {
   /** The mappings that come, ascending. */
   readonly maps: readonly MapChange[];
   /** Regions whose `active` changes. */
@@ -39,15 +39,15 @@ interface Contribution {
   /** Of the region. */
   readonly range: MemoryRange;
   /** Whether all that it had goes, because it is no longer active. */
-  readonly whole: boolean;
-  leaving: readonly MapChange[];
+  readonly allRemoved: boolean;
+  removed: readonly MapChange[];
 }
 
 /** Of so many edits at most the difference is computed at once. */
 const FEW = 4096;
 
 const NO_CHANGES: readonly MapChange[] = Object.freeze([]);
-const NO_DEPARTURES: readonly Departure[] = Object.freeze([]);
+const NO_UNMAPS: readonly RegionUnmap[] = Object.freeze([]);
 const NO_REGIONS: readonly RegionState[] = Object.freeze([]);
 
 /**
@@ -56,7 +56,7 @@ const NO_REGIONS: readonly RegionState[] = Object.freeze([]);
  * A region counts when it was edited, or when an edit of another one covered or uncovered it. Where it is active before and
  * after, it contributes what was added and removed; else all that it had, or has.
  */
-export function* difference(table: RegionTable, draft: Edits): Steps<Difference> {
+export function* difference(table: RegionTable, draft: Edits): Coroutine<Difference> {
   const { edits } = draft;
   const contributions: Contribution[] = [];
   const entering: (readonly MapChange[])[] = [];
@@ -71,7 +71,7 @@ export function* difference(table: RegionTable, draft: Edits): Steps<Difference>
         yield pause;
       }
     }
-    return yield* compare(contributions, yield* joinInSlices(entering), NO_REGIONS);
+    return yield* withoutUnchanged(contributions, yield* joinInSlices(entering), NO_REGIONS);
   }
   const toggled: RegionState[] = [];
   for (const state of yield* affected(table, draft)) {
@@ -89,11 +89,11 @@ export function* difference(table: RegionTable, draft: Edits): Steps<Difference>
       }
     } else {
       if (before) {
-        const leaving = yield* seenInSlices(yield* mappingsBefore(state, edit), writableBefore);
-        contributions.push({ state, range: state.range, whole: !after, leaving });
+        const gone = yield* asTargetsSeeInSlices(yield* mappingsBefore(state, edit), writableBefore);
+        contributions.push({ state, range: state.range, allRemoved: !after, removed: gone });
       }
       if (after) {
-        entering.push(yield* seenInSlices(yield* entriesInSlices(state.mappings), writableAfter));
+        entering.push(yield* asTargetsSeeInSlices(yield* entriesInSlices(state.mappings), writableAfter));
       }
     }
     const pause = pauseIfOver();
@@ -101,7 +101,7 @@ export function* difference(table: RegionTable, draft: Edits): Steps<Difference>
       yield pause;
     }
   }
-  return yield* compare(contributions, yield* joinInSlices(entering), toggled);
+  return yield* withoutUnchanged(contributions, yield* joinInSlices(entering), toggled);
 }
 
 /** The same at once, for the most common transactions: a few mappings were added to one region, or removed from it, and not both. */
@@ -112,16 +112,21 @@ export function simpleDifference(edits: readonly RegionEdits[]): Difference | un
   }
   const { state, added, removed } = only;
   if (!state.active) {
-    return { departures: NO_DEPARTURES, leaving: NO_CHANGES, maps: NO_CHANGES, toggled: NO_REGIONS };
+    return { regionUnmaps: NO_UNMAPS, removed: NO_CHANGES, maps: NO_CHANGES, toggled: NO_REGIONS };
   }
   const writable = state.visible?.writable;
   if (removed.length === 0 && added.length <= FEW) {
-    const maps = inOrder(seen(added, writable));
-    return { departures: NO_DEPARTURES, leaving: NO_CHANGES, maps, toggled: NO_REGIONS };
+    const maps = sortedByAddress(asTargetsSee(added, writable));
+    return { regionUnmaps: NO_UNMAPS, removed: NO_CHANGES, maps, toggled: NO_REGIONS };
   }
   if (added.length === 0 && removed.length <= FEW) {
-    const leaving = inOrder(seen(removed, writable));
-    return { departures: [{ whole: undefined, leaving }], leaving, maps: NO_CHANGES, toggled: NO_REGIONS };
+    const mappings = sortedByAddress(asTargetsSee(removed, writable));
+    return {
+      regionUnmaps: [{ asOneCall: undefined, mappings }],
+      removed: mappings,
+      maps: NO_CHANGES,
+      toggled: NO_REGIONS,
+    };
   }
   return undefined;
 }
@@ -135,7 +140,7 @@ function* contributeEdits(
   edit: RegionEdits,
   contributions: Contribution[],
   entering: (readonly MapChange[])[],
-): Steps<void> {
+): Coroutine<void> {
   if (edit.isEmpty) {
     return;
   }
@@ -143,16 +148,16 @@ function* contributeEdits(
   const { added, removed } = yield* net(edit);
   const writable = state.visible?.writable;
   if (removed.length > 0) {
-    const leaving = yield* seenInSlices(removed, writable);
-    contributions.push({ state, range: state.range, whole: false, leaving });
+    const gone = yield* asTargetsSeeInSlices(removed, writable);
+    contributions.push({ state, range: state.range, allRemoved: false, removed: gone });
   }
   if (added.length > 0) {
-    entering.push(yield* seenInSlices(added, writable));
+    entering.push(yield* asTargetsSeeInSlices(added, writable));
   }
 }
 
 /** The edited regions, and those that share addresses with one: each once. */
-function affected(table: RegionTable, draft: Edits): Steps<readonly RegionState[]> {
+function affected(table: RegionTable, draft: Edits): Coroutine<readonly RegionState[]> {
   const { edits } = draft;
   const [only] = edits;
   return edits.length === 1 && only?.state.present === true
@@ -160,7 +165,7 @@ function affected(table: RegionTable, draft: Edits): Steps<readonly RegionState[
     : affectedByMany(table, draft);
 }
 
-function* affectedByMany(table: RegionTable, draft: Edits): Steps<readonly RegionState[]> {
+function* affectedByMany(table: RegionTable, draft: Edits): Coroutine<readonly RegionState[]> {
   const states: RegionState[] = [];
   const others = new Set<RegionState>();
   for (const edit of draft.edits) {
@@ -179,7 +184,7 @@ function* affectedByMany(table: RegionTable, draft: Edits): Steps<readonly Regio
 /** What was added and not removed again, and what was removed and had been there. */
 function* net(
   edit: RegionEdits,
-): Steps<{ readonly added: readonly MapChange[]; readonly removed: readonly MapChange[] }> {
+): Coroutine<{ readonly added: readonly MapChange[]; readonly removed: readonly MapChange[] }> {
   if (edit.added.length === 0 || edit.removed.length === 0) {
     return edit;
   }
@@ -194,11 +199,11 @@ function* net(
  * The mappings of a region as they were before the transaction; also while its edits are being taken back: what was added may be gone, and what
  * was removed may be there again.
  */
-export function mappingsBefore(state: RegionState, edit: RegionEdits | undefined): Steps<readonly MapChange[]> {
+export function mappingsBefore(state: RegionState, edit: RegionEdits | undefined): Coroutine<readonly MapChange[]> {
   return edit === undefined || edit.isEmpty ? entriesInSlices(state.mappings) : lookPast(edit);
 }
 
-function* lookPast(edit: RegionEdits): Steps<readonly MapChange[]> {
+function* lookPast(edit: RegionEdits): Coroutine<readonly MapChange[]> {
   const now = yield* entriesInSlices(edit.state.mappings);
   const [added, removed] = [yield* setOf(edit.added), yield* setOf(edit.removed)];
   const before = yield* filterInSlices(now, (mapping) => !added.has(mapping) && !removed.has(mapping));
@@ -210,7 +215,7 @@ function* lookPast(edit: RegionEdits): Steps<readonly MapChange[]> {
   return before;
 }
 
-function* setOf<T>(items: readonly T[]): Steps<Set<T>> {
+function* setOf<T>(items: readonly T[]): Coroutine<Set<T>> {
   const set = new Set<T>();
   yield* eachInSlices(items, (item) => {
     set.add(item);
@@ -219,48 +224,48 @@ function* setOf<T>(items: readonly T[]): Steps<Set<T>> {
 }
 
 /** The mappings as targets see them: writable only when their region is. The same list where that makes no difference. */
-function seen(mappings: readonly MapChange[], regionWritable: boolean | undefined): readonly MapChange[] {
+function asTargetsSee(mappings: readonly MapChange[], regionWritable: boolean | undefined): readonly MapChange[] {
   return regionWritable === true ? mappings : mappings.map(readOnly);
 }
 
 /** The same of a list that may be long. */
-function seenInSlices(
+function asTargetsSeeInSlices(
   mappings: readonly MapChange[],
   regionWritable: boolean | undefined,
-): Steps<readonly MapChange[]> {
+): Coroutine<readonly MapChange[]> {
   return regionWritable === true ? done(mappings, 1) : mapInSlices(mappings, readOnly);
 }
 
 /** The mapping as targets see it where its region is read-only. */
 export function readOnly(mapping: MapChange): MapChange {
-  return mapping.writable ? mapChangeLike(mapping, { writable: false }) : mapping;
+  return mapping.writable ? withChanges(mapping, { writable: false }) : mapping;
 }
 
 /** Takes out what leaves and enters as the same, and shapes what is left. */
-function* compare(
+function* withoutUnchanged(
   contributions: readonly Contribution[],
   entering: readonly MapChange[],
   toggled: readonly RegionState[],
-): Steps<Difference> {
+): Coroutine<Difference> {
   const maps = yield* sortedInSlices(entering);
   let kept: RangeMap<MapChange> | undefined;
   for (const contribution of contributions) {
-    contribution.leaving = yield* sortedInSlices(contribution.leaving);
-    const same = maps.length === 0 ? NO_CHANGES : yield* sameIn(contribution.leaving, maps);
+    contribution.removed = yield* sortedInSlices(contribution.removed);
+    const same = maps.length === 0 ? NO_CHANGES : yield* sameIn(contribution.removed, maps);
     if (same.length > 0) {
       const stays = (kept ??= new RangeMap<MapChange>());
       yield* eachInSlices(same, (mapping) => {
         stays.insert(mapping);
       });
-      contribution.leaving = yield* filterInSlices(contribution.leaving, (mapping) => !startsIn(stays, mapping));
+      contribution.removed = yield* filterInSlices(contribution.removed, (mapping) => !startsIn(stays, mapping));
     }
   }
   if (kept === undefined) {
-    return yield* shape(contributions, maps, toggled, undefined);
+    return yield* toDifference(contributions, maps, toggled, undefined);
   }
   const stays = kept;
   const changed = yield* filterInSlices(maps, (mapping) => !startsIn(stays, mapping));
-  return yield* shape(contributions, changed, toggled, stays);
+  return yield* toDifference(contributions, changed, toggled, stays);
 }
 
 function startsIn(kept: RangeMap<MapChange>, { range }: MapChange): boolean {
@@ -268,7 +273,7 @@ function startsIn(kept: RangeMap<MapChange>, { range }: MapChange): boolean {
 }
 
 /** The mappings that are the same in two lists, both ascending and of mappings that do not overlap. */
-function sameIn(leaving: readonly MapChange[], entering: readonly MapChange[]): Steps<readonly MapChange[]> {
+function sameIn(leaving: readonly MapChange[], entering: readonly MapChange[]): Coroutine<readonly MapChange[]> {
   let next = 0;
   return filterInSlices(leaving, (old) => {
     const { startPage } = old.range;
@@ -299,34 +304,37 @@ function firstFrom(entering: readonly MapChange[], page: number, from: number): 
   return low;
 }
 
-function shape(
+function toDifference(
   contributions: readonly Contribution[],
   maps: readonly MapChange[],
   toggled: readonly RegionState[],
   kept: RangeMap<MapChange> | undefined,
-): Steps<Difference> {
+): Coroutine<Difference> {
   const [only] = contributions;
   if (contributions.length > 1) {
-    return shapeMany(contributions, maps, toggled, kept);
+    return toDifferenceOfMany(contributions, maps, toggled, kept);
   }
-  const leaving = only?.leaving ?? NO_CHANGES;
-  const departures = only === undefined || leaving.length === 0 ? NO_DEPARTURES : [departureOf(only, kept)];
-  return done({ departures, leaving, maps, toggled }, 1);
+  const removed = only?.removed ?? NO_CHANGES;
+  const regionUnmaps = only === undefined || removed.length === 0 ? NO_UNMAPS : [regionUnmapOf(only, kept)];
+  return done({ regionUnmaps, removed, maps, toggled }, 1);
 }
 
-function* shapeMany(
+function* toDifferenceOfMany(
   contributions: readonly Contribution[],
   maps: readonly MapChange[],
   toggled: readonly RegionState[],
   kept: RangeMap<MapChange> | undefined,
-): Steps<Difference> {
+): Coroutine<Difference> {
   // Regions that are active at the same time share no address.
-  const departing = yield* sortedInSlices(yield* filterInSlices(contributions, ({ leaving }) => leaving.length > 0));
-  const departures = yield* mapInSlices(departing, (contribution) => departureOf(contribution, kept));
-  const leaving = yield* joinInSlices(yield* mapInSlices(departing, (contribution) => contribution.leaving));
-  return { departures, leaving, maps, toggled };
+  const unmapping = yield* sortedInSlices(yield* filterInSlices(contributions, ({ removed }) => removed.length > 0));
+  const regionUnmaps = yield* mapInSlices(unmapping, (contribution) => regionUnmapOf(contribution, kept));
+  const removed = yield* joinInSlices(yield* mapInSlices(unmapping, (contribution) => contribution.removed));
+  return { regionUnmaps, removed, maps, toggled };
 }
 
-function departureOf({ state, whole, leaving }: Contribution, kept: RangeMap<MapChange> | undefined): Departure {
-  return { whole: whole && kept?.overlaps(state.range) !== true ? state : undefined, leaving };
+function regionUnmapOf(
+  { state, allRemoved, removed: mappings }: Contribution,
+  kept: RangeMap<MapChange> | undefined,
+): RegionUnmap {
+  return { asOneCall: allRemoved && kept?.overlaps(state.range) !== true ? state : undefined, mappings };
 }

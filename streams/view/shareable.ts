@@ -1,8 +1,8 @@
 import type { Subscriber } from 'rxjs';
 import type { MapChange, ShareableRegion } from '../contracts/change-set.js';
-import type { CommandSet } from '../changes/managed-set.js';
+import type { ManagedSet } from '../changes/managed-set.js';
 import { filterInSlices, mapInSlices, mergeInSlices } from '../ranges/slices.js';
-import { runAtOnce, type Steps } from '../util/coroutine.js';
+import { runAtOnce, type Coroutine } from '../util/coroutine.js';
 import type { View } from './view.js';
 
 /**
@@ -45,8 +45,8 @@ export class ShareableList {
   }
 
   /** A set has taken effect, which makes the view what it is now. */
-  *update({ generation, leaving, maps }: CommandSet): Steps<void> {
-    const gone = yield* filterInSlices(leaving, isShareable);
+  *update({ generation, removed, maps }: ManagedSet): Coroutine<void> {
+    const gone = yield* filterInSlices(removed, isShareable);
     const come = yield* shareableOf(maps);
     if (this.#generation < generation) {
       if (gone.length > 0 || come.length > 0) {
@@ -79,7 +79,7 @@ function isShareable({ type, backing }: MapChange): boolean {
   return type === 'ram' && backing !== 'private';
 }
 
-function* shareableOf(mappings: readonly MapChange[]): Steps<readonly ShareableRegion[]> {
+function* shareableOf(mappings: readonly MapChange[]): Coroutine<readonly ShareableRegion[]> {
   return yield* mapInSlices(yield* filterInSlices(mappings, isShareable), regionOf);
 }
 
@@ -90,7 +90,7 @@ function regionOf({ range, writable, backing }: MapChange): ShareableRegion {
 }
 
 /** A list without what starts where one of `gone` does; both are ascending. */
-function* without(list: readonly ShareableRegion[], gone: readonly MapChange[]): Steps<readonly ShareableRegion[]> {
+function* without(list: readonly ShareableRegion[], gone: readonly MapChange[]): Coroutine<readonly ShareableRegion[]> {
   let next = 0;
   return gone.length === 0
     ? list

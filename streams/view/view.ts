@@ -1,4 +1,4 @@
-import { ascending } from '../ranges/sort-by-address.js';
+import { sortByAddress } from '../ranges/sort-by-address.js';
 import type { MapChange, MemoryMapSnapshot } from '../contracts/change-set.js';
 import { copiesOf } from '../changes/copies.js';
 import { mappingsBefore, readOnly, type Difference } from './difference.js';
@@ -10,7 +10,7 @@ import { Activity, type RegionState } from '../regions/region-state.js';
 import type { RegionTable } from '../regions/region-table.js';
 import { eachInSlices, filterInSlices, LONG, sortedInSlices } from '../ranges/slices.js';
 import type { PendingEdits } from '../regions/pending-edits.js';
-import { runAtOnce, type Steps } from '../util/coroutine.js';
+import { runAtOnce, type Coroutine } from '../util/coroutine.js';
 import { inSlices } from '../util/sliced-work.js';
 
 /** Mappings that are copied between two looks at the clock, at least. Several are copied in the time of one step. */
@@ -60,7 +60,7 @@ export class View {
   }
 
   /** A transaction takes effect. Only one that changes a mapping counts. Whoever looks meanwhile sees all of it, or nothing. */
-  apply(change: Difference): Steps<void> | undefined {
+  apply(change: Difference): Coroutine<void> | undefined {
     if (change.toggled.length > TOGETHER) {
       return this.#switch(change);
     }
@@ -71,7 +71,7 @@ export class View {
     return undefined;
   }
 
-  *#switch(change: Difference): Steps<void> {
+  *#switch(change: Difference): Coroutine<void> {
     const activity = yield* prepareToSwitch(change.toggled);
     activity.take();
     this.#takeOn(change);
@@ -79,7 +79,7 @@ export class View {
 
   #takeOn(change: Difference): void {
     this.#pending = undefined;
-    if (change.departures.length > 0 || change.maps.length > 0) {
+    if (change.regionUnmaps.length > 0 || change.maps.length > 0) {
       this.#generation += 1;
       this.#append(change);
     }
@@ -98,11 +98,11 @@ export class View {
   }
 
   /** Nothing is seen any longer; older snapshots stay as they are. */
-  *end(): Steps<void> {
-    const leaving = this.#latest?.deref() === undefined ? [] : yield* this.all();
+  *end(): Coroutine<void> {
+    const removed = this.#latest?.deref() === undefined ? [] : yield* this.all();
     const activity = yield* prepareToSwitch(yield* this.#activeRegions());
     activity.take();
-    this.#append({ departures: [], leaving, maps: [], toggled: [] });
+    this.#append({ regionUnmaps: [], removed, maps: [], toggled: [] });
   }
 
   /** The active mapping at exactly this range. */
@@ -114,7 +114,7 @@ export class View {
   /** The first active mapping that shares a page with `range`. */
   firstOverlap(range: MemoryRange): MapChange | undefined {
     const removed = this.#pending?.removed?.overlapping(range) ?? [];
-    for (const state of ascending([...this.#table.overlapping(range), ...removed].filter(isActive))) {
+    for (const state of sortByAddress([...this.#table.overlapping(range), ...removed].filter(isActive))) {
       const edit = this.#pending?.editOf(state);
       const mapping =
         edit === undefined ? state.mappings.firstOverlap(range) : this.#before(edit).firstOverlap(state, range);
@@ -126,7 +126,7 @@ export class View {
   }
 
   /** All active mappings, ascending. Nothing is to change meanwhile. */
-  *all(): Steps<readonly MapChange[]> {
+  *all(): Coroutine<readonly MapChange[]> {
     const regions = yield* this.#activeRegions();
     let count = 0;
     yield* eachInSlices(regions, ({ mappings }) => {
@@ -163,7 +163,7 @@ export class View {
   }
 
   /** Ascending. */
-  *#activeRegions(): Steps<readonly RegionState[]> {
+  *#activeRegions(): Coroutine<readonly RegionState[]> {
     const present = yield* filterInSlices(yield* this.#table.all(), isActive);
     const removed = this.#pending?.removed;
     if (removed !== undefined) {
@@ -196,7 +196,7 @@ export class View {
   }
 
   /** Makes ready for many questions about what edited regions had. Else it is done when the first is asked. */
-  *indexEdits(edits: readonly RegionEdits[]): Steps<void> {
+  *indexEdits(edits: readonly RegionEdits[]): Coroutine<void> {
     for (const edit of edits) {
       if (!edit.isEmpty) {
         this.#befores.set(edit, yield* Before.of(edit));
@@ -225,7 +225,7 @@ class Before {
     this.#edits = edit.added.length + edit.removed.length;
   }
 
-  static *of(edit: RegionEdits): Steps<Before> {
+  static *of(edit: RegionEdits): Coroutine<Before> {
     const before = new Before(edit);
     yield* eachInSlices(edit.added, (mapping) => {
       before.#added.add(mapping);
@@ -252,7 +252,7 @@ class Before {
 }
 
 /** The regions are to change places, from active to not or back, all at once. */
-function* prepareToSwitch(regions: readonly RegionState[]): Steps<Activity> {
+function* prepareToSwitch(regions: readonly RegionState[]): Coroutine<Activity> {
   const activity = new Activity();
   yield* inSlices(regions.length, (from, to) => {
     for (let index = from; index < to; index++) {
@@ -272,15 +272,15 @@ function rewind(mappings: readonly MapChange[], version: Version | undefined): r
     return mappings;
   }
   const byStart = new Map(mappings.map((mapping) => [mapping.range.startPage, mapping]));
-  for (const { maps, leaving } of since.toReversed()) {
+  for (const { maps, removed } of since.toReversed()) {
     for (const mapping of maps) {
       byStart.delete(mapping.range.startPage);
     }
-    for (const mapping of leaving) {
+    for (const mapping of removed) {
       byStart.set(mapping.range.startPage, mapping);
     }
   }
-  return ascending([...byStart.values()]);
+  return sortByAddress([...byStart.values()]);
 }
 
 /** Copies what a region shows, as `RangeMap.copyTo` does. */

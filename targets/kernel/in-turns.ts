@@ -1,9 +1,9 @@
 import type { DmaBatch } from '../../binding/dma-batch.js';
-import { CommandQueue } from '../../streams/internal.js';
+import { SerialQueue } from '../../streams/internal.js';
 import type { Iommu } from './iommu-calls.js';
 
 /** Of all containers that this thread of JavaScript programs. */
-const turns = new CommandQueue();
+const turns = new SerialQueue();
 
 /**
  * A VFIO container whose long calls take turns with those of other containers; one that is closed meanwhile fails when its turn comes.

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { ascending } from '../../../streams/ranges/sort-by-address.js';
+import { sortByAddress } from '../../../streams/ranges/sort-by-address.js';
 import { MemoryRange } from '../../../streams/ranges/memory-range.js';
 
 interface Item {
@@ -22,7 +22,7 @@ describe('ascending', () => {
       fc.property(pages, (starts) => {
         const items = itemsAt(starts);
         const sorted = items.toSorted((a, b) => a.range.startPage - b.range.startPage);
-        expect(ascending(items)).to.equal(items);
+        expect(sortByAddress(items)).to.equal(items);
         expect(items).to.deep.equal(sorted);
       }),
     );
@@ -30,14 +30,14 @@ describe('ascending', () => {
 
   it('sorts a list that is longer than any before', () => {
     const items = itemsAt(Array.from({ length: 20_000 }, (_, index) => (index * 7_919) % 20_000));
-    ascending(items);
+    sortByAddress(items);
     expect(items.every(({ range }, index) => range.startPage === index)).to.equal(true);
   });
 
   it('sorts short lists, and longer ones, after one so long that its memory is given back', () => {
     for (const length of [100_000, 10, 40_000, 300]) {
       const items = itemsAt(Array.from({ length }, (_, index) => (index * 7_919) % length));
-      ascending(items);
+      sortByAddress(items);
       expect(
         items.every(({ range }, index) => range.startPage === index),
         String(length),

@@ -1,6 +1,6 @@
 import type { Region, RegionEdit } from '../../../streams/index.js';
 import { difference, simpleDifference, type Difference } from '../../../streams/view/difference.js';
-import { Draft, type Ground } from '../../../streams/regions/draft.js';
+import { Draft, type RegionContext } from '../../../streams/regions/draft.js';
 import { PrivateMemory } from '../../../streams/regions/private-memory.js';
 import { RegionTable } from '../../../streams/regions/region-table.js';
 import { runAtOnce } from '../../../streams/util/coroutine.js';
@@ -10,7 +10,7 @@ import { View } from '../../../streams/view/view.js';
 export class Plot {
   readonly table = new RegionTable();
   readonly view = new View(this.table);
-  readonly #ground: Ground;
+  readonly #ground: RegionContext;
 
   constructor() {
     let sequence = 0;

@@ -1,14 +1,14 @@
 import { expect } from 'chai';
-import { CommandQueue } from '../../../streams/util/serial-queue.js';
+import { SerialQueue } from '../../../streams/util/serial-queue.js';
 import { tickingClock } from '../support/ticking-clock.js';
 import { gate, nextTurn, rejectionOf } from '../support/phrases.js';
 
 describe('CommandQueue', () => {
-  let queue: CommandQueue;
+  let queue: SerialQueue;
   let log: string[];
 
   beforeEach(() => {
-    queue = new CommandQueue();
+    queue = new SerialQueue();
     log = [];
   });
 

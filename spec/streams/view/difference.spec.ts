@@ -10,10 +10,10 @@ import { FILE, mapping, range } from '../support/phrases.js';
 import { FakeMappable } from '../../support/fake-mappable.js';
 
 /** What a difference says, as text. */
-function told({ departures, leaving, maps, toggled }: Difference) {
+function told({ regionUnmaps, removed, maps, toggled }: Difference) {
   return {
-    unmaps: runAtOnce(unmapsOf(departures)).map((unmap) => `${unmap.range.toString()}: ${unmap.covers.join(', ')}`),
-    leaving: leaving.map((one) => `${one.range.toString()} ${one.writable ? 'rw' : 'ro'}`),
+    unmaps: runAtOnce(unmapsOf(regionUnmaps)).map((unmap) => `${unmap.range.toString()}: ${unmap.covers.join(', ')}`),
+    leaving: removed.map((one) => `${one.range.toString()} ${one.writable ? 'rw' : 'ro'}`),
     maps: maps.map((one) => `${one.range.toString()} ${one.writable ? 'rw' : 'ro'}`),
     toggled: toggled.map(({ name }) => name),
   };
@@ -189,7 +189,7 @@ describe('difference', () => {
     it(`${what}: and the view is what the difference makes of the view before`, () => {
       const before = new Map(plot.view.allNow().map((one) => [one.range.toString(), one]));
       const change = plot.edit(work);
-      for (const gone of change.leaving) {
+      for (const gone of change.removed) {
         expect(before.delete(gone.range.toString())).to.equal(true);
       }
       for (const come of change.maps) {
@@ -201,11 +201,11 @@ describe('difference', () => {
         [...before.values()].map((one) => `${one.range.toString()} ${one.writable ? 'rw' : 'ro'}`).sort(),
       ).to.deep.equal(after.sort());
       expect(
-        runAtOnce(unmapsOf(change.departures))
+        runAtOnce(unmapsOf(change.regionUnmaps))
           .flatMap(({ covers }) => covers)
           .map(String)
           .sort(),
-      ).to.deep.equal(change.leaving.map(({ range: gone }) => gone.toString()).sort());
+      ).to.deep.equal(change.removed.map(({ range: gone }) => gone.toString()).sort());
     });
   }
 
@@ -227,7 +227,7 @@ describe('difference', () => {
         edit.removeMappings(region, range(0x0, 0x1000));
       }
     });
-    for (const list of [change.maps, change.leaving, runAtOnce(unmapsOf(change.departures))]) {
+    for (const list of [change.maps, change.removed, runAtOnce(unmapsOf(change.regionUnmaps))]) {
       const starts = list.map((one) => one.range.startPage);
       expect(starts)
         .to.have.length(6)

@@ -6,7 +6,7 @@ import { withDetails, type OutcomeDetails } from './outcomes.js';
 const NONE: readonly DmaError[] = Object.freeze([]);
 
 /** Collects what becomes of one set. */
-export class Report implements OutcomeDetails {
+export class SetResult implements OutcomeDetails {
   error: DmaError | undefined = undefined;
   failedAt: OutcomeDetails['failedAt'] = undefined;
   skipped: readonly DmaError[] = NONE;
