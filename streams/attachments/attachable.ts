@@ -1,4 +1,3 @@
-import { Observable } from 'rxjs';
 import type { AttachmentHandle } from './attachment-handle.js';
 import type { MapChange } from '../contracts/change-set.js';
 import { copyOfSet } from '../changes/copies.js';
@@ -7,7 +6,7 @@ import type { DmaTarget } from '../contracts/dma-target.js';
 import { DmaError } from '../contracts/errors.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
 import { ensureMapped } from '../operators/ensure-mapped.js';
-import { inTurn } from '../operators/map-in-order.js';
+import { mapInOrder } from '../operators/map-in-order.js';
 import { toTarget } from '../operators/to-target.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { run } from '../util/coroutine.js';
@@ -21,7 +20,7 @@ import type { VaMapper } from '../contracts/va-mapper.js';
 export function branchOf(target: DmaTarget | TargetBranch, vaMapper: VaMapper | undefined): TargetBranch {
   if (typeof target === 'function') {
     return (changes$) =>
-      target(new Observable((subscriber) => inTurn(changes$, subscriber, (set) => run(copyOfSet(set)))));
+      target(changes$.pipe(mapInOrder((set) => run(copyOfSet(set)))));
   }
   checkTarget(target);
   if (target.needsVa !== true) {

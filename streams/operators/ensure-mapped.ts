@@ -1,4 +1,4 @@
-import { Observable, type MonoTypeOperatorFunction } from 'rxjs';
+import { defer, type MonoTypeOperatorFunction } from 'rxjs';
 import { append } from '../util/lists.js';
 import { registerAddresses } from '../branches/branch.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
@@ -11,7 +11,7 @@ import { checkVaMapper } from '../contracts/contract-checks.js';
 import type { HostVa } from '../contracts/host-va.js';
 import { run, type Coroutine } from '../util/coroutine.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
-import { inTurn } from './map-in-order.js';
+import { mapInOrder } from './map-in-order.js';
 
 /** Addresses that are made together, at most: some microseconds each. */
 const TOGETHER = 128;
@@ -34,9 +34,9 @@ export function ensureMapped(va: VaMapper): MonoTypeOperatorFunction<ChangeSet> 
   const vas = VaRegistry.of(va);
   const addressOf: AddressOf = (range) => vas.at(range);
   return (changes$) =>
-    new Observable((subscriber) => {
+    defer(() => {
       registerAddresses(vas);
-      return inTurn(changes$, subscriber, (set) => (set.maps.length === 0 ? set : run(addressed(vas, addressOf, set))));
+      return changes$.pipe(mapInOrder((set) => (set.maps.length === 0 ? set : run(addressed(vas, addressOf, set)))));
     });
 }
 

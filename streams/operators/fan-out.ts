@@ -7,7 +7,7 @@ import { checkBranch } from '../contracts/contract-checks.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
 import { eachInSlices, sortedInSlices } from '../ranges/slices.js';
 import { run, type Coroutine } from '../util/coroutine.js';
-import { inTurn } from './map-in-order.js';
+import { mapInOrder } from './map-in-order.js';
 
 /**
  * Several branches as one.
@@ -29,7 +29,7 @@ export function fanOut(...branches: TargetBranch[]): TargetBranch {
       for (const vas of lines.flatMap((line) => line.vas)) {
         registerAddresses(vas);
       }
-      const subscription = inTurn(changes$, subscriber, (set) => run(serve(set, lines, name)));
+      const subscription = changes$.pipe(mapInOrder((set) => run(serve(set, lines, name)))).subscribe(subscriber);
       return () => {
         subscription.unsubscribe();
         for (const line of lines) {

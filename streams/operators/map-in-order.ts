@@ -1,17 +1,28 @@
-import type { Observable, Subscriber, Subscription } from 'rxjs';
+import { Observable, type OperatorFunction, type Subscriber, type Subscription } from 'rxjs';
 import { pauseIfOver } from '../util/time-slice.js';
 import { isPromiseLike } from '../util/coroutine.js';
 
 /**
- * Answers each value of a source, one after another and in order; a value that arrives while another is being answered waits.
- * Completes, or fails with the source, when all that came before has been answered.
+ * Maps each value of a source to a result that may take time: one after another and in order. A value that arrives while another is being
+ * mapped waits. Completes, or fails with the source, when all that came before has been mapped.
  *
- * Synchronous where the work is, and linear in its backlog, which `concatMap` over asynchronous work is not.
+ * Synchronous where the work is, and linear in its backlog, which `concatMap` over asynchronous work is not. A long backlog lets the event loop
+ * go on now and then.
+ *
+ * @param project gives the result, or a promise of it. The observable fails with what it throws or rejects with
+ *
+ * ```ts
+ * changes$.pipe(mapInOrder((set) => port.serve(set)));
+ * ```
  */
-export function inTurn<T, R>(
-  source$: Observable<T>,
+export function mapInOrder<T, R>(project: (value: T) => R | Promise<R>): OperatorFunction<T, R> {
+  return (source$) => new Observable((subscriber) => mapTo(subscriber, source$, project));
+}
+
+function mapTo<T, R>(
   subscriber: Subscriber<R>,
-  answer: (value: T) => R | Promise<R>,
+  source$: Observable<T>,
+  project: (value: T) => R | Promise<R>,
 ): Subscription {
   let waiting: T[] = [];
   let next = 0;
@@ -47,7 +58,7 @@ export function inTurn<T, R>(
     busy = true;
     let result: R | Promise<R>;
     try {
-      result = answer(value);
+      result = project(value);
     } catch (error) {
       subscriber.error(error);
       return;

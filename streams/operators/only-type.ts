@@ -1,11 +1,11 @@
-import { Observable, type MonoTypeOperatorFunction } from 'rxjs';
+import type { MonoTypeOperatorFunction } from 'rxjs';
 import type { ChangeSet } from '../contracts/change-set.js';
 import { unmapsOfSet, withMaps } from '../changes/managed-set.js';
 import { checkMappingType } from '../contracts/contract-checks.js';
 import type { MappingType } from '../contracts/region.js';
 import { filterInSlices } from '../ranges/slices.js';
 import { run, type Coroutine } from '../util/coroutine.js';
-import { inTurn } from './map-in-order.js';
+import { mapInOrder } from './map-in-order.js';
 
 /**
  * Lets through what is of one type, RAM for instance. A set in which nothing is left goes on empty: every set has its answer. A long set lets
@@ -13,7 +13,7 @@ import { inTurn } from './map-in-order.js';
  */
 export function onlyType(type: MappingType): MonoTypeOperatorFunction<ChangeSet> {
   checkMappingType(type, 'onlyType');
-  return (changes$) => new Observable((subscriber) => inTurn(changes$, subscriber, (set) => run(ofType(set, type))));
+  return mapInOrder((set) => run(ofType(set, type)));
 }
 
 function* ofType(set: ChangeSet, type: MappingType): Coroutine<ChangeSet> {

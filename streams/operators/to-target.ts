@@ -1,10 +1,10 @@
-import { Observable } from 'rxjs';
+import { defer } from 'rxjs';
 import { registerPort } from '../branches/branch.js';
 import { checkTarget } from '../contracts/contract-checks.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
 import { TargetPort } from '../target/target-port.js';
-import { inTurn } from './map-in-order.js';
+import { mapInOrder } from './map-in-order.js';
 
 /**
  * The end of a branch: applies change sets to the target, one call after another, and answers each with an outcome.
@@ -20,9 +20,9 @@ import { inTurn } from './map-in-order.js';
 export function toTarget(target: DmaTarget): TargetBranch {
   checkTarget(target);
   return (changes$) =>
-    new Observable((subscriber) => {
+    defer(() => {
       const port = new TargetPort(target);
       registerPort(port);
-      return inTurn(changes$, subscriber, (set) => port.serve(set));
+      return changes$.pipe(mapInOrder((set) => port.serve(set)));
     });
 }

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { delay, Observable, of, Subject } from 'rxjs';
-import { inTurn } from '../../../streams/operators/map-in-order.js';
+import { mapInOrder } from '../../../streams/operators/map-in-order.js';
 import { marbles } from '../support/marbles.js';
 
 /** A thenable that settles after so many frames of marble time, which a promise could not. */
@@ -16,13 +16,13 @@ function answered(
   source$: Observable<string>,
   answer: (value: string) => string | Promise<string>,
 ): Observable<string> {
-  return new Observable((subscriber) => inTurn(source$, subscriber, answer));
+  return source$.pipe(mapInOrder(answer));
 }
 
 const upper = (value: string): string => value.toUpperCase();
 const later = (value: string): Promise<string> => after(3, value.toUpperCase());
 
-describe('inTurn', () => {
+describe('mapInOrder', () => {
   it('answers in the same frame where the work needs no time', () => {
     marbles().run(({ cold, expectObservable }) => {
       expectObservable(answered(cold('a-(bc)-|'), upper)).toBe('A-(BC)-|');
