@@ -1,4 +1,5 @@
 export { AddressSpace } from './address-space.js';
+export type { CopySource } from './copy-source.js';
 export { DmaBatch } from './dma-batch.js';
 export { Ioas, Iommufd } from './iommufd.js';
 export type { IovaRange } from './iova-range.js';

@@ -23,6 +23,8 @@ export type { BatchStop, DmaMapRequest, DmaTarget } from './contracts/dma-target
 export type { HostVa } from './contracts/host-va.js';
 export type { ReleaseFailure, VaMapper } from './contracts/va-mapper.js';
 export { DmaError, DmaFault, DmaMapError, DmaUnmapError, RegionOverlapError } from './contracts/errors.js';
+export type { DmaErrorCode, LibraryErrorCode } from './contracts/error-codes.js';
+export type { KernelErrorCode } from './contracts/errno.js';
 export type { Aftermath, DmaErrorDetails, TargetRange } from './contracts/errors.js';
 export { RegionManager } from './manager/region-manager.js';
 export type { RegionManagerOptions } from './manager/region-manager.js';

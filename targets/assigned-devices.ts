@@ -1,6 +1,6 @@
 import type { VfioDevice } from '../binding/index.js';
 import { DmaError, type Attachment, type AttachOptions, type RegionManager } from '../streams/index.js';
-import { KERNEL, type DeviceAccess, type Domain } from './assigned/domain.js';
+import { deviceAccessOf, type DeviceAccess, type Domain } from './assigned/domain.js';
 import { IommufdDomain } from './assigned/iommufd-domain.js';
 import { Type1Domain } from './assigned/type1-domain.js';
 import type { IommufdTargetOptions } from './iommufd-target.js';
@@ -61,16 +61,11 @@ export class AssignedDevices implements AsyncDisposable {
 
   /**
    * @param manager whose view the devices get. It stays the caller's: close it after this
-   * @param access for specs
    */
-  constructor(
-    manager: Pick<RegionManager, 'attach' | 'attachments'>,
-    options: AssignedDevicesOptions = {},
-    access: DeviceAccess = KERNEL,
-  ) {
+  constructor(manager: Pick<RegionManager, 'attach' | 'attachments'>, options: AssignedDevicesOptions = {}) {
     this.#manager = manager;
     this.#by = options.by;
-    this.#access = access;
+    this.#access = deviceAccessOf(options);
   }
 
   /** In the order in which they were added. */

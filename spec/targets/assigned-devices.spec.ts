@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { AddressSpace, Memfd } from '../../binding/index.js';
 import { DmaError, DmaUnmapError, MemoryRange, RegionManager } from '../../streams/index.js';
 import { AssignedDevices, type AssignmentInterface } from '../../targets/index.js';
+import { withDeviceAccess } from '../../targets/assigned/domain.js';
 import { FakeDevices } from './support/fake-devices.js';
 
 const FIRST = '0000:00:04.0';
@@ -33,7 +34,7 @@ describe('AssignedDevices', () => {
     space = new AddressSpace({ size: 1n << 34n });
     memfd = Memfd.create('ram', 64n << 20n);
     manager = new RegionManager({ vaMapper: space });
-    assigned = new AssignedDevices(manager, {}, machine);
+    assigned = new AssignedDevices(manager, withDeviceAccess({}, machine));
     await manager.transaction((edit) => {
       const region = edit.addRegion({ name: 'ram', range: MemoryRange.of(0, 0x40000), type: 'ram' });
       edit.map(region, { writable: true });

@@ -19,8 +19,7 @@ import type { VaMapper } from '../contracts/va-mapper.js';
 /** @throws TypeError when it is neither a target nor a branch; DmaError `ERR_NO_VA_MAPPER` */
 export function branchOf(target: DmaTarget | TargetBranch, vaMapper: VaMapper | undefined): TargetBranch {
   if (typeof target === 'function') {
-    return (changes$) =>
-      target(changes$.pipe(mapInOrder((set) => run(copyOfSet(set)))));
+    return (changes$) => target(changes$.pipe(mapInOrder((set) => run(copyOfSet(set)))));
   }
   checkTarget(target);
   if (target.needsVa !== true) {

@@ -13,7 +13,7 @@ export function errnoName(errno: number): { readonly code: string; readonly sent
  * All error numbers of Linux, with a sentence each: those of the generic ABI (`asm-generic/errno-base.h`, `asm-generic/errno.h`), which x86, Arm
  * and RISC-V have.
  */
-const ERRORS: Readonly<Record<string, readonly [number: number, sentence: string]>> = {
+const ERRORS = {
   EPERM: [1, 'operation not permitted'],
   ENOENT: [2, 'nothing there'],
   ESRCH: [3, 'no such process'],
@@ -145,20 +145,23 @@ const ERRORS: Readonly<Record<string, readonly [number: number, sentence: string
   ENOTRECOVERABLE: [131, 'state not recoverable'],
   ERFKILL: [132, 'operation not possible due to RF-kill'],
   EHWPOISON: [133, 'memory page has hardware error'],
-};
+} as const satisfies Readonly<Record<string, readonly [number: number, sentence: string]>>;
+
+/** The name of an error of the kernel: `'ENOMEM'`. */
+export type KernelErrorCode = keyof typeof ERRORS | keyof typeof OTHER_NAMES;
 
 /** Further names of numbers that have one above. */
-const OTHER_NAMES: Readonly<Record<string, string>> = {
+const OTHER_NAMES = {
   EWOULDBLOCK: 'EAGAIN',
   EDEADLOCK: 'EDEADLK',
   ENOTSUP: 'EOPNOTSUPP',
-};
+} as const satisfies Readonly<Record<string, keyof typeof ERRORS>>;
 
-const NUMBERS: ReadonlyMap<string, number> = new Map([
+const NUMBERS: ReadonlyMap<string, number> = new Map<string, number>([
   ...Object.entries(ERRORS).map(([code, [number]]) => [code, number] as const),
-  ...Object.entries(OTHER_NAMES).map(([other, code]) => [other, ERRORS[code]?.[0] ?? 0] as const),
+  ...Object.entries(OTHER_NAMES).map(([other, code]) => [other, ERRORS[code][0]] as const),
 ]);
 
-const NAMES = new Map(
+const NAMES: ReadonlyMap<number, { readonly code: string; readonly sentence: string }> = new Map(
   Object.entries(ERRORS).map(([code, [number, sentence]]) => [number, { code, sentence }] as const),
 );

@@ -1,4 +1,5 @@
 import { errnoOf } from './errno.js';
+import type { DmaErrorCode } from './error-codes.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 
 /** A range at a target, by the target's name. */
@@ -32,8 +33,8 @@ export interface DmaErrorDetails {
  */
 export class DmaError extends Error {
   override readonly name: string = 'DmaError';
-  /** `'ENOMEM'` for an error of the kernel, `'ERR_…'` for one of this library. */
-  readonly code: string;
+  /** `'ENOMEM'` for an error of the kernel, `'ERR_…'` for one of this library (see `DmaErrorCode`); of a target of your own, any. */
+  readonly code: DmaErrorCode | (string & Record<never, never>);
   /** Negative, as in Node's system errors; 0 where the kernel has no number for it (`ERR_…`). */
   readonly errno: number;
   declare readonly syscall?: string;

@@ -27,7 +27,7 @@ export interface Domain {
   close(): void;
 }
 
-/** What is asked of the kernel: the functions of the binding, or what a spec puts in their place. */
+/** What is asked of the kernel. */
 export interface DeviceAccess {
   findDevice(pciAddress: string): PciDevice;
   openContainer(): VfioContainer;
@@ -36,10 +36,23 @@ export interface DeviceAccess {
   openCdev(pciAddress: string, iommufd: Iommufd): VfioDevice;
 }
 
-export const KERNEL: DeviceAccess = {
+const KERNEL: DeviceAccess = {
   findDevice: (pciAddress) => findPciDevice(pciAddress),
   openContainer: () => VfioContainer.open(),
   openGroup: (pciAddress) => VfioGroup.forDevice(pciAddress),
   openIommufd: () => Iommufd.open(),
   openCdev: (pciAddress, iommufd) => VfioDevice.openCdev(pciAddress, iommufd),
 };
+
+/** The key of an option that takes the place of the kernel, for specs. */
+const DEVICE_ACCESS = Symbol('DeviceAccess');
+
+/** The options, with something in place of the kernel. */
+export function withDeviceAccess<T extends object>(options: T, access: DeviceAccess): T {
+  return { ...options, [DEVICE_ACCESS]: access };
+}
+
+/** The kernel, unless the options say otherwise. */
+export function deviceAccessOf(options: object): DeviceAccess {
+  return (options as { readonly [DEVICE_ACCESS]?: DeviceAccess })[DEVICE_ACCESS] ?? KERNEL;
+}

@@ -1,4 +1,6 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import {
   DmaError,
@@ -8,12 +10,33 @@ import {
   MemoryRange,
   RegionOverlapError,
 } from '../../../streams/index.js';
+import { LIBRARY_ERRORS, type DmaErrorCode } from '../../../streams/contracts/error-codes.js';
 import { errnoName, errnoOf } from '../../../streams/contracts/errno.js';
+import { projectRoot } from '../../lab/paths.js';
 import { toDmaError } from '../../../streams/contracts/errors.js';
 
 const range = MemoryRange.of(0x1000, 0x2000);
 
 describe('errors', () => {
+  describe('the codes of this library', () => {
+    const sources = ['streams', 'binding', 'targets'].flatMap((folder) =>
+      readdirSync(join(projectRoot, folder), { recursive: true, encoding: 'utf8' })
+        .filter((file) => file.endsWith('.ts') && !file.endsWith('error-codes.ts'))
+        .map((file) => readFileSync(join(projectRoot, folder, file), 'utf8')),
+    );
+
+    it('are all in the table that their type is made of, and no others', () => {
+      const used = new Set(sources.flatMap((source) => source.match(/(?<=')ERR_[A-Z_]+(?=')/g) ?? []));
+      expect([...used].toSorted()).to.deep.equal(Object.keys(LIBRARY_ERRORS).toSorted());
+    });
+
+    it('can be switched over', () => {
+      const known: DmaErrorCode[] = ['ERR_RANGE_STUCK', 'ENOMEM', 'ABORT_ERR'];
+      const { code } = new DmaError('no room', { code: 'ENOMEM' });
+      expect(known.includes(code as DmaErrorCode)).to.equal(true);
+    });
+  });
+
   describe('DmaError', () => {
     it('is shaped like a system error of Node', () => {
       const cause = new Error('cause');
