@@ -1,13 +1,13 @@
 #include <napi.h>
 
-#include "address_space.h"
-#include "address_space_rows.h"
-#include "dma_batch.h"
-#include "iommufd.h"
-#include "memfd.h"
-#include "vfio_container.h"
-#include "vfio_device.h"
-#include "vfio_group.h"
+#include "iommu/dma_batch.h"
+#include "iommu/iommufd.h"
+#include "iommu/vfio_container.h"
+#include "iommu/vfio_device.h"
+#include "iommu/vfio_group.h"
+#include "memory/address_space.h"
+#include "memory/address_space_rows.h"
+#include "memory/memfd.h"
 
 namespace dma_streams {
 

@@ -1,4 +1,4 @@
-#include "job_thread.h"
+#include "util/job_thread.h"
 
 #include <atomic>
 #include <csignal>

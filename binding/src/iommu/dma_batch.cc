@@ -1,0 +1,285 @@
+#include "iommu/dma_batch.h"
+
+#include <algorithm>
+#include <array>
+#include <climits>
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "iommu/dma_job.h"
+#include "memory/address_space.h"
+#include "util/arguments.h"
+#include "util/open_file.h"
+
+namespace dma_streams {
+
+namespace {
+
+constexpr uint64_t kWhatMask = 7;
+constexpr uint64_t kWritable = 8;
+constexpr unsigned int kIndexShift = 4;
+constexpr double kAddressLimit = 18446744073709551616.0;  // 2^64
+
+// False when it is not an integer in [0, 2^64).
+bool ToInteger(double number, uint64_t& integer) {
+  if (!(number >= 0 && number < kAddressLimit) || std::trunc(number) != number) {
+    return false;
+  }
+  integer = static_cast<uint64_t>(number);
+  return true;
+}
+
+bool Unmaps(const DmaStep& step) {
+  return step.what == DmaStep::What::kUnmap || step.what == DmaStep::What::kUnmapAll;
+}
+
+}  // namespace
+
+RowReader::Space* RowReader::FindSpace(uint64_t id) {
+  // The last one first: a batch often maps many ranges of one.
+  const auto known =
+      std::find_if(spaces_.rbegin(), spaces_.rend(), [id](const Space& space) { return space.id == id; });
+  if (known != spaces_.rend()) {
+    return &*known;
+  }
+  const std::shared_ptr<Reservation> reservation = AddressSpace::Find(id);
+  return reservation == nullptr ? nullptr
+                                : &spaces_.emplace_back(Space{id, reservation, Reservation::Walk(*reservation)});
+}
+
+// The host virtual address of guest memory, from the reservation that owns it: it never comes from JavaScript.
+Result RowReader::FindVa(uint64_t id, uint64_t gpa, DmaStep& step) {
+  Space* space = FindSpace(id);
+  if (space == nullptr) {
+    return -EBADF;
+  }
+  if (step.length == 0 || gpa % kPageSize != 0 || step.length % kPageSize != 0) {
+    return -EINVAL;
+  }
+  const Reservation& reservation = *space->reservation;
+  if (step.length > reservation.size() || gpa > reservation.size() - step.length ||
+      space->walk.Check({gpa, gpa + step.length}, step.writable, step.va) != 0) {
+    return -EFAULT;
+  }
+  return 0;
+}
+
+std::vector<std::shared_ptr<Reservation>> RowReader::Spaces() const {
+  std::vector<std::shared_ptr<Reservation>> reservations;
+  reservations.reserve(spaces_.size());
+  for (const Space& space : spaces_) {
+    reservations.push_back(space.reservation);
+  }
+  return reservations;
+}
+
+DmaStep RowReader::Read(std::span<const double, kRowLength> row) {
+  DmaStep step;
+  uint64_t what = 0;
+  uint64_t source = 0;
+  if (!ToInteger(row[0], what) || !ToInteger(row[1], step.iova) || !ToInteger(row[2], step.length) ||
+      !ToInteger(row[3], source)) {
+    step.refused = -EINVAL;
+    return step;
+  }
+  step.writable = (what & kWritable) != 0;
+  const uint64_t index = what >> kIndexShift;
+  switch (what & kWhatMask) {
+    case 0:
+      step.what = DmaStep::What::kUnmap;
+      break;
+    case 1:
+      step.what = DmaStep::What::kMapVa;
+      step.refused = FindVa(index, source, step);
+      break;
+    case 2:
+      step.what = DmaStep::What::kMapFile;
+      step.refused = index > INT_MAX ? -EBADF : 0;
+      step.fd = static_cast<int>(index & INT_MAX);
+      step.file_offset = source;
+      break;
+    case 3:
+      step.what = DmaStep::What::kUnmapAll;
+      break;
+    case 4:
+      step.what = DmaStep::What::kCopy;
+      step.refused = index > UINT32_MAX ? -ENOENT : 0;
+      step.source_ioas = static_cast<uint32_t>(index);
+      step.source_iova = source;
+      break;
+    default:
+      step.refused = -EINVAL;
+  }
+  return step;
+}
+
+DmaBatch::DmaBatch(std::span<const double> rows) {
+  RowReader reader;
+  steps_.reserve(rows.size() / kRowLength);
+  results_.reserve(rows.size() / kRowLength);
+  for (size_t at = 0; at + kRowLength <= rows.size(); at += kRowLength) {
+    DmaStep& step = steps_.emplace_back(reader.Read(rows.subspan(at).first<kRowLength>()));
+    if (step.what == DmaStep::What::kMapFile && step.refused == 0) {
+      KeepFile(step);
+    }
+  }
+  spaces_ = reader.Spaces();
+}
+
+void DmaBatch::LetGo() {
+  spaces_.clear();
+  files_.clear();
+}
+
+void DmaBatch::KeepFile(DmaStep& step) {
+  // The last one first: a batch often maps many ranges of one file.
+  const auto kept =
+      std::find_if(files_.rbegin(), files_.rend(), [&](const auto& file) { return file.first == step.fd; });
+  if (kept != files_.rend()) {
+    step.fd = kept->second->get();
+    return;
+  }
+  std::shared_ptr<FileDescriptor> copy;
+  step.refused = FileDescriptor::Duplicate(step.fd, copy);
+  if (step.refused == 0) {
+    const int original = step.fd;
+    step.fd = copy->get();
+    files_.emplace_back(original, std::move(copy));
+  }
+}
+
+void DmaBatch::Run(const DmaMapper& mapper, bool stop_at_failure) {
+  for (DmaStep& step : steps_) {
+    results_.push_back(mapper.Make(step));
+    if (results_.back() < 0 && stop_at_failure) {
+      return;
+    }
+  }
+}
+
+void DmaBatch::CopyOut(std::span<double> rows, std::span<int32_t> results) const {
+  for (size_t index = 0; index < results_.size(); ++index) {
+    const size_t length_at = index * kRowLength + 2;
+    if (Unmaps(steps_[index]) && length_at < rows.size()) {
+      rows[length_at] = static_cast<double>(steps_[index].length);
+    }
+    if (index < results.size()) {
+      results[index] = results_[index];
+    }
+  }
+}
+
+namespace {
+
+// Row by row, without a copy of them: nothing of JavaScript runs meanwhile.
+size_t RunNow(const DmaMapper& mapper, std::span<double> rows, std::span<int32_t> results, bool stop_at_failure) {
+  RowReader reader;
+  size_t done = 0;
+  for (bool goes_on = true; goes_on && done < rows.size() / kRowLength; ++done) {
+    const auto row = rows.subspan(done * kRowLength).first<kRowLength>();
+    DmaStep step = reader.Read(row);
+    const Result result = mapper.Make(step);
+    if (Unmaps(step)) {
+      row[2] = static_cast<double>(step.length);
+    }
+    if (done < results.size()) {
+      results[done] = result;
+    }
+    goes_on = result == 0 || !stop_at_failure;
+  }
+  return done;
+}
+
+// A function that runs rows: (rows, results, count, stopAtFailure, later). The first `count` rows are run. It answers
+// how many were; when they are to be run later, on another thread, a promise of that, or -errno when there can be no
+// thread.
+//
+// It holds what it maps for itself, since looking a handle up takes longer than mapping a page.
+template <typename MakeMapper>
+Napi::Value NewRunner(Napi::Env env, const MakeMapper& make_mapper) {
+  auto run = [make_mapper](const Napi::CallbackInfo& info) -> Napi::Value {
+    Arguments args(info, "a runner");
+    std::span<double> rows = args.Doubles(0);
+    const std::span<int32_t> results = args.Int32s(1);
+    const uint64_t count = args.Integer(2);
+    const bool stop_at_failure = args.Boolean(3);
+    const bool later = args.Boolean(4);
+    if (!args.ok()) {
+      return args.Refused();
+    }
+    rows = rows.first(std::min<uint64_t>(count, rows.size() / kRowLength) * kRowLength);
+    auto mapper = make_mapper();
+    if (!later) {
+      return Number(info.Env(), static_cast<int64_t>(RunNow(mapper, rows, results, stop_at_failure)));
+    }
+    return DmaJob::Start(info.Env(), std::make_unique<decltype(mapper)>(mapper), DmaBatch(rows), stop_at_failure,
+                         info[0], info[1]);
+  };
+  return Napi::Function::New(env, run, "runner");
+}
+
+// A function that runs a single row: (what, iova, length, source). It answers with -errno, or how many bytes were
+// unmapped. Arrays would take longer to look into than a page takes to map.
+template <typename MakeMapper>
+Napi::Value NewRowRunner(Napi::Env env, const MakeMapper& make_mapper) {
+  auto run = [make_mapper](const Napi::CallbackInfo& info) -> Napi::Value {
+    std::array<double, kRowLength> row{};
+    for (size_t column = 0; column < kRowLength; ++column) {
+      if (napi_get_value_double(info.Env(), info[column], &row[column]) != napi_ok) {
+        Napi::TypeError::New(info.Env(), "a runner: argument " + std::to_string(column) + " is not a number")
+            .ThrowAsJavaScriptException();
+        return info.Env().Undefined();
+      }
+    }
+    DmaStep step = RowReader().Read(row);
+    const Result result = make_mapper().Make(step);
+    return Number(info.Env(), result < 0 ? result : Unmaps(step) ? static_cast<int64_t>(step.length) : 0);
+  };
+  return Napi::Function::New(env, run, "runner");
+}
+
+// containerRunner(container): a function that runs rows
+Napi::Value ContainerRunner(const Napi::CallbackInfo& info) {
+  Arguments args(info, "containerRunner");
+  const auto container = FileArgument<ContainerKind>(args, 0);
+  return args.ok() ? NewRunner(info.Env(), [container] { return ContainerMapper(container->shared()); })
+                   : args.Refused();
+}
+
+// ioasRunner(iommufd, ioas): a function that runs rows
+Napi::Value IoasRunner(const Napi::CallbackInfo& info) {
+  Arguments args(info, "ioasRunner");
+  const auto iommufd = FileArgument<IommufdKind>(args, 0);
+  const auto ioas = static_cast<uint32_t>(args.Integer(1));
+  return args.ok() ? NewRunner(info.Env(), [iommufd, ioas] { return IoasMapper(iommufd->shared(), ioas); })
+                   : args.Refused();
+}
+
+// containerRowRunner(container): a function that runs a single row
+Napi::Value ContainerRowRunner(const Napi::CallbackInfo& info) {
+  Arguments args(info, "containerRowRunner");
+  const auto container = FileArgument<ContainerKind>(args, 0);
+  return args.ok() ? NewRowRunner(info.Env(), [container] { return ContainerMapper(container->shared()); })
+                   : args.Refused();
+}
+
+// ioasRowRunner(iommufd, ioas): a function that runs a single row
+Napi::Value IoasRowRunner(const Napi::CallbackInfo& info) {
+  Arguments args(info, "ioasRowRunner");
+  const auto iommufd = FileArgument<IommufdKind>(args, 0);
+  const auto ioas = static_cast<uint32_t>(args.Integer(1));
+  return args.ok() ? NewRowRunner(info.Env(), [iommufd, ioas] { return IoasMapper(iommufd->shared(), ioas); })
+                   : args.Refused();
+}
+
+}  // namespace
+
+void ExportDmaBatch(Napi::Env env, Napi::Object exports) {
+  exports.Set("containerRunner", Napi::Function::New<ContainerRunner>(env, "containerRunner"));
+  exports.Set("ioasRunner", Napi::Function::New<IoasRunner>(env, "ioasRunner"));
+  exports.Set("containerRowRunner", Napi::Function::New<ContainerRowRunner>(env, "containerRowRunner"));
+  exports.Set("ioasRowRunner", Napi::Function::New<IoasRowRunner>(env, "ioasRowRunner"));
+}
+
+}  // namespace dma_streams

@@ -1,0 +1,107 @@
+#include "iommu/iommufd.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "uapi/iommufd.h"
+#include "util/open_file.h"
+
+namespace dma_streams {
+
+namespace {
+
+// iommufdOpen(): handle | -errno
+Napi::Value Open(const Napi::CallbackInfo& info) {
+  return NewFile<IommufdKind>(info.Env(), ::open("/dev/iommu", O_RDWR | O_CLOEXEC));
+}
+
+// iommufdAllocateIoas(iommufd): id | -errno
+Napi::Value AllocateIoas(const Napi::CallbackInfo& info) {
+  Arguments args(info, "iommufdAllocateIoas");
+  const auto iommufd = FileArgument<IommufdKind>(args, 0);
+  if (!args.ok()) {
+    return args.Refused();
+  }
+  uapi::IommuIoasAlloc allocate{.size = sizeof(allocate), .flags = 0, .out_ioas_id = 0};
+  const int result = ::ioctl(iommufd->fd(), uapi::kIommuIoasAlloc, &allocate);
+  return Number(info.Env(), result < 0 ? LastError() : static_cast<int64_t>(allocate.out_ioas_id));
+}
+
+// iommufdDestroy(iommufd, id): 0 | -errno
+Napi::Value Destroy(const Napi::CallbackInfo& info) {
+  Arguments args(info, "iommufdDestroy");
+  const auto iommufd = FileArgument<IommufdKind>(args, 0);
+  const uint64_t id = args.Integer(1);
+  if (!args.ok()) {
+    return args.Refused();
+  }
+  if (id > UINT32_MAX) {
+    return Number(info.Env(), -ENOENT);
+  }
+  uapi::IommuDestroy destroy{.size = sizeof(destroy), .id = static_cast<uint32_t>(id)};
+  return Number(info.Env(), ::ioctl(iommufd->fd(), uapi::kIommuDestroy, &destroy) < 0 ? LastError() : 0);
+}
+
+// iommufdIovaRanges(iommufd, id): a BigUint64Array of starts and lasts | -errno
+Napi::Value IovaRanges(const Napi::CallbackInfo& info) {
+  Arguments args(info, "iommufdIovaRanges");
+  const auto iommufd = FileArgument<IommufdKind>(args, 0);
+  const uint64_t id = args.Integer(1);
+  if (!args.ok()) {
+    return args.Refused();
+  }
+  if (id > UINT32_MAX) {
+    return Number(info.Env(), -ENOENT);
+  }
+  std::vector<uapi::IommuIovaRange> ranges(8);
+  for (;;) {
+    uapi::IommuIoasIovaRanges query{};
+    query.size = sizeof(query);
+    query.ioas_id = static_cast<uint32_t>(id);
+    query.num_iovas = static_cast<uint32_t>(ranges.size());
+    query.allowed_iovas = reinterpret_cast<uintptr_t>(ranges.data());
+    const Result result = ::ioctl(iommufd->fd(), uapi::kIommuIoasIovaRanges, &query) < 0 ? LastError() : 0;
+    if (result == -EMSGSIZE && query.num_iovas > ranges.size()) {
+      ranges.resize(query.num_iovas);
+      continue;
+    }
+    if (result < 0) {
+      return Number(info.Env(), result);
+    }
+    const size_t count = std::min<size_t>(query.num_iovas, ranges.size());
+    Napi::BigUint64Array ends = Napi::BigUint64Array::New(info.Env(), count * 2);
+    std::memcpy(ends.Data(), ranges.data(), count * sizeof(ranges[0]));
+    return ends;
+  }
+}
+
+// iommufdProbeMapFile(iommufd): -ENOTTY when the kernel does not know IOMMU_IOAS_MAP_FILE; any other number when it
+// does
+Napi::Value ProbeMapFile(const Napi::CallbackInfo& info) {
+  Arguments args(info, "iommufdProbeMapFile");
+  const auto iommufd = FileArgument<IommufdKind>(args, 0);
+  if (!args.ok()) {
+    return args.Refused();
+  }
+  // Of no file, in no IOAS: it cannot succeed.
+  uapi::IommuIoasMapFile map{};
+  map.size = sizeof(map);
+  map.fd = -1;
+  return Number(info.Env(), ::ioctl(iommufd->fd(), uapi::kIommuIoasMapFile, &map) < 0 ? LastError() : 0);
+}
+
+}  // namespace
+
+void ExportIommufd(Napi::Env env, Napi::Object exports) {
+  exports.Set("iommufdOpen", Napi::Function::New<Open>(env, "iommufdOpen"));
+  exports.Set("iommufdAllocateIoas", Napi::Function::New<AllocateIoas>(env, "iommufdAllocateIoas"));
+  exports.Set("iommufdDestroy", Napi::Function::New<Destroy>(env, "iommufdDestroy"));
+  exports.Set("iommufdIovaRanges", Napi::Function::New<IovaRanges>(env, "iommufdIovaRanges"));
+  exports.Set("iommufdProbeMapFile", Napi::Function::New<ProbeMapFile>(env, "iommufdProbeMapFile"));
+  exports.Set("iommufdClose", Napi::Function::New<CloseFile<IommufdKind>>(env, "iommufdClose"));
+}
+
+}  // namespace dma_streams

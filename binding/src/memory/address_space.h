@@ -1,0 +1,58 @@
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "memory/memory_view.h"
+#include "memory/reservation.h"
+
+namespace dma_streams {
+
+// What an AddressSpace holds: its reservation, until it is closed, and the views of it.
+class AddressSpace {
+ public:
+  static constexpr napi_type_tag kTypeTag = {0x5d0a5c1e0f4b4f0eULL, 0x9d8e3c1b7a620002ULL};
+
+  explicit AddressSpace(std::shared_ptr<Reservation> reservation);
+  AddressSpace(const AddressSpace&) = delete;
+  AddressSpace& operator=(const AddressSpace&) = delete;
+  ~AddressSpace();
+
+  // What a row of a batch names it by, in place of a handle. Never given twice in a process.
+  uint64_t id() const {
+    return id_;
+  }
+  // The one of this thread with that number: null when there is none, or it is closed.
+  static std::shared_ptr<Reservation> Find(uint64_t id);
+
+  // Null once closed.
+  const std::shared_ptr<Reservation>& reservation() const {
+    return reservation_;
+  }
+
+  // What Map answers when it has mapped at addresses other than base + GPA.
+  static constexpr Result kDisplaced = 1;
+  Result Map(ByteRange range, const Reservation::Backing& backing, bool writable);
+  Result Release(Napi::Env env, ByteRange range);
+  // Empties the views of the range, and marks what is to go. For one that is not closed.
+  Result BeginRelease(Napi::Env env, ByteRange range, size_t row, std::vector<Reservation::Removal>& removals);
+  Napi::Value View(Napi::Env env, ByteRange range);
+  // See MemoryViews. Also of one that is closed.
+  size_t EmptyReleasedViews(Napi::Env env, bool may_empty) {
+    return views_->EmptyReleased(env, may_empty);
+  }
+  void Close(Napi::Env env);
+
+  static void Export(Napi::Env env, Napi::Object exports);
+
+ private:
+  const uint64_t id_;
+  std::shared_ptr<Reservation> reservation_;
+  const std::shared_ptr<MemoryViews> views_;
+};
+
+}  // namespace dma_streams

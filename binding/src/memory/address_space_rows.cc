@@ -1,0 +1,269 @@
+#include "memory/address_space_rows.h"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "memory/address_space.h"
+#include "memory/file_facts.h"
+#include "memory/release_job.h"
+#include "util/arguments.h"
+
+namespace dma_streams {
+
+namespace {
+
+constexpr const char* kExpected = "an address space";
+// First page, page after the last, file number * 2^32 + descriptor * 2 + (1 when writable), offset in the file.
+constexpr size_t kMapRow = 4;
+// First page, page after the last.
+constexpr size_t kReleaseRow = 2;
+constexpr double kPageLimit = 4503599627370496.0;       // 2^52
+constexpr double kOffsetLimit = 9223372036854775808.0;  // 2^63: offsets are signed
+constexpr double kSourceLimit = 9007199254740992.0;     // 2^53
+
+bool IsInteger(double number, double limit) {
+  return number >= 0 && number < limit && std::trunc(number) == number;
+}
+
+// Empty when the row names none.
+ByteRange RangeOf(std::span<const double> row) {
+  if (!IsInteger(row[0], kPageLimit) || !IsInteger(row[1], kPageLimit) || row[0] >= row[1]) {
+    return {};
+  }
+  return {static_cast<uint64_t>(row[0]) << kPageShift, static_cast<uint64_t>(row[1]) << kPageShift};
+}
+
+// What all of these functions take: (space, rows, results, count).
+class RowsArguments {
+ public:
+  RowsArguments(const Napi::CallbackInfo& info, const char* function, size_t width) : width_(width) {
+    Arguments args(info, function);
+    space = args.Handle<AddressSpace>(0, kExpected);
+    rows_ = args.Doubles(1);
+    results = args.Int32s(2);
+    const uint64_t wanted = args.Integer(3);
+    refused_ = info.Env().Undefined();
+    if (args.ok() && space->reservation() == nullptr) {
+      refused_ = Napi::Number::New(info.Env(), -EBADF);
+    } else if (args.ok()) {
+      ok_ = true;
+      count = std::min<uint64_t>(wanted, std::min(rows_.size() / width, results.size()));
+    }
+  }
+
+  // Whether there is something to do; else, what the function returns.
+  bool ok() const {
+    return ok_;
+  }
+  Napi::Value Refused() const {
+    return refused_;
+  }
+  std::span<const double> Row(size_t row) const {
+    return rows_.subspan(row * width_, width_);
+  }
+
+  std::shared_ptr<AddressSpace> space;
+  std::span<int32_t> results;
+  // Rows that are there, of those that are wanted.
+  size_t count = 0;
+
+ private:
+  const size_t width_;
+  std::span<const double> rows_;
+  bool ok_ = false;
+  Napi::Value refused_;
+};
+
+// Maps row after row. Neighbours, in the address space and in a file, are collected, and mapped with one call.
+class RowMapper {
+ public:
+  RowMapper(AddressSpace& space, std::span<int32_t> results) : space_(space), results_(results) {}
+
+  void Map(std::span<const double> row, size_t index) {
+    const ByteRange range = RangeOf(row);
+    if (range.length() == 0 || !IsInteger(row[2], kSourceLimit) || !IsInteger(row[3], kOffsetLimit)) {
+      results_[index] = -EINVAL;
+      return;
+    }
+    const auto source = static_cast<uint64_t>(row[2]);
+    const bool writable = source % 2 != 0;
+    Reservation::Backing backing;
+    backing.fd = static_cast<int>((source / 2) & INT32_MAX);
+    backing.file_number = source >> 32;
+    backing.offset = static_cast<uint64_t>(row[3]);
+    if (backing.offset % kPageSize != 0) {
+      results_[index] = -EINVAL;
+      return;
+    }
+    if (!Joins(range, backing, writable)) {
+      Flush();
+    }
+    if (space_.reservation()->IsDisplaced(range)) {
+      Flush();
+      results_[index] = space_.Map(range, backing, writable);
+      return;
+    }
+    Reservation::Mapping mapping;
+    const Result result = Look(range, backing, writable, mapping);
+    if (result < 0) {
+      results_[index] = result;
+      return;
+    }
+    if (ranges_.empty()) {
+      first_ = std::move(mapping);
+      backing_ = std::move(backing);
+    }
+    ranges_.push_back(range);
+    rows_.push_back(index);
+  }
+
+  // Maps what has been collected.
+  void Flush() {
+    if (ranges_.empty()) {
+      return;
+    }
+    const Result result = space_.reservation()->MapNeighbours(ranges_, first_, backing_);
+    const bool alone = ranges_.size() == 1;
+    for (size_t at = 0; at < ranges_.size(); ++at) {
+      results_[rows_[at]] = alone || result == 0 ? result : MapAlone(ranges_[at]);
+    }
+    ranges_.clear();
+    rows_.clear();
+  }
+
+ private:
+  // A device is asked for each by itself: what it lets map may be bounded.
+  bool Joins(ByteRange range, const Reservation::Backing& backing, bool writable) const {
+    return !ranges_.empty() && first_.device == nullptr && backing.fd == backing_.fd &&
+           backing.file_number == backing_.file_number && writable == first_.writable &&
+           range.start == ranges_.back().end &&
+           backing.offset == backing_.offset + (range.start - ranges_.front().start);
+  }
+
+  Result Look(ByteRange range, const Reservation::Backing& backing, bool writable, Reservation::Mapping& mapping) {
+    const Result result = space_.reservation()->FindPlace(range);
+    if (result < 0) {
+      return result;
+    }
+    if (file_.fd != backing.fd) {
+      looked_ = FileFacts::Of(backing.fd, file_);
+    }
+    return looked_ < 0 ? looked_ : Reservation::Fit(range, backing, writable, file_, mapping);
+  }
+
+  Result MapAlone(ByteRange range) {
+    Reservation::Backing backing = backing_;
+    Reservation::Mapping mapping = first_;
+    backing.offset += range.start - ranges_.front().start;
+    mapping.offset = backing.offset;
+    return space_.reservation()->MapNeighbours({&range, 1}, mapping, backing);
+  }
+
+  AddressSpace& space_;
+  const std::span<int32_t> results_;
+  // The file of the last row: most rows of a set have one.
+  FileFacts file_;
+  Result looked_ = 0;
+  // What has been collected, and the numbers of their rows.
+  std::vector<ByteRange> ranges_;
+  std::vector<size_t> rows_;
+  Reservation::Mapping first_;
+  Reservation::Backing backing_;
+};
+
+// addressSpaceMapRows(space, rows, results, count): 0 | -errno. The first `count` rows are tried, each whatever became
+// of the others; none is private memory.
+Napi::Value MapRows(const Napi::CallbackInfo& info) {
+  const RowsArguments args(info, "addressSpaceMapRows", kMapRow);
+  if (!args.ok()) {
+    return args.Refused();
+  }
+  RowMapper mapper(*args.space, args.results);
+  for (size_t row = 0; row < args.count; ++row) {
+    mapper.Map(args.Row(row), row);
+  }
+  mapper.Flush();
+  return Napi::Number::New(info.Env(), 0);
+}
+
+// Releases row after row; what has nothing else between it goes together.
+class RowReleaser {
+ public:
+  RowReleaser(Napi::Env env, AddressSpace& space) : env_(env), space_(space) {}
+
+  Result Begin(std::span<const double> row, size_t index) {
+    const ByteRange range = RangeOf(row);
+    return range.length() == 0 ? -EINVAL : space_.BeginRelease(env_, range, index, removals_);
+  }
+
+  // Takes away what has been marked, and enters failures.
+  void Finish(std::span<int32_t> results) {
+    space_.reservation()->TakeAway(removals_);
+    space_.reservation()->EndRemoval(removals_);
+    for (const Reservation::Removal& removal : removals_) {
+      results[removal.row] = std::min(results[removal.row], removal.result);
+    }
+    removals_.clear();
+  }
+
+  bool has_begun() const {
+    return !removals_.empty();
+  }
+  ReleaseJob::Removals TakeRemovals() {
+    return std::move(removals_);
+  }
+
+ private:
+  const Napi::Env env_;
+  AddressSpace& space_;
+  ReleaseJob::Removals removals_;
+};
+
+// addressSpaceReleaseRows(space, rows, results, count): 0 | -errno. As addressSpaceMapRows.
+Napi::Value ReleaseRows(const Napi::CallbackInfo& info) {
+  const RowsArguments args(info, "addressSpaceReleaseRows", kReleaseRow);
+  if (!args.ok()) {
+    return args.Refused();
+  }
+  RowReleaser releaser(info.Env(), *args.space);
+  for (size_t row = 0; row < args.count; ++row) {
+    Result& result = args.results[row];
+    result = releaser.Begin(args.Row(row), row);
+    if (result < 0 && releaser.has_begun()) {
+      // It may share something with a row before it, which goes first.
+      releaser.Finish(args.results);
+      result = releaser.Begin(args.Row(row), row);
+    }
+  }
+  releaser.Finish(args.results);
+  return Napi::Number::New(info.Env(), 0);
+}
+
+// addressSpaceReleaseLater(space, rows, results, count): a promise of the results, as an Int32Array | -errno. Done on
+// another thread; until then, the memory can be neither reached nor mapped over. `results` says at once which rows are
+// refused.
+Napi::Value ReleaseLater(const Napi::CallbackInfo& info) {
+  const RowsArguments args(info, "addressSpaceReleaseLater", kReleaseRow);
+  if (!args.ok()) {
+    return args.Refused();
+  }
+  RowReleaser releaser(info.Env(), *args.space);
+  for (size_t row = 0; row < args.count; ++row) {
+    args.results[row] = releaser.Begin(args.Row(row), row);
+  }
+  return ReleaseJob::Start(info.Env(), args.space->reservation(), releaser.TakeRemovals(),
+                           {args.results.begin(), args.results.begin() + static_cast<std::ptrdiff_t>(args.count)});
+}
+
+}  // namespace
+
+void ExportAddressSpaceRows(Napi::Env env, Napi::Object exports) {
+  exports.Set("addressSpaceMapRows", Napi::Function::New<MapRows>(env, "addressSpaceMapRows"));
+  exports.Set("addressSpaceReleaseRows", Napi::Function::New<ReleaseRows>(env, "addressSpaceReleaseRows"));
+  exports.Set("addressSpaceReleaseLater", Napi::Function::New<ReleaseLater>(env, "addressSpaceReleaseLater"));
+}
+
+}  // namespace dma_streams

@@ -1,0 +1,217 @@
+#include "memory/reservation.h"
+
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "memory/host_address.h"
+#include "util/job_thread.h"
+
+// Of <linux/prctl.h> since 5.17; older headers lack them, and older kernels refuse the call, which only costs the name.
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
+#endif
+
+namespace dma_streams {
+
+namespace {
+
+// A guest address and its host address have the same offset in a 1 GiB page, so that pages of every size can be used.
+constexpr uint64_t kAlignment = uint64_t{1} << 30;
+constexpr const char* kName = "dma-streams";
+
+// So much is given back on the thread of the environment.
+constexpr uint64_t kMostAtOnce = uint64_t{4} << 20;
+
+// Of a block for a displaced mapping: the mapping, and what may be left beside it.
+constexpr int64_t kAreasOfABlock = 2;
+
+void Unmap(ByteRange addresses) {
+  if (addresses.length() > 0) {
+    ::munmap(Pointer(addresses.start), addresses.length());
+  }
+}
+
+void Name(uint64_t address, uint64_t length, const std::string& name) {
+  ::prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, address, length, name.c_str());
+}
+
+}  // namespace
+
+Result Reservation::Create(uint64_t size, std::shared_ptr<Reservation>& out) {
+  if (size == 0 || size % kPageSize != 0) {
+    return -EINVAL;
+  }
+  if (size > (uint64_t{1} << 62)) {
+    return -ENOMEM;
+  }
+  // An empty file, only to carry the name: every kernel shows it in /proc/self/maps.
+  const int fd = ::memfd_create(kName, MFD_CLOEXEC);
+  if (fd < 0) {
+    return LastError();
+  }
+  auto empty_file = std::make_unique<FileDescriptor>(fd);
+  const uint64_t asked = size + kAlignment;
+  void* address = ::mmap(nullptr, asked, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (address == MAP_FAILED) {
+    return LastError();
+  }
+  const uint64_t start = Address(address);
+  const uint64_t base = (start + kAlignment - 1) / kAlignment * kAlignment;
+  if (base > start) {
+    ::munmap(address, base - start);
+  }
+  if (start + asked > base + size) {
+    ::munmap(Pointer(base + size), start + asked - base - size);
+  }
+  auto reservation = std::make_shared<Reservation>(base, size, std::move(empty_file));
+  const Result result = MapInaccessible(*reservation->empty_file_, {base, base + size}, MAP_FIXED);
+  if (result == 0) {
+    out = std::move(reservation);
+  }
+  return result;
+}
+
+// What a view may still reach is left as it is, for UnmapRemnant. Where there is much memory to give back, because the
+// address space was not closed before it was collected, that is done on another thread.
+Reservation::~Reservation() {
+  std::map<uint64_t, uint64_t> reached = remnants_;
+  uint64_t mapped = 0;
+  for (const auto& [start, mapping] : mappings_) {
+    if (mapping.viewed != nullptr && mapping.viewed->in_use()) {
+      reached.emplace(mapping.address, mapping.address + (mapping.end - start));
+    } else {
+      mapped += mapping.end - start;
+    }
+  }
+  std::vector<ByteRange> unused;
+  std::vector<ByteRange> all = blocks_.all();
+  all.push_back({base_, base_ + size_});
+  for (ByteRange rest : all) {
+    for (auto piece = reached.lower_bound(rest.start); piece != reached.end() && piece->first < rest.end; ++piece) {
+      unused.push_back({rest.start, piece->first});
+      rest.start = piece->second;
+    }
+    unused.push_back(rest);
+  }
+  auto give_back = [unused = std::move(unused), areas = static_cast<int64_t>(reached.size()) - areas_] {
+    for (const ByteRange& addresses : unused) {
+      Unmap(addresses);
+    }
+    AddAreas(areas);
+  };
+  if (mapped > kMostAtOnce) {
+    RunDetached(std::move(give_back));
+  } else {
+    give_back();
+  }
+}
+
+Result Reservation::Fit(ByteRange range, const Backing& backing, bool writable, const FileFacts& file,
+                        Mapping& mapping) {
+  const uint64_t offset = backing.offset;
+  mapping.end = range.end;
+  mapping.writable = writable;
+  mapping.missing = file.missing;
+  mapping.area_kind = file.area_kind(backing.file_number);
+  if (file.is_private()) {
+    return 0;
+  }
+  mapping.offset = offset;
+  mapping.device = file.device;
+  if (file.device != nullptr) {
+    return 0;
+  }
+  if (offset / kPageSize > file.pages || range.length() / kPageSize > file.pages - offset / kPageSize) {
+    return -EFAULT;
+  }
+  if (writable && file.sealed_against_writing()) {
+    return -EPERM;
+  }
+  // The kernel maps whole pages of the file, also where they reach over its neighbours: it is not asked for a part of
+  // one.
+  const bool fits = range.start % file.unit == 0 && range.length() % file.unit == 0 && offset % file.unit == 0;
+  return fits ? 0 : -EINVAL;
+}
+
+Result Reservation::Map(ByteRange range, const Backing& backing, bool writable) {
+  FileFacts file;
+  Mapping mapping;
+  Result result = FindPlace(range);
+  if (result == 0 && backing.fd >= 0) {
+    result = FileFacts::Of(backing.fd, file);
+  }
+  if (result == 0) {
+    result = Fit(range, backing, writable, file, mapping);
+  }
+  return result < 0 ? result : MapNeighbours({&range, 1}, mapping, backing);
+}
+
+Result Reservation::MapNeighbours(std::span<const ByteRange> ranges, const Mapping& first, const Backing& backing) {
+  const ByteRange range = {ranges.front().start, ranges.back().end};
+  const int protection = first.writable ? PROT_READ | PROT_WRITE : PROT_READ;
+  if (backing.fd >= 0 && first.missing != MissingPages::kUnderStrictCommit) {
+    const Result rehearsed = Rehearse(range, backing, protection);
+    if (rehearsed < 0) {
+      return rehearsed;
+    }
+  }
+  uint64_t place = base_ + range.start;
+  const bool displaced = IsDisplaced(range);
+  if (displaced) {
+    const size_t blocks = blocks_.all().size();
+    const Result taken = blocks_.Take(range.length(), base_ + range.start, place);
+    if (taken < 0) {
+      return taken;
+    }
+    CountAreas(kAreasOfABlock * static_cast<int64_t>(blocks_.all().size() - blocks));
+  }
+  const int flags = backing.fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+  const ByteRange addresses = {place, place + range.length()};
+  if (::mmap(Pointer(place), range.length(), protection, flags | MAP_FIXED, backing.fd,
+             static_cast<off_t>(backing.offset)) == MAP_FAILED) {
+    const Result failure = LastError();
+    // The refusal may have left a hole; where there is none, this changes nothing.
+    MapInaccessible(*empty_file_, addresses, MAP_FIXED_NOREPLACE);
+    if (displaced) {
+      blocks_.Give(place);
+    }
+    return failure;
+  }
+  if (backing.fd < 0) {
+    // After a fork, a write would part this process from what a device sees: it would copy the page.
+    ::madvise(Pointer(place), range.length(), MADV_DONTFORK);
+    Name(place, range.length(), backing.name);
+  }
+  for (const ByteRange& one : ranges) {
+    Mapping mapping = first;
+    mapping.end = one.end;
+    mapping.address = place + (one.start - range.start);
+    mapping.offset = first.offset + (one.start - range.start);
+    const auto made = mappings_.emplace(one.start, std::move(mapping)).first;
+    if (!displaced) {
+      CountAreas(AreasOf(PieceOf(made->first, made->second), true));
+    }
+  }
+  return 0;
+}
+
+// Whether the file can be mapped so at all, tried where it harms nobody.
+//
+// mmap takes away what is there before it asks the file for its consent, and a refusal leaves a hole in the reservation
+// in which something foreign could settle. A memfd of ordinary pages is always willing; everything else is asked
+// beforehand.
+Result Reservation::Rehearse(ByteRange range, const Backing& backing, int protection) {
+  void* address =
+      ::mmap(nullptr, range.length(), protection, MAP_SHARED, backing.fd, static_cast<off_t>(backing.offset));
+  if (address == MAP_FAILED) {
+    return LastError();
+  }
+  ::munmap(address, range.length());
+  return 0;
+}
+
+}  // namespace dma_streams

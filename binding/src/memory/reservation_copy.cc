@@ -1,0 +1,91 @@
+#include <algorithm>
+#include <cstring>
+
+#include "memory/commit_policy.h"
+#include "memory/host_address.h"
+#include "memory/reservation.h"
+#include "memory/safe_copy.h"
+
+namespace dma_streams {
+
+namespace {
+
+// Whether no page of it can be missing now. Then a plain copy is safe; otherwise the kernel copies, and answers -EFAULT
+// where a load or a store would raise SIGBUS.
+//
+// Plain and by the kernel (process_vm_writev), in nanoseconds, on a virtual machine: 64 bytes 2 and 1200, 4 KiB 120 and
+// 1500, 1 MiB 32000 and 103000. Asking costs 5. So the kernel copies only where a page may be missing. Under strict
+// commit that is every memfd, also where all pages were reserved: another process may have punched one out since.
+bool CopiesPlainly(MissingPages missing) {
+  return missing == MissingPages::kNever || (missing == MissingPages::kUnderStrictCommit && !CommitIsStrict());
+}
+
+}  // namespace
+
+// Calls `step(mapping's start, mapping, at, size, copied)` for each piece of [gpa, gpa + length) that lies in one
+// mapping.
+template <typename Step>
+Result Reservation::ForEachPiece(uint64_t gpa, size_t length, size_t& done, Step step) const {
+  done = 0;
+  if (length > size_ || gpa > size_ - length) {
+    return -ERANGE;
+  }
+  const uint64_t end = gpa + length;
+  auto mapping = FirstOverlap({gpa, end});
+  while (done < length) {
+    const uint64_t at = gpa + done;
+    if (mapping == mappings_.end() || mapping->first > at || mapping->second.leaving) {
+      return -EFAULT;
+    }
+    const auto size = static_cast<size_t>(std::min(mapping->second.end, end) - at);
+    size_t copied = 0;
+    const Result result = step(mapping->first, mapping->second, at, size, copied);
+    done += copied;
+    if (result < 0) {
+      return result;
+    }
+    ++mapping;
+  }
+  return 0;
+}
+
+Result Reservation::Read(uint64_t gpa, void* to, size_t length, size_t& done) const {
+  return ForEachPiece(
+      gpa, length, done, [&](uint64_t start, const Mapping& mapping, uint64_t at, size_t size, size_t& copied) {
+        char* destination = static_cast<char*>(to) + (at - gpa);
+        const uint64_t address = mapping.address + (at - start);
+        if (CopiesPlainly(mapping.missing)) {
+          std::memmove(destination, Pointer(address), size);
+          copied = size;
+          return 0;
+        }
+        const Result result = CopyFromFragile(destination, address, size, copied);
+        if (result == -EFAULT && mapping.device != nullptr) {
+          return CopyFromDevice(mapping.device->get(), mapping.offset + (at - start), destination, size, copied);
+        }
+        return result;
+      });
+}
+
+Result Reservation::Write(uint64_t gpa, const void* from, size_t length, size_t& done) {
+  return ForEachPiece(
+      gpa, length, done, [&](uint64_t start, const Mapping& mapping, uint64_t at, size_t size, size_t& copied) {
+        const char* source = static_cast<const char*>(from) + (at - gpa);
+        if (!mapping.writable) {
+          return -EACCES;
+        }
+        const uint64_t address = mapping.address + (at - start);
+        if (CopiesPlainly(mapping.missing)) {
+          std::memmove(Pointer(address), source, size);
+          copied = size;
+          return 0;
+        }
+        const Result result = CopyToFragile(address, source, size, copied);
+        if (result == -EFAULT && mapping.device != nullptr) {
+          return CopyToDevice(mapping.device->get(), mapping.offset + (at - start), source, size, copied);
+        }
+        return result;
+      });
+}
+
+}  // namespace dma_streams

@@ -1,0 +1,48 @@
+#include "util/environment_end.h"
+
+#include <map>
+
+namespace dma_streams {
+
+namespace {
+
+using OnEnd = void (*)(napi_env env);
+
+// What the buffer that goes first is made of.
+char first_contents = 0;
+
+// Of each environment of this thread, the buffer that goes first.
+thread_local std::map<napi_env, napi_ref> first_buffers;
+
+void OnFirstFreed(napi_env env, void* /* data */, void* on_end) {
+  // One that was replaced is freed while the environment goes on.
+  if (IsEnding(env) && first_buffers.erase(env) > 0) {
+    reinterpret_cast<OnEnd>(on_end)(env);
+  }
+}
+
+}  // namespace
+
+void WatchEnvironmentEnd(napi_env env, OnEnd on_end) {
+  napi_value buffer = nullptr;
+  napi_ref reference = nullptr;
+  if (napi_create_external_arraybuffer(env, &first_contents, 1, OnFirstFreed, reinterpret_cast<void*>(on_end),
+                                       &buffer) != napi_ok ||
+      napi_create_reference(env, buffer, 1, &reference) != napi_ok) {
+    return;
+  }
+  napi_ref& kept = first_buffers[env];
+  if (kept != nullptr) {
+    napi_delete_reference(env, kept);
+  }
+  kept = reference;
+}
+
+// It no longer runs JavaScript then, and refuses what might.
+bool IsEnding(napi_env env) {
+  napi_value global = nullptr;
+  bool has = false;
+  return napi_get_global(env, &global) != napi_ok || napi_has_named_property(env, global, "Object", &has) != napi_ok;
+}
+
+}  // namespace dma_streams
