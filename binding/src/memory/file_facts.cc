@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "util/arguments.h"
+#include "util/byte_range.h"
 
 // Of <linux/magic.h> since 5.14.
 #ifndef SECRETMEM_MAGIC

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "util/arguments.h"
+#include "util/byte_range.h"
 #include "util/error.h"
 #include "util/file_descriptor.h"
 

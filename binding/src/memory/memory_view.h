@@ -8,7 +8,7 @@
 
 #include "memory/reservation.h"
 #include "memory/viewed_memory.h"
-#include "util/arguments.h"
+#include "util/byte_range.h"
 
 namespace dma_streams {
 

@@ -12,7 +12,7 @@
 #include "memory/file_facts.h"
 #include "memory/host_blocks.h"
 #include "memory/viewed_memory.h"
-#include "util/arguments.h"
+#include "util/byte_range.h"
 #include "util/error.h"
 #include "util/file_descriptor.h"
 

@@ -2,7 +2,7 @@
 
 #include <unordered_set>
 
-#include "util/arguments.h"
+#include "util/byte_range.h"
 
 namespace dma_streams {
 

@@ -10,25 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "util/byte_range.h"
 #include "util/handle.h"
 
 namespace dma_streams {
-
-inline constexpr uint64_t kPageSize = 4096;
-inline constexpr uint64_t kPageShift = 12;
-
-// A run of bytes [start, end), both page aligned.
-struct ByteRange {
-  uint64_t start = 0;
-  uint64_t end = 0;
-
-  uint64_t length() const {
-    return end - start;
-  }
-  bool Overlaps(const ByteRange& other) const {
-    return start < other.end && other.start < end;
-  }
-};
 
 // Reads the arguments of one call, and checks every one of them: any JavaScript value can arrive here.
 //
