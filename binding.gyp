@@ -32,6 +32,7 @@
         "binding/src/util/arguments.cc",
         "binding/src/util/environment_end.cc",
         "binding/src/util/file_descriptor.cc",
+        "binding/src/util/job.cc",
         "binding/src/util/job_thread.cc",
       ],
       "include_dirs": ["binding/src", "<!(node -p \"require('node-addon-api').include_dir\")"],

@@ -213,8 +213,8 @@ Napi::Value NewRunner(Napi::Env env, const MakeMapper& make_mapper) {
     if (!later) {
       return Number(info.Env(), static_cast<int64_t>(RunNow(mapper, rows, results, stop_at_failure)));
     }
-    return DmaJob::Start(info.Env(), std::make_unique<decltype(mapper)>(mapper), DmaBatch(rows), stop_at_failure,
-                         info[0], info[1]);
+    return StartDmaJob(info.Env(), std::make_unique<decltype(mapper)>(mapper), DmaBatch(rows), stop_at_failure, info[0],
+                       info[1]);
   };
   return Napi::Function::New(env, run, "runner");
 }

@@ -94,7 +94,7 @@ void AddressSpace::Close(Napi::Env env) {
   views_->Release(env, everything);
   std::vector<Reservation::Removal> removals;
   reservation_->BeginRemoval(everything, 0, removals);
-  ReleaseJob::Run(env, std::move(reservation_), std::move(removals));
+  ReleaseClosed(env, std::move(reservation_), std::move(removals));
 }
 
 namespace {

@@ -212,14 +212,14 @@ class RowReleaser {
   bool has_begun() const {
     return !removals_.empty();
   }
-  ReleaseJob::Removals TakeRemovals() {
+  std::vector<Reservation::Removal> TakeRemovals() {
     return std::move(removals_);
   }
 
  private:
   const Napi::Env env_;
   AddressSpace& space_;
-  ReleaseJob::Removals removals_;
+  std::vector<Reservation::Removal> removals_;
 };
 
 // addressSpaceReleaseRows(space, rows, results, count): 0 | -errno. As addressSpaceMapRows.
@@ -254,8 +254,8 @@ Napi::Value ReleaseLater(const Napi::CallbackInfo& info) {
   for (size_t row = 0; row < args.count; ++row) {
     args.results[row] = releaser.Begin(args.Row(row), row);
   }
-  return ReleaseJob::Start(info.Env(), args.space->reservation(), releaser.TakeRemovals(),
-                           {args.results.begin(), args.results.begin() + static_cast<std::ptrdiff_t>(args.count)});
+  return StartReleaseJob(info.Env(), args.space->reservation(), releaser.TakeRemovals(),
+                         {args.results.begin(), args.results.begin() + static_cast<std::ptrdiff_t>(args.count)});
 }
 
 }  // namespace
