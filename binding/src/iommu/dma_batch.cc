@@ -45,7 +45,7 @@ RowReader::Space* RowReader::FindSpace(uint64_t id) {
   }
   const std::shared_ptr<Reservation> reservation = AddressSpace::Find(id);
   return reservation == nullptr ? nullptr
-                                : &spaces_.emplace_back(Space{id, reservation, Reservation::Walk(*reservation)});
+                                : &spaces_.emplace_back(Space{id, reservation, MappingTable::Walk(reservation->table())});
 }
 
 // The host virtual address of guest memory, from the reservation that owns it: it never comes from JavaScript.

@@ -37,7 +37,7 @@ class RowReader {
   struct Space {
     uint64_t id;
     std::shared_ptr<Reservation> reservation;
-    Reservation::Walk walk;
+    MappingTable::Walk walk;
   };
 
   Space* FindSpace(uint64_t id);

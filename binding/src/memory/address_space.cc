@@ -4,6 +4,7 @@
 #include <atomic>
 #include <map>
 
+#include "memory/area_count.h"
 #include "memory/release_job.h"
 #include "util/arguments.h"
 
@@ -39,11 +40,11 @@ std::shared_ptr<Reservation> AddressSpace::Find(uint64_t id) {
   return found == spaces.end() ? nullptr : found->second->reservation();
 }
 
-Result AddressSpace::Map(ByteRange range, const Reservation::Backing& backing, bool writable) {
+Result AddressSpace::Map(ByteRange range, const Backing& backing, bool writable) {
   if (reservation_ == nullptr) {
     return -EBADF;
   }
-  const bool displaced = reservation_->IsDisplaced(range);
+  const bool displaced = reservation_->table().IsDisplaced(range);
   const Result result = reservation_->Map(range, backing, writable);
   return result == 0 && displaced ? kDisplaced : result;
 }
@@ -52,7 +53,7 @@ Result AddressSpace::Release(Napi::Env env, ByteRange range) {
   if (reservation_ == nullptr) {
     return -EBADF;
   }
-  const Result result = reservation_->CanRemove(range);
+  const Result result = reservation_->table().CanRemove(range);
   if (result < 0) {
     return result;
   }
@@ -60,9 +61,8 @@ Result AddressSpace::Release(Napi::Env env, ByteRange range) {
   return reservation_->Release(range);
 }
 
-Result AddressSpace::BeginRelease(Napi::Env env, ByteRange range, size_t row,
-                                  std::vector<Reservation::Removal>& removals) {
-  const Result result = reservation_->CanRemove(range);
+Result AddressSpace::BeginRelease(Napi::Env env, ByteRange range, size_t row, std::vector<Removal>& removals) {
+  const Result result = reservation_->table().CanRemove(range);
   if (result == 0) {
     views_->Release(env, range);
     reservation_->BeginRemoval(range, row, removals);
@@ -74,8 +74,8 @@ Napi::Value AddressSpace::View(Napi::Env env, ByteRange range) {
   Result result = -EBADF;
   uint64_t address = 0;
   if (reservation_ != nullptr) {
-    result = Reservation::Walk(*reservation_).Check(range, true, address);
-    if (result == 0 && !reservation_->KeepsPages(range)) {
+    result = MappingTable::Walk(reservation_->table()).Check(range, true, address);
+    if (result == 0 && !reservation_->table().KeepsPages(range)) {
       result = -EOPNOTSUPP;
     }
     if (result == 0 && range.length() > kLongestView) {
@@ -92,7 +92,7 @@ void AddressSpace::Close(Napi::Env env) {
   }
   const ByteRange everything = {0, reservation_->size()};
   views_->Release(env, everything);
-  std::vector<Reservation::Removal> removals;
+  std::vector<Removal> removals;
   reservation_->BeginRemoval(everything, 0, removals);
   ReleaseClosed(env, std::move(reservation_), std::move(removals));
 }
@@ -141,7 +141,7 @@ Napi::Value Map(const Napi::CallbackInfo& info) {
   Arguments args(info, "addressSpaceMap");
   const auto space = args.Handle<AddressSpace>(0, kExpected);
   const ByteRange range = args.Pages(1);
-  Reservation::Backing backing;
+  Backing backing;
   backing.fd = args.Int32(3);
   backing.offset = args.BigUint(4);
   const bool writable = args.Boolean(5);
@@ -178,7 +178,7 @@ Napi::Value AddressOf(const Napi::CallbackInfo& info) {
   if (space->reservation() == nullptr) {
     return Napi::Number::New(info.Env(), -EBADF);
   }
-  const uint64_t address = page < kPageLimit ? space->reservation()->AddressOf(page << kPageShift) : 0;
+  const uint64_t address = page < kPageLimit ? space->reservation()->table().AddressOf(page << kPageShift) : 0;
   return Napi::Number::New(info.Env(), static_cast<double>(address));
 }
 
@@ -189,13 +189,13 @@ Napi::Value LimitAreas(const Napi::CallbackInfo& info) {
   if (!args.ok()) {
     return args.Refused();
   }
-  Reservation::LimitAreas(static_cast<int64_t>(std::min<uint64_t>(limit, INT64_MAX)));
+  dma_streams::LimitAreas(static_cast<int64_t>(std::min<uint64_t>(limit, INT64_MAX)));
   return info.Env().Undefined();
 }
 
 // addressSpaceAreas(): memory areas that all address spaces make of the process
 Napi::Value Areas(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(Reservation::AreasInUse()));
+  return Napi::Number::New(info.Env(), static_cast<double>(AreasInUse()));
 }
 
 // addressSpaceOverlap(space, startPage, endPage): [startPage, endPage] of the first mapping that overlaps, or undefined
@@ -204,7 +204,7 @@ Napi::Value Overlap(const Napi::CallbackInfo& info) {
   const auto space = args.Handle<AddressSpace>(0, kExpected);
   const ByteRange range = args.Pages(1);
   ByteRange found;
-  if (!args.ok() || space->reservation() == nullptr || !space->reservation()->FindOverlap(range, found)) {
+  if (!args.ok() || space->reservation() == nullptr || !space->reservation()->table().FindOverlap(range, found)) {
     return info.Env().Undefined();
   }
   Napi::Array pages = Napi::Array::New(info.Env(), 2);
@@ -224,7 +224,7 @@ Napi::Value FirstFault(const Napi::CallbackInfo& info) {
     return args.Refused();
   }
   uint64_t at = range.start;
-  const bool whole = space->reservation() != nullptr && space->reservation()->Check(range, writable, at) == 0;
+  const bool whole = space->reservation() != nullptr && space->reservation()->table().Check(range, writable, at) == 0;
   return Napi::Number::New(info.Env(), whole ? -1 : static_cast<double>(at >> kPageShift));
 }
 

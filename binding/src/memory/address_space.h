@@ -36,10 +36,10 @@ class AddressSpace {
 
   // What Map answers when it has mapped at addresses other than base + GPA.
   static constexpr Result kDisplaced = 1;
-  Result Map(ByteRange range, const Reservation::Backing& backing, bool writable);
+  Result Map(ByteRange range, const Backing& backing, bool writable);
   Result Release(Napi::Env env, ByteRange range);
   // Empties the views of the range, and marks what is to go. For one that is not closed.
-  Result BeginRelease(Napi::Env env, ByteRange range, size_t row, std::vector<Reservation::Removal>& removals);
+  Result BeginRelease(Napi::Env env, ByteRange range, size_t row, std::vector<Removal>& removals);
   Napi::Value View(Napi::Env env, ByteRange range);
   // See MemoryViews. Also of one that is closed.
   size_t EmptyReleasedViews(Napi::Env env, bool may_empty) {

@@ -90,7 +90,7 @@ class RowMapper {
     }
     const auto source = static_cast<uint64_t>(row[2]);
     const bool writable = source % 2 != 0;
-    Reservation::Backing backing;
+    Backing backing;
     backing.fd = static_cast<int>((source / 2) & INT32_MAX);
     backing.file_number = source >> 32;
     backing.offset = static_cast<uint64_t>(row[3]);
@@ -101,12 +101,12 @@ class RowMapper {
     if (!Joins(range, backing, writable)) {
       Flush();
     }
-    if (space_.reservation()->IsDisplaced(range)) {
+    if (space_.reservation()->table().IsDisplaced(range)) {
       Flush();
       results_[index] = space_.Map(range, backing, writable);
       return;
     }
-    Reservation::Mapping mapping;
+    Mapping mapping;
     const Result result = Look(range, backing, writable, mapping);
     if (result < 0) {
       results_[index] = result;
@@ -136,27 +136,27 @@ class RowMapper {
 
  private:
   // A device is asked for each by itself: what it lets map may be bounded.
-  bool Joins(ByteRange range, const Reservation::Backing& backing, bool writable) const {
+  bool Joins(ByteRange range, const Backing& backing, bool writable) const {
     return !ranges_.empty() && first_.device == nullptr && backing.fd == backing_.fd &&
            backing.file_number == backing_.file_number && writable == first_.writable &&
            range.start == ranges_.back().end &&
            backing.offset == backing_.offset + (range.start - ranges_.front().start);
   }
 
-  Result Look(ByteRange range, const Reservation::Backing& backing, bool writable, Reservation::Mapping& mapping) {
-    const Result result = space_.reservation()->FindPlace(range);
+  Result Look(ByteRange range, const Backing& backing, bool writable, Mapping& mapping) {
+    const Result result = space_.reservation()->table().FindPlace(range);
     if (result < 0) {
       return result;
     }
     if (file_.fd != backing.fd) {
       looked_ = FileFacts::Of(backing.fd, file_);
     }
-    return looked_ < 0 ? looked_ : Reservation::Fit(range, backing, writable, file_, mapping);
+    return looked_ < 0 ? looked_ : MappingTable::Fit(range, backing, writable, file_, mapping);
   }
 
   Result MapAlone(ByteRange range) {
-    Reservation::Backing backing = backing_;
-    Reservation::Mapping mapping = first_;
+    Backing backing = backing_;
+    Mapping mapping = first_;
     backing.offset += range.start - ranges_.front().start;
     mapping.offset = backing.offset;
     return space_.reservation()->MapNeighbours({&range, 1}, mapping, backing);
@@ -170,8 +170,8 @@ class RowMapper {
   // What has been collected, and the numbers of their rows.
   std::vector<ByteRange> ranges_;
   std::vector<size_t> rows_;
-  Reservation::Mapping first_;
-  Reservation::Backing backing_;
+  Mapping first_;
+  Backing backing_;
 };
 
 // addressSpaceMapRows(space, rows, results, count): 0 | -errno. The first `count` rows are tried, each whatever became
@@ -203,7 +203,7 @@ class RowReleaser {
   void Finish(std::span<int32_t> results) {
     space_.reservation()->TakeAway(removals_);
     space_.reservation()->EndRemoval(removals_);
-    for (const Reservation::Removal& removal : removals_) {
+    for (const Removal& removal : removals_) {
       results[removal.row] = std::min(results[removal.row], removal.result);
     }
     removals_.clear();
@@ -212,14 +212,14 @@ class RowReleaser {
   bool has_begun() const {
     return !removals_.empty();
   }
-  std::vector<Reservation::Removal> TakeRemovals() {
+  std::vector<Removal> TakeRemovals() {
     return std::move(removals_);
   }
 
  private:
   const Napi::Env env_;
   AddressSpace& space_;
-  std::vector<Reservation::Removal> removals_;
+  std::vector<Removal> removals_;
 };
 
 // addressSpaceReleaseRows(space, rows, results, count): 0 | -errno. As addressSpaceMapRows.

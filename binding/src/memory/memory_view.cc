@@ -45,7 +45,7 @@ Napi::Value MemoryViews::Create(Napi::Env env, ByteRange range, uint64_t address
 }
 
 void MemoryViews::AddMemory(Reservation& reservation, MemoryView& view, ByteRange range) {
-  reservation.ForEachMapping(range, [&](uint64_t start, Reservation::Mapping& mapping) {
+  reservation.ForEachMapping(range, [&](uint64_t start, Mapping& mapping) {
     if (mapping.viewed == nullptr) {
       mapping.viewed = std::make_shared<ViewedMemory>();
       mapping.viewed->addresses = {mapping.address, mapping.address + (mapping.end - start)};
@@ -61,7 +61,7 @@ void MemoryViews::Release(Napi::Env env, ByteRange range) {
     return;
   }
   const bool can_empty = CanEmpty(env);
-  reservation->ForEachMapping(range, [&](uint64_t /* start */, const Reservation::Mapping& mapping) {
+  reservation->ForEachMapping(range, [&](uint64_t /* start */, const Mapping& mapping) {
     if (mapping.viewed == nullptr) {
       return;
     }

@@ -9,7 +9,7 @@ namespace dma_streams {
 
 namespace {
 
-using Removals = std::vector<Reservation::Removal>;
+using Removals = std::vector<Removal>;
 
 // What is released within a call. The limits are those of binding/space-releaser.ts.
 constexpr size_t kSmallRemovals = 256;
@@ -17,7 +17,7 @@ constexpr uint64_t kSmallLength = uint64_t{4} << 20;
 
 bool IsSmall(const Removals& removals) {
   uint64_t length = 0;
-  for (const Reservation::Removal& removal : removals) {
+  for (const Removal& removal : removals) {
     length += removal.range.length();
   }
   return removals.size() <= kSmallRemovals && length <= kSmallLength;
@@ -29,7 +29,7 @@ class ReleaseJob : public Job {
       : reservation_(std::move(reservation)), removals_(std::move(removals)), results_(std::move(results)) {}
 
   void Work() override {
-    for (const Reservation::Removal& removal : removals_) {
+    for (const Removal& removal : removals_) {
       Reservation::DropPages(removal);
     }
     reservation_->TakeAway(removals_);
@@ -37,7 +37,7 @@ class ReleaseJob : public Job {
 
   void Finish() override {
     reservation_->EndRemoval(removals_);
-    for (const Reservation::Removal& removal : removals_) {
+    for (const Removal& removal : removals_) {
       Result& result = results_[removal.row];
       result = std::min(result, removal.result);
     }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "memory/area_count.h"
 #include "memory/host_address.h"
 #include "util/job_thread.h"
 
@@ -78,9 +79,9 @@ Result Reservation::Create(uint64_t size, std::shared_ptr<Reservation>& out) {
 // What a view may still reach is left as it is, for UnmapRemnant. Where there is much memory to give back, because the
 // address space was not closed before it was collected, that is done on another thread.
 Reservation::~Reservation() {
-  std::map<uint64_t, uint64_t> reached = remnants_;
+  MappingTable::Remnants reached = table_.remnants();
   uint64_t mapped = 0;
-  for (const auto& [start, mapping] : mappings_) {
+  for (const auto& [start, mapping] : table_.mappings()) {
     if (mapping.viewed != nullptr && mapping.viewed->in_use()) {
       reached.emplace(mapping.address, mapping.address + (mapping.end - start));
     } else {
@@ -89,7 +90,7 @@ Reservation::~Reservation() {
   }
   std::vector<ByteRange> unused;
   std::vector<ByteRange> all = blocks_.all();
-  all.push_back({base_, base_ + size_});
+  all.push_back({base(), base() + size()});
   for (ByteRange rest : all) {
     for (auto piece = reached.lower_bound(rest.start); piece != reached.end() && piece->first < rest.end; ++piece) {
       unused.push_back({rest.start, piece->first});
@@ -97,7 +98,7 @@ Reservation::~Reservation() {
     }
     unused.push_back(rest);
   }
-  auto give_back = [unused = std::move(unused), areas = static_cast<int64_t>(reached.size()) - areas_] {
+  auto give_back = [unused = std::move(unused), areas = static_cast<int64_t>(reached.size()) - table_.areas()] {
     for (const ByteRange& addresses : unused) {
       Unmap(addresses);
     }
@@ -110,42 +111,15 @@ Reservation::~Reservation() {
   }
 }
 
-Result Reservation::Fit(ByteRange range, const Backing& backing, bool writable, const FileFacts& file,
-                        Mapping& mapping) {
-  const uint64_t offset = backing.offset;
-  mapping.end = range.end;
-  mapping.writable = writable;
-  mapping.missing = file.missing;
-  mapping.area_kind = file.area_kind(backing.file_number);
-  if (file.is_private()) {
-    return 0;
-  }
-  mapping.offset = offset;
-  mapping.device = file.device;
-  if (file.device != nullptr) {
-    return 0;
-  }
-  if (offset / kPageSize > file.pages || range.length() / kPageSize > file.pages - offset / kPageSize) {
-    return -EFAULT;
-  }
-  if (writable && file.sealed_against_writing()) {
-    return -EPERM;
-  }
-  // The kernel maps whole pages of the file, also where they reach over its neighbours: it is not asked for a part of
-  // one.
-  const bool fits = range.start % file.unit == 0 && range.length() % file.unit == 0 && offset % file.unit == 0;
-  return fits ? 0 : -EINVAL;
-}
-
 Result Reservation::Map(ByteRange range, const Backing& backing, bool writable) {
   FileFacts file;
   Mapping mapping;
-  Result result = FindPlace(range);
+  Result result = table_.FindPlace(range);
   if (result == 0 && backing.fd >= 0) {
     result = FileFacts::Of(backing.fd, file);
   }
   if (result == 0) {
-    result = Fit(range, backing, writable, file, mapping);
+    result = MappingTable::Fit(range, backing, writable, file, mapping);
   }
   return result < 0 ? result : MapNeighbours({&range, 1}, mapping, backing);
 }
@@ -159,15 +133,15 @@ Result Reservation::MapNeighbours(std::span<const ByteRange> ranges, const Mappi
       return rehearsed;
     }
   }
-  uint64_t place = base_ + range.start;
-  const bool displaced = IsDisplaced(range);
+  uint64_t place = base() + range.start;
+  const bool displaced = table_.IsDisplaced(range);
   if (displaced) {
     const size_t blocks = blocks_.all().size();
-    const Result taken = blocks_.Take(range.length(), base_ + range.start, place);
+    const Result taken = blocks_.Take(range.length(), base() + range.start, place);
     if (taken < 0) {
       return taken;
     }
-    CountAreas(kAreasOfABlock * static_cast<int64_t>(blocks_.all().size() - blocks));
+    table_.CountAreas(kAreasOfABlock * static_cast<int64_t>(blocks_.all().size() - blocks));
   }
   const int flags = backing.fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
   const ByteRange addresses = {place, place + range.length()};
@@ -191,10 +165,7 @@ Result Reservation::MapNeighbours(std::span<const ByteRange> ranges, const Mappi
     mapping.end = one.end;
     mapping.address = place + (one.start - range.start);
     mapping.offset = first.offset + (one.start - range.start);
-    const auto made = mappings_.emplace(one.start, std::move(mapping)).first;
-    if (!displaced) {
-      CountAreas(AreasOf(PieceOf(made->first, made->second), true));
-    }
+    table_.Add(one.start, std::move(mapping));
   }
   return 0;
 }

@@ -20,21 +20,19 @@ bool CopiesPlainly(MissingPages missing) {
   return missing == MissingPages::kNever || (missing == MissingPages::kUnderStrictCommit && !CommitIsStrict());
 }
 
-}  // namespace
-
 // Calls `step(mapping's start, mapping, at, size, copied)` for each piece of [gpa, gpa + length) that lies in one
 // mapping.
 template <typename Step>
-Result Reservation::ForEachPiece(uint64_t gpa, size_t length, size_t& done, Step step) const {
+Result ForEachPiece(const MappingTable& table, uint64_t gpa, size_t length, size_t& done, Step step) {
   done = 0;
-  if (length > size_ || gpa > size_ - length) {
+  if (length > table.size() || gpa > table.size() - length) {
     return -ERANGE;
   }
   const uint64_t end = gpa + length;
-  auto mapping = FirstOverlap({gpa, end});
+  auto mapping = table.FirstOverlap({gpa, end});
   while (done < length) {
     const uint64_t at = gpa + done;
-    if (mapping == mappings_.end() || mapping->first > at || mapping->second.leaving) {
+    if (mapping == table.mappings().end() || mapping->first > at || mapping->second.leaving) {
       return -EFAULT;
     }
     const auto size = static_cast<size_t>(std::min(mapping->second.end, end) - at);
@@ -49,9 +47,11 @@ Result Reservation::ForEachPiece(uint64_t gpa, size_t length, size_t& done, Step
   return 0;
 }
 
+}  // namespace
+
 Result Reservation::Read(uint64_t gpa, void* to, size_t length, size_t& done) const {
   return ForEachPiece(
-      gpa, length, done, [&](uint64_t start, const Mapping& mapping, uint64_t at, size_t size, size_t& copied) {
+      table_, gpa, length, done, [&](uint64_t start, const Mapping& mapping, uint64_t at, size_t size, size_t& copied) {
         char* destination = static_cast<char*>(to) + (at - gpa);
         const uint64_t address = mapping.address + (at - start);
         if (CopiesPlainly(mapping.missing)) {
@@ -69,7 +69,7 @@ Result Reservation::Read(uint64_t gpa, void* to, size_t length, size_t& done) co
 
 Result Reservation::Write(uint64_t gpa, const void* from, size_t length, size_t& done) {
   return ForEachPiece(
-      gpa, length, done, [&](uint64_t start, const Mapping& mapping, uint64_t at, size_t size, size_t& copied) {
+      table_, gpa, length, done, [&](uint64_t start, const Mapping& mapping, uint64_t at, size_t size, size_t& copied) {
         const char* source = static_cast<const char*>(from) + (at - gpa);
         if (!mapping.writable) {
           return -EACCES;

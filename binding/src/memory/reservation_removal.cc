@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "memory/area_count.h"
 #include "memory/host_address.h"
 #include "memory/reservation.h"
 
@@ -23,47 +24,16 @@ constexpr size_t kLongestRun = 256;
 }  // namespace
 
 Result Reservation::Release(ByteRange range) {
-  if (CanRemove(range) == -EINVAL) {
+  if (table_.CanRemove(range) == -EINVAL) {
     return -EINVAL;
   }
   std::vector<Removal> removals;
-  BeginRemoval(range, 0, removals);
+  table_.BeginRemoval(range, 0, removals);
   TakeAway(removals);
   EndRemoval(removals);
   const auto failed =
       std::find_if(removals.begin(), removals.end(), [](const Removal& removal) { return removal.result < 0; });
   return failed == removals.end() ? 0 : failed->result;
-}
-
-void Reservation::BeginRemoval(ByteRange range, size_t row, std::vector<Removal>& removals) {
-  auto mapping = mappings_.lower_bound(range.start);
-  for (; mapping != mappings_.end() && mapping->first < range.end; ++mapping) {
-    if (mapping->second.leaving) {
-      continue;
-    }
-    Removal removal;
-    removal.range = {mapping->first, mapping->second.end};
-    removal.address = mapping->second.address;
-    removal.row = row;
-    removal.keep_readable = mapping->second.viewed != nullptr && mapping->second.viewed->in_use();
-    removal.growth = Growth(mapping, removal.keep_readable);
-    if (!HasAreasFor(removal.growth)) {
-      removal.result = -ENOMEM;
-      removal.growth = 0;
-    }
-    growing_ += removal.growth;
-    if (!removals.empty() && mapping != mappings_.begin()) {
-      const Removal& last = removals.back();
-      const auto previous = std::prev(mapping);
-      const ByteRange gap = {last.address + last.range.length(), removal.address};
-      removal.follows = previous->first == last.range.start && last.result == 0 && removal.result == 0 &&
-                        IsInPlace(previous) && IsInPlace(mapping) && removal.keep_readable == last.keep_readable &&
-                        (gap.length() == 0 || (!removal.keep_readable && !HasRemnant(gap)));
-      mapping->second.takes_gap = removal.follows && gap.length() > 0;
-    }
-    mapping->second.leaving = true;
-    removals.push_back(removal);
-  }
 }
 
 void Reservation::DropPages(const Removal& removal) {
@@ -124,54 +94,29 @@ void Reservation::TakeRunAway(std::span<Removal> run) const {
 }
 
 void Reservation::EndRemoval(std::span<const Removal> removals) {
-  auto mapping = mappings_.end();
-  for (const Removal& removal : removals) {
-    if (mapping == mappings_.end() || mapping->first != removal.range.start) {
-      mapping = mappings_.find(removal.range.start);
-    }
-    growing_ -= removal.growth;
-    if (removal.result < 0) {
-      mapping->second.leaving = false;
-      mapping->second.takes_gap = false;
-      ++mapping;
-      continue;
-    }
-    const bool in_place = IsInPlace(mapping);
-    if (in_place) {
-      CountAreas(-AreasOf(PieceOf(mapping->first, mapping->second), true));
-    }
-    const ByteRange addresses = {removal.address, removal.address + removal.range.length()};
-    const auto viewed = std::move(mapping->second.viewed);
-    mapping = mappings_.erase(mapping);
-    if (removal.keep_readable) {
-      remnants_.emplace(addresses.start, addresses.end);
-      if (in_place) {
-        CountAreas(AreasOf(ZerosOf(addresses), true));
-      }
-      if (!viewed->in_use()) {
-        EndRemnant(addresses.start);
-      }
-    } else if (!in_place) {
-      blocks_.Give(addresses.start);
-    }
+  MappingTable::Unused unused;
+  table_.EndRemoval(removals, unused);
+  for (const uint64_t address : unused.blocks) {
+    blocks_.Give(address);
+  }
+  for (const uint64_t address : unused.remnants) {
+    EndRemnant(address);
   }
 }
 
 void Reservation::EndRemnant(uint64_t address) {
-  const auto remnant = remnants_.find(address);
-  if (remnant == remnants_.end()) {
-    return;
+  ByteRange addresses;
+  if (!table_.FindRemnant(address, addresses) || MapInaccessible(*empty_file_, addresses, MAP_FIXED) < 0) {
+    return;  // Where the call fails, it stays as it is.
   }
-  const ByteRange addresses = {remnant->first, remnant->second};
-  if (MapInaccessible(*empty_file_, addresses, MAP_FIXED) < 0) {
-    return;  // It stays as it is.
+  if (!table_.ForgetRemnant(address)) {
+    blocks_.Give(address);
   }
-  remnants_.erase(remnant);
-  if (addresses.start >= base_ && addresses.end <= base_ + size_) {
-    CountAreas(-AreasOf(ZerosOf(addresses), true));
-  } else {
-    blocks_.Give(addresses.start);
-  }
+}
+
+void Reservation::UnmapRemnant(ByteRange addresses) {
+  ::munmap(Pointer(addresses.start), addresses.length());
+  AddAreas(-1);
 }
 
 }  // namespace dma_streams
