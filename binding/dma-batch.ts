@@ -7,7 +7,7 @@ import type { RowRunner } from './native.js';
 import type { SpaceAccess } from './space-access.js';
 
 /**
- * Numbers in a row: what, IOVA, length, source (see `binding/src/iommu/dma_batch.h`). In bytes, as doubles: a multiple of 4096 below 2^64 is exact
+ * Numbers in a row: kind, IOVA, length, source (see `binding/src/iommu/dma_batch.h`). In bytes, as doubles: a multiple of 4096 below 2^64 is exact
  * as one.
  */
 const ROW = 4;

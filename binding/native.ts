@@ -127,7 +127,6 @@ export interface Native {
   vfioDeviceBindIommufd(device: DeviceHandle, iommufd: IommufdHandle): number;
   vfioDeviceAttach(device: DeviceHandle, ioas: number): number;
   vfioDeviceDetach(device: DeviceHandle): number;
-  vfioDeviceRegionCount(device: DeviceHandle): number;
   vfioDeviceRegion(
     device: DeviceHandle,
     index: number,
@@ -157,7 +156,7 @@ export interface Native {
 }
 
 /** Runs one row, at once: a negative error number, or how many bytes were unmapped. */
-export type RowRunner = (what: number, iova: number, length: number, source: number) => number;
+export type RowRunner = (kind: number, iova: number, length: number, source: number) => number;
 
 /**
  * Runs the first `count` rows: how many were run. When they are to be run later, on a thread of their own, a promise of that, or -errno when

@@ -13,7 +13,11 @@ namespace dma_streams {
 
 namespace {
 
-// Called once for each thread that loads the addon. There is no state outside of handles, so the threads share nothing.
+// Called once for each thread that loads the addon. Handles belong to their thread. What there is beside them:
+// - for the whole process, atomic: the next number of an address space (memory/address_space.cc), the memory areas in
+//   use and their limit (memory/area_count.cc), how many threads of RunDetached there are (util/job_thread.cc);
+// - for each thread: its address spaces by number, its views, the buffers that show the end of its environments
+//   (util/environment_end.cc), and whether memory is charged strictly (memory/commit_policy.cc).
 Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   ExportMemfd(env, exports);
   AddressSpace::Export(env, exports);

@@ -53,7 +53,6 @@ const SIGNATURES: Readonly<Record<keyof Native, readonly Kind[]>> = {
   vfioDeviceBindIommufd: ['device', 'iommufd'],
   vfioDeviceAttach: ['device', 'number'],
   vfioDeviceDetach: ['device'],
-  vfioDeviceRegionCount: ['device'],
   vfioDeviceRegion: ['device', 'number'],
   vfioDeviceRead: ['device', 'bigint', 'bytes'],
   vfioDeviceWrite: ['device', 'bigint', 'bytes'],
@@ -251,6 +250,24 @@ describe('every native function', () => {
     expect(addon().addressSpaceBase(closedSpace)).to.equal(-9);
     expect(addon().addressSpaceRead(closedSpace, 0n, new Uint8Array(1))).to.equal(-9);
   });
+});
+
+describe('the number of an IOAS', () => {
+  const takers = ['ioasRunner', 'ioasRowRunner', 'iommufdDestroy', 'iommufdIovaRanges', 'vfioDeviceAttach'] as const;
+
+  for (const name of takers) {
+    it(`is refused by ${name} when it does not fit in 32 bits`, () => {
+      // Checked before the handle, of which there is none without an IOMMU.
+      const call = native()[name] as (handle: unknown, ioas: unknown) => unknown;
+      for (const ioas of [2 ** 32, 2 ** 32 + 1, 2 ** 53, -1, 0.5, NaN, Infinity, 1n, '1']) {
+        expect(() => call({}, ioas), String(ioas)).to.throw(
+          TypeError,
+          `${name}: argument 1 is not an integer in [0, 2^32)`,
+        );
+      }
+      expect(() => call({}, 2 ** 32 - 1)).to.throw(TypeError, `${name}: argument 0`);
+    });
+  }
 });
 
 describe('a method called on something else', () => {

@@ -112,6 +112,17 @@ describe('every native function, with handles of a real IOMMU', () => {
     }
   }).timeout(60_000);
 
+  it('refuses the number of an IOAS that only its low 32 bits would make a right one', () => {
+    const addon = native();
+    const iommufd = handle(addon.iommufdOpen());
+    const ioas = addon.iommufdAllocateIoas(iommufd);
+    for (const call of [addon.ioasRunner, addon.ioasRowRunner, addon.iommufdIovaRanges, addon.iommufdDestroy]) {
+      expect(() => call(iommufd, ioas + 2 ** 32), call.name).to.throw(TypeError, 'argument 1');
+    }
+    expect(addon.iommufdDestroy(iommufd, ioas), 'is there still').to.equal(0);
+    addon.iommufdClose(iommufd);
+  });
+
   it('random rows, right in kind, are answered row by row', async () => {
     const addon = native();
     const iommufd = handle(addon.iommufdOpen());

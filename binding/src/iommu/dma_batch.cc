@@ -16,7 +16,7 @@ namespace dma_streams {
 
 namespace {
 
-constexpr uint64_t kWhatMask = 7;
+constexpr uint64_t kKindMask = 7;
 constexpr uint64_t kWritable = 8;
 constexpr unsigned int kIndexShift = 4;
 constexpr double kAddressLimit = 18446744073709551616.0;  // 2^64
@@ -30,8 +30,8 @@ bool ToInteger(double number, uint64_t& integer) {
   return true;
 }
 
-bool Unmaps(const DmaStep& step) {
-  return step.what == DmaStep::What::kUnmap || step.what == DmaStep::What::kUnmapAll;
+bool Unmaps(const DmaRequest& request) {
+  return request.kind == RowKind::kUnmap || request.kind == RowKind::kUnmapAll;
 }
 
 }  // namespace
@@ -44,22 +44,23 @@ RowReader::Space* RowReader::FindSpace(uint64_t id) {
     return &*known;
   }
   const std::shared_ptr<Reservation> reservation = AddressSpace::Find(id);
-  return reservation == nullptr ? nullptr
-                                : &spaces_.emplace_back(Space{id, reservation, MappingTable::Walk(reservation->table())});
+  return reservation == nullptr
+             ? nullptr
+             : &spaces_.emplace_back(Space{id, reservation, MappingTable::Walk(reservation->table())});
 }
 
 // The host virtual address of guest memory, from the reservation that owns it: it never comes from JavaScript.
-Result RowReader::FindVa(uint64_t id, uint64_t gpa, DmaStep& step) {
+Result RowReader::FindVa(uint64_t id, uint64_t gpa, DmaRequest& request) {
   Space* space = FindSpace(id);
   if (space == nullptr) {
     return -EBADF;
   }
-  if (step.length == 0 || gpa % kPageSize != 0 || step.length % kPageSize != 0) {
+  if (request.length == 0 || gpa % kPageSize != 0 || request.length % kPageSize != 0) {
     return -EINVAL;
   }
   const Reservation& reservation = *space->reservation;
-  if (step.length > reservation.size() || gpa > reservation.size() - step.length ||
-      space->walk.Check({gpa, gpa + step.length}, step.writable, step.va) != 0) {
+  if (request.length > reservation.size() || gpa > reservation.size() - request.length ||
+      space->walk.Check({gpa, gpa + request.length}, request.writable, request.va) != 0) {
     return -EFAULT;
   }
   return 0;
@@ -74,84 +75,80 @@ std::vector<std::shared_ptr<Reservation>> RowReader::Spaces() const {
   return reservations;
 }
 
-DmaStep RowReader::Read(std::span<const double, kRowLength> row) {
-  DmaStep step;
-  uint64_t what = 0;
+DmaRequest RowReader::Read(std::span<const double, kRowLength> row) {
+  DmaRequest request;
+  uint64_t kind = 0;
   uint64_t source = 0;
-  if (!ToInteger(row[0], what) || !ToInteger(row[1], step.iova) || !ToInteger(row[2], step.length) ||
+  if (!ToInteger(row[0], kind) || !ToInteger(row[1], request.iova) || !ToInteger(row[2], request.length) ||
       !ToInteger(row[3], source)) {
-    step.refused = -EINVAL;
-    return step;
+    request.refused = -EINVAL;
+    return request;
   }
-  step.writable = (what & kWritable) != 0;
-  const uint64_t index = what >> kIndexShift;
-  switch (what & kWhatMask) {
-    case 0:
-      step.what = DmaStep::What::kUnmap;
+  request.kind = static_cast<RowKind>(kind & kKindMask);
+  request.writable = (kind & kWritable) != 0;
+  const uint64_t index = kind >> kIndexShift;
+  switch (request.kind) {
+    case RowKind::kUnmap:
+    case RowKind::kUnmapAll:
       break;
-    case 1:
-      step.what = DmaStep::What::kMapVa;
-      step.refused = FindVa(index, source, step);
+    case RowKind::kMapVa:
+      request.refused = FindVa(index, source, request);
       break;
-    case 2:
-      step.what = DmaStep::What::kMapFile;
-      step.refused = index > INT_MAX ? -EBADF : 0;
-      step.fd = static_cast<int>(index & INT_MAX);
-      step.file_offset = source;
+    case RowKind::kMapFile:
+      request.refused = index > INT_MAX ? -EBADF : 0;
+      request.fd = static_cast<int>(index & INT_MAX);
+      request.file_offset = source;
       break;
-    case 3:
-      step.what = DmaStep::What::kUnmapAll;
-      break;
-    case 4:
-      step.what = DmaStep::What::kCopy;
-      step.refused = index > UINT32_MAX ? -ENOENT : 0;
-      step.source_ioas = static_cast<uint32_t>(index);
-      step.source_iova = source;
+    case RowKind::kCopy:
+      request.refused = index > UINT32_MAX ? -ENOENT : 0;
+      request.source_ioas = static_cast<uint32_t>(index);
+      request.source_iova = source;
       break;
     default:
-      step.refused = -EINVAL;
+      request.kind = RowKind::kInvalid;
+      request.refused = -EINVAL;
   }
-  return step;
+  return request;
 }
 
 DmaBatch::DmaBatch(std::span<const double> rows) {
   RowReader reader;
-  steps_.reserve(rows.size() / kRowLength);
+  requests_.reserve(rows.size() / kRowLength);
   results_.reserve(rows.size() / kRowLength);
   for (size_t at = 0; at + kRowLength <= rows.size(); at += kRowLength) {
-    DmaStep& step = steps_.emplace_back(reader.Read(rows.subspan(at).first<kRowLength>()));
-    if (step.what == DmaStep::What::kMapFile && step.refused == 0) {
-      KeepFile(step);
+    DmaRequest& request = requests_.emplace_back(reader.Read(rows.subspan(at).first<kRowLength>()));
+    if (request.kind == RowKind::kMapFile && request.refused == 0) {
+      KeepFile(request);
     }
   }
   spaces_ = reader.Spaces();
 }
 
-void DmaBatch::LetGo() {
+void DmaBatch::DropReferences() {
   spaces_.clear();
   files_.clear();
 }
 
-void DmaBatch::KeepFile(DmaStep& step) {
+void DmaBatch::KeepFile(DmaRequest& request) {
   // The last one first: a batch often maps many ranges of one file.
   const auto kept =
-      std::find_if(files_.rbegin(), files_.rend(), [&](const auto& file) { return file.first == step.fd; });
+      std::find_if(files_.rbegin(), files_.rend(), [&](const auto& file) { return file.first == request.fd; });
   if (kept != files_.rend()) {
-    step.fd = kept->second->get();
+    request.fd = kept->second->get();
     return;
   }
   std::shared_ptr<FileDescriptor> copy;
-  step.refused = FileDescriptor::Duplicate(step.fd, copy);
-  if (step.refused == 0) {
-    const int original = step.fd;
-    step.fd = copy->get();
+  request.refused = FileDescriptor::Duplicate(request.fd, copy);
+  if (request.refused == 0) {
+    const int original = request.fd;
+    request.fd = copy->get();
     files_.emplace_back(original, std::move(copy));
   }
 }
 
 void DmaBatch::Run(const DmaMapper& mapper, bool stop_at_failure) {
-  for (DmaStep& step : steps_) {
-    results_.push_back(mapper.Make(step));
+  for (DmaRequest& request : requests_) {
+    results_.push_back(mapper.Run(request));
     if (results_.back() < 0 && stop_at_failure) {
       return;
     }
@@ -161,8 +158,8 @@ void DmaBatch::Run(const DmaMapper& mapper, bool stop_at_failure) {
 void DmaBatch::CopyOut(std::span<double> rows, std::span<int32_t> results) const {
   for (size_t index = 0; index < results_.size(); ++index) {
     const size_t length_at = index * kRowLength + 2;
-    if (Unmaps(steps_[index]) && length_at < rows.size()) {
-      rows[length_at] = static_cast<double>(steps_[index].length);
+    if (Unmaps(requests_[index]) && length_at < rows.size()) {
+      rows[length_at] = static_cast<double>(requests_[index].length);
     }
     if (index < results.size()) {
       results[index] = results_[index];
@@ -178,10 +175,10 @@ size_t RunNow(const DmaMapper& mapper, std::span<double> rows, std::span<int32_t
   size_t done = 0;
   for (bool goes_on = true; goes_on && done < rows.size() / kRowLength; ++done) {
     const auto row = rows.subspan(done * kRowLength).first<kRowLength>();
-    DmaStep step = reader.Read(row);
-    const Result result = mapper.Make(step);
-    if (Unmaps(step)) {
-      row[2] = static_cast<double>(step.length);
+    DmaRequest request = reader.Read(row);
+    const Result result = mapper.Run(request);
+    if (Unmaps(request)) {
+      row[2] = static_cast<double>(request.length);
     }
     if (done < results.size()) {
       results[done] = result;
@@ -219,7 +216,7 @@ Napi::Value NewRunner(Napi::Env env, const MakeMapper& make_mapper) {
   return Napi::Function::New(env, run, "runner");
 }
 
-// A function that runs a single row: (what, iova, length, source). It answers with -errno, or how many bytes were
+// A function that runs a single row: (kind, iova, length, source). It answers with -errno, or how many bytes were
 // unmapped. Arrays would take longer to look into than a page takes to map.
 template <typename MakeMapper>
 Napi::Value NewRowRunner(Napi::Env env, const MakeMapper& make_mapper) {
@@ -232,9 +229,9 @@ Napi::Value NewRowRunner(Napi::Env env, const MakeMapper& make_mapper) {
         return info.Env().Undefined();
       }
     }
-    DmaStep step = RowReader().Read(row);
-    const Result result = make_mapper().Make(step);
-    return Number(info.Env(), result < 0 ? result : Unmaps(step) ? static_cast<int64_t>(step.length) : 0);
+    DmaRequest request = RowReader().Read(row);
+    const Result result = make_mapper().Run(request);
+    return Number(info.Env(), result < 0 ? result : Unmaps(request) ? static_cast<int64_t>(request.length) : 0);
   };
   return Napi::Function::New(env, run, "runner");
 }
@@ -250,8 +247,8 @@ Napi::Value ContainerRunner(const Napi::CallbackInfo& info) {
 // ioasRunner(iommufd, ioas): a function that runs rows
 Napi::Value IoasRunner(const Napi::CallbackInfo& info) {
   Arguments args(info, "ioasRunner");
+  const uint32_t ioas = args.Uint32(1);
   const auto iommufd = FileArgument<IommufdKind>(args, 0);
-  const auto ioas = static_cast<uint32_t>(args.Integer(1));
   return args.ok() ? NewRunner(info.Env(), [iommufd, ioas] { return IoasMapper(iommufd->shared(), ioas); })
                    : args.Refused();
 }
@@ -267,8 +264,8 @@ Napi::Value ContainerRowRunner(const Napi::CallbackInfo& info) {
 // ioasRowRunner(iommufd, ioas): a function that runs a single row
 Napi::Value IoasRowRunner(const Napi::CallbackInfo& info) {
   Arguments args(info, "ioasRowRunner");
+  const uint32_t ioas = args.Uint32(1);
   const auto iommufd = FileArgument<IommufdKind>(args, 0);
-  const auto ioas = static_cast<uint32_t>(args.Integer(1));
   return args.ok() ? NewRowRunner(info.Env(), [iommufd, ioas] { return IoasMapper(iommufd->shared(), ioas); })
                    : args.Refused();
 }

@@ -16,8 +16,8 @@ namespace dma_streams {
 
 // Many maps and unmaps in one call from JavaScript.
 //
-// A row is four numbers: what, IOVA, length, source. They are doubles, which JavaScript writes ten times faster than
-// 64-bit integers: a multiple of 4096 below 2^64 is exact as a double. `what`: bits 0 to 2 are 0 to unmap, 1 to map by
+// A row is four numbers: kind, IOVA, length, source. They are doubles, which JavaScript writes ten times faster than
+// 64-bit integers: a multiple of 4096 below 2^64 is exact as a double. `kind`: bits 0 to 2 are 0 to unmap, 1 to map by
 // host virtual address, 2 to map by file, 3 to unmap everything, 4 to copy a mapping of another IOAS; bit 3: writable;
 // from bit 4: the number of an address space (1), the file descriptor (2), the other IOAS (4). `source`: a guest
 // physical address (1), an offset in the file (2), an IOVA (4).
@@ -25,10 +25,10 @@ namespace dma_streams {
 // The result of a row is 0 or -errno. Of a row that unmaps, `length` becomes how many bytes were unmapped.
 inline constexpr size_t kRowLength = 4;
 
-// Makes steps of rows. Its address spaces must not change meanwhile.
+// Makes requests of rows. Its address spaces must not change meanwhile.
 class RowReader {
  public:
-  DmaStep Read(std::span<const double, kRowLength> row);
+  DmaRequest Read(std::span<const double, kRowLength> row);
 
   // The address spaces that the rows name: while somebody has them, their addresses stay reserved.
   std::vector<std::shared_ptr<Reservation>> Spaces() const;
@@ -41,7 +41,7 @@ class RowReader {
   };
 
   Space* FindSpace(uint64_t id);
-  Result FindVa(uint64_t space, uint64_t gpa, DmaStep& step);
+  Result FindVa(uint64_t space, uint64_t gpa, DmaRequest& request);
 
   std::vector<Space> spaces_;
 };
@@ -60,12 +60,12 @@ class DmaBatch {
   }
   void CopyOut(std::span<double> rows, std::span<int32_t> results) const;
   // Gives up the addresses and files that it keeps for the kernel, once it has been run.
-  void LetGo();
+  void DropReferences();
 
  private:
-  void KeepFile(DmaStep& step);
+  void KeepFile(DmaRequest& request);
 
-  std::vector<DmaStep> steps_;
+  std::vector<DmaRequest> requests_;
   std::vector<Result> results_;
   // The addresses stay reserved, and the files open, as long as the kernel may be asked for them.
   std::vector<std::shared_ptr<Reservation>> spaces_;

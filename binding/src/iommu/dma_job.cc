@@ -40,7 +40,7 @@ class DmaJob : public Job {
   // Before the promise is resolved, so that whoever waits for it finds everything closed.
   void Finish() override {
     mapper_.reset();
-    batch_.LetGo();
+    batch_.DropReferences();
   }
 
   napi_value Answer(napi_env env) override {

@@ -27,65 +27,65 @@ Result Request(const std::shared_ptr<FileDescriptor>& fd, unsigned long request,
 
 }  // namespace
 
-Result DmaMapper::Make(DmaStep& step) const {
-  if (step.refused != 0) {
-    return step.refused;
+Result DmaMapper::Run(DmaRequest& request) const {
+  if (request.refused != 0) {
+    return request.refused;
   }
-  const bool unmaps = step.what == DmaStep::What::kUnmap || step.what == DmaStep::What::kUnmapAll;
-  return unmaps ? Unmap(step, step.length) : Map(step);
+  const bool unmaps = request.kind == RowKind::kUnmap || request.kind == RowKind::kUnmapAll;
+  return unmaps ? Unmap(request, request.length) : Map(request);
 }
 
-Result ContainerMapper::Map(const DmaStep& step) const {
-  if (step.what != DmaStep::What::kMapVa) {
+Result ContainerMapper::Map(const DmaRequest& request) const {
+  if (request.kind != RowKind::kMapVa) {
     return -EOPNOTSUPP;
   }
   uapi::VfioDmaMap map{
       .argsz = sizeof(map),
-      .flags = uapi::kVfioDmaMapRead | (step.writable ? uapi::kVfioDmaMapWrite : 0),
-      .vaddr = step.va,
-      .iova = step.iova,
-      .size = step.length,
+      .flags = uapi::kVfioDmaMapRead | (request.writable ? uapi::kVfioDmaMapWrite : 0),
+      .vaddr = request.va,
+      .iova = request.iova,
+      .size = request.length,
   };
   return Request(fd_, uapi::kVfioIommuMapDma, &map);
 }
 
-Result ContainerMapper::Unmap(const DmaStep& step, uint64_t& unmapped) const {
-  const bool all = step.what == DmaStep::What::kUnmapAll;
+Result ContainerMapper::Unmap(const DmaRequest& request, uint64_t& unmapped) const {
+  const bool all = request.kind == RowKind::kUnmapAll;
   uapi::VfioDmaUnmap unmap{
       .argsz = sizeof(unmap),
       .flags = all ? uapi::kVfioDmaUnmapAll : 0,
-      .iova = all ? 0 : step.iova,
-      .size = all ? 0 : step.length,
+      .iova = all ? 0 : request.iova,
+      .size = all ? 0 : request.length,
   };
   const Result result = Request(fd_, uapi::kVfioIommuUnmapDma, &unmap);
   unmapped = result == 0 ? unmap.size : 0;
   return result;
 }
 
-Result IoasMapper::Map(const DmaStep& step) const {
+Result IoasMapper::Map(const DmaRequest& request) const {
   const uint32_t flags =
-      uapi::kIommuMapFixedIova | uapi::kIommuMapReadable | (step.writable ? uapi::kIommuMapWriteable : 0);
-  if (step.what == DmaStep::What::kMapFile) {
+      uapi::kIommuMapFixedIova | uapi::kIommuMapReadable | (request.writable ? uapi::kIommuMapWriteable : 0);
+  if (request.kind == RowKind::kMapFile) {
     uapi::IommuIoasMapFile map{
         .size = sizeof(map),
         .flags = flags,
         .ioas_id = ioas_,
-        .fd = step.fd,
-        .start = step.file_offset,
-        .length = step.length,
-        .iova = step.iova,
+        .fd = request.fd,
+        .start = request.file_offset,
+        .length = request.length,
+        .iova = request.iova,
     };
     return Request(fd_, uapi::kIommuIoasMapFile, &map);
   }
-  if (step.what == DmaStep::What::kCopy) {
+  if (request.kind == RowKind::kCopy) {
     uapi::IommuIoasCopy copy{
         .size = sizeof(copy),
         .flags = flags,
         .dst_ioas_id = ioas_,
-        .src_ioas_id = step.source_ioas,
-        .length = step.length,
-        .dst_iova = step.iova,
-        .src_iova = step.source_iova,
+        .src_ioas_id = request.source_ioas,
+        .length = request.length,
+        .dst_iova = request.iova,
+        .src_iova = request.source_iova,
     };
     return Request(fd_, uapi::kIommuIoasCopy, &copy);
   }
@@ -94,20 +94,20 @@ Result IoasMapper::Map(const DmaStep& step) const {
       .flags = flags,
       .ioas_id = ioas_,
       .reserved = 0,
-      .user_va = step.va,
-      .length = step.length,
-      .iova = step.iova,
+      .user_va = request.va,
+      .length = request.length,
+      .iova = request.iova,
   };
   return Request(fd_, uapi::kIommuIoasMap, &map);
 }
 
-Result IoasMapper::Unmap(const DmaStep& step, uint64_t& unmapped) const {
-  const bool all = step.what == DmaStep::What::kUnmapAll;
+Result IoasMapper::Unmap(const DmaRequest& request, uint64_t& unmapped) const {
+  const bool all = request.kind == RowKind::kUnmapAll;
   uapi::IommuIoasUnmap unmap{
       .size = sizeof(unmap),
       .ioas_id = ioas_,
-      .iova = all ? 0 : step.iova,
-      .length = all ? UINT64_MAX : step.length,
+      .iova = all ? 0 : request.iova,
+      .length = all ? UINT64_MAX : request.length,
   };
   const Result result = Request(fd_, uapi::kIommuIoasUnmap, &unmap);
   unmapped = result == 0 ? unmap.length : 0;

@@ -9,11 +9,12 @@
 
 namespace dma_streams {
 
-// One call to the kernel: a range of I/O virtual addresses to map or to unmap.
-struct DmaStep {
-  enum class What : uint8_t { kUnmap, kMapVa, kMapFile, kUnmapAll, kCopy, kNothing };
+// What a row of a batch asks for; the numbers are those in its bits 0 to 2 (see dma_batch.h).
+enum class RowKind : uint8_t { kUnmap = 0, kMapVa = 1, kMapFile = 2, kUnmapAll = 3, kCopy = 4, kInvalid = 7 };
 
-  What what = What::kNothing;
+// One call to the kernel: a range of I/O virtual addresses to map or to unmap.
+struct DmaRequest {
+  RowKind kind = RowKind::kInvalid;
   bool writable = false;
   uint64_t iova = 0;
   uint64_t length = 0;
@@ -25,7 +26,7 @@ struct DmaStep {
   // Of kCopy: where the mapping is already.
   uint32_t source_ioas = 0;
   uint64_t source_iova = 0;
-  // Known before the kernel is asked: 0, or why the step cannot be made.
+  // Known before the kernel is asked: 0, or why it is not asked.
   Result refused = 0;
 };
 
@@ -37,21 +38,21 @@ class DmaMapper {
   DmaMapper& operator=(const DmaMapper&) = delete;
   virtual ~DmaMapper() = default;
 
-  // 0 | -errno. On failure nothing of the step is mapped.
-  virtual Result Map(const DmaStep& step) const = 0;
+  // 0 | -errno. On failure nothing of the request is mapped.
+  virtual Result Map(const DmaRequest& request) const = 0;
   // 0 | -errno; `unmapped` is how many bytes were, as far as the kernel says.
-  virtual Result Unmap(const DmaStep& step, uint64_t& unmapped) const = 0;
+  virtual Result Unmap(const DmaRequest& request, uint64_t& unmapped) const = 0;
 
-  // Makes a step of any kind. Of one that unmaps, `length` becomes what `unmapped` says.
-  Result Make(DmaStep& step) const;
+  // Makes a request of any kind. Of one that unmaps, `length` becomes what `unmapped` says.
+  Result Run(DmaRequest& request) const;
 };
 
 // VFIO type1v2.
 class ContainerMapper : public DmaMapper {
  public:
   explicit ContainerMapper(std::shared_ptr<FileDescriptor> fd) : fd_(std::move(fd)) {}
-  Result Map(const DmaStep& step) const override;
-  Result Unmap(const DmaStep& step, uint64_t& unmapped) const override;
+  Result Map(const DmaRequest& request) const override;
+  Result Unmap(const DmaRequest& request, uint64_t& unmapped) const override;
 
  private:
   const std::shared_ptr<FileDescriptor> fd_;
@@ -61,8 +62,8 @@ class ContainerMapper : public DmaMapper {
 class IoasMapper : public DmaMapper {
  public:
   IoasMapper(std::shared_ptr<FileDescriptor> fd, uint32_t ioas) : fd_(std::move(fd)), ioas_(ioas) {}
-  Result Map(const DmaStep& step) const override;
-  Result Unmap(const DmaStep& step, uint64_t& unmapped) const override;
+  Result Map(const DmaRequest& request) const override;
+  Result Unmap(const DmaRequest& request, uint64_t& unmapped) const override;
 
  private:
   const std::shared_ptr<FileDescriptor> fd_;

@@ -33,34 +33,28 @@ Napi::Value AllocateIoas(const Napi::CallbackInfo& info) {
 // iommufdDestroy(iommufd, id): 0 | -errno
 Napi::Value Destroy(const Napi::CallbackInfo& info) {
   Arguments args(info, "iommufdDestroy");
+  const uint32_t id = args.Uint32(1);
   const auto iommufd = FileArgument<IommufdKind>(args, 0);
-  const uint64_t id = args.Integer(1);
   if (!args.ok()) {
     return args.Refused();
   }
-  if (id > UINT32_MAX) {
-    return Number(info.Env(), -ENOENT);
-  }
-  uapi::IommuDestroy destroy{.size = sizeof(destroy), .id = static_cast<uint32_t>(id)};
+  uapi::IommuDestroy destroy{.size = sizeof(destroy), .id = id};
   return Number(info.Env(), ::ioctl(iommufd->fd(), uapi::kIommuDestroy, &destroy) < 0 ? LastError() : 0);
 }
 
 // iommufdIovaRanges(iommufd, id): a BigUint64Array of starts and lasts | -errno
 Napi::Value IovaRanges(const Napi::CallbackInfo& info) {
   Arguments args(info, "iommufdIovaRanges");
+  const uint32_t id = args.Uint32(1);
   const auto iommufd = FileArgument<IommufdKind>(args, 0);
-  const uint64_t id = args.Integer(1);
   if (!args.ok()) {
     return args.Refused();
-  }
-  if (id > UINT32_MAX) {
-    return Number(info.Env(), -ENOENT);
   }
   std::vector<uapi::IommuIovaRange> ranges(8);
   for (;;) {
     uapi::IommuIoasIovaRanges query{};
     query.size = sizeof(query);
-    query.ioas_id = static_cast<uint32_t>(id);
+    query.ioas_id = id;
     query.num_iovas = static_cast<uint32_t>(ranges.size());
     query.allowed_iovas = reinterpret_cast<uintptr_t>(ranges.data());
     const Result result = ::ioctl(iommufd->fd(), uapi::kIommuIoasIovaRanges, &query) < 0 ? LastError() : 0;

@@ -37,15 +37,12 @@ Napi::Value BindIommufd(const Napi::CallbackInfo& info) {
 // vfioDeviceAttach(device, ioas): 0 | -errno
 Napi::Value Attach(const Napi::CallbackInfo& info) {
   Arguments args(info, "vfioDeviceAttach");
+  const uint32_t ioas = args.Uint32(1);
   const auto device = FileArgument<DeviceKind>(args, 0);
-  const uint64_t ioas = args.Integer(1);
   if (!args.ok()) {
     return args.Refused();
   }
-  if (ioas > UINT32_MAX) {
-    return Number(info.Env(), -ENOENT);
-  }
-  uapi::VfioDeviceAttachIommufdPt attach{.argsz = sizeof(attach), .flags = 0, .pt_id = static_cast<uint32_t>(ioas)};
+  uapi::VfioDeviceAttachIommufdPt attach{.argsz = sizeof(attach), .flags = 0, .pt_id = ioas};
   return Number(info.Env(), ::ioctl(device->fd(), uapi::kVfioDeviceAttachIommufdPt, &attach) < 0 ? LastError() : 0);
 }
 
@@ -58,19 +55,6 @@ Napi::Value Detach(const Napi::CallbackInfo& info) {
   }
   uapi::VfioDeviceDetachIommufdPt detach{.argsz = sizeof(detach), .flags = 0};
   return Number(info.Env(), ::ioctl(device->fd(), uapi::kVfioDeviceDetachIommufdPt, &detach) < 0 ? LastError() : 0);
-}
-
-// vfioDeviceRegionCount(device): count | -errno
-Napi::Value RegionCount(const Napi::CallbackInfo& info) {
-  Arguments args(info, "vfioDeviceRegionCount");
-  const auto device = FileArgument<DeviceKind>(args, 0);
-  if (!args.ok()) {
-    return args.Refused();
-  }
-  uapi::VfioDeviceInfo device_info{};
-  device_info.argsz = sizeof(device_info);
-  const int result = ::ioctl(device->fd(), uapi::kVfioDeviceGetInfo, &device_info);
-  return Number(info.Env(), result < 0 ? LastError() : static_cast<int64_t>(device_info.num_regions));
 }
 
 // vfioDeviceRegion(device, index): { size, offset, flags } | -errno
@@ -140,7 +124,6 @@ void ExportVfioDevice(Napi::Env env, Napi::Object exports) {
   exports.Set("vfioDeviceBindIommufd", Napi::Function::New<BindIommufd>(env, "vfioDeviceBindIommufd"));
   exports.Set("vfioDeviceAttach", Napi::Function::New<Attach>(env, "vfioDeviceAttach"));
   exports.Set("vfioDeviceDetach", Napi::Function::New<Detach>(env, "vfioDeviceDetach"));
-  exports.Set("vfioDeviceRegionCount", Napi::Function::New<RegionCount>(env, "vfioDeviceRegionCount"));
   exports.Set("vfioDeviceRegion", Napi::Function::New<Region>(env, "vfioDeviceRegion"));
   exports.Set("vfioDeviceRead", Napi::Function::New<Read>(env, "vfioDeviceRead"));
   exports.Set("vfioDeviceWrite", Napi::Function::New<Write>(env, "vfioDeviceWrite"));

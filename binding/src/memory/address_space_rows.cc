@@ -151,7 +151,7 @@ class RowMapper {
     if (file_.fd != backing.fd) {
       looked_ = FileFacts::Of(backing.fd, file_);
     }
-    return looked_ < 0 ? looked_ : MappingTable::Fit(range, backing, writable, file_, mapping);
+    return looked_ < 0 ? looked_ : MappingTable::CheckFit(range, backing, writable, file_, mapping);
   }
 
   Result MapAlone(ByteRange range) {
@@ -201,7 +201,7 @@ class RowReleaser {
 
   // Takes away what has been marked, and enters failures.
   void Finish(std::span<int32_t> results) {
-    space_.reservation()->TakeAway(removals_);
+    space_.reservation()->Remove(removals_);
     space_.reservation()->EndRemoval(removals_);
     for (const Removal& removal : removals_) {
       results[removal.row] = std::min(results[removal.row], removal.result);

@@ -34,14 +34,14 @@ bool MappingTable::Join(const Piece& before, const Piece& after) {
 }
 
 // The last piece that ends at the address; false when there is none.
-bool MappingTable::PieceBefore(uint64_t address, bool with_leaving, Piece& found) const {
+bool MappingTable::PieceBefore(uint64_t address, bool with_removing, Piece& found) const {
   if (address <= base_) {
     return false;
   }
   auto mapping = mappings_.lower_bound(address - base_);
   if (mapping != mappings_.begin() && std::prev(mapping)->second.end == address - base_) {
     mapping = std::prev(mapping);
-    if (IsInPlace(mapping) && (with_leaving || !mapping->second.leaving)) {
+    if (IsInPlace(mapping) && (with_removing || !mapping->second.removing)) {
       found = PieceOf(mapping->first, mapping->second);
       return true;
     }
@@ -55,9 +55,9 @@ bool MappingTable::PieceBefore(uint64_t address, bool with_leaving, Piece& found
 }
 
 // The piece that begins at the address; false when there is none.
-bool MappingTable::PieceAfter(uint64_t address, bool with_leaving, Piece& found) const {
+bool MappingTable::PieceAfter(uint64_t address, bool with_removing, Piece& found) const {
   const auto mapping = mappings_.find(address - base_);
-  if (mapping != mappings_.end() && IsInPlace(mapping) && (with_leaving || !mapping->second.leaving)) {
+  if (mapping != mappings_.end() && IsInPlace(mapping) && (with_removing || !mapping->second.removing)) {
     found = PieceOf(mapping->first, mapping->second);
     return true;
   }
@@ -71,15 +71,15 @@ bool MappingTable::PieceAfter(uint64_t address, bool with_leaving, Piece& found)
 
 // How many areas there are more because of a piece, which lies in what would else be inaccessible: itself, and what it
 // cuts that into; less where it joins a neighbour, or leaves nothing beside it.
-int64_t MappingTable::AreasOf(const Piece& piece, bool with_leaving) const {
+int64_t MappingTable::AreasOf(const Piece& piece, bool with_removing) const {
   int64_t areas = 0;
   Piece neighbour;
-  if (PieceBefore(piece.addresses.start, with_leaving, neighbour)) {
+  if (PieceBefore(piece.addresses.start, with_removing, neighbour)) {
     areas -= Join(neighbour, piece) ? 1 : 0;
   } else if (piece.addresses.start > base_) {
     areas += 1;
   }
-  if (PieceAfter(piece.addresses.end, with_leaving, neighbour)) {
+  if (PieceAfter(piece.addresses.end, with_removing, neighbour)) {
     areas -= Join(piece, neighbour) ? 1 : 0;
   } else if (piece.addresses.end < base_ + size_) {
     areas += 1;

@@ -18,8 +18,8 @@ bool MappingTable::IsDisplaced(ByteRange range) const {
   return !remnants_.empty() && HasRemnant({base_ + range.start, base_ + range.end});
 }
 
-Result MappingTable::Fit(ByteRange range, const Backing& backing, bool writable, const FileFacts& file,
-                         Mapping& mapping) {
+Result MappingTable::CheckFit(ByteRange range, const Backing& backing, bool writable, const FileFacts& file,
+                              Mapping& mapping) {
   const uint64_t offset = backing.offset;
   mapping.end = range.end;
   mapping.writable = writable;
@@ -57,9 +57,9 @@ Result MappingTable::FindPlace(ByteRange range) const {
   const auto other = FirstOverlap(range);
   if (other == mappings_.end()) {
     const auto next = mappings_.lower_bound(range.start);
-    return next != mappings_.end() && next->second.takes_gap ? -EBUSY : 0;
+    return next != mappings_.end() && next->second.removes_gap ? -EBUSY : 0;
   }
-  return other->second.leaving ? -EBUSY : -EEXIST;
+  return other->second.removing ? -EBUSY : -EEXIST;
 }
 
 MappingTable::Mappings::const_iterator MappingTable::FirstOverlap(ByteRange range) const {
@@ -81,7 +81,7 @@ uint64_t MappingTable::StartOfFirst(ByteRange range) const {
 
 bool MappingTable::FindOverlap(ByteRange range, ByteRange& found) const {
   auto mapping = FirstOverlap(range);
-  while (mapping != mappings_.end() && mapping->second.leaving) {
+  while (mapping != mappings_.end() && mapping->second.removing) {
     ++mapping;
   }
   if (mapping == mappings_.end() || mapping->first >= range.end) {
@@ -94,7 +94,7 @@ bool MappingTable::FindOverlap(ByteRange range, ByteRange& found) const {
 Result MappingTable::Check(ByteRange range, bool writable, uint64_t& at) const {
   at = range.start;
   for (auto mapping = FirstOverlap(range); at < range.end; ++mapping) {
-    if (mapping == mappings_.end() || mapping->first > at || mapping->second.leaving) {
+    if (mapping == mappings_.end() || mapping->first > at || mapping->second.removing) {
       return -EFAULT;
     }
     if (writable && !mapping->second.writable) {
@@ -116,7 +116,7 @@ Result MappingTable::Walk::Check(ByteRange range, bool writable, uint64_t& addre
   }
   uint64_t at = range.start;
   for (auto mapping = next_; at < range.end; ++mapping) {
-    if (mapping == end || mapping->first > at || mapping->second.leaving) {
+    if (mapping == end || mapping->first > at || mapping->second.removing) {
       return -EFAULT;
     }
     if (writable && !mapping->second.writable) {
@@ -139,7 +139,7 @@ Result MappingTable::CanRemove(ByteRange range) const {
     if (mapping->first < range.start || mapping->second.end > range.end) {
       return -EINVAL;
     }
-    if (mapping->second.leaving) {
+    if (mapping->second.removing) {
       result = -EBUSY;
     }
   }
@@ -165,7 +165,7 @@ void MappingTable::Add(uint64_t start, Mapping mapping) {
 void MappingTable::BeginRemoval(ByteRange range, size_t row, std::vector<Removal>& removals) {
   auto mapping = mappings_.lower_bound(range.start);
   for (; mapping != mappings_.end() && mapping->first < range.end; ++mapping) {
-    if (mapping->second.leaving) {
+    if (mapping->second.removing) {
       continue;
     }
     Removal removal;
@@ -182,9 +182,9 @@ void MappingTable::BeginRemoval(ByteRange range, size_t row, std::vector<Removal
     if (!removals.empty()) {
       const Removal& last = removals.back();
       removal.follows = Follows(last, mapping, removal);
-      mapping->second.takes_gap = removal.follows && last.address + last.range.length() < removal.address;
+      mapping->second.removes_gap = removal.follows && last.address + last.range.length() < removal.address;
     }
-    mapping->second.leaving = true;
+    mapping->second.removing = true;
     removals.push_back(removal);
   }
 }
@@ -211,8 +211,8 @@ void MappingTable::EndRemoval(std::span<const Removal> removals, Unused& unused)
     }
     growing_ -= removal.growth;
     if (removal.result < 0) {
-      mapping->second.leaving = false;
-      mapping->second.takes_gap = false;
+      mapping->second.removing = false;
+      mapping->second.removes_gap = false;
       ++mapping;
       continue;
     }

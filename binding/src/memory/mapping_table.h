@@ -33,9 +33,9 @@ struct Mapping {
   bool writable = false;
   MissingPages missing = MissingPages::kNever;
   // It is being removed: it can no longer be reached, and nothing else can be mapped there yet.
-  bool leaving = false;
+  bool removing = false;
   // The gap between the mapping before and this one is being removed with both: nothing can be mapped there meanwhile.
-  bool takes_gap = false;
+  bool removes_gap = false;
   // Set for what is not a regular file: its memory may only be reachable through the descriptor.
   std::shared_ptr<FileDescriptor> device;
   uint64_t offset = 0;
@@ -94,7 +94,8 @@ class MappingTable {
   Result FindPlace(ByteRange range) const;
   // Whether the file can be mapped there; if so, describes the mapping. -EFAULT beyond the end of the file, -EPERM for
   // writing what is sealed against it, -EINVAL for a part of a huge page.
-  static Result Fit(ByteRange range, const Backing& backing, bool writable, const FileFacts& file, Mapping& mapping);
+  static Result CheckFit(ByteRange range, const Backing& backing, bool writable, const FileFacts& file,
+                         Mapping& mapping);
   // Whether a new mapping of this range would be displaced.
   bool IsDisplaced(ByteRange range) const;
 
@@ -125,7 +126,7 @@ class MappingTable {
   void ForEachMapping(ByteRange range, Step step) {
     for (auto mapping = mappings_.lower_bound(StartOfFirst(range));
          mapping != mappings_.end() && mapping->first < range.end; ++mapping) {
-      if (!mapping->second.leaving) {
+      if (!mapping->second.removing) {
         step(mapping->first, mapping->second);
       }
     }
@@ -175,9 +176,9 @@ class MappingTable {
   static Piece PieceOf(uint64_t start, const Mapping& mapping);
   static Piece ZerosOf(ByteRange addresses);
   static bool Join(const Piece& before, const Piece& after);
-  bool PieceBefore(uint64_t address, bool with_leaving, Piece& found) const;
-  bool PieceAfter(uint64_t address, bool with_leaving, Piece& found) const;
-  int64_t AreasOf(const Piece& piece, bool with_leaving) const;
+  bool PieceBefore(uint64_t address, bool with_removing, Piece& found) const;
+  bool PieceAfter(uint64_t address, bool with_removing, Piece& found) const;
+  int64_t AreasOf(const Piece& piece, bool with_removing) const;
   int64_t Growth(Mappings::const_iterator mapping, bool keep_readable) const;
 
   const uint64_t base_;

@@ -32,7 +32,7 @@ class ReleaseJob : public Job {
     for (const Removal& removal : removals_) {
       Reservation::DropPages(removal);
     }
-    reservation_->TakeAway(removals_);
+    reservation_->Remove(removals_);
   }
 
   void Finish() override {
@@ -75,7 +75,7 @@ Napi::Value StartReleaseJob(Napi::Env env, std::shared_ptr<Reservation> reservat
 
 void ReleaseClosed(Napi::Env env, std::shared_ptr<Reservation> reservation, Removals removals) {
   if (IsSmall(removals)) {
-    reservation->TakeAway(removals);
+    reservation->Remove(removals);
     reservation->EndRemoval(removals);
   } else {
     StartReleaseJob(env, std::move(reservation), std::move(removals), {0});

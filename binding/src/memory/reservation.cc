@@ -119,7 +119,7 @@ Result Reservation::Map(ByteRange range, const Backing& backing, bool writable) 
     result = FileFacts::Of(backing.fd, file);
   }
   if (result == 0) {
-    result = MappingTable::Fit(range, backing, writable, file, mapping);
+    result = MappingTable::CheckFit(range, backing, writable, file, mapping);
   }
   return result < 0 ? result : MapNeighbours({&range, 1}, mapping, backing);
 }

@@ -48,7 +48,7 @@ class Reservation {
     table_.ForEachMapping(range, std::move(step));
   }
 
-  // Maps. Fails as MappingTable::FindPlace and MappingTable::Fit do, or with what mmap says. On failure nothing is
+  // Maps. Fails as MappingTable::FindPlace and MappingTable::CheckFit do, or with what mmap says. On failure nothing is
   // mapped.
   Result Map(ByteRange range, const Backing& backing, bool writable);
   // The last step of Map, after those two checks. It maps neighbours with one call: each begins where the one before it
@@ -68,7 +68,7 @@ class Reservation {
   // held up by it. On any thread.
   static void DropPages(const Removal& removal);
   // Makes them inaccessible, and sets their results. On any thread.
-  void TakeAway(std::span<Removal> removals) const;
+  void Remove(std::span<Removal> removals) const;
   // Forgets those that are gone. The others are mapped as before, though private memory may have lost its contents.
   void EndRemoval(std::span<const Removal> removals);
 
@@ -86,7 +86,7 @@ class Reservation {
  private:
   static Result MapZeros(ByteRange addresses);
   static Result Rehearse(ByteRange range, const Backing& backing, int protection);
-  void TakeRunAway(std::span<Removal> run) const;
+  void RemoveRun(std::span<Removal> run) const;
 
   // The empty file that inaccessible addresses are mapped from.
   const std::unique_ptr<FileDescriptor> empty_file_;

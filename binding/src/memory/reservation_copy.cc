@@ -32,7 +32,7 @@ Result ForEachPiece(const MappingTable& table, uint64_t gpa, size_t length, size
   auto mapping = table.FirstOverlap({gpa, end});
   while (done < length) {
     const uint64_t at = gpa + done;
-    if (mapping == table.mappings().end() || mapping->first > at || mapping->second.leaving) {
+    if (mapping == table.mappings().end() || mapping->first > at || mapping->second.removing) {
       return -EFAULT;
     }
     const auto size = static_cast<size_t>(std::min(mapping->second.end, end) - at);

@@ -29,7 +29,7 @@ Result Reservation::Release(ByteRange range) {
   }
   std::vector<Removal> removals;
   table_.BeginRemoval(range, 0, removals);
-  TakeAway(removals);
+  Remove(removals);
   EndRemoval(removals);
   const auto failed =
       std::find_if(removals.begin(), removals.end(), [](const Removal& removal) { return removal.result < 0; });
@@ -47,13 +47,13 @@ void Reservation::DropPages(const Removal& removal) {
   }
 }
 
-void Reservation::TakeAway(std::span<Removal> removals) const {
+void Reservation::Remove(std::span<Removal> removals) const {
   for (size_t start = 0, end = 0; start < removals.size(); start = end) {
     end = start + 1;
     while (end < removals.size() && end - start < kLongestRun && removals[end].follows) {
       ++end;
     }
-    TakeRunAway(removals.subspan(start, end - start));
+    RemoveRun(removals.subspan(start, end - start));
     // What is left of a row of which something failed is not tried.
     const Removal& last = removals[end - 1];
     for (; last.result < 0 && end < removals.size() && removals[end].row == last.row; ++end) {
@@ -71,7 +71,7 @@ Result Reservation::MapZeros(ByteRange addresses) {
 }
 
 // What is between them is inaccessible, and stays so.
-void Reservation::TakeRunAway(std::span<Removal> run) const {
+void Reservation::RemoveRun(std::span<Removal> run) const {
   const auto replace = [this](ByteRange addresses, bool keep_readable) {
     return keep_readable ? MapZeros(addresses) : MapInaccessible(*empty_file_, addresses, MAP_FIXED);
   };

@@ -21,7 +21,6 @@ inline constexpr unsigned long kVfioGroupGetStatus = VfioRequest(3);
 inline constexpr unsigned long kVfioGroupSetContainer = VfioRequest(4);
 inline constexpr unsigned long kVfioGroupUnsetContainer = VfioRequest(5);
 inline constexpr unsigned long kVfioGroupGetDeviceFd = VfioRequest(6);
-inline constexpr unsigned long kVfioDeviceGetInfo = VfioRequest(7);
 inline constexpr unsigned long kVfioDeviceGetRegionInfo = VfioRequest(8);
 inline constexpr unsigned long kVfioDeviceReset = VfioRequest(11);
 // The number 12 upwards is used once for containers and once for devices.
@@ -37,16 +36,6 @@ struct VfioGroupStatus {
   uint32_t flags;
 };
 static_assert(sizeof(VfioGroupStatus) == 8);
-
-struct VfioDeviceInfo {
-  uint32_t argsz;
-  uint32_t flags;
-  uint32_t num_regions;
-  uint32_t num_irqs;
-  uint32_t cap_offset;
-  uint32_t pad;
-};
-static_assert(sizeof(VfioDeviceInfo) == 24);
 
 struct VfioRegionInfo {
   uint32_t argsz;

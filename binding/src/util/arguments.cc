@@ -7,6 +7,8 @@ namespace dma_streams {
 namespace {
 
 constexpr double kIntegerLimit = 9007199254740992.0;  // 2^53: above it a double skips integers
+constexpr double kUint32Limit = 4294967296.0;         // 2^32
+constexpr double kInt32Limit = 2147483648.0;          // 2^31
 constexpr uint64_t kPageLimit = uint64_t{1} << 52;
 
 }  // namespace
@@ -15,10 +17,6 @@ Arguments::Arguments(const Napi::CallbackInfo& info, const char* function) : inf
 
 Napi::Value Arguments::Refused() const {
   return info_.Env().Undefined();
-}
-
-Napi::Env Arguments::env() const {
-  return info_.Env();
 }
 
 void Arguments::Refuse(size_t index, const char* expected) {
@@ -44,24 +42,26 @@ uint64_t Arguments::BigUint(size_t index) {
   return result;
 }
 
-uint64_t Arguments::Integer(size_t index) {
-  double number = -1;
-  if (napi_get_value_double(info_.Env(), info_[index], &number) != napi_ok ||
-      !(number >= 0 && number < kIntegerLimit) || std::trunc(number) != number) {
-    Refuse(index, "an integer in [0, 2^53)");
+double Arguments::WholeNumber(size_t index, double least, double limit, const char* expected) {
+  double number = 0;
+  if (napi_get_value_double(info_.Env(), info_[index], &number) != napi_ok || !(number >= least && number < limit) ||
+      std::trunc(number) != number) {
+    Refuse(index, expected);
     return 0;
   }
-  return static_cast<uint64_t>(number);
+  return number;
+}
+
+uint64_t Arguments::Integer(size_t index) {
+  return static_cast<uint64_t>(WholeNumber(index, 0, kIntegerLimit, "an integer in [0, 2^53)"));
+}
+
+uint32_t Arguments::Uint32(size_t index) {
+  return static_cast<uint32_t>(WholeNumber(index, 0, kUint32Limit, "an integer in [0, 2^32)"));
 }
 
 int32_t Arguments::Int32(size_t index) {
-  double number = 0;
-  if (napi_get_value_double(info_.Env(), info_[index], &number) != napi_ok ||
-      !(number >= INT32_MIN && number <= INT32_MAX) || std::trunc(number) != number) {
-    Refuse(index, "an integer in [-2^31, 2^31)");
-    return 0;
-  }
-  return static_cast<int32_t>(number);
+  return static_cast<int32_t>(WholeNumber(index, -kInt32Limit, kInt32Limit, "an integer in [-2^31, 2^31)"));
 }
 
 bool Arguments::Boolean(size_t index) {

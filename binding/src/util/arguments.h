@@ -7,8 +7,6 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "util/byte_range.h"
 #include "util/handle.h"
@@ -28,7 +26,6 @@ class Arguments {
   }
   // What a function returns when its arguments are not ok: a TypeError is pending.
   Napi::Value Refused() const;
-  Napi::Env env() const;
 
   template <typename T>
   std::shared_ptr<T> Handle(size_t index, const char* expected) {
@@ -38,33 +35,13 @@ class Arguments {
     }
     return object;
   }
-  template <typename T>
-  std::vector<std::shared_ptr<T>> Handles(size_t index, const char* expected) {
-    std::vector<std::shared_ptr<T>> objects;
-    if (!info_[index].IsArray()) {
-      Refuse(index, expected);
-      return objects;
-    }
-    const Napi::Array array = info_[index].As<Napi::Array>();
-    for (uint32_t item = 0; ok_ && item < array.Length(); ++item) {
-      napi_value value = nullptr;
-      std::shared_ptr<T> object;
-      if (napi_get_element(info_.Env(), array, item, &value) == napi_ok) {
-        object = FromHandle<T>({info_.Env(), value});
-      }
-      if (object == nullptr) {
-        Refuse(index, expected);
-        return {};
-      }
-      objects.push_back(std::move(object));
-    }
-    return objects;
-  }
 
   // A bigint in [0, 2^64).
   uint64_t BigUint(size_t index);
   // A number that is an integer in [0, 2^53).
   uint64_t Integer(size_t index);
+  // A number that is an integer in [0, 2^32).
+  uint32_t Uint32(size_t index);
   // A number that is an integer in [-2^31, 2^31).
   int32_t Int32(size_t index);
   bool Boolean(size_t index);
@@ -79,6 +56,8 @@ class Arguments {
 
  private:
   void Refuse(size_t index, const char* expected);
+  // An integer in [least, limit).
+  double WholeNumber(size_t index, double least, double limit, const char* expected);
   template <typename Item>
   std::span<Item> Items(size_t index, napi_typedarray_type wanted, const char* expected);
 
