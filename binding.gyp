@@ -15,6 +15,7 @@
         "binding/src/iommu/vfio_device.cc",
         "binding/src/iommu/vfio_group.cc",
         "binding/src/memory/address_space.cc",
+        "binding/src/memory/address_space_functions.cc",
         "binding/src/memory/address_space_rows.cc",
         "binding/src/memory/area_count.cc",
         "binding/src/memory/commit_policy.cc",

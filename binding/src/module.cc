@@ -5,7 +5,7 @@
 #include "iommu/vfio_container.h"
 #include "iommu/vfio_device.h"
 #include "iommu/vfio_group.h"
-#include "memory/address_space.h"
+#include "memory/address_space_functions.h"
 #include "memory/address_space_rows.h"
 #include "memory/memfd.h"
 
@@ -20,7 +20,7 @@ namespace {
 //   (util/environment_end.cc), and whether memory is charged strictly (memory/commit_policy.cc).
 Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   ExportMemfd(env, exports);
-  AddressSpace::Export(env, exports);
+  ExportAddressSpace(env, exports);
   ExportAddressSpaceRows(env, exports);
   ExportVfioContainer(env, exports);
   ExportVfioGroup(env, exports);
@@ -32,7 +32,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
 
 }  // namespace
 
-// NOLINTNEXTLINE(misc-use-anonymous-namespace): what the macro makes is its own affair.
+// NOLINTNEXTLINE(misc-use-anonymous-namespace): the macro declares it.
 NODE_API_MODULE(dma_streams, Initialize)
 
 }  // namespace dma_streams

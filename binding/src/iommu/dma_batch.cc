@@ -169,7 +169,7 @@ void DmaBatch::CopyOut(std::span<double> rows, std::span<int32_t> results) const
 
 namespace {
 
-// Row by row, without a copy of them: nothing of JavaScript runs meanwhile.
+// Runs the rows in place, without a copy: no JavaScript can run in between.
 size_t RunNow(const DmaMapper& mapper, std::span<double> rows, std::span<int32_t> results, bool stop_at_failure) {
   RowReader reader;
   size_t done = 0;
@@ -192,7 +192,7 @@ size_t RunNow(const DmaMapper& mapper, std::span<double> rows, std::span<int32_t
 // how many were; when they are to be run later, on another thread, a promise of that, or -errno when there can be no
 // thread.
 //
-// It holds what it maps for itself, since looking a handle up takes longer than mapping a page.
+// It keeps the container or IOAS itself: looking a handle up takes longer than mapping a page.
 template <typename MakeMapper>
 Napi::Value NewRunner(Napi::Env env, const MakeMapper& make_mapper) {
   auto run = [make_mapper](const Napi::CallbackInfo& info) -> Napi::Value {

@@ -25,12 +25,12 @@ namespace dma_streams {
 // The result of a row is 0 or -errno. Of a row that unmaps, `length` becomes how many bytes were unmapped.
 inline constexpr size_t kRowLength = 4;
 
-// Makes requests of rows. Its address spaces must not change meanwhile.
+// Turns rows into requests. The address spaces must not change while it is in use.
 class RowReader {
  public:
   DmaRequest Read(std::span<const double, kRowLength> row);
 
-  // The address spaces that the rows name: while somebody has them, their addresses stay reserved.
+  // The address spaces that the rows name. Their addresses stay reserved while a pointer to them exists.
   std::vector<std::shared_ptr<Reservation>> Spaces() const;
 
  private:
@@ -46,12 +46,12 @@ class RowReader {
   std::vector<Space> spaces_;
 };
 
-// Rows that are run after the call from JavaScript returns: it owns all that they need.
+// Rows that are run after the call from JavaScript has returned. It owns everything that they need.
 class DmaBatch {
  public:
   explicit DmaBatch(std::span<const double> rows);
 
-  // Calls the kernel for one row after another; ends after the first failure when told to.
+  // Calls the kernel for one row after another, up to the first failure when `stop_at_failure` is set.
   void Run(const DmaMapper& mapper, bool stop_at_failure);
 
   // How many rows were run.
@@ -59,7 +59,7 @@ class DmaBatch {
     return results_.size();
   }
   void CopyOut(std::span<double> rows, std::span<int32_t> results) const;
-  // Gives up the addresses and files that it keeps for the kernel, once it has been run.
+  // Releases the addresses and files that it keeps for the kernel. Call it after Run.
   void DropReferences();
 
  private:
@@ -67,7 +67,7 @@ class DmaBatch {
 
   std::vector<DmaRequest> requests_;
   std::vector<Result> results_;
-  // The addresses stay reserved, and the files open, as long as the kernel may be asked for them.
+  // They keep the addresses reserved, and the files open, until the rows have been run.
   std::vector<std::shared_ptr<Reservation>> spaces_;
   std::vector<std::pair<int, std::shared_ptr<FileDescriptor>>> files_;
 };

@@ -7,7 +7,7 @@ namespace dma_streams {
 
 namespace {
 
-// An interrupted map or unmap has done nothing, and is made again.
+// An interrupted map or unmap has changed nothing, and is repeated.
 template <typename Argument>
 Result Request(const std::shared_ptr<FileDescriptor>& fd, unsigned long request, Argument* argument) {
   if (fd == nullptr) {

@@ -26,11 +26,11 @@ struct DmaRequest {
   // Of kCopy: where the mapping is already.
   uint32_t source_ioas = 0;
   uint64_t source_iova = 0;
-  // Known before the kernel is asked: 0, or why it is not asked.
+  // 0, or the -errno with which the request is refused without a system call.
   Result refused = 0;
 };
 
-// What maps for devices: a VFIO container, or an IOAS. Safe to use on any thread.
+// Sends requests to a VFIO container, or to an IOAS. Safe to use on any thread.
 class DmaMapper {
  public:
   DmaMapper() = default;
@@ -40,10 +40,10 @@ class DmaMapper {
 
   // 0 | -errno. On failure nothing of the request is mapped.
   virtual Result Map(const DmaRequest& request) const = 0;
-  // 0 | -errno; `unmapped` is how many bytes were, as far as the kernel says.
+  // 0 | -errno; `unmapped` is how many bytes were unmapped, by what the kernel reports.
   virtual Result Unmap(const DmaRequest& request, uint64_t& unmapped) const = 0;
 
-  // Makes a request of any kind. Of one that unmaps, `length` becomes what `unmapped` says.
+  // Sends a request of any kind. For one that unmaps, `length` becomes what `unmapped` says.
   Result Run(DmaRequest& request) const;
 };
 

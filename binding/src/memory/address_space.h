@@ -22,11 +22,11 @@ class AddressSpace {
   AddressSpace& operator=(const AddressSpace&) = delete;
   ~AddressSpace();
 
-  // What a row of a batch names it by, in place of a handle. Never given twice in a process.
+  // The number that stands for it in a row of a batch. Never used twice in a process.
   uint64_t id() const {
     return id_;
   }
-  // The one of this thread with that number: null when there is none, or it is closed.
+  // The reservation of the address space of this thread with that number; null when there is none, or it is closed.
   static std::shared_ptr<Reservation> Find(uint64_t id);
 
   // Null once closed.
@@ -34,20 +34,18 @@ class AddressSpace {
     return reservation_;
   }
 
-  // What Map answers when it has mapped at addresses other than base + GPA.
+  // Map returns it when it has mapped at addresses other than base + GPA.
   static constexpr Result kDisplaced = 1;
   Result Map(ByteRange range, const Backing& backing, bool writable);
   Result Release(Napi::Env env, ByteRange range);
-  // Empties the views of the range, and marks what is to go. For one that is not closed.
+  // Empties the views of the range, and marks its mappings for removal. The address space must not be closed.
   Result BeginRelease(Napi::Env env, ByteRange range, size_t row, std::vector<Removal>& removals);
   Napi::Value View(Napi::Env env, ByteRange range);
-  // See MemoryViews. Also of one that is closed.
+  // See MemoryViews. Also after the address space was closed.
   size_t EmptyReleasedViews(Napi::Env env, bool may_empty) {
     return views_->EmptyReleased(env, may_empty);
   }
   void Close(Napi::Env env);
-
-  static void Export(Napi::Env env, Napi::Object exports);
 
  private:
   const uint64_t id_;

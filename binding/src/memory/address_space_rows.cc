@@ -54,7 +54,7 @@ class RowsArguments {
     }
   }
 
-  // Whether there is something to do; else, what the function returns.
+  // Whether the arguments are usable; if not, the function returns Refused().
   bool ok() const {
     return ok_;
   }
@@ -67,7 +67,7 @@ class RowsArguments {
 
   std::shared_ptr<AddressSpace> space;
   std::span<int32_t> results;
-  // Rows that are there, of those that are wanted.
+  // How many rows are asked for, at most as many as the arrays hold.
   size_t count = 0;
 
  private:
@@ -77,7 +77,8 @@ class RowsArguments {
   Napi::Value refused_;
 };
 
-// Maps row after row. Neighbours, in the address space and in a file, are collected, and mapped with one call.
+// Maps row after row. Rows that adjoin both in the address space and in the file are collected, and mapped with one
+// system call.
 class RowMapper {
  public:
   RowMapper(AddressSpace& space, std::span<int32_t> results) : space_(space), results_(results) {}
@@ -135,7 +136,7 @@ class RowMapper {
   }
 
  private:
-  // A device is asked for each by itself: what it lets map may be bounded.
+  // Not for a device: each of its mappings may have a limit of its own.
   bool Joins(ByteRange range, const Backing& backing, bool writable) const {
     return !ranges_.empty() && first_.device == nullptr && backing.fd == backing_.fd &&
            backing.file_number == backing_.file_number && writable == first_.writable &&
@@ -174,8 +175,8 @@ class RowMapper {
   Backing backing_;
 };
 
-// addressSpaceMapRows(space, rows, results, count): 0 | -errno. The first `count` rows are tried, each whatever became
-// of the others; none is private memory.
+// addressSpaceMapRows(space, rows, results, count): 0 | -errno. Tries the first `count` rows, each independently of the
+// others. Rows cannot map private memory.
 Napi::Value MapRows(const Napi::CallbackInfo& info) {
   const RowsArguments args(info, "addressSpaceMapRows", kMapRow);
   if (!args.ok()) {
@@ -189,7 +190,7 @@ Napi::Value MapRows(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), 0);
 }
 
-// Releases row after row; what has nothing else between it goes together.
+// Releases row after row. Neighbours are removed with one system call.
 class RowReleaser {
  public:
   RowReleaser(Napi::Env env, AddressSpace& space) : env_(env), space_(space) {}
@@ -199,7 +200,7 @@ class RowReleaser {
     return range.length() == 0 ? -EINVAL : space_.BeginRelease(env_, range, index, removals_);
   }
 
-  // Takes away what has been marked, and enters failures.
+  // Removes the marked mappings, and writes failures to the results.
   void Finish(std::span<int32_t> results) {
     space_.reservation()->Remove(removals_);
     space_.reservation()->EndRemoval(removals_);
@@ -233,7 +234,7 @@ Napi::Value ReleaseRows(const Napi::CallbackInfo& info) {
     Result& result = args.results[row];
     result = releaser.Begin(args.Row(row), row);
     if (result < 0 && releaser.has_begun()) {
-      // It may share something with a row before it, which goes first.
+      // It may overlap a row before it, which is then finished first.
       releaser.Finish(args.results);
       result = releaser.Begin(args.Row(row), row);
     }
@@ -242,9 +243,9 @@ Napi::Value ReleaseRows(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), 0);
 }
 
-// addressSpaceReleaseLater(space, rows, results, count): a promise of the results, as an Int32Array | -errno. Done on
-// another thread; until then, the memory can be neither reached nor mapped over. `results` says at once which rows are
-// refused.
+// addressSpaceReleaseLater(space, rows, results, count): a promise of the results, as an Int32Array | -errno. It runs
+// on another thread; until it is done, the memory can be neither reached nor mapped over. When the call returns,
+// `results` says which rows are refused.
 Napi::Value ReleaseLater(const Napi::CallbackInfo& info) {
   const RowsArguments args(info, "addressSpaceReleaseLater", kReleaseRow);
   if (!args.ok()) {

@@ -4,8 +4,9 @@
 
 namespace dma_streams {
 
-// Many ranges of an address space in one call from JavaScript: a row each, of doubles (a page number, a file offset
-// that is a multiple of the page size, and a descriptor are exact as one), and a number for what became of it.
+// The functions that map or release many ranges of an address space in one call from JavaScript. A row of doubles
+// describes each range (page numbers, page-aligned file offsets and descriptors are exact as doubles); its result is a
+// number.
 void ExportAddressSpaceRows(Napi::Env env, Napi::Object exports);
 
 }  // namespace dma_streams

@@ -50,8 +50,8 @@ Result FileFacts::Of(int fd, FileFacts& out) {
   return 0;
 }
 
-// The kernel joins what was mapped through the same open file. A descriptor may name another one later, so its number
-// alone does not tell.
+// The kernel joins mappings of the same open file. The number of a descriptor is not enough to tell: it may be used for
+// another file later.
 uint64_t FileFacts::area_kind(uint64_t file_number) const {
   if (file_number == 0 || is_private() || device != nullptr || unit > kPageSize) {
     return 0;

@@ -20,20 +20,20 @@ enum class MissingPages : uint8_t {
   kPossible,
 };
 
-// What the mapping of a file depends on, as it is now. Looked at once for all rows of a set that name the same file.
+// The properties of a file that decide how it can be mapped. Read once for all rows of a set that name the same file.
 struct FileFacts {
   // -1: no file, but private memory.
   int fd = -1;
   // Set for what is not a regular file: its memory may only be reachable through the descriptor.
   std::shared_ptr<FileDescriptor> device;
-  // Those that the file has, also in part. Of a device nobody knows.
+  // Pages of the file; a part of a page counts as one. Not known for a device.
   uint64_t pages = 0;
   // F_SEAL_*; none where a file cannot be sealed.
   int seals = 0;
-  // What addresses, lengths and offsets have to be a multiple of, in bytes.
+  // Addresses, lengths and offsets must be a multiple of it, in bytes.
   uint64_t unit = 0;
   MissingPages missing = MissingPages::kNever;
-  // Of the file, whoever opened it.
+  // They identify the file.
   uint64_t device_number = 0;
   uint64_t inode = 0;
 
@@ -44,7 +44,7 @@ struct FileFacts {
     return fd < 0;
   }
   bool sealed_against_writing() const;
-  // What mappings have in common that the kernel joins to one memory area; 0 when it joins none. Even.
+  // A number that is the same for mappings that the kernel can join to one memory area; 0 when it joins none. Even.
   // `file_number`: see addressSpaceMap.
   uint64_t area_kind(uint64_t file_number) const;
 };

@@ -4,8 +4,7 @@
 
 namespace dma_streams {
 
-// The one place where numbers become pointers: addresses are reckoned with as numbers, and the system calls take
-// pointers.
+// The one place where numbers become pointers. Addresses are numbers, for arithmetic; system calls take pointers.
 inline void* Pointer(uint64_t address) {
   return reinterpret_cast<void*>(static_cast<uintptr_t>(address));  // NOLINT(performance-no-int-to-ptr)
 }

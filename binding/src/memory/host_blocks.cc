@@ -28,7 +28,7 @@ Result MapInaccessible(const FileDescriptor& empty_file, ByteRange addresses, in
 
 Result HostBlocks::Take(uint64_t length, uint64_t place, uint64_t& address) {
   const uint64_t alignment = AlignmentFor(length);
-  // One that is much longer would be missed elsewhere.
+  // A much longer block is kept for longer mappings.
   for (auto block = free_.lower_bound(length); block != free_.end() && block->first / 2 <= length; ++block) {
     if ((block->second - place) % alignment == 0) {
       address = block->second;

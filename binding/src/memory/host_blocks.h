@@ -11,15 +11,14 @@
 
 namespace dma_streams {
 
-// Inaccessible addresses, mapped from an empty file so that /proc/self/maps shows whose they are. The offset in the
-// file equals the address: neighbours are one memory area for the kernel.
+// Maps inaccessible memory at these addresses. It is mapped from an empty file, so that /proc/self/maps shows the
+// owner. The offset in the file equals the address, so that neighbours are one memory area for the kernel.
 Result MapInaccessible(const FileDescriptor& empty_file, ByteRange addresses, int flags);
 
 // Host addresses outside of a reservation, for mappings whose place in it may still be reached through an old view.
 //
-// A block that is given back stays reserved, inaccessible, and is used again; it is unmapped only together with all the
-// others. A call of the kernel on another thread may still name its address: that must never be the address of
-// something else.
+// A block that is given back stays reserved and inaccessible, and is used again. It is unmapped only together with all
+// the others: a system call on another thread may still use its address, which must never belong to other memory.
 class HostBlocks {
  public:
   explicit HostBlocks(const FileDescriptor& empty_file) : empty_file_(empty_file) {}

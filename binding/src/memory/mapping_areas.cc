@@ -3,10 +3,10 @@
 
 // How many memory areas a reservation makes of the process, as the kernel counts them (vm.max_map_count).
 //
-// The run of addresses consists of pieces: mappings, remnants of zeros, and what is inaccessible in between. Neighbours
-// are one area when they are of one open file, at offsets that adjoin, and mapped alike; what is inaccessible always
-// is. Private memory and zeros are counted one by one: the kernel joins them or not, by which of their pages were
-// touched when.
+// The addresses of a reservation consist of pieces: mappings, remnants of zeros, and inaccessible gaps. Neighbours are
+// one area when they map the same open file, at adjoining offsets, with the same protection. A gap is always one area.
+// Private memory and zeros are counted one by one: whether the kernel joins them depends on which of their pages were
+// touched, and when.
 
 namespace dma_streams {
 
@@ -69,8 +69,8 @@ bool MappingTable::PieceAfter(uint64_t address, bool with_removing, Piece& found
   return false;
 }
 
-// How many areas there are more because of a piece, which lies in what would else be inaccessible: itself, and what it
-// cuts that into; less where it joins a neighbour, or leaves nothing beside it.
+// How many areas a piece adds to the inaccessible gap in which it lies: itself, and one more when it splits the gap;
+// one less for each neighbour that it joins, or when nothing of the gap is left.
 int64_t MappingTable::AreasOf(const Piece& piece, bool with_removing) const {
   int64_t areas = 0;
   Piece neighbour;
@@ -87,7 +87,7 @@ int64_t MappingTable::AreasOf(const Piece& piece, bool with_removing) const {
   return areas;
 }
 
-// How many areas there will be more without the mapping, as if all that is being taken away were gone.
+// How many areas the removal of the mapping adds, as if everything that is being removed were gone.
 int64_t MappingTable::Growth(Mappings::const_iterator mapping, bool keep_readable) const {
   if (!IsInPlace(mapping)) {
     return 0;

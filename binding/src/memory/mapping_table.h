@@ -62,8 +62,8 @@ struct Removal {
   Result result = 0;
 };
 
-// Which guest memory a reservation maps, and at which host addresses. It makes no system call. Not for use from several
-// threads.
+// Which guest memory a reservation maps, and at which host addresses. It makes no system call. It must not be used from
+// several threads at once.
 //
 // A mapping of guest address G lies at base + G. Only where a view of earlier memory may still be used it is displaced:
 // it lies in a block of addresses of its own.

@@ -86,8 +86,7 @@ Napi::Value FileReserve(const Napi::CallbackInfo& info) {
   return Number(info.Env(), 0);
 }
 
-// So much is allocated with one call: a signal makes the kernel undo what an allocation has done, and it is begun
-// again.
+// How much is allocated with one call. A signal makes the kernel undo a call, which is then repeated.
 constexpr uint64_t kAllocateStep = uint64_t{16} << 20;
 
 Result Allocate(int fd, uint64_t offset, uint64_t length) {
@@ -145,7 +144,7 @@ Napi::Value FileAllocate(const Napi::CallbackInfo& info) {
   if (file->fd() < 0) {
     return Number(info.Env(), -EBADF);
   }
-  // The kernel would make the file longer.
+  // Otherwise the kernel would make the file longer.
   struct stat status{};
   if (::fstat(file->fd(), &status) != 0) {
     return Number(info.Env(), LastError());

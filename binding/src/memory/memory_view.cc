@@ -95,7 +95,7 @@ bool MemoryViews::CanEmpty(napi_env env) const {
          loop->active_reqs.count == 0;
 }
 
-// The buffer, unless somebody else has emptied it; null then.
+// The buffer; null when other code has detached it.
 napi_value MemoryViews::FullBuffer(napi_env env, const MemoryView& view) {
   napi_value buffer = nullptr;
   bool detached = true;
@@ -123,8 +123,8 @@ void MemoryViews::OnFreed(napi_env env, void* /* data */, void* ticket) {
   MemoryViews& views = *owned->views;
   view.freed = true;
   if (IsEnding(env)) {
-    // It may be said only because the environment ends. Its own jobs have ended before; but another thread may have the
-    // contents, which then stay for good.
+    // The contents may be freed only because the environment ends. Its own jobs have ended before. But another thread
+    // may have received the contents: then they are never unmapped.
     const bool emptied_here = view.released && !views.waiting_.contains(&view) && !view.moved;
     const bool moved = !emptied_here && !view.ends_full;
     for (const auto& memory : view.memory) {

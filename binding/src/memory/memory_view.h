@@ -18,9 +18,9 @@ struct MemoryView {
   std::vector<std::shared_ptr<ViewedMemory>> memory;
   // Weak.
   napi_ref buffer = nullptr;
-  // A mapping under it was released: it is to be emptied.
+  // A mapping under it was released: it has to be emptied.
   bool released = false;
-  // It was emptied by somebody else: its contents were moved to another buffer.
+  // Other code has detached it: its contents were moved to another buffer.
   bool moved = false;
   napi_env environment = nullptr;
   // It had its contents when its environment ended.
@@ -34,16 +34,16 @@ struct MemoryView {
 // The ArrayBuffers that JavaScript holds over one reservation.
 //
 // A buffer is emptied (detached) when a mapping under it is released, but not while any job of Node is under way in its
-// environment. A job goes on with the pointer that it took, and keeps the ArrayBuffer object alive until it is done.
-// zlib even looks at the buffer between two steps of a job, and ends the process when it has become shorter
-// (CompressionStream::Write of node_zlib.cc asserts it). Buffers that wait show zeros.
+// environment. A job keeps using the pointer that it took, and keeps the ArrayBuffer object alive until it is done.
+// zlib reads the length of the buffer between two steps of a job, and ends the process when it has become shorter
+// (CompressionStream::Write of node_zlib.cc asserts it). Buffers that wait to be emptied contain zeros.
 //
-// The addresses of a view stay readable, and nothing else is mapped there, until nobody can use them. That is when the
-// engine has freed the contents, which a buffer that was moved to another thread may have, and has collected the
-// ArrayBuffer object, which whatever of Node has a pointer keeps alive. That no request of libuv is under way is not
-// enough: HTTP/2 queues pointers while flow control lets nothing be sent.
+// The addresses of a view stay readable, and nothing else is mapped there, until nothing can use them. Two things must
+// have happened: the engine has freed the contents, which a buffer on another thread may have received; and it has
+// collected the ArrayBuffer object, which every part of Node that holds a pointer keeps alive. It is not enough that no
+// request of libuv is under way: HTTP/2 queues pointers while flow control does not allow it to send.
 //
-// The reservation may end before its views: their memory is then left mapped, and unmapped here.
+// The reservation may end before its views. Their memory then stays mapped, and is unmapped here.
 class MemoryViews : public std::enable_shared_from_this<MemoryViews> {
  public:
   explicit MemoryViews(const std::shared_ptr<Reservation>& reservation);
@@ -58,12 +58,12 @@ class MemoryViews : public std::enable_shared_from_this<MemoryViews> {
   // Marks every buffer over a mapping in the range as released, and empties it when that may be done now.
   void Release(Napi::Env env, ByteRange range);
 
-  // Empties those that wait, unless a job is under way. `may_empty` says whether that may be done from here, now and in
-  // Release until the next call. Returns how many wait still.
+  // Empties the released buffers, unless a job is under way. `may_empty` allows that, for this call and for Release
+  // until the next call. Returns how many are not empty yet.
   size_t EmptyReleased(Napi::Env env, bool may_empty);
 
  private:
-  // What the engine hands back with a report.
+  // The data that finalizers get.
   struct Ticket {
     std::shared_ptr<MemoryViews> views;
     std::shared_ptr<MemoryView> view;
@@ -80,9 +80,9 @@ class MemoryViews : public std::enable_shared_from_this<MemoryViews> {
   void ForgetUnused(const std::shared_ptr<MemoryView>& view);
 
   const std::weak_ptr<Reservation> reservation_;
-  // Those that may be in use.
+  // Views that may be in use.
   std::unordered_set<std::shared_ptr<MemoryView>> views_;
-  // Of them, those that are released, but not emptied yet.
+  // Views that are released, but not emptied yet.
   std::unordered_set<MemoryView*> waiting_;
   bool may_empty_ = true;
 };

@@ -20,14 +20,14 @@ namespace dma_streams {
 
 namespace {
 
-// A guest address and its host address have the same offset in a 1 GiB page, so that pages of every size can be used.
+// A guest address and its host address have the same offset in a page of 1 GiB, so that pages of every size fit.
 constexpr uint64_t kAlignment = uint64_t{1} << 30;
 constexpr const char* kName = "dma-streams";
 
-// So much is given back on the thread of the environment.
+// A reservation with more mapped memory than this is unmapped on another thread.
 constexpr uint64_t kMostAtOnce = uint64_t{4} << 20;
 
-// Of a block for a displaced mapping: the mapping, and what may be left beside it.
+// The memory areas of a block for a displaced mapping: the mapping, and an inaccessible rest.
 constexpr int64_t kAreasOfABlock = 2;
 
 void Unmap(ByteRange addresses) {
@@ -76,8 +76,8 @@ Result Reservation::Create(uint64_t size, std::shared_ptr<Reservation>& out) {
   return result;
 }
 
-// What a view may still reach is left as it is, for UnmapRemnant. Where there is much memory to give back, because the
-// address space was not closed before it was collected, that is done on another thread.
+// Memory that a view may still reach stays mapped; UnmapRemnant unmaps it later. When an address space was collected
+// without being closed, there can be much memory to free, which is done on another thread.
 Reservation::~Reservation() {
   MappingTable::Remnants reached = table_.remnants();
   uint64_t mapped = 0;
@@ -148,7 +148,7 @@ Result Reservation::MapNeighbours(std::span<const ByteRange> ranges, const Mappi
   if (::mmap(Pointer(place), range.length(), protection, flags | MAP_FIXED, backing.fd,
              static_cast<off_t>(backing.offset)) == MAP_FAILED) {
     const Result failure = LastError();
-    // The refusal may have left a hole; where there is none, this changes nothing.
+    // A failed mmap may have left a hole, which this fills; where there is none, it changes nothing.
     MapInaccessible(*empty_file_, addresses, MAP_FIXED_NOREPLACE);
     if (displaced) {
       blocks_.Give(place);
@@ -156,7 +156,7 @@ Result Reservation::MapNeighbours(std::span<const ByteRange> ranges, const Mappi
     return failure;
   }
   if (backing.fd < 0) {
-    // After a fork, a write would part this process from what a device sees: it would copy the page.
+    // After a fork, a write would copy the page, and this process and a device would no longer share it.
     ::madvise(Pointer(place), range.length(), MADV_DONTFORK);
     Name(place, range.length(), backing.name);
   }
@@ -170,11 +170,11 @@ Result Reservation::MapNeighbours(std::span<const ByteRange> ranges, const Mappi
   return 0;
 }
 
-// Whether the file can be mapped so at all, tried where it harms nobody.
+// Tries whether the file can be mapped with this protection, at an address outside of the reservation.
 //
-// mmap takes away what is there before it asks the file for its consent, and a refusal leaves a hole in the reservation
-// in which something foreign could settle. A memfd of ordinary pages is always willing; everything else is asked
-// beforehand.
+// With MAP_FIXED, mmap unmaps the old addresses before the file can refuse. A refusal leaves a hole in the reservation,
+// into which other code of the process could map memory. A memfd of ordinary pages never refuses; for all other files
+// the mapping is tried before.
 Result Reservation::Rehearse(ByteRange range, const Backing& backing, int protection) {
   void* address =
       ::mmap(nullptr, range.length(), protection, MAP_SHARED, backing.fd, static_cast<off_t>(backing.offset));

@@ -15,13 +15,15 @@
 
 namespace dma_streams {
 
-// One run of host virtual addresses, set aside whole, in which guest memory is mapped at base + GPA. Where a view of
-// earlier memory may still be used, a new mapping is displaced: it lies in a block of addresses of its own.
+// One contiguous range of host virtual addresses, reserved as a whole, in which guest memory is mapped at base + GPA.
+// Where a view of earlier memory may still be used, a new mapping is displaced (see MappingTable).
 //
-// What is not mapped is inaccessible (PROT_NONE), and never unmapped before the end: nothing foreign can settle in
-// between, so MAP_FIXED inside is safe. Not for use from several threads, except that the life of the addresses may be
-// shared (they stay reserved until the last owner lets go; what a view may still reach, until it cannot), and that
-// const functions which say so may run on another one.
+// Addresses without a mapping are inaccessible (PROT_NONE), and are not unmapped before the end. So no other code of
+// the process can map memory between them, and MAP_FIXED is safe inside.
+//
+// It must not be used from several threads at once, except for the functions that say so. Other threads may share
+// ownership: the addresses stay reserved until the last owner releases them, and the memory of a view until no view can
+// reach it any longer.
 class Reservation {
  public:
   static Result Create(uint64_t size, std::shared_ptr<Reservation>& out);
@@ -55,8 +57,8 @@ class Reservation {
   // ends, in the file too, and `first` is the mapping of the first. None of several may be displaced.
   Result MapNeighbours(std::span<const ByteRange> ranges, const Mapping& first, const Backing& backing);
 
-  // Takes away every mapping inside. -EINVAL when the range cuts one: then nothing is taken away. What is being taken
-  // away already is left to whoever does that. Views must have been emptied.
+  // Removes every mapping inside. -EINVAL when the range cuts one: then nothing is removed. Mappings that are being
+  // removed already are left alone. Views must have been emptied.
   Result Release(ByteRange range);
   // The steps of Release, for many ranges, and for another thread.
   //
@@ -64,16 +66,17 @@ class Reservation {
   void BeginRemoval(ByteRange range, size_t row, std::vector<Removal>& removals) {
     table_.BeginRemoval(range, row, removals);
   }
-  // Gives back the pages of what is mapped there, a few at a time: what takes long is done then, and nobody else was
-  // held up by it. On any thread.
+  // Frees the pages of the mapping, a few at a time, so that other threads are not blocked for long. It makes Remove
+  // fast. On any thread.
   static void DropPages(const Removal& removal);
-  // Makes them inaccessible, and sets their results. On any thread.
+  // Makes the mappings inaccessible, or readable as zeros, and sets the results. On any thread.
   void Remove(std::span<Removal> removals) const;
-  // Forgets those that are gone. The others are mapped as before, though private memory may have lost its contents.
+  // Forgets the mappings that were removed. The others are mapped as before, though private memory may have lost its
+  // contents.
   void EndRemoval(std::span<const Removal> removals);
 
-  // Nobody can reach the remnant at this host address any longer: the addresses may be used again. Nothing where there
-  // is none.
+  // Makes the addresses of a remnant, which no view can reach any longer, available again. Does nothing when there is
+  // no remnant at this host address.
   void EndRemnant(uint64_t address);
   // The same once the reservation has ended.
   static void UnmapRemnant(ByteRange addresses);

@@ -15,10 +15,10 @@ namespace dma_streams {
 
 namespace {
 
-// So much is given back at a time: other threads that touch memory for the first time wait no longer than that takes.
+// How much is freed at a time: other threads that touch memory for the first time wait for one such step at most.
 constexpr uint64_t kDropStep = uint64_t{4} << 20;
 
-// So many mappings at most go with one call, during which nobody else can touch memory for the first time.
+// The most mappings that one call removes. Other threads cannot touch memory for the first time while it runs.
 constexpr size_t kLongestRun = 256;
 
 }  // namespace
@@ -42,7 +42,7 @@ void Reservation::DropPages(const Removal& removal) {
     const uint64_t length = std::min(kDropStep, end - at);
     void* address = Pointer(at);
     if (::madvise(address, length, MADV_DONTNEED) != 0 && ::madvise(address, length, MADV_DONTNEED_LOCKED) != 0) {
-      return;  // A device's memory, for instance: it goes with the mapping.
+      return;  // The memory of a device, for instance: it is freed with the mapping.
     }
   }
 }
@@ -54,7 +54,7 @@ void Reservation::Remove(std::span<Removal> removals) const {
       ++end;
     }
     RemoveRun(removals.subspan(start, end - start));
-    // What is left of a row of which something failed is not tried.
+    // After a failure, the rest of the same row is not tried.
     const Removal& last = removals[end - 1];
     for (; last.result < 0 && end < removals.size() && removals[end].row == last.row; ++end) {
       removals[end].result = last.result;
@@ -62,7 +62,7 @@ void Reservation::Remove(std::span<Removal> removals) const {
   }
 }
 
-// Memory of zeros, for those who still hold a pointer.
+// Replaces a mapping by memory of zeros, for views that may still be used.
 Result Reservation::MapZeros(ByteRange addresses) {
   const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
   return ::mmap(Pointer(addresses.start), addresses.length(), PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED
@@ -70,7 +70,7 @@ Result Reservation::MapZeros(ByteRange addresses) {
              : 0;
 }
 
-// What is between them is inaccessible, and stays so.
+// Removes mappings that follow each other with one call, if possible. The gaps between them stay inaccessible.
 void Reservation::RemoveRun(std::span<Removal> run) const {
   const auto replace = [this](ByteRange addresses, bool keep_readable) {
     return keep_readable ? MapZeros(addresses) : MapInaccessible(*empty_file_, addresses, MAP_FIXED);

@@ -15,8 +15,8 @@ namespace dma_streams {
 Result CopyFromFragile(void* to, uint64_t from, size_t length, size_t& done);
 Result CopyToFragile(uint64_t to, const void* from, size_t length, size_t& done);
 
-// The same through the file itself, for memory of a device, which the kernel does not copy by address. `device` is the
-// descriptor, `offset` where in it the bytes are.
+// The same through the file itself, for the memory of a device, which the kernel does not copy by address. `device` is
+// the descriptor, `offset` the position in it.
 Result CopyFromDevice(int device, uint64_t offset, void* to, size_t length, size_t& done);
 Result CopyToDevice(int device, uint64_t offset, const void* from, size_t length, size_t& done);
 

@@ -15,8 +15,9 @@ namespace dma_streams {
 
 // Reads the arguments of one call, and checks every one of them: any JavaScript value can arrive here.
 //
-// The first argument that is not what it has to be leaves a TypeError pending that names function, position and what
-// was expected; from then on everything read is a harmless default. Read them all, then ask ok() once.
+// The first wrong argument, in the order in which they are read, leaves a TypeError pending that names the function,
+// the position and what was expected. From then on every value read is a harmless default. Read all, then ask ok()
+// once.
 class Arguments {
  public:
   Arguments(const Napi::CallbackInfo& info, const char* function);

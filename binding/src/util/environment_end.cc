@@ -8,14 +8,14 @@ namespace {
 
 using OnEnd = void (*)(napi_env env);
 
-// What the buffer that goes first is made of.
+// The contents of the buffer that is freed first.
 char first_contents = 0;
 
-// Of each environment of this thread, the buffer that goes first.
+// For each environment of this thread, the buffer that is freed first.
 thread_local std::map<napi_env, napi_ref> first_buffers;
 
 void OnFirstFreed(napi_env env, void* /* data */, void* on_end) {
-  // One that was replaced is freed while the environment goes on.
+  // A buffer that was replaced by a later call is freed while the environment still runs.
   if (IsEnding(env) && first_buffers.erase(env) > 0) {
     reinterpret_cast<OnEnd>(on_end)(env);
   }
@@ -38,7 +38,7 @@ void WatchEnvironmentEnd(napi_env env, OnEnd on_end) {
   kept = reference;
 }
 
-// It no longer runs JavaScript then, and refuses what might.
+// An environment that is ending refuses calls that might run JavaScript.
 bool IsEnding(napi_env env) {
   napi_value global = nullptr;
   bool has = false;

@@ -4,14 +4,14 @@
 
 namespace dma_streams {
 
-// Calls `on_end(env)` when the environment is being taken down, before Node takes away the contents of any external
-// ArrayBuffer that was made before this call. To be called again for each that is made later.
+// Calls `on_end(env)` when the environment is ending, before Node frees the contents of any external ArrayBuffer that
+// was made before this call. Call it again after each one that is made later.
 //
-// A cleanup hook of Node-API would run too late. Node takes the contents away in the reverse order in which the buffers
-// were made: the one that this keeps, of no use otherwise, goes first. Tried on Node 20, 22 and 24.
+// A cleanup hook of Node-API would run too late. Node frees external buffers in the reverse order of their creation.
+// So this function makes a small buffer of its own, whose finalizer runs first. Tried on Node 20, 22 and 24.
 void WatchEnvironmentEnd(napi_env env, void (*on_end)(napi_env env));
 
-// Whether the environment is being taken down.
+// Whether the environment is ending.
 bool IsEnding(napi_env env);
 
 }  // namespace dma_streams

@@ -14,10 +14,10 @@ namespace dma_streams {
 
 namespace {
 
-// So many bytes are freed faster than a thread is started.
+// Freeing fewer bytes than this takes less time than starting a thread.
 constexpr int64_t kLarge = int64_t{4} << 20;
 
-// What st_blocks counts in.
+// The unit of st_blocks, in bytes.
 constexpr int64_t kBlock = 512;
 
 constexpr size_t kSmallestPage = 4096;
@@ -29,7 +29,7 @@ void* HoldPages(int fd, size_t& length) {
   if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_blocks <= kLarge / kBlock) {
     return nullptr;
   }
-  // Huge pages can only be mapped and unmapped in whole.
+  // Huge pages can only be mapped and unmapped as a whole.
   length = std::max(kSmallestPage, static_cast<size_t>(status.st_blksize));
   void* address = ::mmap(nullptr, length, PROT_NONE, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
   return address == MAP_FAILED ? nullptr : address;
@@ -40,7 +40,7 @@ void* HoldPages(int fd, size_t& length) {
 FileDescriptor::~FileDescriptor() {
   size_t length = 0;
   void* held = HoldPages(fd_, length);
-  // Not repeated on EINTR: on Linux the descriptor is gone even then, and its number may be somebody else's.
+  // Not repeated on EINTR: on Linux the descriptor is closed even then, and its number may be in use again.
   ::close(fd_);
   if (held != nullptr) {
     RunDetached([held, length] { ::munmap(held, length); });

@@ -6,8 +6,8 @@
 
 namespace dma_streams {
 
-// An open file descriptor and the duty to close it, once: when the last owner lets go. An owner on another thread
-// therefore never sees its number reused under it.
+// Owns an open file descriptor, and closes it when the last owner releases it. While an owner on another thread uses
+// the descriptor, its number cannot be reused.
 //
 // The last reference to a memfd or a deleted file frees its pages, which takes a tenth of a second for each GiB. So
 // when a large file is closed, the number is free at once, and the pages are freed on another thread.

@@ -9,10 +9,10 @@
 namespace dma_streams {
 
 // A JavaScript object that stands for a native one of class T. T::kTypeTag tells the classes apart, so an object that
-// was not made here, or stands for something else, is recognised instead of being trusted.
+// was not made here, or stands for an object of another class, is refused.
 //
-// The object shares ownership: a job on another thread may keep what it uses alive past the collection of the handle.
-// The share is given up once, when the handle is collected or when its thread's environment ends.
+// The handle shares ownership of the native object: a job on another thread may keep it alive after the handle was
+// collected. The handle's share ends when it is collected, or when its environment ends.
 template <typename T>
 Napi::Value NewHandle(Napi::Env env, std::shared_ptr<T> object) {
   Napi::Object handle = Napi::Object::New(env);
@@ -30,7 +30,7 @@ Napi::Value NewHandle(Napi::Env env, std::shared_ptr<T> object) {
   return handle;
 }
 
-// What `value` stands for; null when that is not a T.
+// The native object of a handle; null when `value` is not a handle of a T.
 template <typename T>
 std::shared_ptr<T> FromHandle(Napi::Value value) {
   if (!value.IsObject()) {

@@ -75,7 +75,7 @@ Result StartJob(Napi::Env env, const char* name, std::unique_ptr<Job>& job, Napi
   RunningJob& running = *owned.release();  // NOLINT(bugprone-unused-return-value): End takes it over
   napi_value made = nullptr;
   Result result = -EAGAIN;
-  // After what may fail before it: a promise that is never settled would be kept for good.
+  // Made after everything else that may fail: a promise that is never settled is never freed.
   if (napi_create_promise(env, &running.deferred, &made) == napi_ok) {
     running.job = std::move(job);
     result = StartJobThread(running.thread, RunThread, &running);

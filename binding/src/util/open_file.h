@@ -10,9 +10,9 @@
 
 namespace dma_streams {
 
-// What JavaScript holds of an open file: a descriptor, until it is closed. The kind makes memfds, containers, groups,
-// devices and iommufds different to the compiler, and by its number to the type tags of handles; its other names are
-// for messages.
+// The native object of a handle of an open file: a descriptor, until it is closed. `Kind` makes memfds, containers,
+// groups, devices and iommufds different types, and its number gives their handles different type tags. Its names are
+// those of functions, for error messages.
 template <typename Kind>
 class OpenFile {
  public:
