@@ -25,7 +25,8 @@ describe('host virtual addresses', () => {
     expect(() => Object.assign(hostVa, { address: 0n })).to.throw(TypeError);
     expect(hostVa.address).to.equal(address);
     expect(inspect(hostVa)).to.equal(`{ address: ${address}n }`);
-    expect(resolveHostVa(hostVa).space).to.equal(space);
+    space.write(0x5000n, Buffer.from('through'));
+    expect(resolveHostVa(hostVa).space.read(0x5000n, 7).toString()).to.equal('through');
     expect(resolveHostVa(hostVa).range.toString()).to.equal('0x5000-0x7000');
   });
 
