@@ -1,10 +1,10 @@
-export { AddressSpace } from './address-space.js';
+export { AddressSpace } from './memory/address-space.js';
 export type { CopySource } from './copy-source.js';
 export { DmaBatch } from './dma-batch.js';
 export { Ioas, Iommufd } from './iommufd.js';
 export type { IovaRange } from './iova-range.js';
-export { Memfd } from './memfd.js';
-export type { MemfdOptions } from './memfd.js';
+export { Memfd } from './memory/memfd.js';
+export type { MemfdOptions } from './memory/memfd.js';
 export { findPciDevice, foreignMembers, groupMembers, parsePciAddress } from './pci.js';
 export type { PciDevice } from './pci.js';
 export { VfioContainer } from './vfio-container.js';

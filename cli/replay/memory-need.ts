@@ -1,4 +1,4 @@
-import type { MemoryHeadroom } from '../../binding/memory-headroom.js';
+import type { MemoryHeadroom } from '../../binding/memory/memory-headroom.js';
 import { DmaError } from '../../streams/index.js';
 import { formatSize } from '../output/text.js';
 import type { Section } from '../trace/section.js';

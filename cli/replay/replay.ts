@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AddressSpace } from '../../binding/index.js';
-import { memoryHeadroom, type MemoryHeadroom } from '../../binding/memory-headroom.js';
+import { memoryHeadroom, type MemoryHeadroom } from '../../binding/memory/memory-headroom.js';
 import {
   RegionManager,
   type Attachment,

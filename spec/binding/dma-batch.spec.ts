@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { AddressSpace, DmaBatch } from '../../binding/index.js';
-import { resolveHostVa } from '../../binding/host-va.js';
+import { resolveHostVa } from '../../binding/memory/host-va.js';
 import type { Ioas } from '../../binding/index.js';
 import { MemoryRange } from '../../streams/index.js';
 import type { HostVa } from '../../streams/index.js';

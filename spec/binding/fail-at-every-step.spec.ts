@@ -2,7 +2,7 @@ import { writeSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { AddressSpace, Memfd } from '../../binding/index.js';
-import { readHostVa } from '../../binding/host-va.js';
+import { readHostVa } from '../../binding/memory/host-va.js';
 import { DmaError, type DmaMapRequest } from '../../streams/index.js';
 import { checkLastingFault, checkOneFault, forEveryCall } from '../streams/support/fault-checks.js';
 import { OPERATIONS } from '../streams/support/fault-operations.js';

@@ -1,5 +1,5 @@
 import { fstatSync, readSync, writeSync } from 'node:fs';
-import { readHostVa, writeHostVa } from '../../binding/host-va.js';
+import { readHostVa, writeHostVa } from '../../binding/memory/host-va.js';
 import { DmaError, type DmaMapRequest, type Mappable } from '../../streams/index.js';
 import { toDmaError } from '../../streams/internal.js';
 

@@ -11,7 +11,7 @@ namespace {
 
 using Removals = std::vector<Removal>;
 
-// What is released within a call. The limits are those of binding/space-releaser.ts.
+// What is released within a call. The limits are those of binding/memory/space-releaser.ts.
 constexpr size_t kSmallRemovals = 256;
 constexpr uint64_t kSmallLength = uint64_t{4} << 20;
 

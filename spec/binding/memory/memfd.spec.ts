@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, readlinkSync, unlinkSync } from 'node:fs';
 import { expect } from 'chai';
-import { Memfd } from '../../binding/index.js';
-import { dmaError } from './support/thrown.js';
-import { openDescriptors } from './support/descriptors.js';
+import { Memfd } from '../../../binding/index.js';
+import { dmaError } from '../support/thrown.js';
+import { openDescriptors } from '../support/descriptors.js';
 
 const FD_CLOEXEC_FLAG = 0o2000000;
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { runChild } from './support/child.js';
-import { skipUnlessMounting, SMALL_TMPFS, THROUGH_SMALL_TMPFS } from './support/small-tmpfs.js';
+import { runChild } from '../support/child.js';
+import { skipUnlessMounting, SMALL_TMPFS, THROUGH_SMALL_TMPFS } from '../support/small-tmpfs.js';
 
 /** What the programs share: a file at guest address 0, and what an error says. */
 const PRELUDE = `

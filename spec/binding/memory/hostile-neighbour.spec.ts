@@ -1,12 +1,12 @@
 import { closeSync, ftruncateSync, openSync, truncateSync, unlinkSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { expect } from 'chai';
-import { AddressSpace, Memfd } from '../../binding/index.js';
-import { DmaMapError, MemoryRange, RegionManager } from '../../streams/index.js';
-import { rejectionOf } from '../streams/support/phrases.js';
-import { ram } from './support/changes.js';
-import { openDescriptors } from './support/descriptors.js';
-import { dmaError } from './support/thrown.js';
+import { AddressSpace, Memfd } from '../../../binding/index.js';
+import { DmaMapError, MemoryRange, RegionManager } from '../../../streams/index.js';
+import { rejectionOf } from '../../streams/support/phrases.js';
+import { ram } from '../support/changes.js';
+import { openDescriptors } from '../support/descriptors.js';
+import { dmaError } from '../support/thrown.js';
 
 describe('memory that a neighbour cuts short', () => {
   it('is an error to read and to write, not the end of this process', () => {

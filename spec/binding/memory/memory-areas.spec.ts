@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { runChild } from './support/child.js';
+import { runChild } from '../support/child.js';
 
 /** What the programs share: `counted()` is our count of memory areas, `real()` the kernel's for the whole process. */
 const COMMON = `

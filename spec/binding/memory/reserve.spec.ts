@@ -1,13 +1,13 @@
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
-import { Memfd } from '../../binding/index.js';
-import { rejectionOf } from '../streams/support/phrases.js';
-import { runChild } from './support/child.js';
-import { openDescriptors } from './support/descriptors.js';
-import { MemoryCgroup } from './support/memory-cgroup.js';
-import { skipUnlessMounting, SMALL_TMPFS, THROUGH_SMALL_TMPFS } from './support/small-tmpfs.js';
-import { dmaError } from './support/thrown.js';
+import { Memfd } from '../../../binding/index.js';
+import { rejectionOf } from '../../streams/support/phrases.js';
+import { runChild } from '../support/child.js';
+import { openDescriptors } from '../support/descriptors.js';
+import { MemoryCgroup } from '../support/memory-cgroup.js';
+import { skipUnlessMounting, SMALL_TMPFS, THROUGH_SMALL_TMPFS } from '../support/small-tmpfs.js';
+import { dmaError } from '../support/thrown.js';
 
 const MIB = 1 << 20;
 

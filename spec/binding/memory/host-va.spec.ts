@@ -1,11 +1,11 @@
 import { inspect } from 'node:util';
 import { expect } from 'chai';
-import { AddressSpace, Memfd } from '../../binding/index.js';
-import { readHostVa, resolveHostVa, writeHostVa } from '../../binding/host-va.js';
-import { MemoryRange } from '../../streams/index.js';
-import type { HostVa } from '../../streams/index.js';
-import { ram } from './support/changes.js';
-import { dmaError } from './support/thrown.js';
+import { AddressSpace, Memfd } from '../../../binding/index.js';
+import { readHostVa, resolveHostVa, writeHostVa } from '../../../binding/memory/host-va.js';
+import { MemoryRange } from '../../../streams/index.js';
+import type { HostVa } from '../../../streams/index.js';
+import { ram } from '../support/changes.js';
+import { dmaError } from '../support/thrown.js';
 
 describe('host virtual addresses', () => {
   let space: AddressSpace;

@@ -5,14 +5,14 @@ import {
   MemoryRange,
   type ReleaseFailure,
   type VaMapper,
-} from '../streams/index.js';
-import { PAGE_SIZE } from '../streams/internal.js';
-import { checkAddress, checkBytes, checkLength, checkRange, checkSize } from './checks.js';
+} from '../../streams/index.js';
+import { PAGE_SIZE } from '../../streams/internal.js';
+import { checkAddress, checkBytes, checkLength, checkRange, checkSize } from '../checks.js';
 import { copyError, reserveError, viewError } from './address-space-errors.js';
-import { closedError } from './errors.js';
+import { closedError } from '../errors.js';
 import { HeldMappings } from './held-mappings.js';
-import { native } from './native.js';
-import type { SpaceHandle } from './native.js';
+import { native } from '../native.js';
+import type { SpaceHandle } from '../native.js';
 import { ReleasedViews } from './released-views.js';
 import { SpaceMapper } from './space-mapper.js';
 import type { SpaceAccess } from './space-access.js';

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { expect } from 'chai';
-import { runChild } from './support/child.js';
+import { runChild } from '../support/child.js';
 
 /** Jobs of Node that use a view on another thread. Each calls back when it is done. */
 const JOBS = {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { DmaError } from '../streams/index.js';
-import { native } from './native.js';
+import { DmaError } from '../../streams/index.js';
+import { native } from '../native.js';
 
 /**
  * The memory areas of this process, which the kernel limits (`vm.max_map_count`, 65,530 unless it was raised). A process that has used them

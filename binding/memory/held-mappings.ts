@@ -1,4 +1,4 @@
-import type { HostVa, MapChange, Mappable, MemoryRange } from '../streams/index.js';
+import type { HostVa, MapChange, Mappable, MemoryRange } from '../../streams/index.js';
 import { issueHostVa, moveHostVa, revokeHostVa, type HostVaOrigin } from './host-va.js';
 import type { SpaceAccess } from './space-access.js';
 

@@ -1,8 +1,8 @@
-import type { Mappable } from '../streams/index.js';
-import { checkFd, checkLabel, checkSize, show } from './checks.js';
-import { closedError, formatBytes, systemError } from './errors.js';
-import { native } from './native.js';
-import type { FileHandle } from './native.js';
+import type { Mappable } from '../../streams/index.js';
+import { checkFd, checkLabel, checkSize, show } from '../checks.js';
+import { closedError, formatBytes, systemError } from '../errors.js';
+import { native } from '../native.js';
+import type { FileHandle } from '../native.js';
 import { allocateAll, checkHeadroom, reserveError } from './reserve-pages.js';
 import { hugePageHint } from './shortage.js';
 

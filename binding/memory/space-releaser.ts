@@ -1,11 +1,11 @@
-import type { DmaError, MemoryRange, ReleaseFailure } from '../streams/index.js';
+import type { DmaError, MemoryRange, ReleaseFailure } from '../../streams/index.js';
 import { leavingError, mapError } from './address-space-errors.js';
-import { checkArray, checkRange } from './checks.js';
+import { checkArray, checkRange } from '../checks.js';
 import type { HeldMappings } from './held-mappings.js';
-import { native, type SpaceHandle } from './native.js';
+import { native, type SpaceHandle } from '../native.js';
 import type { ReleasedViews } from './released-views.js';
 import type { SpaceAccess } from './space-access.js';
-import { SpareRows, type Rows } from './spare-rows.js';
+import { SpareRows, type Rows } from './row-buffers.js';
 
 const EBUSY = -16;
 const EINVAL = -22;

@@ -1,5 +1,5 @@
-import { DmaError, type HostVa, type MemoryRange } from '../streams/index.js';
-import { checkAddress, checkBytes, checkLength } from './checks.js';
+import { DmaError, type HostVa, type MemoryRange } from '../../streams/index.js';
+import { checkAddress, checkBytes, checkLength } from '../checks.js';
 import type { SpaceAccess } from './space-access.js';
 
 /** Where a host virtual address is, in terms of the address space that made it. */

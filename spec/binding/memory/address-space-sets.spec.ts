@@ -1,17 +1,17 @@
 import { closeSync, ftruncateSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { AddressSpace, Memfd } from '../../binding/index.js';
-import { resolveHostVa } from '../../binding/host-va.js';
-import { native } from '../../binding/native.js';
-import { DmaError, MemoryRange, type HostVa, type MapChange, type ReleaseFailure } from '../../streams/index.js';
-import { FaultPlan } from '../streams/support/faults.js';
-import { FaultyNative } from '../support/faulty-native.js';
-import { runChild } from './support/child.js';
-import { ram } from './support/changes.js';
-import { memfdAreas } from './support/descriptors.js';
-import { dmaError } from './support/thrown.js';
-import { transferred } from './support/transferred.js';
+import { AddressSpace, Memfd } from '../../../binding/index.js';
+import { resolveHostVa } from '../../../binding/memory/host-va.js';
+import { native } from '../../../binding/native.js';
+import { DmaError, MemoryRange, type HostVa, type MapChange, type ReleaseFailure } from '../../../streams/index.js';
+import { FaultPlan } from '../../streams/support/faults.js';
+import { FaultyNative } from '../../support/faulty-native.js';
+import { runChild } from '../support/child.js';
+import { ram } from '../support/changes.js';
+import { memfdAreas } from '../support/descriptors.js';
+import { dmaError } from '../support/thrown.js';
+import { transferred } from '../support/transferred.js';
 
 const PAGE = 0x1000;
 /** Of the files, in pages. */

@@ -1,9 +1,9 @@
 import { fstatSync } from 'node:fs';
-import type { DmaError } from '../streams/index.js';
-import { formatBytes, systemError } from './errors.js';
+import type { DmaError } from '../../streams/index.js';
+import { formatBytes, systemError } from '../errors.js';
 import { memoryHeadroom } from './memory-headroom.js';
-import { native } from './native.js';
-import type { FileHandle } from './native.js';
+import { native } from '../native.js';
+import type { FileHandle } from '../native.js';
 import { isInMemory, shortageOf } from './shortage.js';
 
 /** What `st_blocks` counts in. */

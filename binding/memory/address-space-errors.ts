@@ -1,6 +1,6 @@
 import { fstatSync } from 'node:fs';
-import type { DmaError, MapChange, Mappable, MemoryRange } from '../streams/index.js';
-import { formatBytes, systemError } from './errors.js';
+import type { DmaError, MapChange, Mappable, MemoryRange } from '../../streams/index.js';
+import { formatBytes, systemError } from '../errors.js';
 import type { HeldMapping } from './held-mappings.js';
 import { hugePageSizeOf, shortageOf, type Shortage } from './shortage.js';
 

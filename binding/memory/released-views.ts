@@ -1,4 +1,4 @@
-import { native, type SpaceHandle } from './native.js';
+import { native, type SpaceHandle } from '../native.js';
 import { isViewInput, observeInput } from './zlib-input.js';
 
 /** Milliseconds until the first further attempt, and at most between two of them. */

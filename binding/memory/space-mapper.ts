@@ -1,13 +1,13 @@
-import type { DmaError, HostVa, MapChange, Mappable } from '../streams/index.js';
-import { toDmaError } from '../streams/internal.js';
+import type { DmaError, HostVa, MapChange, Mappable } from '../../streams/index.js';
+import { toDmaError } from '../../streams/internal.js';
 import { leavingError, mapError } from './address-space-errors.js';
-import { checkAddress, checkArray, checkFd, checkLabel, checkObject, checkRange, show } from './checks.js';
+import { checkAddress, checkArray, checkFd, checkLabel, checkObject, checkRange, show } from '../checks.js';
 import type { HeldMapping, HeldMappings } from './held-mappings.js';
 import { checkAreasFor, haveAreasFor } from './memory-areas.js';
-import { native, type SpaceHandle } from './native.js';
+import { native, type SpaceHandle } from '../native.js';
 import type { SpaceAccess } from './space-access.js';
 import type { SpaceReleaser } from './space-releaser.js';
-import { SpareRows, type Rows } from './spare-rows.js';
+import { SpareRows, type Rows } from './row-buffers.js';
 
 const EBUSY = -16;
 const EEXIST = -17;

@@ -2,14 +2,14 @@ import { closeSync, openSync, readFileSync, unlinkSync, writeSync, ftruncateSync
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { readHostVa } from '../../binding/host-va.js';
-import { AddressSpace, Memfd } from '../../binding/index.js';
-import { DmaError, MemoryRange } from '../../streams/index.js';
-import { FaultPlan } from '../streams/support/faults.js';
-import { FaultyNative } from '../support/faulty-native.js';
-import { ram } from './support/changes.js';
-import { memfdAreas, openDescriptors } from './support/descriptors.js';
-import { dmaError } from './support/thrown.js';
+import { readHostVa } from '../../../binding/memory/host-va.js';
+import { AddressSpace, Memfd } from '../../../binding/index.js';
+import { DmaError, MemoryRange } from '../../../streams/index.js';
+import { FaultPlan } from '../../streams/support/faults.js';
+import { FaultyNative } from '../../support/faulty-native.js';
+import { ram } from '../support/changes.js';
+import { memfdAreas, openDescriptors } from '../support/descriptors.js';
+import { dmaError } from '../support/thrown.js';
 
 const TIB = 1n << 40n;
 

@@ -1,5 +1,5 @@
 import { fstatSync, readFileSync, readlinkSync, statfsSync } from 'node:fs';
-import { formatBytes } from './errors.js';
+import { formatBytes } from '../errors.js';
 
 /** What the system is short of, when a page of a file cannot be had. */
 export interface Shortage {

@@ -1,9 +1,9 @@
 import { closeSync, openSync, readdirSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
-import { Memfd } from '../../binding/index.js';
-import { BINDING, runChild } from './support/child.js';
-import { memfdAreas, openDescriptors } from './support/descriptors.js';
+import { Memfd } from '../../../binding/index.js';
+import { BINDING, runChild } from '../support/child.js';
+import { memfdAreas, openDescriptors } from '../support/descriptors.js';
 
 const MIB = 1n << 20n;
 

@@ -1,11 +1,11 @@
 import { closeSync, ftruncateSync, openSync, unlinkSync } from 'node:fs';
 import { expect } from 'chai';
-import { AddressSpace, Memfd } from '../../binding/index.js';
-import { MemoryRange } from '../../streams/index.js';
-import { ram } from './support/changes.js';
-import { runChild } from './support/child.js';
-import { dmaError } from './support/thrown.js';
-import { transferred } from './support/transferred.js';
+import { AddressSpace, Memfd } from '../../../binding/index.js';
+import { MemoryRange } from '../../../streams/index.js';
+import { ram } from '../support/changes.js';
+import { runChild } from '../support/child.js';
+import { dmaError } from '../support/thrown.js';
+import { transferred } from '../support/transferred.js';
 
 describe('AddressSpace.view', () => {
   let space: AddressSpace;

@@ -1,5 +1,5 @@
-import type { MemoryRange } from '../streams/index.js';
-import type { SpaceHandle } from './native.js';
+import type { MemoryRange } from '../../streams/index.js';
+import type { SpaceHandle } from '../native.js';
 
 /** An address space, as far as those need it who work for it, or have an address in it. */
 export interface SpaceAccess {

@@ -3,18 +3,24 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
-import { resolveHostVa } from '../../binding/host-va.js';
-import { AddressSpace, Memfd } from '../../binding/index.js';
-import { native } from '../../binding/native.js';
-import { MemoryRange, RegionManager, type HostVa, type MapChange, type ReleaseFailure } from '../../streams/index.js';
-import { FaultPlan } from '../streams/support/faults.js';
-import { FaultyNative } from '../support/faulty-native.js';
-import { RecordingTarget } from '../support/recording-target.js';
-import { ram } from './support/changes.js';
-import { BINDING, runChild, STREAMS } from './support/child.js';
-import { memfdAreas, openDescriptors } from './support/descriptors.js';
-import { dmaError } from './support/thrown.js';
-import { transferred } from './support/transferred.js';
+import { resolveHostVa } from '../../../binding/memory/host-va.js';
+import { AddressSpace, Memfd } from '../../../binding/index.js';
+import { native } from '../../../binding/native.js';
+import {
+  MemoryRange,
+  RegionManager,
+  type HostVa,
+  type MapChange,
+  type ReleaseFailure,
+} from '../../../streams/index.js';
+import { FaultPlan } from '../../streams/support/faults.js';
+import { FaultyNative } from '../../support/faulty-native.js';
+import { RecordingTarget } from '../../support/recording-target.js';
+import { ram } from '../support/changes.js';
+import { BINDING, runChild, STREAMS } from '../support/child.js';
+import { memfdAreas, openDescriptors } from '../support/descriptors.js';
+import { dmaError } from '../support/thrown.js';
+import { transferred } from '../support/transferred.js';
 
 /** More than is released at once. */
 const LARGE = 0x800_0000;
