@@ -1,4 +1,4 @@
-import { NO_IOMMU_MODE, remappingCure, unsafeInterruptsCommand } from '../../binding/vfio-hints.js';
+import { NO_IOMMU_MODE, remappingCure, unsafeInterruptsCommand } from '../../binding/iommu/open-hints.js';
 import { counted } from '../output/text.js';
 import type { Check, Cure, DoctorFacts, IommuFacts } from './report.js';
 

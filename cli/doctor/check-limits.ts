@@ -1,5 +1,5 @@
 import { formatCount, formatSize } from '../output/text.js';
-import { currentUser } from '../../binding/current-user.js';
+import { currentUser } from '../../binding/iommu/current-user.js';
 import type { Check, HugePageFacts, LockedMemoryFacts } from './report.js';
 
 /** Less than this is less than a guest: its memory is pinned whole. */

@@ -11,7 +11,7 @@ import {
   deviceFileHint,
   notBoundHint,
   openHint,
-} from '../../binding/vfio-hints.js';
+} from '../../binding/iommu/open-hints.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const EPERM = -1;

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { AddressSpace, Memfd, type Ioas, type VfioContainer } from '../../binding/index.js';
-import type { DmaBatch } from '../../binding/dma-batch.js';
+import type { DmaBatch } from '../../binding/iommu/dma-batch.js';
 import {
   DmaError,
   DmaUnmapError,

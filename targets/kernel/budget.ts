@@ -1,4 +1,4 @@
-import type { IovaRange } from '../../binding/iova-range.js';
+import type { IovaRange } from '../../binding/iommu/iova-range.js';
 import type { DmaError, DmaMapRequest } from '../../streams/index.js';
 import { misfit, type Capacity } from './preflight.js';
 

@@ -1,6 +1,6 @@
 import { fstatSync } from 'node:fs';
 import { systemError } from '../../binding/errors.js';
-import type { IovaRange } from '../../binding/iova-range.js';
+import type { IovaRange } from '../../binding/iommu/iova-range.js';
 import { shortageOf } from '../../binding/memory/shortage.js';
 import { DmaError, type DmaMapRequest, type MemoryRange } from '../../streams/index.js';
 import { entryLimitHint } from './entry-limit.js';

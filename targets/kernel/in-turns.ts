@@ -1,4 +1,4 @@
-import type { DmaBatch } from '../../binding/dma-batch.js';
+import type { DmaBatch } from '../../binding/iommu/dma-batch.js';
 import { SerialQueue } from '../../streams/internal.js';
 import type { Iommu } from './iommu-calls.js';
 

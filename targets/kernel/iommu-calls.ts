@@ -1,4 +1,4 @@
-import { DmaBatch } from '../../binding/dma-batch.js';
+import { DmaBatch } from '../../binding/iommu/dma-batch.js';
 import type { MemoryRange } from '../../streams/index.js';
 import { whenDone, type Refusal, type Progress } from './settle.js';
 

@@ -1,4 +1,4 @@
-import type { IovaRange } from '../../binding/iova-range.js';
+import type { IovaRange } from '../../binding/iommu/iova-range.js';
 import { DmaError, type DmaMapRequest, type MemoryRange } from '../../streams/index.js';
 import { entryLimitHint } from './entry-limit.js';
 import { misfitOf } from './explain.js';

@@ -1,12 +1,12 @@
-import type { Mappable } from '../streams/index.js';
-import { checkAddress, checkBytes, checkLength } from './checks.js';
-import { closedError, systemError } from './errors.js';
+import type { Mappable } from '../../streams/index.js';
+import { checkAddress, checkBytes, checkLength } from '../checks.js';
+import { closedError, systemError } from '../errors.js';
 import { Ioas, Iommufd } from './iommufd.js';
-import { native } from './native.js';
-import type { DeviceHandle } from './native.js';
+import { native } from '../native.js';
+import type { DeviceHandle } from '../native.js';
 import { findPciDevice } from './pci.js';
 import type { PciDevice } from './pci.js';
-import { accessHint, attachHint, bindHint, deviceFileHint, notBoundHint, resetHint } from './vfio-hints.js';
+import { accessHint, attachHint, bindHint, deviceFileHint, notBoundHint, resetHint } from './open-hints.js';
 
 // Of <linux/vfio.h>: regions of a PCI device, and flags of one.
 const CONFIG_REGION = 7;

@@ -1,10 +1,10 @@
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { findPciDevice, foreignMembers, groupMembers, parsePciAddress } from '../../binding/index.js';
-import { bindCommands } from '../../binding/pci.js';
-import { dmaError } from './support/thrown.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { findPciDevice, foreignMembers, groupMembers, parsePciAddress } from '../../../binding/index.js';
+import { bindCommands } from '../../../binding/iommu/pci.js';
+import { dmaError } from '../support/thrown.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 
 describe('PCI devices', () => {
   let sysfs: string;

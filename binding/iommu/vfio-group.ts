@@ -1,9 +1,9 @@
-import { closedError, systemError } from './errors.js';
-import { native } from './native.js';
-import type { ContainerHandle, GroupHandle } from './native.js';
+import { closedError, systemError } from '../errors.js';
+import { native } from '../native.js';
+import type { ContainerHandle, GroupHandle } from '../native.js';
 import { findPciDevice } from './pci.js';
 import { VfioDevice } from './vfio-device.js';
-import { deviceFileHint, noIommuHint, notBoundHint, viabilityHint } from './vfio-hints.js';
+import { deviceFileHint, noIommuHint, notBoundHint, viabilityHint } from './open-hints.js';
 
 /** Of <linux/vfio.h>. */
 const VFIO_GROUP_FLAGS_VIABLE = 1;

@@ -1,10 +1,10 @@
-import type { HostVa, MemoryRange } from '../streams/index.js';
-import { checkAddress, checkFd, checkRange, show } from './checks.js';
+import type { HostVa, MemoryRange } from '../../streams/index.js';
+import { checkAddress, checkFd, checkRange, show } from '../checks.js';
 import { CopySource } from './copy-source.js';
-import { systemError } from './errors.js';
-import { resolveHostVa } from './memory/host-va.js';
-import type { RowRunner } from './native.js';
-import type { SpaceAccess } from './memory/space-access.js';
+import { systemError } from '../errors.js';
+import { resolveHostVa } from '../memory/host-va.js';
+import type { RowRunner } from '../native.js';
+import type { SpaceAccess } from '../memory/space-access.js';
 
 /**
  * Numbers in a row: kind, IOVA, length, source (see `binding/src/iommu/dma_batch.h`). In bytes, as doubles: a multiple of 4096 below 2^64 is exact

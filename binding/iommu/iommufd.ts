@@ -1,11 +1,11 @@
-import { closedError, systemError } from './errors.js';
+import { closedError, systemError } from '../errors.js';
 import { CopySource } from './copy-source.js';
 import type { DmaBatch } from './dma-batch.js';
 import { pairs } from './iova-range.js';
 import type { IovaRange } from './iova-range.js';
-import { native } from './native.js';
-import type { IommufdHandle, RowRunner, Runner } from './native.js';
-import { openHint } from './vfio-hints.js';
+import { native } from '../native.js';
+import type { IommufdHandle, RowRunner, Runner } from '../native.js';
+import { openHint } from './open-hints.js';
 
 const ENOENT = -2;
 const EBUSY = -16;

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
-import { DmaError } from '../streams/index.js';
-import { show } from './checks.js';
+import { DmaError } from '../../streams/index.js';
+import { show } from '../checks.js';
 
 /** A PCI device as sysfs shows it. */
 export interface PciDevice {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { expect } from 'chai';
-import { Iommufd, VfioContainer, VfioDevice, VfioGroup } from '../../binding/index.js';
-import { dmaError } from './support/thrown.js';
+import { Iommufd, VfioContainer, VfioDevice, VfioGroup } from '../../../binding/index.js';
+import { dmaError } from '../support/thrown.js';
 
 describe('a machine without VFIO or iommufd', () => {
   it('is told what to load for VFIO', function () {

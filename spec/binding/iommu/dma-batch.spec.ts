@@ -1,11 +1,11 @@
 import { expect } from 'chai';
-import { AddressSpace, DmaBatch } from '../../binding/index.js';
-import { resolveHostVa } from '../../binding/memory/host-va.js';
-import type { Ioas } from '../../binding/index.js';
-import { MemoryRange } from '../../streams/index.js';
-import type { HostVa } from '../../streams/index.js';
-import { ram } from './support/changes.js';
-import { dmaError } from './support/thrown.js';
+import { AddressSpace, DmaBatch } from '../../../binding/index.js';
+import { resolveHostVa } from '../../../binding/memory/host-va.js';
+import type { Ioas } from '../../../binding/index.js';
+import { MemoryRange } from '../../../streams/index.js';
+import type { HostVa } from '../../../streams/index.js';
+import { ram } from '../support/changes.js';
+import { dmaError } from '../support/thrown.js';
 
 const range = MemoryRange.of(0x1000, 0x3000);
 

@@ -1,11 +1,11 @@
-import { closedError, systemError } from './errors.js';
+import { closedError, systemError } from '../errors.js';
 import type { DmaBatch } from './dma-batch.js';
 import { pairs } from './iova-range.js';
 import type { IovaRange } from './iova-range.js';
-import { native } from './native.js';
-import type { ContainerHandle, RowRunner, Runner } from './native.js';
+import { native } from '../native.js';
+import type { ContainerHandle, RowRunner, Runner } from '../native.js';
 import { VfioGroup } from './vfio-group.js';
-import { addGroupHint, openHint } from './vfio-hints.js';
+import { addGroupHint, openHint } from './open-hints.js';
 
 /** Of <linux/vfio.h>. */
 const VFIO_TYPE1V2_IOMMU = 3;
