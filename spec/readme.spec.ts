@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { dmaStreams, PACKAGE } from './cli/support.js';
+import { dmaStreams, PACKAGE } from './cli/support/command.js';
 import { temporaryFolder } from './support/temporary-folder.js';
 
 const run = promisify(execFile);

@@ -141,7 +141,7 @@ export class AssignedDevices implements AsyncDisposable {
   #admit(through: AssignmentInterface, pci: ReturnType<DeviceAccess['findDevice']>): Admitted {
     const domains = this.#domains[through];
     for (const domain of domains) {
-      const device = domain.admit(pci);
+      const device = domain.addDevice(pci);
       if (device !== undefined) {
         return { domain, device };
       }
@@ -150,7 +150,7 @@ export class AssignedDevices implements AsyncDisposable {
     const domain =
       through === 'type1' ? new Type1Domain(this.#access, name) : new IommufdDomain(this.#access, name, this.#by);
     try {
-      const device = domain.admit(pci);
+      const device = domain.addDevice(pci);
       if (device === undefined) {
         throw new Error('a device is alone in its domain, and is said not to share it');
       }
@@ -175,7 +175,7 @@ export class AssignedDevices implements AsyncDisposable {
 
   async #dismiss(domain: Domain, device: VfioDevice): Promise<void> {
     if (domain.size > 1) {
-      domain.dismiss(device);
+      domain.removeDevice(device);
       return;
     }
     let isDetached = false;
@@ -187,9 +187,9 @@ export class AssignedDevices implements AsyncDisposable {
     }
     // An attach that was aborted leaves its last call behind: closing the device waits for that one on this thread.
     await domain.target.idle();
-    domain.dismiss(device);
+    domain.removeDevice(device);
     forget(this.#domains, domain);
-    if (isDetached || domain.emptied()) {
+    if (isDetached || domain.tryDestroy()) {
       end(domain);
     } else {
       this.#lingering.push(domain);
@@ -201,7 +201,7 @@ export class AssignedDevices implements AsyncDisposable {
 
   /** Those that nobody keeps alive any more: then what their manager believes to be mapped can be unmapped. */
   async #endLingering(): Promise<void> {
-    const gone = this.#lingering.filter((domain) => domain.emptied());
+    const gone = this.#lingering.filter((domain) => domain.tryDestroy());
     this.#lingering = this.#lingering.filter((domain) => !gone.includes(domain));
     for (const domain of gone) {
       end(domain);

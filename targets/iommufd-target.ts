@@ -7,12 +7,12 @@ import {
   type DmaTarget,
   type MemoryRange,
 } from '../streams/index.js';
-import { Budget } from './kernel/budget.js';
-import { mapError, noVaError, unmapError, type Circumstances } from './kernel/explain.js';
-import { Holdings, type Way } from './kernel/holdings.js';
+import { CapacityTracker } from './kernel/capacity.js';
+import { mapError, noVaError, unmapError, type ErrorContext } from './kernel/kernel-errors.js';
+import { HeldMaps, type MappedBy } from './kernel/held-maps.js';
 import { IommuCalls } from './kernel/iommu-calls.js';
 import { lockedMemory } from './kernel/locked-memory.js';
-import { stopOf, whenDone, type BatchAnswer, type Refusal } from './kernel/settle.js';
+import { toBatchStop, whenDone, type BatchAnswer, type BadArgument } from './kernel/batch-answer.js';
 
 const ENOENT = -2;
 
@@ -46,9 +46,9 @@ export class IommufdTarget implements DmaTarget {
   readonly #ioas: Ioas;
   readonly #byFile: boolean;
   readonly #calls: IommuCalls;
-  readonly #budget: Budget;
+  readonly #capacity: CapacityTracker;
   /** What it has mapped: an unmap of the kernel may end half-way. */
-  readonly #holdings: Holdings;
+  readonly #heldMaps: HeldMaps;
 
   /**
    * @throws RangeError when `by` is none of these
@@ -68,8 +68,8 @@ export class IommufdTarget implements DmaTarget {
     this.needsVa = !this.#byFile;
     this.needsFd = by === 'file';
     this.#calls = new IommuCalls(ioas);
-    this.#holdings = new Holdings(ioas, (request) => this.#wayOf(request));
-    this.#budget = new Budget({
+    this.#heldMaps = new HeldMaps(ioas, (request) => this.#wayOf(request));
+    this.#capacity = new CapacityTracker({
       target: name,
       mapRequest: mapRequest(this.#byFile),
       ask() {
@@ -84,7 +84,7 @@ export class IommufdTarget implements DmaTarget {
 
   /** What it holds, ascending. */
   mappedRanges(): readonly MemoryRange[] {
-    return this.#holdings.ranges();
+    return this.#heldMaps.ranges();
   }
 
   /**
@@ -94,9 +94,9 @@ export class IommufdTarget implements DmaTarget {
    * @throws DmaError that names the row which cannot fit
    */
   checkMaps(requests: readonly DmaMapRequest[]): void {
-    this.#budget.check(
+    this.#capacity.check(
       requests,
-      this.#holdings.hasNeighbours ? (request) => this.#sourceOf(request) !== undefined : undefined,
+      this.#heldMaps.hasSiblings ? (request) => this.#sourceOf(request) !== undefined : undefined,
     );
   }
 
@@ -115,7 +115,7 @@ export class IommufdTarget implements DmaTarget {
    * The error in the answer is as of {@link IommufdTarget.mapDma}.
    */
   mapDmaBatch(requests: readonly DmaMapRequest[]): BatchStop | undefined | Promise<BatchStop | undefined> {
-    return this.#mapFrom(requests, 0, this.#holdings.hasNeighbours);
+    return this.#mapFrom(requests, 0, this.#heldMaps.hasSiblings);
   }
 
   /**
@@ -130,7 +130,7 @@ export class IommufdTarget implements DmaTarget {
     batch.unmap(range);
     return whenDone(this.#calls.runOne(batch), (errno): void | Promise<void> => {
       if (errno === 0) {
-        this.#holdings.remove(range);
+        this.#heldMaps.remove(range);
         return undefined;
       }
       return whenDone(this.#finish(errno, range), (error): void => {
@@ -155,7 +155,7 @@ export class IommufdTarget implements DmaTarget {
     this.#putMap(batch, request, source);
     return whenDone(this.#calls.runOne(batch), (errno): void | Promise<void> => {
       if (errno === 0) {
-        this.#holdings.add(request);
+        this.#heldMaps.add(request);
         return undefined;
       }
       if (source !== undefined) {
@@ -169,7 +169,7 @@ export class IommufdTarget implements DmaTarget {
   #mapFrom(requests: readonly DmaMapRequest[], first: number, copying: boolean): BatchAnswer {
     const batch = this.#calls.begin();
     const copied = new Set<number>();
-    let refused: Refusal | undefined;
+    let refused: BadArgument | undefined;
     try {
       for (let index = first; index < requests.length; index++) {
         const request = requests[index] as DmaMapRequest;
@@ -185,11 +185,11 @@ export class IommufdTarget implements DmaTarget {
     return whenDone(this.#calls.run(batch), (ran) => {
       const done = first + ran.done;
       for (let index = first; index < done; index++) {
-        this.#holdings.add(requests[index] as DmaMapRequest);
+        this.#heldMaps.add(requests[index] as DmaMapRequest);
       }
       return ran.errno < 0 && copied.has(done)
         ? this.#mapFrom(requests, done, false)
-        : stopOf({ done, errno: ran.errno }, requests, refused, (failed, request, rest) =>
+        : toBatchStop({ done, errno: ran.errno }, requests, refused, (failed, request, rest) =>
             this.#mapError(failed, request, rest),
           );
     });
@@ -200,7 +200,7 @@ export class IommufdTarget implements DmaTarget {
     return whenDone(this.#calls.run(batch), (ran) => {
       const done = first + ran.done;
       for (let index = first; index < done; index++) {
-        this.#holdings.remove(ranges[index] as MemoryRange);
+        this.#heldMaps.remove(ranges[index] as MemoryRange);
       }
       const failed = ranges[done];
       if (failed === undefined) {
@@ -220,7 +220,7 @@ export class IommufdTarget implements DmaTarget {
    * before is gone: so each is tried.
    */
   #finish(errno: number, range: MemoryRange): DmaUnmapError | undefined | Promise<DmaUnmapError | undefined> {
-    const mapped = this.#holdings.overlapping(range);
+    const mapped = this.#heldMaps.overlapping(range);
     const whole = mapped.filter((one) => range.contains(one));
     return whenDone(this.#calls.unmapEach(whole), (errnos) => {
       const stuck = mapped.filter((one) => !range.contains(one));
@@ -228,7 +228,7 @@ export class IommufdTarget implements DmaTarget {
       whole.forEach((one, row) => {
         const own = errnos[row] ?? 0;
         if (own === 0 || own === ENOENT) {
-          this.#holdings.remove(one);
+          this.#heldMaps.remove(one);
         } else {
           why = own;
           stuck.push(one);
@@ -251,23 +251,23 @@ export class IommufdTarget implements DmaTarget {
     } else {
       throw noVaError(request, this.name);
     }
-    this.#budget.spend(range.endPage - range.startPage);
+    this.#capacity.count(range.endPage - range.startPage);
   }
 
   /** The file that a request is mapped by, or its host virtual address. */
-  #wayOf({ type, mappable, hostVa }: DmaMapRequest): Way | undefined {
+  #wayOf({ type, mappable, hostVa }: DmaMapRequest): MappedBy | undefined {
     return this.#byFile && mappable !== undefined && type !== 'device' ? mappable : hostVa;
   }
 
   #sourceOf(request: DmaMapRequest): Ioas | undefined {
-    return this.#holdings.hasNeighbours ? this.#holdings.sourceOf(request) : undefined;
+    return this.#heldMaps.hasSiblings ? this.#heldMaps.sourceOf(request) : undefined;
   }
 
   #mapError(errno: number, request: DmaMapRequest, rest: readonly DmaMapRequest[] = [request]): DmaError {
     return mapError(errno, request, {
       rest,
       ...this.#circumstances(mapRequest(this.#byFile && this.#wayOf(request) === request.mappable)),
-      inTheWay: this.#holdings.firstOverlap(request.range),
+      inTheWay: this.#heldMaps.firstOverlap(request.range),
     });
   }
 
@@ -281,7 +281,7 @@ export class IommufdTarget implements DmaTarget {
     );
   }
 
-  #circumstances(request: string): Circumstances {
+  #circumstances(request: string): ErrorContext {
     return { target: this.name, request, iovaRanges: () => this.#ioas.iovaRanges };
   }
 }

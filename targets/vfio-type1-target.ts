@@ -1,12 +1,12 @@
 import type { DmaBatch, VfioContainer } from '../binding/index.js';
 import { DmaError, type BatchStop, type DmaMapRequest, type DmaTarget, type MemoryRange } from '../streams/index.js';
-import { Budget } from './kernel/budget.js';
+import { CapacityTracker } from './kernel/capacity.js';
 import { EntryCount } from './kernel/entry-count.js';
-import { mapError, noVaError, unmapError, type Circumstances } from './kernel/explain.js';
-import { InTurns } from './kernel/in-turns.js';
+import { mapError, noVaError, unmapError, type ErrorContext } from './kernel/kernel-errors.js';
+import { OneAtATime } from './kernel/one-at-a-time.js';
 import { IommuCalls } from './kernel/iommu-calls.js';
 import { lockedMemory } from './kernel/locked-memory.js';
-import { stopOf, whenDone, type Refusal } from './kernel/settle.js';
+import { toBatchStop, whenDone, type BadArgument } from './kernel/batch-answer.js';
 
 /**
  * Programs a VFIO container with a type1v2 IOMMU, by host virtual address (`VFIO_IOMMU_MAP_DMA`, `VFIO_IOMMU_UNMAP_DMA`).
@@ -21,15 +21,15 @@ export class VfioType1Target implements DmaTarget {
   readonly concurrent = true;
   readonly #container: VfioContainer;
   readonly #calls: IommuCalls;
-  readonly #budget: Budget;
+  readonly #capacity: CapacityTracker;
   readonly #count: EntryCount;
 
   constructor(container: VfioContainer, options: { readonly name?: string } = {}) {
     this.name = options.name ?? 'vfio';
     this.#container = container;
-    this.#calls = new IommuCalls(new InTurns(container));
+    this.#calls = new IommuCalls(new OneAtATime(container));
     this.#count = new EntryCount(() => container.info.dmaEntriesAvailable);
-    this.#budget = new Budget({
+    this.#capacity = new CapacityTracker({
       target: this.name,
       mapRequest: 'VFIO_IOMMU_MAP_DMA',
       ask() {
@@ -50,7 +50,7 @@ export class VfioType1Target implements DmaTarget {
    * @throws DmaError that names the row which cannot fit
    */
   checkMaps(requests: readonly DmaMapRequest[]): void {
-    this.#budget.check(requests);
+    this.#capacity.check(requests);
   }
 
   /**
@@ -79,7 +79,7 @@ export class VfioType1Target implements DmaTarget {
   mapDmaBatch(requests: readonly DmaMapRequest[]): BatchStop | undefined | Promise<BatchStop | undefined> {
     this.#count.beforeMap();
     const batch = this.#calls.begin();
-    let refused: Refusal | undefined;
+    let refused: BadArgument | undefined;
     try {
       for (const request of requests) {
         this.#putMap(batch, request);
@@ -89,7 +89,7 @@ export class VfioType1Target implements DmaTarget {
     }
     return whenDone(this.#calls.run(batch), (known) => {
       this.#count.afterMap(known.done);
-      return stopOf(known, requests, refused, (failed, request, rest) => this.#mapError(failed, request, rest));
+      return toBatchStop(known, requests, refused, (failed, request, rest) => this.#mapError(failed, request, rest));
     });
   }
 
@@ -117,7 +117,7 @@ export class VfioType1Target implements DmaTarget {
   unmapDmaBatch(ranges: readonly MemoryRange[]): BatchStop | undefined | Promise<BatchStop | undefined> {
     const { batch, refused } = this.#calls.beginUnmaps(ranges, 0);
     return whenDone(this.#calls.run(batch), (known) =>
-      stopOf(known, ranges, refused, (failed, range) => this.#unmapError(failed, range)),
+      toBatchStop(known, ranges, refused, (failed, range) => this.#unmapError(failed, range)),
     );
   }
 
@@ -127,7 +127,7 @@ export class VfioType1Target implements DmaTarget {
       throw noVaError(request, this.name);
     }
     batch.mapVa(range, hostVa, writable);
-    this.#budget.spend(range.endPage - range.startPage);
+    this.#capacity.count(range.endPage - range.startPage);
   }
 
   #mapError(errno: number, request: DmaMapRequest, rest: readonly DmaMapRequest[] = [request]): DmaError {
@@ -150,7 +150,7 @@ export class VfioType1Target implements DmaTarget {
     return this.#count.taken();
   }
 
-  #circumstances(request: string): Circumstances {
+  #circumstances(request: string): ErrorContext {
     return {
       target: this.name,
       request,

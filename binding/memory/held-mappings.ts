@@ -59,7 +59,7 @@ export class HeldMappings {
   }
 
   /** A mapping that is to be made, and added once it is. */
-  wanted(change: MapChange): HeldMapping {
+  describe(change: MapChange): HeldMapping {
     return new HeldMapping(this.#space, this.#base, change);
   }
 
@@ -100,7 +100,7 @@ export class HeldMappings {
   }
 
   /** The range was released in vain: what is still there, in whole, is nobody's any longer. */
-  disown(range: MemoryRange, isThere: (range: MemoryRange) => boolean): void {
+  markUnreleased(range: MemoryRange, isThere: (range: MemoryRange) => boolean): void {
     for (const held of this.#inside(range)) {
       if (isThere(held.range)) {
         held.revoke();
@@ -121,7 +121,7 @@ export class HeldMappings {
   }
 
   /** The range is being released: nobody can use an address inside any longer. */
-  leave(range: MemoryRange): void {
+  beginRelease(range: MemoryRange): void {
     for (const held of this.#inside(range)) {
       held.revoke();
     }
@@ -129,7 +129,7 @@ export class HeldMappings {
   }
 
   /** The release has come to an end, this way or that. */
-  left(range: MemoryRange): void {
+  endRelease(range: MemoryRange): void {
     this.#leaving.delete(range);
   }
 

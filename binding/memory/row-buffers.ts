@@ -11,7 +11,7 @@ const MOST_KEPT = 4096;
  * The arrays of the last set, for the next one: making them costs more than filling them. Once taken they are nobody else's until they are
  * given back, also when a getter of a caller comes to use the same address space.
  */
-export class SpareRows {
+export class RowBuffers {
   readonly #width: number;
   #spare: Rows | undefined;
 

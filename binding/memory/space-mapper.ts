@@ -7,7 +7,7 @@ import { checkAreasFor, haveAreasFor } from './memory-areas.js';
 import { native, type SpaceHandle } from '../native.js';
 import type { SpaceAccess } from './space-access.js';
 import type { SpaceReleaser } from './space-releaser.js';
-import { SpareRows, type Rows } from './row-buffers.js';
+import { RowBuffers, type Rows } from './row-buffers.js';
 
 const EBUSY = -16;
 const EEXIST = -17;
@@ -23,7 +23,7 @@ export class SpaceMapper {
   readonly #access: SpaceAccess;
   readonly #held: HeldMappings;
   readonly #releaser: SpaceReleaser;
-  readonly #spare = new SpareRows(ROW);
+  readonly #spare = new RowBuffers(ROW);
 
   constructor(access: SpaceAccess, held: HeldMappings, releaser: SpaceReleaser) {
     this.#access = access;
@@ -34,7 +34,7 @@ export class SpaceMapper {
   /** See `AddressSpace.ensureMapped`. */
   ensureMapped(change: MapChange): HostVa {
     const space = this.#access.open();
-    const wanted = this.#held.wanted(checkChange(change));
+    const wanted = this.#held.describe(checkChange(change));
     const { range, mappable, fileOffset, writable } = wanted;
     if (this.#held.hasUnreleased) {
       this.#releaser.releaseAgain(range);
@@ -75,7 +75,7 @@ export class SpaceMapper {
   }
 
   #addToSet(set: MapSet, change: MapChange): void {
-    const wanted = this.#held.wanted(checkChange(change));
+    const wanted = this.#held.describe(checkChange(change));
     const { range, mappable } = wanted;
     const fileOffset = Number(wanted.fileOffset);
     // By itself goes what has a name, an offset that is not exact as a double, or something that has to be cleared away first.

@@ -5,7 +5,7 @@ import type { HeldMappings } from './held-mappings.js';
 import { native, type SpaceHandle } from '../native.js';
 import type { ReleasedViews } from './released-views.js';
 import type { SpaceAccess } from './space-access.js';
-import { SpareRows, type Rows } from './row-buffers.js';
+import { RowBuffers, type Rows } from './row-buffers.js';
 
 const EBUSY = -16;
 const EINVAL = -22;
@@ -26,7 +26,7 @@ export class SpaceReleaser {
   readonly #access: SpaceAccess;
   readonly #held: HeldMappings;
   readonly #views: ReleasedViews;
-  readonly #spare = new SpareRows(ROW);
+  readonly #spare = new RowBuffers(ROW);
 
   constructor(access: SpaceAccess, held: HeldMappings, views: ReleasedViews) {
     this.#access = access;
@@ -109,11 +109,11 @@ export class SpaceReleaser {
     }
     const leaving = set.filter((_, row) => results[row] === 0);
     for (const range of leaving) {
-      this.#held.leave(range);
+      this.#held.beginRelease(range);
     }
     const answers = await later;
     for (const range of leaving) {
-      this.#held.left(range);
+      this.#held.endRelease(range);
     }
     return this.#settleSet(space, set, answers, failures);
   }
@@ -145,7 +145,7 @@ export class SpaceReleaser {
       return leavingError({ range });
     }
     if (result !== EINVAL) {
-      this.#held.disown(
+      this.#held.markUnreleased(
         range,
         ({ startPage, endPage }) => native().addressSpaceOverlap(space, startPage, endPage) !== undefined,
       );

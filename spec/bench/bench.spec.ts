@@ -4,7 +4,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { questions } from '../../bench/questions/index.js';
 import { makeResults, readResults, type Results } from '../../bench/support/results.js';
-import { PACKAGE } from '../cli/support.js';
+import { PACKAGE } from '../cli/support/command.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 interface Ended {

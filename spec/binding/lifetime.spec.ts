@@ -92,7 +92,7 @@ describe('lifetime', () => {
   it('an address keeps its space alive', () => {
     const result = runChild(
       `${LITTER}
-      const { readHostVa } = await import(new URL('host-va.js', BINDING));
+      const { readHostVa } = await import(new URL('memory/host-va.js', BINDING));
       const va = (() => {
         const { space, memfd } = litter();
         return space.ensureMapped({ range: MemoryRange.of(0, 0x10000), region: 'r', type: 'ram', writable: true, backing: { mappable: memfd, fileOffset: 0n } });

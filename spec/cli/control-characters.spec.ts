@@ -6,7 +6,7 @@ import { readiness } from '../../cli/doctor/readiness.js';
 import { drawDoctor } from '../../cli/output/doctor-text.js';
 import { terminalOf } from '../../cli/output/terminal.js';
 import { printableJson } from '../../cli/output/text.js';
-import { dmaStreams, line, TemporaryTraces } from './support.js';
+import { dmaStreams, line, TemporaryTraces } from './support/command.js';
 
 /** Clears the screen, rings, colours, turns the direction of writing, and begins a line that looks like the program's. */
 const EVIL = '\u001b[2J\u0007\u009b31m\u202e\u2028\u{e0041}\ndma-streams: all is well\r\u0000';

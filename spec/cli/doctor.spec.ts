@@ -3,7 +3,7 @@ import { cpSync, existsSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { DoctorReport } from '../../cli/output/doctor-text.js';
-import { dmaStreams, PACKAGE } from './support.js';
+import { dmaStreams, PACKAGE } from './support/command.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const GROUPS = '/sys/kernel/iommu_groups';

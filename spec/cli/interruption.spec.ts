@@ -4,7 +4,7 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import { expect } from 'chai';
-import { commitsAt, MAIN, PACKAGE, plainEnvironment, TemporaryTraces } from './support.js';
+import { commitsAt, MAIN, PACKAGE, plainEnvironment, TemporaryTraces } from './support/command.js';
 
 /** Longer than any of these specs may take. */
 const LATER = 600_000;

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect } from 'chai';
-import { dmaStreams, MAIN, TemporaryTraces } from './support.js';
+import { dmaStreams, MAIN, TemporaryTraces } from './support/command.js';
 
 const LINES = 100_000;
 const LIVE = 500;

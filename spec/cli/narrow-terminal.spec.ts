@@ -5,7 +5,7 @@ import { drawDoctor, type DoctorReport } from '../../cli/output/doctor-text.js';
 import { terminalOf } from '../../cli/output/terminal.js';
 import { displayWidth } from '../../cli/output/text.js';
 import type { Cure, DeviceFile, PciDeviceFacts, Trial } from '../../cli/doctor/report.js';
-import { dmaStreams, line, MAIN, PACKAGE, TemporaryTraces } from './support.js';
+import { dmaStreams, line, MAIN, PACKAGE, TemporaryTraces } from './support/command.js';
 
 const BOOT = `${PACKAGE}examples/traces/q35-boot.jsonl`;
 const LONG = 'soft:iommufd,aperture=0x0-0x8000000000,entries=100';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { dmaStreams, line, PACKAGE, TemporaryTraces } from './support.js';
+import { dmaStreams, line, PACKAGE, TemporaryTraces } from './support/command.js';
 
 const BOOT = `${PACKAGE}examples/traces/q35-boot.jsonl`;
 

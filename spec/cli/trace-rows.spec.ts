@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { dmaStreams, line, TemporaryTraces } from './support.js';
+import { dmaStreams, line, TemporaryTraces } from './support/command.js';
 
 const IOAPIC = { start: '0xfec00000', end: '0xfec01000', name: 'ioapic', kind: 'i/o' };
 const PART = { start: '0x100800', end: '0x102400', name: 'vga', offset: '0x800' };

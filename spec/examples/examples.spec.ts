@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { PACKAGE } from '../cli/support.js';
+import { PACKAGE } from '../cli/support/command.js';
 
 const run = promisify(execFile);
 

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { readResults } from '../../bench/support/results.js';
-import { PACKAGE } from '../cli/support.js';
+import { PACKAGE } from '../cli/support/command.js';
 import { mapsFiles } from './support/machine.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 

@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { expect } from 'chai';
 import { findPciDevice } from '../../binding/index.js';
 import { BINDING, STREAMS } from '../binding/support/child.js';
-import { line, PACKAGE, TemporaryTraces } from '../cli/support.js';
+import { line, PACKAGE, TemporaryTraces } from '../cli/support/command.js';
 import { temporaryRoot } from '../support/temporary-folder.js';
 import { FIRST, SECOND } from './support/edu.js';
 

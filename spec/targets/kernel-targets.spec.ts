@@ -11,7 +11,7 @@ import {
 } from '../../streams/index.js';
 import { IommufdTarget, VfioType1Target } from '../../targets/index.js';
 import { bytesToPin, lockedMemory, lockedMemoryHint } from '../../targets/kernel/locked-memory.js';
-import { misfit } from '../../targets/kernel/preflight.js';
+import { findMisfit } from '../../targets/kernel/preflight.js';
 import { runChild } from '../binding/support/child.js';
 import { skipUnlessMounting, SMALL_TMPFS, THROUGH_SMALL_TMPFS } from '../binding/support/small-tmpfs.js';
 
@@ -323,7 +323,7 @@ describe('the targets of kernel IOMMUs', () => {
 
   it('a file on a full file system is named for ENOMEM, EFAULT and ENOSPC, unless the file is too short', function () {
     skipUnlessMounting(this);
-    const explain = new URL('../../targets/kernel/explain.js', import.meta.url).href;
+    const explain = new URL('../../targets/kernel/kernel-errors.js', import.meta.url).href;
     const result = runChild(
       `const { openSync, ftruncateSync, writeSync } = await import('node:fs');
       const { MemoryRange } = await import(STREAMS);
@@ -578,11 +578,11 @@ describe('the targets of kernel IOMMUs', () => {
   it('cannot pin more than may be locked', () => {
     const capacity = { target: 'T', request: 'R', iovaRanges: iommu.iovaRanges, entries: Infinity, pages: 1 };
     const set = [request(0x10000), request(0x20000)];
-    const error = misfit(set, capacity);
+    const error = findMisfit(set, capacity);
     expect(error).to.include({ code: 'ENOMEM', region: 'ram' });
     expect(error?.range?.toString()).to.equal('0x20000-0x21000');
     const isPinned = ({ range }: DmaMapRequest): boolean => range.start === 0x20000n;
-    expect(misfit(set, capacity, isPinned), 'what is pinned already is not counted again').to.equal(undefined);
+    expect(findMisfit(set, capacity, isPinned), 'what is pinned already is not counted again').to.equal(undefined);
   });
 
   it('know the limit of locked memory, and how to raise it', () => {

@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { PACKAGE } from '../cli/support.js';
+import { PACKAGE } from '../cli/support/command.js';
 import { isRunning } from '../support/running.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 

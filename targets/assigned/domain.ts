@@ -18,11 +18,11 @@ export interface Domain {
    *
    * @throws DmaError when it cannot be opened, or, into a domain without devices, cannot be put in
    */
-  admit(pci: PciDevice): VfioDevice | undefined;
+  addDevice(pci: PciDevice): VfioDevice | undefined;
   /** Closes a device, and takes it out. */
-  dismiss(device: VfioDevice): void;
+  removeDevice(device: VfioDevice): void;
   /** Whether the kernel holds no mapping any more, asked when the last device is out. Only the kernel knows: who else has the device open? */
-  emptied(): boolean;
+  tryDestroy(): boolean;
   /** Closes what is left. Again: nothing. */
   close(): void;
 }

@@ -34,7 +34,7 @@ export class IommufdDomain implements Domain {
     return this.#devices.size;
   }
 
-  admit({ address }: PciDevice): VfioDevice | undefined {
+  addDevice({ address }: PciDevice): VfioDevice | undefined {
     const device = this.#access.openCdev(address, this.#iommufd);
     try {
       device.attach(this.#ioas);
@@ -49,13 +49,13 @@ export class IommufdDomain implements Domain {
     return device;
   }
 
-  dismiss(device: VfioDevice): void {
+  removeDevice(device: VfioDevice): void {
     device.close();
     this.#devices.delete(device);
   }
 
   /** An IOAS can be destroyed when no device is attached, and its mappings go with it. */
-  emptied(): boolean {
+  tryDestroy(): boolean {
     try {
       this.#ioas.destroy();
       return true;

@@ -28,7 +28,7 @@ export class Type1Domain implements Domain {
     return [...this.#groups.values()].reduce((sum, { devices }) => sum + devices.size, 0);
   }
 
-  admit({ address, iommuGroup }: PciDevice): VfioDevice | undefined {
+  addDevice({ address, iommuGroup }: PciDevice): VfioDevice | undefined {
     const open = this.#groups.get(iommuGroup);
     if (open !== undefined) {
       const device = open.group.openDevice(address);
@@ -50,7 +50,7 @@ export class Type1Domain implements Domain {
     }
   }
 
-  dismiss(device: VfioDevice): void {
+  removeDevice(device: VfioDevice): void {
     device.close();
     for (const [number, { group, devices }] of this.#groups) {
       if (devices.delete(device) && devices.size === 0) {
@@ -61,7 +61,7 @@ export class Type1Domain implements Domain {
   }
 
   /** A container whose last group has left has no IOMMU to ask about, and so no mapping. */
-  emptied(): boolean {
+  tryDestroy(): boolean {
     try {
       return this.#container.info.iovaRanges.length === 0;
     } catch (error) {

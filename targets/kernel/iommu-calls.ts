@@ -1,6 +1,6 @@
 import { DmaBatch } from '../../binding/iommu/dma-batch.js';
 import type { MemoryRange } from '../../streams/index.js';
-import { whenDone, type Refusal, type Progress } from './settle.js';
+import { whenDone, type BadArgument, type Progress } from './batch-answer.js';
 
 /** What a batch can be run on: a VFIO container, or an IOAS. */
 export interface Iommu {
@@ -47,9 +47,9 @@ export class IommuCalls {
   beginUnmaps(
     ranges: readonly MemoryRange[],
     first: number,
-  ): { readonly batch: DmaBatch; readonly refused: Refusal | undefined } {
+  ): { readonly batch: DmaBatch; readonly refused: BadArgument | undefined } {
     const batch = this.begin();
-    let refused: Refusal | undefined;
+    let refused: BadArgument | undefined;
     try {
       for (let index = first; index < ranges.length; index++) {
         batch.unmap(ranges[index] as MemoryRange);

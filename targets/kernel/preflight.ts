@@ -1,7 +1,7 @@
 import type { IovaRange } from '../../binding/iommu/iova-range.js';
 import { DmaError, type DmaMapRequest, type MemoryRange } from '../../streams/index.js';
 import { entryLimitHint } from './entry-limit.js';
-import { misfitOf } from './explain.js';
+import { misfitReasonOf } from './kernel-errors.js';
 import { bytesToPin, lockedMemory, lockedMemoryHint } from './locked-memory.js';
 
 /** What an IOMMU can take. */
@@ -23,7 +23,7 @@ export interface Capacity {
  * @param isPinned whether the memory is pinned already, and would not be counted again
  * @returns an error that names the row, the rule and the cure; `undefined` when all fit
  */
-export function misfit(
+export function findMisfit(
   requests: readonly DmaMapRequest[],
   capacity: Capacity,
   isPinned?: (request: DmaMapRequest) => boolean,
@@ -40,7 +40,7 @@ export function misfit(
     if (!isInside(range, window)) {
       window = windows.find((one) => isInside(range, one));
       if (window === undefined) {
-        const { why, cure } = misfitOf(range, capacity.iovaRanges) ?? NO_WHOLE_PAGES;
+        const { why, cure } = misfitReasonOf(range, capacity.iovaRanges) ?? NO_WHOLE_PAGES;
         return refusal('EINVAL', request, capacity, why, cure);
       }
     }

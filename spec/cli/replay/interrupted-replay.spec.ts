@@ -4,7 +4,7 @@ import { replay } from '../../../cli/replay/replay.js';
 import type { ReplayObserver, ReplayReport } from '../../../cli/replay/report.js';
 import { chooseTargets, type TargetChoice } from '../../../cli/replay/target-choice.js';
 import { readTrace } from '../../../cli/trace/read-trace.js';
-import { commitsAt, TemporaryTraces } from '../support.js';
+import { commitsAt, TemporaryTraces } from '../support/command.js';
 
 const COMMITS = 4;
 

@@ -4,7 +4,7 @@ import { replay } from '../../../cli/replay/replay.js';
 import { chooseTargets } from '../../../cli/replay/target-choice.js';
 import { readTrace } from '../../../cli/trace/read-trace.js';
 import type { Trace } from '../../../cli/trace/trace.js';
-import { line, PACKAGE, TemporaryTraces } from '../support.js';
+import { line, PACKAGE, TemporaryTraces } from '../support/command.js';
 
 const MIB = 1n << 20n;
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { CommitFailure, SkippedSection } from '../../../cli/replay/problems.js';
-import { dmaStreams, line, TemporaryTraces } from '../support.js';
+import { dmaStreams, line, TemporaryTraces } from '../support/command.js';
 
 interface Summary {
   readonly skipped?: readonly SkippedSection[];

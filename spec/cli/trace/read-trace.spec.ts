@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { TraceError, UsageError } from '../../../cli/errors.js';
 import { readTrace } from '../../../cli/trace/read-trace.js';
-import { line, PACKAGE, TemporaryTraces } from '../support.js';
+import { line, PACKAGE, TemporaryTraces } from '../support/command.js';
 
 describe('readTrace', () => {
   let traces: TemporaryTraces;

@@ -6,7 +6,7 @@ import { readTrace } from '../../../cli/trace/read-trace.js';
 import { isWritable, mappingType } from '../../../cli/trace/section.js';
 import type { Trace } from '../../../cli/trace/trace.js';
 import { MemoryRange } from '../../../streams/index.js';
-import { line, TemporaryTraces } from '../support.js';
+import { line, TemporaryTraces } from '../support/command.js';
 
 const PAGE = 0x1000;
 

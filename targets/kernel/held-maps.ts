@@ -4,10 +4,10 @@ import { RangeMap } from '../../streams/internal.js';
 import { RecentMaps } from './recent-maps.js';
 
 /** The file that a map is made by, or its host virtual address. */
-export type Way = Mappable | HostVa;
+export type MappedBy = Mappable | HostVa;
 
 /** Of each iommufd, the targets that have held something. */
-const neighbours = new WeakMap<Iommufd, Set<Holdings>>();
+const siblings = new WeakMap<Iommufd, Set<HeldMaps>>();
 
 /**
  * What one target has mapped into its IOAS, and where the targets of one iommufd look each other's mappings up, to copy them.
@@ -18,10 +18,10 @@ const neighbours = new WeakMap<Iommufd, Set<Holdings>>();
  *
  * What somebody does to the IOAS past the target is not seen here.
  */
-export class Holdings {
+export class HeldMaps {
   readonly #ioas: Ioas;
-  readonly #wayOf: (request: DmaMapRequest) => Way | undefined;
-  readonly #all: Set<Holdings>;
+  readonly #wayOf: (request: DmaMapRequest) => MappedBy | undefined;
+  readonly #all: Set<HeldMaps>;
   /** Whether it is among those. */
   #isListed = false;
   /**
@@ -33,10 +33,10 @@ export class Holdings {
   readonly #sorted = new RangeMap<DmaMapRequest>();
 
   /** @param wayOf what this target makes a map by */
-  constructor(ioas: Ioas, wayOf: (request: DmaMapRequest) => Way | undefined) {
+  constructor(ioas: Ioas, wayOf: (request: DmaMapRequest) => MappedBy | undefined) {
     this.#ioas = ioas;
     this.#wayOf = wayOf;
-    this.#all = holdingsIn(ioas.iommufd);
+    this.#all = heldMapsOf(ioas.iommufd);
   }
 
   /** Ascending. */
@@ -80,7 +80,7 @@ export class Holdings {
   }
 
   /** Whether another target of this iommufd holds anything at all. */
-  get hasNeighbours(): boolean {
+  get hasSiblings(): boolean {
     if (this.#all.size === (this.#isListed ? 1 : 0)) {
       return false;
     }
@@ -126,11 +126,11 @@ export class Holdings {
   }
 }
 
-function holdingsIn(iommufd: Iommufd): Set<Holdings> {
-  let all = neighbours.get(iommufd);
+function heldMapsOf(iommufd: Iommufd): Set<HeldMaps> {
+  let all = siblings.get(iommufd);
   if (all === undefined) {
     all = new Set();
-    neighbours.set(iommufd, all);
+    siblings.set(iommufd, all);
   }
   return all;
 }

@@ -1,9 +1,9 @@
 import type { IovaRange } from '../../binding/iommu/iova-range.js';
 import type { DmaError, DmaMapRequest } from '../../streams/index.js';
-import { misfit, type Capacity } from './preflight.js';
+import { findMisfit, type Capacity } from './preflight.js';
 
 /** What a target asks the kernel. */
-export interface Inquiry {
+export interface CapacityQuery {
   readonly target: string;
   readonly mapRequest: string;
   /** What can be mapped now. */
@@ -23,14 +23,14 @@ export interface Inquiry {
  * pages.
  *
  * The kernel is asked anew when a device has joined, and before a set is refused. In between, what was mapped is counted, and what was
- * unmapped is not: the budget is never larger than the truth, unless somebody else maps too. What passes then fails in the kernel.
+ * unmapped is not: the capacity is never larger than the truth, unless somebody else maps too. What passes then fails in the kernel.
  */
-export class Budget {
-  readonly #inquiry: Inquiry;
+export class CapacityTracker {
+  readonly #inquiry: CapacityQuery;
   #known: Capacity | undefined;
   #joins = 0;
 
-  constructor(inquiry: Inquiry) {
+  constructor(inquiry: CapacityQuery) {
     this.#inquiry = inquiry;
   }
 
@@ -45,17 +45,21 @@ export class Budget {
       return;
     }
     const known = this.#known;
-    if (known !== undefined && this.#joins === this.#inquiry.joins && misfit(requests, known, isPinned) === undefined) {
+    if (
+      known !== undefined &&
+      this.#joins === this.#inquiry.joins &&
+      findMisfit(requests, known, isPinned) === undefined
+    ) {
       return;
     }
-    const error: DmaError | undefined = misfit(requests, this.#ask(), isPinned);
+    const error: DmaError | undefined = findMisfit(requests, this.#ask(), isPinned);
     if (error !== undefined) {
       throw error;
     }
   }
 
   /** Counts a map, of so many pages. */
-  spend(pages: number): void {
+  count(pages: number): void {
     const known = this.#known;
     if (known !== undefined) {
       known.entries -= 1;

@@ -9,15 +9,15 @@ export function whenDone<T, R>(value: T | Promise<T>, next: (value: T) => R | Pr
 }
 
 /** Why the next call of a set could not be put to the kernel. */
-export interface Refusal {
+export interface BadArgument {
   readonly refusal: unknown;
 }
 
 /** What a target answers to a set that got so far: nothing when it was served to its end. */
-export function stopOf<T>(
+export function toBatchStop<T>(
   { done, errno }: Progress,
   items: readonly T[],
-  refused: Refusal | undefined,
+  refused: BadArgument | undefined,
   toError: (errno: number, item: T, rest: readonly T[]) => DmaError,
 ): BatchStop | undefined {
   if (done === items.length) {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { DmaBatch } from '../../binding/index.js';
-import { InTurns } from '../../targets/kernel/in-turns.js';
+import { OneAtATime } from '../../targets/kernel/one-at-a-time.js';
 import type { Iommu } from '../../targets/kernel/iommu-calls.js';
 
 /** Notes what is begun, and ends it when it is told to. */
@@ -51,9 +51,9 @@ describe('containers that take turns', () => {
   });
 
   it('begin a long call when that of another has ended, and a short one at once', async () => {
-    const one = new InTurns(first).runAsync(batch);
-    const other = new InTurns(second).runAsync(batch);
-    new InTurns(second).run(batch);
+    const one = new OneAtATime(first).runAsync(batch);
+    const other = new OneAtATime(second).runAsync(batch);
+    new OneAtATime(second).run(batch);
     expect(journal).to.deep.equal(['first begins', 'second at once']);
     first.end();
     await one;
@@ -64,11 +64,11 @@ describe('containers that take turns', () => {
   });
 
   it('go on after one that failed', async () => {
-    const one = new InTurns(first).runAsync(batch).then(
+    const one = new OneAtATime(first).runAsync(batch).then(
       () => 'done',
       (error: unknown) => (error as Error).message,
     );
-    const other = new InTurns(second).runAsync(batch);
+    const other = new OneAtATime(second).runAsync(batch);
     first.end(new Error('closed'));
     expect(await one).to.equal('closed');
     await Promise.resolve();

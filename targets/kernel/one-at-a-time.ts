@@ -12,7 +12,7 @@ const turns = new SerialQueue();
  * 30 times on a busy one (in C++, in a guest with two emulated processors); two processes did not. So it is probably the lock of the
  * address space, under which each run of pages is counted as locked. In turns it is never more than one after the other. iommufd does not need it.
  */
-export class InTurns implements Iommu {
+export class OneAtATime implements Iommu {
   readonly #iommu: Iommu;
 
   constructor(iommu: Iommu) {

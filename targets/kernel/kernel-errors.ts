@@ -7,7 +7,7 @@ import { entryLimitHint } from './entry-limit.js';
 import { bytesToPin, lockedMemory, lockedMemoryHint } from './locked-memory.js';
 
 /** Which IOMMU said no, and what can be asked of it to find out why. */
-export interface Circumstances {
+export interface ErrorContext {
   readonly target: string;
   /** The request of the `ioctl`. */
   readonly request: string;
@@ -22,7 +22,7 @@ export interface Circumstances {
 }
 
 /** The error of a map that the kernel refused, with what to do next. */
-export function mapError(errno: number, request: DmaMapRequest, where: Circumstances): DmaError {
+export function mapError(errno: number, request: DmaMapRequest, where: ErrorContext): DmaError {
   const { range, region } = request;
   const error = systemError(errno, {
     what: `cannot map ${range.toString()} for devices`,
@@ -36,7 +36,7 @@ export function mapError(errno: number, request: DmaMapRequest, where: Circumsta
 }
 
 /** The error of an unmap that the kernel refused. */
-export function unmapError(errno: number, range: MemoryRange, where: Circumstances): DmaError {
+export function unmapError(errno: number, range: MemoryRange, where: ErrorContext): DmaError {
   const error = systemError(errno, {
     what: `cannot unmap ${range.toString()} for devices`,
     syscall: 'ioctl',
@@ -59,13 +59,13 @@ export function noVaError({ range, region }: DmaMapRequest, target: string): Dma
 }
 
 /** Which rule of the IOMMU a range breaks, and what to do about it. */
-export interface Misfit {
+export interface MisfitReason {
   readonly why: string;
   readonly cure: string;
 }
 
 /** What is wrong with the range by the kernel's list of what can be mapped, which is ascending; `undefined` when nothing is. */
-export function misfitOf(range: MemoryRange, valid: readonly IovaRange[]): Misfit | undefined {
+export function misfitReasonOf(range: MemoryRange, valid: readonly IovaRange[]): MisfitReason | undefined {
   const last = range.end - 1n;
   if (valid.some((one) => one.start <= range.start && last <= one.last)) {
     return undefined;
@@ -85,7 +85,7 @@ export function misfitOf(range: MemoryRange, valid: readonly IovaRange[]): Misfi
   };
 }
 
-function mapHint(errno: number, request: DmaMapRequest, where: Circumstances): string {
+function mapHint(errno: number, request: DmaMapRequest, where: ErrorContext): string {
   const { range, type, writable } = request;
   switch (-errno) {
     case 12: // ENOMEM
@@ -108,7 +108,7 @@ function mapHint(errno: number, request: DmaMapRequest, where: Circumstances): s
         // Why the kernel does not tell what can be mapped is why it cannot be: a container without a group.
         return (error as Partial<DmaError>).hint ?? 'the kernel found an argument invalid';
       }
-      const misfit = misfitOf(range, valid);
+      const misfit = misfitReasonOf(range, valid);
       if (misfit !== undefined) {
         return `${misfit.why}; ${misfit.cure}`;
       }
