@@ -1,5 +1,5 @@
 /** What `binding/`, `targets/`, `cli/` and `bench/` share with `streams/`, and users do not see. */
-export { errnoName } from './contracts/errno.js';
+export { ERRNO, errnoName } from './contracts/errno.js';
 export { toDmaError } from './contracts/errors.js';
 export { PAGE_SIZE } from './ranges/memory-range.js';
 export { RangeMap } from './ranges/range-map.js';

@@ -1,3 +1,4 @@
+import { ERRNO } from '../streams/internal.js';
 import type { DmaBatch, Ioas } from '../binding/index.js';
 import {
   DmaError,
@@ -8,13 +9,13 @@ import {
   type MemoryRange,
 } from '../streams/index.js';
 import { CapacityTracker } from './kernel/capacity.js';
-import { mapError, noVaError, unmapError, type ErrorContext } from './kernel/kernel-errors.js';
+import { mapError, noVaError, stuckError, type ErrorContext } from './kernel/kernel-errors.js';
 import { HeldMaps, type MappedBy } from './kernel/held-maps.js';
 import { IommuCalls } from './kernel/iommu-calls.js';
 import { lockedMemory } from './kernel/locked-memory.js';
 import { toBatchStop, whenDone, type BatchAnswer, type BadArgument } from './kernel/batch-answer.js';
 
-const ENOENT = -2;
+const { ENOENT } = ERRNO;
 
 export interface IommufdTargetOptions {
   /** Default `'iommufd'`. */
@@ -234,7 +235,7 @@ export class IommufdTarget implements DmaTarget {
           stuck.push(one);
         }
       });
-      return stuck.length === 0 ? undefined : this.#stuckError(why, range, stuck);
+      return stuck.length === 0 ? undefined : stuckError(why, range, stuck, this.#errorContext('IOMMU_IOAS_UNMAP'));
     });
   }
 
@@ -266,22 +267,12 @@ export class IommufdTarget implements DmaTarget {
   #mapError(errno: number, request: DmaMapRequest, rest: readonly DmaMapRequest[] = [request]): DmaError {
     return mapError(errno, request, {
       rest,
-      ...this.#circumstances(mapRequest(this.#byFile && this.#wayOf(request) === request.mappable)),
+      ...this.#errorContext(mapRequest(this.#byFile && this.#wayOf(request) === request.mappable)),
       inTheWay: this.#heldMaps.firstOverlap(request.range),
     });
   }
 
-  #stuckError(errno: number, range: MemoryRange, stuck: readonly MemoryRange[]): DmaUnmapError {
-    const cause = unmapError(errno, range, this.#circumstances('IOMMU_IOAS_UNMAP'));
-    const { message, code, syscall, request, target, hint } = cause;
-    return new DmaUnmapError(
-      message,
-      { code, errno: cause.errno, syscall, request, target, range, hint, cause },
-      { stuck: stuck.map((one) => ({ target: this.name, range: one })) },
-    );
-  }
-
-  #circumstances(request: string): ErrorContext {
+  #errorContext(request: string): ErrorContext {
     return { target: this.name, request, iovaRanges: () => this.#ioas.iovaRanges };
   }
 }

@@ -131,11 +131,11 @@ export class VfioType1Target implements DmaTarget {
   }
 
   #mapError(errno: number, request: DmaMapRequest, rest: readonly DmaMapRequest[] = [request]): DmaError {
-    return mapError(errno, request, { ...this.#circumstances('VFIO_IOMMU_MAP_DMA'), rest });
+    return mapError(errno, request, { ...this.#errorContext('VFIO_IOMMU_MAP_DMA'), rest });
   }
 
   #unmapError(errno: number, range: MemoryRange): DmaError {
-    return unmapError(errno, range, this.#circumstances('VFIO_IOMMU_UNMAP_DMA'));
+    return unmapError(errno, range, this.#errorContext('VFIO_IOMMU_UNMAP_DMA'));
   }
 
   /**
@@ -150,7 +150,7 @@ export class VfioType1Target implements DmaTarget {
     return this.#count.taken();
   }
 
-  #circumstances(request: string): ErrorContext {
+  #errorContext(request: string): ErrorContext {
     return {
       target: this.name,
       request,

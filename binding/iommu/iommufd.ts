@@ -1,3 +1,5 @@
+import { checkPass, PASS } from '../constructor-pass.js';
+import { ERRNO } from '../../streams/internal.js';
 import { closedError, systemError } from '../errors.js';
 import { CopySource } from './copy-source.js';
 import type { DmaBatch } from './dma-batch.js';
@@ -7,12 +9,8 @@ import { native } from '../native.js';
 import type { IommufdHandle, RowRunner, Runner } from '../native.js';
 import { openHint } from './open-hints.js';
 
-const ENOENT = -2;
-const EBUSY = -16;
-const ENOTTY = -25;
+const { ENOENT, EBUSY, ENOTTY } = ERRNO;
 const PATH = '/dev/iommu';
-
-const PASS = Symbol('Iommufd');
 
 /** The newer interface to the IOMMU (`/dev/iommu`, `<linux/iommufd.h>`, Linux 6.2): one descriptor, several sets of mappings. */
 export class Iommufd implements Disposable {
@@ -20,9 +18,7 @@ export class Iommufd implements Disposable {
   #supportsMapFile: boolean | undefined;
 
   private constructor(pass: symbol, iommufd: IommufdHandle) {
-    if (pass !== PASS) {
-      throw new TypeError('an Iommufd is made by Iommufd.open');
-    }
+    checkPass(pass, 'an Iommufd is made by Iommufd.open');
     this.#iommufd = iommufd;
   }
 
@@ -94,9 +90,7 @@ export class Ioas extends CopySource {
 
   constructor(pass: symbol, iommufd: Iommufd, id: number) {
     super();
-    if (pass !== PASS) {
-      throw new TypeError('an Ioas is made by Iommufd.allocIoas');
-    }
+    checkPass(pass, 'an Ioas is made by Iommufd.allocIoas');
     this.iommufd = iommufd;
     this.id = id;
   }

@@ -1,3 +1,4 @@
+import { ERRNO } from '../../streams/internal.js';
 import { existsSync } from 'node:fs';
 import { bindCommands, foreignMembers, isInNoIommuMode } from './pci.js';
 import type { PciDevice } from './pci.js';
@@ -9,19 +10,7 @@ import { firmwareRanges, listRanges, reservedRanges } from '../reserved-ranges.j
  * commands that would cure it where there are any. `sysfs` is where sysfs is mounted.
  */
 
-const EPERM = -1;
-const ENOENT = -2;
-const EIO = -5;
-const ENXIO = -6;
-const ENOMEM = -12;
-const EACCES = -13;
-const EBUSY = -16;
-const ENODEV = -19;
-const EINVAL = -22;
-const ENOSPC = -28;
-const ENOTTY = -25;
-const EADDRINUSE = -98;
-const EFAULT = -14;
+const { EPERM, ENOENT, EIO, ENXIO, ENOMEM, EACCES, EBUSY, ENODEV, EINVAL, ENOSPC, ENOTTY, EADDRINUSE, EFAULT } = ERRNO;
 
 /** Opening `/dev/vfio/vfio` or `/dev/iommu` failed. */
 export function openHint(

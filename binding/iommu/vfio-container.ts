@@ -1,3 +1,5 @@
+import { checkPass, PASS } from '../constructor-pass.js';
+import { ERRNO } from '../../streams/internal.js';
 import { closedError, systemError } from '../errors.js';
 import type { DmaBatch } from './dma-batch.js';
 import { pairs } from './iova-range.js';
@@ -10,12 +12,9 @@ import { addGroupHint, openHint } from './open-hints.js';
 /** Of <linux/vfio.h>. */
 const VFIO_TYPE1V2_IOMMU = 3;
 
-const EINVAL = -22;
-const EOPNOTSUPP = -95;
+const { EINVAL, EOPNOTSUPP } = ERRNO;
 const ENTIRE_ADDRESS_SPACE = { start: 0n, last: (1n << 64n) - 1n };
 const PATH = '/dev/vfio/vfio';
-
-const PASS = Symbol('VfioContainer');
 
 /**
  * A VFIO container with a type1v2 IOMMU: one set of mappings for the devices of all groups that are added to it.
@@ -30,9 +29,7 @@ export class VfioContainer implements Disposable {
   #joins = 0;
 
   private constructor(pass: symbol, container: ContainerHandle) {
-    if (pass !== PASS) {
-      throw new TypeError('a VfioContainer is made by VfioContainer.open');
-    }
+    checkPass(pass, 'a VfioContainer is made by VfioContainer.open');
     this.#container = container;
   }
 

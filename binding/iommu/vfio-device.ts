@@ -1,3 +1,5 @@
+import { checkPass, PASS } from '../constructor-pass.js';
+import { ERRNO } from '../../streams/internal.js';
 import type { Mappable } from '../../streams/index.js';
 import { checkAddress, checkBytes, checkLength } from '../checks.js';
 import { closedError, systemError } from '../errors.js';
@@ -13,10 +15,7 @@ const CONFIG_REGION = 7;
 const BARS = 6;
 const VFIO_REGION_INFO_FLAG_MMAP = 4;
 
-const ENOENT = -2;
-const EINVAL = -22;
-
-const PASS = Symbol('VfioDevice');
+const { ENOENT, EINVAL } = ERRNO;
 
 /** A part of a device: BARs are regions 0 to 5, the expansion ROM is 6, the configuration space 7. */
 export interface VfioRegion {
@@ -43,9 +42,7 @@ export class VfioDevice implements Mappable, Disposable {
   #device: DeviceHandle | undefined;
 
   private constructor(pass: symbol, device: DeviceHandle, pci: PciDevice, iommufd: Iommufd | undefined) {
-    if (pass !== PASS) {
-      throw new TypeError('a VfioDevice is made by VfioDevice.openCdev or by a VfioGroup');
-    }
+    checkPass(pass, 'a VfioDevice is made by VfioDevice.openCdev or by a VfioGroup');
     this.#device = device;
     this.#pci = pci;
     this.#iommufd = iommufd;

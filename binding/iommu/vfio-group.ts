@@ -1,3 +1,5 @@
+import { checkPass, PASS } from '../constructor-pass.js';
+import { ERRNO } from '../../streams/internal.js';
 import { closedError, systemError } from '../errors.js';
 import { native } from '../native.js';
 import type { ContainerHandle, GroupHandle } from '../native.js';
@@ -8,10 +10,7 @@ import { deviceFileHint, noIommuHint, notBoundHint, viabilityHint } from './open
 /** Of <linux/vfio.h>. */
 const VFIO_GROUP_FLAGS_VIABLE = 1;
 
-const ENODEV = -19;
-const EINVAL = -22;
-
-const PASS = Symbol('VfioGroup');
+const { ENODEV, EINVAL } = ERRNO;
 
 /**
  * An IOMMU group: the devices that the IOMMU cannot tell apart, and that are therefore given away together.
@@ -25,9 +24,7 @@ export class VfioGroup implements Disposable {
   #container: ContainerHandle | undefined;
 
   private constructor(pass: symbol, group: GroupHandle, number: number) {
-    if (pass !== PASS) {
-      throw new TypeError('a VfioGroup is made by VfioGroup.forDevice');
-    }
+    checkPass(pass, 'a VfioGroup is made by VfioGroup.forDevice');
     this.#group = group;
     this.number = number;
   }

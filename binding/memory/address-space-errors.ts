@@ -1,3 +1,4 @@
+import { ERRNO } from '../../streams/internal.js';
 import { fstatSync } from 'node:fs';
 import type { DmaError, MapChange, Mappable, MemoryRange } from '../../streams/index.js';
 import { formatBytes, systemError } from '../errors.js';
@@ -6,17 +7,7 @@ import { hugePageSizeOf, shortageOf, type Shortage } from './shortage.js';
 
 /** What went wrong in an address space, in words. Each takes the negative error number of a native call. */
 
-const EPERM = -1;
-const ENOMEM = -12;
-const EACCES = -13;
-const EFAULT = -14;
-const EBUSY = -16;
-const EEXIST = -17;
-const ENODEV = -19;
-const EINVAL = -22;
-const E2BIG = -7;
-const EOPNOTSUPP = -95;
-const EADDRNOTAVAIL = -99;
+const { EPERM, ENOMEM, EACCES, EFAULT, EBUSY, EEXIST, ENODEV, EINVAL, E2BIG, EOPNOTSUPP, EADDRNOTAVAIL } = ERRNO;
 
 export function reserveError(errno: number, size: bigint): DmaError {
   return systemError(errno, {

@@ -6,7 +6,7 @@ import {
   type ReleaseFailure,
   type VaMapper,
 } from '../../streams/index.js';
-import { PAGE_SIZE } from '../../streams/internal.js';
+import { ERRNO, PAGE_SIZE } from '../../streams/internal.js';
 import { checkAddress, checkBytes, checkLength, checkRange, checkSize } from '../checks.js';
 import { copyError, reserveError, viewError } from './address-space-errors.js';
 import { closedError } from '../errors.js';
@@ -145,7 +145,7 @@ export class AddressSpace implements VaMapper, Disposable {
     checkAddress(gpa, 'gpa');
     checkLength(length, 'length');
     if (length > LARGE_READ && this.#firstFault(space, gpa, length, false) !== undefined) {
-      throw this.#copyError(-14, 'read', gpa, length);
+      throw this.#copyError(ERRNO.EFAULT, 'read', gpa, length);
     }
     const buffer = Buffer.allocUnsafe(length);
     const result = native().addressSpaceRead(space, gpa, buffer);

@@ -1,3 +1,4 @@
+import { checkPass, PASS } from '../constructor-pass.js';
 import type { Mappable } from '../../streams/index.js';
 import { checkFd, checkLabel, checkSize, show } from '../checks.js';
 import { closedError, formatBytes, systemError } from '../errors.js';
@@ -40,8 +41,6 @@ export interface MemfdOptions {
 }
 
 /** Only `create` and `from` construct: it is not exported. */
-const PASS = Symbol('Memfd');
-
 /**
  * An anonymous file in memory, or any other file that can be mapped, with the duty to close its descriptor: once, by
  * `close()`, `using`, garbage collection, or the end of the thread.
@@ -55,9 +54,7 @@ export class Memfd implements Mappable, Disposable {
   #file: FileHandle | undefined;
 
   private constructor(pass: symbol, file: FileHandle, label: string, size: bigint | undefined) {
-    if (pass !== PASS) {
-      throw new TypeError('a Memfd is made by Memfd.create or Memfd.from');
-    }
+    checkPass(pass, 'a Memfd is made by Memfd.create or Memfd.from');
     this.label = label;
     this.#file = file;
     this.#fd = native().fileFd(file);

@@ -1,3 +1,4 @@
+import { ERRNO } from '../../streams/internal.js';
 import { fstatSync } from 'node:fs';
 import type { DmaError } from '../../streams/index.js';
 import { formatBytes, systemError } from '../errors.js';
@@ -9,8 +10,7 @@ import { isInMemory, shortageOf } from './shortage.js';
 /** What `st_blocks` counts in. */
 const BLOCK = 512n;
 
-const EBADF = -9;
-const ENOMEM = -12;
+const { EBADF, ENOMEM } = ERRNO;
 
 /** So much is allocated at a time on another thread; between two steps the file can be closed. */
 const STEP = 256n << 20n;

@@ -1,5 +1,5 @@
 import type { DmaError, HostVa, MapChange, Mappable } from '../../streams/index.js';
-import { toDmaError } from '../../streams/internal.js';
+import { ERRNO, toDmaError } from '../../streams/internal.js';
 import { leavingError, mapError } from './address-space-errors.js';
 import { checkAddress, checkArray, checkFd, checkLabel, checkObject, checkRange, show } from '../checks.js';
 import type { HeldMapping, HeldMappings } from './held-mappings.js';
@@ -9,8 +9,7 @@ import type { SpaceAccess } from './space-access.js';
 import type { SpaceReleaser } from './space-releaser.js';
 import { RowBuffers, type Rows } from './row-buffers.js';
 
-const EBUSY = -16;
-const EEXIST = -17;
+const { EBUSY, EEXIST } = ERRNO;
 
 /** A mapping was made, but not at base + GPA (see `Native.addressSpaceMap`). */
 const DISPLACED = 1;

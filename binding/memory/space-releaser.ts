@@ -1,3 +1,4 @@
+import { ERRNO } from '../../streams/internal.js';
 import type { DmaError, MemoryRange, ReleaseFailure } from '../../streams/index.js';
 import { leavingError, mapError } from './address-space-errors.js';
 import { checkArray, checkRange } from '../checks.js';
@@ -7,8 +8,7 @@ import type { ReleasedViews } from './released-views.js';
 import type { SpaceAccess } from './space-access.js';
 import { RowBuffers, type Rows } from './row-buffers.js';
 
-const EBUSY = -16;
-const EINVAL = -22;
+const { EBUSY, EINVAL } = ERRNO;
 
 /** Numbers in a row (see `Native.addressSpaceReleaseRows`). */
 const ROW = 2;

@@ -147,6 +147,11 @@ const ERRORS = {
   EHWPOISON: [133, 'memory page has hardware error'],
 } as const satisfies Readonly<Record<string, readonly [number: number, sentence: string]>>;
 
+/** The numbers, negative, as native code returns them: `ERRNO.ENOMEM` is -12. */
+export const ERRNO = Object.freeze(
+  Object.fromEntries(Object.entries(ERRORS).map(([code, [number]]) => [code, -number])),
+) as Readonly<Record<keyof typeof ERRORS, number>>;
+
 /** The name of an error of the kernel: `'ENOMEM'`. */
 export type KernelErrorCode = keyof typeof ERRORS | keyof typeof OTHER_NAMES;
 

@@ -2,7 +2,7 @@ import { fstatSync } from 'node:fs';
 import { systemError } from '../../binding/errors.js';
 import type { IovaRange } from '../../binding/iommu/iova-range.js';
 import { shortageOf } from '../../binding/memory/shortage.js';
-import { DmaError, type DmaMapRequest, type MemoryRange } from '../../streams/index.js';
+import { DmaError, DmaUnmapError, type DmaMapRequest, type MemoryRange } from '../../streams/index.js';
 import { entryLimitHint } from './entry-limit.js';
 import { bytesToPin, lockedMemory, lockedMemoryHint } from './locked-memory.js';
 
@@ -45,6 +45,22 @@ export function unmapError(errno: number, range: MemoryRange, where: ErrorContex
     hint: 'an unmap must cover whole mappings, as they were mapped; the memory is kept until it succeeds',
   });
   return named(error, where.target);
+}
+
+/** The error of an unmap after which some of its mappings are still there. */
+export function stuckError(
+  errno: number,
+  range: MemoryRange,
+  stuck: readonly MemoryRange[],
+  where: ErrorContext,
+): DmaUnmapError {
+  const cause = unmapError(errno, range, where);
+  const { message, code, syscall, request, target, hint } = cause;
+  return new DmaUnmapError(
+    message,
+    { code, errno: cause.errno, syscall, request, target, range, hint, cause },
+    { stuck: stuck.map((one) => ({ target: where.target, range: one })) },
+  );
 }
 
 /** A map that has no host virtual address, at a target that maps by it. */
