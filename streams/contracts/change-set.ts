@@ -7,86 +7,92 @@ import type { Backing, Mappable, MappingType } from './region.js';
 export interface MapChange {
   /** Guest physical addresses. */
   readonly range: MemoryRange;
-  /** Name of its region. */
+  /** Name of the region. */
   readonly region: string;
   readonly type: MappingType;
-  /** The mapping's AND the region's. */
+  /** Whether both the mapping and its region are writable. */
   readonly writable: boolean;
   readonly backing: Backing;
-  /** Set by `ensureMapped`. Private memory, which lives in its VA, has it from the start. */
+  /** Set by `ensureMapped`. Private memory has it from the start. */
   readonly hostVa?: HostVa;
-  /** Set by an operator that cannot serve this map: `toTarget` reports it as failed without calling the target. */
+  /** Set by an operator that cannot serve this map. `toTarget` then reports the map as failed and does not call the target. */
   readonly refused?: DmaError;
 }
 
-/** Mappings that ceased to be active: one of them, or a whole region with all that it had. */
+/** Mappings that are no longer active: one mapping, or all mappings of a region. */
 export interface UnmapChange {
-  /** Guest physical addresses. May be wider than what it covers, gaps included; never cuts a map. */
+  /** Guest physical addresses. May be larger than the mappings in `covers` and include gaps, but never contains only a part of a map. */
   readonly range: MemoryRange;
   /** Name of the region. */
   readonly region: string;
   readonly type: MappingType;
-  /** The maps that it ends, ascending. */
+  /** Ranges of the maps to remove, in ascending order. */
   readonly covers: readonly MemoryRange[];
 }
 
 /**
- * On `changes()`: all that one command changed. Into a branch: one step of it, unmaps alone or maps alone, and also the
- * inverse of a step when it is undone, under the same generation.
+ * A set of unmaps and maps.
  *
- * A branch answers every set that it receives with exactly one outcome, in order, also an empty set; an operator in it may
- * empty a set but never drop one.
+ * From `RegionManager.changes()`: all changes of one command. In a branch: one step of a command, which has either unmaps or maps, or the
+ * inverse of a step when the command is undone. All steps of a command, and their inverses, have its generation.
+ *
+ * A branch answers each set with exactly one outcome, in the order of the sets. This includes empty sets. An operator in a branch may
+ * remove changes from a set, but must emit the set.
  */
 export interface ChangeSet {
-  /** Counts the commands that changed the view. A snapshot carries the generation that it shows. */
+  /** Number of commands that have changed the view, this one included. A snapshot has the generation of the state that it shows. */
   readonly generation: number;
-  /** Whether it shows all that is active, for somebody new, rather than what differs. */
+  /** Whether the set has all active mappings, for a new subscriber or target, instead of changes. */
   readonly snapshot: boolean;
-  /** An inverse set: serve all of it, past failures. */
+  /** Set on an inverse set. All of its changes must be attempted, also after a failure. */
   readonly undo?: true;
-  /** Ascending. Every one of them comes before every map. */
+  /** In ascending order. All unmaps are done before the first map. */
   readonly unmaps: readonly UnmapChange[];
-  /** Ascending; an inverse set in the opposite order of the set that it undoes. */
+  /** In ascending order; in an inverse set in the opposite order of the original set. */
   readonly maps: readonly MapChange[];
 }
 
 /**
- * What a branch did with one change set.
+ * The result of one change set in a branch.
  *
- * `toTarget` and `fanOut` say all that they know. An outcome that is written by hand may leave out everything that is optional; an operator that
- * changes one keeps the rest of it by `{ ...outcome, … }`.
+ * `toTarget` and `fanOut` set all properties that they know. Other branches may omit all optional properties. An operator that changes an
+ * outcome keeps the other properties with `{ ...outcome, … }`.
  */
 export interface Outcome {
   readonly generation: number;
-  /** Name of the target; of several, joined with `+`. */
+  /** Name of the target. The names of several targets are joined with `+`. */
   readonly target: string;
   readonly status: 'applied' | 'failed';
-  /** Device maps that failed softly. */
+  /** Errors of maps of type `device`. They do not make the set fail. */
   readonly skipped: readonly DmaError[];
   readonly error?: DmaError;
-  /** The map that failed, and made the set fail. */
+  /** The map whose failure made the set fail. */
   readonly failedAt?: TargetRange & { readonly region: string };
-  /** Maps that were taken back, in the order in which they were. */
+  /** Maps of this set that were unmapped again, in the order of these unmaps. */
   readonly undone?: readonly TargetRange[];
   /**
-   * Maps that the set should have ended and that are still there, because their unmap failed. Left out: none where the set was applied, and all that
-   * it was to end where it failed, unless `error` is a `DmaUnmapError`, which says it itself.
+   * Maps that the set should have removed and that still exist, because their unmap failed.
+   *
+   * If omitted: none when the status is `applied`. When it is `failed`: the ranges in `error.stuck` if `error` is a `DmaUnmapError`, else
+   * all maps that the set should have removed.
    */
   readonly stuck?: readonly TargetRange[];
-  /** Maps that could not be put back. Left out: none where the set was applied, and all of an inverse set that failed. */
+  /** Maps that could not be restored. If omitted: none when the status is `applied`, and all maps of an inverse set that failed. */
   readonly missing?: readonly TargetRange[];
 }
 
-/** What the guest sees now: every active mapping, ascending. */
+/** All active mappings, in ascending order: the memory map that the guest sees. */
 export interface MemoryMapSnapshot {
   readonly generation: number;
   readonly mappings: readonly MapChange[];
 }
 
-/** RAM that another process can map: what a vhost-user back end is told. */
+/** RAM that another process can map, for example a vhost-user back end. */
 export interface ShareableRegion {
+  /** Guest physical addresses. */
   readonly range: MemoryRange;
   readonly writable: boolean;
   readonly mappable: Mappable;
+  /** In bytes, page aligned. */
   readonly fileOffset: bigint;
 }

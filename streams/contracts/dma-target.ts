@@ -3,118 +3,120 @@ import type { Mappable, MappingType } from './region.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { HostVa } from './host-va.js';
 
-/** One mapping, as a target sees it. */
+/** One map call of a target. */
 export interface DmaMapRequest {
-  /** Guest physical addresses, and I/O virtual addresses: the mapping is an identity. */
+  /** Guest physical addresses. The I/O virtual addresses (IOVAs) are the same. */
   readonly range: MemoryRange;
-  /** Name of the region that the mapping is part of: for messages. */
+  /** Name of the region, for messages. */
   readonly region: string;
   readonly type: MappingType;
-  /** Whether a device may write. The mapping's own flag AND its region's. */
+  /** Whether a device may write: both the mapping and its region are writable. */
   readonly writable: boolean;
   /** Absent for private memory. */
   readonly mappable?: Mappable;
   /** In bytes, page aligned; 0 for private memory. */
   readonly fileOffset: bigint;
-  /** Present when the target `needsVa`, and for private memory. */
+  /** Present when the target has `needsVa`, and for private memory. */
   readonly hostVa?: HostVa;
 }
 
-/**
- * How far a target got that takes several calls at once, when it did not get to the end of them.
- */
+/** The result of a batch that stopped at a failed call. */
 export interface BatchStop {
-  /** Calls that took effect, from the first on: 0 when none did. The next one failed; it and all after it changed nothing. */
+  /** Number of calls that took effect, counted from the first: 0 when none did. The next call failed. It and all later calls had no effect. */
   readonly done: number;
-  /** Why the next one failed: as `mapDma` or `unmapDma` would have thrown it. */
+  /** Error of the failed call, as `mapDma` or `unmapDma` would have thrown it. */
   readonly error: unknown;
 }
 
 /* eslint-disable @typescript-eslint/no-invalid-void-type -- a method that returns nothing is what the rule is not about */
 /**
- * A consumer of IOMMU-granularity DMA mapping events: something that lets a device, or another process, reach guest memory.
+ * A consumer of DMA mappings: it makes guest memory accessible to a device or to another process.
  *
- * Calls come one at a time: the next one only after the last has been answered. A call has been answered when it returns; when the promise that it
- * returned settles; when the observable that it returned completes, or errors. Ranges that are mapped never overlap.
+ * **Order.** Calls are made one at a time. A call has ended when it returns; when the promise that it returned settles; or when the
+ * observable that it returned completes or errors. The ranges that are mapped at the same time never overlap.
  *
- * An observable (RxJS, or anything that has `Symbol.observable`) is subscribed once, inside the call. Where a method has a result, it is the last
- * value that is emitted; of the others what is emitted does not matter. The next call is made, and an outcome emitted, in the very moment in which it
- * completes: so a test may run in virtual time. An observable of a map, or of `checkMaps`, is unsubscribed when the attach is aborted; whether a
- * map took effect is not known then, so the range is unmapped: an unmap where nothing is mapped must not fail. A promise cannot be stopped:
- * its call is given a second to come back, and what it mapped is unmapped, also when it comes later.
+ * **Observables** (of RxJS, or any object with `Symbol.observable`). The library subscribes once, inside the call. If the method has a
+ * result, it is the last emitted value; otherwise emitted values are ignored. The next call is made, or the outcome emitted, synchronously
+ * when the observable completes. Tests can therefore run in virtual time.
+ *
+ * **Abort of an attach.** The library unsubscribes from the observable of a map call or of `checkMaps`. It cannot know whether the map took
+ * effect, so it unmaps the range: an unmap of a range without maps must not fail. A promise cannot be cancelled: the library
+ * waits for it for one second, and unmaps what the call mapped, also when the promise settles later.
  */
 export interface DmaTarget {
-  /** For messages and outcomes. */
+  /** Name in messages and outcomes. */
   readonly name: string;
-  /** Every map carries a host virtual address. Default: false. */
+  /** Whether every map request must have a host virtual address. Default: `false`. */
   readonly needsVa?: boolean;
-  /** Every map carries a mappable: private memory cannot be added while the target is attached. Default: false. */
+  /** Whether every map request must have a `mappable`. Private memory cannot be added while such a target is attached. Default: `false`. */
   readonly needsFd?: boolean;
   /**
-   * `'superset'` (the default): an unmap may cover several maps and the gaps between them. `'exact'`: one call for each map.
-   * Neither ever cuts a map.
+   * `'superset'` (the default): one unmap call may cover several maps and the gaps between them. `'exact'`: one unmap call for each map.
+   * In both cases an unmap never covers only a part of a map.
    */
   readonly unmapShape?: 'superset' | 'exact';
   /**
-   * Looks at all maps of a change set before the first of them is made, for a target that can tell that they do not fit. Not called for an
-   * undo. Maps of type `device` must be left to `mapDma`, where their failure is soft.
+   * Checks all maps of a change set before the first one is made, for example against a limit. Not called for an undo. Must not fail because
+   * of maps of type `device`: these fail in `mapDma`, where the failure does not make the set fail.
    *
-   * When it throws, rejects or errors, the set fails, and none of its maps was made.
+   * On failure (thrown, rejected or errored): the set fails, and none of its maps is made.
    */
   checkMaps?(requests: readonly DmaMapRequest[]): void | Promise<void> | Observable<unknown>;
   /**
-   * Makes the range reachable.
+   * Maps the range.
    *
-   * On failure, thrown, rejected or errored: nothing of the range is mapped.
+   * On failure (thrown, rejected or errored): no part of the range is mapped.
    */
   mapDma(request: DmaMapRequest): void | Promise<void> | Observable<unknown>;
   /**
-   * Ends every map inside the range.
+   * Removes every map inside the range.
    *
-   * On failure, thrown, rejected or errored: every map inside the range counts as still there; the call is made again when the user
-   * asks for it (`Attachment.retryStuck()`), and before a new map of these pages. A `DmaUnmapError` may say in `stuck` which are.
+   * On failure (thrown, rejected or errored): the library assumes that all maps inside the range still exist, or, if the error is a
+   * `DmaUnmapError`, those in its `stuck`. It makes the call again on `Attachment.retryStuck()`, and before a new map of these pages.
    */
   unmapDma(range: MemoryRange): void | Promise<void> | Observable<unknown>;
   /**
-   * Takes the maps of a set together, for a target to which crossing into the kernel, or to another process, costs more than the map
-   * itself. Then `mapDma` is called for a single map alone.
+   * Makes several maps of a set in one call, for targets where a system call or a message to another process costs more than the map
+   * itself. If present, `mapDma` is called only for single maps.
    *
-   * Order: as in the list, each map before the next. When one fails the target stops there and says so; the library goes on behind it
-   * where the set has to be served past failures (an undo, a device map that is skipped).
+   * Order: as in the list. At the first failure the target stops and returns a `BatchStop`. If the rest of the set is needed in spite of the
+   * failure (in an undo, or after a device map that is skipped), the library calls again with the maps after the failed one.
    *
-   * On failure, thrown, rejected or errored: none of the maps took effect.
+   * On failure (thrown, rejected or errored): none of the maps took effect.
    */
   mapDmaBatch?(
     requests: readonly DmaMapRequest[],
   ): BatchStop | undefined | Promise<BatchStop | undefined> | Observable<BatchStop | undefined>;
   /**
-   * Takes the unmaps of a set together, as `mapDmaBatch` does the maps. The library goes on behind one that fails.
+   * Does several unmaps of a set in one call, like `mapDmaBatch`. After a `BatchStop` the library calls again with the ranges after the failed
+   * one.
    *
-   * On failure, thrown, rejected or errored: none of the unmaps took effect.
+   * On failure (thrown, rejected or errored): none of the unmaps took effect.
    */
   unmapDmaBatch?(
     ranges: readonly MemoryRange[],
   ): BatchStop | undefined | Promise<BatchStop | undefined> | Observable<BatchStop | undefined>;
   /**
-   * Whether its calls may be under way while those of its neighbours in attach order are that say the same: the maps of one set then begin
-   * in attach order and are waited for together, so that the set takes as long as the slowest of them. Default: false, each target is
-   * waited for before the next one is called.
+   * Whether calls of this target may run at the same time as calls of the targets that are next to it in attach order and also have
+   * `concurrent: true`. The maps of a set then start in attach order and run concurrently, so that the set takes as long as the slowest
+   * target. Default: `false`; the library waits for each target before it calls the next one.
    */
   readonly concurrent?: boolean;
   /**
-   * What it holds, in the ranges in which it was mapped; for a target that can be asked. See `Attachment.verify()`.
+   * Returns the ranges that are mapped, as they were mapped, for targets that can list them. Used by `Attachment.verify()`.
    *
-   * Only what was mapped through this target: `Attachment.heal()` unmaps what is in this list and not in the ledger, unless it is told not to.
+   * Must list only maps that were made through this target: by default `Attachment.heal()` unmaps ranges in this list that are not in the
+   * ledger.
    */
   mappedRanges?(): readonly MemoryRange[] | Promise<readonly MemoryRange[]> | Observable<readonly MemoryRange[]>;
   /**
-   * How many maps it holds; for a target that can count them, and not name them. `undefined` when it cannot tell now. Asked where there is no
-   * `mappedRanges`.
+   * Returns the number of maps, for targets that can count their maps but not list them; `undefined` when the number is not known now. Used
+   * only if there is no `mappedRanges`.
    *
-   * It may count what another user has mapped in the same container: `Attachment.heal()` unmaps what is too much only on request.
+   * The number may include maps of other users of the same container: `Attachment.heal()` removes surplus maps only on request.
    *
-   * When the number is not that of the ledger, `heal()` maps everything again that the ledger has, one by one: so `mapDma` over
-   * what is mapped must fail with the code `EEXIST`, and change nothing.
+   * If the number differs from the ledger, `heal()` makes every map of the ledger again, one by one. Therefore `mapDma` of a range that is
+   * already mapped must fail with the code `EEXIST` and change nothing.
    */
   mappedCount?(): number | undefined | Promise<number | undefined> | Observable<number | undefined>;
 }

@@ -1,17 +1,17 @@
-/** The kernel's number for an error name, positive; `undefined` when Linux has no error of that name. */
+/** The error number of an error name, positive; `undefined` if Linux has no error of this name. */
 export function errnoOf(code: string): number | undefined {
   return NUMBERS.get(code);
 }
 
-/** The name and the sentence for a kernel error number, which may be of either sign. */
+/** The name and the description of a kernel error number, which may be positive or negative. */
 export function errnoName(errno: number): { readonly code: string; readonly sentence: string } {
   const number = Math.abs(errno);
   return NAMES.get(number) ?? { code: `E${number}`, sentence: `kernel error ${number}` };
 }
 
 /**
- * All error numbers of Linux, with a sentence each: those of the generic ABI (`asm-generic/errno-base.h`, `asm-generic/errno.h`), which x86, Arm
- * and RISC-V have.
+ * All error numbers of Linux, with descriptions: those of the generic ABI (`asm-generic/errno-base.h`, `asm-generic/errno.h`), which x86, Arm
+ * and RISC-V use.
  */
 const ERRORS = {
   EPERM: [1, 'operation not permitted'],
@@ -152,10 +152,10 @@ export const ERRNO = Object.freeze(
   Object.fromEntries(Object.entries(ERRORS).map(([code, [number]]) => [code, -number])),
 ) as Readonly<Record<keyof typeof ERRORS, number>>;
 
-/** The name of an error of the kernel: `'ENOMEM'`. */
+/** The name of a kernel error, for example `'ENOMEM'`. */
 export type KernelErrorCode = keyof typeof ERRORS | keyof typeof OTHER_NAMES;
 
-/** Further names of numbers that have one above. */
+/** Other names of the same numbers. */
 const OTHER_NAMES = {
   EWOULDBLOCK: 'EAGAIN',
   EDEADLOCK: 'EDEADLK',

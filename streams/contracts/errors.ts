@@ -2,40 +2,61 @@ import { errnoOf } from './errno.js';
 import type { DmaErrorCode } from './error-codes.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 
-/** A range at a target, by the target's name. */
+/** A range at a target. */
 export interface TargetRange {
+  /** Name of the target. */
   readonly target: string;
   readonly range: MemoryRange;
 }
 
-/** What is known of a failure. Everything but `code` may be left out. */
+/** Properties of a `DmaError`. All except `code` are optional. */
 export interface DmaErrorDetails {
-  /** `'ENOMEM'` for an error of the kernel, `'ERR_…'` for one of this library. */
+  /** The name of a kernel error (`'ENOMEM'`), or a code of this library (`'ERR_…'`). */
   readonly code: string;
-  /** Derived from `code` when left out. */
+  /** Default: derived from `code`. */
   readonly errno?: number | undefined;
   /** `'ioctl'`, `'mmap'`, … */
   readonly syscall?: string | undefined;
   /** The request of an `ioctl`: `'VFIO_IOMMU_MAP_DMA'`. */
   readonly request?: string | undefined;
+  /** Name of the target. */
   readonly target?: string | undefined;
+  /** Name of the region. */
   readonly region?: string | undefined;
   readonly range?: MemoryRange | undefined;
-  /** What to do next. */
+  /** How to avoid or repair the failure. */
   readonly hint?: string | undefined;
   readonly cause?: unknown;
 }
 
 /**
- * The error of everything that touches DMA mappings, shaped like Node's own system errors. The other error classes of this library extend it.
+ * The base class of the errors of this library, with the properties of a system error of Node.js. Invalid arguments are reported as
+ * `TypeError` or `RangeError` instead.
  *
- * The message reads `CODE: what happened, syscall request 0x1000-0x2000 (region "ram", target "vfio")`.
+ * The message has the form `CODE: what happened, syscall request 0x1000-0x2000 (region "ram", target "vfio")`. Properties that are
+ * `undefined` in the details are absent.
+ *
+ * @example
+ * ```ts
+ * import { DmaError, MemoryRange, type DmaTarget } from 'dma-streams';
+ *
+ * const limit = MemoryRange.of(0x0, 0x1000_0000);
+ * const target: DmaTarget = {
+ *   name: 'small device',
+ *   mapDma({ range }) {
+ *     if (!limit.contains(range)) {
+ *       throw new DmaError('the device has 28 address bits', { code: 'ERANGE', target: 'small device', range });
+ *     }
+ *   },
+ *   unmapDma() {},
+ * };
+ * ```
  */
 export class DmaError extends Error {
   override readonly name: string = 'DmaError';
-  /** `'ENOMEM'` for an error of the kernel, `'ERR_…'` for one of this library (see `DmaErrorCode`); of a target of your own, any. */
+  /** The name of a kernel error (`'ENOMEM'`), or a code of this library (`'ERR_…'`): see `DmaErrorCode`. Custom targets may use any other string. */
   readonly code: DmaErrorCode | (string & Record<never, never>);
-  /** Negative, as in Node's system errors; 0 where the kernel has no number for it (`ERR_…`). */
+  /** Negative, as in system errors of Node.js. 0 if the kernel has no number for the code (`ERR_…`). */
   readonly errno: number;
   declare readonly syscall?: string;
   declare readonly request?: string;
@@ -45,7 +66,7 @@ export class DmaError extends Error {
   declare readonly hint?: string;
 
   constructor(message: string, details: DmaErrorDetails) {
-    super(describe(message, details), 'cause' in details ? { cause: details.cause } : undefined);
+    super(completeMessage(message, details), 'cause' in details ? { cause: details.cause } : undefined);
     this.code = details.code;
     this.errno = details.errno ?? 0 - (errnoOf(details.code) ?? 0);
     for (const key of ['syscall', 'request', 'target', 'region', 'range', 'hint'] as const) {
@@ -56,30 +77,45 @@ export class DmaError extends Error {
   }
 }
 
-/** What became of a command that failed. */
+/** What a failed command left behind. */
 export interface Aftermath {
-  /** Maps that were taken back. */
+  /** Maps that were unmapped again. */
   readonly undone?: readonly TargetRange[] | undefined;
-  /** What could not be put back: the target should hold it and does not. */
+  /** Maps that could not be restored: the target should have them, but does not. */
   readonly missing?: readonly TargetRange[] | undefined;
-  /** What could not be taken away: the target still holds it and should not. */
+  /** Maps that could not be unmapped: the target still has them, but should not. */
   readonly stuck?: readonly TargetRange[] | undefined;
 }
 
 /**
- * A map failed, and its whole command was undone at every target. `cause` is the target's own error.
+ * A map failed, and the whole command was undone at every target. `cause` is the error of the target.
  *
- * Left behind: nothing, unless `missing` or `stuck` name it.
+ * Left behind: nothing, except for the ranges in `missing` and `stuck`.
+ *
+ * @example
+ * ```ts
+ * import { DmaMapError, MemoryRange, RegionManager } from 'dma-streams';
+ *
+ * const manager = new RegionManager();
+ * try {
+ *   await manager.addRegion({ name: 'ram', range: MemoryRange.of(0x0, 0x10_0000), type: 'ram' });
+ * } catch (error) {
+ *   if (!(error instanceof DmaMapError)) {
+ *     throw error;
+ *   }
+ *   console.error(error.message, error.hint, error.missing, error.stuck);
+ * }
+ * ```
  */
 export class DmaMapError extends DmaError {
   override readonly name: string = 'DmaMapError';
-  /** Maps of this command that were taken back, in the order in which they were. */
+  /** Maps of this command that were unmapped again, in the order of these unmaps. */
   readonly undone: readonly TargetRange[];
-  /** What was mapped before the command and could not be put back. `Attachment.heal()` tries again. */
+  /** Maps that existed before the command and could not be restored. `Attachment.heal()` tries again. */
   readonly missing: readonly TargetRange[];
   /**
-   * What the undo could not unmap; for `ERR_RANGE_STUCK` also what is in the way, at whatever target. `Attachment.retryStuck()` and
-   * `Attachment.heal()` try again.
+   * Maps that the undo could not unmap. For `ERR_RANGE_STUCK` also the maps that were stuck before, at any target, and prevent the command.
+   * `Attachment.retryStuck()` and `Attachment.heal()` try again.
    */
   readonly stuck: readonly TargetRange[];
 
@@ -91,10 +127,31 @@ export class DmaMapError extends DmaError {
   }
 }
 
-/** The command took effect, but at least one target could not unmap: those ranges stay in its ledger as stuck. */
+/**
+ * An unmap failed. The command took effect, and the ranges in `stuck` stay in the ledgers of their targets as stuck.
+ *
+ * @example
+ * ```ts
+ * import { DmaUnmapError, type Attachment, type Region } from 'dma-streams';
+ *
+ * async function remove(region: Region, attachment: Attachment): Promise<void> {
+ *   try {
+ *     await region.remove();
+ *   } catch (error) {
+ *     if (!(error instanceof DmaUnmapError)) {
+ *       throw error;
+ *     }
+ *     await attachment.retryStuck();
+ *   }
+ * }
+ * ```
+ */
 export class DmaUnmapError extends DmaError {
   override readonly name: string = 'DmaUnmapError';
-  /** What could not be unmapped, or not yet (`ERR_TARGET_PENDING`), where. Its VA and its backing stay alive until `Attachment.retryStuck()` has cleared it. */
+  /**
+   * Ranges that could not be unmapped, or that are not unmapped yet (`ERR_TARGET_PENDING`). Their VAs and files stay open until
+   * `Attachment.retryStuck()` succeeds.
+   */
   readonly stuck: readonly TargetRange[];
 
   constructor(message: string, details: DmaErrorDetails, aftermath: Aftermath = {}) {
@@ -103,16 +160,38 @@ export class DmaUnmapError extends DmaError {
   }
 }
 
-/** Two regions overlap in a way that leaves neither of them whole. Nothing was added. */
+/**
+ * A new region overlaps an existing one, and neither contains the other at a higher priority. Regions of the same priority may overlap only if
+ * they have the same range.
+ *
+ * Left behind: nothing; the region was not added.
+ *
+ * @example
+ * ```ts
+ * import { MemoryRange, RegionManager, RegionOverlapError } from 'dma-streams';
+ *
+ * const manager = new RegionManager();
+ * await manager.addRegion({ name: 'ram', range: MemoryRange.of(0x0, 0x8000), type: 'ram' });
+ * try {
+ *   await manager.addRegion({ name: 'bar', range: MemoryRange.of(0x4000, 0xc000), type: 'device' });
+ * } catch (error) {
+ *   if (!(error instanceof RegionOverlapError)) {
+ *     throw error;
+ *   }
+ *   console.error(error.existing); // ram
+ *   console.error(error.hint); // how to divide the regions
+ * }
+ * ```
+ */
 export class RegionOverlapError extends DmaError {
   override readonly name: string = 'RegionOverlapError';
   declare readonly code: 'ERR_REGION_OVERLAP';
-  /** The region that was to be added. */
+  /** Name of the region that was not added. */
   declare readonly region: string;
-  /** The region in the way. */
+  /** Name of the region that it overlaps. */
   readonly existing: string;
 
-  /** @param details `range`: that of the region that was to be added; `hint`: how to cut the regions */
+  /** @param details `range`: the range of the region that was not added; `hint`: how to divide the regions */
   constructor(
     message: string,
     region: string,
@@ -124,11 +203,22 @@ export class RegionOverlapError extends DmaError {
   }
 }
 
-/** A device touched an address that is not mapped, or wrote through a read-only mapping. Nothing was read or written. */
+/**
+ * A device accessed an address that is not mapped, or wrote to a read-only mapping.
+ *
+ * @example
+ * ```ts
+ * import { DmaFault } from 'dma-streams';
+ *
+ * function describeFault(error: unknown): string {
+ *   return error instanceof DmaFault ? `${error.access} at 0x${error.iova.toString(16)}` : String(error);
+ * }
+ * ```
+ */
 export class DmaFault extends DmaError {
   override readonly name: string = 'DmaFault';
   declare readonly code: 'ERR_DMA_FAULT';
-  /** The first byte that faulted. */
+  /** I/O virtual address of the first byte that cannot be accessed. */
   readonly iova: bigint;
   readonly access: 'read' | 'write';
 
@@ -145,10 +235,10 @@ export class DmaFault extends DmaError {
 }
 
 /**
- * Makes a `DmaError` of whatever a target, a VA mapper or an operator threw.
+ * Converts a value that a target, a VA mapper or an operator threw to a `DmaError`.
  *
- * A `DmaError` is handed on as it is. Of any other error `code`, `errno` and `syscall` are kept, and it is the `cause`; what has
- * no code gets `fallbackCode`.
+ * A `DmaError` is returned unchanged. For any other value, the new error has its `code`, `errno` and `syscall`, and the value as `cause`.
+ * A value without a code gets `fallbackCode`.
  */
 export function toDmaError(
   thrown: unknown,
@@ -158,13 +248,13 @@ export function toDmaError(
     return thrown;
   }
   const { fallbackCode, ...known } = context;
-  const source = read(thrown);
+  const source = errorProperties(thrown);
   const message =
     typeof source.message === 'string' && source.message !== ''
       ? source.message
       : typeof thrown === 'string'
         ? thrown
-        : text(thrown);
+        : textOf(thrown);
   return new DmaError(message, {
     ...known,
     code: typeof source.code === 'string' ? source.code : fallbackCode,
@@ -174,7 +264,7 @@ export function toDmaError(
   });
 }
 
-/** The error itself where it names target, region and range; else one that does, with it as the `cause`. */
+/** Returns the error itself if it has target, region and range; otherwise a copy that has them, with the error as `cause`. */
 export function withContext(
   error: DmaError,
   context: { readonly target: string; readonly region: string; readonly range: MemoryRange },
@@ -196,29 +286,30 @@ export function withContext(
   });
 }
 
-/** The message without the code that it begins with. */
+/** The message without the code at its start. */
 export function withoutCode({ code, message }: DmaError): string {
   return message.startsWith(`${code}: `) ? message.slice(code.length + 2) : message;
 }
 
-function describe(message: string, details: DmaErrorDetails): string {
+/** Adds to the message the details that it does not mention. */
+function completeMessage(message: string, details: DmaErrorDetails): string {
   const { code, syscall, request, range, region, target } = details;
   const call = [syscall, request].filter((word) => word !== undefined && !message.includes(word)).join(' ');
   const where = range !== undefined && !message.includes(range.toString()) ? range.toString() : '';
-  const whom = [
+  const names = [
     region === undefined || message.includes(`"${region}"`) ? '' : `region "${region}"`,
     target === undefined || message.includes(`"${target}"`) ? '' : `target "${target}"`,
   ].filter((word) => word !== '');
-  const tail = [call, where].filter((word) => word !== '').join(' ');
+  const callAndRange = [call, where].filter((word) => word !== '').join(' ');
   return (
     (message.startsWith(`${code}: `) ? message : `${code}: ${message}`) +
-    (tail === '' ? '' : `, ${tail}`) +
-    (whom.length === 0 ? '' : ` (${whom.join(', ')})`)
+    (callAndRange === '' ? '' : `, ${callAndRange}`) +
+    (names.length === 0 ? '' : ` (${names.join(', ')})`)
   );
 }
 
-/** What can be read of something that was thrown, which may be anything, also something that throws when it is looked at. */
-function read(thrown: unknown): {
+/** The readable error properties of a thrown value. The value may be of any type, and its getters may throw. */
+function errorProperties(thrown: unknown): {
   readonly message?: unknown;
   readonly code?: unknown;
   readonly errno?: unknown;
@@ -239,7 +330,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }
 
-function text(value: unknown): string {
+function textOf(value: unknown): string {
   try {
     return `something that is not an error was thrown: ${String(value)}`;
   } catch {

@@ -1,19 +1,24 @@
 import type { MemoryRange } from '../ranges/memory-range.js';
 
-/** What `verify()` found at a target. */
+/** A difference between a target and its ledger, found by `Attachment.verify()`. */
 export interface Finding {
+  /** Guest physical addresses. */
   readonly range: MemoryRange;
-  /** `missing`: should be held and is not. `stuck`: its unmap failed. `unexpected`: held, and not in the ledger. */
+  /**
+   * - `missing`: in the ledger, but not mapped at the target
+   * - `stuck`: still mapped, because its unmap failed
+   * - `unexpected`: mapped at the target, but not in the ledger
+   */
   readonly fault: 'missing' | 'stuck' | 'unexpected';
 }
 
 export interface HealOptions {
   /**
-   * Whether what the target holds and the ledger has not is unmapped.
+   * Whether to unmap ranges that are mapped at the target and are not in the ledger.
    *
-   * Default: `true` for a target that lists what it holds (`DmaTarget.mappedRanges`), `false` for one that can only count
-   * (`DmaTarget.mappedCount`). With `true` every gap between the mappings in the ledger of such a target is unmapped, in the whole address
-   * space: also what another user of the same container has mapped there.
+   * Default: `true` for a target that can list its maps (`DmaTarget.mappedRanges`), `false` for a target that can only count them
+   * (`DmaTarget.mappedCount`). With `true`, all gaps between the mappings in the ledger of such a counting target are unmapped, in the whole
+   * address space. This also removes mappings that other users of the same container made there.
    */
   readonly unexpected?: boolean;
 }

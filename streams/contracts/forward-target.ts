@@ -2,16 +2,16 @@ import { checkObject } from '../util/checks.js';
 import { checkTarget } from './contract-checks.js';
 import type { DmaTarget } from './dma-target.js';
 
-/** Members of a target that a wrapper has itself. `undefined` for one that it leaves out, though the target may have it. */
+/** The members of a wrapper that replace those of its target. `undefined` removes an optional member. */
 export type TargetOverrides = {
   readonly [Key in keyof DmaTarget]?: undefined extends DmaTarget[Key] ? DmaTarget[Key] | undefined : DmaTarget[Key];
 };
 
-type Kind<Key extends keyof DmaTarget> =
+type MemberKind<Key extends keyof DmaTarget> =
   NonNullable<DmaTarget[Key]> extends (...values: never[]) => unknown ? 'method' : 'value';
 
-/** All members of `DmaTarget`: one that is missing here does not compile. */
-const MEMBERS: { readonly [Key in keyof Required<DmaTarget>]: Kind<Key> } = {
+/** All members of `DmaTarget`. If one is missing here, this does not compile. */
+const MEMBERS: { readonly [Key in keyof Required<DmaTarget>]: MemberKind<Key> } = {
   name: 'value',
   needsVa: 'value',
   needsFd: 'value',
@@ -27,21 +27,30 @@ const MEMBERS: { readonly [Key in keyof Required<DmaTarget>]: Kind<Key> } = {
 };
 
 /**
- * A target that hands everything on to another one, but for what is overridden: the start of every wrapper. So a wrapper has all that the target
- * has, also what a later version of `DmaTarget` adds.
+ * Makes a wrapper around a target: a target that forwards each member of `DmaTarget` to the original, except those in `overrides`. The wrapper
+ * also forwards optional members, and members that later versions of `DmaTarget` add. Other members of the target are not forwarded.
  *
+ * - The wrapper reads each property, and calls each method, on the target or on the overrides at the time of use, with the right `this`. An
+ *   optional member is present as long as its source has it.
+ * - Whether a member is overridden is decided when the wrapper is made. A member with the value `undefined` is overridden, and so is absent.
+ * - A wrapper that overrides `mapDma` must also override or remove `mapDmaBatch`. The same applies to `unmapDma` and `unmapDmaBatch`.
+ * - To a manager the target and its wrapper are two different targets. Attach only one of them.
+ *
+ * @example
  * ```ts
- * const slow = forwardTarget(target, { mapDma: (request) => timer(10).pipe(concatMap(async () => target.mapDma(request))) });
+ * import { forwardTarget, type DmaTarget } from 'dma-streams';
+ *
+ * const target: DmaTarget = { name: 'device', mapDma() {}, unmapDma() {} };
+ * const logged = forwardTarget(target, {
+ *   mapDma(request) {
+ *     console.log(`map ${request.range.toString()}`);
+ *     return target.mapDma(request);
+ *   },
+ *   mapDmaBatch: undefined,
+ * });
  * ```
  *
- * Members are read whenever they are asked for, from the target or from the overrides, and methods are called there, with `this` as they expect
- * it. So an optional member is there as long as the target has it. What is in `overrides` when the wrapper is made counts as overridden, also
- * with the value `undefined`: that leaves the member out. A wrapper that changes the calls for maps must override, or leave out,
- * `mapDmaBatch` besides `mapDma`; for unmaps likewise. Members of the target that are not of `DmaTarget` are not there.
- *
- * A manager takes target and wrapper for two targets: attach one of them.
- *
- * @throws TypeError when it is not a target, or the overrides are no object, or leave out what every target has
+ * @throws TypeError if `target` is not a target, `overrides` is not an object, or the overrides make the wrapper an invalid target
  */
 export function forwardTarget(target: DmaTarget, overrides: TargetOverrides = {}): DmaTarget {
   checkTarget(target);
@@ -58,7 +67,7 @@ export function forwardTarget(target: DmaTarget, overrides: TargetOverrides = {}
   return wrapper as DmaTarget;
 }
 
-/** The getter of a method, which is the same function as long as there is one. No method of a target takes more than one argument. */
+/** The getter of a method. It returns the same function each time. All methods of a target have at most one parameter. */
 function methodOf(source: TargetOverrides, key: keyof DmaTarget): () => unknown {
   const methods = source as Readonly<Record<string, unknown>>;
   const call = (argument: unknown): unknown => (methods[key] as (value: unknown) => unknown).call(source, argument);

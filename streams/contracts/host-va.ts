@@ -1,5 +1,5 @@
-/** An opaque host virtual address. Only the native code that made it can turn it into a pointer. */
+/** An opaque host virtual address. Only the native code that created it can convert it to a pointer. */
 export interface HostVa {
-  /** For messages; nothing accepts it back. */
+  /** For messages only: no function takes it. */
   readonly address: bigint;
 }

@@ -1,10 +1,12 @@
 import type { MemoryRange } from '../ranges/memory-range.js';
 
-/** One mapping in a ledger. */
+/** One mapping in the ledger of a target. */
 export interface LedgerEntry {
+  /** Guest physical addresses. */
   readonly range: MemoryRange;
+  /** Name of the region. */
   readonly region: string;
   readonly writable: boolean;
-  /** Its unmap failed: the target still holds it, and should not. */
+  /** Whether its unmap failed: the target still has the mapping, but should not. */
   readonly stuck: boolean;
 }

@@ -1,5 +1,5 @@
 import type { OperatorFunction } from 'rxjs';
 import type { ChangeSet, Outcome } from './change-set.js';
 
-/** From change sets to outcomes: how a target hangs in the stream. */
+/** The operators between the change sets of a manager and the outcomes of a target. `toTarget(target)` makes the simplest one. */
 export type TargetBranch = OperatorFunction<ChangeSet, Outcome>;

@@ -5,16 +5,16 @@ import type { HostVa } from './host-va.js';
 /** A range that a VA mapper failed to release. */
 export interface ReleaseFailure {
   readonly range: MemoryRange;
-  /** As `release` would have thrown it. */
+  /** The error as `release` would have thrown it. */
   readonly error: unknown;
 }
 
-/** Gives guest memory its host virtual addresses. */
+/** Maps guest memory at host virtual addresses (VAs). */
 export interface VaMapper {
   /**
-   * Makes the mapping readable, and writable when it is, at a host virtual address.
+   * Makes the mapping accessible at a host virtual address: readable, and writable if `change.writable` is set.
    *
-   * Idempotent while the mapping is held: the same mapping gives the same VA.
+   * Idempotent until the release: the same mapping gets the same VA.
    *
    * On failure: nothing is mapped.
    *
@@ -22,31 +22,34 @@ export interface VaMapper {
    */
   ensureMapped(change: MapChange): HostVa;
   /**
-   * Takes the address away. Called once for each mapping that was ensured, when it leaves the view.
+   * Removes the mapping at a host virtual address. Called once for each mapping that was ensured, after it was removed from the view.
    *
-   * One that throws counts as done, and is a warning.
+   * On failure (thrown): the library reports a warning and does not call again.
    */
   release(range: MemoryRange): void;
   /**
-   * Makes the mappings of a set together, for a mapper to which each call costs more than the mapping itself. Then `ensureMapped` is called
-   * for a single mapping alone.
+   * Makes several mappings in one call, for mappers where the cost of a call exceeds that of a mapping. If present, `ensureMapped` is called
+   * only for single mappings.
    *
-   * Order: as in the list. Their ranges do not overlap. One that fails stops nothing: those before and behind it are made.
+   * Order: as in the list. The ranges do not overlap. A mapping that fails does not affect the others.
    *
-   * On failure, thrown: none of them is mapped that was not before.
+   * On failure (thrown): no new mapping was made; older mappings are unchanged.
    *
-   * @returns of each mapping, in the same order, its address, or the error as `ensureMapped` would have thrown it
+   * @returns for each mapping, in the same order, its address, or the error that `ensureMapped` would have thrown
    * @throws DmaError
    */
   ensureMappedBatch?(changes: readonly MapChange[]): readonly (HostVa | Error)[];
   /**
-   * Takes the addresses of a set away, as `release` does of one, which is then called only for what was made and never handed to a target. May
-   * take its time: by the promise that it returns, whoever waits for the memory to be gone waits without standing still, and nothing is made
-   * there again before. Also called for a single range, which may be large.
+   * Releases several ranges in one call. If present, `release` is called only for mappings that were made and never passed to a target. Also
+   * called for a single range, which may be large.
    *
-   * One that fails stops nothing, counts as done, and is a warning; when all of it throws, or rejects, every one of them has failed.
+   * May return a promise: the event loop then continues during the release, and the library makes no new mapping in these ranges before the
+   * promise settles.
    *
-   * @returns those that failed; nothing when none did
+   * A range that fails does not affect the others. The library reports a warning for each failed range and does not call again. On failure of
+   * the whole call (thrown or rejected): all ranges count as failed.
+   *
+   * @returns the ranges that failed; `undefined` when all were released
    */
   releaseBatch?(
     ranges: readonly MemoryRange[],
