@@ -15,7 +15,7 @@ export function* copyOfSet(set: ChangeSet): Coroutine<ChangeSet> {
 }
 
 /** The same for somebody who perhaps does not look: the lists are made when they are read. */
-export function unreadCopyOf(set: ChangeSet): ChangeSet {
+export function lazyCopyOf(set: ChangeSet): ChangeSet {
   const { generation, snapshot } = set;
   let unmaps: readonly UnmapChange[] | undefined;
   let maps: readonly MapChange[] | undefined;

@@ -8,7 +8,7 @@ export type OutcomeDetails = {
   readonly [Key in 'failedAt' | 'undone' | 'stuck' | 'missing']?: Outcome[Key] | undefined;
 };
 
-const LISTS = ['undone', 'stuck', 'missing'] as const;
+const RANGE_LIST_KEYS = ['undone', 'stuck', 'missing'] as const;
 
 /** Lists that this library has made, and that may be long: they are right. */
 const ownLists = new WeakSet<readonly TargetRange[]>();
@@ -51,26 +51,36 @@ export function checkedOutcome(answer: unknown, set: ChangeSet, onWrong: (proble
       return show(answer);
     }
     const outcome = answer as Outcome;
-    return isRight(outcome) ? outcome : corrected(outcome, set, onWrong);
+    return isWellFormed(outcome) ? outcome : correctedOutcome(outcome, set, onWrong);
   } catch (error) {
     return `an object that cannot be read (${toDmaError(error, { fallbackCode: 'ERR_BAD_OUTCOME' }).message})`;
   }
 }
 
-function isRight({ generation, target, status, skipped, error, failedAt, undone, stuck, missing }: Outcome): boolean {
+function isWellFormed({
+  generation,
+  target,
+  status,
+  skipped,
+  error,
+  failedAt,
+  undone,
+  stuck,
+  missing,
+}: Outcome): boolean {
   return (
     typeof generation === 'number' &&
     typeof target === 'string' &&
     (skipped.length === 0 || skipped.every(isDmaError)) &&
     (error === undefined ? status === 'applied' : isDmaError(error)) &&
     (failedAt === undefined || isFailedAt(failedAt)) &&
-    (undone === undefined || isList(undone)) &&
-    (stuck === undefined || isList(stuck)) &&
-    (missing === undefined || isList(missing))
+    (undone === undefined || isTargetRangeList(undone)) &&
+    (stuck === undefined || isTargetRangeList(stuck)) &&
+    (missing === undefined || isTargetRangeList(missing))
   );
 }
 
-function corrected(outcome: Outcome, set: ChangeSet, onWrong: (problem: string) => void): Outcome {
+function correctedOutcome(outcome: Outcome, set: ChangeSet, onWrong: (problem: string) => void): Outcome {
   const { generation, target, status, skipped, error, ...others }: { readonly [Key in keyof Outcome]: unknown } =
     outcome;
   const wrong = (key: string, needed: string, value: unknown): void => {
@@ -97,9 +107,9 @@ function corrected(outcome: Outcome, set: ChangeSet, onWrong: (problem: string) 
     wrong('failedAt', '{ target, region, range }', others.failedAt);
     copy['failedAt'] = undefined;
   }
-  for (const key of LISTS) {
+  for (const key of RANGE_LIST_KEYS) {
     const list = others[key];
-    if (list !== undefined && !isList(list)) {
+    if (list !== undefined && !isTargetRangeList(list)) {
       wrong(key, 'a list of { target, range }', list);
       copy[key] = undefined;
     }
@@ -123,6 +133,6 @@ function isFailedAt(value: unknown): boolean {
   return isTargetRange(value) && typeof (value as { readonly region?: unknown }).region === 'string';
 }
 
-function isList(value: unknown): boolean {
+function isTargetRangeList(value: unknown): boolean {
   return Array.isArray(value) && (ownLists.has(value) || value.every(isTargetRange));
 }

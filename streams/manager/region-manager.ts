@@ -4,7 +4,7 @@ import type { AttachmentHandle } from '../attachments/attachment-handle.js';
 import { Attachments } from '../attachments/attachments.js';
 import type { ChangeSet, MemoryMapSnapshot, ShareableRegion } from '../contracts/change-set.js';
 import type { ManagedSet } from '../changes/managed-set.js';
-import { unreadCopyOf } from '../changes/copies.js';
+import { lazyCopyOf } from '../changes/copies.js';
 import { checkVaMapper } from '../contracts/contract-checks.js';
 import { SerialQueue } from '../util/serial-queue.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
@@ -169,7 +169,7 @@ export class RegionManager implements AsyncDisposable {
           this.#changes
             .pipe(
               filter((set) => set.generation > generation),
-              map(unreadCopyOf),
+              map(lazyCopyOf),
             )
             .subscribe(subscriber),
         );

@@ -1,17 +1,17 @@
 /** Up to so many are sorted by insertion, and merged from there. */
-const RUN = 8;
+const RUN_LENGTH = 8;
 
 /** From so many on, keys are dealt out by their digits instead. */
-const MANY = 256;
+const RADIX_SORT_LENGTH_MIN = 256;
 
 /** Bits of a digit: more of them make fewer passes, and each pass goes over all values that a digit has. */
-const BITS = 11;
+const DIGIT_BITS = 11;
 
 /** Keys that are dealt out differ by less. */
-const SPAN = 2 ** 32;
+const RADIX_SORT_SPAN_LIMIT = 2 ** 32;
 
 /** Longer arrays are given back when a short list is sorted. */
-const KEPT = 1 << 17;
+const KEPT_CAPACITY_MAX = 1 << 17;
 
 /** The keys and their numbers, and where they are moved to and from. Kept from one call to the next. */
 let keys = new Float64Array(256);
@@ -21,7 +21,7 @@ let offsets = new Uint32Array(256);
 let otherOffsets = new Uint32Array(256);
 let order = new Uint32Array(256);
 let otherOrder = new Uint32Array(256);
-const counts = new Uint32Array(1 << BITS);
+const counts = new Uint32Array(1 << DIGIT_BITS);
 
 /**
  * The numbers from 0 to `length` in ascending order of their keys; those of equal keys keep theirs. Valid until the next call.
@@ -31,7 +31,7 @@ const counts = new Uint32Array(1 << BITS);
  * @param keyOf is called once for each
  */
 export function argsort(length: number, keyOf: (index: number) => number): Uint32Array {
-  reserve(length);
+  ensureCapacity(length);
   let least = Infinity;
   let most = -Infinity;
   for (let index = 0; index < length; index++) {
@@ -40,17 +40,17 @@ export function argsort(length: number, keyOf: (index: number) => number): Uint3
     least = key < least ? key : least;
     most = key > most ? key : most;
   }
-  if (length >= MANY && most - least < SPAN) {
-    dealOut(length, least, most - least);
+  if (length >= RADIX_SORT_LENGTH_MIN && most - least < RADIX_SORT_SPAN_LIMIT) {
+    radixSort(length, least, most - least);
   } else {
-    insertInRuns(length);
+    sortRunsByInsertion(length);
     mergeRuns(length);
   }
   return order;
 }
 
-function reserve(length: number): void {
-  if (keys.length < length || (keys.length > KEPT && length * 2 <= KEPT)) {
+function ensureCapacity(length: number): void {
+  if (keys.length < length || (keys.length > KEPT_CAPACITY_MAX && length * 2 <= KEPT_CAPACITY_MAX)) {
     const room = Math.max(256, length * 2);
     keys = new Float64Array(room);
     otherKeys = new Float64Array(room);
@@ -62,13 +62,13 @@ function reserve(length: number): void {
 }
 
 /** Digit by digit, from the lowest: a pass for each, whatever the order was. */
-function dealOut(length: number, least: number, span: number): void {
-  const mask = (1 << BITS) - 1;
+function radixSort(length: number, least: number, span: number): void {
+  const mask = (1 << DIGIT_BITS) - 1;
   for (let index = 0; index < length; index++) {
     offsets[index] = (keys[index] as number) - least;
     order[index] = index;
   }
-  for (let shift = 0; shift < 32 && span >= 2 ** shift; shift += BITS) {
+  for (let shift = 0; shift < 32 && span >= 2 ** shift; shift += DIGIT_BITS) {
     const [from, to, fromOrder, toOrder] = [offsets, otherOffsets, order, otherOrder];
     counts.fill(0);
     for (let index = 0; index < length; index++) {
@@ -94,11 +94,11 @@ function dealOut(length: number, least: number, span: number): void {
   }
 }
 
-function insertInRuns(length: number): void {
+function sortRunsByInsertion(length: number): void {
   const [runKeys, runOrder] = [keys, order];
   for (let index = 0; index < length; index++) {
     const key = runKeys[index] as number;
-    const start = index - (index % RUN);
+    const start = index - (index % RUN_LENGTH);
     let at = index;
     for (; at > start && (runKeys[at - 1] as number) > key; at--) {
       runKeys[at] = runKeys[at - 1] as number;
@@ -111,7 +111,7 @@ function insertInRuns(length: number): void {
 
 /** Merges runs, of twice the length in each pass. */
 function mergeRuns(length: number): void {
-  for (let width = RUN; width < length; width *= 2) {
+  for (let width = RUN_LENGTH; width < length; width *= 2) {
     for (let start = 0; start < length; start += width * 2) {
       merge(start, Math.min(start + width, length), Math.min(start + width * 2, length));
     }

@@ -5,15 +5,15 @@ import type { Level, Node } from './btree-level.js';
  *
  * @param atEnd whether what is to be inserted comes after all that there is: most maps are filled in order, and then their nodes stay full
  */
-export function relieve(level: Level, node: Node, slot: number, below: Level, atEnd: boolean): void {
+export function makeSpaceInChild(level: Level, node: Node, slot: number, below: Level, atEnd: boolean): void {
   if (atEnd) {
     level.insertAt(node, slot + 1, Infinity, 0, below.add());
     const next = level.refAt(node, slot + 1);
     below.moveLast(level.refAt(node, slot), next);
     level.setStart(node, slot + 1, below.startAt(next, 0));
-  } else if (slot + 1 < level.count(node) && below.isRoomy(level.refAt(node, slot + 1))) {
+  } else if (slot + 1 < level.count(node) && below.hasSpareRoom(level.refAt(node, slot + 1))) {
     balance(level, node, slot, below);
-  } else if (slot > 0 && below.isRoomy(level.refAt(node, slot - 1))) {
+  } else if (slot > 0 && below.hasSpareRoom(level.refAt(node, slot - 1))) {
     balance(level, node, slot - 1, below);
   } else {
     level.insertAt(node, slot + 1, Infinity, 0, below.add());
@@ -22,10 +22,10 @@ export function relieve(level: Level, node: Node, slot: number, below: Level, at
 }
 
 /** Fills a scarce child up from a neighbour, or joins the two. Needs two children. */
-export function replenish(level: Level, node: Node, slot: number, below: Level): void {
+export function refillChild(level: Level, node: Node, slot: number, below: Level): void {
   const left = slot > 0 ? slot - 1 : slot;
   const [child, next] = [level.refAt(node, left), level.refAt(node, left + 1)];
-  if (below.fitTogether(child, next)) {
+  if (below.canJoin(child, next)) {
     below.join(child, next);
     level.removeAt(node, left + 1);
   } else {
@@ -36,6 +36,6 @@ export function replenish(level: Level, node: Node, slot: number, below: Level):
 /** Gives this child and the next as many items each. */
 function balance(level: Level, node: Node, slot: number, below: Level): void {
   const next = level.refAt(node, slot + 1);
-  below.share(level.refAt(node, slot), next);
+  below.distributeEvenly(level.refAt(node, slot), next);
   level.setStart(node, slot + 1, below.startAt(next, 0));
 }

@@ -2,25 +2,25 @@
  * Items that a node holds at most, multiples of `RUN`: of entries, which change all the time, and of nodes, which are mostly searched.
  * Narrower nodes change faster, wider ones make the tree lower.
  */
-export const ENTRIES = 32;
-export const NODES = 64;
+export const ENTRIES_PER_LEAF = 32;
+export const CHILDREN_PER_NODE = 64;
 
 /** A node that holds no more than this share of its width is filled up from a neighbour, or joined with it, before an item is taken out. */
-const SCARCE_SHARE = 1 / 4;
-export const SCARCE = ENTRIES * SCARCE_SHARE;
+const UNDERFULL_SHARE = 1 / 4;
+export const UNDERFULL_LEAF_ENTRIES = ENTRIES_PER_LEAF * UNDERFULL_SHARE;
 
 /** Neighbours that hold no more than this share of one together are joined; a node that holds no more takes the surplus of a full one. */
-const ROOMY_SHARE = 5 / 6;
+const JOINED_SHARE_MAX = 5 / 6;
 
 /** Slots that a search takes together; near the square root of the width, where it takes the fewest steps. */
-const RUN = 8;
+const SLOTS_PER_RUN = 8;
 
 /** Nodes that share their arrays: as a power of two, and as a mask. */
-const SHARED_BITS = 6;
-const SHARED_MASK = (1 << SHARED_BITS) - 1;
+const NODES_PER_BLOCK_BITS = 6;
+const NODE_IN_BLOCK_MASK = (1 << NODES_PER_BLOCK_BITS) - 1;
 
 /** What a search finds in an empty slot: greater than any page number. */
-const NOTHING = Infinity;
+const EMPTY_SLOT = Infinity;
 
 /** A node: a number in its level. */
 export type Node = number;
@@ -31,11 +31,11 @@ export type Node = number;
  */
 export class Block {
   /** First page of each item, ascending in a node; `Infinity` in an empty slot. */
-  starts = new Float64Array(RUN).fill(NOTHING);
+  starts = new Float64Array(SLOTS_PER_RUN).fill(EMPTY_SLOT);
   /** The page after the last of each item. */
-  ends = new Float64Array(RUN);
+  ends = new Float64Array(SLOTS_PER_RUN);
   /** What each item is: a number that says where to find it. */
-  refs = new Int32Array(RUN);
+  refs = new Int32Array(SLOTS_PER_RUN);
   /** Items of each node. */
   readonly counts: number[] = [];
 
@@ -53,7 +53,7 @@ export class Block {
     starts[slot] = start;
     ends[slot] = end;
     refs[slot] = ref;
-    this.counts[placeOf(node)] = (this.counts[placeOf(node)] as number) + 1;
+    this.counts[indexInBlock(node)] = (this.counts[indexInBlock(node)] as number) + 1;
   }
 
   /** Takes an item out of its slot, and moves those behind it, up to `end`, one back. */
@@ -65,8 +65,8 @@ export class Block {
       ends[index] = ends[index + 1] as number;
       refs[index] = refs[index + 1] as number;
     }
-    starts[last] = NOTHING;
-    this.counts[placeOf(node)] = (this.counts[placeOf(node)] as number) - 1;
+    starts[last] = EMPTY_SLOT;
+    this.counts[indexInBlock(node)] = (this.counts[indexInBlock(node)] as number) - 1;
   }
 
   /** Makes room for so many slots in all. */
@@ -80,7 +80,7 @@ export class Block {
     }
     const starts = new Float64Array(length);
     starts.set(this.starts);
-    starts.fill(NOTHING, this.starts.length);
+    starts.fill(EMPTY_SLOT, this.starts.length);
     const ends = new Float64Array(length);
     ends.set(this.ends);
     const refs = new Int32Array(length);
@@ -113,14 +113,14 @@ export class Level {
   /** A new node, empty. */
   add(): Node {
     const node = this.#free.pop() ?? this.#nodes++;
-    const index = node >> SHARED_BITS;
+    const index = node >> NODES_PER_BLOCK_BITS;
     const block = (this.blocks[index] ??= new Block());
-    block.counts[placeOf(node)] = 0;
+    block.counts[indexInBlock(node)] = 0;
     return node;
   }
 
   block(node: Node): Block {
-    const block = this.blocks[node >> SHARED_BITS];
+    const block = this.blocks[node >> NODES_PER_BLOCK_BITS];
     if (block === undefined) {
       throw new Error(`range map is damaged: there is no node ${node}`);
     }
@@ -128,32 +128,32 @@ export class Level {
   }
 
   count(node: Node): number {
-    return this.block(node).counts[placeOf(node)] ?? 0;
+    return this.block(node).counts[indexInBlock(node)] ?? 0;
   }
 
   isFull(node: Node): boolean {
     return this.count(node) === this.width;
   }
 
-  isScarce(node: Node): boolean {
-    return this.count(node) <= this.width * SCARCE_SHARE;
+  isUnderfull(node: Node): boolean {
+    return this.count(node) <= this.width * UNDERFULL_SHARE;
   }
 
-  isRoomy(node: Node): boolean {
+  hasSpareRoom(node: Node): boolean {
     return this.count(node) <= this.#roomy;
   }
 
   /** Whether two neighbours would fit into one node, with room for more. */
-  fitTogether(node: Node, next: Node): boolean {
+  canJoin(node: Node, next: Node): boolean {
     return this.count(node) + this.count(next) <= this.#roomy;
   }
 
   get #roomy(): number {
-    return this.width * ROOMY_SHARE;
+    return this.width * JOINED_SHARE_MAX;
   }
 
   startAt(node: Node, slot: number): number {
-    return this.block(node).starts[firstSlotOf(node, this.width) + slot] ?? NOTHING;
+    return this.block(node).starts[firstSlotOf(node, this.width) + slot] ?? EMPTY_SLOT;
   }
 
   refAt(node: Node, slot: number): number {
@@ -186,7 +186,7 @@ export class Level {
   }
 
   /** Gives two neighbours as many items each. */
-  share(node: Node, next: Node): void {
+  distributeEvenly(node: Node, next: Node): void {
     const [before, after] = [this.count(node), this.count(next)];
     const half = (before + after) >> 1;
     if (before > half) {
@@ -244,7 +244,7 @@ export class Level {
     const at = firstSlotOf(to, this.width) + toSlot;
     target.reserve(at + amount);
     for (let index = 0; index < amount; index++) {
-      target.starts[at + index] = source.starts[first + index] ?? NOTHING;
+      target.starts[at + index] = source.starts[first + index] ?? EMPTY_SLOT;
       target.ends[at + index] = source.ends[first + index] ?? 0;
       target.refs[at + index] = source.refs[first + index] ?? 0;
     }
@@ -254,27 +254,27 @@ export class Level {
   #resize(node: Node, count: number): void {
     const block = this.block(node);
     const first = firstSlotOf(node, this.width);
-    const before = block.counts[placeOf(node)] ?? 0;
+    const before = block.counts[indexInBlock(node)] ?? 0;
     if (count < before) {
-      block.starts.fill(NOTHING, first + count, first + before);
+      block.starts.fill(EMPTY_SLOT, first + count, first + before);
     }
-    block.counts[placeOf(node)] = count;
+    block.counts[indexInBlock(node)] = count;
   }
 }
 
 /** Where the slots of a node begin in the arrays of its block. */
 export function firstSlotOf(node: Node, width: number): number {
-  return placeOf(node) * width;
+  return indexInBlock(node) * width;
 }
 
 /** Which of the nodes of its block a node is. */
-export function placeOf(node: Node): number {
-  return node & SHARED_MASK;
+export function indexInBlock(node: Node): number {
+  return node & NODE_IN_BLOCK_MASK;
 }
 
 /** Which of the blocks of a level has a node. */
 export function blockOf(node: Node): number {
-  return node >> SHARED_BITS;
+  return node >> NODES_PER_BLOCK_BITS;
 }
 
 /**
@@ -287,11 +287,11 @@ export function blockOf(node: Node): number {
 export function search(starts: Float64Array, first: number, width: number, page: number): number {
   const end = Math.min(first + width, starts.length);
   let run = first;
-  for (let slot = first + RUN; slot < end; slot += RUN) {
-    run += Number((starts[slot] as number) <= page) * RUN;
+  for (let slot = first + SLOTS_PER_RUN; slot < end; slot += SLOTS_PER_RUN) {
+    run += Number((starts[slot] as number) <= page) * SLOTS_PER_RUN;
   }
   let found = run - 1;
-  for (let slot = run; slot < run + RUN; slot++) {
+  for (let slot = run; slot < run + SLOTS_PER_RUN; slot++) {
     found += Number((starts[slot] as number) <= page);
   }
   return found;

@@ -1,14 +1,14 @@
 import type { MemoryRange } from './memory-range.js';
-import { relieve, replenish } from './btree-balance.js';
+import { makeSpaceInChild, refillChild } from './btree-balance.js';
 import {
   Block,
   blockOf,
-  ENTRIES,
+  ENTRIES_PER_LEAF,
   firstSlotOf,
   Level,
-  NODES,
-  placeOf,
-  SCARCE,
+  CHILDREN_PER_NODE,
+  indexInBlock,
+  UNDERFULL_LEAF_ENTRIES,
   search,
   type Node,
 } from './btree-level.js';
@@ -197,23 +197,23 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
     for (let height = this.#above.length - 1; height >= 0; height--) {
       const level = this.#above[height] as Level;
       const { starts, refs, counts } = level.blocks[blockOf(node)] as Block;
-      const first = firstSlotOf(node, NODES);
-      const slot = search(starts, first, NODES, page);
+      const first = firstSlotOf(node, CHILDREN_PER_NODE);
+      const slot = search(starts, first, CHILDREN_PER_NODE, page);
       start = starts[slot] as number;
-      if (slot + 1 < first + (counts[placeOf(node)] as number)) {
+      if (slot + 1 < first + (counts[indexInBlock(node)] as number)) {
         end = starts[slot + 1] as number;
       }
       node = refs[slot] as Node;
     }
     const block = leaves.blocks[blockOf(node)] as Block;
-    const first = firstSlotOf(node, ENTRIES);
+    const first = firstSlotOf(node, ENTRIES_PER_LEAF);
     this.#leaf = node;
     this.#block = block;
     this.#first = first;
-    this.#end = first + (block.counts[placeOf(node)] as number);
+    this.#end = first + (block.counts[indexInBlock(node)] as number);
     this.#leafStart = start;
     this.#leafEnd = end;
-    return search(block.starts, first, ENTRIES, page);
+    return search(block.starts, first, ENTRIES_PER_LEAF, page);
   }
 
   /** The entry in a slot of the leaf that was found, if there is one. */
@@ -263,7 +263,7 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
 
   /** Takes the entry that was found out of its leaf. */
   #take(slot: number, startPage: number): V | undefined {
-    if (this.#above.length > 0 && this.#end - this.#first <= SCARCE) {
+    if (this.#above.length > 0 && this.#end - this.#first <= UNDERFULL_LEAF_ENTRIES) {
       this.#fillUp(startPage);
       slot = this.#find(startPage);
     }
@@ -279,7 +279,7 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
     if (this.#leaves === undefined) {
       this.#leafLevel();
       slot = 0;
-    } else if (this.#end - this.#first === ENTRIES) {
+    } else if (this.#end - this.#first === ENTRIES_PER_LEAF) {
       this.#makeRoom(startPage, slot === this.#end && this.#leafEnd === Infinity);
       slot = this.#find(startPage) + 1;
     }
@@ -289,7 +289,7 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
 
   #leafLevel(): Level {
     if (this.#leaves === undefined) {
-      this.#leaves = new Level(ENTRIES);
+      this.#leaves = new Level(ENTRIES_PER_LEAF);
       this.#root = this.#leaves.add();
       this.#find(0);
     }
@@ -300,7 +300,7 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
   #makeRoom(page: number, atEnd: boolean): void {
     const top = this.#above.at(-1) ?? this.#leafLevel();
     if (top.isFull(this.#root)) {
-      const level = new Level(NODES);
+      const level = new Level(CHILDREN_PER_NODE);
       const root = level.add();
       level.insertAt(root, 0, 0, 0, this.#root);
       this.#above.push(level);
@@ -312,7 +312,7 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
       const below = this.#above[height - 1] ?? this.#leafLevel();
       const slot = level.slotOf(node, page);
       if (below.isFull(level.refAt(node, slot))) {
-        relieve(level, node, slot, below, atEnd);
+        makeSpaceInChild(level, node, slot, below, atEnd);
       }
       node = level.refAt(node, level.slotOf(node, page));
     }
@@ -325,8 +325,8 @@ export class RangeMap<V extends Ranged> implements Iterable<V> {
       const level = this.#above[height] as Level;
       const below = this.#above[height - 1] ?? this.#leafLevel();
       const slot = level.slotOf(node, page);
-      if (below.isScarce(level.refAt(node, slot))) {
-        replenish(level, node, slot, below);
+      if (below.isUnderfull(level.refAt(node, slot))) {
+        refillChild(level, node, slot, below);
       }
       const child = level.refAt(node, level.slotOf(node, page));
       if (node === this.#root && level.count(node) === 1) {

@@ -3,22 +3,22 @@ import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
 import type { MemoryRange } from './memory-range.js';
 import type { Ranged, RangeMap } from './range-map.js';
 import type { Coroutine } from '../util/coroutine.js';
-import { done, inSlices, FEW } from '../util/sliced-work.js';
+import { done, inSlices, ITEMS_AT_ONCE_MAX } from '../util/sliced-work.js';
 
 /** Lists that may be long, made without holding up the event loop. Nothing is to change them meanwhile. */
 
 /** Entries of a map that are copied between two looks at the clock. Several are copied in the time of one step. */
-const COPIED = 512;
-const COPIED_EACH = 8;
+const COPY_ENTRIES_MAX = 512;
+const COPIES_PER_STEP = 8;
 
 /** From so many items on a list is made in its full length: one that grows is copied again and again, each time as a whole. */
-export const LONG = 1 << 16;
+export const PREALLOCATED_LENGTH_MIN = 1 << 16;
 
 /** Items that are sorted at once. */
-const SORTED = 1024;
+const SORT_RUN_LENGTH = 1024;
 
 export function mapInSlices<T, R>(items: readonly T[], make: (item: T) => R): Coroutine<R[]> {
-  return items.length <= FEW ? done(items.map(make), items.length) : mapMany(items, make);
+  return items.length <= ITEMS_AT_ONCE_MAX ? done(items.map(make), items.length) : mapMany(items, make);
 }
 
 function* mapMany<T, R>(items: readonly T[], make: (item: T) => R): Coroutine<R[]> {
@@ -30,7 +30,7 @@ function* mapMany<T, R>(items: readonly T[], make: (item: T) => R): Coroutine<R[
 }
 
 export function filterInSlices<T>(items: readonly T[], isWanted: (item: T) => boolean): Coroutine<T[]> {
-  return items.length <= FEW ? done(items.filter(isWanted), items.length) : filterMany(items, isWanted);
+  return items.length <= ITEMS_AT_ONCE_MAX ? done(items.filter(isWanted), items.length) : filterMany(items, isWanted);
 }
 
 function* filterMany<T>(items: readonly T[], isWanted: (item: T) => boolean): Coroutine<T[]> {
@@ -69,16 +69,16 @@ function* joinMany<T>(lists: readonly (readonly T[])[]): Coroutine<readonly T[]>
 
 /** All entries of a map, ascending. */
 export function entriesInSlices<V extends Ranged>(map: RangeMap<V>): Coroutine<V[]> {
-  return map.size <= COPIED ? done(map.toArray(), 1 + map.size / COPIED_EACH) : copyMany(map);
+  return map.size <= COPY_ENTRIES_MAX ? done(map.toArray(), 1 + map.size / COPIES_PER_STEP) : copyMany(map);
 }
 
 function* copyMany<V extends Ranged>(map: RangeMap<V>): Coroutine<V[]> {
-  const entries = map.size < LONG ? [] : new Array<V>(map.size);
+  const entries = map.size < PREALLOCATED_LENGTH_MIN ? [] : new Array<V>(map.size);
   const cursor = { page: 0, at: 0 };
   while (cursor.page < Infinity) {
     const first = cursor.at;
-    map.copyTo(entries, cursor, COPIED);
-    const pause = pauseIfOver(1 + (cursor.at - first) / COPIED_EACH);
+    map.copyTo(entries, cursor, COPY_ENTRIES_MAX);
+    const pause = pauseIfOver(1 + (cursor.at - first) / COPIES_PER_STEP);
     if (pause !== undefined) {
       yield pause;
     }
@@ -88,8 +88,8 @@ function* copyMany<V extends Ranged>(map: RangeMap<V>): Coroutine<V[]> {
 
 /** All entries of a map that share a page with `range`, ascending and whole. */
 export function overlappingInSlices<V extends Ranged>(map: RangeMap<V>, range: MemoryRange): Coroutine<V[]> {
-  if (map.size <= COPIED) {
-    return done(map.overlapping(range), 1 + map.size / COPIED_EACH);
+  if (map.size <= COPY_ENTRIES_MAX) {
+    return done(map.overlapping(range), 1 + map.size / COPIES_PER_STEP);
   }
   const first = map.firstOverlap(range);
   if (first === undefined || first.range.endPage >= range.endPage) {
@@ -105,11 +105,11 @@ function* copyOverlapping<V extends Ranged>(map: RangeMap<V>, { endPage }: Memor
   let end = 0;
   while (cursor.page < endPage) {
     const from = cursor.at;
-    map.copyTo(found, cursor, COPIED);
+    map.copyTo(found, cursor, COPY_ENTRIES_MAX);
     for (end = found.length; end > from && (found[end - 1] as V).range.startPage >= endPage;) {
       end -= 1;
     }
-    const pause = pauseIfOver(1 + (cursor.at - from) / COPIED_EACH);
+    const pause = pauseIfOver(1 + (cursor.at - from) / COPIES_PER_STEP);
     if (pause !== undefined) {
       yield pause;
     }
@@ -119,7 +119,9 @@ function* copyOverlapping<V extends Ranged>(map: RangeMap<V>, { endPage }: Memor
 
 /** In order of their addresses, in a list of its own unless it is sorted already. Items that start at the same page keep their order. */
 export function sortedInSlices<T extends Ranged>(items: readonly T[]): Coroutine<readonly T[]> {
-  return items.length <= SORTED ? done(sortedByAddress(items), 1 + items.length / COPIED_EACH) : sortMany(items);
+  return items.length <= SORT_RUN_LENGTH
+    ? done(sortedByAddress(items), 1 + items.length / COPIES_PER_STEP)
+    : sortMany(items);
 }
 
 function* sortMany<T extends Ranged>(items: readonly T[]): Coroutine<readonly T[]> {
@@ -132,8 +134,8 @@ function* sortMany<T extends Ranged>(items: readonly T[]): Coroutine<readonly T[
 
 function* mergeSorted<T extends Ranged>(items: readonly T[]): Coroutine<readonly T[]> {
   let runs: (readonly T[])[] = [];
-  for (let from = 0; from < items.length; from += SORTED) {
-    runs.push(sortByAddress(items.slice(from, from + SORTED)));
+  for (let from = 0; from < items.length; from += SORT_RUN_LENGTH) {
+    runs.push(sortByAddress(items.slice(from, from + SORT_RUN_LENGTH)));
     const pause = pauseIfOver(LONG_STEP);
     if (pause !== undefined) {
       yield pause;

@@ -205,7 +205,7 @@ export class Draft implements RegionEdit, PendingEdits {
   }
 
   /** Removes the mapping at exactly this range. Where there is none, it returns the place to look for several. */
-  #removeExact(region: Region, rangeInRegion: MemoryRange): Place | undefined {
+  #removeExact(region: Region, rangeInRegion: MemoryRange): RegionPart | undefined {
     this.#checkOpen();
     const state = this.#present(region);
     checkRange(rangeInRegion, `rangeInRegion of region "${state.name}"`);
@@ -218,7 +218,7 @@ export class Draft implements RegionEdit, PendingEdits {
     return { state, range };
   }
 
-  *#removeAll({ state, range }: Place): Coroutine<void> {
+  *#removeAll({ state, range }: RegionPart): Coroutine<void> {
     const found = yield* overlappingInSlices(state.mappings, range);
     yield* eachInSlices(found, (mapping) => {
       if (!range.contains(mapping.range)) {
@@ -309,7 +309,7 @@ export class Draft implements RegionEdit, PendingEdits {
 }
 
 /** Mappings of a region in a range, which is in guest physical addresses. */
-interface Place {
+interface RegionPart {
   readonly state: RegionState;
   readonly range: MemoryRange;
 }

@@ -81,7 +81,7 @@ function checkBacking(backing: Backing, range: MemoryRange, region: string): Bac
   const offset = Number(fileOffset);
   const end = offset + (range.endPage - range.startPage) * PAGE;
   if (offset < 0 || offset % PAGE !== 0 || end > Number.MAX_SAFE_INTEGER || end > sizeOf(mappable) || !isFd(fd)) {
-    checkPlace(mappable, fileOffset, range, region);
+    checkFileRange(mappable, fileOffset, range, region);
     if (!isFd(fd)) {
       throw new TypeError(`fd of mappable "${mappable.label}" must be a file descriptor, not ${show(fd)}`);
     }
@@ -90,7 +90,7 @@ function checkBacking(backing: Backing, range: MemoryRange, region: string): Bac
 }
 
 /** @throws RangeError, or DmaError when the file is known to be too short */
-function checkPlace(mappable: Mappable, fileOffset: bigint, range: MemoryRange, region: string): void {
+function checkFileRange(mappable: Mappable, fileOffset: bigint, range: MemoryRange, region: string): void {
   if (fileOffset < 0n || (fileOffset & 4095n) !== 0n) {
     throw new RangeError(
       `fileOffset ${fileOffset} of a mapping in region "${region}" is not a multiple of the page size 4096`,

@@ -4,7 +4,7 @@ import { RangeMap } from '../ranges/range-map.js';
 import type { MapParams, MappingType } from '../contracts/region.js';
 
 /** When a transaction takes effect: for all regions that it switches at the same moment, however many they are. */
-export class Activity {
+export class PendingToggle {
   isTaken = false;
 
   take(): void {
@@ -30,7 +30,7 @@ export class RegionState {
   /** Whether it has been added and not been removed. */
   present = false;
   #active = false;
-  #switchedWith: Activity | undefined = undefined;
+  #switchedWith: PendingToggle | undefined = undefined;
   /** By guest physical address, each with the mapping's own `writable`. */
   readonly mappings = new RangeMap<MapChange>();
 
@@ -56,13 +56,13 @@ export class RegionState {
   }
 
   /** It is active if it was not, and the other way round. */
-  switch(): void {
+  toggle(): void {
     this.#active = !this.active;
     this.#switchedWith = undefined;
   }
 
   /** From when that is taken on, it is active if it was not, and the other way round. */
-  switchWith(activity: Activity): void {
+  toggleWith(activity: PendingToggle): void {
     this.#active = this.active;
     this.#switchedWith = activity;
   }

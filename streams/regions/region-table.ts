@@ -7,7 +7,7 @@ import type { Coroutine } from '../util/coroutine.js';
 import { done } from '../util/sliced-work.js';
 
 /** So many regions at most are looked through at once. */
-const FEW = 1024;
+const REGIONS_AT_ONCE_MAX = 1024;
 
 /** Regions of one priority over the same range, the first added first. */
 interface Slot {
@@ -114,7 +114,7 @@ export class RegionTable {
    * As `overlapping`, for a range in which there may be many. No region is to come or go meanwhile.
    */
   overlappingInSlices(range: MemoryRange): Coroutine<RegionState[]> {
-    return this.#size <= FEW ? done(this.overlapping(range), 1) : this.#overlappingMany(range);
+    return this.#size <= REGIONS_AT_ONCE_MAX ? done(this.overlapping(range), 1) : this.#overlappingMany(range);
   }
 
   *#overlappingMany(range: MemoryRange): Coroutine<RegionState[]> {

@@ -2,12 +2,12 @@ import { inOwnSlice, pauseIfOver } from './time-slice.js';
 import { isPromiseLike } from './coroutine.js';
 
 /** What starting a command is worth, in steps; those that it takes itself come on top. */
-const COMMAND = 8;
+const STEPS_PER_COMMAND = 8;
 
 type Command<T> = () => T | PromiseLike<T>;
 
 /** A command whose promise has been returned to the caller, and is still open. */
-interface Issued<T> {
+interface QueuedCommand<T> {
   readonly command: Command<T>;
   readonly resolve: (value: T) => void;
   readonly reject: (error: unknown) => void;
@@ -26,7 +26,7 @@ interface Issued<T> {
 export class SerialQueue {
   #busy = false;
   #draining = false;
-  #waiting: Issued<unknown>[] = [];
+  #waiting: QueuedCommand<unknown>[] = [];
   #next = 0;
   /** Calls of `run` that have not returned their promise yet: nobody can have given it a callback. */
   #calls = 0;
@@ -39,7 +39,7 @@ export class SerialQueue {
     try {
       if (this.#busy || this.#unsettled.length > 0) {
         return new Promise<T>((resolve, reject) => {
-          this.#waiting.push({ command, resolve, reject } as Issued<unknown>);
+          this.#waiting.push({ command, resolve, reject } as QueuedCommand<unknown>);
           this.#drain();
         });
       }
@@ -90,7 +90,7 @@ export class SerialQueue {
     });
   }
 
-  #start({ command, resolve, reject }: Issued<unknown>): void {
+  #start({ command, resolve, reject }: QueuedCommand<unknown>): void {
     this.#busy = true;
     let result: unknown;
     try {
@@ -152,7 +152,7 @@ export class SerialQueue {
         this.#next = 0;
         break;
       }
-      const pause = pauseIfOver(COMMAND);
+      const pause = pauseIfOver(STEPS_PER_COMMAND);
       if (pause !== undefined) {
         this.#goOnAfter(pause);
         break;

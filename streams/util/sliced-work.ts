@@ -1,8 +1,8 @@
 import type { Coroutine } from './coroutine.js';
-import { STEPS_PER_LOOK, pauseIfOver } from './time-slice.js';
+import { STEPS_PER_CLOCK_CHECK, pauseIfOver } from './time-slice.js';
 
 /** So many items at most are dealt with at once, without a generator. */
-export const FEW = 256;
+export const ITEMS_AT_ONCE_MAX = 256;
 
 /** Steps that are done: there is only their result. A generator for the same would take several times as long. */
 class Done<T> {
@@ -21,7 +21,7 @@ class Done<T> {
   }
 }
 
-const NOTHING = new Done(undefined) as unknown as Coroutine<void>;
+const DONE_WITHOUT_RESULT = new Done(undefined) as unknown as Coroutine<void>;
 
 /** The result of something short that has been done within the call, so many steps. */
 export function done<T>(value: T, taken: number): Coroutine<T> {
@@ -41,18 +41,18 @@ function* doneAfter<T>(pause: Promise<void>, value: T): Coroutine<T> {
  * @param work deals with those from `from` up to and without `to`
  */
 export function inSlices(length: number, work: (from: number, to: number) => void): Coroutine<void> {
-  if (length > FEW) {
+  if (length > ITEMS_AT_ONCE_MAX) {
     return slices(length, work);
   }
   // Most loops are short, and need no generator.
   work(0, length);
   const pause = pauseIfOver(Math.max(length, 1));
-  return pause === undefined ? NOTHING : doneAfter(pause, undefined);
+  return pause === undefined ? DONE_WITHOUT_RESULT : doneAfter(pause, undefined);
 }
 
 function* slices(length: number, work: (from: number, to: number) => void): Coroutine<void> {
-  for (let from = 0; from < length; from += STEPS_PER_LOOK) {
-    const to = Math.min(from + STEPS_PER_LOOK, length);
+  for (let from = 0; from < length; from += STEPS_PER_CLOCK_CHECK) {
+    const to = Math.min(from + STEPS_PER_CLOCK_CHECK, length);
     work(from, to);
     const pause = pauseIfOver(to - from);
     if (pause !== undefined) {

@@ -1,25 +1,25 @@
 /** Callbacks that are due, in order; `undefined` while none is running. */
-let due: (() => void)[] | undefined;
+let dueCallbacks: (() => void)[] | undefined;
 
 /** Runs callbacks one after another, never one inside another: what they make due runs behind them. */
 function runDue(callbacks: readonly (() => void)[]): void {
-  if (due !== undefined) {
-    due.push(...callbacks);
+  if (dueCallbacks !== undefined) {
+    dueCallbacks.push(...callbacks);
     return;
   }
-  due = [...callbacks];
+  dueCallbacks = [...callbacks];
   try {
-    for (const callback of due) {
+    for (const callback of dueCallbacks) {
       callback(); // May add to the list.
     }
   } finally {
-    due = undefined;
+    dueCallbacks = undefined;
   }
 }
 
 /** Whether a callback of a `SyncPromise` is running: then others run when it has returned. */
 export function isRunningCallbacks(): boolean {
-  return due !== undefined;
+  return dueCallbacks !== undefined;
 }
 
 /**

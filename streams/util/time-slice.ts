@@ -5,17 +5,17 @@
 const SLICE_MS = 2;
 
 /** Steps between two looks at the clock. */
-export const STEPS_PER_LOOK = 64;
+export const STEPS_PER_CLOCK_CHECK = 64;
 
 /** When the slice of time that is under way began; `undefined` until the clock is looked at for the first time in a turn of the event loop. */
-let began: number | undefined;
+let sliceStart: number | undefined;
 /** Whether the next turn will end the slice. */
-let ending = false;
-let steps = 0;
+let isEndScheduled = false;
+let stepCount = 0;
 /** Whether somebody wants his result within the call, however long it takes. */
 let isUnpaused = false;
 /** Work that waits for the next slices, each for one of its own: first come, first served. */
-let paused: (() => void)[] = [];
+let waiting: (() => void)[] = [];
 
 /**
  * Keeps long synchronous work from holding up the event loop: work asks after each step whether it has to pause.
@@ -27,54 +27,54 @@ let paused: (() => void)[] = [];
  * @returns a promise of the next slice when this one has lasted long enough
  */
 export function pauseIfOver(done = 1): Promise<void> | undefined {
-  steps += done;
-  return steps < STEPS_PER_LOOK || isUnpaused ? undefined : lookAtClock();
+  stepCount += done;
+  return stepCount < STEPS_PER_CLOCK_CHECK || isUnpaused ? undefined : checkClock();
 }
 
 /** A step that takes so long that the clock is to be looked at after each. */
-export const LONG_STEP = STEPS_PER_LOOK;
+export const LONG_STEP = STEPS_PER_CLOCK_CHECK;
 
-function lookAtClock(): Promise<void> | undefined {
-  steps = 0;
+function checkClock(): Promise<void> | undefined {
+  stepCount = 0;
   const now = performance.now();
-  if (began === undefined) {
-    began = now;
-    if (!ending) {
-      ending = true;
+  if (sliceStart === undefined) {
+    sliceStart = now;
+    if (!isEndScheduled) {
+      isEndScheduled = true;
       nextTurn(endSlice);
     }
   }
-  if (now - began < SLICE_MS) {
+  if (now - sliceStart < SLICE_MS) {
     return undefined;
   }
-  began = undefined;
+  sliceStart = undefined;
   return nextSlice();
 }
 
 /** Work that goes on in a later turn, for whatever reason, has a slice of its own. */
 function endSlice(): void {
-  ending = false;
-  began = undefined;
+  isEndScheduled = false;
+  sliceStart = undefined;
 }
 
 /** A slice of its own, in a later turn of the event loop. */
 function nextSlice(): Promise<void> {
   return new Promise((resolve) => {
-    paused.push(resolve);
-    if (paused.length === 1) {
+    waiting.push(resolve);
+    if (waiting.length === 1) {
       nextTurn(resume);
     }
   });
 }
 
 function resume(): void {
-  const [first, ...rest] = paused;
-  paused = rest;
+  const [first, ...rest] = waiting;
+  waiting = rest;
   if (rest.length > 0) {
     nextTurn(resume);
   }
-  began = undefined;
-  steps = 0;
+  sliceStart = undefined;
+  stepCount = 0;
   first?.();
 }
 
@@ -94,13 +94,13 @@ export function withoutPause<T>(work: () => T): T {
  * same turn of the event loop.
  */
 export function inOwnSlice<T>(work: () => T): T {
-  const outer = began;
-  began = undefined;
-  steps = 0;
+  const outer = sliceStart;
+  sliceStart = undefined;
+  stepCount = 0;
   try {
     return work();
   } finally {
-    began = outer;
+    sliceStart = outer;
   }
 }
 

@@ -2,7 +2,7 @@ import { sortedByAddress } from '../ranges/sort-by-address.js';
 import type { MapChange } from '../contracts/change-set.js';
 import type { RegionUnmap, Removals } from '../changes/managed-set.js';
 import { pauseIfOver } from '../util/time-slice.js';
-import { withChanges, sameMapping } from '../changes/mapping.js';
+import { sameMapping } from '../changes/mapping.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap } from '../ranges/range-map.js';
 import type { RegionEdits } from '../regions/region-edits.js';
@@ -18,6 +18,8 @@ import {
 } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { done } from '../util/sliced-work.js';
+import { net, mappingsBefore } from './edited-mappings.js';
+import { asTargetsSee, asTargetsSeeInSlices } from './region-access.js';
 
 /** How the view after a transaction differs from the view before it. */
 export interface Difference extends Removals {
@@ -44,7 +46,7 @@ interface Contribution {
 }
 
 /** Of so many edits at most the difference is computed at once. */
-const FEW = 4096;
+const EDITS_AT_ONCE_MAX = 4096;
 
 const NO_CHANGES: readonly MapChange[] = Object.freeze([]);
 const NO_UNMAPS: readonly RegionUnmap[] = Object.freeze([]);
@@ -115,11 +117,11 @@ export function simpleDifference(edits: readonly RegionEdits[]): Difference | un
     return { regionUnmaps: NO_UNMAPS, removed: NO_CHANGES, maps: NO_CHANGES, toggled: NO_REGIONS };
   }
   const writable = state.visible?.writable;
-  if (removed.length === 0 && added.length <= FEW) {
+  if (removed.length === 0 && added.length <= EDITS_AT_ONCE_MAX) {
     const maps = sortedByAddress(asTargetsSee(added, writable));
     return { regionUnmaps: NO_UNMAPS, removed: NO_CHANGES, maps, toggled: NO_REGIONS };
   }
-  if (added.length === 0 && removed.length <= FEW) {
+  if (added.length === 0 && removed.length <= EDITS_AT_ONCE_MAX) {
     const mappings = sortedByAddress(asTargetsSee(removed, writable));
     return {
       regionUnmaps: [{ asOneCall: undefined, mappings }],
@@ -179,66 +181,6 @@ function* affectedByMany(table: RegionTable, draft: Edits): Coroutine<readonly R
     });
   }
   return states;
-}
-
-/** What was added and not removed again, and what was removed and had been there. */
-function* net(
-  edit: RegionEdits,
-): Coroutine<{ readonly added: readonly MapChange[]; readonly removed: readonly MapChange[] }> {
-  if (edit.added.length === 0 || edit.removed.length === 0) {
-    return edit;
-  }
-  const [added, removed] = [yield* setOf(edit.added), yield* setOf(edit.removed)];
-  return {
-    added: yield* filterInSlices(edit.added, (mapping) => !removed.has(mapping)),
-    removed: yield* filterInSlices(edit.removed, (mapping) => !added.has(mapping)),
-  };
-}
-
-/**
- * The mappings of a region as they were before the transaction; also while its edits are being taken back: what was added may be gone, and what
- * was removed may be there again.
- */
-export function mappingsBefore(state: RegionState, edit: RegionEdits | undefined): Coroutine<readonly MapChange[]> {
-  return edit === undefined || edit.isEmpty ? entriesInSlices(state.mappings) : lookPast(edit);
-}
-
-function* lookPast(edit: RegionEdits): Coroutine<readonly MapChange[]> {
-  const now = yield* entriesInSlices(edit.state.mappings);
-  const [added, removed] = [yield* setOf(edit.added), yield* setOf(edit.removed)];
-  const before = yield* filterInSlices(now, (mapping) => !added.has(mapping) && !removed.has(mapping));
-  yield* eachInSlices(edit.removed, (mapping) => {
-    if (!added.has(mapping)) {
-      before.push(mapping);
-    }
-  });
-  return before;
-}
-
-function* setOf<T>(items: readonly T[]): Coroutine<Set<T>> {
-  const set = new Set<T>();
-  yield* eachInSlices(items, (item) => {
-    set.add(item);
-  });
-  return set;
-}
-
-/** The mappings as targets see them: writable only when their region is. The same list where that makes no difference. */
-function asTargetsSee(mappings: readonly MapChange[], regionWritable: boolean | undefined): readonly MapChange[] {
-  return regionWritable === true ? mappings : mappings.map(readOnly);
-}
-
-/** The same of a list that may be long. */
-function asTargetsSeeInSlices(
-  mappings: readonly MapChange[],
-  regionWritable: boolean | undefined,
-): Coroutine<readonly MapChange[]> {
-  return regionWritable === true ? done(mappings, 1) : mapInSlices(mappings, readOnly);
-}
-
-/** The mapping as targets see it where its region is read-only. */
-export function readOnly(mapping: MapChange): MapChange {
-  return mapping.writable ? withChanges(mapping, { writable: false }) : mapping;
 }
 
 /** Takes out what leaves and enters as the same, and shapes what is left. */

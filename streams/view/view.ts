@@ -1,27 +1,25 @@
 import { sortByAddress } from '../ranges/sort-by-address.js';
 import type { MapChange, MemoryMapSnapshot } from '../contracts/change-set.js';
 import { copiesOf } from '../changes/copies.js';
-import { mappingsBefore, readOnly, type Difference } from './difference.js';
+import type { Difference } from './difference.js';
 import { pauseIfOver } from '../util/time-slice.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-import { RangeMap, type CopyCursor } from '../ranges/range-map.js';
+import type { CopyCursor } from '../ranges/range-map.js';
 import type { RegionEdits } from '../regions/region-edits.js';
-import { Activity, type RegionState } from '../regions/region-state.js';
+import { PendingToggle, type RegionState } from '../regions/region-state.js';
 import type { RegionTable } from '../regions/region-table.js';
-import { eachInSlices, filterInSlices, LONG, sortedInSlices } from '../ranges/slices.js';
+import { eachInSlices, filterInSlices, PREALLOCATED_LENGTH_MIN, sortedInSlices } from '../ranges/slices.js';
 import type { PendingEdits } from '../regions/pending-edits.js';
 import { runAtOnce, type Coroutine } from '../util/coroutine.js';
 import { inSlices } from '../util/sliced-work.js';
+import { BeforeEdits } from './before-edits.js';
+import { mappingsBefore } from './edited-mappings.js';
+import { readOnly } from './region-access.js';
+import { type Version, rewind } from './versions.js';
 
 /** Mappings that are copied between two looks at the clock, at least. Several are copied in the time of one step. */
 const TOGETHER = 512;
 const COPIED_EACH = 8;
-
-/** A version of the view, and what led to the next one: unknown as long as there is none. */
-interface Version {
-  change: Difference | undefined;
-  next: Version | undefined;
-}
 
 /**
  * What the guest sees: the mappings of the active regions, as of the last command that took effect.
@@ -38,7 +36,7 @@ export class View {
   #latest: WeakRef<Version> | undefined = undefined;
   readonly #table: RegionTable;
   #pending: PendingEdits | undefined = undefined;
-  readonly #befores = new WeakMap<RegionEdits, Before>();
+  readonly #befores = new WeakMap<RegionEdits, BeforeEdits>();
 
   constructor(table: RegionTable) {
     this.#table = table;
@@ -65,14 +63,14 @@ export class View {
       return this.#switch(change);
     }
     for (const region of change.toggled) {
-      region.switch();
+      region.toggle();
     }
     this.#takeOn(change);
     return undefined;
   }
 
   *#switch(change: Difference): Coroutine<void> {
-    const activity = yield* prepareToSwitch(change.toggled);
+    const activity = yield* prepareToggle(change.toggled);
     activity.take();
     this.#takeOn(change);
   }
@@ -100,7 +98,7 @@ export class View {
   /** Nothing is seen any longer; older snapshots stay as they are. */
   *end(): Coroutine<void> {
     const removed = this.#latest?.deref() === undefined ? [] : yield* this.all();
-    const activity = yield* prepareToSwitch(yield* this.#activeRegions());
+    const activity = yield* prepareToggle(yield* this.#activeRegions());
     activity.take();
     this.#append({ regionUnmaps: [], removed, maps: [], toggled: [] });
   }
@@ -133,7 +131,7 @@ export class View {
       count += mappings.size;
     });
     // A long list that grows is copied again and again, each time as a whole.
-    const all = count < LONG ? [] : new Array<MapChange>(count);
+    const all = count < PREALLOCATED_LENGTH_MIN ? [] : new Array<MapChange>(count);
     const cursor = { page: 0, at: 0 };
     for (const state of regions) {
       const edit = this.#pending?.editOf(state);
@@ -199,88 +197,31 @@ export class View {
   *indexEdits(edits: readonly RegionEdits[]): Coroutine<void> {
     for (const edit of edits) {
       if (!edit.isEmpty) {
-        this.#befores.set(edit, yield* Before.of(edit));
+        this.#befores.set(edit, yield* BeforeEdits.of(edit));
       }
     }
   }
 
   /** An index of what an edited region had, made when it is asked for, and again when edits have been added. */
-  #before(edit: RegionEdits): Before {
+  #before(edit: RegionEdits): BeforeEdits {
     let before = this.#befores.get(edit);
     if (before?.isOf(edit) !== true) {
-      before = runAtOnce(Before.of(edit));
+      before = runAtOnce(BeforeEdits.of(edit));
       this.#befores.set(edit, before);
     }
     return before;
   }
 }
 
-/** What a region had before the edits of a transaction. */
-class Before {
-  readonly #edits: number;
-  readonly #added = new Set<MapChange>();
-  readonly #removed = new RangeMap<MapChange>();
-
-  private constructor(edit: RegionEdits) {
-    this.#edits = edit.added.length + edit.removed.length;
-  }
-
-  static *of(edit: RegionEdits): Coroutine<Before> {
-    const before = new Before(edit);
-    yield* eachInSlices(edit.added, (mapping) => {
-      before.#added.add(mapping);
-    });
-    yield* eachInSlices(edit.removed, (mapping) => {
-      if (!before.#added.has(mapping)) {
-        before.#removed.insert(mapping);
-      }
-    });
-    return before;
-  }
-
-  isOf(edit: RegionEdits): boolean {
-    return this.#edits === edit.added.length + edit.removed.length;
-  }
-
-  firstOverlap(state: RegionState, range: MemoryRange): MapChange | undefined {
-    const removed = this.#removed.firstOverlap(range);
-    const kept = state.mappings.overlapping(range).find((mapping) => !this.#added.has(mapping));
-    return removed === undefined || (kept !== undefined && kept.range.startPage < removed.range.startPage)
-      ? kept
-      : removed;
-  }
-}
-
 /** The regions are to change places, from active to not or back, all at once. */
-function* prepareToSwitch(regions: readonly RegionState[]): Coroutine<Activity> {
-  const activity = new Activity();
+function* prepareToggle(regions: readonly RegionState[]): Coroutine<PendingToggle> {
+  const activity = new PendingToggle();
   yield* inSlices(regions.length, (from, to) => {
     for (let index = from; index < to; index++) {
-      (regions[index] as RegionState).switchWith(activity);
+      (regions[index] as RegionState).toggleWith(activity);
     }
   });
   return activity;
-}
-
-/** The mappings as they were at a version, from those of now. */
-function rewind(mappings: readonly MapChange[], version: Version | undefined): readonly MapChange[] {
-  const since: Difference[] = [];
-  for (let older = version; older?.change !== undefined; older = older.next) {
-    since.push(older.change);
-  }
-  if (since.length === 0) {
-    return mappings;
-  }
-  const byStart = new Map(mappings.map((mapping) => [mapping.range.startPage, mapping]));
-  for (const { maps, removed } of since.toReversed()) {
-    for (const mapping of maps) {
-      byStart.delete(mapping.range.startPage);
-    }
-    for (const mapping of removed) {
-      byStart.set(mapping.range.startPage, mapping);
-    }
-  }
-  return sortByAddress([...byStart.values()]);
 }
 
 /** Copies what a region shows, as `RangeMap.copyTo` does. */
