@@ -8,8 +8,8 @@ import { done, inSlices, ITEMS_AT_ONCE_MAX } from '../util/sliced-work.js';
 /** Lists that may be long, made without holding up the event loop. Nothing is to change them meanwhile. */
 
 /** Entries of a map that are copied between two looks at the clock. Several are copied in the time of one step. */
-const COPY_ENTRIES_MAX = 512;
-const COPIES_PER_STEP = 8;
+export const COPY_ENTRIES_MAX = 512;
+export const COPIES_PER_STEP = 8;
 
 /** From so many items on a list is made in its full length: one that grows is copied again and again, each time as a whole. */
 export const PREALLOCATED_LENGTH_MIN = 1 << 16;

@@ -3,35 +3,35 @@ import type { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap } from '../ranges/range-map.js';
 import type { MapParams, MappingType } from '../contracts/region.js';
 
-/** When a transaction takes effect: for all regions that it switches at the same moment, however many they are. */
+/** Toggles many regions at the same moment: each region refers to it, and changes when it is applied. */
 export class PendingToggle {
-  isTaken = false;
+  isApplied = false;
 
-  take(): void {
-    this.isTaken = true;
+  apply(): void {
+    this.isApplied = true;
   }
 }
 
 /**
- * What a manager knows of one region. `visible`, `present` and `mappings` follow each edit at once; `active` is what took
- * effect.
+ * The state of one region in its manager. Each edit changes `visible`, `present` and `mappings` immediately; `active` changes when a transaction
+ * takes effect.
  */
 export class RegionState {
   readonly name: string;
   readonly range: MemoryRange;
   readonly priority: number;
   readonly type: MappingType;
-  /** Counts the regions of a manager: of equals, the first added wins. */
+  /** Number of the region in its manager. Of regions with the same priority and range, the one with the lowest number is active. */
   readonly sequence: number;
-  /** Whose it is: what a manager's drafts work on. */
+  /** The `RegionContext` of the manager that the region belongs to. */
   readonly owner: object;
-  /** How it is mapped; `undefined` while it is hidden. */
+  /** The parameters with which it is mapped; `undefined` while it is not mapped. */
   visible: MapParams | undefined = undefined;
-  /** Whether it has been added and not been removed. */
+  /** Whether it is in the table: added, and not removed. */
   present = false;
   #active = false;
-  #switchedWith: PendingToggle | undefined = undefined;
-  /** By guest physical address, each with the mapping's own `writable`. */
+  #pendingToggle: PendingToggle | undefined = undefined;
+  /** By guest physical address. `writable` is that of the mapping, without that of the region. */
   readonly mappings = new RangeMap<MapChange>();
 
   constructor(params: {
@@ -50,20 +50,20 @@ export class RegionState {
     this.owner = params.owner;
   }
 
-  /** What took effect. */
+  /** Whether it is active, as of the last transaction that took effect. */
   get active(): boolean {
-    return this.#switchedWith?.isTaken === true ? !this.#active : this.#active;
+    return this.#pendingToggle?.isApplied === true ? !this.#active : this.#active;
   }
 
-  /** It is active if it was not, and the other way round. */
+  /** Changes `active` now. */
   toggle(): void {
     this.#active = !this.active;
-    this.#switchedWith = undefined;
+    this.#pendingToggle = undefined;
   }
 
-  /** From when that is taken on, it is active if it was not, and the other way round. */
-  toggleWith(activity: PendingToggle): void {
+  /** Changes `active` when `toggle` is applied. */
+  toggleWith(toggle: PendingToggle): void {
     this.#active = this.active;
-    this.#switchedWith = activity;
+    this.#pendingToggle = toggle;
   }
 }

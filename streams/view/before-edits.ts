@@ -6,14 +6,15 @@ import type { RegionEdits } from '../regions/region-edits.js';
 import type { RegionState } from '../regions/region-state.js';
 import type { Coroutine } from '../util/coroutine.js';
 
-/** What a region had before the edits of a transaction. */
+/** An index of the mappings of a region before the edits of a transaction. */
 export class BeforeEdits {
-  readonly #edits: number;
+  /** Number of edits that the index includes. */
+  readonly #editCount: number;
   readonly #added = new Set<MapChange>();
   readonly #removed = new RangeMap<MapChange>();
 
   private constructor(edit: RegionEdits) {
-    this.#edits = edit.added.length + edit.removed.length;
+    this.#editCount = edit.added.length + edit.removed.length;
   }
 
   static *of(edit: RegionEdits): Coroutine<BeforeEdits> {
@@ -29,10 +30,12 @@ export class BeforeEdits {
     return before;
   }
 
-  isOf(edit: RegionEdits): boolean {
-    return this.#edits === edit.added.length + edit.removed.length;
+  /** Whether the index includes all edits: edits may be added after it was made. */
+  isCurrent(edit: RegionEdits): boolean {
+    return this.#editCount === edit.added.length + edit.removed.length;
   }
 
+  /** The first mapping before the edits that shares a page with `range`. */
   firstOverlap(state: RegionState, range: MemoryRange): MapChange | undefined {
     const removed = this.#removed.firstOverlap(range);
     const kept = state.mappings.overlapping(range).find((mapping) => !this.#added.has(mapping));

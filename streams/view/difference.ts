@@ -1,3 +1,4 @@
+import { EMPTY_LIST } from '../util/lists.js';
 import { sortedByAddress } from '../ranges/sort-by-address.js';
 import type { MapChange } from '../contracts/change-set.js';
 import type { RegionUnmap, Removals } from '../changes/managed-set.js';
@@ -18,12 +19,12 @@ import {
 } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { done } from '../util/sliced-work.js';
-import { net, mappingsBefore } from './edited-mappings.js';
-import { asTargetsSee, asTargetsSeeInSlices } from './region-access.js';
+import { netEdits, mappingsBefore } from './edited-mappings.js';
+import { withRegionAccess, withRegionAccessInSlices } from './region-access.js';
 
-/** How the view after a transaction differs from the view before it. */
+/** The difference between the view before and after a transaction. */
 export interface Difference extends Removals {
-  /** The mappings that come, ascending. */
+  /** The mappings that become active, in ascending order. */
   readonly maps: readonly MapChange[];
   /** Regions whose `active` changes. */
   readonly toggled: readonly RegionState[];
@@ -35,45 +36,42 @@ export interface Edits {
   editOf(state: RegionState): RegionEdits | undefined;
 }
 
-/** What one region contributes to the difference. */
+/** The removed mappings of one region. */
 interface Contribution {
   readonly state: RegionState;
-  /** Of the region. */
+  /** Range of the region. */
   readonly range: MemoryRange;
-  /** Whether all that it had goes, because it is no longer active. */
+  /** Whether all of its mappings are removed, because it is no longer active. */
   readonly allRemoved: boolean;
   removed: readonly MapChange[];
 }
 
-/** Of so many edits at most the difference is computed at once. */
+/** Limit of edits for which the difference is computed without a pause. */
 const EDITS_AT_ONCE_MAX = 4096;
 
-const NO_CHANGES: readonly MapChange[] = Object.freeze([]);
-const NO_UNMAPS: readonly RegionUnmap[] = Object.freeze([]);
-const NO_REGIONS: readonly RegionState[] = Object.freeze([]);
-
 /**
- * Computes what a transaction changes, at a cost of what it touches. Nothing is to be edited meanwhile.
+ * Computes the changes of a transaction. The cost depends on the number of affected mappings, not on the size of the view. Regions must not be
+ * edited before it is finished.
  *
- * A region counts when it was edited, or when an edit of another one covered or uncovered it. Where it is active before and
- * after, it contributes what was added and removed; else all that it had, or has.
+ * Affected regions are those that were edited, and those that an edit of another region covered or uncovered. If a region was active before
+ * and is active after the transaction with the same access, its added and removed mappings change; otherwise all of its mappings.
  */
 export function* difference(table: RegionTable, draft: Edits): Coroutine<Difference> {
   const { edits } = draft;
   const contributions: Contribution[] = [];
-  const entering: (readonly MapChange[])[] = [];
+  const addedLists: (readonly MapChange[])[] = [];
   const visible = yield* filterInSlices(edits, changesVisibility);
   if (visible.length === 0) {
     for (const edit of edits) {
       if (edit.state.active) {
-        yield* contributeEdits(edit, contributions, entering);
+        yield* contributeEdits(edit, contributions, addedLists);
       }
       const pause = pauseIfOver();
       if (pause !== undefined) {
         yield pause;
       }
     }
-    return yield* withoutUnchanged(contributions, yield* joinInSlices(entering), NO_REGIONS);
+    return yield* withoutUnchanged(contributions, yield* joinInSlices(addedLists), EMPTY_LIST);
   }
   const toggled: RegionState[] = [];
   for (const state of yield* affected(table, draft)) {
@@ -87,15 +85,15 @@ export function* difference(table: RegionTable, draft: Edits): Coroutine<Differe
     const writableAfter = state.visible?.writable;
     if (before && after && writableBefore === writableAfter) {
       if (edit !== undefined) {
-        yield* contributeEdits(edit, contributions, entering);
+        yield* contributeEdits(edit, contributions, addedLists);
       }
     } else {
       if (before) {
-        const gone = yield* asTargetsSeeInSlices(yield* mappingsBefore(state, edit), writableBefore);
-        contributions.push({ state, range: state.range, allRemoved: !after, removed: gone });
+        const mappings = yield* withRegionAccessInSlices(yield* mappingsBefore(state, edit), writableBefore);
+        contributions.push({ state, range: state.range, allRemoved: !after, removed: mappings });
       }
       if (after) {
-        entering.push(yield* asTargetsSeeInSlices(yield* entriesInSlices(state.mappings), writableAfter));
+        addedLists.push(yield* withRegionAccessInSlices(yield* entriesInSlices(state.mappings), writableAfter));
       }
     }
     const pause = pauseIfOver();
@@ -103,10 +101,13 @@ export function* difference(table: RegionTable, draft: Edits): Coroutine<Differe
       yield pause;
     }
   }
-  return yield* withoutUnchanged(contributions, yield* joinInSlices(entering), toggled);
+  return yield* withoutUnchanged(contributions, yield* joinInSlices(addedLists), toggled);
 }
 
-/** The same at once, for the most common transactions: a few mappings were added to one region, or removed from it, and not both. */
+/**
+ * The same without a coroutine, for the most common transactions: mappings were either added to or removed from a single region, and not too many.
+ * Returns `undefined` for other transactions.
+ */
 export function simpleDifference(edits: readonly RegionEdits[]): Difference | undefined {
   const [only] = edits;
   if (only === undefined || edits.length > 1 || changesVisibility(only)) {
@@ -114,20 +115,20 @@ export function simpleDifference(edits: readonly RegionEdits[]): Difference | un
   }
   const { state, added, removed } = only;
   if (!state.active) {
-    return { regionUnmaps: NO_UNMAPS, removed: NO_CHANGES, maps: NO_CHANGES, toggled: NO_REGIONS };
+    return { regionUnmaps: EMPTY_LIST, removed: EMPTY_LIST, maps: EMPTY_LIST, toggled: EMPTY_LIST };
   }
   const writable = state.visible?.writable;
   if (removed.length === 0 && added.length <= EDITS_AT_ONCE_MAX) {
-    const maps = sortedByAddress(asTargetsSee(added, writable));
-    return { regionUnmaps: NO_UNMAPS, removed: NO_CHANGES, maps, toggled: NO_REGIONS };
+    const maps = sortedByAddress(withRegionAccess(added, writable));
+    return { regionUnmaps: EMPTY_LIST, removed: EMPTY_LIST, maps, toggled: EMPTY_LIST };
   }
   if (added.length === 0 && removed.length <= EDITS_AT_ONCE_MAX) {
-    const mappings = sortedByAddress(asTargetsSee(removed, writable));
+    const mappings = sortedByAddress(withRegionAccess(removed, writable));
     return {
       regionUnmaps: [{ asOneCall: undefined, mappings }],
       removed: mappings,
-      maps: NO_CHANGES,
-      toggled: NO_REGIONS,
+      maps: EMPTY_LIST,
+      toggled: EMPTY_LIST,
     };
   }
   return undefined;
@@ -137,28 +138,28 @@ function changesVisibility(edit: RegionEdits): boolean {
   return edit.presentBefore !== edit.state.present || edit.visibleBefore !== edit.state.visible;
 }
 
-/** Of a region that is active as before: what was added and removed. */
+/** Adds the edited mappings of a region that was and is active with the same access. */
 function* contributeEdits(
   edit: RegionEdits,
   contributions: Contribution[],
-  entering: (readonly MapChange[])[],
+  addedLists: (readonly MapChange[])[],
 ): Coroutine<void> {
   if (edit.isEmpty) {
     return;
   }
   const { state } = edit;
-  const { added, removed } = yield* net(edit);
+  const { added, removed } = yield* netEdits(edit);
   const writable = state.visible?.writable;
   if (removed.length > 0) {
-    const gone = yield* asTargetsSeeInSlices(removed, writable);
-    contributions.push({ state, range: state.range, allRemoved: false, removed: gone });
+    const mappings = yield* withRegionAccessInSlices(removed, writable);
+    contributions.push({ state, range: state.range, allRemoved: false, removed: mappings });
   }
   if (added.length > 0) {
-    entering.push(yield* asTargetsSeeInSlices(added, writable));
+    addedLists.push(yield* withRegionAccessInSlices(added, writable));
   }
 }
 
-/** The edited regions, and those that share addresses with one: each once. */
+/** The edited regions, and the regions that share addresses with them if their visibility changed. Each region occurs once. */
 function affected(table: RegionTable, draft: Edits): Coroutine<readonly RegionState[]> {
   const { edits } = draft;
   const [only] = edits;
@@ -183,17 +184,17 @@ function* affectedByMany(table: RegionTable, draft: Edits): Coroutine<readonly R
   return states;
 }
 
-/** Takes out what leaves and enters as the same, and shapes what is left. */
+/** Makes the difference, without the mappings that are removed and added again unchanged. */
 function* withoutUnchanged(
   contributions: readonly Contribution[],
-  entering: readonly MapChange[],
+  added: readonly MapChange[],
   toggled: readonly RegionState[],
 ): Coroutine<Difference> {
-  const maps = yield* sortedInSlices(entering);
+  const maps = yield* sortedInSlices(added);
   let kept: RangeMap<MapChange> | undefined;
   for (const contribution of contributions) {
     contribution.removed = yield* sortedInSlices(contribution.removed);
-    const same = maps.length === 0 ? NO_CHANGES : yield* sameIn(contribution.removed, maps);
+    const same = maps.length === 0 ? EMPTY_LIST : yield* sameIn(contribution.removed, maps);
     if (same.length > 0) {
       const stays = (kept ??= new RangeMap<MapChange>());
       yield* eachInSlices(same, (mapping) => {
@@ -203,24 +204,24 @@ function* withoutUnchanged(
     }
   }
   if (kept === undefined) {
-    return yield* toDifference(contributions, maps, toggled, undefined);
+    return yield* differenceOf(contributions, maps, toggled, undefined);
   }
   const stays = kept;
   const changed = yield* filterInSlices(maps, (mapping) => !startsIn(stays, mapping));
-  return yield* toDifference(contributions, changed, toggled, stays);
+  return yield* differenceOf(contributions, changed, toggled, stays);
 }
 
 function startsIn(kept: RangeMap<MapChange>, { range }: MapChange): boolean {
   return kept.startingAt(range.startPage) !== undefined;
 }
 
-/** The mappings that are the same in two lists, both ascending and of mappings that do not overlap. */
-function sameIn(leaving: readonly MapChange[], entering: readonly MapChange[]): Coroutine<readonly MapChange[]> {
+/** The mappings that are the same in both lists. Both are in ascending order, and the mappings of each do not overlap. */
+function sameIn(removed: readonly MapChange[], added: readonly MapChange[]): Coroutine<readonly MapChange[]> {
   let next = 0;
-  return filterInSlices(leaving, (old) => {
+  return filterInSlices(removed, (old) => {
     const { startPage } = old.range;
-    next = firstFrom(entering, startPage, next);
-    const now = entering[next];
+    next = firstFrom(added, startPage, next);
+    const now = added[next];
     if (now?.range.startPage !== startPage) {
       return false;
     }
@@ -229,15 +230,15 @@ function sameIn(leaving: readonly MapChange[], entering: readonly MapChange[]): 
   });
 }
 
-/** Where in an ascending list, from number `from` on, the first one is that does not start before a page. */
-function firstFrom(entering: readonly MapChange[], page: number, from: number): number {
-  let [low, high] = [from, entering.length];
-  if (low < high && (entering[low] as MapChange).range.startPage >= page) {
-    return low; // Mostly the next one.
+/** The index, at least `from`, of the first mapping in an ascending list that does not start before `page`. */
+function firstFrom(added: readonly MapChange[], page: number, from: number): number {
+  let [low, high] = [from, added.length];
+  if (low < high && (added[low] as MapChange).range.startPage >= page) {
+    return low; // Usually it is the next one.
   }
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((entering[middle] as MapChange).range.startPage < page) {
+    if ((added[middle] as MapChange).range.startPage < page) {
       low = middle + 1;
     } else {
       high = middle;
@@ -246,7 +247,7 @@ function firstFrom(entering: readonly MapChange[], page: number, from: number): 
   return low;
 }
 
-function toDifference(
+function differenceOf(
   contributions: readonly Contribution[],
   maps: readonly MapChange[],
   toggled: readonly RegionState[],
@@ -254,20 +255,20 @@ function toDifference(
 ): Coroutine<Difference> {
   const [only] = contributions;
   if (contributions.length > 1) {
-    return toDifferenceOfMany(contributions, maps, toggled, kept);
+    return differenceOfMany(contributions, maps, toggled, kept);
   }
-  const removed = only?.removed ?? NO_CHANGES;
-  const regionUnmaps = only === undefined || removed.length === 0 ? NO_UNMAPS : [regionUnmapOf(only, kept)];
+  const removed = only?.removed ?? EMPTY_LIST;
+  const regionUnmaps = only === undefined || removed.length === 0 ? EMPTY_LIST : [regionUnmapOf(only, kept)];
   return done({ regionUnmaps, removed, maps, toggled }, 1);
 }
 
-function* toDifferenceOfMany(
+function* differenceOfMany(
   contributions: readonly Contribution[],
   maps: readonly MapChange[],
   toggled: readonly RegionState[],
   kept: RangeMap<MapChange> | undefined,
 ): Coroutine<Difference> {
-  // Regions that are active at the same time share no address.
+  // Regions that are active at the same time do not overlap.
   const unmapping = yield* sortedInSlices(yield* filterInSlices(contributions, ({ removed }) => removed.length > 0));
   const regionUnmaps = yield* mapInSlices(unmapping, (contribution) => regionUnmapOf(contribution, kept));
   const removed = yield* joinInSlices(yield* mapInSlices(unmapping, (contribution) => contribution.removed));

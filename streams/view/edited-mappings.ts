@@ -4,8 +4,8 @@ import type { RegionEdits } from '../regions/region-edits.js';
 import type { RegionState } from '../regions/region-state.js';
 import type { Coroutine } from '../util/coroutine.js';
 
-/** What was added and not removed again, and what was removed and had been there. */
-export function* net(
+/** The net effect of the edits of a region: without mappings that were added and removed again. */
+export function* netEdits(
   edit: RegionEdits,
 ): Coroutine<{ readonly added: readonly MapChange[]; readonly removed: readonly MapChange[] }> {
   if (edit.added.length === 0 || edit.removed.length === 0) {
@@ -19,14 +19,14 @@ export function* net(
 }
 
 /**
- * The mappings of a region as they were before the transaction; also while its edits are being taken back: what was added may be gone, and what
- * was removed may be there again.
+ * The mappings of a region before the transaction, in no order if there are edits. Correct also during the rollback of the edits, when some added
+ * mappings are already removed and some removed mappings are already restored.
  */
 export function mappingsBefore(state: RegionState, edit: RegionEdits | undefined): Coroutine<readonly MapChange[]> {
-  return edit === undefined || edit.isEmpty ? entriesInSlices(state.mappings) : lookPast(edit);
+  return edit === undefined || edit.isEmpty ? entriesInSlices(state.mappings) : mappingsBeforeEdits(edit);
 }
 
-function* lookPast(edit: RegionEdits): Coroutine<readonly MapChange[]> {
+function* mappingsBeforeEdits(edit: RegionEdits): Coroutine<readonly MapChange[]> {
   const now = yield* entriesInSlices(edit.state.mappings);
   const [added, removed] = [yield* setOf(edit.added), yield* setOf(edit.removed)];
   const before = yield* filterInSlices(now, (mapping) => !added.has(mapping) && !removed.has(mapping));

@@ -6,12 +6,13 @@ import { runAtOnce, type Coroutine } from '../util/coroutine.js';
 import type { View } from './view.js';
 
 /**
- * What another process can map, as long as somebody wants to know: RAM that has an fd, ascending. Kept up to date by what changes.
+ * The RAM that another process can map, because it has a file descriptor, in ascending order. Subscribers receive the list and its later
+ * versions. It is kept up to date as long as there are subscribers.
  */
 export class ShareableList {
   readonly #view: View;
-  /** Who is told, and the generation of what he was told last. */
-  readonly #told = new Map<Subscriber<readonly ShareableRegion[]>, number>();
+  /** The subscribers, with the generation of the last list that each received. */
+  readonly #sentGenerations = new Map<Subscriber<readonly ShareableRegion[]>, number>();
   #list: readonly ShareableRegion[] = [];
   #generation = -1;
   #ended = false;
@@ -20,12 +21,12 @@ export class ShareableList {
     this.#view = view;
   }
 
-  /** Whether anybody is told. */
+  /** Whether there are subscribers. */
   get observed(): boolean {
-    return this.#told.size > 0;
+    return this.#sentGenerations.size > 0;
   }
 
-  /** Tells of the list as it is now, and from now on whenever it changes. */
+  /** Emits the current list, and then a new list after each change. */
   subscribe(subscriber: Subscriber<readonly ShareableRegion[]>): void {
     const { generation } = this.#view;
     if (this.#generation !== generation || !this.observed) {
@@ -37,38 +38,38 @@ export class ShareableList {
       subscriber.complete();
     }
     if (!subscriber.closed) {
-      this.#told.set(subscriber, generation);
+      this.#sentGenerations.set(subscriber, generation);
       subscriber.add(() => {
-        this.#told.delete(subscriber);
+        this.#sentGenerations.delete(subscriber);
       });
     }
   }
 
-  /** A set has taken effect, which makes the view what it is now. */
+  /** Updates the list after a set took effect, and emits it if it changed. The view must be that of the set. */
   *update({ generation, removed, maps }: ManagedSet): Coroutine<void> {
-    const gone = yield* filterInSlices(removed, isShareable);
-    const come = yield* shareableOf(maps);
+    const unshared = yield* filterInSlices(removed, isShareable);
+    const shared = yield* shareableOf(maps);
     if (this.#generation < generation) {
-      if (gone.length > 0 || come.length > 0) {
-        this.#list = yield* mergeInSlices(yield* without(this.#list, gone), come);
+      if (unshared.length > 0 || shared.length > 0) {
+        this.#list = yield* mergeInSlices(yield* without(this.#list, unshared), shared);
       }
       this.#generation = generation;
     }
-    if (gone.length === 0 && come.length === 0) {
+    if (unshared.length === 0 && shared.length === 0) {
       return;
     }
-    for (const [subscriber, told] of this.#told) {
-      if (told < generation) {
-        this.#told.set(subscriber, generation);
+    for (const [subscriber, sentGeneration] of this.#sentGenerations) {
+      if (sentGeneration < generation) {
+        this.#sentGenerations.set(subscriber, generation);
         subscriber.next(this.#list.slice());
       }
     }
   }
 
-  /** Nothing changes any more. */
+  /** Completes all subscribers, present and future ones. */
   end(): void {
     this.#ended = true;
-    for (const subscriber of this.#told.keys()) {
+    for (const subscriber of this.#sentGenerations.keys()) {
       subscriber.complete();
     }
     this.#list = [];
@@ -80,23 +81,26 @@ function isShareable({ type, backing }: MapChange): boolean {
 }
 
 function* shareableOf(mappings: readonly MapChange[]): Coroutine<readonly ShareableRegion[]> {
-  return yield* mapInSlices(yield* filterInSlices(mappings, isShareable), regionOf);
+  return yield* mapInSlices(yield* filterInSlices(mappings, isShareable), toShareable);
 }
 
-/** Frozen, because all lists have the same ones. */
-function regionOf({ range, writable, backing }: MapChange): ShareableRegion {
+/** Frozen, because all lists share these objects. */
+function toShareable({ range, writable, backing }: MapChange): ShareableRegion {
   const { mappable, fileOffset } = backing as Exclude<MapChange['backing'], 'private'>;
   return Object.freeze({ range, writable, mappable, fileOffset });
 }
 
-/** A list without what starts where one of `gone` does; both are ascending. */
-function* without(list: readonly ShareableRegion[], gone: readonly MapChange[]): Coroutine<readonly ShareableRegion[]> {
+/** The list without the regions at the start of a mapping in `unshared`. Both are in ascending order. */
+function* without(
+  list: readonly ShareableRegion[],
+  unshared: readonly MapChange[],
+): Coroutine<readonly ShareableRegion[]> {
   let next = 0;
-  return gone.length === 0
+  return unshared.length === 0
     ? list
     : yield* filterInSlices(list, ({ range }) => {
-        const isGone = gone[next]?.range.startPage === range.startPage;
-        next += isGone ? 1 : 0;
-        return !isGone;
+        const isUnshared = unshared[next]?.range.startPage === range.startPage;
+        next += isUnshared ? 1 : 0;
+        return !isUnshared;
       });
 }

@@ -8,99 +8,95 @@ import type { CopyCursor } from '../ranges/range-map.js';
 import type { RegionEdits } from '../regions/region-edits.js';
 import { PendingToggle, type RegionState } from '../regions/region-state.js';
 import type { RegionTable } from '../regions/region-table.js';
-import { eachInSlices, filterInSlices, PREALLOCATED_LENGTH_MIN, sortedInSlices } from '../ranges/slices.js';
+import {
+  COPIES_PER_STEP,
+  COPY_ENTRIES_MAX,
+  eachInSlices,
+  filterInSlices,
+  PREALLOCATED_LENGTH_MIN,
+  sortedInSlices,
+} from '../ranges/slices.js';
 import type { PendingEdits } from '../regions/pending-edits.js';
 import { runAtOnce, type Coroutine } from '../util/coroutine.js';
 import { inSlices } from '../util/sliced-work.js';
 import { BeforeEdits } from './before-edits.js';
 import { mappingsBefore } from './edited-mappings.js';
 import { readOnly } from './region-access.js';
-import { type Version, rewind } from './versions.js';
+import { rewind, Versions, type Version } from './versions.js';
 
-/** Mappings that are copied between two looks at the clock, at least. Several are copied in the time of one step. */
-const TOGETHER = 512;
-const COPIED_EACH = 8;
+/** Limit of regions that are toggled without a pause. */
+const TOGGLES_AT_ONCE_MAX = 512;
 
 /**
- * What the guest sees: the mappings of the active regions, as of the last command that took effect.
+ * The memory map that the guest sees: the mappings of the active regions, as of the last command that took effect.
  *
- * It keeps no mappings of its own: it reads them off the regions, and looks past the edits of a transaction that is under way. Older
- * versions are found by going back over the changes since; those are remembered only as long as somebody has a snapshot that old.
+ * It stores no mappings. It reads them from the regions, and ignores the edits of a transaction that has not taken effect. For an older
+ * version it reverses the later changes, which are kept only as long as a snapshot needs them.
  */
 export class View {
   #generation = 0;
-  /**
-   * The latest version, as long as a snapshot leads to it. Held weakly: where nobody has a snapshot nothing is remembered, and a list of
-   * changes that the collector has to follow, because its dead beginning has grown old, does not come about.
-   */
-  #latest: WeakRef<Version> | undefined = undefined;
+  readonly #versions = new Versions();
   readonly #table: RegionTable;
   #pending: PendingEdits | undefined = undefined;
-  readonly #befores = new WeakMap<RegionEdits, BeforeEdits>();
+  readonly #beforeEdits = new WeakMap<RegionEdits, BeforeEdits>();
 
   constructor(table: RegionTable) {
     this.#table = table;
   }
 
-  /** Counts the commands that changed it. */
+  /** Number of commands that changed the view. */
   get generation(): number {
     return this.#generation;
   }
 
-  /** A transaction begins: its edits, as they come, do not show until they are applied. */
+  /** Starts a transaction: its edits are ignored until `apply`. */
   begin(edits: PendingEdits): void {
     this.#pending = edits;
   }
 
-  /** A transaction ends without effect: its edits have been taken back. */
+  /** Ends a transaction whose edits have been rolled back. */
   abandon(): void {
     this.#pending = undefined;
   }
 
-  /** A transaction takes effect. Only one that changes a mapping counts. Whoever looks meanwhile sees all of it, or nothing. */
+  /**
+   * Ends a transaction that takes effect. The generation increases only if a mapping changes.
+   *
+   * The change is atomic: readers see the view either before or after it, also during the coroutine.
+   *
+   * @returns the rest of the work, when many regions are toggled
+   */
   apply(change: Difference): Coroutine<void> | undefined {
-    if (change.toggled.length > TOGETHER) {
-      return this.#switch(change);
+    if (change.toggled.length > TOGGLES_AT_ONCE_MAX) {
+      return this.#applyInSlices(change);
     }
     for (const region of change.toggled) {
       region.toggle();
     }
-    this.#takeOn(change);
+    this.#commit(change);
     return undefined;
   }
 
-  *#switch(change: Difference): Coroutine<void> {
-    const activity = yield* prepareToggle(change.toggled);
-    activity.take();
-    this.#takeOn(change);
+  *#applyInSlices(change: Difference): Coroutine<void> {
+    const toggle = yield* prepareToggle(change.toggled);
+    toggle.apply();
+    this.#commit(change);
   }
 
-  #takeOn(change: Difference): void {
+  #commit(change: Difference): void {
     this.#pending = undefined;
     if (change.regionUnmaps.length > 0 || change.maps.length > 0) {
       this.#generation += 1;
-      this.#append(change);
+      this.#versions.append(change);
     }
   }
 
-  #append(change: Difference): void {
-    const latest = this.#latest?.deref();
-    if (latest === undefined) {
-      this.#latest = undefined;
-      return;
-    }
-    const next: Version = { change: undefined, next: undefined };
-    latest.change = change;
-    latest.next = next;
-    this.#latest = new WeakRef(next);
-  }
-
-  /** Nothing is seen any longer; older snapshots stay as they are. */
+  /** Makes all regions inactive, at the end of the manager. Older snapshots do not change. */
   *end(): Coroutine<void> {
-    const removed = this.#latest?.deref() === undefined ? [] : yield* this.all();
-    const activity = yield* prepareToggle(yield* this.#activeRegions());
-    activity.take();
-    this.#append({ regionUnmaps: [], removed, maps: [], toggled: [] });
+    const removed = this.#versions.isObserved ? yield* this.all() : [];
+    const toggle = yield* prepareToggle(yield* this.#activeRegions());
+    toggle.apply();
+    this.#versions.append({ regionUnmaps: [], removed, maps: [], toggled: [] });
   }
 
   /** The active mapping at exactly this range. */
@@ -115,27 +111,27 @@ export class View {
     for (const state of sortByAddress([...this.#table.overlapping(range), ...removed].filter(isActive))) {
       const edit = this.#pending?.editOf(state);
       const mapping =
-        edit === undefined ? state.mappings.firstOverlap(range) : this.#before(edit).firstOverlap(state, range);
+        edit === undefined ? state.mappings.firstOverlap(range) : this.#indexOf(edit).firstOverlap(state, range);
       if (mapping !== undefined) {
-        return writableOf(state, edit) ? mapping : readOnly(mapping);
+        return isWritableBefore(state, edit) ? mapping : readOnly(mapping);
       }
     }
     return undefined;
   }
 
-  /** All active mappings, ascending. Nothing is to change meanwhile. */
+  /** All active mappings, in ascending order. Regions must not be edited before the coroutine ends. */
   *all(): Coroutine<readonly MapChange[]> {
     const regions = yield* this.#activeRegions();
     let count = 0;
     yield* eachInSlices(regions, ({ mappings }) => {
       count += mappings.size;
     });
-    // A long list that grows is copied again and again, each time as a whole.
+    // A long list that grows would be copied several times.
     const all = count < PREALLOCATED_LENGTH_MIN ? [] : new Array<MapChange>(count);
     const cursor = { page: 0, at: 0 };
     for (const state of regions) {
       const edit = this.#pending?.editOf(state);
-      const isWritable = writableOf(state, edit);
+      const isWritable = isWritableBefore(state, edit);
       if (edit !== undefined && !edit.isEmpty) {
         yield* eachInSlices(yield* sortedInSlices(yield* mappingsBefore(state, edit)), (mapping) => {
           all[cursor.at++] = isWritable ? mapping : readOnly(mapping);
@@ -144,8 +140,8 @@ export class View {
       }
       for (cursor.page = 0; cursor.page < Infinity;) {
         const first = cursor.at;
-        copyShown(all, state, cursor, isWritable);
-        const pause = pauseIfOver(1 + (cursor.at - first) / COPIED_EACH);
+        copyMappings(all, state, cursor, isWritable);
+        const pause = pauseIfOver(1 + (cursor.at - first) / COPIES_PER_STEP);
         if (pause !== undefined) {
           yield pause;
         }
@@ -155,12 +151,12 @@ export class View {
     return all;
   }
 
-  /** The same, within the call. */
+  /** The same without pauses. */
   allNow(): readonly MapChange[] {
     return runAtOnce(this.all());
   }
 
-  /** Ascending. */
+  /** In ascending order. */
   *#activeRegions(): Coroutine<readonly RegionState[]> {
     const present = yield* filterInSlices(yield* this.#table.all(), isActive);
     const removed = this.#pending?.removed;
@@ -174,17 +170,16 @@ export class View {
     return yield* sortedInSlices(present);
   }
 
-  /** Stays true to its generation. Costs nothing until its mappings are read. */
+  /** A snapshot of the current generation. Its mappings are computed when they are first read. */
   snapshot(): MemoryMapSnapshot {
-    let version: Version | undefined = this.#latest?.deref() ?? { change: undefined, next: undefined };
-    this.#latest = new WeakRef(version);
+    let version: Version | undefined = this.#versions.latest();
     let mappings: readonly MapChange[] | undefined;
     const read = (): readonly MapChange[] => {
       mappings ??= copiesOf(rewind(this.allNow(), version));
       version = undefined;
       return mappings;
     };
-    // A plain record with a getter: it prints, compares and copies as what it stands for.
+    // A plain object with a getter: printing, comparing and copying it work as for plain data.
     return {
       generation: this.#generation,
       get mappings() {
@@ -193,41 +188,41 @@ export class View {
     };
   }
 
-  /** Makes ready for many questions about what edited regions had. Else it is done when the first is asked. */
+  /** Indexes the edits of regions, before many calls of `firstOverlap` and `at`. Otherwise the first such call does it, without a pause. */
   *indexEdits(edits: readonly RegionEdits[]): Coroutine<void> {
     for (const edit of edits) {
       if (!edit.isEmpty) {
-        this.#befores.set(edit, yield* BeforeEdits.of(edit));
+        this.#beforeEdits.set(edit, yield* BeforeEdits.of(edit));
       }
     }
   }
 
-  /** An index of what an edited region had, made when it is asked for, and again when edits have been added. */
-  #before(edit: RegionEdits): BeforeEdits {
-    let before = this.#befores.get(edit);
-    if (before?.isOf(edit) !== true) {
+  /** The index of an edited region. It is made at the first call, and again after further edits. */
+  #indexOf(edit: RegionEdits): BeforeEdits {
+    let before = this.#beforeEdits.get(edit);
+    if (before?.isCurrent(edit) !== true) {
       before = runAtOnce(BeforeEdits.of(edit));
-      this.#befores.set(edit, before);
+      this.#beforeEdits.set(edit, before);
     }
     return before;
   }
 }
 
-/** The regions are to change places, from active to not or back, all at once. */
+/** Prepares to toggle many regions at once. */
 function* prepareToggle(regions: readonly RegionState[]): Coroutine<PendingToggle> {
-  const activity = new PendingToggle();
+  const toggle = new PendingToggle();
   yield* inSlices(regions.length, (from, to) => {
     for (let index = from; index < to; index++) {
-      (regions[index] as RegionState).toggleWith(activity);
+      (regions[index] as RegionState).toggleWith(toggle);
     }
   });
-  return activity;
+  return toggle;
 }
 
-/** Copies what a region shows, as `RangeMap.copyTo` does. */
-function copyShown(mappings: MapChange[], state: RegionState, cursor: CopyCursor, isWritable: boolean): void {
+/** Copies the next mappings of a region, like `RangeMap.copyTo`, with the access that targets have. */
+function copyMappings(mappings: MapChange[], state: RegionState, cursor: CopyCursor, isWritable: boolean): void {
   const first = cursor.at;
-  state.mappings.copyTo(mappings, cursor, TOGETHER);
+  state.mappings.copyTo(mappings, cursor, COPY_ENTRIES_MAX);
   if (!isWritable) {
     for (let at = first; at < cursor.at; at++) {
       mappings[at] = readOnly(mappings[at] as MapChange);
@@ -239,6 +234,7 @@ function isActive(state: RegionState): boolean {
   return state.active;
 }
 
-function writableOf(state: RegionState, edit: RegionEdits | undefined): boolean {
+/** Whether a region was mapped writable before the edits. */
+function isWritableBefore(state: RegionState, edit: RegionEdits | undefined): boolean {
   return (edit === undefined ? state.visible : edit.visibleBefore)?.writable === true;
 }
