@@ -2,7 +2,7 @@ import { withChanges, sameMapping } from '../changes/mapping.js';
 import { append } from '../util/lists.js';
 import type { MapChange } from '../contracts/change-set.js';
 import type { Difference } from '../view/difference.js';
-import { occupiedError } from '../regions/edit-errors.js';
+import { privateMemoryError } from '../regions/edit-errors.js';
 import { VaRegistry } from './va-registry.js';
 import { DmaError } from '../contracts/errors.js';
 import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
@@ -91,14 +91,14 @@ export class VaOwner {
       if (mapping.backing !== 'private') {
         const owner = (edits ?? this.privates).overlapping(mapping.range)[0] ?? gone.firstOverlap(mapping.range);
         if (owner !== undefined) {
-          throw occupiedError(mapping.region, mapping.range, owner);
+          throw privateMemoryError(mapping.region, mapping.range, owner);
         }
       }
     });
     yield* eachInSlices(made, (mapping) => {
       const other = this.#view.firstOverlap(mapping.range) ?? gone.firstOverlap(mapping.range);
       if (other !== undefined) {
-        throw occupiedError(mapping.region, mapping.range, other);
+        throw privateMemoryError(mapping.region, mapping.range, other);
       }
     });
   }

@@ -1,6 +1,12 @@
 /** Bytes in a page: the granule of every range, on the host and in an IOMMU (x86-64 and arm64 with 4 KiB pages). */
 export const PAGE_SIZE = 4096n;
 
+/** `PAGE_SIZE` as a number. */
+export const PAGE_SIZE_NUMBER = 4096;
+
+/** Binary logarithm of `PAGE_SIZE`: `address >> PAGE_SHIFT` is a page number. */
+export const PAGE_SHIFT = 12n;
+
 /** Pages in the address space [0, 2^64). A power of two far below 2^53, so every page number is an exact double. */
 const PAGE_LIMIT = 2 ** 52;
 
@@ -114,17 +120,17 @@ export class MemoryRange {
 
   /** First byte. */
   get start(): bigint {
-    return BigInt(this.startPage) << 12n;
+    return BigInt(this.startPage) << PAGE_SHIFT;
   }
 
   /** The byte after the last. */
   get end(): bigint {
-    return BigInt(this.endPage) << 12n;
+    return BigInt(this.endPage) << PAGE_SHIFT;
   }
 
   /** In bytes. */
   get length(): bigint {
-    return BigInt(this.endPage - this.startPage) << 12n;
+    return BigInt(this.endPage - this.startPage) << PAGE_SHIFT;
   }
 
   contains(other: MemoryRange): boolean {
@@ -191,5 +197,5 @@ function toPage(address: bigint, what: string): number {
   if ((address & (PAGE_SIZE - 1n)) !== 0n) {
     throw new RangeError(`${what} ${hex(address)} is not a multiple of the page size ${hex(PAGE_SIZE)}`);
   }
-  return Number(address >> 12n);
+  return Number(address >> PAGE_SHIFT);
 }

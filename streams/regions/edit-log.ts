@@ -5,14 +5,14 @@ import type { RegionEvent } from '../contracts/region.js';
 type MappingKind = 'mapping-added' | 'mapping-removed';
 
 /**
- * What a transaction did, in the order of its edits.
+ * The edits of a transaction, in order.
  *
- * Most do one kind of thing to mappings of one region: then the edits of the region are the log. It is written from the first edit of
- * another kind on.
+ * Most transactions only add mappings to one region, or only remove mappings from it. Then the `RegionEdits` of the region already have all edits
+ * in order. A separate list of entries is made at the first edit of another kind or region.
  */
 export class EditLog {
   #entries: (RegionEvent | MapChange | Removal)[] | undefined = undefined;
-  /** Whose mappings all of it is about so far, and what was done to them. */
+  /** Without entries: the region that all edits so far belong to, and their kind. */
   #edits: RegionEdits | undefined = undefined;
   #kind: MappingKind = 'mapping-added';
 
@@ -20,10 +20,10 @@ export class EditLog {
     this.#write(event);
   }
 
-  /** Notes a mapping, with the edits of its region. */
+  /** Records an edit of a mapping, also in the edits of its region. */
   recordMapping(edits: RegionEdits, mapping: MapChange, kind: MappingKind): void {
-    const isLogged = this.#entries === undefined && (this.#edits === undefined || this.#edits === edits);
-    if (isLogged && (this.#edits === undefined || this.#kind === kind)) {
+    const isSameRegion = this.#entries === undefined && (this.#edits === undefined || this.#edits === edits);
+    if (isSameRegion && (this.#edits === undefined || this.#kind === kind)) {
       this.#edits = edits;
       this.#kind = kind;
     } else {
@@ -58,11 +58,11 @@ export class EditLog {
     } else if (this.#edits === undefined) {
       this.#entries = [entry];
     } else {
-      this.#entries = [...this.#soFar(), entry];
+      this.#entries = [...this.#entriesSoFar(), entry];
     }
   }
 
-  #soFar(): readonly (MapChange | Removal)[] {
+  #entriesSoFar(): readonly (MapChange | Removal)[] {
     if (this.#edits === undefined) {
       return [];
     }
@@ -71,7 +71,7 @@ export class EditLog {
   }
 }
 
-/** A mapping that was removed; one that was added stands for itself. */
+/** The entry of a removed mapping. The entry of an added mapping is the mapping. */
 interface Removal {
   readonly removed: MapChange;
 }

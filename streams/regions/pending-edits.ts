@@ -2,9 +2,9 @@ import type { RegionEdits } from './region-edits.js';
 import type { RegionState } from './region-state.js';
 import type { RegionTable } from './region-table.js';
 
-/** The edits of a transaction that is under way: they have been done to regions, and have not taken effect. */
+/** The edits of a transaction that has not taken effect. The regions have been changed already. */
 export interface PendingEdits {
   editOf(state: RegionState): RegionEdits | undefined;
-  /** The regions that they have taken from the table, and that were there before. */
+  /** Regions that existed before the transaction, and that it has removed from the table. */
   readonly removed: RegionTable | undefined;
 }

@@ -6,10 +6,10 @@ import { eachInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
 
 /**
- * The private memory of a manager, visible or not, as of the last command that took effect. Its ranges do not overlap.
+ * The private memory of a manager, in mapped and unmapped regions, as of the last command that took effect. The ranges do not overlap.
  *
- * A transaction edits a `PrivateEdits`, and nothing of that is seen here before it is committed: whoever asks in between, to release an
- * address for instance, gets the state before the transaction.
+ * A transaction records its edits in a `PrivateEdits`. They take effect here only on `commit`; until then, for example when an address is
+ * released, the state is that before the transaction.
  */
 export class PrivateMemory {
   readonly #mappings = new RangeMap<MapChange>();
@@ -18,7 +18,7 @@ export class PrivateMemory {
     return this.#mappings.size;
   }
 
-  /** The one at the lowest address. */
+  /** The mapping at the lowest address. */
   get first(): MapChange | undefined {
     const [first] = this.#mappings.values();
     return first;
@@ -29,12 +29,12 @@ export class PrivateMemory {
     return this.#mappings.startingAt(range.startPage)?.range.equals(range) === true;
   }
 
-  /** What shares a page with `range`, ascending. */
+  /** The mappings that share a page with `range`, in ascending order. */
   overlapping(range: MemoryRange): readonly MapChange[] {
     return this.#mappings.size === 0 ? [] : this.#mappings.overlapping(range);
   }
 
-  /** The edits take effect. */
+  /** Applies the edits of a transaction. */
   *commit({ added, removed }: PrivateEdits): Coroutine<void> {
     yield* eachInSlices(removed, (mapping) => {
       this.#mappings.remove(mapping.range);
@@ -45,7 +45,7 @@ export class PrivateMemory {
   }
 }
 
-/** What one transaction does to private memory, beside the state before it. Dropping it takes everything back. */
+/** The edits of private memory in one transaction. The state before is not changed, so a rollback only discards this object. */
 export class PrivateEdits {
   readonly #before: PrivateMemory;
   readonly #added = new RangeMap<MapChange>();
@@ -55,12 +55,12 @@ export class PrivateEdits {
     this.#before = before;
   }
 
-  /** Added, and not removed again; ascending. */
+  /** Mappings that were added and not removed again, in ascending order. */
   get added(): readonly MapChange[] {
     return this.#added.toArray();
   }
 
-  /** What was there before the transaction, and was removed. */
+  /** Mappings that existed before the transaction and were removed. */
   get removed(): readonly MapChange[] {
     return [...this.#removed];
   }
@@ -70,7 +70,7 @@ export class PrivateEdits {
     return this.#added.startingAt(range.startPage)?.range.equals(range) === true;
   }
 
-  /** Adds memory that overlaps none. */
+  /** Adds a mapping, which must not overlap private memory. */
   add(mapping: MapChange): void {
     this.#added.insert(mapping);
   }
@@ -83,7 +83,7 @@ export class PrivateEdits {
     }
   }
 
-  /** What there is after the edits so far, and shares a page with `range`. */
+  /** The mappings after the edits so far that share a page with `range`. */
   overlapping(range: MemoryRange): readonly MapChange[] {
     return [
       ...this.#before.overlapping(range).filter((mapping) => !this.#removed.has(mapping)),
@@ -91,7 +91,7 @@ export class PrivateEdits {
     ];
   }
 
-  /** What has to be made, and what ends. Memory that is removed and added again at the same place is the same memory, and is in neither. */
+  /** The memory to make, and the memory to release. Memory that was removed and added again unchanged is in neither list. */
   *net(): Coroutine<{ readonly made: readonly MapChange[]; readonly ended: readonly MapChange[] }> {
     const removed = new Map<number, MapChange>();
     yield* eachInSlices(this.removed, (mapping) => {

@@ -1,18 +1,18 @@
 import { isMappingType } from '../contracts/contract-checks.js';
 import { DmaError } from '../contracts/errors.js';
-import { MemoryRange } from '../ranges/memory-range.js';
+import { MemoryRange, PAGE_SIZE, PAGE_SIZE_NUMBER } from '../ranges/memory-range.js';
 import type { Backing, Mappable, MapParams, MappingParams, RegionParams } from '../contracts/region.js';
 import { isObject, isBoolean, checkObject, show } from '../util/checks.js';
 
-/** Offsets in files are signed (off_t). */
-const FILE_LIMIT = 1n << 63n;
+/** Offsets in files are signed 64-bit numbers (`off_t`). */
+const FILE_SIZE_LIMIT = 1n << 63n;
 
-/** Bytes in a page. */
-const PAGE = 4096;
+/** File descriptors are signed 32-bit numbers. */
+const FD_MAX = 0x7fffffff;
 
 /**
- * Checks of what users pass in, for callers without TypeScript too. Each throws a `TypeError` or `RangeError` that names the
- * argument, and changes nothing.
+ * Checks of arguments at run time, also for callers without TypeScript. Each throws a `TypeError` or `RangeError` that names the argument, and
+ * changes nothing.
  */
 
 /** @throws TypeError */
@@ -50,13 +50,13 @@ export function checkMapParams(params: MapParams, region: string): void {
 }
 
 /**
- * The backing as the library keeps it.
+ * Checks the parameters of a mapping, and returns a copy of its backing.
  *
- * @throws TypeError or RangeError; DmaError when the file is closed, or the mapping reaches beyond its end
+ * @throws TypeError or RangeError; DmaError if the file is closed, or the mapping ends after the end of the file
  */
 export function checkMappingParams(params: MappingParams, region: string): Backing {
   if (!isObject(params) || !(params.rangeInRegion instanceof MemoryRange) || !isBoolean(params.writable)) {
-    // What is wrong is put into words only when something is.
+    // The texts are made only if a check failed.
     checkObject(params, `the parameters of a mapping in region "${region}"`);
     checkRange(params.rangeInRegion, `rangeInRegion of a mapping in region "${region}"`);
     throw new TypeError(`writable of a mapping in region "${region}" must be a boolean, not ${show(params.writable)}`);
@@ -76,11 +76,17 @@ function checkBacking(backing: Backing, range: MemoryRange, region: string): Bac
     );
   }
   const { mappable, fileOffset } = backing;
-  const fd: unknown = mappable.fd; // throws when it is closed
-  // Doubles, as long as they are exact: arithmetic with bigints takes ten times as long.
+  const fd: unknown = mappable.fd; // throws if the file is closed
+  // Doubles as long as they are exact: bigint arithmetic takes ten times as long.
   const offset = Number(fileOffset);
-  const end = offset + (range.endPage - range.startPage) * PAGE;
-  if (offset < 0 || offset % PAGE !== 0 || end > Number.MAX_SAFE_INTEGER || end > sizeOf(mappable) || !isFd(fd)) {
+  const end = offset + (range.endPage - range.startPage) * PAGE_SIZE_NUMBER;
+  if (
+    offset < 0 ||
+    offset % PAGE_SIZE_NUMBER !== 0 ||
+    end > Number.MAX_SAFE_INTEGER ||
+    end > sizeOf(mappable) ||
+    !isFd(fd)
+  ) {
     checkFileRange(mappable, fileOffset, range, region);
     if (!isFd(fd)) {
       throw new TypeError(`fd of mappable "${mappable.label}" must be a file descriptor, not ${show(fd)}`);
@@ -89,15 +95,15 @@ function checkBacking(backing: Backing, range: MemoryRange, region: string): Bac
   return { mappable, fileOffset };
 }
 
-/** @throws RangeError, or DmaError when the file is known to be too short */
+/** @throws RangeError, or DmaError if the file is known to be too short */
 function checkFileRange(mappable: Mappable, fileOffset: bigint, range: MemoryRange, region: string): void {
-  if (fileOffset < 0n || (fileOffset & 4095n) !== 0n) {
+  if (fileOffset < 0n || fileOffset % PAGE_SIZE !== 0n) {
     throw new RangeError(
-      `fileOffset ${fileOffset} of a mapping in region "${region}" is not a multiple of the page size 4096`,
+      `fileOffset ${fileOffset} of a mapping in region "${region}" is not a multiple of the page size ${PAGE_SIZE}`,
     );
   }
   const end = fileOffset + range.length;
-  if (end > FILE_LIMIT) {
+  if (end > FILE_SIZE_LIMIT) {
     throw new RangeError(
       `the mapping at fileOffset ${fileOffset} in region "${region}" ends beyond 2^63, where no file reaches`,
     );
@@ -113,11 +119,11 @@ function checkFileRange(mappable: Mappable, fileOffset: bigint, range: MemoryRan
   }
 }
 
-/** In bytes; `Infinity` where it is not known. */
+/** Size in bytes; `Infinity` if it is not known. */
 function sizeOf({ size }: Mappable): number {
   return typeof size === 'bigint' ? Number(size) : typeof size === 'number' ? size : Infinity;
 }
 
 function isFd(fd: unknown): boolean {
-  return Number.isInteger(fd) && (fd as number) >= 0 && (fd as number) <= 0x7fffffff;
+  return Number.isInteger(fd) && (fd as number) >= 0 && (fd as number) <= FD_MAX;
 }

@@ -1,31 +1,31 @@
 import type { MapChange } from '../contracts/change-set.js';
 import type { RegionState } from './region-state.js';
 import type { MapParams } from '../contracts/region.js';
+import { EMPTY_LIST } from '../util/lists.js';
 
-/** What a list is until there is something in it: most transactions add or remove, and do not both. */
-const NONE: MapChange[] = [];
-
-/** What one transaction did to one region. */
+/** The edits of one region in one transaction. */
 export class RegionEdits {
   readonly state: RegionState;
-  /** How it was mapped before; `undefined` when it was hidden. */
+  /** The parameters with which it was mapped before; `undefined` if it was not mapped. */
   readonly visibleBefore: MapParams | undefined;
   readonly presentBefore: boolean;
-  #added: MapChange[] = NONE;
-  #removed: MapChange[] = NONE;
+  // Most transactions either add or remove: a list is made for its first mapping.
+  #added: readonly MapChange[] = EMPTY_LIST;
+  #removed: readonly MapChange[] = EMPTY_LIST;
 
-  /** To be made before the first change of the region. */
+  /** Must be made before the first change of the region. */
   constructor(state: RegionState) {
     this.state = state;
     this.visibleBefore = state.visible;
     this.presentBefore = state.present;
   }
 
-  /** In the order of the edits. A mapping that was added and removed again is in both. */
+  /** The added mappings, in the order of the edits. A mapping that was added and removed again is in both lists. */
   get added(): readonly MapChange[] {
     return this.#added;
   }
 
+  /** The removed mappings, in the order of the edits. */
   get removed(): readonly MapChange[] {
     return this.#removed;
   }
@@ -36,18 +36,18 @@ export class RegionEdits {
   }
 
   add(mapping: MapChange): void {
-    if (this.#added === NONE) {
+    if (this.#added === EMPTY_LIST) {
       this.#added = [mapping];
     } else {
-      this.#added.push(mapping);
+      (this.#added as MapChange[]).push(mapping);
     }
   }
 
   remove(mapping: MapChange): void {
-    if (this.#removed === NONE) {
+    if (this.#removed === EMPTY_LIST) {
       this.#removed = [mapping];
     } else {
-      this.#removed.push(mapping);
+      (this.#removed as MapChange[]).push(mapping);
     }
   }
 }

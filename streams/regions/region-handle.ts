@@ -4,16 +4,16 @@ import type { Coroutine } from '../util/coroutine.js';
 import type { Backing, MapParams, MappingParams, MappingType, Region, RegionEdit } from '../contracts/region.js';
 import { isObject } from '../util/checks.js';
 
-/** The edits of a command of a region, some of which may take long. */
+/** The edits of a command of a region. Those that may take long have a variant with pauses for the event loop. */
 export interface RegionCommandEdit extends RegionEdit {
   removeMappingsInSlices(region: Region, rangeInRegion: MemoryRange): Coroutine<void> | undefined;
   removeRegionInSlices(region: Region): Coroutine<void>;
 }
 
-/** How a region puts its own commands on its manager's queue. */
+/** Puts a command of a region into the queue of its manager. */
 export type Transact = (work: (edit: RegionCommandEdit) => Coroutine<void> | undefined) => Promise<void>;
 
-/** The region as a user holds it: every command is a transaction of one edit. */
+/** The region object of users. Each command is a transaction of one edit. */
 export class RegionHandle implements Region {
   readonly #state: RegionState;
   readonly #transact: Transact;
@@ -23,7 +23,7 @@ export class RegionHandle implements Region {
     this.#transact = transact;
   }
 
-  /** What is behind a region, if it is one of this library. */
+  /** The state of a region; `undefined` for other objects. */
   static stateOf(region: unknown): RegionState | undefined {
     return typeof region === 'object' && region !== null && #state in region ? region.#state : undefined;
   }
@@ -89,13 +89,14 @@ export class RegionHandle implements Region {
 }
 
 /**
- * Parameters as they are at the call: the command may have to wait for its turn. What is no object is left to be refused then. Where it matters
- * how long it takes, property by property: what a spread makes is slow to make, and slow to read.
+ * Copies the parameters at the call, because the command may wait in the queue while the caller changes them. Values that are not objects are
+ * returned, to be refused by the checks of the command.
  */
 export function copyOf<T>(params: T): T {
   return isObject(params) ? { ...params } : params;
 }
 
+/** Like `copyOf`. Copies the usual properties one by one, which is faster than a spread, and gives objects that are faster to read. */
 export function copyOfMapParams(params: MapParams): MapParams {
   if (!isObject(params) || params.executable !== undefined || params.prefetch !== undefined) {
     return copyOf(params);

@@ -6,16 +6,16 @@ import { eachInSlices, entriesInSlices, overlappingInSlices } from '../ranges/sl
 import type { Coroutine } from '../util/coroutine.js';
 import { done } from '../util/sliced-work.js';
 
-/** So many regions at most are looked through at once. */
+/** Limit of regions that are searched without a pause. */
 const REGIONS_AT_ONCE_MAX = 1024;
 
-/** Regions of one priority over the same range, the first added first. */
+/** The regions of one priority and range, in the order in which they were added. */
 interface Slot {
   readonly range: MemoryRange;
   readonly regions: RegionState[];
 }
 
-/** Regions of one priority. Their ranges are the same or disjoint. */
+/** The regions of one priority. Their ranges are equal or disjoint. */
 interface Layer {
   readonly priority: number;
   readonly slots: RangeMap<Slot>;
@@ -24,15 +24,15 @@ interface Layer {
 /**
  * All regions, by priority and address.
  *
- * Two of them overlap only when the one of higher priority contains the other whole, or when their priorities and ranges are
- * the same. So of the regions over an address each contains the next, and one region covers another whole or not at all.
+ * Two regions may overlap only if the one of higher priority contains the other, or if their priorities and ranges are equal. Therefore, of the
+ * regions at an address each contains the next, and a region covers another one completely or not at all.
  */
 export class RegionTable {
   /** Highest priority first. */
   #layers: Layer[] = [];
   #size = 0;
 
-  /** A region that forbids one of this range and priority, if there is any. */
+  /** A region that conflicts with a new region of this range and priority, if there is one. */
   conflict(range: MemoryRange, priority: number): RegionState | undefined {
     for (const layer of this.#layers) {
       const slot =
@@ -48,7 +48,7 @@ export class RegionTable {
     return undefined;
   }
 
-  /** Adds a region that conflicts with none. */
+  /** Adds a region, which must not conflict with another one. */
   add(state: RegionState): void {
     this.#size += 1;
     const layer = this.#layer(state.priority);
@@ -78,7 +78,7 @@ export class RegionTable {
     }
   }
 
-  /** All regions that share a page with `range`: highest priority first, then the first added of equals. */
+  /** All regions that share a page with `range`: by descending priority, then in ascending order of addresses, then in the order in which they were added. */
   overlapping(range: MemoryRange): RegionState[] {
     let found: RegionState[] = [];
     for (const { slots } of this.#layers) {
@@ -86,7 +86,7 @@ export class RegionTable {
       if (first === undefined) {
         continue;
       }
-      // Where one contains the range, it is the only one of its layer.
+      // If one contains the range, no other range of the layer overlaps it.
       const regions = first.range.contains(range)
         ? first.regions
         : slots.overlapping(range).flatMap((slot) => slot.regions);
@@ -99,7 +99,7 @@ export class RegionTable {
     return found;
   }
 
-  /** All regions: highest priority first, then ascending, then the first added of equals. */
+  /** All regions, in the same order as `overlapping`. */
   *all(): Coroutine<RegionState[]> {
     const all: RegionState[] = [];
     for (const { slots } of this.#layers) {
@@ -110,9 +110,7 @@ export class RegionTable {
     return all;
   }
 
-  /**
-   * As `overlapping`, for a range in which there may be many. No region is to come or go meanwhile.
-   */
+  /** Like `overlapping`, with pauses for the event loop. Regions must not be added or removed before the coroutine ends. */
   overlappingInSlices(range: MemoryRange): Coroutine<RegionState[]> {
     return this.#size <= REGIONS_AT_ONCE_MAX ? done(this.overlapping(range), 1) : this.#overlappingMany(range);
   }
@@ -127,7 +125,7 @@ export class RegionTable {
     return found;
   }
 
-  /** Whether another visible region hides this one whole. */
+  /** Whether another mapped region covers this one. */
   isCovered(state: RegionState): boolean {
     for (const layer of this.#layers) {
       if (layer.priority < state.priority) {
@@ -162,13 +160,13 @@ function conflictAmongEquals(layer: Layer, range: MemoryRange): Slot | undefined
   return slot?.range.equals(range) === false ? slot : undefined;
 }
 
-/** Of a layer above: whoever overlaps must contain. */
+/** In a layer of higher priority: a range that overlaps `range` must contain it. */
 function conflictAbove(layer: Layer, range: MemoryRange): Slot | undefined {
   const slot = layer.slots.firstOverlap(range);
   return slot?.range.contains(range) === false ? slot : undefined;
 }
 
-/** Of a layer below: whoever overlaps must be contained. Only those at the two ends can stick out. */
+/** In a layer of lower priority: `range` must contain each range that it overlaps. Only the first and the last of them can exceed it. */
 function conflictBelow(layer: Layer, range: MemoryRange): Slot | undefined {
   const first = layer.slots.firstOverlap(range);
   if (first === undefined) {
