@@ -5,21 +5,20 @@ import { mapInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
 
 /**
- * Copies of what a manager goes by, for those who look at it, or change it on its way to a target: whoever writes into what he was given changes
- * nothing for anybody else. Ranges, mappables and host virtual addresses are shared: they are
- * immutable by their types.
+ * Copies a set for an observer or an operator: the recipient may write to the copy without an effect on the manager or on other recipients.
+ * Ranges, mappables and host virtual addresses are shared, because their types are immutable.
  */
 export function* copyOfSet(set: ChangeSet): Coroutine<ChangeSet> {
   const unmaps = yield* mapInSlices(yield* unmapsOfSet(set), copyOfUnmap);
   return { ...withMaps(set, yield* mapInSlices(set.maps, copyOf)), unmaps };
 }
 
-/** The same for somebody who perhaps does not look: the lists are made when they are read. */
+/** The same for a recipient that may not read the lists: each list is copied when it is first read. */
 export function lazyCopyOf(set: ChangeSet): ChangeSet {
   const { generation, snapshot } = set;
   let unmaps: readonly UnmapChange[] | undefined;
   let maps: readonly MapChange[] | undefined;
-  // A plain record with getters: it prints, compares and copies as what it stands for.
+  // A plain object with getters: printing, comparing and copying it work as for plain data.
   return {
     generation,
     snapshot,

@@ -3,64 +3,65 @@ import type { HostVa } from '../contracts/host-va.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { MappingType } from '../contracts/region.js';
 import { joinInSlices, mapInSlices } from '../ranges/slices.js';
+import { EMPTY_LIST } from '../util/lists.js';
 import { runAtOnce, type Coroutine } from '../util/coroutine.js';
 
-/** A region as its unmap names it. */
+/** The properties of a region that its unmap has. */
 export interface UnmappedRegion {
   readonly name: string;
   readonly range: MemoryRange;
   readonly type: MappingType;
 }
 
-/** What one region, or a target, gives up. */
+/** The removed mappings of one region, or of one target. */
 export interface RegionUnmap {
-  /** The region, when all that it had goes and one call over its whole range ends it; else each mapping goes by itself. */
+  /** The region, if one unmap of its whole range removes all of its mappings; `undefined` if each mapping needs an unmap. */
   readonly asOneCall: UnmappedRegion | undefined;
-  /** Ascending, not empty. */
+  /** In ascending order, not empty. */
   readonly mappings: readonly MapChange[];
 }
 
-/** All that goes in one set. */
+/** All removed mappings of a set. */
 export interface Removals {
-  /** In order of their addresses, which they do not share. */
+  /** In ascending order of their addresses, which do not overlap. */
   readonly regionUnmaps: readonly RegionUnmap[];
-  /** The mappings of all of them, ascending. */
+  /** The mappings of all region unmaps, in ascending order. */
   readonly removed: readonly MapChange[];
 }
 
-const NO_REMOVALS: Removals = { regionUnmaps: [], removed: [] };
+const NO_REMOVALS: Removals = { regionUnmaps: EMPTY_LIST, removed: EMPTY_LIST };
 
-/** What is held goes, each mapping by itself. */
+/** Removals with one unmap for each mapping. */
 export function removeEach(removed: readonly MapChange[]): Removals {
   return removed.length === 0 ? NO_REMOVALS : { regionUnmaps: [{ asOneCall: undefined, mappings: removed }], removed };
 }
 
-/** Of the mapping at exactly this range. */
+/** Returns the host virtual address of the mapping at exactly this range. */
 export type AddressOf = (range: MemoryRange) => HostVa | undefined;
 
-/** What is active, as of the last command that took effect. */
+/** The active mappings, as of the last command that took effect. */
 export interface ActiveMappings {
   readonly generation: number;
-  /** Ascending. */
+  /** In ascending order. */
   all(): Coroutine<readonly MapChange[]>;
 }
 
 /**
- * A change set as its manager makes it, which knows of what is active and of the mappings behind its unmaps.
+ * A change set that a manager made. It also has the active mappings, and the mappings that its unmaps remove.
  *
- * A target that is served nothing else holds what is active, and need not keep a list of it. The unmaps, as others see them, are
- * made when somebody looks. A copy with something changed is a plain set.
+ * A target that received only such sets has exactly the active mappings mapped, so its ledger need not list them. `unmaps` is made when it is
+ * first read. A changed copy, as operators make it, is a plain `ChangeSet`.
  */
 export class ManagedSet implements ChangeSet {
   readonly generation: number;
   readonly snapshot: boolean;
   readonly maps: readonly MapChange[];
-  /** In order of their addresses, which they do not share. */
+  /** In ascending order of their addresses, which do not overlap. */
   readonly regionUnmaps: readonly RegionUnmap[];
-  /** All that goes with them, ascending. */
+  /** The mappings of all region unmaps, in ascending order. */
   readonly removed: readonly MapChange[];
   readonly active: ActiveMappings;
-  /** The host virtual address of a mapping, where its maps have one. */
+  /** Returns the host virtual addresses of mappings; `undefined` if the maps of the set have none. */
   readonly addressOf: AddressOf | undefined;
   declare readonly undo?: true;
   #unmaps: readonly UnmapChange[] | undefined = undefined;
@@ -86,23 +87,23 @@ export class ManagedSet implements ChangeSet {
     return (this.#unmaps ??= runAtOnce(unmapsOf(this.regionUnmaps)));
   }
 
-  /** Makes the unmaps without holding up the event loop. */
+  /** Like `unmaps`, with pauses for the event loop. */
   *listUnmaps(): Coroutine<readonly UnmapChange[]> {
     return (this.#unmaps ??= yield* unmapsOf(this.regionUnmaps));
   }
 }
 
-/** The unmaps of a set that may be long. */
+/** The unmaps of a set. Pauses for the event loop if the list has to be made. */
 export function* unmapsOfSet(set: ChangeSet): Coroutine<readonly UnmapChange[]> {
   return set instanceof ManagedSet ? yield* set.listUnmaps() : set.unmaps;
 }
 
-/** Whether a set unmaps something. */
+/** Whether a set has unmaps. Does not make the list. */
 export function hasUnmaps(set: ChangeSet): boolean {
   return set instanceof ManagedSet ? set.regionUnmaps.length > 0 : set.unmaps.length > 0;
 }
 
-/** The first step of a set: its unmaps alone. */
+/** The first step of a set: only its unmaps. */
 export function unmapStep(set: ChangeSet): ChangeSet {
   if (set.maps.length === 0) {
     return set;
@@ -112,7 +113,7 @@ export function unmapStep(set: ChangeSet): ChangeSet {
     : { ...set, maps: [] };
 }
 
-/** The second step: its maps alone. */
+/** The second step of a set: only its maps. */
 export function mapStep(set: ChangeSet): ChangeSet {
   if (!hasUnmaps(set)) {
     return set;
@@ -122,20 +123,20 @@ export function mapStep(set: ChangeSet): ChangeSet {
     : { ...set, unmaps: [] };
 }
 
-/** The same set, with host virtual addresses on its maps. */
+/** The same set with other maps: those that have host virtual addresses. */
 export function withAddresses(set: ChangeSet, maps: readonly MapChange[], addressOf: AddressOf): ChangeSet {
   return set instanceof ManagedSet
     ? new ManagedSet(set.active, set.generation, set, maps, set.snapshot, addressOf)
     : withMaps(set, maps);
 }
 
-/** A plain set like this one, with other maps. */
+/** A plain set with the same unmaps and other maps. */
 export function withMaps(set: ChangeSet, maps: readonly MapChange[]): ChangeSet {
   const { generation, snapshot, unmaps, undo } = set;
   return undo === undefined ? { generation, snapshot, unmaps, maps } : { generation, snapshot, unmaps, maps, undo };
 }
 
-/** The same as unmaps, ascending. */
+/** The unmaps that remove these mappings, in ascending order. */
 export function* unmapsOf(regionUnmaps: readonly RegionUnmap[]): Coroutine<readonly UnmapChange[]> {
   const unmaps: (readonly UnmapChange[])[] = [];
   for (const { asOneCall, mappings } of regionUnmaps) {
@@ -153,7 +154,7 @@ function rangeOf({ range }: MapChange): MemoryRange {
   return range;
 }
 
-/** The unmap that ends exactly this mapping. */
+/** The unmap that removes exactly this mapping. */
 export function unmapOf({ range, region, type }: MapChange): UnmapChange {
   return { range, region, type, covers: [range] };
 }

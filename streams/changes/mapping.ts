@@ -2,8 +2,8 @@ import type { MapChange } from '../contracts/change-set.js';
 import type { HostVa } from '../contracts/host-va.js';
 
 /**
- * The same mapping with some of its properties replaced. What a spread does in several times the time, and of what a spread makes each property
- * takes several times as long to read.
+ * A copy of the mapping with some properties replaced. Several times as fast as a spread, and its properties can be read several times as fast as
+ * those of an object that a spread made.
  */
 export function withChanges(
   change: MapChange,
@@ -20,14 +20,14 @@ export function withChanges(
 }
 
 /**
- * Whether a target would see no difference: same range, same mappable object, same file offset, same `writable`, same type. The
- * name of the region does not count.
+ * Whether the mappings are the same for a target: same range, same mappable object, same file offset, same `writable`, same type. The region may
+ * differ.
  */
 export function sameMapping(a: MapChange, b: MapChange): boolean {
   return a.writable === b.writable && a.type === b.type && sameMemory(a, b);
 }
 
-/** Whether both are the same bytes at the same addresses. */
+/** Whether both have the same memory at the same addresses. */
 export function sameMemory(a: MapChange, b: MapChange): boolean {
   if (!a.range.equals(b.range)) {
     return false;
@@ -38,7 +38,7 @@ export function sameMemory(a: MapChange, b: MapChange): boolean {
   return a.backing.mappable === b.backing.mappable && a.backing.fileOffset === b.backing.fileOffset;
 }
 
-/** The mapping that an entry is of. */
+/** The mapping of an entry. */
 export function mappingOf({ mapping }: { readonly mapping: MapChange }): MapChange {
   return mapping;
 }

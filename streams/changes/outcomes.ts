@@ -3,17 +3,17 @@ import { DmaError, DmaUnmapError, toDmaError, type TargetRange } from '../contra
 import { MemoryRange } from '../ranges/memory-range.js';
 import { isObject, show } from '../util/checks.js';
 
-/** What an outcome may say besides, as far as it is known. */
+/** The optional details of an outcome. */
 export type OutcomeDetails = {
   readonly [Key in 'failedAt' | 'undone' | 'stuck' | 'missing']?: Outcome[Key] | undefined;
 };
 
 const RANGE_LIST_KEYS = ['undone', 'stuck', 'missing'] as const;
 
-/** Lists that this library has made, and that may be long: they are right. */
+/** Lists made by this library. They may be long, and their elements are not checked. */
 const ownLists = new WeakSet<readonly TargetRange[]>();
 
-/** The same outcome, with the details that are known. */
+/** A copy of the outcome with the details that are not `undefined`. */
 export function withDetails(outcome: Outcome, { failedAt, undone, stuck, missing }: OutcomeDetails): Outcome {
   for (const list of [undone, stuck, missing]) {
     if (list !== undefined) {
@@ -29,17 +29,17 @@ export function withDetails(outcome: Outcome, { failedAt, undone, stuck, missing
   };
 }
 
-/** Which unmaps of a set failed, if the branch knows: by itself, or by an error that says so. */
+/** The maps whose unmap failed, if the outcome or its error lists them. */
 export function stuckOf({ stuck, error }: Outcome): readonly TargetRange[] | undefined {
   return stuck ?? (error instanceof DmaUnmapError ? error.stuck : undefined);
 }
 
 /**
- * What a branch answered, as an outcome that can be relied upon. One that is right comes back as it is. In a copy of another one, what is thrown
- * or missing as an error is made a `DmaError`, and any other member of the wrong shape is left out.
+ * Checks a value that a branch emitted as an outcome. A well-formed outcome is returned unchanged. Otherwise returns a corrected copy: errors that
+ * are missing or are not a `DmaError` are replaced by one, and other members of the wrong type by a default.
  *
- * @param onWrong told of each member that was left out
- * @returns a text when it is no outcome at all: what it is instead
+ * @param onWrong called with a text for each member of the wrong type, except errors
+ * @returns if the value cannot be used as an outcome, a text that says what it is
  */
 export function checkedOutcome(answer: unknown, set: ChangeSet, onWrong: (problem: string) => void): Outcome | string {
   try {

@@ -1,25 +1,23 @@
 import type { Outcome } from '../contracts/change-set.js';
 import type { DmaError, TargetRange } from '../contracts/errors.js';
+import { EMPTY_LIST } from '../util/lists.js';
 import { withDetails, type OutcomeDetails } from './outcomes.js';
 
-/** Most sets skip nothing. */
-const NONE: readonly DmaError[] = Object.freeze([]);
-
-/** Collects what becomes of one set. */
+/** Collects the result of one set. */
 export class SetResult implements OutcomeDetails {
   error: DmaError | undefined = undefined;
   failedAt: OutcomeDetails['failedAt'] = undefined;
-  skipped: readonly DmaError[] = NONE;
+  skipped: readonly DmaError[] = EMPTY_LIST;
   declare undone?: TargetRange[];
   declare stuck?: TargetRange[];
   declare missing?: TargetRange[];
 
-  add(what: 'undone' | 'stuck' | 'missing', at: TargetRange): void {
-    (this[what] ??= []).push(at);
+  add(list: 'undone' | 'stuck' | 'missing', range: TargetRange): void {
+    (this[list] ??= []).push(range);
   }
 
   skip(error: DmaError): void {
-    if (this.skipped === NONE) {
+    if (this.skipped === EMPTY_LIST) {
       this.skipped = [error];
     } else {
       (this.skipped as DmaError[]).push(error);

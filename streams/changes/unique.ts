@@ -4,7 +4,7 @@ import type { MemoryRange } from '../ranges/memory-range.js';
 import { eachInSlices, joinInSlices, sortedInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
 
-/** The mappings of several lists, ascending, each start once. */
+/** The mappings of several lists, in ascending order. Of mappings with the same start, only the last one. */
 export function* uniqueInSlices(lists: readonly (readonly MapChange[])[]): Coroutine<readonly MapChange[]> {
   const byStart = new Map<number, MapChange>();
   yield* eachInSlices(yield* joinInSlices(lists), (mapping) => {
@@ -13,7 +13,7 @@ export function* uniqueInSlices(lists: readonly (readonly MapChange[])[]): Corou
   return yield* sortedInSlices([...byStart.values()]);
 }
 
-/** Ascending, each start once. */
+/** The same for a short list. */
 export function uniqueByStart<T extends { readonly range: MemoryRange }>(mappings: readonly T[]): T[] {
   return sortByAddress([...new Map(mappings.map((mapping) => [mapping.range.startPage, mapping])).values()]);
 }

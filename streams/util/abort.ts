@@ -1,12 +1,13 @@
 import { isPromiseLike } from './coroutine.js';
 import { SyncPromise } from './sync-promise.js';
 
-/** How long a call that is under way may take to come back once the attach that it is part of was aborted, in milliseconds. */
+/** How long a running call may take to end after its attach was aborted, in milliseconds. */
 const ABORT_GRACE_MS = 1000;
 
 /**
- * An answer that is waited for only as long as the signal is not aborted, and a moment longer, so that a call which does come back
- * can be undone. `undefined` when it did not come back.
+ * Waits for an answer until the signal is aborted, and then for `ABORT_GRACE_MS` more, so that a call which ends soon can be undone.
+ *
+ * @returns the answer; resolves with `undefined` if it did not arrive in time
  */
 export function waitUntilAborted<T>(
   answer: T | Promise<T>,
@@ -35,5 +36,5 @@ export function waitUntilAborted<T>(
   });
 }
 
-/** The code of Node's own abort errors. */
+/** The code of the abort errors of Node.js. */
 export const ABORT_CODE = 'ABORT_ERR';

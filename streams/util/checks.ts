@@ -34,7 +34,7 @@ export function checkSignal(signal: unknown): void {
   }
 }
 
-/** A value in a message. */
+/** Formats a value for an error message. */
 export function show(value: unknown): string {
   switch (typeof value) {
     case 'string':

@@ -4,23 +4,23 @@ import { isPromiseLike, SyncPromise } from './sync-promise.js';
 export { isPromiseLike };
 
 /**
- * Work that waits only where it has to: it yields the promises that it waits for, and runs straight through where there are
- * none. So targets that answer at once are served at once, by the same code that waits for slow ones.
+ * A function that may have to wait. It yields each promise that it waits for, and continues with the result. Without promises it runs
+ * synchronously: the same code serves synchronous and asynchronous targets.
  */
 export type Coroutine<T> = Generator<PromiseLike<unknown>, T, unknown>;
 
-/** Runs the work; a promise of its result only if it had to wait. It goes on, and the promise calls back, as soon as what it waits for has settled. */
-export function run<T>(steps: Coroutine<T>): T | Promise<T> {
-  const first = steps.next();
-  return first.done === true ? first.value : finish(steps, first.value);
+/** Runs a coroutine. Returns its result, or a `SyncPromise` of it if it had to wait. The coroutine continues as soon as the yielded promise settles. */
+export function run<T>(coroutine: Coroutine<T>): T | Promise<T> {
+  const first = coroutine.next();
+  return first.done === true ? first.value : finish(coroutine, first.value);
 }
 
 type Step<T> = () => IteratorResult<PromiseLike<unknown>, T>;
 
-function finish<T>(steps: Coroutine<T>, first: PromiseLike<unknown>): Promise<T> {
+function finish<T>(coroutine: Coroutine<T>, first: PromiseLike<unknown>): Promise<T> {
   return new SyncPromise((resolve, reject) => {
-    /** Goes on until the work has to wait. */
-    const goOn = (from: Step<T> | undefined): void => {
+    /** Runs the coroutine until it has to wait. */
+    const advance = (from: Step<T> | undefined): void => {
       for (let step = from; step !== undefined;) {
         let next: IteratorResult<PromiseLike<unknown>, T>;
         try {
@@ -36,38 +36,38 @@ function finish<T>(steps: Coroutine<T>, first: PromiseLike<unknown>): Promise<T>
         step = waitForOne(next.value);
       }
     };
-    /** The next step, where the promise has settled inside the call; else it is taken once it has. */
+    /** Returns the next step if the promise settles inside the call; otherwise takes the step when it settles. */
     const waitForOne = (awaited: PromiseLike<unknown>): Step<T> | undefined => {
       let atOnce: Step<T> | undefined;
       let isLate = false;
       const take = (step: Step<T>): void => {
         if (isLate) {
-          goOn(step);
+          advance(step);
         } else {
           atOnce = step;
         }
       };
-      // What is no promise of either kind is made one: it may call back twice, or throw.
+      // Other thenables may call back twice, or throw: `Promise.resolve` makes a promise of them.
       (awaited instanceof SyncPromise ? awaited : Promise.resolve(awaited)).then(
         (value: unknown) => {
-          take(() => steps.next(value));
+          take(() => coroutine.next(value));
         },
         (error: unknown) => {
-          take(() => steps.throw(error));
+          take(() => coroutine.throw(error));
         },
       );
       isLate = true;
       return atOnce;
     };
-    goOn(waitForOne(first));
+    advance(waitForOne(first));
   });
 }
 
-/** Runs work that waits for nothing but its turn to its end, at once: where the caller wants its result within the call. */
-export function runAtOnce<T>(steps: Coroutine<T>): T {
+/** Runs a coroutine to its end synchronously, without pauses. It must not wait for anything except pauses for the event loop. */
+export function runAtOnce<T>(coroutine: Coroutine<T>): T {
   return withoutPause(() => {
     for (;;) {
-      const next = steps.next();
+      const next = coroutine.next();
       if (next.done === true) {
         return next.value;
       }
@@ -75,7 +75,7 @@ export function runAtOnce<T>(steps: Coroutine<T>): T {
   });
 }
 
-/** In such work: `const value = yield* settled(something())`. Costs nothing to speak of when it is not a promise. */
+/** Waits for a value in a coroutine: `const value = yield* waitFor(call())`. A value that is not a promise is returned immediately. */
 export function* waitFor<T>(value: T | PromiseLike<T>): Coroutine<T> {
   return isPromiseLike(value) ? ((yield value) as T) : value;
 }

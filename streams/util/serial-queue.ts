@@ -1,12 +1,15 @@
 import { inOwnSlice, pauseIfOver } from './time-slice.js';
 import { isPromiseLike } from './coroutine.js';
 
-/** What starting a command is worth, in steps; those that it takes itself come on top. */
+/** Steps of `pauseIfOver` for the start of a command, without its own steps. */
 const STEPS_PER_COMMAND = 8;
+
+/** The started commands are removed from the list when they are more than this number, and more than half of the list. */
+const COMPACT_COMMANDS_MIN = 1024;
 
 type Command<T> = () => T | PromiseLike<T>;
 
-/** A command whose promise has been returned to the caller, and is still open. */
+/** A command that waits, with the functions that settle its promise. */
 interface QueuedCommand<T> {
   readonly command: Command<T>;
   readonly resolve: (value: T) => void;
@@ -14,28 +17,27 @@ interface QueuedCommand<T> {
 }
 
 /**
- * Commands one at a time, in the order in which they were given.
+ * Runs commands one at a time, in the order of the calls.
  *
- * A command that comes while nothing is under way starts at once, inside the call. One that comes while another is under way,
- * from inside a subscriber or a target for instance, waits for its turn.
+ * If no command is running, a command starts inside the call. Otherwise, for example when a subscriber or a target gives a command, it waits in the
+ * queue. A long queue pauses for the event loop between two commands.
  *
- * A long backlog lets the event loop go on now and then, between two commands.
- *
- * Their promises settle in the same order: a callback that is given to `then` right after the call runs before that of any later command.
+ * The promises of the commands settle in the same order: a callback that is passed to `then` right after the call runs before that of any later
+ * command.
  */
 export class SerialQueue {
   #busy = false;
   #draining = false;
   #waiting: QueuedCommand<unknown>[] = [];
   #next = 0;
-  /** Calls of `run` that have not returned their promise yet: nobody can have given it a callback. */
-  #calls = 0;
-  /** Settles the promises of commands that have ended during such a call, or behind one that has. In order. */
+  /** Calls of `run` that have not returned their promise yet, so that it cannot have a callback. */
+  #openCalls = 0;
+  /** Functions that settle the promises of commands that ended during such a call, and of all commands after them. In order. */
   #unsettled: (() => void)[] = [];
 
-  /** Resolves or rejects as the command does. A command that throws harms no other. */
+  /** Resolves or rejects like the command. A command that throws does not affect the others. */
   run<T>(command: Command<T>): Promise<T> {
-    this.#calls += 1;
+    this.#openCalls += 1;
     try {
       if (this.#busy || this.#unsettled.length > 0) {
         return new Promise<T>((resolve, reject) => {
@@ -49,11 +51,11 @@ export class SerialQueue {
         return promise;
       });
     } finally {
-      this.#calls -= 1;
+      this.#openCalls -= 1;
     }
   }
 
-  /** Does something at once, while commands that it causes wait until it is done. */
+  /** Does some work immediately. Commands that are given during the work start after it. */
   hold(work: () => void): void {
     if (this.#busy) {
       work();
@@ -68,7 +70,7 @@ export class SerialQueue {
     }
   }
 
-  /** Of a command that ends inside the call the promise is made when it has ended. */
+  /** Runs a command. If it ends synchronously, its promise is made after its end. */
   #runAtOnce<T>(command: Command<T>): Promise<T> {
     this.#busy = true;
     let result: T | PromiseLike<T>;
@@ -76,7 +78,7 @@ export class SerialQueue {
       result = command();
     } catch (error) {
       this.#busy = false;
-      // What a command throws is what it rejects with, whatever that is.
+      // A command may throw any value.
       // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
       return Promise.reject(error);
     }
@@ -119,10 +121,10 @@ export class SerialQueue {
     );
   }
 
-  /** The command has taken effect, or failed. Its promise settles now, unless that of an earlier command is not yet in its caller's hands. */
+  /** Ends a command. Its promise settles now, or later if the promise of an earlier command has not been returned to its caller yet. */
   #end<T>(settle: (result: T) => void, result: T): void {
     this.#busy = false;
-    if (this.#calls === 0 && this.#unsettled.length === 0) {
+    if (this.#openCalls === 0 && this.#unsettled.length === 0) {
       settle(result);
       return;
     }
@@ -130,8 +132,8 @@ export class SerialQueue {
       void Promise.resolve().then(() => {
         const settles = this.#unsettled;
         this.#unsettled = [];
-        for (const one of settles) {
-          one();
+        for (const settleNext of settles) {
+          settleNext();
         }
       });
     }
@@ -142,7 +144,7 @@ export class SerialQueue {
 
   #drain(): void {
     if (this.#draining) {
-      return; // A command that is done before anybody has waited for it: the loop below goes on.
+      return; // Called from the loop below, which continues.
     }
     this.#draining = true;
     while (!this.#busy) {
@@ -154,11 +156,11 @@ export class SerialQueue {
       }
       const pause = pauseIfOver(STEPS_PER_COMMAND);
       if (pause !== undefined) {
-        this.#goOnAfter(pause);
+        this.#continueAfter(pause);
         break;
       }
       this.#next += 1;
-      if (this.#next > 1024 && this.#next * 2 > this.#waiting.length) {
+      if (this.#next > COMPACT_COMMANDS_MIN && this.#next * 2 > this.#waiting.length) {
         this.#waiting = this.#waiting.slice(this.#next);
         this.#next = 0;
       }
@@ -167,8 +169,8 @@ export class SerialQueue {
     this.#draining = false;
   }
 
-  /** Commands that come meanwhile wait behind those that are waiting. */
-  #goOnAfter(pause: Promise<void>): void {
+  /** Continues after a pause. New commands wait at the end of the queue. */
+  #continueAfter(pause: Promise<void>): void {
     this.#busy = true;
     void pause.then(() => {
       this.#busy = false;

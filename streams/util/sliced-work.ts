@@ -1,10 +1,10 @@
 import type { Coroutine } from './coroutine.js';
 import { STEPS_PER_CLOCK_CHECK, pauseIfOver } from './time-slice.js';
 
-/** So many items at most are dealt with at once, without a generator. */
+/** Limit of items that are processed without a pause, and without a generator. */
 export const ITEMS_AT_ONCE_MAX = 256;
 
-/** Steps that are done: there is only their result. A generator for the same would take several times as long. */
+/** A coroutine that has ended, with its result. Several times as fast as a generator. */
 class Done<T> {
   readonly #value: T;
 
@@ -23,9 +23,9 @@ class Done<T> {
 
 const DONE_WITHOUT_RESULT = new Done(undefined) as unknown as Coroutine<void>;
 
-/** The result of something short that has been done within the call, so many steps. */
-export function done<T>(value: T, taken: number): Coroutine<T> {
-  const pause = pauseIfOver(taken);
+/** A coroutine for the result of work that was done synchronously. Pauses first if the time slice is over. */
+export function done<T>(value: T, steps: number): Coroutine<T> {
+  const pause = pauseIfOver(steps);
   return pause === undefined ? (new Done(value) as unknown as Coroutine<T>) : doneAfter(pause, value);
 }
 
@@ -35,16 +35,16 @@ function* doneAfter<T>(pause: Promise<void>, value: T): Coroutine<T> {
 }
 
 /**
- * Deals with the numbers from 0 up to and without `length`, some at a time, and lets the event loop go on in between and at the end: in place of
- * every loop that may be long. So a loop over something that calls it each time needs nothing else.
+ * Processes the indexes from 0 up to (not including) `length` in slices. Pauses for the event loop between the slices and at the end, if the time
+ * slice is over. Replaces each loop that may be long.
  *
- * @param work deals with those from `from` up to and without `to`
+ * @param work processes the indexes from `from` up to (not including) `to`
  */
 export function inSlices(length: number, work: (from: number, to: number) => void): Coroutine<void> {
   if (length > ITEMS_AT_ONCE_MAX) {
     return slices(length, work);
   }
-  // Most loops are short, and need no generator.
+  // Most loops are short.
   work(0, length);
   const pause = pauseIfOver(Math.max(length, 1));
   return pause === undefined ? DONE_WITHOUT_RESULT : doneAfter(pause, undefined);

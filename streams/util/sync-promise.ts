@@ -1,7 +1,7 @@
-/** Callbacks that are due, in order; `undefined` while none is running. */
+/** Callbacks to run, in order; `undefined` if none is running. */
 let dueCallbacks: (() => void)[] | undefined;
 
-/** Runs callbacks one after another, never one inside another: what they make due runs behind them. */
+/** Runs callbacks one after another, never nested: callbacks that become due meanwhile run at the end. */
 function runDue(callbacks: readonly (() => void)[]): void {
   if (dueCallbacks !== undefined) {
     dueCallbacks.push(...callbacks);
@@ -17,18 +17,18 @@ function runDue(callbacks: readonly (() => void)[]): void {
   }
 }
 
-/** Whether a callback of a `SyncPromise` is running: then others run when it has returned. */
+/** Whether a callback of a `SyncPromise` is running. Then other callbacks run after it has returned. */
 export function isRunningCallbacks(): boolean {
   return dueCallbacks !== undefined;
 }
 
 /**
- * A promise whose callbacks run before the call returns that settles it, not in a microtask after it. What waits for an observable goes on so in
- * the very moment in which that completes, which may be a moment of virtual time.
+ * A promise whose callbacks run synchronously when it is settled, not in a later microtask. Work that waits for an observable therefore continues
+ * at the time when the observable completes, also in virtual time.
  *
- * Order: as microtasks, callbacks run one after another. Those that are due while one is running follow it.
+ * Order: callbacks run one after another, like microtasks. Callbacks that become due while one is running run after it.
  *
- * For use inside the library: users get promises of the usual kind. What is rejected and has no callback is not reported.
+ * For internal use; users get native promises. Rejections without a callback are not reported.
  */
 export class SyncPromise<T> implements Promise<T> {
   readonly [Symbol.toStringTag] = 'SyncPromise';
@@ -36,7 +36,7 @@ export class SyncPromise<T> implements Promise<T> {
   #result: unknown = undefined;
   #reactions: (() => void)[] = [];
 
-  /** @param work settles it, now or later; only the first time counts. A value that is a promise itself is not waited for */
+  /** @param work settles the promise, now or later; only the first call has an effect. It does not wait for a value that is a promise itself */
   constructor(work: (resolve: (value: T) => void, reject: (error: unknown) => void) => void) {
     work(
       (value) => {
@@ -111,7 +111,7 @@ export class SyncPromise<T> implements Promise<T> {
   }
 }
 
-/** Whether it can be waited for. A getter `then` that throws makes it a promise that rejects. */
+/** Whether the value has a method `then`. Throws if `then` is a getter that throws. */
 export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
   return (
     ((typeof value === 'object' && value !== null) || typeof value === 'function') &&

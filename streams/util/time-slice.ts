@@ -1,37 +1,38 @@
 /**
- * How long work goes on before the event loop has its turn, in milliseconds. The loop must never wait for ten, and a garbage collection may come
- * on top.
+ * Length of a time slice, in milliseconds: how long work runs before the event loop continues. The event loop must not be blocked for 10 ms, which
+ * includes a garbage collection.
  */
 const SLICE_MS = 2;
 
-/** Steps between two looks at the clock. */
+/** Steps between two checks of the clock. */
 export const STEPS_PER_CLOCK_CHECK = 64;
 
-/** When the slice of time that is under way began; `undefined` until the clock is looked at for the first time in a turn of the event loop. */
+/** Start of the current time slice; `undefined` before the first check of the clock in a turn of the event loop. */
 let sliceStart: number | undefined;
-/** Whether the next turn will end the slice. */
+/** Whether `endSlice` is scheduled for the next turn of the event loop. */
 let isEndScheduled = false;
+/** Steps since the last check of the clock. */
 let stepCount = 0;
-/** Whether somebody wants his result within the call, however long it takes. */
+/** Whether work must not pause, because its result is needed synchronously. */
 let isUnpaused = false;
-/** Work that waits for the next slices, each for one of its own: first come, first served. */
+/** Functions that resume paused work, in order. Each gets a time slice of its own. */
 let waiting: (() => void)[] = [];
 
 /**
- * Keeps long synchronous work from holding up the event loop: work asks after each step whether it has to pause.
+ * Tells work whether it has to pause, so that it does not block the event loop. Must be called after each step.
  *
- * All work shares one slice of time, so that many short pieces of it, one after another, do not add up to a long one.
+ * All work shares one time slice, so that a series of short pieces of work does not block the event loop either.
  *
- * @param done steps since it was asked last: calls, or changes of a sorted map, of which a thousand take a millisecond at most. `LONG_STEP` for
- * one that takes longer than looking at the clock
- * @returns a promise of the next slice when this one has lasted long enough
+ * @param done number of steps since the last call. A step is a call, or a change of a sorted map: 1000 steps take 1 ms at most. `LONG_STEP` for a
+ * step that takes longer than a check of the clock
+ * @returns if the time slice is over, a promise that resolves in the next one
  */
 export function pauseIfOver(done = 1): Promise<void> | undefined {
   stepCount += done;
   return stepCount < STEPS_PER_CLOCK_CHECK || isUnpaused ? undefined : checkClock();
 }
 
-/** A step that takes so long that the clock is to be looked at after each. */
+/** For a step that takes so long that the clock must be checked after it. */
 export const LONG_STEP = STEPS_PER_CLOCK_CHECK;
 
 function checkClock(): Promise<void> | undefined {
@@ -51,13 +52,13 @@ function checkClock(): Promise<void> | undefined {
   return nextSlice();
 }
 
-/** Work that goes on in a later turn, for whatever reason, has a slice of its own. */
+/** Ends the slice at the end of a turn: work in a later turn gets a new slice. */
 function endSlice(): void {
   isEndScheduled = false;
   sliceStart = undefined;
 }
 
-/** A slice of its own, in a later turn of the event loop. */
+/** A promise of a new slice, in a later turn of the event loop. */
 function nextSlice(): Promise<void> {
   return new Promise((resolve) => {
     waiting.push(resolve);
@@ -78,7 +79,7 @@ function resume(): void {
   first?.();
 }
 
-/** Does something without a pause: what is read must not take the turns of what waits. */
+/** Does work without pauses: inside it, `pauseIfOver` returns `undefined`. */
 export function withoutPause<T>(work: () => T): T {
   const outer = isUnpaused;
   isUnpaused = true;
@@ -90,8 +91,8 @@ export function withoutPause<T>(work: () => T): T {
 }
 
 /**
- * Does what was asked for in the caller's own turn: a command that is short is done within the call, whatever the caller has done before in the
- * same turn of the event loop.
+ * Does work in a new time slice: a short command is then done within the call, regardless of the work before it in the same turn of the event
+ * loop.
  */
 export function inOwnSlice<T>(work: () => T): T {
   const outer = sliceStart;
@@ -104,8 +105,8 @@ export function inOwnSlice<T>(work: () => T): T {
   }
 }
 
-/** Where there is one, an immediate: a timer waits for a millisecond at least. */
-/* eslint-disable no-restricted-globals -- looked for, not relied upon */
+/** Calls back in the next turn of the event loop. Uses `setImmediate` if there is one, because a timer waits for at least 1 ms. */
+/* eslint-disable no-restricted-globals -- used only if it exists */
 const nextTurn: (callback: () => void) => void =
   typeof setImmediate === 'function'
     ? (callback) => {

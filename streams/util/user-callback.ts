@@ -1,8 +1,8 @@
 import { config } from 'rxjs';
 
 /**
- * Runs a user's callback. What it throws surfaces as what a subscriber of an observable throws does: through rxjs's
- * `config.onUnhandledError`, or else as an uncaught error. It disturbs nothing here.
+ * Runs a callback of the user. If it throws, the error is reported later, like an error that a subscriber of an observable throws: by
+ * `config.onUnhandledError` of RxJS, or else as an uncaught error. The caller is not affected.
  */
 export function callUser(callback: () => void): void {
   try {
