@@ -1,47 +1,51 @@
-/** Up to so many are sorted by insertion, and merged from there. */
+/** Length of the runs that are sorted by insertion, and then merged. */
 const RUN_LENGTH = 8;
 
-/** From so many on, keys are dealt out by their digits instead. */
+/** From this number of keys on, radix sort is used instead. */
 const RADIX_SORT_LENGTH_MIN = 256;
 
-/** Bits of a digit: more of them make fewer passes, and each pass goes over all values that a digit has. */
+/** Bits of a digit of radix sort. With more bits there are fewer passes, but each pass visits all values of a digit. */
 const DIGIT_BITS = 11;
 
-/** Keys that are dealt out differ by less. */
+/** Radix sort is used only if the difference between the largest and the smallest key is below this limit. */
 const RADIX_SORT_SPAN_LIMIT = 2 ** 32;
 
-/** Longer arrays are given back when a short list is sorted. */
+/** Smallest length of the arrays. */
+const CAPACITY_MIN = 256;
+
+/** Longer arrays are replaced by shorter ones when a short list is sorted. */
 const KEPT_CAPACITY_MAX = 1 << 17;
 
-/** The keys and their numbers, and where they are moved to and from. Kept from one call to the next. */
-let keys = new Float64Array(256);
-let otherKeys = new Float64Array(256);
-/** Keys from the least of them on. */
-let offsets = new Uint32Array(256);
-let otherOffsets = new Uint32Array(256);
-let order = new Uint32Array(256);
-let otherOrder = new Uint32Array(256);
+/** The keys and their indexes, each with a second array that they are moved to. Kept between the calls. */
+let keys = new Float64Array(CAPACITY_MIN);
+let otherKeys = new Float64Array(CAPACITY_MIN);
+/** Differences between the keys and the smallest key. */
+let offsets = new Uint32Array(CAPACITY_MIN);
+let otherOffsets = new Uint32Array(CAPACITY_MIN);
+let order = new Uint32Array(CAPACITY_MIN);
+let otherOrder = new Uint32Array(CAPACITY_MIN);
 const counts = new Uint32Array(1 << DIGIT_BITS);
 
 /**
- * The numbers from 0 to `length` in ascending order of their keys; those of equal keys keep theirs. Valid until the next call.
+ * Returns the indexes from 0 up to (not including) `length` in ascending order of their keys. Indexes with equal keys keep their order. The result is
+ * valid until the next call, and may be longer than `length`.
  *
- * Only numbers are moved: whoever moves objects about has to tell the collector of each.
+ * Only numbers are moved, because moving objects needs a write barrier of the garbage collector for each.
  *
- * @param keyOf is called once for each
+ * @param keyOf called once for each index
  */
 export function argsort(length: number, keyOf: (index: number) => number): Uint32Array {
   ensureCapacity(length);
-  let least = Infinity;
-  let most = -Infinity;
+  let smallest = Infinity;
+  let largest = -Infinity;
   for (let index = 0; index < length; index++) {
     const key = keyOf(index);
     keys[index] = key;
-    least = key < least ? key : least;
-    most = key > most ? key : most;
+    smallest = key < smallest ? key : smallest;
+    largest = key > largest ? key : largest;
   }
-  if (length >= RADIX_SORT_LENGTH_MIN && most - least < RADIX_SORT_SPAN_LIMIT) {
-    radixSort(length, least, most - least);
+  if (length >= RADIX_SORT_LENGTH_MIN && largest - smallest < RADIX_SORT_SPAN_LIMIT) {
+    radixSort(length, smallest, largest - smallest);
   } else {
     sortRunsByInsertion(length);
     mergeRuns(length);
@@ -49,9 +53,10 @@ export function argsort(length: number, keyOf: (index: number) => number): Uint3
   return order;
 }
 
+/** Ensures that the arrays are long enough, and not much too long. */
 function ensureCapacity(length: number): void {
   if (keys.length < length || (keys.length > KEPT_CAPACITY_MAX && length * 2 <= KEPT_CAPACITY_MAX)) {
-    const room = Math.max(256, length * 2);
+    const room = Math.max(CAPACITY_MIN, length * 2);
     keys = new Float64Array(room);
     otherKeys = new Float64Array(room);
     offsets = new Uint32Array(room);
@@ -61,11 +66,11 @@ function ensureCapacity(length: number): void {
   }
 }
 
-/** Digit by digit, from the lowest: a pass for each, whatever the order was. */
-function radixSort(length: number, least: number, span: number): void {
+/** Sorts digit by digit, from the lowest digit up, in one pass for each. */
+function radixSort(length: number, smallest: number, span: number): void {
   const mask = (1 << DIGIT_BITS) - 1;
   for (let index = 0; index < length; index++) {
-    offsets[index] = (keys[index] as number) - least;
+    offsets[index] = (keys[index] as number) - smallest;
     order[index] = index;
   }
   for (let shift = 0; shift < 32 && span >= 2 ** shift; shift += DIGIT_BITS) {
@@ -109,7 +114,7 @@ function sortRunsByInsertion(length: number): void {
   }
 }
 
-/** Merges runs, of twice the length in each pass. */
+/** Merges runs. Each pass doubles the length of the runs. */
 function mergeRuns(length: number): void {
   for (let width = RUN_LENGTH; width < length; width *= 2) {
     for (let start = 0; start < length; start += width * 2) {

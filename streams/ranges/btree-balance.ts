@@ -1,9 +1,14 @@
-import type { Level, Node } from './btree-level.js';
+import type { Node } from './btree-block.js';
+import type { Level } from './btree-level.js';
 
 /**
- * Frees a slot in a full child: a roomy neighbour takes part of its items, or else a new node. Needs an empty slot in `node`.
+ * Makes space in a full child of `node`: moves some of its items to a neighbour with spare room, or to a new node. `node` must not be full.
  *
- * @param atEnd whether what is to be inserted comes after all that there is: most maps are filled in order, and then their nodes stay full
+ * @param level the level of `node`
+ * @param slot the slot of the child in `node`
+ * @param below the level of the child
+ * @param atEnd whether the new entry comes after all others. Then only the last item is moved, so that nodes stay full in maps that are filled in
+ * ascending order
  */
 export function makeSpaceInChild(level: Level, node: Node, slot: number, below: Level, atEnd: boolean): void {
   if (atEnd) {
@@ -21,7 +26,7 @@ export function makeSpaceInChild(level: Level, node: Node, slot: number, below: 
   }
 }
 
-/** Fills a scarce child up from a neighbour, or joins the two. Needs two children. */
+/** Refills an underfull child from a neighbour, or joins the two. `node` must have at least two children. */
 export function refillChild(level: Level, node: Node, slot: number, below: Level): void {
   const left = slot > 0 ? slot - 1 : slot;
   const [child, next] = [level.refAt(node, left), level.refAt(node, left + 1)];
@@ -33,7 +38,7 @@ export function refillChild(level: Level, node: Node, slot: number, below: Level
   }
 }
 
-/** Gives this child and the next as many items each. */
+/** Moves items between a child and the next one, so that both have the same number. */
 function balance(level: Level, node: Node, slot: number, below: Level): void {
   const next = level.refAt(node, slot + 1);
   below.distributeEvenly(level.refAt(node, slot), next);

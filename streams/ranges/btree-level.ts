@@ -1,106 +1,28 @@
+import { Block, blockOf, EMPTY_SLOT, firstSlotOf, indexInBlock, search, type Node } from './btree-block.js';
+
 /**
- * Items that a node holds at most, multiples of `RUN`: of entries, which change all the time, and of nodes, which are mostly searched.
- * Narrower nodes change faster, wider ones make the tree lower.
+ * Limits of items in a node, multiples of `SLOTS_PER_RUN`. Small nodes can be changed faster; large nodes make the tree lower. Leaves change often,
+ * the nodes above them are mostly searched.
  */
 export const ENTRIES_PER_LEAF = 32;
 export const CHILDREN_PER_NODE = 64;
 
-/** A node that holds no more than this share of its width is filled up from a neighbour, or joined with it, before an item is taken out. */
+/** A node with at most this share of its width is refilled from a neighbour, or joined with it, before an item is removed. */
 const UNDERFULL_SHARE = 1 / 4;
 export const UNDERFULL_LEAF_ENTRIES = ENTRIES_PER_LEAF * UNDERFULL_SHARE;
 
-/** Neighbours that hold no more than this share of one together are joined; a node that holds no more takes the surplus of a full one. */
+/** Neighbours are joined if the joined node has at most this share of its width. A node with at most this share takes items from a full neighbour. */
 const JOINED_SHARE_MAX = 5 / 6;
 
-/** Slots that a search takes together; near the square root of the width, where it takes the fewest steps. */
-const SLOTS_PER_RUN = 8;
-
-/** Nodes that share their arrays: as a power of two, and as a mask. */
-const NODES_PER_BLOCK_BITS = 6;
-const NODE_IN_BLOCK_MASK = (1 << NODES_PER_BLOCK_BITS) - 1;
-
-/** What a search finds in an empty slot: greater than any page number. */
-const EMPTY_SLOT = Infinity;
-
-/** A node: a number in its level. */
-export type Node = number;
-
 /**
- * The memory of some nodes, one after another. The arrays begin short, because most maps are small, and grow to full
- * length before the next block is begun; so nothing large is ever copied.
- */
-export class Block {
-  /** First page of each item, ascending in a node; `Infinity` in an empty slot. */
-  starts = new Float64Array(SLOTS_PER_RUN).fill(EMPTY_SLOT);
-  /** The page after the last of each item. */
-  ends = new Float64Array(SLOTS_PER_RUN);
-  /** What each item is: a number that says where to find it. */
-  refs = new Int32Array(SLOTS_PER_RUN);
-  /** Items of each node. */
-  readonly counts: number[] = [];
-
-  /** Puts an item into this slot, and moves those from it up to `last` one on. `node` is the one whose slots they are. */
-  insert(slot: number, last: number, node: Node, start: number, end: number, ref: number): void {
-    if (last >= this.starts.length) {
-      this.reserve(last + 1);
-    }
-    const { starts, ends, refs } = this;
-    for (let index = last; index > slot; index--) {
-      starts[index] = starts[index - 1] as number;
-      ends[index] = ends[index - 1] as number;
-      refs[index] = refs[index - 1] as number;
-    }
-    starts[slot] = start;
-    ends[slot] = end;
-    refs[slot] = ref;
-    this.counts[indexInBlock(node)] = (this.counts[indexInBlock(node)] as number) + 1;
-  }
-
-  /** Takes an item out of its slot, and moves those behind it, up to `end`, one back. */
-  remove(slot: number, end: number, node: Node): void {
-    const { starts, ends, refs } = this;
-    const last = end - 1;
-    for (let index = slot; index < last; index++) {
-      starts[index] = starts[index + 1] as number;
-      ends[index] = ends[index + 1] as number;
-      refs[index] = refs[index + 1] as number;
-    }
-    starts[last] = EMPTY_SLOT;
-    this.counts[indexInBlock(node)] = (this.counts[indexInBlock(node)] as number) - 1;
-  }
-
-  /** Makes room for so many slots in all. */
-  reserve(slots: number): void {
-    let length = this.starts.length;
-    if (slots <= length) {
-      return;
-    }
-    while (length < slots) {
-      length *= 2;
-    }
-    const starts = new Float64Array(length);
-    starts.set(this.starts);
-    starts.fill(EMPTY_SLOT, this.starts.length);
-    const ends = new Float64Array(length);
-    ends.set(this.ends);
-    const refs = new Int32Array(length);
-    refs.set(this.refs);
-    this.starts = starts;
-    this.ends = ends;
-    this.refs = refs;
-  }
-}
-
-/**
- * One level of the tree: nodes of items in ascending order, each with its pages. Pages stand in arrays of their own, which many nodes
- * share: a search touches no item, and no object of a node, whose memory would have to be fetched first. Items are numbers, which can be moved
- * without the collector's being told.
+ * One level of a B+ tree: nodes with items in ascending order. The items of the lowest level are the entries, those of the other levels are the nodes
+ * of the level below: see `PageTree`.
  *
- * In the lowest level the items are the entries of the map. Above it they are nodes of the level below; there the first page of an item is
- * a lower bound: nothing below it is lower, and everything before it is.
+ * The nodes of a block share their arrays. A search reads no object of an entry or a node, whose memory would have to be fetched first. Items are
+ * numbers, which can be moved without write barriers of the garbage collector.
  */
 export class Level {
-  /** Items that a node holds at most. */
+  /** Limit of items in a node. */
   readonly width: number;
   readonly blocks: Block[] = [];
   readonly #free: Node[] = [];
@@ -110,17 +32,17 @@ export class Level {
     this.width = width;
   }
 
-  /** A new node, empty. */
+  /** Makes an empty node. */
   add(): Node {
     const node = this.#free.pop() ?? this.#nodes++;
-    const index = node >> NODES_PER_BLOCK_BITS;
+    const index = blockOf(node);
     const block = (this.blocks[index] ??= new Block());
     block.counts[indexInBlock(node)] = 0;
     return node;
   }
 
   block(node: Node): Block {
-    const block = this.blocks[node >> NODES_PER_BLOCK_BITS];
+    const block = this.blocks[blockOf(node)];
     if (block === undefined) {
       throw new Error(`range map is damaged: there is no node ${node}`);
     }
@@ -140,20 +62,24 @@ export class Level {
   }
 
   hasSpareRoom(node: Node): boolean {
-    return this.count(node) <= this.#roomy;
+    return this.count(node) <= this.#joinedCountMax;
   }
 
-  /** Whether two neighbours would fit into one node, with room for more. */
+  /** Whether two neighbours fit into one node, with spare room. */
   canJoin(node: Node, next: Node): boolean {
-    return this.count(node) + this.count(next) <= this.#roomy;
+    return this.count(node) + this.count(next) <= this.#joinedCountMax;
   }
 
-  get #roomy(): number {
+  get #joinedCountMax(): number {
     return this.width * JOINED_SHARE_MAX;
   }
 
   startAt(node: Node, slot: number): number {
     return this.block(node).starts[firstSlotOf(node, this.width) + slot] ?? EMPTY_SLOT;
+  }
+
+  endAt(node: Node, slot: number): number {
+    return this.block(node).ends[firstSlotOf(node, this.width) + slot] ?? 0;
   }
 
   refAt(node: Node, slot: number): number {
@@ -164,13 +90,13 @@ export class Level {
     return ref;
   }
 
-  /** The last slot whose start is at most `page`; -1 when there is none. */
+  /** The last slot whose start is at most `page`; -1 if there is none. */
   slotOf(node: Node, page: number): number {
     const first = firstSlotOf(node, this.width);
     return search(this.block(node).starts, first, this.width, page) - first;
   }
 
-  /** Needs an empty slot: not for a full node. */
+  /** Inserts an item. The node must not be full. */
   insertAt(node: Node, slot: number, start: number, end: number, ref: number): void {
     const first = firstSlotOf(node, this.width);
     this.block(node).insert(first + slot, first + this.count(node), node, start, end, ref);
@@ -185,7 +111,7 @@ export class Level {
     this.block(node).starts[firstSlotOf(node, this.width) + slot] = start;
   }
 
-  /** Gives two neighbours as many items each. */
+  /** Moves items between two neighbours, so that both have the same number. */
   distributeEvenly(node: Node, next: Node): void {
     const [before, after] = [this.count(node), this.count(next)];
     const half = (before + after) >> 1;
@@ -200,7 +126,7 @@ export class Level {
     }
   }
 
-  /** Moves the last item of a node to the next one, which is empty. */
+  /** Moves the last item of a node to the next node, which must be empty. */
   moveLast(node: Node, next: Node): void {
     const last = this.count(node) - 1;
     this.#copy(node, last, next, 0, 1);
@@ -208,12 +134,13 @@ export class Level {
     this.#resize(node, last);
   }
 
-  /** Moves all items of the next node to the end of this one, and ends the next. */
+  /** Moves all items of the next node to the end of this one, and frees the next node. */
   join(node: Node, next: Node): void {
     this.#takeFirst(node, next, this.count(next));
     this.#free.push(next);
   }
 
+  /** Moves the first items of the next node to the end of this one. */
   #takeFirst(node: Node, next: Node, amount: number): void {
     const [before, after] = [this.count(node), this.count(next)];
     this.#copy(next, 0, node, before, amount);
@@ -226,7 +153,7 @@ export class Level {
     this.#resize(next, after - amount);
   }
 
-  /** Moves what is in a node so many slots up. */
+  /** Moves all items of a node up by `amount` slots. */
   #shift(node: Node, amount: number): void {
     const block = this.block(node);
     const first = firstSlotOf(node, this.width);
@@ -250,7 +177,7 @@ export class Level {
     }
   }
 
-  /** Sets the number of items, and empties the slots behind them. */
+  /** Sets the number of items, and marks the slots after them as unused. */
   #resize(node: Node, count: number): void {
     const block = this.block(node);
     const first = firstSlotOf(node, this.width);
@@ -260,39 +187,4 @@ export class Level {
     }
     block.counts[indexInBlock(node)] = count;
   }
-}
-
-/** Where the slots of a node begin in the arrays of its block. */
-export function firstSlotOf(node: Node, width: number): number {
-  return indexInBlock(node) * width;
-}
-
-/** Which of the nodes of its block a node is. */
-export function indexInBlock(node: Node): number {
-  return node & NODE_IN_BLOCK_MASK;
-}
-
-/** Which of the blocks of a level has a node. */
-export function blockOf(node: Node): number {
-  return node >> NODES_PER_BLOCK_BITS;
-}
-
-/**
- * The last of the `width` slots from `first` on whose start is at most `page`; `first - 1` when there is none.
- *
- * Counts: first the runs of slots that come before `page`, then the slots in the run after them. The comparisons do not wait for one
- * another and nothing branches on them, so this takes a third of the time of a binary search, of whose branches every other is
- * mispredicted.
- */
-export function search(starts: Float64Array, first: number, width: number, page: number): number {
-  const end = Math.min(first + width, starts.length);
-  let run = first;
-  for (let slot = first + SLOTS_PER_RUN; slot < end; slot += SLOTS_PER_RUN) {
-    run += Number((starts[slot] as number) <= page) * SLOTS_PER_RUN;
-  }
-  let found = run - 1;
-  for (let slot = run; slot < run + SLOTS_PER_RUN; slot++) {
-    found += Number((starts[slot] as number) <= page);
-  }
-  return found;
 }

@@ -13,16 +13,26 @@ const PAGE_LIMIT = 2 ** 52;
 const ADDRESS_LIMIT = 1n << 64n;
 
 /**
- * A non-empty, half-open run of 4 KiB pages inside [0, 2^64): a range of guest physical addresses, of I/O virtual
- * addresses, or of offsets in a region. Immutable.
+ * A non-empty range of 4 KiB pages inside [0, 2^64): guest physical addresses, I/O virtual addresses, or offsets in a region. The start is
+ * included, the end is not. Immutable.
  *
- * Counted in pages inside, because page numbers are exact as doubles and cost nothing to compare; addresses come out as
- * `bigint`, so that nothing is lost above 2^53.
+ * The range is stored as page numbers, which are exact as numbers and can be compared fast. Addresses are returned as `bigint`, which is exact
+ * above 2^53 too.
+ *
+ * @example
+ * ```ts
+ * import { MemoryRange } from 'dma-streams';
+ *
+ * const ram = MemoryRange.of(0x0, 0x8000_0000);
+ * const page = MemoryRange.ofLength(0x1000, 0x1000);
+ * console.log(ram.contains(page), page.toString()); // true 0x1000-0x2000
+ * console.log(page.start, page.length); // 4096n 4096n
+ * ```
  */
 export class MemoryRange {
   /** Number of the first page: `start / 4096`. */
   readonly startPage: number;
-  /** Number of the page after the last: `end / 4096`. 2^52 for a range that reaches the end of the address space. */
+  /** Number of the page after the last page: `end / 4096`. 2^52 for a range that ends at the end of the address space. */
   readonly endPage: number;
 
   private constructor(startPage: number, endPage: number) {
@@ -31,10 +41,9 @@ export class MemoryRange {
   }
 
   /**
-   * The bytes from `start` up to and without `end`.
+   * The bytes from `start` up to (not including) `end`.
    *
-   * @throws RangeError when the range is empty, not page aligned, reaches out of [0, 2^64), or when a `number` is given
-   * that is not a safe integer
+   * @throws RangeError if the range is empty, is not page aligned or is not inside [0, 2^64), or a `number` is not a safe integer
    */
   static of(start: bigint | number, end: bigint | number): MemoryRange {
     const first = toAddress(start, 'start');
@@ -53,7 +62,7 @@ export class MemoryRange {
   }
 
   /**
-   * The `length` bytes from `start`.
+   * The `length` bytes from `start` on.
    *
    * @throws RangeError as {@link MemoryRange.of}
    */
@@ -67,11 +76,10 @@ export class MemoryRange {
   }
 
   /**
-   * The whole pages between the addresses `start` and `end` (`end` not included), neither of which need be page aligned:
-   * `start` is rounded up and `end` down. `undefined` when no whole page lies between them.
+   * The whole pages between two addresses, which need not be page aligned: `start` is rounded up and `end`, which is not included, is rounded down.
+   * `undefined` if there is no whole page between them.
    *
-   * @throws RangeError when `end` is below `start`, one of them is out of [0, 2^64], or a `number` is given that is not a
-   * safe integer
+   * @throws RangeError if `end` is below `start`, one of them is not in [0, 2^64], or a `number` is not a safe integer
    */
   static inside(start: bigint | number, end: bigint | number): MemoryRange | undefined {
     const first = toAddress(start, 'start');
@@ -88,9 +96,9 @@ export class MemoryRange {
   }
 
   /**
-   * Reads what {@link MemoryRange.toString} writes: `'0x1000-0x5000'`.
+   * Parses the format of {@link MemoryRange.toString}: `'0x1000-0x5000'`.
    *
-   * @throws RangeError when the text is not of that form, or as {@link MemoryRange.of}
+   * @throws RangeError if the text does not have this format, or as {@link MemoryRange.of}
    */
   static parse(text: string): MemoryRange {
     const parts = /^(0x[0-9a-f]+)-(0x[0-9a-f]+)$/i.exec(text);
@@ -101,9 +109,9 @@ export class MemoryRange {
   }
 
   /**
-   * The pages from number `startPage` up to and without `endPage`; for code that counts in pages already.
+   * The pages from number `startPage` up to (not including) `endPage`.
    *
-   * @throws RangeError when a page number is not an integer in [0, 2^52], or the range is empty
+   * @throws RangeError if a page number is not an integer in [0, 2^52], or the range is empty
    */
   static ofPages(startPage: number, endPage: number): MemoryRange {
     if (!(
@@ -118,12 +126,12 @@ export class MemoryRange {
     return new MemoryRange(startPage, endPage);
   }
 
-  /** First byte. */
+  /** Address of the first byte. */
   get start(): bigint {
     return BigInt(this.startPage) << PAGE_SHIFT;
   }
 
-  /** The byte after the last. */
+  /** Address of the byte after the last byte. */
   get end(): bigint {
     return BigInt(this.endPage) << PAGE_SHIFT;
   }
@@ -133,16 +141,17 @@ export class MemoryRange {
     return BigInt(this.endPage - this.startPage) << PAGE_SHIFT;
   }
 
+  /** Whether all pages of `other` are in this range. */
   contains(other: MemoryRange): boolean {
     return this.startPage <= other.startPage && other.endPage <= this.endPage;
   }
 
-  /** Whether a page is in both. */
+  /** Whether the ranges have a page in common. */
   overlaps(other: MemoryRange): boolean {
     return this.startPage < other.endPage && other.startPage < this.endPage;
   }
 
-  /** The pages in both, or `undefined` when there are none. */
+  /** The pages that are in both ranges; `undefined` if there are none. */
   intersection(other: MemoryRange): MemoryRange | undefined {
     return this.overlaps(other)
       ? new MemoryRange(Math.max(this.startPage, other.startPage), Math.min(this.endPage, other.endPage))
@@ -150,9 +159,9 @@ export class MemoryRange {
   }
 
   /**
-   * This range moved up by `offset` bytes (down, when negative).
+   * This range, moved by `offset` bytes: up, or down if it is negative.
    *
-   * @throws RangeError when `offset` is not a multiple of 4096, or the result reaches out of [0, 2^64)
+   * @throws RangeError if `offset` is not a `bigint` and a multiple of 4096, or the result is not inside [0, 2^64)
    */
   shift(offset: bigint): MemoryRange {
     if (typeof offset !== 'bigint') {
@@ -165,7 +174,7 @@ export class MemoryRange {
     return this.startPage === other.startPage && this.endPage === other.endPage;
   }
 
-  /** `'0x1000-0x5000'`: the end is not included. */
+  /** `'0x1000-0x5000'`: start and end in hexadecimal digits. The end is not included. */
   toString(): string {
     return `${hex(this.start)}-${hex(this.end)}`;
   }

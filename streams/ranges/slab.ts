@@ -1,30 +1,30 @@
-/** Values that share an array: as a power of two, and as a mask. Longer arrays have more room to spare, and are copied when they grow. */
+/** Length of the arrays, with its binary logarithm and the mask of an index. Longer arrays would have more unused space. */
 const CHUNK_BITS = 10;
 const CHUNK_LENGTH = 1 << CHUNK_BITS;
 const CHUNK_MASK = CHUNK_LENGTH - 1;
 
-/** Values by number. A number is free again once its value has been taken out. */
+/** Stores values and gives each a number, its reference. The number of a removed value is used again. */
 export class Slab<V> {
-  /** The first one grows with what is put into it, because most slabs are small. */
+  /** The first array grows with its values, because most slabs are small. The others have their full length from the start. */
   readonly #arrays: (V | undefined)[][] = [[]];
-  /** The numbers that are in use, or free, are below it. */
+  /** All numbers below it are in use or free. */
   #end = 0;
-  /** The numbers that are free are its first ones; it is never made shorter, which would have it copied again and again. */
+  /** Its first `#freeCount` elements are the free numbers. It is never shortened: arrays that shrink and grow are copied again and again. */
   readonly #free: number[] = [];
   #freeCount = 0;
 
-  /** Returns the number of the value. */
+  /** Stores a value, and returns its number. */
   put(value: V): number {
     const ref = this.#freeCount === 0 ? this.#end++ : (this.#free[--this.#freeCount] as number);
-    const place = ref & CHUNK_MASK;
-    if (place === 0 && ref === this.#arrays.length << CHUNK_BITS) {
+    const index = ref & CHUNK_MASK;
+    if (index === 0 && ref === this.#arrays.length << CHUNK_BITS) {
       this.#arrays.push(new Array<V | undefined>(CHUNK_LENGTH));
     }
-    (this.#arrays[ref >> CHUNK_BITS] as (V | undefined)[])[place] = value;
+    (this.#arrays[ref >> CHUNK_BITS] as (V | undefined)[])[index] = value;
     return ref;
   }
 
-  /** `undefined` where nothing is. */
+  /** The value with this number; `undefined` if there is none. */
   at(ref: number): V | undefined {
     return this.#arrays[ref >> CHUNK_BITS]?.[ref & CHUNK_MASK];
   }
@@ -33,6 +33,7 @@ export class Slab<V> {
     (this.#arrays[ref >> CHUNK_BITS] as (V | undefined)[])[ref & CHUNK_MASK] = value;
   }
 
+  /** Removes the value with this number, and returns it. */
   take(ref: number): V | undefined {
     const array = this.#arrays[ref >> CHUNK_BITS] as (V | undefined)[];
     const value = array[ref & CHUNK_MASK];

@@ -5,16 +5,16 @@ import type { Ranged, RangeMap } from './range-map.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { done, inSlices, ITEMS_AT_ONCE_MAX } from '../util/sliced-work.js';
 
-/** Lists that may be long, made without holding up the event loop. Nothing is to change them meanwhile. */
+/** Operations on lists that may be long, with pauses for the event loop. The lists must not change before the coroutine ends. */
 
-/** Entries of a map that are copied between two looks at the clock. Several are copied in the time of one step. */
+/** Number of entries of a map that are copied between two calls of `pauseIfOver`, and how many of them count as one step. */
 export const COPY_ENTRIES_MAX = 512;
 export const COPIES_PER_STEP = 8;
 
-/** From so many items on a list is made in its full length: one that grows is copied again and again, each time as a whole. */
+/** From this length on, a list is made in its full length: a growing list would be copied several times. */
 export const PREALLOCATED_LENGTH_MIN = 1 << 16;
 
-/** Items that are sorted at once. */
+/** Number of items that are sorted without a pause. */
 const SORT_RUN_LENGTH = 1024;
 
 export function mapInSlices<T, R>(items: readonly T[], make: (item: T) => R): Coroutine<R[]> {
@@ -29,14 +29,16 @@ function* mapMany<T, R>(items: readonly T[], make: (item: T) => R): Coroutine<R[
   return made;
 }
 
-export function filterInSlices<T>(items: readonly T[], isWanted: (item: T) => boolean): Coroutine<T[]> {
-  return items.length <= ITEMS_AT_ONCE_MAX ? done(items.filter(isWanted), items.length) : filterMany(items, isWanted);
+export function filterInSlices<T>(items: readonly T[], isIncluded: (item: T) => boolean): Coroutine<T[]> {
+  return items.length <= ITEMS_AT_ONCE_MAX
+    ? done(items.filter(isIncluded), items.length)
+    : filterMany(items, isIncluded);
 }
 
-function* filterMany<T>(items: readonly T[], isWanted: (item: T) => boolean): Coroutine<T[]> {
+function* filterMany<T>(items: readonly T[], isIncluded: (item: T) => boolean): Coroutine<T[]> {
   const wanted: T[] = [];
   yield* eachInSlices(items, (item) => {
-    if (isWanted(item)) {
+    if (isIncluded(item)) {
       wanted.push(item);
     }
   });
@@ -51,7 +53,7 @@ export function eachInSlices<T>(items: readonly T[], work: (item: T) => void): C
   });
 }
 
-/** The lists in one list: the only one itself, where there is one. */
+/** Concatenates lists. Returns the list itself if there is only one. */
 export function joinInSlices<T>(lists: readonly (readonly T[])[]): Coroutine<readonly T[]> {
   const [only = []] = lists;
   return lists.length <= 1 ? done(only, 1) : joinMany(lists);
@@ -67,7 +69,7 @@ function* joinMany<T>(lists: readonly (readonly T[])[]): Coroutine<readonly T[]>
   return all;
 }
 
-/** All entries of a map, ascending. */
+/** All entries of a map, in ascending order. */
 export function entriesInSlices<V extends Ranged>(map: RangeMap<V>): Coroutine<V[]> {
   return map.size <= COPY_ENTRIES_MAX ? done(map.toArray(), 1 + map.size / COPIES_PER_STEP) : copyMany(map);
 }
@@ -86,7 +88,7 @@ function* copyMany<V extends Ranged>(map: RangeMap<V>): Coroutine<V[]> {
   return entries;
 }
 
-/** All entries of a map that share a page with `range`, ascending and whole. */
+/** All entries of a map that share a page with `range`, in ascending order. */
 export function overlappingInSlices<V extends Ranged>(map: RangeMap<V>, range: MemoryRange): Coroutine<V[]> {
   if (map.size <= COPY_ENTRIES_MAX) {
     return done(map.overlapping(range), 1 + map.size / COPIES_PER_STEP);
@@ -100,7 +102,7 @@ export function overlappingInSlices<V extends Ranged>(map: RangeMap<V>, range: M
 
 function* copyOverlapping<V extends Ranged>(map: RangeMap<V>, { endPage }: MemoryRange, first: V): Coroutine<V[]> {
   const found: V[] = [];
-  // Some more come with the first and the last of them.
+  // `copyTo` copies whole leaves: there may be other entries before the first and after the last one.
   const cursor = { page: first.range.startPage, at: 0 };
   let end = 0;
   while (cursor.page < endPage) {
@@ -117,7 +119,7 @@ function* copyOverlapping<V extends Ranged>(map: RangeMap<V>, { endPage }: Memor
   return found.slice(found.indexOf(first), end);
 }
 
-/** In order of their addresses, in a list of its own unless it is sorted already. Items that start at the same page keep their order. */
+/** Returns the list if it is sorted by address, otherwise a sorted copy. Items that start at the same page keep their order. */
 export function sortedInSlices<T extends Ranged>(items: readonly T[]): Coroutine<readonly T[]> {
   return items.length <= SORT_RUN_LENGTH
     ? done(sortedByAddress(items), 1 + items.length / COPIES_PER_STEP)
@@ -151,7 +153,7 @@ function* mergeSorted<T extends Ranged>(items: readonly T[]): Coroutine<readonly
   return runs[0] ?? [];
 }
 
-/** Two ascending lists in one. */
+/** Merges two lists that are in ascending order. Returns one of them if the other is empty. */
 export function* mergeInSlices<T extends Ranged>(left: readonly T[], right: readonly T[]): Coroutine<readonly T[]> {
   if (left.length === 0 || right.length === 0) {
     return left.length === 0 ? right : left;

@@ -45,6 +45,7 @@ function entry(startPage: number, endPage: number): Ranged {
 }
 
 function expectSame({ map, model }: Pair): void {
+  map.checkInvariants();
   expect(map.size).to.equal(model.entries.length);
   expect([...map]).to.deep.equal(model.entries);
   expect(map.toArray()).to.deep.equal(model.entries);
@@ -140,7 +141,7 @@ describe('RangeMap', () => {
     expect(map.size).to.equal(1);
   });
 
-  it('lets ranges touch', () => {
+  it('accepts ranges that touch each other', () => {
     const map = new RangeMap<Ranged>();
     expect(map.insert(entry(2, 4))).to.equal(undefined);
     expect(map.insert(entry(4, 6))).to.equal(undefined);
@@ -155,7 +156,7 @@ describe('RangeMap', () => {
     ['one inside', 12, 15],
     ['one around', 5, 25],
   ] as const) {
-    it(`refuses ${geometry}, returns what is in the way and changes nothing`, () => {
+    it(`refuses ${geometry}, returns the existing entry and changes nothing`, () => {
       const map = new RangeMap<Ranged>();
       const there = entry(10, 20);
       map.insert(there);
@@ -164,7 +165,7 @@ describe('RangeMap', () => {
     });
   }
 
-  it('finds overlaps of entries that reach over the border of a leaf', () => {
+  it('finds the first entry that overlaps a range which extends over two leaves', () => {
     const map = new RangeMap<Ranged>();
     const model = new SortedArray();
     for (let page = 0; page < 30_000; page += 10) {
@@ -186,7 +187,7 @@ describe('RangeMap', () => {
     expectSame({ map, model });
   });
 
-  it('sees an entry that reaches from one leaf into the pages of the next', () => {
+  it('finds an entry that extends into the pages of the next leaf', () => {
     for (let page = 10; page < 3_000; page += 10) {
       const changed = new RangeMap<Ranged>();
       for (let other = 0; other < 3_000; other += 10) {
@@ -203,7 +204,7 @@ describe('RangeMap', () => {
     }
   });
 
-  it('grows from both ends and shrinks to nothing in any order', () => {
+  it('grows at both ends, and is empty after all entries are removed in any order', () => {
     const ascending = Array.from({ length: 5_000 }, (_, index) => entry(index * 3, index * 3 + 2));
     const descending = ascending.toReversed();
     const mixed = ascending.map((_, index) => ascending[(index * 7919) % ascending.length] ?? entry(0, 1));
@@ -229,7 +230,7 @@ describe('RangeMap', () => {
     expect(map.startingAt(1)).to.equal(second);
   });
 
-  it('gives its entries as an array, which stays as it was', () => {
+  it('returns an array of its entries, which later changes do not affect', () => {
     const map = new RangeMap<Ranged>();
     const values = Array.from({ length: 1_000 }, (_, index) => entry(index, index + 1));
     values.forEach((value) => map.insert(value));
@@ -243,7 +244,18 @@ describe('RangeMap', () => {
     expect(array).to.deep.equal(values);
   });
 
-  it('does as a sorted array does', () => {
+  it('names the invariant that a damaged map breaks', () => {
+    const map = new RangeMap<{ range: MemoryRange }>();
+    const value = { range: MemoryRange.ofPages(1, 2) };
+    map.insert(value);
+    map.checkInvariants();
+    value.range = MemoryRange.ofPages(3, 4);
+    expect(() => {
+      map.checkInvariants();
+    }).to.throw('range map is damaged: the entry at page 1 has its pages');
+  });
+
+  it('behaves like a sorted array', () => {
     const step = fc.record({
       action: fc.constantFrom('insert', 'insert', 'insert', 'replace', 'remove', 'remove exactly', 'look'),
       range: smallRange,
@@ -260,7 +272,7 @@ describe('RangeMap', () => {
     );
   });
 
-  it('stays right over waves of growth and shrinkage', () => {
+  it('is correct after series of insertions and removals', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.boolean(), fc.integer({ min: 1, max: 4_000 }), fc.nat(9_999)), { maxLength: 8 }),
@@ -278,6 +290,7 @@ describe('RangeMap', () => {
                 held.delete(page);
               }
             }
+            map.checkInvariants();
             const values = [...held.values()].sort((a, b) => a.range.startPage - b.range.startPage);
             expect(map.size).to.equal(values.length);
             expect([...map].every((value, index) => value === values[index])).to.equal(true);
@@ -288,13 +301,14 @@ describe('RangeMap', () => {
     );
   });
 
-  it('does as a sorted array does anywhere in the address space', () => {
+  it('behaves like a sorted array in the whole address space', () => {
     const step = fc.tuple(fc.constantFrom('insert', 'replace', 'remove', 'remove exactly', 'look'), anyRange);
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const pair: Pair = { map: new RangeMap(), model: new SortedArray() };
         steps.forEach(([action, range]) => {
           act(pair, action, range);
+          pair.map.checkInvariants();
         });
         expectSame(pair);
       }),
