@@ -99,7 +99,7 @@ function correctedOutcome(outcome: Outcome, set: ChangeSet, onWrong: (problem: s
     toDmaError(thrown, { fallbackCode: 'ERR_TARGET_FAILED', target: copy['target'] as string });
   copy['skipped'] = (skipped as readonly unknown[]).map(toError);
   if (status === 'failed') {
-    copy['error'] = toError(error ?? 'the branch failed, and does not say why');
+    copy['error'] = toError(error ?? 'the branch failed and gave no error');
   } else if (error !== undefined && error !== null) {
     copy['error'] = toError(error);
   }

@@ -94,16 +94,17 @@ export interface Aftermath {
  *
  * @example
  * ```ts
- * import { DmaMapError, MemoryRange, RegionManager } from 'dma-streams';
+ * import { DmaMapError, type Region } from 'dma-streams';
  *
- * const manager = new RegionManager();
- * try {
- *   await manager.addRegion({ name: 'ram', range: MemoryRange.of(0x0, 0x10_0000), type: 'ram' });
- * } catch (error) {
- *   if (!(error instanceof DmaMapError)) {
- *     throw error;
+ * async function show(region: Region): Promise<void> {
+ *   try {
+ *     await region.map({ writable: true });
+ *   } catch (error) {
+ *     if (!(error instanceof DmaMapError)) {
+ *       throw error;
+ *     }
+ *     console.error(error.message, error.hint, error.missing, error.stuck);
  *   }
- *   console.error(error.message, error.hint, error.missing, error.stuck);
  * }
  * ```
  */

@@ -8,41 +8,42 @@ import type { RegionParams } from '../contracts/region.js';
 export function regionOverlapError(params: RegionParams, priority: number, existing: RegionState): RegionOverlapError {
   const rule =
     priority === existing.priority
-      ? 'regions of one priority must be disjoint, or have the same range'
-      : 'the region of higher priority must contain the other whole';
+      ? 'regions of the same priority must be disjoint or have the same range'
+      : 'the region of higher priority must contain the whole of the other';
   return new RegionOverlapError(
     `region "${params.name}" (${params.range.toString()}, priority ${priority}) overlaps region "${existing.name}" ` +
       `(${existing.range.toString()}, priority ${existing.priority}): ${rule}`,
     params.name,
     existing.name,
-    { range: params.range, hint: cutHint(params, priority, existing) },
+    { range: params.range, hint: divisionHint(params, priority, existing) },
   );
 }
 
 /** How to divide one of the two regions, so that all parts can be added. */
-function cutHint(added: RegionParams, priority: number, existing: RegionState): string {
+function divisionHint(added: RegionParams, priority: number, existing: RegionState): string {
   const common = added.range.intersection(existing.range)?.toString() ?? '';
   if (priority < existing.priority) {
     return (
-      `Cut "${added.name}" at the borders of "${existing.name}". Instead of it add ${list(cut(added.range, existing.range))}, a region each: ` +
-      `"${existing.name}" hides ${common}, the rest is visible.`
+      `Divide "${added.name}" at the borders of "${existing.name}": instead of it, add ${list(divide(added.range, existing.range))} as separate ` +
+      `regions. Then "${existing.name}" covers ${common}, and the other parts are active.`
     );
   }
   if (priority > existing.priority) {
     return (
-      `Cut "${existing.name}" at the borders of "${added.name}". In one transaction remove it, and add ${list(cut(existing.range, added.range))}, ` +
-      `a region each, and "${added.name}": that hides ${common}, the rest is visible.`
+      `Divide "${existing.name}" at the borders of "${added.name}": in one transaction remove "${existing.name}", and add ` +
+      `${list(divide(existing.range, added.range))} as separate regions, and "${added.name}". Then "${added.name}" covers ${common}, and the ` +
+      `other parts are active.`
     );
   }
   const outside = without(added.range, existing.range);
   return outside.length > 0
-    ? `${common} can belong to one of them alone. To leave it to "${existing.name}", add ${list(outside)} instead, a region each.`
-    : `${common} can belong to one of them alone. To give it to "${added.name}", in one transaction remove "${existing.name}", ` +
-        `add ${list(without(existing.range, added.range))}, a region each, and "${added.name}".`;
+    ? `Only one of the two regions can contain ${common}. To leave it in "${existing.name}", add ${list(outside)} instead, as separate regions.`
+    : `Only one of the two regions can contain ${common}. To move it to "${added.name}", in one transaction remove "${existing.name}", and add ` +
+        `${list(without(existing.range, added.range))} as separate regions, and "${added.name}".`;
 }
 
 /** The parts of a range inside and outside another range, in ascending order. */
-function cut(range: MemoryRange, at: MemoryRange): readonly MemoryRange[] {
+function divide(range: MemoryRange, at: MemoryRange): readonly MemoryRange[] {
   const common = range.intersection(at);
   return [...without(range, at), ...(common === undefined ? [] : [common])].sort((a, b) => a.startPage - b.startPage);
 }
@@ -70,17 +71,17 @@ export function privateMemoryError(region: string, range: MemoryRange, other: Ma
       code: 'ERR_PRIVATE_MEMORY',
       region,
       range,
-      hint: 'private memory lives in its host addresses, with its contents, also while it is hidden: remove it in a command of its own first, or back it by a memfd',
+      hint: 'private memory keeps its host addresses and its contents also while its region is not mapped: remove it first, in a separate command, or use a memfd as its backing',
     },
   );
 }
 
 export function mappingOverlapError(region: string, range: MemoryRange, existing: MapChange): DmaError {
-  return new DmaError(`the mapping overlaps ${existing.range.toString()}, which is already there`, {
+  return new DmaError(`the mapping overlaps the existing mapping ${existing.range.toString()}`, {
     code: 'ERR_MAPPING_OVERLAP',
     region,
     range,
-    hint: `remove ${existing.range.toString()} first, in the same transaction if both are to change at once`,
+    hint: `remove ${existing.range.toString()} first; do both in one transaction to make the change atomic`,
   });
 }
 
@@ -89,14 +90,14 @@ export function mappingCutError(region: string, range: MemoryRange, mapping: Map
     code: 'ERR_MAPPING_CUT',
     region,
     range,
-    hint: `remove ${mapping.range.toString()} whole, then add the part that is to stay`,
+    hint: `remove the whole mapping ${mapping.range.toString()}, then add the part to keep`,
   });
 }
 
 /** @param range offsets in the region */
 export function outOfRegionError({ name, range: { length } }: RegionState, range: MemoryRange): DmaError {
   return new DmaError(
-    `${range.toString()} reaches out of region "${name}", which is 0x${length.toString(16)} bytes long`,
+    `${range.toString()} is not inside region "${name}", which is 0x${length.toString(16)} bytes long`,
     {
       code: 'ERR_OUT_OF_REGION',
       region: name,
@@ -118,6 +119,6 @@ export function removedError({ name, range }: RegionState): DmaError {
 export function transactionEndedError(): DmaError {
   return new DmaError('the transaction has ended', {
     code: 'ERR_TRANSACTION_ENDED',
-    hint: 'use `edit` only inside the function that it was given to, and synchronously',
+    hint: 'use `edit` only synchronously, inside the function that received it',
   });
 }

@@ -105,7 +105,7 @@ function checkFileRange(mappable: Mappable, fileOffset: bigint, range: MemoryRan
   const end = fileOffset + range.length;
   if (end > FILE_SIZE_LIMIT) {
     throw new RangeError(
-      `the mapping at fileOffset ${fileOffset} in region "${region}" ends beyond 2^63, where no file reaches`,
+      `the mapping at fileOffset ${fileOffset} in region "${region}" ends after 2^63, the limit of file sizes`,
     );
   }
   const { size } = mappable;
