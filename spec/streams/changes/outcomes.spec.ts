@@ -34,7 +34,7 @@ const copied = (target: DmaTarget): TargetBranch => {
     );
 };
 
-describe('RegionManager: what an outcome says', () => {
+describe('RegionManager: the details of an outcome', () => {
   let stage: Stage;
 
   beforeEach(() => {
@@ -45,7 +45,7 @@ describe('RegionManager: what an outcome says', () => {
     stage.expectContractsKept();
   });
 
-  describe('of a failure', () => {
+  describe('with a failure', () => {
     /** Three mappings of one transaction, over one that is there; what fails is what the caller makes fail. */
     async function fail(attach: (target: DmaTarget) => DmaTarget | TargetBranch): Promise<unknown[]> {
       const one = new Stage();
@@ -93,7 +93,7 @@ describe('RegionManager: what an outcome says', () => {
             ),
       ],
     ] as const) {
-      it(`is the same in ${how}`, async () => {
+      it(`are the same in ${how}`, async () => {
         const plain = await fail((target) => target);
         expect(await fail(attach)).to.deep.equal(plain);
         const [undone] = plain as [{ readonly undone: unknown }];
@@ -101,7 +101,7 @@ describe('RegionManager: what an outcome says', () => {
       });
     }
 
-    it('is in the error of an attach, too', async () => {
+    it('are also in the error of an attach', async () => {
       await addRegion(stage.manager, 0x0, 0x10000, {
         mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000), mapping(0x4000, 0x5000)],
       });
@@ -111,7 +111,7 @@ describe('RegionManager: what an outcome says', () => {
       expect(error['undone']).to.deep.equal(['T 0x2000-0x3000', 'T 0x0-0x1000']);
     });
 
-    it('names region and range of the map, also where the error of the target names neither', async () => {
+    it('include region and range of the map, also if the error of the target has neither', async () => {
       const plain: DmaTarget = {
         name: 'plain',
         mapDma: () => {
@@ -126,7 +126,7 @@ describe('RegionManager: what an outcome says', () => {
     });
   });
 
-  describe('of a branch that is written by hand', () => {
+  describe('of a custom branch', () => {
     let region: Region;
     let attachment: Attachment;
     let answer: (set: ChangeSet) => Partial<Outcome>;
@@ -149,7 +149,7 @@ describe('RegionManager: what an outcome says', () => {
       });
     });
 
-    it('is believed: where it failed, and what was undone', async () => {
+    it('are used: the map that failed, and the maps that were undone', async () => {
       answer = ({ maps }) =>
         maps.length === 0
           ? {}
@@ -164,7 +164,7 @@ describe('RegionManager: what an outcome says', () => {
       expect(error['undone']).to.deep.equal(['inner 0x4000-0x5000']);
     });
 
-    it('is believed: what is stuck, and what is missing', async () => {
+    it('are used: the maps that are stuck, and the maps that are missing', async () => {
       const one = [{ target: 'mine', range: range(0x2000, 0x3000) }];
       answer = ({ unmaps }) =>
         unmaps.length === 0 ? {} : { status: 'failed', error: new DmaError('no', { code: 'EBUSY' }), stuck: one };
@@ -192,7 +192,7 @@ describe('RegionManager: what an outcome says', () => {
       { target: 'mine', range: range(0x0, 0x1000), region: 7 },
     ] as const) {
       for (const key of ['failedAt', 'undone', 'stuck', 'missing'] as const) {
-        it(`is left out, with a warning, where it is of the wrong shape: ${key}: ${JSON.stringify(garbage)}`, async () => {
+        it(`are ignored with a warning if their type is wrong: ${key}: ${JSON.stringify(garbage)}`, async () => {
           for (const status of ['applied', 'failed'] as const) {
             answer = () => ({ status, [key]: garbage });
             await region.addMapping(mapping(0x4000, 0x5000)).catch((error: unknown) => {
@@ -219,7 +219,7 @@ describe('RegionManager: what an outcome says', () => {
       ['error', 'text'],
       ['error', null],
     ] as const) {
-      it(`never crashes: ${key}: ${String(typeof garbage === 'object' ? JSON.stringify(garbage) : typeof garbage)}`, async () => {
+      it(`never crash the manager if their type is wrong: ${key}: ${String(typeof garbage === 'object' ? JSON.stringify(garbage) : typeof garbage)}`, async () => {
         for (const status of ['applied', 'failed'] as const) {
           answer = () => ({ status, [key]: garbage });
           const settled = await region.addMapping(mapping(0x4000, 0x5000)).then(
@@ -238,7 +238,7 @@ describe('RegionManager: what an outcome says', () => {
       });
     }
 
-    it('never crashes where it cannot be read', async () => {
+    it('never crash the manager if they cannot be read', async () => {
       const hostile = await stage.manager.attach((changes$) =>
         changes$.pipe(
           map(({ maps }): Outcome => {
@@ -260,12 +260,12 @@ describe('RegionManager: what an outcome says', () => {
     });
   });
 
-  describe('of a target behind an operator that changes it', () => {
+  describe('of a target, changed by an operator', () => {
     for (const [what, change] of [
       ['garbage', () => undefined as unknown as Outcome],
       ['a failure', (outcome: Outcome): Outcome => ({ ...outcome, status: 'failed' })],
     ] as const) {
-      it(`to ${what} is not taken for what the target holds: what it has mapped is undone with the command`, async () => {
+      it(`to ${what}, do not hide the maps of the target: they are undone with the command`, async () => {
         const target = stage.target();
         const region = await addRegion(stage.manager, 0x0, 0x10000);
         const changed = (outcome: Outcome, set: ChangeSet): Outcome =>
@@ -285,7 +285,7 @@ describe('RegionManager: what an outcome says', () => {
       });
     }
 
-    it('so that it no longer says what is stuck, does not make anybody forget it', async () => {
+    it('to omit the stuck maps, do not remove these from the ledger', async () => {
       const target = stage.target();
       const region = await addRegion(stage.manager, 0x0, 0x10000, {
         mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000)],

@@ -21,9 +21,9 @@ function tamper(set: ChangeSet): void {
   quietly(() => ((set.maps as MapChange[]).length = 0));
 }
 
-describe('RegionManager: somebody who writes into what is published', () => {
+describe('RegionManager: a subscriber that writes to published objects', () => {
   for (const when of ['in the snapshot', 'in a later change set'] as const) {
-    it(`does not change what the manager holds, or tells others (${when})`, async () => {
+    it(`does not change the state of the manager, or what others receive (${when})`, async () => {
       const stage = new Stage();
       const target = stage.target();
       const region = await addRegion(stage.manager, 0x0, 0x10000);
@@ -40,7 +40,7 @@ describe('RegionManager: somebody who writes into what is published', () => {
     });
   }
 
-  it('as an operator in a branch changes that branch alone', async () => {
+  it('as an operator in a branch, changes only that branch', async () => {
     const stage = new Stage();
     const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
     await stage.manager.attach((changes$) =>

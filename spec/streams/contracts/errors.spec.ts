@@ -25,12 +25,12 @@ describe('errors', () => {
         .map((file) => readFileSync(join(projectRoot, folder, file), 'utf8')),
     );
 
-    it('are all in the table that their type is made of, and no others', () => {
+    it('are exactly those in the table from which their type is made', () => {
       const used = new Set(sources.flatMap((source) => source.match(/(?<=')ERR_[A-Z_]+(?=')/g) ?? []));
       expect([...used].toSorted()).to.deep.equal(Object.keys(LIBRARY_ERRORS).toSorted());
     });
 
-    it('can be switched over', () => {
+    it('are members of the type DmaErrorCode', () => {
       const known: DmaErrorCode[] = ['ERR_RANGE_STUCK', 'ENOMEM', 'ABORT_ERR'];
       const { code } = new DmaError('no room', { code: 'ENOMEM' });
       expect(known.includes(code as DmaErrorCode)).to.equal(true);
@@ -38,7 +38,7 @@ describe('errors', () => {
   });
 
   describe('DmaError', () => {
-    it('is shaped like a system error of Node', () => {
+    it('has the properties of a system error of Node.js', () => {
       const cause = new Error('cause');
       const error = new DmaError('cannot pin', {
         code: 'ENOMEM',
@@ -68,7 +68,7 @@ describe('errors', () => {
       );
     });
 
-    it('has only what is known, and says nothing twice', () => {
+    it('has only the properties that were given, and mentions each only once in its message', () => {
       const error = new DmaError('ENOENT: nothing at 0x1000-0x2000 of "vfio"', {
         code: 'ENOENT',
         range,
@@ -79,19 +79,19 @@ describe('errors', () => {
       expect(Object.keys(error)).to.have.members(['name', 'code', 'errno', 'target', 'range']);
     });
 
-    it('has errno 0 where the kernel has no number, and one that was given as it was', () => {
+    it('has errno 0 if the kernel has no number, and keeps an errno that was given', () => {
       expect(new DmaError('x', { code: 'ERR_CLOSED' }).errno).to.equal(0);
       expect(new DmaError('x', { code: 'EIO', errno: -77 }).errno).to.equal(-77);
     });
 
-    it('has the number of the kernel for each name that Node knows', () => {
+    it('has the error number of the kernel for each name that Node.js knows', () => {
       for (const [code, number] of Object.entries(constants.errno)) {
         expect(errnoOf(code), code).to.equal(number);
         expect(new DmaError('x', { code }).errno, code).to.equal(-number);
       }
     });
 
-    it('has no number for what is no name of the kernel', () => {
+    it('has no number for a code that is not the name of a kernel error', () => {
       for (const code of ['ERR_CLOSED', 'constructor', 'toString', '']) {
         expect(errnoOf(code), code).to.equal(undefined);
       }
@@ -99,7 +99,7 @@ describe('errors', () => {
   });
 
   describe('errnoName', () => {
-    it('knows a number of either sign', () => {
+    it('accepts positive and negative numbers', () => {
       expect(errnoName(-12)).to.deep.equal({
         code: 'ENOMEM',
         sentence: 'not enough memory, or over the limit of locked memory',
@@ -107,7 +107,7 @@ describe('errors', () => {
       expect(errnoName(12).code).to.equal('ENOMEM');
     });
 
-    it('knows all numbers of Linux, which leaves two out, with a name of its own and a sentence each', () => {
+    it('has a unique name and a description for each error number of Linux, which omits two numbers', () => {
       const names = new Set<string>();
       for (let number = 1; number <= 133; number++) {
         const { code, sentence } = errnoName(number);
@@ -125,15 +125,15 @@ describe('errors', () => {
       expect(names.size).to.equal(133);
     });
 
-    it('names a number that it does not know by the number', () => {
+    it('makes a name from an unknown number', () => {
       expect(errnoName(4242)).to.deep.equal({ code: 'E4242', sentence: 'kernel error 4242' });
     });
   });
 
-  describe('what a failed command is told with', () => {
+  describe('of failed commands', () => {
     const at = { target: 'vfio', range };
 
-    it('DmaMapError is a DmaError, with what was undone, and what was left', () => {
+    it('include DmaMapError, a DmaError with the maps that were undone, are missing or are stuck', () => {
       const error = new DmaMapError('x', { code: 'EIO' }, { undone: [at], missing: [at], stuck: [at] });
       expect(error).to.be.instanceOf(DmaError).and.include({ name: 'DmaMapError', code: 'EIO' });
       expect([error.undone, error.missing, error.stuck]).to.deep.equal([[at], [at], [at]]);
@@ -141,14 +141,14 @@ describe('errors', () => {
       expect([bare.undone, bare.missing, bare.stuck]).to.deep.equal([[], [], []]);
     });
 
-    it('DmaUnmapError is a DmaError, with what is stuck', () => {
+    it('include DmaUnmapError, a DmaError with the maps that are stuck', () => {
       const error = new DmaUnmapError('x', { code: 'EIO' }, { stuck: [at] });
       expect(error).to.be.instanceOf(DmaError).and.include({ name: 'DmaUnmapError' });
       expect(error.stuck).to.deep.equal([at]);
       expect(new DmaUnmapError('x', { code: 'EIO' }).stuck).to.deep.equal([]);
     });
 
-    it('RegionOverlapError and DmaFault are DmaErrors, and say what they are about', () => {
+    it('include RegionOverlapError and DmaFault, which are DmaErrors with details', () => {
       expect(new RegionOverlapError('x', 'new', 'old', { hint: 'cut' }))
         .to.be.instanceOf(DmaError)
         .and.include({ errno: 0, hint: 'cut' });
@@ -173,12 +173,12 @@ describe('errors', () => {
   describe('toDmaError', () => {
     const context = { fallbackCode: 'ERR_TARGET_FAILED', target: 'T', region: 'ram', range };
 
-    it('hands a DmaError on as it is', () => {
+    it('returns a DmaError unchanged', () => {
       const error = new DmaMapError('x', { code: 'EIO' });
       expect(toDmaError(error, context)).to.equal(error);
     });
 
-    it('keeps code, errno and syscall of a system error, and has it as cause', () => {
+    it('keeps code, errno and syscall of a system error, which becomes the cause', () => {
       const thrown = Object.assign(new Error('no space left'), { code: 'ENOSPC', errno: 28, syscall: 'write' });
       const error = toDmaError(thrown, context);
       expect(error).to.include({
@@ -192,7 +192,7 @@ describe('errors', () => {
       expect(error.message).to.include('no space left');
     });
 
-    it('prefers the system call that the caller knows', () => {
+    it('prefers the system call that the caller gives', () => {
       expect(toDmaError({ syscall: 'write', message: 'x' }, { ...context, syscall: 'ioctl' }).syscall).to.equal(
         'ioctl',
       );
@@ -216,7 +216,7 @@ describe('errors', () => {
       ['an object without a prototype', Object.create(null), 'no text'],
       ['an object whose code is no string', { code: 5, errno: 'x', syscall: 3, message: 9 }, 'not an error'],
     ] as const) {
-      it(`makes an error of ${what}`, () => {
+      it(`makes a DmaError of ${what}`, () => {
         const error = toDmaError(thrown, context);
         expect(error).to.be.instanceOf(DmaError).and.include({ code: 'ERR_TARGET_FAILED', errno: 0, target: 'T' });
         expect(error.message).to.include(mentions);

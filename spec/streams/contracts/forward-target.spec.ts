@@ -82,7 +82,7 @@ describe('forwardTarget', () => {
   for (const key of MEMBERS) {
     const isMethod = typeof OTHERS[key] === 'function';
 
-    it(`hands on ${key}`, () => {
+    it(`forwards ${key}`, () => {
       const whole = new Whole();
       const wrapper = forwardTarget(whole);
       if (isMethod) {
@@ -100,7 +100,7 @@ describe('forwardTarget', () => {
       }
     });
 
-    it(`reads ${key} whenever it is asked for`, () => {
+    it(`reads ${key} from the target at each use`, () => {
       const target = { ...plain() };
       const wrapper = forwardTarget(target);
       Object.assign(target, { [key]: OTHERS[key] });
@@ -112,7 +112,7 @@ describe('forwardTarget', () => {
       }
     });
 
-    it(`has ${key} of the overrides, called as their own`, () => {
+    it(`uses ${key} of the overrides, with the overrides as \`this\``, () => {
       const overrides = {
         [key]: isMethod
           ? function (this: unknown): unknown {
@@ -126,13 +126,13 @@ describe('forwardTarget', () => {
   }
 
   for (const key of OPTIONAL) {
-    it(`has no ${key} where the target has none, or the overrides leave it out`, () => {
+    it(`has no ${key} if the target has none or the overrides remove it`, () => {
       expect(forwardTarget(plain())[key]).to.equal(undefined);
       expect(forwardTarget(new Whole(), { [key]: undefined })[key]).to.equal(undefined);
     });
   }
 
-  it('takes overrides of a class', () => {
+  it('accepts an instance of a class as overrides', () => {
     class Renamed {
       readonly #name = 'renamed';
       get name(): string {
@@ -142,7 +142,7 @@ describe('forwardTarget', () => {
     expect(forwardTarget(new Whole(), new Renamed()).name).to.equal('renamed');
   });
 
-  it('refuses what is no target, and what makes it none', () => {
+  it('refuses an invalid target, and overrides that make the wrapper an invalid target', () => {
     for (const [target, overrides] of [
       [undefined, {}],
       [{}, {}],
@@ -155,7 +155,7 @@ describe('forwardTarget', () => {
     }
   });
 
-  it('is attached as the target is, and found out as it is', async () => {
+  it('makes a target that can be attached and verified like the original', async () => {
     const held: MemoryRange[] = [];
     const counting: DmaTarget = {
       name: 'counting',

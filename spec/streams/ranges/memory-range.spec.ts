@@ -36,8 +36,8 @@ const smallPair = fc.tuple(
 ) as fc.Arbitrary<[MemoryRange, MemoryRange]>;
 
 describe('MemoryRange', () => {
-  describe('is built', () => {
-    it('of a start and an end, of a start and a length, of a text, or of page numbers', () => {
+  describe('can be made', () => {
+    it('from start and end, start and length, a text, or page numbers', () => {
       for (const range of [
         MemoryRange.of(0x1000, 0x5000),
         MemoryRange.of(0x1000n, 0x5000n),
@@ -51,7 +51,7 @@ describe('MemoryRange', () => {
       }
     });
 
-    it('up to the very end of the address space, exactly', () => {
+    it('up to exactly the end of the address space', () => {
       const whole = MemoryRange.of(0, END);
       expect(whole.length).to.equal(END);
       const last = MemoryRange.of(END - 0x1000n, END);
@@ -59,16 +59,16 @@ describe('MemoryRange', () => {
       expect(whole.contains(last)).to.equal(true);
     });
 
-    it('above 2^53 without losing a page', () => {
+    it('above 2^53 with exact pages', () => {
       const start = (1n << 63n) + 0x3000n;
       expect(MemoryRange.ofLength(start, 0x1000n).start).to.equal(start);
       expect(MemoryRange.ofLength(start, 0x1000n).end).to.equal(start + 0x1000n);
     });
   });
 
-  describe('is refused with a RangeError that says why', () => {
+  describe('throws a RangeError that says why', () => {
     const cases: readonly (readonly [string, () => MemoryRange, string])[] = [
-      ['empty', () => MemoryRange.of(0x1000, 0x1000), 'empty'],
+      ['that is empty', () => MemoryRange.of(0x1000, 0x1000), 'empty'],
       ['ending before it starts', () => MemoryRange.of(0x2000, 0x1000), 'before it starts'],
       ['starting off a page', () => MemoryRange.of(0x1001, 0x3000), 'start 0x1001 is not a multiple'],
       ['ending off a page', () => MemoryRange.of(0x1000, 0x2fff), 'end 0x2fff is not a multiple'],
@@ -77,20 +77,20 @@ describe('MemoryRange', () => {
       ['beyond 2^64 by its length', () => MemoryRange.ofLength(END - 0x1000n, 0x2000n), 'out of the address space'],
       ['of length 0', () => MemoryRange.ofLength(0x1000, 0), 'length 0'],
       ['of a negative length', () => MemoryRange.ofLength(0x1000, -0x1000n), 'not positive'],
-      ['of a number that is not safe', () => MemoryRange.of(0, 2 ** 53), 'give a bigint'],
-      ['of a number that is not whole', () => MemoryRange.of(0.5, 4096), 'safe integer'],
-      ['of NaN', () => MemoryRange.of(0, Number.NaN), 'NaN'],
-      ['of infinity', () => MemoryRange.ofLength(0, Number.POSITIVE_INFINITY), 'Infinity'],
-      ['of a text', () => MemoryRange.of('0x1000' as never, 0x2000), '0x1000'],
-      ['of nothing', () => MemoryRange.of(undefined as never, null as never), 'undefined'],
-      ['of pages that are none', () => MemoryRange.ofPages(1.5, 3), '1.5'],
+      ['with a number that is not a safe integer', () => MemoryRange.of(0, 2 ** 53), 'give a bigint'],
+      ['with a number that is not an integer', () => MemoryRange.of(0.5, 4096), 'safe integer'],
+      ['with NaN', () => MemoryRange.of(0, Number.NaN), 'NaN'],
+      ['with infinity', () => MemoryRange.ofLength(0, Number.POSITIVE_INFINITY), 'Infinity'],
+      ['with a text', () => MemoryRange.of('0x1000' as never, 0x2000), '0x1000'],
+      ['with undefined and null', () => MemoryRange.of(undefined as never, null as never), 'undefined'],
+      ['with a page number that is not an integer', () => MemoryRange.ofPages(1.5, 3), '1.5'],
       ['of no pages', () => MemoryRange.ofPages(3, 3), 'pages 3 to 3'],
       ['of negative pages', () => MemoryRange.ofPages(-1, 3), '-1'],
-      ['of too many pages', () => MemoryRange.ofPages(0, 2 ** 52 + 1), '4503599627370497'],
-      ['of NaN pages', () => MemoryRange.ofPages(Number.NaN, 3), 'NaN'],
+      ['of pages above 2^52', () => MemoryRange.ofPages(0, 2 ** 52 + 1), '4503599627370497'],
+      ['with NaN as a page number', () => MemoryRange.ofPages(Number.NaN, 3), 'NaN'],
     ];
     for (const [what, build, mentions] of cases) {
-      it(what, () => {
+      it(`for a range ${what}`, () => {
         expect(build).to.throw(RangeError, mentions);
       });
     }
@@ -106,17 +106,17 @@ describe('MemoryRange', () => {
       '-0x1000-0x2000',
       '0x1000-0x2000-0x3000',
     ]) {
-      it(`written as '${text}'`, () => {
+      it(`for the text '${text}'`, () => {
         expect(() => MemoryRange.parse(text)).to.throw(RangeError, "'0x1000-0x5000'");
       });
     }
 
-    it('written well, but empty or off a page', () => {
+    it('for a text of the right form whose range is empty or not page aligned', () => {
       expect(() => MemoryRange.parse('0x1000-0x1000')).to.throw(RangeError, 'empty');
       expect(() => MemoryRange.parse('0x1000-0x1800')).to.throw(RangeError, 'page size');
     });
 
-    it('moved off a page, out of the address space, or by something that is no bigint', () => {
+    it('for a shift that is not page aligned, not inside the address space, or not a bigint', () => {
       const range = MemoryRange.of(0x1000, 0x2000);
       expect(() => range.shift(1n)).to.throw(RangeError, 'page size');
       expect(() => range.shift(-0x2000n)).to.throw(RangeError, 'out of the address space');
@@ -125,7 +125,7 @@ describe('MemoryRange', () => {
     });
   });
 
-  describe('against another', () => {
+  describe('compared with another range', () => {
     const base = MemoryRange.of(0x4000, 0x8000);
     const table: readonly (readonly [string, MemoryRange, boolean, boolean, string | undefined])[] = [
       ['the same', MemoryRange.of(0x4000, 0x8000), true, true, '0x4000-0x8000'],
@@ -140,14 +140,14 @@ describe('MemoryRange', () => {
       ['far away', MemoryRange.of(END - 0x1000n, END), false, false, undefined],
     ];
     for (const [what, other, contains, overlaps, intersection] of table) {
-      it(`${what}: ${contains ? 'contains' : 'does not contain'} it, ${overlaps ? 'overlaps' : 'does not overlap'} it`, () => {
+      it(`that is ${what}, ${contains ? 'contains' : 'does not contain'} it and ${overlaps ? 'overlaps' : 'does not overlap'} it`, () => {
         expect(base.contains(other)).to.equal(contains);
         expect(base.overlaps(other)).to.equal(overlaps);
         expect(base.intersection(other)?.toString()).to.equal(intersection);
       });
     }
 
-    it('says the same as sets of pages do', () => {
+    it('gives the same results as sets of pages', () => {
       fc.assert(
         fc.property(smallPair, ([a, b]) => {
           const [inA, inB] = [pagesOf(a), pagesOf(b)];
@@ -161,7 +161,7 @@ describe('MemoryRange', () => {
       );
     });
 
-    it('is symmetric where it should be', () => {
+    it('gives the same overlap and intersection in both directions', () => {
       fc.assert(
         fc.property(pair, ([a, b]) => {
           expect(a.overlaps(b)).to.equal(b.overlaps(a));
@@ -172,8 +172,8 @@ describe('MemoryRange', () => {
     });
   });
 
-  describe('always', () => {
-    it('is what its text says', () => {
+  describe('in general', () => {
+    it('is equal to the range that is parsed from its text', () => {
       fc.assert(
         fc.property(anyRange, (range) => {
           expect(MemoryRange.parse(range.toString()).equals(range)).to.equal(true);
@@ -182,7 +182,7 @@ describe('MemoryRange', () => {
       );
     });
 
-    it('is what its bytes say', () => {
+    it('is equal to the range that is made from its start and its end or length', () => {
       fc.assert(
         fc.property(anyRange, (range) => {
           expect(range.start + range.length).to.equal(range.end);
@@ -193,7 +193,7 @@ describe('MemoryRange', () => {
       );
     });
 
-    it('comes back when it is moved away and back', () => {
+    it('is equal to itself after a shift and the opposite shift', () => {
       fc.assert(
         fc.property(anyRange, fc.bigInt({ min: -(1n << 52n), max: 1n << 52n }), (range, pages) => {
           const offset = pages * 4096n;
@@ -207,14 +207,14 @@ describe('MemoryRange', () => {
     });
   });
 
-  it('prints as addresses, in messages, JSON and the console', () => {
+  it('is shown as addresses in messages, in JSON and in the console', () => {
     const range = MemoryRange.of(0x1000, 0x5000);
     expect(String(range)).to.equal('0x1000-0x5000');
     expect(JSON.stringify({ range })).to.equal('{"range":"0x1000-0x5000"}');
     expect(inspect({ range })).to.include('MemoryRange 0x1000-0x5000');
   });
 
-  it('inside gives the whole pages between two addresses, or undefined', () => {
+  it('inside() returns the whole pages between two addresses, or undefined', () => {
     expect(MemoryRange.inside(0x1001, 0x4fffn)?.toString()).to.equal('0x2000-0x4000');
     expect(MemoryRange.inside(0x1000, 0x4000)?.toString()).to.equal('0x1000-0x4000');
     expect(MemoryRange.inside((1n << 64n) - 0x1001n, 1n << 64n)?.toString()).to.equal(

@@ -12,8 +12,8 @@ function itemsAt(pages: readonly number[]): Item[] {
   return pages.map((page, number) => ({ range: MemoryRange.ofPages(page, page + 1), number }));
 }
 
-describe('ascending', () => {
-  it('sorts as the comparison of starts does, and keeps the order of equals', () => {
+describe('sortByAddress', () => {
+  it('sorts like a comparison of starts, and keeps the order of items with the same start', () => {
     const pages = fc.array(fc.oneof(fc.nat(40), fc.integer({ min: 0, max: 2 ** 52 - 1 })), {
       size: 'max',
       maxLength: 1_000,
@@ -28,13 +28,13 @@ describe('ascending', () => {
     );
   });
 
-  it('sorts a list that is longer than any before', () => {
+  it('sorts a list that is longer than all lists before', () => {
     const items = itemsAt(Array.from({ length: 20_000 }, (_, index) => (index * 7_919) % 20_000));
     sortByAddress(items);
     expect(items.every(({ range }, index) => range.startPage === index)).to.equal(true);
   });
 
-  it('sorts short lists, and longer ones, after one so long that its memory is given back', () => {
+  it('sorts short and longer lists after a list so long that its buffers are released', () => {
     for (const length of [100_000, 10, 40_000, 300]) {
       const items = itemsAt(Array.from({ length }, (_, index) => (index * 7_919) % length));
       sortByAddress(items);

@@ -42,7 +42,7 @@ describe('RegionTable', () => {
     for (const { how, pages, allowed } of geometries) {
       for (const priority of [4, 5, 6]) {
         const may = (allowed as readonly number[]).includes(priority);
-        it(`a region of priority ${priority} ${how} ${may ? 'fits' : 'does not fit'}`, () => {
+        it(`${may ? 'does not exist' : 'exists'} for a region of priority ${priority} ${how}`, () => {
           const table = new RegionTable();
           const existing = state(4, 8, 5);
           table.add(existing);
@@ -53,7 +53,7 @@ describe('RegionTable', () => {
       }
     }
 
-    it('is found at either end of many that are contained', () => {
+    it('is found at both ends of many contained regions', () => {
       const table = new RegionTable();
       const regions = [state(0, 4, 0), state(4, 8, 0), state(8, 12, 0)];
       for (const region of regions) {
@@ -65,7 +65,7 @@ describe('RegionTable', () => {
       expect(table.conflict(MemoryRange.ofPages(12, 20), 1)).to.equal(undefined);
     });
 
-    it('is gone with the region', () => {
+    it('does not exist after the region is removed', () => {
       const table = new RegionTable();
       const region = state(4, 8, 5);
       table.add(region);
@@ -77,7 +77,7 @@ describe('RegionTable', () => {
   });
 
   describe('overlapping', () => {
-    it('lists the highest priority first, then the first added of equals', () => {
+    it('lists the highest priority first, and equal regions in the order in which they were added', () => {
       const table = new RegionTable();
       const [low, first, second, high] = [state(0, 4, 0), state(0, 8, 1), state(0, 8, 1), state(0, 16, 2)];
       for (const region of [second, high, low, first]) {
@@ -88,7 +88,7 @@ describe('RegionTable', () => {
       expect(runAtOnce(table.all())).to.have.members([low, first, second, high]);
     });
 
-    it('lists again in the order of adding what was removed and put back', () => {
+    it('keeps the original order for a region that was removed and restored', () => {
       const table = new RegionTable();
       const [first, second] = [state(0, 8, 1), state(0, 8, 1)];
       table.add(first);
@@ -100,7 +100,7 @@ describe('RegionTable', () => {
   });
 
   describe('isCovered', () => {
-    it('by a visible region of higher priority, or of the same and added earlier; by no other', () => {
+    it('is true for a visible region of higher priority, or of the same priority and added earlier, and no other', () => {
       const table = new RegionTable();
       const [low, first, second, high, beside] = [
         state(0, 4, 0),
@@ -125,7 +125,7 @@ describe('RegionTable', () => {
     });
   });
 
-  it('agrees with looking at every region, whatever is added and removed', () => {
+  it('gives the same results as a search of all regions, after any additions and removals', () => {
     const step = fc.record({
       start: fc.nat({ max: 20 }),
       length: fc.integer({ min: 1, max: 12 }),

@@ -45,8 +45,8 @@ describe('RegionManager: regions', () => {
     return Array.from({ length: endPage - startPage }, (_, index) => startPage + index);
   }
 
-  describe('where they may overlap', () => {
-    it('adds a region when of two that overlap the one of higher priority contains the other, and refuses it when not', async () => {
+  describe('that overlap', () => {
+    it('are accepted only if the one of higher priority contains the other', async () => {
       const refused = async (priority: number, start: number, end: number): Promise<void> => {
         expect(await rejectionOf(add(priority, start, end))).to.be.instanceOf(RegionOverlapError);
       };
@@ -62,7 +62,7 @@ describe('RegionManager: regions', () => {
       await add(0, 0x1000, 0x8000);
     });
 
-    it('adds regions of equal priority over the same range', async () => {
+    it('are accepted if priority and range are the same', async () => {
       await add(3, 0x1000, 0x2000);
       await add(3, 0x1000, 0x2000);
     });
@@ -87,7 +87,7 @@ describe('RegionManager: regions', () => {
         ['equal', 5],
         ['below', 4],
       ] as const) {
-        it(`${allowed[relation] ? 'adds' : 'refuses'} a region ${how}, of ${relation} priority`, async () => {
+        it(`are ${allowed[relation] ? 'accepted' : 'refused'} if one is ${how} the other, with ${relation} priority`, async () => {
           const first = await add(5, existing.start, existing.end, 'first');
           const added = add(priority, start, end, 'added');
           if (allowed[relation]) {
@@ -99,7 +99,7 @@ describe('RegionManager: regions', () => {
       }
     }
 
-    it('finds the one in the way among many, at either end', async () => {
+    it('are found among many regions, at both ends', async () => {
       for (let start = 0; start < 0x100000; start += 0x4000) {
         await add(0, start, start + 0x4000);
       }
@@ -110,7 +110,7 @@ describe('RegionManager: regions', () => {
       await add(-1, 0x5000, 0x6000);
     });
 
-    it('names both regions, and the rule, in the error', async () => {
+    it('are both named in the error, with the rule', async () => {
       await add(0, 0x1000, 0x3000, 'low memory');
       const error = await rejectionOf(add(1, 0x2000, 0x4000, 'firmware'));
       expect(error).to.include({
@@ -122,7 +122,7 @@ describe('RegionManager: regions', () => {
       expect(error.message).to.include('0x2000-0x4000').and.include('0x1000-0x3000').and.include('contain');
     });
 
-    it('leaves nothing of a region that it refused', async () => {
+    it('leave nothing behind if they are refused', async () => {
       await add(0, 0x1000, 0x3000);
       const events: RegionEvent[] = [];
       manager.events$.subscribe((event) => events.push(event));
@@ -131,14 +131,14 @@ describe('RegionManager: regions', () => {
       await add(0, 0x3000, 0x4000);
     });
 
-    it('lets two regions share a name', async () => {
+    it('may have the same name', async () => {
       await add(0, 0x0, 0x1000, 'ram');
       await add(0, 0x1000, 0x2000, 'ram');
     });
   });
 
-  describe('what a region is', () => {
-    it('starts unmapped and empty', async () => {
+  describe('after addRegion', () => {
+    it('are unmapped and have no mappings', async () => {
       const region = await add(0, 0x0, 0x10000);
       expect(region.active).to.equal(false);
       await region.map({ writable: true });
@@ -146,13 +146,13 @@ describe('RegionManager: regions', () => {
       expect(viewOf(manager)).to.deep.equal([]);
     });
 
-    it('tells what it was made with, and priority 0 where none was given', async () => {
+    it('have the properties that were given, and priority 0 by default', async () => {
       const region = await manager.addRegion({ name: 'bar', range: range(0x1000, 0x3000), type: 'device' });
       expect(region).to.include({ name: 'bar', priority: 0, type: 'device' });
       expect(region.range.equals(range(0x1000, 0x3000))).to.equal(true);
     });
 
-    it('may reach to the end of the address space', async () => {
+    it('may end at the end of the address space', async () => {
       const end = 1n << 64n;
       const region = await manager.addRegion({ name: 'top', range: MemoryRange.of(end - 0x2000n, end), type: 'ram' });
       await region.addMapping(mapping(0x1000, 0x2000));
@@ -160,7 +160,7 @@ describe('RegionManager: regions', () => {
       expect(viewOf(manager)).to.deep.equal(['0xfffffffffffff000-0x10000000000000000 rw']);
     });
 
-    it('takes any finite priority', async () => {
+    it('may have any finite priority', async () => {
       await add(-1.5, 0x0, 0x1000);
       await add(1e300, 0x0, 0x1000);
       expect(await rejectionOf(add(Number.NaN, 0x0, 0x1000))).to.be.instanceOf(RangeError);
@@ -168,14 +168,14 @@ describe('RegionManager: regions', () => {
     });
   });
 
-  describe('mappings of a region', () => {
+  describe('and their mappings, which', () => {
     let region: Region;
 
     beforeEach(async () => {
       region = await addRegion(manager, 0x100000, 0x110000, { mappings: [mapping(0x4000, 0x8000)] });
     });
 
-    it('shows them at the region plus their offset', () => {
+    it('are at the start of the region plus their offset', () => {
       expect(viewOf(manager)).to.deep.equal(['0x104000-0x108000 rw']);
     });
 
@@ -186,7 +186,7 @@ describe('RegionManager: regions', () => {
       ['the inside of', 0x5000, 0x6000],
       ['all around', 0x0, 0x10000],
     ] as const) {
-      it(`refuses a mapping that overlaps ${how} another, and changes nothing`, async () => {
+      it(`are refused if one overlaps ${how} another, and nothing changes`, async () => {
         const error = await rejectionOf(region.addMapping(mapping(start, end)));
         expect(error).to.include({ code: 'ERR_MAPPING_OVERLAP', region: 'ram' });
         expect(error.hint).to.include('0x104000-0x108000');
@@ -194,19 +194,19 @@ describe('RegionManager: regions', () => {
       });
     }
 
-    it('accepts mappings right beside another', async () => {
+    it('may touch each other', async () => {
       await region.addMapping(mapping(0x3000, 0x4000));
       await region.addMapping(mapping(0x8000, 0x9000));
       expect(viewOf(manager)).to.have.length(3);
     });
 
-    it('refuses a mapping that reaches out of the region', async () => {
+    it('are refused if they are not inside the region', async () => {
       const error = await rejectionOf(region.addMapping(mapping(0xf000, 0x11000)));
       expect(error).to.include({ code: 'ERR_OUT_OF_REGION', region: 'ram' });
       expect(viewOf(manager)).to.have.length(1);
     });
 
-    it('refuses to cut a mapping when it removes, and changes nothing', async () => {
+    it('are not removed if the range cuts one, and nothing changes', async () => {
       await region.addMapping(mapping(0x0, 0x1000));
       for (const [start, end] of [
         [0x0, 0x5000],
@@ -218,25 +218,25 @@ describe('RegionManager: regions', () => {
       expect(viewOf(manager)).to.deep.equal(['0x100000-0x101000 rw', '0x104000-0x108000 rw']);
     });
 
-    it('refuses to remove outside the region', async () => {
+    it('are not removed if the range is not inside the region', async () => {
       expect(await rejectionOf(region.removeMappings(range(0x0, 0x20000)))).to.include({ code: 'ERR_OUT_OF_REGION' });
     });
 
-    it('removes every mapping inside a range', async () => {
+    it('are all removed inside a range', async () => {
       await region.addMapping(mapping(0x0, 0x1000));
       await region.addMapping(mapping(0xf000, 0x10000));
       await region.removeMappings(range(0x0, 0x8000));
       expect(viewOf(manager)).to.deep.equal(['0x10f000-0x110000 rw']);
     });
 
-    it('does nothing when it removes over nothing', async () => {
+    it('need not exist in a range of which they are removed', async () => {
       const events: RegionEvent[] = [];
       manager.events$.subscribe((event) => events.push(event));
       await region.removeMappings(range(0x8000, 0x10000));
       expect(events).to.deep.equal([]);
     });
 
-    it('refuses a mapping beyond the end of its file, where the length is known', async () => {
+    it('are refused if they end after the end of the file, if its length is known', async () => {
       const short = new FakeMappable('short', 0x2000n);
       await region.addMapping(mapping(0x0, 0x1000, { mappable: short, fileOffset: 0x1000n }));
       const error = await rejectionOf(
@@ -245,7 +245,7 @@ describe('RegionManager: regions', () => {
       expect(error).to.include({ code: 'ERR_BEYOND_FILE' });
     });
 
-    it('refuses a closed file with the error of the file', async () => {
+    it('are refused with the error of the file if it is closed', async () => {
       const closed = new FakeMappable('gone');
       closed.close();
       const error = await rejectionOf(region.addMapping(mapping(0x0, 0x1000, { mappable: closed })));
@@ -254,15 +254,15 @@ describe('RegionManager: regions', () => {
     });
   });
 
-  describe('a removed region', () => {
-    it('does nothing when it is removed again', async () => {
+  describe('that are removed', () => {
+    it('can be removed again without an effect', async () => {
       const region = await addRegion(manager, 0x0, 0x1000);
       await region.remove();
       await region.remove();
       await region[Symbol.asyncDispose]();
     });
 
-    it('refuses every other command', async () => {
+    it('refuse every other command', async () => {
       const region = await addRegion(manager, 0x0, 0x1000);
       await region.remove();
       expect(region.active).to.equal(false);
@@ -276,14 +276,14 @@ describe('RegionManager: regions', () => {
       }
     });
 
-    it('takes its mappings along, and gives its place free', async () => {
+    it('lose their mappings, and their addresses can be used again', async () => {
       const region = await addRegion(manager, 0x1000, 0x3000, { mappings: [mapping(0x0, 0x1000)] });
       await region.remove();
       expect(viewOf(manager)).to.deep.equal([]);
       await add(0, 0x0, 0x2000);
     });
 
-    it('is removed when an `await using` block ends', async () => {
+    it('include those of an `await using` block that has ended', async () => {
       {
         await using region = await add(0, 0x0, 0x1000);
         await region.addMapping(mapping(0x0, 0x1000));
@@ -292,8 +292,8 @@ describe('RegionManager: regions', () => {
     });
   });
 
-  describe('a region that is not of this manager', () => {
-    it('is refused, and so is what is no region', async () => {
+  describe('of another manager', () => {
+    it('are refused, and so are other objects', async () => {
       const foreign = await new RegionManager().addRegion({ name: 'other', range: range(0x0, 0x1000), type: 'ram' });
       for (const notOurs of [foreign, {}, undefined, null, 7, 'ram'] as unknown as Region[]) {
         const error = await rejectionOf(
@@ -306,8 +306,8 @@ describe('RegionManager: regions', () => {
     });
   });
 
-  describe('events$', () => {
-    it('tells each edit once its command took effect', async () => {
+  describe('and events$, which', () => {
+    it('emits each edit after its command took effect', async () => {
       const events: RegionEvent[] = [];
       manager.events$.subscribe((event) => events.push(event));
       const region = await add(2, 0x1000, 0x5000, 'ram');
@@ -330,7 +330,7 @@ describe('RegionManager: regions', () => {
       ]);
     });
 
-    it('shows the state of after the command to its subscribers', async () => {
+    it('lets subscribers see the state after the command', async () => {
       const region = await add(0, 0x0, 0x1000);
       await region.addMapping(mapping(0x0, 0x1000));
       const seen: unknown[] = [];
@@ -340,7 +340,7 @@ describe('RegionManager: regions', () => {
     });
   });
 
-  it('prints a region as a person would name it', async () => {
+  it('are printed with name, range, priority and type', async () => {
     const { inspect } = await import('node:util');
     const region = await addRegion(manager, 0x0, 0x1000, { mappings: [mapping(0x0, 0x1000, { mappable: FILE })] });
     expect(inspect(region)).to.include('"ram"').and.include('0x0-0x1000').and.include('active');

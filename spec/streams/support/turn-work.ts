@@ -24,7 +24,7 @@ export interface TurnWork {
 let tick = 1;
 
 /** Loops in it are over the items of a node of a tree, and clock and queue of the event loop are no work. */
-const NOT_COUNTED = /\/(btree-level|btree-balance|time-slice|coroutine)\.js$/;
+const NOT_COUNTED = /\/(btree-block|btree-level|btree-balance|time-slice|coroutine)\.js$/;
 
 let now = 0;
 Object.defineProperty(performance, 'now', { value: () => (now += tick) });

@@ -3,7 +3,7 @@ import { SerialQueue } from '../../../streams/util/serial-queue.js';
 import { tickingClock } from '../support/ticking-clock.js';
 import { gate, nextTurn, rejectionOf } from '../support/phrases.js';
 
-describe('CommandQueue', () => {
+describe('SerialQueue', () => {
   let queue: SerialQueue;
   let log: string[];
 
@@ -12,7 +12,7 @@ describe('CommandQueue', () => {
     log = [];
   });
 
-  it('runs a command at once, inside the call, when nothing is under way', async () => {
+  it('runs a command inside the call if no other command is running', async () => {
     const done = queue.run(() => {
       log.push('ran');
       return 5;
@@ -22,7 +22,7 @@ describe('CommandQueue', () => {
     expect(log).to.deep.equal(['ran', 'returned']);
   });
 
-  it('runs commands one at a time, in call order, whatever time they need', async () => {
+  it('runs commands one at a time, in the order of the calls, whatever time they take', async () => {
     const command = (name: string, turns: number) => async (): Promise<string> => {
       log.push(`${name} begins`);
       for (let turn = 0; turn < turns; turn++) {
@@ -52,7 +52,7 @@ describe('CommandQueue', () => {
     ]);
   });
 
-  it('lets a command that is given inside another wait for its turn', async () => {
+  it('lets a command that is given inside another one wait for its end', async () => {
     let inner: Promise<void> | undefined;
     await queue.run(() => {
       inner = queue.run(() => {
@@ -64,7 +64,7 @@ describe('CommandQueue', () => {
     expect(log).to.deep.equal(['outer', 'inner']);
   });
 
-  it('rejects as the command does, and goes on with the next', async () => {
+  it('rejects like the command, and continues with the next one', async () => {
     const later = gate();
     const commands = [
       rejectionOf(queue.run(() => later.opened)),
@@ -91,7 +91,7 @@ describe('CommandQueue', () => {
   });
 
   describe('hold', () => {
-    it('does something at once, and lets commands that it causes wait until it is done', async () => {
+    it('does its work immediately, and lets commands that are given meanwhile wait for its end', async () => {
       let caused: Promise<void> | undefined;
       queue.hold(() => {
         caused = queue.run(() => {
@@ -103,7 +103,7 @@ describe('CommandQueue', () => {
       expect(log).to.deep.equal(['held', 'caused']);
     });
 
-    it('does it at once also in the middle of a command', async () => {
+    it('does its work immediately also during a command', async () => {
       const blocked = gate();
       const command = queue.run(() => blocked.opened);
       queue.hold(() => log.push('held'));
@@ -116,7 +116,7 @@ describe('CommandQueue', () => {
       expect(log).to.deep.equal(['held', 'next']);
     });
 
-    it('lets the queue go on when what it does throws', async () => {
+    it('lets the queue continue when its work throws', async () => {
       expect(() => {
         queue.hold(() => {
           throw new Error('boom');
@@ -139,7 +139,7 @@ describe('CommandQueue', () => {
       throw new Error('no');
     }
 
-    it('also those that answer at once behind one that is waited for', async () => {
+    it('if some end synchronously and wait for a slow one', async () => {
       const blocked = gate();
       give('slow', () => blocked.opened);
       give('at once', () => undefined);
@@ -152,11 +152,11 @@ describe('CommandQueue', () => {
     });
 
     for (const [how, outer] of [
-      ['answers at once', () => undefined],
+      ['ends synchronously', () => undefined],
       ['throws', fail],
-      ['is waited for', () => Promise.resolve()],
+      ['returns a promise', () => Promise.resolve()],
     ] as const) {
-      it(`also one that was given inside another, which ${how}, and those that come behind them`, async () => {
+      it(`if some are given inside another one, which ${how}, and some after it`, async () => {
         give('outer', () => {
           give('inner', () => {
             give('innermost', () => undefined);
@@ -172,7 +172,7 @@ describe('CommandQueue', () => {
         expect(settled()).to.deep.equal(
           ['outer', 'inner', 'inner, failing']
             .concat(
-              how === 'is waited for'
+              how === 'returns a promise'
                 ? ['behind', 'behind, waited for', 'innermost', 'later']
                 : ['innermost', 'behind', 'behind, waited for', 'later'],
             )
@@ -181,7 +181,7 @@ describe('CommandQueue', () => {
       });
     }
 
-    it('also those that were caused while it was held', async () => {
+    it('if they are given inside hold', async () => {
       queue.hold(() => {
         give('first', () => {
           give('third', () => undefined);
@@ -194,7 +194,7 @@ describe('CommandQueue', () => {
     });
   });
 
-  it('takes a hundred thousand waiting commands in linear time, without filling the stack', async () => {
+  it('runs 100,000 waiting commands in linear time, without a stack overflow', async () => {
     const blocked = gate();
     const commands = [queue.run(() => blocked.opened)];
     let sum = 0;
@@ -210,7 +210,7 @@ describe('CommandQueue', () => {
     expect(sum).to.equal(100_000);
   }).timeout(20_000);
 
-  describe('with a clock by which every look takes half a millisecond', () => {
+  describe('with a clock that advances by half a millisecond at each reading', () => {
     let restoreClock: () => void;
 
     beforeEach(() => {
@@ -221,7 +221,7 @@ describe('CommandQueue', () => {
       restoreClock();
     });
 
-    it('lets the event loop go on between waiting commands, in their order, and what comes meanwhile is the last', async () => {
+    it('pauses for the event loop between waiting commands, keeps their order, and runs commands given meanwhile last', async () => {
       const blocked = gate();
       const done = [queue.run(() => blocked.opened)];
       const ran: number[] = [];
@@ -246,7 +246,7 @@ describe('CommandQueue', () => {
       expect(ran).to.deep.equal(Array.from({ length: 5001 }, (_, number) => number));
     });
 
-    it('runs a command inside the call, whatever has been done before in the same turn', () => {
+    it('runs a command inside the call, whatever was done before in the same turn of the event loop', () => {
       for (let number = 0; number < 1000; number++) {
         let ran = false;
         void queue.run(() => {

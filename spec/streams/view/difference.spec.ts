@@ -47,21 +47,21 @@ describe('difference', () => {
   const cases: readonly (readonly [string, (edit: RegionEdit) => void, Partial<ReturnType<typeof told>>])[] = [
     ['no edit at all', () => undefined, {}],
     [
-      'a mapping that is added to a region that is seen comes',
+      'maps a mapping that is added to an active region',
       (edit) => {
         edit.addMapping(low, mapping(0x2000, 0x3000));
       },
       { maps: ['0x2000-0x3000 rw'] },
     ],
     [
-      'a mapping that is added to a hidden region changes nothing',
+      'is empty for a mapping that is added to a hidden region',
       (edit) => {
         edit.addMapping(high, mapping(0x2000, 0x3000));
       },
       {},
     ],
     [
-      'mappings that are removed go, each by its own unmap',
+      'has one unmap for each mapping that is removed',
       (edit) => {
         edit.removeMappings(low, range(0x0, 0x10000));
       },
@@ -71,7 +71,7 @@ describe('difference', () => {
       },
     ],
     [
-      'a mapping that is added and removed again changes nothing',
+      'is empty for a mapping that is added and removed again',
       (edit) => {
         edit.addMapping(low, mapping(0x2000, 0x3000));
         edit.removeMappings(low, range(0x2000, 0x3000));
@@ -79,7 +79,7 @@ describe('difference', () => {
       {},
     ],
     [
-      'a mapping that is removed and added as it was changes nothing',
+      'is empty for a mapping that is removed and added again unchanged',
       (edit) => {
         edit.removeMappings(low, range(0x0, 0x1000));
         edit.addMapping(low, mapping(0x0, 0x1000));
@@ -87,7 +87,7 @@ describe('difference', () => {
       {},
     ],
     [
-      'a mapping that is removed and added otherwise goes and comes',
+      'unmaps and maps a mapping that is removed and added with changes',
       (edit) => {
         edit.removeMappings(low, range(0x0, 0x1000));
         edit.addMapping(low, mapping(0x0, 0x1000, { fileOffset: 0x9000n }));
@@ -95,7 +95,7 @@ describe('difference', () => {
       { unmaps: ['0x0-0x1000: 0x0-0x1000'], leaving: ['0x0-0x1000 rw'], maps: ['0x0-0x1000 rw'] },
     ],
     [
-      'a region that is hidden goes by one unmap over all of it',
+      'has one unmap over the whole of a region that is hidden',
       (edit) => {
         edit.unmap(low);
       },
@@ -106,7 +106,7 @@ describe('difference', () => {
       },
     ],
     [
-      'a region that is removed goes as it was before what else was done to it',
+      'unmaps a removed region as it was before other edits of the transaction',
       (edit) => {
         edit.removeMappings(low, range(0x4000, 0x6000));
         edit.addMapping(low, mapping(0x8000, 0x9000));
@@ -120,7 +120,7 @@ describe('difference', () => {
       },
     ],
     [
-      'a region that is covered goes, but for what the cover has, too',
+      'unmaps a covered region, except for mappings that the covering region has too',
       (edit) => {
         edit.map(high, { writable: true });
       },
@@ -132,21 +132,21 @@ describe('difference', () => {
       },
     ],
     [
-      'a region that becomes read-only changes where it was not',
+      'changes only the writable mappings of a region that becomes read-only',
       (edit) => {
         edit.map(low, { writable: false });
       },
       { unmaps: ['0x0-0x1000: 0x0-0x1000'], leaving: ['0x0-0x1000 rw'], maps: ['0x0-0x1000 ro'] },
     ],
     [
-      'a region that is shown otherwise, but as writable as before, does not change',
+      'is empty for a region that is mapped with other parameters and the same access',
       (edit) => {
         edit.map(low, { writable: true, executable: true });
       },
       {},
     ],
     [
-      'a region that is hidden and shown again does not change',
+      'is empty for a region that is hidden and shown again',
       (edit) => {
         edit.unmap(low);
         edit.map(low, { writable: true });
@@ -154,7 +154,7 @@ describe('difference', () => {
       {},
     ],
     [
-      'a region that is added, filled, shown and removed again leaves nothing',
+      'is empty for a region that is added, filled, shown and removed again',
       (edit) => {
         const region = edit.addRegion({ name: 'short', range: range(0x30000, 0x40000), type: 'ram' });
         edit.addMapping(region, mapping(0x0, 0x1000));
@@ -164,7 +164,7 @@ describe('difference', () => {
       {},
     ],
     [
-      'a region that is hidden while its heir is shown keeps what both have',
+      'keeps mappings that a hidden region has in common with the region that replaces it',
       (edit) => {
         edit.unmap(low);
         edit.map(high, { writable: true });
@@ -173,7 +173,7 @@ describe('difference', () => {
       { unmaps: ['0x0-0x1000: 0x0-0x1000'], leaving: ['0x0-0x1000 rw'], toggled: ['low', 'high'] },
     ],
     [
-      'a cover that is shown and hidden again changes nothing below',
+      'is empty for a covering region that is shown and hidden again',
       (edit) => {
         edit.map(high, { writable: true });
         edit.unmap(high);
@@ -186,7 +186,7 @@ describe('difference', () => {
       expect(told(plot.edit(work, 'take back'))).to.deep.equal({ ...nothing, ...expected });
     });
 
-    it(`${what}: and the view is what the difference makes of the view before`, () => {
+    it(`${what}: the view before with the difference applied is the view after`, () => {
       const before = new Map(plot.view.allNow().map((one) => [one.range.toString(), one]));
       const change = plot.edit(work);
       for (const gone of change.removed) {
@@ -209,7 +209,7 @@ describe('difference', () => {
     });
   }
 
-  it('is ascending, whatever the order of the edits', () => {
+  it('is in ascending order, whatever the order of the edits', () => {
     const regions = [0x90000, 0x70000, 0x80000].map((start) =>
       plot.add((edit) => {
         const region = edit.addRegion({ name: `${start}`, range: range(start, start + 0x10000), type: 'ram' });
@@ -235,7 +235,7 @@ describe('difference', () => {
     }
   });
 
-  it('takes more mappings than a call has room for arguments', () => {
+  it('accepts more mappings than a call can have arguments', () => {
     const count = 150_000;
     const change = plot.edit((edit) => {
       const region = edit.addRegion({
@@ -251,10 +251,10 @@ describe('difference', () => {
     expect(change.maps).to.have.length(count);
   }).timeout(20_000);
 
-  describe('the same mapping', () => {
+  describe('comparing a mapping', () => {
     const one = map('0x0-0x1000');
     const table: readonly (readonly [string, MapChange, boolean, boolean])[] = [
-      ['itself', { ...one }, true, true],
+      ['a copy', { ...one }, true, true],
       ['of another region', { ...one, region: 'other' }, true, true],
       ['with a VA', { ...one, hostVa: { address: 1n } }, true, true],
       ['not writable', { ...one, writable: false }, false, true],
@@ -271,13 +271,13 @@ describe('difference', () => {
       ['private', map('0x0-0x1000', { backing: 'private' }), false, false],
     ];
     for (const [what, other, same, memory] of table) {
-      it(`${what}: ${same ? 'is the same' : `is another${memory ? ' mapping of the same memory' : ''}`}`, () => {
+      it(`with one that is ${what}, finds ${same ? 'the same mapping' : memory ? 'another mapping of the same memory' : 'another mapping'}`, () => {
         expect([sameMapping(one, other), sameMapping(other, one)]).to.deep.equal([same, same]);
         expect([sameMemory(one, other), sameMemory(other, one)]).to.deep.equal([memory, memory]);
       });
     }
 
-    it('private memory is the same where its range is', () => {
+    it('of private memory, finds the same mapping if the range is the same', () => {
       const priv = map('0x0-0x1000', { backing: 'private' });
       expect(sameMapping(priv, { ...priv })).to.equal(true);
       expect(sameMapping(priv, map('0x0-0x2000', { backing: 'private' }))).to.equal(false);

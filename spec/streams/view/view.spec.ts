@@ -32,7 +32,7 @@ describe('View', () => {
     });
   });
 
-  it('is every mapping of the regions that are seen, ascending, as writable as its region lets it be', () => {
+  it('has every mapping of the active regions, in ascending order, writable only if its region is', () => {
     expect(words(plot.view.allNow())).to.deep.equal([
       '0x0-0x1000 low ro',
       '0x4000-0x6000 low rw',
@@ -60,7 +60,7 @@ describe('View', () => {
     expect(plot.view.firstOverlap(range(0x6000, 0x10000))).to.equal(undefined);
   });
 
-  it('looks past the edits that have not taken effect', () => {
+  it('ignores edits that have not taken effect', () => {
     const before = words(plot.view.allNow());
     plot.edit((edit) => {
       edit.removeMappings(low, range(0x0, 0x1000));
@@ -79,7 +79,7 @@ describe('View', () => {
     expect(words(plot.view.allNow())).to.deep.equal(before);
   });
 
-  it('counts a generation for each change, and none for what changes nothing', () => {
+  it('counts a generation for each change, and none for edits without an effect', () => {
     expect(plot.view.generation).to.equal(2);
     plot.edit((edit) => {
       edit.map(low, { writable: true, prefetch: true });
@@ -93,7 +93,7 @@ describe('View', () => {
     expect([low.active, high.active]).to.deep.equal([false, true]);
   });
 
-  it('lists as shareable only RAM that has an fd', () => {
+  it('lists as shareable only RAM that has a file descriptor', () => {
     plot.edit((edit) => {
       edit.addMapping(low, privateMapping(0x8000, 0x9000));
       const bar = edit.addRegion({ name: 'bar', range: range(0x40000, 0x50000), type: 'device' });
@@ -112,7 +112,7 @@ describe('View', () => {
     ]);
   });
 
-  it('has snapshots that stay true, whatever happens, and whenever they are read', () => {
+  it('has snapshots that never change, whenever they are read', () => {
     const step = fc.record({
       what: fc.constantFrom('add', 'remove', 'read-only', 'writable', 'hide'),
       page: fc.nat({ max: 15 }),

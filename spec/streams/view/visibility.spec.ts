@@ -17,10 +17,10 @@ describe('RegionManager: visibility', () => {
     stage.expectContractsKept();
   });
 
-  describe('hiding', () => {
+  describe('hiding a region', () => {
     const mappings = [mapping(0x0, 0x4000), mapping(0x8000, 0xc000)];
 
-    it('is one unmap of the whole region: unmap 0..10000', async () => {
+    it('is one unmap of the whole region', async () => {
       const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings });
       target.takeCalls();
       await region.unmap();
@@ -36,14 +36,14 @@ describe('RegionManager: visibility', () => {
       expect(exact.calls).to.deep.equal(['unmap 0x0-0x4000', 'unmap 0x8000-0xc000']);
     });
 
-    it('by removing the region is one unmap of the whole region, too', async () => {
+    it('by removal is also one unmap of the whole region', async () => {
       const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings });
       target.takeCalls();
       await region.remove();
       expect(target.calls).to.deep.equal(['unmap 0x0-0x10000']);
     });
 
-    it('of what has no mappings, or is hidden already, causes no call', async () => {
+    it('causes no call if it has no mappings or is hidden already', async () => {
       const empty = await addRegion(stage.manager, 0x0, 0x10000);
       await empty.unmap();
       await empty.unmap();
@@ -89,13 +89,13 @@ describe('RegionManager: visibility', () => {
       });
     }
 
-    it('is applied to what is added later, too', async () => {
+    it('is applied also to mappings that are added later', async () => {
       const region = await addRegion(stage.manager, 0x0, 0x10000, { shown: 'read-only' });
       await region.addMapping(mapping(0x0, 0x4000));
       expect(target.calls).to.deep.equal(['map 0x0-0x4000 ro']);
     });
 
-    it('the same `map` parameters again: no call', async () => {
+    it('causes no call if the region is mapped again with the same parameters', async () => {
       const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x4000)] });
       target.takeCalls();
       const { generation } = stage.manager.snapshot();
@@ -105,21 +105,21 @@ describe('RegionManager: visibility', () => {
       expect(stage.manager.snapshot().generation).to.equal(generation);
     });
 
-    it('other `executable` and `prefetch`: no call', async () => {
+    it('causes no call if only `executable` and `prefetch` change', async () => {
       const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x4000)] });
       target.takeCalls();
       await region.map({ writable: true, executable: true, prefetch: true });
       expect(target.calls).to.deep.equal([]);
     });
 
-    it('true to false on an active region: unmap, then map read-only', async () => {
+    it('changed from true to false on an active region, causes an unmap and then a read-only map', async () => {
       const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x4000)] });
       target.takeCalls();
       await region.map({ writable: false });
       expect(target.calls).to.deep.equal(['unmap 0x0-0x4000', 'map 0x0-0x4000 ro']);
     });
 
-    it('of a region leaves mappings alone that were read-only anyway', async () => {
+    it('changed on a region, does not affect mappings that are read-only', async () => {
       const region = await addRegion(stage.manager, 0x0, 0x10000, {
         mappings: [
           mapping(0x0, 0x1000, { writable: false }),
@@ -136,7 +136,7 @@ describe('RegionManager: visibility', () => {
   });
 
   describe('covering', () => {
-    it('unmaps what is covered and maps what covers; hiding that uncovers the next', async () => {
+    it('unmaps the covered region and maps the covering one, until that is hidden', async () => {
       const low = await addRegion(stage.manager, 0x0, 0x4000, { name: 'low', mappings: [mapping(0x0, 0x2000)] });
       const high = await addRegion(stage.manager, 0x0, 0x10000, {
         name: 'high',
@@ -156,7 +156,7 @@ describe('RegionManager: visibility', () => {
       expect([low.active, high.active]).to.deep.equal([true, false]);
     });
 
-    it('covers every region below, and removing uncovers every one', async () => {
+    it('affects every region of lower priority, until the covering region is removed', async () => {
       for (const start of [0x0, 0x4000, 0x8000]) {
         await addRegion(stage.manager, start, start + 0x4000, { mappings: [mapping(0x0, 0x1000)] });
       }
@@ -170,7 +170,7 @@ describe('RegionManager: visibility', () => {
       expect(target.takeCalls()).to.deep.equal(['map 0x0-0x1000 rw', 'map 0x4000-0x5000 rw', 'map 0x8000-0x9000 rw']);
     });
 
-    it('of equals the first added is active; hiding it uncovers the next one added', async () => {
+    it('affects all but the first of equal regions; if that is hidden, the second becomes active', async () => {
       const regions = [];
       for (const [index, name] of ['first', 'second', 'third'].entries()) {
         const mappings = [mapping(0x0, 0x1000 * (index + 1))];
@@ -196,7 +196,7 @@ describe('RegionManager: visibility', () => {
       ]);
     });
 
-    it('uncovers only down to the next visible region', async () => {
+    it('ends only for the visible region that is next in priority', async () => {
       const stack = [];
       for (const priority of [0, 1, 2, 3]) {
         const options = {
@@ -214,7 +214,7 @@ describe('RegionManager: visibility', () => {
       expect(stack.map(({ active }) => active)).to.deep.equal([true, false, false, false]);
     });
 
-    it('a covered region can be filled, hidden and removed without a call', async () => {
+    it('allows the covered region to be filled, hidden and removed without a call', async () => {
       const covered = await addRegion(stage.manager, 0x0, 0x4000);
       await addRegion(stage.manager, 0x0, 0x10000, { priority: 1 });
       await covered.addMapping(mapping(0x0, 0x1000));
@@ -226,7 +226,7 @@ describe('RegionManager: visibility', () => {
       expect(target.calls).to.deep.equal([]);
     });
 
-    it('makes no call for a mapping that the covering region has, too', async () => {
+    it('causes no call for a mapping that both regions have', async () => {
       await addRegion(stage.manager, 0x0, 0x4000, {
         name: 'low',
         mappings: [mapping(0x0, 0x1000), mapping(0x1000, 0x2000)],
@@ -237,7 +237,7 @@ describe('RegionManager: visibility', () => {
     });
   });
 
-  it('keeps the ledger equal to the view all along', async () => {
+  it('keeps the ledger equal to the view at all times', async () => {
     const [attachment] = stage.manager.attachments;
     const low = await addRegion(stage.manager, 0x0, 0x8000, {
       mappings: [mapping(0x0, 0x1000), mapping(0x4000, 0x8000)],
