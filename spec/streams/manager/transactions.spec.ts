@@ -184,7 +184,7 @@ describe('RegionManager: transactions', () => {
         expect(() => {
           edit.removeMappings(region, range(0x0, 0x1000));
           edit.addMapping(region, mapping(0x3000, 0x5000));
-        }).to.throw('reaches out');
+        }).to.throw('is not inside region');
         expect(() => edit.addRegion({ name: 'x', range: range(0x3000, 0x5000), type: 'ram' })).to.throw('overlaps');
       });
       expect(target.calls).to.deep.equal(['unmap 0x0-0x1000']);

@@ -8,9 +8,9 @@ import {
 } from '../../../streams/index.js';
 import { FILE } from './phrases.js';
 
-/** Change sets as specs of operators write them. */
+/** Builders of change sets, for specs of operators. */
 
-/** `'0x0-0x1000'`, writable RAM of a region called `ram` unless said otherwise. */
+/** Makes a map from a text like `'0x0-0x1000'`. Default: writable RAM of the region `ram`. */
 export function map(text: string, options: Partial<MapChange> = {}): MapChange {
   const range = MemoryRange.parse(text);
   return {
@@ -23,7 +23,7 @@ export function map(text: string, options: Partial<MapChange> = {}): MapChange {
   };
 }
 
-/** An unmap that ends what it covers: exactly its own range, unless said otherwise. */
+/** Makes an unmap. Default: it covers one mapping with exactly its range. */
 export function unmap(text: string, covers: readonly string[] = [text], type: MappingType = 'ram'): UnmapChange {
   return { range: MemoryRange.parse(text), region: 'ram', type, covers: covers.map((one) => MemoryRange.parse(one)) };
 }
@@ -40,7 +40,7 @@ export function changeSet(
   return { generation, snapshot: false, unmaps, maps, ...(undo ? { undo } : {}) };
 }
 
-/** An outcome in a word or two: `'3 applied'`, `'4 failed ENOSPC'`, `'5 applied skipped EFAULT'`. */
+/** A short text of an outcome: `'3 applied'`, `'4 failed ENOSPC'`, `'5 applied skipped EFAULT'`. */
 export function inWords({ generation, status, error, skipped }: Outcome): string {
   return [generation, status, error?.code ?? '', ...skipped.map(({ code }) => `skipped ${code}`)]
     .filter(Boolean)

@@ -7,14 +7,14 @@ import { texts } from './phrases.js';
 /** One run of an operation in which a call failed. */
 export interface Run {
   readonly scene: Prepared;
-  /** The view before, and after a run in which nothing fails. */
+  /** The view before the run, and the view after a run without failures. */
   readonly before: readonly string[];
   readonly after: readonly string[];
   readonly error: unknown;
   readonly act: () => Promise<unknown>;
 }
 
-/** Runs the operation anew for each call that it makes, until none fails; returns how many there were. */
+/** Repeats an operation, each time with a failure of the next call, until no call fails. Returns the number of calls. */
 export async function forEveryCall(
   setting: Setting,
   operation: Operation,
@@ -63,7 +63,7 @@ export async function forEveryCall(
   }
 }
 
-/** Of each target that holds something: what, apart from what is stuck, and what is stuck. */
+/** Checks the ledger of each target, and returns the stuck ranges. */
 function expectLedgers(scene: Scene): { readonly stuck: string[] } {
   const allStuck: string[] = [];
   for (const attachment of scene.attachments) {
@@ -88,7 +88,7 @@ function expectLedgers(scene: Scene): { readonly stuck: string[] } {
   return { stuck: allStuck };
 }
 
-/** Every attached target holds exactly the view, every other one nothing, and the VAs are those of the view. */
+/** Checks that each attached target has exactly the mappings of the view, other targets have none, and the VAs are those of the view. */
 function expectExact(scene: Scene): void {
   const { stuck } = expectLedgers(scene);
   expect(stuck).to.deep.equal([]);
@@ -106,7 +106,7 @@ function expectExact(scene: Scene): void {
   );
 }
 
-/** After one failure: all is as before, or as after but for what is stuck, which retryStuck() clears. */
+/** Checks the state after one failure: either as before, or as after the operation except for stuck ranges, which retryStuck() clears. */
 export async function checkOneFault({ scene, before, after, error }: Run): Promise<void> {
   for (const attachment of scene.attachments) {
     expect(attachment.missing()).to.deep.equal([]);
@@ -133,14 +133,14 @@ export async function checkOneFault({ scene, before, after, error }: Run): Promi
   if (error instanceof DmaMapError) {
     expect([error.missing, error.stuck]).to.deep.equal([[], []]);
   } else {
-    // Private memory could not be made, so no target was asked.
+    // Private memory could not be made, so no target was called.
     expect(error).to.include({ syscall: 'mmap' });
   }
   expect(scene.view()).to.deep.equal(before);
   expectExact(scene);
 }
 
-/** After failures that last: what is missing or stuck is known, and once they are over heal() mends it. */
+/** Checks the state after lasting failures: missing and stuck ranges are known, and heal() repairs them after the failures. */
 export async function checkLastingFault({ scene, before, after, error, act }: Run): Promise<void> {
   expect([before, after]).to.deep.include(scene.view());
   const { stuck } = expectLedgers(scene);
@@ -168,7 +168,7 @@ export async function checkLastingFault({ scene, before, after, error, act }: Ru
     return;
   }
   scene.expectVas(false, stuck);
-  // What one needs, another may hold until it is healed itself: so twice.
+  // A target may have to wait for another one to be healed first, so heal twice.
   for (const attachment of scene.attachments) {
     await attachment.heal().catch(() => undefined);
   }

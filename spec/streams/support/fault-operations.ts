@@ -3,34 +3,34 @@ import { DmaMapError, DmaUnmapError } from '../../../streams/index.js';
 import type { Prepared } from './fault-scene.js';
 import { privateMapping, range, rejectionOf } from './phrases.js';
 
-/** One public operation, and what has to be so before it. */
+/** One public operation, and the state that it needs. */
 export interface Operation {
-  /** Nothing fails yet, unless this makes it fail. */
+  /** Prepares the state. No call fails, except failures made here. */
   readonly prepare?: (scene: Prepared) => Promise<void>;
   readonly act: (scene: Prepared) => Promise<unknown>;
-  /** Calls that it makes at least, with three targets that need VAs. */
+  /** Minimum number of calls of the operation, with three targets that need VAs. */
   readonly calls: number;
-  /** It needs a VA mapper. */
+  /** Whether the operation needs a VA mapper. */
   readonly needsVa?: true;
-  /** What it mends may be half mended after a failure: nothing is lost, and heal() goes on with it. */
+  /** Whether a failure may leave the repair incomplete. Then nothing is lost, and heal() completes it. */
   readonly mends?: true;
 }
 
-/** Leaves a mapping stuck at the first target. */
+/** Makes a mapping stuck at the first target. */
 async function stick({ targets: [first], regions: { high } }: Prepared): Promise<void> {
   first?.failAll('unmap 0x20000');
   expect(await rejectionOf(high.removeMappings(range(0x0, 0x1000)))).to.be.instanceOf(DmaUnmapError);
   first?.mend();
 }
 
-/** Leaves a mapping missing at the first target: it can be mapped neither read-only nor, in the undo, as it was. */
+/** Makes a mapping missing at the first target: the read-only map fails, and so does the restoration in the undo. */
 async function lose({ targets: [first], regions: { low } }: Prepared): Promise<void> {
   first?.failAll('map 0x2000', 'EFAULT');
   expect(await rejectionOf(low.map({ writable: false }))).to.be.instanceOf(DmaMapError);
   first?.mend();
 }
 
-/** Every public operation of a manager, a region and an attachment that can call anybody. */
+/** All public operations of a manager, a region and an attachment that call a target or a VA mapper. */
 export const OPERATIONS: Readonly<Record<string, Operation>> = {
   'add a region': {
     act: ({ manager }) => manager.addRegion({ name: 'new', range: range(0x60000, 0x70000), type: 'ram' }),

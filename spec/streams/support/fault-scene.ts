@@ -16,33 +16,33 @@ import { addRegion, FILE, mapping, texts } from './phrases.js';
 export interface Setting {
   readonly targets: number;
   readonly reply: 'sync' | 'async';
-  /** Which targets need a VA. `'none'`: there is no VA mapper either. */
+  /** Which targets need a VA. `'none'`: there is also no VA mapper. */
   readonly va: 'none' | 'all' | 'all but the first';
-  /** How the VA mapper takes sets. Default: not. */
+  /** How the VA mapper handles sets. Default: it has no methods for sets. */
   readonly sets?: Sets;
 }
 
-/** What a scene plays in: fakes, if nothing else is said. */
+/** The file and the VA mapper of a scene. Default: fakes. */
 export interface World {
   readonly file: Mappable;
   vaMapper(plan: FaultPlan, sets?: Sets): Watched & VaMapper;
   target?(plan: FaultPlan, va: Watched | undefined, options: FaultyTargetOptions): FaultyTarget;
-  /** Compares what a target says with what is behind it. */
+  /** Compares the state that a target reports with its real state. */
   check?(target: FaultyTarget): void;
 }
 
 const FAKES: World = { file: FILE, vaMapper: (plan, sets) => new FaultyVaMapper(plan, sets) };
 
-/** A manager with some regions and some targets attached to it, all of which fail by one plan. */
+/** A manager with regions and attached targets. All calls fail by one plan. */
 export class Scene {
   readonly plan = new FaultPlan();
   readonly va: (Watched & VaMapper) | undefined;
   readonly manager: RegionManager;
   readonly targets: FaultyTarget[] = [];
   readonly warnings: DmaError[] = [];
-  /** Of every target that is, or was, attached. */
+  /** The attachments of all targets that are or were attached. */
   readonly attachments: Attachment[] = [];
-  /** Not attached yet. */
+  /** A target that is not attached yet. */
   readonly late: FaultyTarget;
   readonly #world: World;
 
@@ -57,9 +57,9 @@ export class Scene {
     });
     for (let index = 0; index <= setting.targets; index++) {
       const needsVa = setting.va === 'all' || (setting.va === 'all but the first' && index > 0);
-      // Later, but within this turn of the event loop: there are many runs.
+      // Asynchronously, but in the same turn of the event loop, because there are many runs.
       const reply = setting.reply === 'sync' ? setting.reply : () => Promise.resolve();
-      // Every other one takes whole sets, and those from the second on may be served side by side.
+      // Every second target has batch methods. All except the first are concurrent.
       const options = { name: `target ${index}`, needsVa, reply, together: index % 2 === 1, concurrent: index > 0 };
       const make = world.target ?? ((...args) => new FaultyTarget(...args));
       this.targets.push(make(this.plan, this.va, options));
@@ -105,12 +105,12 @@ export class Scene {
     return Object.assign(scene, { regions });
   }
 
-  /** As `mapping` of the phrases, of this world's file. */
+  /** Like `mapping` of phrases.ts, with the file of this world. */
   mapping(...[start, end, options]: Parameters<typeof mapping>): MappingParams {
     return mapping(start, end, { mappable: this.#world.file, ...options });
   }
 
-  /** All that is active: `'0x0-0x1000 rw 0x0'`. */
+  /** The active mappings: `'0x0-0x1000 rw 0x0'`. */
   view(): string[] {
     return this.manager.snapshot().mappings.map(({ range: at, writable, backing }) => {
       const offset = backing === 'private' ? 0n : backing.fileOffset;
@@ -118,7 +118,7 @@ export class Scene {
     });
   }
 
-  /** What a target should hold: the view without the device memory that it does not hold, and that somebody was warned of. */
+  /** The mappings that a target should have: the view without device memory that it does not have and that a warning was reported for. */
   viewOf(target: FaultyTarget): string[] {
     const held = texts(target.held());
     const skipped = this.warnings
@@ -130,9 +130,9 @@ export class Scene {
     });
   }
 
-  /** Closes the manager: then nobody holds anything. */
+  /** Closes the manager, and checks that no target and no VA mapper has mappings. */
   async end(): Promise<void> {
-    // After a close that failed the promise stays rejected, also once everything has been mended.
+    // After a failed close the promise stays rejected, also after a repair.
     await this.manager.close().catch((error: unknown) => expect(error).to.be.instanceOf(DmaUnmapError));
     expect([...this.targets, this.late].flatMap((target) => texts(target.held()))).to.deep.equal([]);
     expect(texts(this.va?.held() ?? [])).to.deep.equal([]);
@@ -147,7 +147,11 @@ export class Scene {
     }
   }
 
-  /** What has a VA, and what of the view needs one while targets are attached that want it. */
+  /**
+   * Checks the mappings that have a VA: they are in the view or stuck.
+   *
+   * @param exactly whether all mappings of the view must have a VA, because attached targets need VAs
+   */
   expectVas(exactly: boolean, alsoStuck: readonly string[] = []): void {
     if (this.va === undefined) {
       return;

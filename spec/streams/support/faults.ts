@@ -9,7 +9,7 @@ import {
 import { FakeVaMapper, type Sets } from '../../support/fake-va-mapper.js';
 import { RecordingTarget, type RecordingTargetOptions } from '../../support/recording-target.js';
 
-/** Which of all calls, of all fakes together, are to fail: the n-th, the n-th and all that follow, or some by a pattern. */
+/** Decides which calls of all fakes fail: the n-th, the n-th and all later ones, or some by a pattern. */
 export class FaultPlan {
   /** Whether a call has failed. */
   struck = false;
@@ -26,7 +26,7 @@ export class FaultPlan {
     this.struck = false;
   }
 
-  /** Which calls fail, again and again; the first one is the next. */
+  /** Repeats a pattern of failures, from the next call on. */
   repeat(pattern: readonly boolean[]): void {
     this.#count = 0;
     this.#pattern = pattern;
@@ -37,7 +37,7 @@ export class FaultPlan {
     this.#pattern = [];
   }
 
-  /** Counts a call, and says whether it fails. */
+  /** Counts a call, and returns whether it fails. */
   strikes(): boolean {
     const number = this.#count++;
     const fails =
@@ -51,11 +51,11 @@ export class FaultPlan {
   }
 }
 
-/** Who watches over the addresses of a VA mapper. */
+/** Watches the addresses of a VA mapper. */
 export interface Watched {
-  /** What has an address now, ascending. */
+  /** The ranges that have an address, in ascending order. */
   held(): readonly MemoryRange[];
-  /** Sentences on each call that broke the contract. */
+  /** A text for each call that broke the contract. */
   readonly violations: string[];
   /** The targets that use its addresses. */
   readonly users: FaultyTarget[];
@@ -68,11 +68,11 @@ export interface SettledTarget extends DmaTarget {
 }
 
 export interface FaultyTargetOptions extends RecordingTargetOptions {
-  /** Does the work: called first, unless the call is to fail. */
+  /** The target that does the work. It is called first, unless the call fails. */
   readonly inner?: SettledTarget | undefined;
 }
 
-/** A recording target that fails by plan, remembers what it mapped how, and watches that VAs are there as long as they are needed. */
+/** A recording target that fails by plan, records its maps, and checks that VAs exist as long as they are needed. */
 export class FaultyTarget extends RecordingTarget {
   readonly #plan: FaultPlan;
   readonly #va: Watched | undefined;
@@ -89,7 +89,7 @@ export class FaultyTarget extends RecordingTarget {
     }
   }
 
-  /** `'0x0-0x1000 rw 0x7000'`: what is mapped, how, and from where in its file; ascending. */
+  /** Its maps with access and file offset, in ascending order: `'0x0-0x1000 rw 0x7000'`. */
   contents(): string[] {
     return this.held().map((range) => this.#details.get(range.startPage) ?? `${range.toString()} of nowhere`);
   }
@@ -134,7 +134,7 @@ export class FaultyTarget extends RecordingTarget {
   }
 }
 
-/** A VA mapper that fails by plan, and watches that nothing is released which a target still has mapped. */
+/** A VA mapper that fails by plan, and checks that no address is released while a target has it mapped. */
 export class FaultyVaMapper extends FakeVaMapper implements Watched {
   readonly users: FaultyTarget[] = [];
   readonly #plan: FaultPlan;

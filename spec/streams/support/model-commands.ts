@@ -16,7 +16,7 @@ export const START: readonly Edit[] = [
   { kind: 'show', region: 2, how: 'rw' },
 ];
 
-/** The model is replaced as a whole by each step. */
+/** Each step replaces the whole model. */
 export interface Current {
   model: PageModel;
 }
@@ -112,14 +112,14 @@ class ComeOrGo implements fc.AsyncCommand<Current, Real> {
   }
 }
 
-/** After a failure nothing is between: all is as before, or as after but for what is stuck; which can then be cleared. */
+/** Checks the state after a failure: either as before, or as after the command except for stuck ranges, which can then be cleared. */
 async function mend(real: Real, error: unknown, takeEffect: () => void): Promise<void> {
   if (error instanceof DmaMapError) {
     expect([error.missing, error.stuck]).to.deep.equal([[], []]);
     return;
   }
   if (error instanceof DmaError && !(error instanceof DmaUnmapError)) {
-    // Private memory could not be made, so nobody was told of anything.
+    // Private memory could not be made, so nothing was published.
     expect([real.wide.calls, real.exact.calls]).to.deep.equal([[], []]);
     return;
   }
@@ -133,7 +133,7 @@ async function mend(real: Real, error: unknown, takeEffect: () => void): Promise
   await refreshAfterWarnings(real);
 }
 
-/** Device memory that was skipped is not the view's: a target that comes anew has it. */
+/** Device memory that was skipped at one target stays in the view: a new target maps it. */
 async function refreshAfterWarnings(real: Real): Promise<void> {
   if (real.warnings > 0) {
     for (const target of [...real.attachments.keys()]) {
@@ -144,7 +144,7 @@ async function refreshAfterWarnings(real: Real): Promise<void> {
   }
 }
 
-/** No call for what did not change, and one for each thing that did. */
+/** Checks that there is one call for each change, and no other call. */
 function expectOnlyWhatChanged(real: Real, before: PageModel, after: PageModel): void {
   const [was, is] = [before.mappings(), after.mappings()];
   const unmaps = was
@@ -182,7 +182,7 @@ async function expectSame(model: PageModel, real: Real): Promise<void> {
     );
     expect(attachment.missing()).to.deep.equal([]);
     expect(await attachment.verify()).to.deep.equal([]);
-    // Neither an overlap nor a cut, and no unmap of the exact target over anything but one map.
+    // No overlap, no cut, and each unmap of the exact target covers exactly one map.
     expect(target.violations).to.deep.equal([]);
   }
   expect(real.va.violations).to.deep.equal([]);
@@ -191,7 +191,7 @@ async function expectSame(model: PageModel, real: Real): Promise<void> {
   expect(new Set(texts(real.va.held()))).to.deep.equal(inNeedOfVas);
 }
 
-/** Random commands, each of which may fail at some call; compared with the model after each. */
+/** Random commands, each of which may fail at some call. The model is compared after each. */
 export const commands = fc.commands(
   [
     fc.tuple(edit, fault).map(([one, failing]) => new Edits([one], failing)),

@@ -3,13 +3,13 @@ import type { Edit, PageModel } from './page-model.js';
 
 export interface AnyEdit {
   readonly edit: Edit;
-  /** Whether it need not fit what there is. */
+  /** Whether it may be invalid in the current state. */
   readonly wild: boolean;
 }
 
 /**
- * Makes an edit fit what there is, so that most of them are not refused: picks a region that is there, pages that it has, and whole
- * mappings to remove. One that is wild stays as it is but for the number of its region.
+ * Changes an edit to fit the current state, so that most edits are not refused: selects an existing region, pages inside it, and whole mappings to
+ * remove. Of a wild edit only the number of the region is changed.
  */
 export function fitted({ regions }: PageModel, { edit, wild }: AnyEdit): Edit {
   if (edit.kind === 'add region' || regions.length === 0) {
@@ -32,16 +32,16 @@ export function fitted({ regions }: PageModel, { edit, wild }: AnyEdit): Edit {
   return { ...edit, region: index, start, end };
 }
 
-/** Pages in the address space of the model. Small, so that things meet. */
+/** Number of pages in the address space of the model. Small, so that ranges often overlap. */
 export const PAGES = 24;
 
-/** Anywhere, of one page or some. */
+/** Any range of one or several pages. */
 const pages = (limit: number): fc.Arbitrary<{ readonly start: number; readonly end: number }> =>
   fc
     .tuple(fc.nat({ max: limit - 1 }), fc.integer({ min: 1, max: 6 }))
     .map(([start, length]) => ({ start, end: Math.min(limit, start + length) }));
 
-/** Where regions nest: the larger one over the smaller ones. */
+/** Ranges and priorities of nested regions: the larger one has the higher priority. */
 const nested = fc
   .constantFrom([24, 2], [12, 1], [12, 1], [6, 0], [6, 0], [3, -1])
   .chain(([size = 1, priority = 0]) =>

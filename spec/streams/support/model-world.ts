@@ -14,16 +14,16 @@ import { FakeMappable } from '../../support/fake-mappable.js';
 import { FaultPlan, FaultyTarget, FaultyVaMapper, type Watched, type SettledTarget } from './faults.js';
 import type { Edit } from './page-model.js';
 
-/** What the model is compared in. */
+/** The files, VA mapper and back ends with which the model is compared. */
 export interface ModelWorld {
-  /** Of the names 'a' and 'b'. */
+  /** The files with the names 'a' and 'b'. */
   readonly files: ReadonlyMap<string, Mappable>;
   readonly vaMapper: (plan: FaultPlan) => Watched & VaMapper;
-  /** Behind the target that takes wide unmaps. */
+  /** The back end of the target with the unmap shape `superset`. */
   readonly inner?: SettledTarget;
 }
 
-/** A world of fakes, in which the VA mapper takes sets like this. */
+/** A world of fakes. `sets`: how the VA mapper handles sets. */
 export function fakes(sets: Sets): ModelWorld {
   return {
     files: new Map(['a', 'b'].map((label) => [label, new FakeMappable(label)])),
@@ -32,8 +32,8 @@ export function fakes(sets: Sets): ModelWorld {
 }
 
 /**
- * The manager that is tested, with two targets: one that needs VAs and takes wide unmaps, and one that comes and goes and wants them
- * exact.
+ * The manager under test with two targets: one that needs VAs and has the unmap shape `superset`, and one that is attached and detached and has
+ * the unmap shape `exact`.
  */
 export class Real {
   readonly plan = new FaultPlan();
@@ -90,7 +90,7 @@ export class Real {
     this.regions.push(...fresh);
   }
 
-  /** By the command of the region itself. */
+  /** Does an edit by the method of the region. */
   async #runAlone(edit: Edit): Promise<void> {
     if (edit.kind === 'add region') {
       this.regions.push(await this.manager.addRegion(regionParams(edit)));
@@ -166,7 +166,7 @@ function mappingParams(
   };
 }
 
-/** As the model writes it. */
+/** A mapping in the notation of the model. */
 export function inModelWords({ range, writable, backing, type }: MapChange): string {
   const memory = backing === 'private' ? 'private' : `${backing.mappable.label}@${backing.fileOffset / 4096n}`;
   return `${range.startPage}-${range.endPage} ${writable ? 'rw' : 'ro'} ${memory} ${type}`;

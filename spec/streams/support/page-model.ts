@@ -15,7 +15,7 @@ export interface ModelRegion {
   readonly type: 'ram' | 'device';
   present: boolean;
   shown: 'rw' | 'ro' | undefined;
-  /** What it has at each page of the whole address space. */
+  /** Its cell at each page of the whole address space. */
   readonly cells: (Cell | undefined)[];
 }
 
@@ -33,7 +33,7 @@ export type Edit =
   | {
       readonly kind: 'add mapping';
       readonly region: number;
-      /** Pages, relative to the region. */
+      /** Pages relative to the start of the region. */
       readonly start: number;
       readonly end: number;
       readonly writable: boolean;
@@ -42,8 +42,8 @@ export type Edit =
   | { readonly kind: 'remove mappings'; readonly region: number; readonly start: number; readonly end: number };
 
 /**
- * The guest's address space as an array of pages: too simple to be wrong, and slow. It knows no ranges, trees, queues or deltas: to
- * know what is seen at a page, it looks at every region.
+ * A model of the guest address space as an array of pages: slow, but simple. It has no ranges, trees, queues or differences: to find the mapping at
+ * a page, it visits every region.
  */
 export class PageModel {
   readonly #pages: number;
@@ -53,12 +53,12 @@ export class PageModel {
     this.#pages = pages;
   }
 
-  /** Also those that have been removed. */
+  /** All regions, also removed ones. */
   get regions(): readonly ModelRegion[] {
     return this.#regions;
   }
 
-  /** What all edits lead to; `undefined` when one of them, or all of them together, must be refused. */
+  /** The model after all edits; `undefined` if one of them, or the whole transaction, must be refused. */
   after(edits: readonly Edit[]): PageModel | undefined {
     const next = new PageModel(this.#pages);
     next.#regions = structuredClone(this.#regions);
@@ -70,7 +70,7 @@ export class PageModel {
     return this.#privateMemoryStaysAlone(next) ? next : undefined;
   }
 
-  /** The region that is seen at a page. */
+  /** The active region at a page. */
   topAt(page: number): ModelRegion | undefined {
     let top: ModelRegion | undefined;
     for (const region of this.#regions) {
@@ -82,7 +82,7 @@ export class PageModel {
     return top;
   }
 
-  /** At each page: the mapping that is seen there, or nothing. */
+  /** At each page: the active mapping, if there is one. */
   view(): (string | undefined)[] {
     return Array.from({ length: this.#pages }, (_, page) => {
       const top = this.topAt(page);
@@ -95,12 +95,12 @@ export class PageModel {
     });
   }
 
-  /** The mappings that are seen, ascending. */
+  /** The active mappings, in ascending order. */
   mappings(): string[] {
     return [...new Set(this.view().filter((seen) => seen !== undefined))];
   }
 
-  /** At each page: the private memory that is there, seen or not. */
+  /** At each page: the private memory, active or not. */
   privateMemory(): (string | undefined)[] {
     return Array.from({ length: this.#pages }, (_, page) => {
       const owner = this.#regions.find((region) => region.present && region.cells[page]?.memory === 'private');

@@ -9,16 +9,16 @@ import {
 } from '../../../streams/index.js';
 import { FakeMappable } from '../../support/fake-mappable.js';
 
-/** What specs of the region manager say often. */
+/** Builders and texts for specs of the region manager. */
 
-/** The file that all mappings are of which do not say otherwise. */
+/** The default file of mappings. */
 export const FILE: Mappable = new FakeMappable('file');
 
 export function range(start: number, end: number): MemoryRange {
   return MemoryRange.of(start, end);
 }
 
-/** A mapping of a file, relative to its region; of different places in the file for different places in the region. */
+/** A mapping of a file, with offsets in its region. Different offsets in the region have different file offsets. */
 export function mapping(
   start: number,
   end: number,
@@ -28,7 +28,7 @@ export function mapping(
   return { rangeInRegion: range(start, end), backing: { mappable, fileOffset }, writable };
 }
 
-/** Private memory, relative to its region. */
+/** A mapping of private memory, with offsets in its region. */
 export function privateMapping(start: number, end: number, writable = true): MappingParams {
   return { rangeInRegion: range(start, end), backing: 'private', writable };
 }
@@ -37,12 +37,12 @@ export interface RegionOptions {
   readonly name?: string;
   readonly priority?: number;
   readonly type?: MappingType;
-  /** How it is mapped at last. Default: writable. */
+  /** How the region is mapped after all mappings were added. Default: writable. */
   readonly shown?: 'writable' | 'read-only' | 'hidden';
   readonly mappings?: readonly MappingParams[];
 }
 
-/** A region with its mappings, shown last: a command each. */
+/** Adds a region, its mappings, and then maps it: one command for each step. */
 export async function addRegion(
   manager: RegionManager,
   start: number,
@@ -60,7 +60,7 @@ export async function addRegion(
   return region;
 }
 
-/** What the promise rejects with, which must be an error. */
+/** The reason of a promise that must reject with an error. */
 export async function rejectionOf(promise: Promise<unknown>): Promise<Error & Record<string, unknown>> {
   let resolved: unknown;
   try {
@@ -74,29 +74,29 @@ export async function rejectionOf(promise: Promise<unknown>): Promise<Error & Re
   throw new Error(`resolved with ${String(resolved)}, and should have been rejected`);
 }
 
-/** What a target holds by its ledger: `'0x0-0x4000 rw'`, `'0x0-0x4000 ro stuck'`. */
+/** The ledger of a target: `'0x0-0x4000 rw'`, `'0x0-0x4000 ro stuck'`. */
 export function ledgerOf(attachment: Attachment): string[] {
   return attachment
     .ledger()
     .map((entry) => `${entry.range.toString()} ${entry.writable ? 'rw' : 'ro'}${entry.stuck ? ' stuck' : ''}`);
 }
 
-/** What is active: `'0x0-0x4000 rw'`. */
+/** The active mappings: `'0x0-0x4000 rw'`. */
 export function viewOf(manager: RegionManager): string[] {
   return manager.snapshot().mappings.map((one) => `${one.range.toString()} ${one.writable ? 'rw' : 'ro'}`);
 }
 
-/** Ranges as text, in the order in which they are. */
+/** Ranges as texts, in the same order. */
 export function texts(ranges: readonly { toString(): string }[]): string[] {
   return ranges.map(String);
 }
 
-/** When everything that was ready to run has run. */
+/** Resolves in a later turn of the event loop, after all work that was ready to run. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** A promise, and how to settle it. */
+/** A promise, and the functions that settle it. */
 export interface Gate {
   readonly opened: Promise<void>;
   open(): void;

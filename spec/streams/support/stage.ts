@@ -4,14 +4,14 @@ import { FakeVaMapper, type Sets } from '../../support/fake-va-mapper.js';
 import { RecordingTarget, type RecordingTargetOptions } from '../../support/recording-target.js';
 import { rejectionOf } from './phrases.js';
 
-/** A manager, its VA mapper, and the targets that a spec makes; all of them write into one journal. */
+/** A manager, its VA mapper, and the targets of a spec. All of them write to one journal. */
 export class Stage {
-  /** Every call of every fake, in the order in which they came: `'T: map 0x0-0x4000 rw'`, `'va: ensure 0x0-0x4000'`. */
+  /** All calls of all fakes, in order: `'T: map 0x0-0x4000 rw'`, `'va: ensure 0x0-0x4000'`. */
   readonly journal: string[] = [];
   readonly warnings: DmaError[] = [];
   readonly va: FakeVaMapper;
   readonly manager: RegionManager;
-  /** In the order in which they were made. */
+  /** In the order in which they were created. */
   readonly targets: RecordingTarget[] = [];
 
   constructor(options: { readonly withVaMapper?: boolean; readonly sets?: Sets } = {}) {
@@ -30,7 +30,7 @@ export class Stage {
     return target;
   }
 
-  /** Attaches a new target and detaches it in vain: what is active is stuck at it. Its unmaps fail until it is mended. */
+  /** Attaches a new target, and detaches it with failing unmaps: all active mappings are stuck at it. Its unmaps fail until `mend()`. */
   async leaveStuck(name: string, needsVa: boolean): Promise<RecordingTarget> {
     const target = this.target({ name, needsVa });
     const attachment = await this.manager.attach(target);
@@ -39,12 +39,12 @@ export class Stage {
     return target;
   }
 
-  /** The journal since the last time that this was asked. */
+  /** The journal since the last call. */
   takeJournal(): string[] {
     return this.journal.splice(0);
   }
 
-  /** Fails when anybody was called in a way that the contracts of `DmaTarget` and `VaMapper` rule out. */
+  /** Fails if a call broke the contract of `DmaTarget` or `VaMapper`. */
   expectContractsKept(): void {
     expect(this.targets.flatMap(({ name, violations }) => violations.map((text) => `${name}: ${text}`))).to.deep.equal(
       [],

@@ -1,6 +1,6 @@
 /**
- * A clock that moves on by so much whenever it is looked at, in milliseconds: so work that looks at it pauses after the same number of steps on
- * any machine. Returns what gives the real one back.
+ * Replaces the clock by one that advances by `tick` milliseconds at each reading. Work that reads it pauses after the same number of steps on any
+ * machine. Returns a function that restores the real clock.
  */
 export function tickingClock(tick: number): () => void {
   let now = 0;

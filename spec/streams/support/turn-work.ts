@@ -2,7 +2,7 @@
  * Run as a worker: plays scenes, and counts the work that is done between two turns of the event loop. A worker has a heap of its own, so that
  * counting there disturbs no coverage that is measured of the specs.
  *
- * The clock is one that ticks whenever it is looked at: so a turn is not as long as the machine makes it, but as many steps.
+ * The clock advances at each reading, so that a turn has the same number of steps on any machine.
  */
 import { Session, type Profiler } from 'node:inspector';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -10,20 +10,20 @@ import type { Meter } from '../../../bench/stalls/scene.js';
 import { limitsOf } from './turn-limits.js';
 import { stallScenes } from '../../../bench/stalls/index.js';
 
-/** The most that any piece of code was run in one turn of the event loop. */
+/** The piece of code that ran most often in one turn of the event loop. */
 export interface TurnWork {
   readonly scene: string;
   readonly times: number;
-  /** File, function, and where it begins, in characters. */
+  /** File, function, and the offset of its start in characters. */
   readonly code: string;
   readonly turns: number;
   readonly failure?: string;
 }
 
-/** What the clock moves on whenever it is looked at, in milliseconds. */
+/** How far the clock advances at each reading, in milliseconds. */
 let tick = 1;
 
-/** Loops in it are over the items of a node of a tree, and clock and queue of the event loop are no work. */
+/** Files that are not counted: loops over the items of one tree node, and the code that checks the clock and waits. */
 const NOT_COUNTED = /\/(btree-block|btree-level|btree-balance|time-slice|coroutine)\.js$/;
 
 let now = 0;
@@ -43,7 +43,7 @@ function post(method: string, parameters?: object): unknown {
   return answer;
 }
 
-/** How often each piece of code was run since it was asked last. */
+/** The number of executions of each piece of code since the last call. */
 function takeCounts(): Map<string, number> {
   const { result } = post('Profiler.takePreciseCoverage') as Profiler.TakePreciseCoverageReturnType;
   const counts = new Map<string, number>();

@@ -1,6 +1,6 @@
 import { nextTurn } from './phrases.js';
 
-/** Runs the work and hands out what surfaced as an uncaught exception meanwhile, or soon after, instead of failing the spec. */
+/** Runs the work, and returns the uncaught exceptions that occur during or soon after it, instead of failing the spec. */
 export async function uncaughtIn(work: () => Promise<void>): Promise<unknown[]> {
   const caught: unknown[] = [];
   const listeners = process.listeners('uncaughtException');
@@ -10,7 +10,7 @@ export async function uncaughtIn(work: () => Promise<void>): Promise<unknown[]> 
   });
   try {
     await work();
-    // RxJS reports what a subscriber throws with a timer.
+    // RxJS uses a timer to report errors that a subscriber throws.
     await new Promise((resolve) => setTimeout(resolve, 5));
     await nextTurn();
     return caught;

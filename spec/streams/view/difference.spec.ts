@@ -5,7 +5,7 @@ import type { Difference } from '../../../streams/view/difference.js';
 import { sameMapping, sameMemory } from '../../../streams/changes/mapping.js';
 import { runAtOnce } from '../../../streams/util/coroutine.js';
 import { map } from '../support/change-sets.js';
-import { Plot } from '../support/ground.js';
+import { RegionsOnly } from '../support/regions-only.js';
 import { FILE, mapping, range } from '../support/phrases.js';
 import { FakeMappable } from '../../support/fake-mappable.js';
 
@@ -22,21 +22,21 @@ function told({ regionUnmaps, removed, maps, toggled }: Difference) {
 const nothing = { unmaps: [], leaving: [], maps: [], toggled: [] };
 
 describe('difference', () => {
-  let plot: Plot;
+  let guest: RegionsOnly;
   let low: Region;
   let high: Region;
 
   /** `low` at 0x0-0x10000, shown, with two mappings; `high`, hidden, of higher priority, around it. */
   beforeEach(() => {
-    plot = new Plot();
-    low = plot.add((edit) => {
+    guest = new RegionsOnly();
+    low = guest.add((edit) => {
       const region = edit.addRegion({ name: 'low', range: range(0x0, 0x10000), type: 'ram' });
       edit.addMapping(region, mapping(0x0, 0x1000));
       edit.addMapping(region, mapping(0x4000, 0x6000, { writable: false }));
       edit.map(region, { writable: true });
       return region;
     });
-    high = plot.add((edit) => {
+    high = guest.add((edit) => {
       const region = edit.addRegion({ name: 'high', range: range(0x0, 0x20000), priority: 1, type: 'ram' });
       edit.addMapping(region, mapping(0x4000, 0x6000, { writable: false }));
       edit.addMapping(region, mapping(0x18000, 0x19000));
@@ -183,12 +183,12 @@ describe('difference', () => {
   ];
   for (const [what, work, expected] of cases) {
     it(what, () => {
-      expect(told(plot.edit(work, 'take back'))).to.deep.equal({ ...nothing, ...expected });
+      expect(told(guest.edit(work, 'roll back'))).to.deep.equal({ ...nothing, ...expected });
     });
 
     it(`${what}: the view before with the difference applied is the view after`, () => {
-      const before = new Map(plot.view.allNow().map((one) => [one.range.toString(), one]));
-      const change = plot.edit(work);
+      const before = new Map(guest.view.allNow().map((one) => [one.range.toString(), one]));
+      const change = guest.edit(work);
       for (const gone of change.removed) {
         expect(before.delete(gone.range.toString())).to.equal(true);
       }
@@ -196,7 +196,7 @@ describe('difference', () => {
         expect(before.has(come.range.toString())).to.equal(false);
         before.set(come.range.toString(), come);
       }
-      const after = plot.view.allNow().map((one) => `${one.range.toString()} ${one.writable ? 'rw' : 'ro'}`);
+      const after = guest.view.allNow().map((one) => `${one.range.toString()} ${one.writable ? 'rw' : 'ro'}`);
       expect(
         [...before.values()].map((one) => `${one.range.toString()} ${one.writable ? 'rw' : 'ro'}`).sort(),
       ).to.deep.equal(after.sort());
@@ -211,7 +211,7 @@ describe('difference', () => {
 
   it('is in ascending order, whatever the order of the edits', () => {
     const regions = [0x90000, 0x70000, 0x80000].map((start) =>
-      plot.add((edit) => {
+      guest.add((edit) => {
         const region = edit.addRegion({ name: `${start}`, range: range(start, start + 0x10000), type: 'ram' });
         edit.addMapping(region, mapping(0x2000, 0x3000));
         edit.addMapping(region, mapping(0x0, 0x1000));
@@ -219,7 +219,7 @@ describe('difference', () => {
         return region;
       }),
     );
-    const change = plot.edit((edit) => {
+    const change = guest.edit((edit) => {
       for (const region of regions) {
         edit.addMapping(region, mapping(0x8000, 0x9000));
         edit.addMapping(region, mapping(0x6000, 0x7000));
@@ -237,7 +237,7 @@ describe('difference', () => {
 
   it('accepts more mappings than a call can have arguments', () => {
     const count = 150_000;
-    const change = plot.edit((edit) => {
+    const change = guest.edit((edit) => {
       const region = edit.addRegion({
         name: 'large',
         range: range(0x10000000, 0x10000000 + count * 0x1000),

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { Observable } from 'rxjs';
 import { MemoryRange, type MapChange, type Region, type ShareableRegion } from '../../../streams/index.js';
 import { ShareableList } from '../../../streams/view/shareable.js';
-import { Plot } from '../support/ground.js';
+import { RegionsOnly } from '../support/regions-only.js';
 import { mapping, privateMapping, range } from '../support/phrases.js';
 
 function words(mappings: readonly MapChange[]): string[] {
@@ -11,19 +11,19 @@ function words(mappings: readonly MapChange[]): string[] {
 }
 
 describe('View', () => {
-  let plot: Plot;
+  let guest: RegionsOnly;
   let low: Region;
   let high: Region;
 
   beforeEach(() => {
-    plot = new Plot();
-    high = plot.add((edit) => {
+    guest = new RegionsOnly();
+    high = guest.add((edit) => {
       const region = edit.addRegion({ name: 'high', range: range(0x10000, 0x20000), type: 'ram' });
       edit.addMapping(region, mapping(0x0, 0x2000));
       edit.map(region, { writable: false });
       return region;
     });
-    low = plot.add((edit) => {
+    low = guest.add((edit) => {
       const region = edit.addRegion({ name: 'low', range: range(0x0, 0x10000), type: 'ram' });
       edit.addMapping(region, mapping(0x4000, 0x6000));
       edit.addMapping(region, mapping(0x0, 0x1000, { writable: false }));
@@ -33,7 +33,7 @@ describe('View', () => {
   });
 
   it('has every mapping of the active regions, in ascending order, writable only if its region is', () => {
-    expect(words(plot.view.allNow())).to.deep.equal([
+    expect(words(guest.view.allNow())).to.deep.equal([
       '0x0-0x1000 low ro',
       '0x4000-0x6000 low rw',
       '0x10000-0x12000 high ro',
@@ -41,28 +41,28 @@ describe('View', () => {
   });
 
   it('finds a mapping by exactly its range', () => {
-    expect(plot.view.at(range(0x4000, 0x6000))).to.include({ region: 'low', writable: true });
-    expect(plot.view.at(range(0x10000, 0x12000))).to.include({ region: 'high', writable: false });
+    expect(guest.view.at(range(0x4000, 0x6000))).to.include({ region: 'low', writable: true });
+    expect(guest.view.at(range(0x10000, 0x12000))).to.include({ region: 'high', writable: false });
     for (const [start, end] of [
       [0x4000, 0x5000],
       [0x5000, 0x6000],
       [0x3000, 0x6000],
       [0x8000, 0x9000],
     ] as const) {
-      expect(plot.view.at(range(start, end))).to.equal(undefined);
+      expect(guest.view.at(range(start, end))).to.equal(undefined);
     }
   });
 
   it('finds the first mapping that shares a page', () => {
-    expect(plot.view.firstOverlap(range(0x0, 0x20000))?.range.toString()).to.equal('0x0-0x1000');
-    expect(plot.view.firstOverlap(range(0x5000, 0x20000))?.range.toString()).to.equal('0x4000-0x6000');
-    expect(plot.view.firstOverlap(range(0x6000, 0x11000))?.range.toString()).to.equal('0x10000-0x12000');
-    expect(plot.view.firstOverlap(range(0x6000, 0x10000))).to.equal(undefined);
+    expect(guest.view.firstOverlap(range(0x0, 0x20000))?.range.toString()).to.equal('0x0-0x1000');
+    expect(guest.view.firstOverlap(range(0x5000, 0x20000))?.range.toString()).to.equal('0x4000-0x6000');
+    expect(guest.view.firstOverlap(range(0x6000, 0x11000))?.range.toString()).to.equal('0x10000-0x12000');
+    expect(guest.view.firstOverlap(range(0x6000, 0x10000))).to.equal(undefined);
   });
 
   it('ignores edits that have not taken effect', () => {
-    const before = words(plot.view.allNow());
-    plot.edit((edit) => {
+    const before = words(guest.view.allNow());
+    guest.edit((edit) => {
       edit.removeMappings(low, range(0x0, 0x1000));
       edit.addMapping(low, mapping(0x1000, 0x2000));
       edit.map(low, { writable: false });
@@ -70,40 +70,40 @@ describe('View', () => {
       const cover = edit.addRegion({ name: 'cover', range: range(0x0, 0x20000), priority: 1, type: 'ram' });
       edit.addMapping(cover, mapping(0x0, 0x20000));
       edit.map(cover, { writable: true });
-      expect(words(plot.view.allNow())).to.deep.equal(before);
-      expect(plot.view.at(range(0x0, 0x1000))?.region).to.equal('low');
-      expect(plot.view.at(range(0x1000, 0x2000))).to.equal(undefined);
-      expect(plot.view.at(range(0x4000, 0x6000))?.writable).to.equal(true);
-      expect(plot.view.firstOverlap(range(0x11000, 0x20000))?.region).to.equal('high');
-    }, 'take back');
-    expect(words(plot.view.allNow())).to.deep.equal(before);
+      expect(words(guest.view.allNow())).to.deep.equal(before);
+      expect(guest.view.at(range(0x0, 0x1000))?.region).to.equal('low');
+      expect(guest.view.at(range(0x1000, 0x2000))).to.equal(undefined);
+      expect(guest.view.at(range(0x4000, 0x6000))?.writable).to.equal(true);
+      expect(guest.view.firstOverlap(range(0x11000, 0x20000))?.region).to.equal('high');
+    }, 'roll back');
+    expect(words(guest.view.allNow())).to.deep.equal(before);
   });
 
   it('counts a generation for each change, and none for edits without an effect', () => {
-    expect(plot.view.generation).to.equal(2);
-    plot.edit((edit) => {
+    expect(guest.view.generation).to.equal(2);
+    guest.edit((edit) => {
       edit.map(low, { writable: true, prefetch: true });
     });
-    plot.edit(() => undefined);
-    expect(plot.view.generation).to.equal(2);
-    plot.edit((edit) => {
+    guest.edit(() => undefined);
+    expect(guest.view.generation).to.equal(2);
+    guest.edit((edit) => {
       edit.unmap(low);
     });
-    expect(plot.view.generation).to.equal(3);
+    expect(guest.view.generation).to.equal(3);
     expect([low.active, high.active]).to.deep.equal([false, true]);
   });
 
   it('lists as shareable only RAM that has a file descriptor', () => {
-    plot.edit((edit) => {
+    guest.edit((edit) => {
       edit.addMapping(low, privateMapping(0x8000, 0x9000));
       const bar = edit.addRegion({ name: 'bar', range: range(0x40000, 0x50000), type: 'device' });
       edit.addMapping(bar, mapping(0x0, 0x1000));
       edit.map(bar, { writable: true });
     });
-    expect(plot.view.allNow()).to.have.length(5);
+    expect(guest.view.allNow()).to.have.length(5);
     let shareable: readonly ShareableRegion[] = [];
     new Observable<readonly ShareableRegion[]>((subscriber) => {
-      new ShareableList(plot.view).subscribe(subscriber);
+      new ShareableList(guest.view).subscribe(subscriber);
     }).subscribe((list) => (shareable = list));
     expect(shareable.map((one) => [one.range.toString(), one.writable, one.fileOffset])).to.deep.equal([
       ['0x0-0x1000', false, 0n],
@@ -121,7 +121,7 @@ describe('View', () => {
     });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
-        const own = new Plot();
+        const own = new RegionsOnly();
         const regions = [0x0, 0x10000].map((start) =>
           own.add((edit) => edit.addRegion({ name: `${start}`, range: range(start, start + 0x10000), type: 'ram' })),
         ) as [Region, Region];

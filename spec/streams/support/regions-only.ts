@@ -1,20 +1,20 @@
 import type { Region, RegionEdit } from '../../../streams/index.js';
-import { difference, simpleDifference, type Difference } from '../../../streams/view/difference.js';
 import { Draft, type RegionContext } from '../../../streams/regions/draft.js';
 import { PrivateMemory } from '../../../streams/regions/private-memory.js';
 import { RegionTable } from '../../../streams/regions/region-table.js';
 import { runAtOnce } from '../../../streams/util/coroutine.js';
+import { difference, simpleDifference, type Difference } from '../../../streams/view/difference.js';
 import { View } from '../../../streams/view/view.js';
 
 /** Regions and their view, without a manager: no queue, no targets, no VAs. */
-export class Plot {
+export class RegionsOnly {
   readonly table = new RegionTable();
   readonly view = new View(this.table);
-  readonly #ground: RegionContext;
+  readonly #context: RegionContext;
 
   constructor() {
     let sequence = 0;
-    this.#ground = {
+    this.#context = {
       table: this.table,
       privates: new PrivateMemory(),
       transact: () => Promise.reject(new Error('these regions have no manager')),
@@ -23,9 +23,9 @@ export class Plot {
     };
   }
 
-  /** What the edits change; and makes it so, unless they are to be looked at only. */
-  edit(work: (edit: RegionEdit) => void, then: 'apply' | 'take back' = 'apply'): Difference {
-    const draft = new Draft(this.#ground);
+  /** Makes edits in one transaction, applies them or rolls them back, and returns the difference. */
+  edit(work: (edit: RegionEdit) => void, then: 'apply' | 'roll back' = 'apply'): Difference {
+    const draft = new Draft(this.#context);
     this.view.begin(draft);
     work(draft);
     draft.end();
@@ -42,7 +42,7 @@ export class Plot {
     return change;
   }
 
-  /** Adds a region in an edit of its own. */
+  /** Adds a region in a transaction of its own. */
   add(work: (edit: RegionEdit) => Region): Region {
     let region: Region | undefined;
     this.edit((edit) => {
