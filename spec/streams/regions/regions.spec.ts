@@ -180,11 +180,11 @@ describe('RegionManager: regions', () => {
     });
 
     for (const [how, start, end] of [
-      ['the same', 0x4000, 0x8000],
+      ['the whole of', 0x4000, 0x8000],
       ['the left part of', 0x3000, 0x5000],
       ['the right part of', 0x7000, 0x9000],
       ['the inside of', 0x5000, 0x6000],
-      ['all around', 0x0, 0x10000],
+      ['more than', 0x0, 0x10000],
     ] as const) {
       it(`are refused if one overlaps ${how} another, and nothing changes`, async () => {
         const error = await rejectionOf(region.addMapping(mapping(start, end)));

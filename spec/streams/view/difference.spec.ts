@@ -255,23 +255,28 @@ describe('difference', () => {
     const one = map('0x0-0x1000');
     const table: readonly (readonly [string, MapChange, boolean, boolean])[] = [
       ['a copy', { ...one }, true, true],
-      ['of another region', { ...one, region: 'other' }, true, true],
-      ['with a VA', { ...one, hostVa: { address: 1n } }, true, true],
-      ['not writable', { ...one, writable: false }, false, true],
-      ['of another type', { ...one, type: 'device' }, false, true],
-      ['longer', map('0x0-0x2000'), false, false],
-      ['elsewhere', map('0x1000-0x2000', { backing: one.backing }), false, false],
-      ['at another file offset', map('0x0-0x1000', { backing: { mappable: FILE, fileOffset: 0x1000n } }), false, false],
+      ['one of another region', { ...one, region: 'other' }, true, true],
+      ['one with a VA', { ...one, hostVa: { address: 1n } }, true, true],
+      ['one that is not writable', { ...one, writable: false }, false, true],
+      ['one of another type', { ...one, type: 'device' }, false, true],
+      ['a longer one', map('0x0-0x2000'), false, false],
+      ['one at another address', map('0x1000-0x2000', { backing: one.backing }), false, false],
       [
-        'of another file',
+        'one at another file offset',
+        map('0x0-0x1000', { backing: { mappable: FILE, fileOffset: 0x1000n } }),
+        false,
+        false,
+      ],
+      [
+        'one of another file',
         map('0x0-0x1000', { backing: { mappable: new FakeMappable('file'), fileOffset: 0n } }),
         false,
         false,
       ],
-      ['private', map('0x0-0x1000', { backing: 'private' }), false, false],
+      ['private memory', map('0x0-0x1000', { backing: 'private' }), false, false],
     ];
     for (const [what, other, same, memory] of table) {
-      it(`with one that is ${what}, finds ${same ? 'the same mapping' : memory ? 'another mapping of the same memory' : 'another mapping'}`, () => {
+      it(`with ${what}, finds ${same ? 'the same mapping' : memory ? 'another mapping of the same memory' : 'another mapping'}`, () => {
         expect([sameMapping(one, other), sameMapping(other, one)]).to.deep.equal([same, same]);
         expect([sameMemory(one, other), sameMemory(other, one)]).to.deep.equal([memory, memory]);
       });
