@@ -6,8 +6,8 @@ import {
   type DmaErrorDetails,
   type TargetRange,
 } from '../contracts/errors.js';
-import type { MapFailure } from './delivery.js';
 import { ABORT_CODE } from '../util/abort.js';
+import type { MapFailure } from './delivery-result.js';
 
 /** What a command rejects with, made of what a target said. */
 

@@ -158,3 +158,13 @@ function rangeOf({ range }: MapChange): MemoryRange {
 export function unmapOf({ range, region, type }: MapChange): UnmapChange {
   return { range, region, type, covers: [range] };
 }
+
+/** A plain forward set: its first failed map stops it and undoes it. */
+export function forward(generation: number, unmaps: ChangeSet['unmaps'], maps: readonly MapChange[]): ChangeSet {
+  return { generation, snapshot: false, unmaps, maps };
+}
+
+/** An inverse set, which undoes or repairs: it is served to its end, past failures. */
+export function inverse(generation: number, unmaps: ChangeSet['unmaps'], maps: readonly MapChange[]): ChangeSet {
+  return { ...forward(generation, unmaps, maps), undo: true };
+}

@@ -1,6 +1,6 @@
 import type { Attachments } from '../attachments/attachments.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
-import type { DeliveryHooks } from '../branches/delivery.js';
+import type { DeliveryHooks } from '../branches/receiver.js';
 import type { Difference } from '../view/difference.js';
 import { mapInSlices } from '../ranges/slices.js';
 import { waitFor, type Coroutine } from '../util/coroutine.js';

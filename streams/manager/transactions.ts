@@ -1,9 +1,10 @@
 import type { Attachments } from '../attachments/attachments.js';
 import type { MapChange } from '../contracts/change-set.js';
 import { mapFailure, unmapFailure } from '../branches/command-errors.js';
+import type { Delivery } from '../branches/delivery-result.js';
 import { CommandDirector } from './command-director.js';
 import { ManagedSet } from '../changes/managed-set.js';
-import { deliver, type Delivery } from '../branches/delivery.js';
+import { deliver } from '../branches/delivery.js';
 import { difference, simpleDifference, type Difference } from '../view/difference.js';
 import { Draft, type RegionContext } from '../regions/draft.js';
 import type { RegionCommandEdit } from '../regions/region-handle.js';

@@ -1,7 +1,8 @@
 import { Observable } from 'rxjs';
 import { registerPort, registerAddresses, Branch } from '../branches/branch.js';
+import type { Delivery } from '../branches/delivery-result.js';
 import type { ChangeSet, MapChange, Outcome } from '../contracts/change-set.js';
-import { deliver, type Delivery } from '../branches/delivery.js';
+import { deliver } from '../branches/delivery.js';
 import { withDetails } from '../changes/outcomes.js';
 import { checkBranch } from '../contracts/contract-checks.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
