@@ -90,7 +90,7 @@ export class Attachments implements AttachmentCommands<AttachmentHandle>, VaUser
       if (this.hasStuck) {
         yield* this.clearStuck(yield* this.#options.view.all(), this.#options.view.generation);
       }
-      yield* replay(handle, options, { ...this.#options, inTheWayOf: (failure) => this.inTheWayOf(failure) });
+      yield* replay(handle, options, { ...this.#options, blockersOf: (failure) => this.blockersOf(failure) });
       this.#attached.push(handle);
       return handle;
     } catch (error) {
@@ -150,7 +150,7 @@ export class Attachments implements AttachmentCommands<AttachmentHandle>, VaUser
   }
 
   /** What keeps a map from being made that failed with `ERR_RANGE_STUCK`: all that is stuck in its pages. */
-  *inTheWayOf({ error, range }: MapFailure): Coroutine<readonly TargetRange[]> {
+  *blockersOf({ error, range }: MapFailure): Coroutine<readonly TargetRange[]> {
     if (error.code !== 'ERR_RANGE_STUCK' || range === undefined) {
       return [];
     }
@@ -264,7 +264,7 @@ export class Attachments implements AttachmentCommands<AttachmentHandle>, VaUser
         throw mapFailure(
           failure,
           { undone: [], missing, stuck: yield* handle.stuck() },
-          yield* this.inTheWayOf(failure),
+          yield* this.blockersOf(failure),
         );
       }
     }

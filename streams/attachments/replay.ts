@@ -15,7 +15,7 @@ import type { View } from '../view/view.js';
 interface Surroundings {
   readonly view: View;
   readonly warn: (warning: DmaError) => void;
-  readonly inTheWayOf: (failure: MapFailure) => Coroutine<readonly TargetRange[]>;
+  readonly blockersOf: (failure: MapFailure) => Coroutine<readonly TargetRange[]>;
 }
 
 /**
@@ -26,7 +26,7 @@ interface Surroundings {
 export function* replay(
   handle: AttachmentHandle,
   { signal, onProgress }: AttachOptions,
-  { view, warn, inTheWayOf }: Surroundings,
+  { view, warn, blockersOf }: Surroundings,
 ): Coroutine<void> {
   const maps = yield* view.all();
   const { generation } = view;
@@ -51,7 +51,7 @@ export function* replay(
       throw mapFailure(
         failure,
         { undone: [...(outcome.undone ?? []), ...undone], missing: [], stuck: yield* handle.stuck() },
-        yield* inTheWayOf(failure),
+        yield* blockersOf(failure),
       );
     }
     const stuck = yield* handle.stuck();

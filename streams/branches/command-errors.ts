@@ -11,7 +11,7 @@ import type { MapFailure } from './delivery-result.js';
 
 /** What a command rejects with, made of what a target said. */
 
-/** A map failed, and everything was undone. `inTheWay`: what kept it from being made, stuck since before. */
+/** A map failed, and everything was undone. `blockers`: what kept it from being made, stuck since before. */
 export function mapFailure(
   { error: cause, target, region, range }: MapFailure,
   aftermath: {
@@ -19,7 +19,7 @@ export function mapFailure(
     readonly missing: readonly TargetRange[];
     readonly stuck: readonly TargetRange[];
   },
-  inTheWay: readonly TargetRange[] = [],
+  blockers: readonly TargetRange[] = [],
 ): DmaMapError {
   const { missing, stuck } = aftermath;
   const left =
@@ -29,7 +29,7 @@ export function mapFailure(
   return new DmaMapError(
     `a mapping failed, ${left}: ${withoutCode(cause)}`,
     { ...known(cause, { target, region, range }), hint: hintFor(cause, missing.length + stuck.length) },
-    inTheWay.length === 0 ? aftermath : { ...aftermath, stuck: withoutTwins([...stuck, ...inTheWay]) },
+    blockers.length === 0 ? aftermath : { ...aftermath, stuck: withoutTwins([...stuck, ...blockers]) },
   );
 }
 

@@ -26,28 +26,52 @@ import { View } from '../view/view.js';
 
 export interface RegionManagerOptions {
   /**
-   * Needed once a target that `needsVa` is attached, or a private mapping is added. The manager releases what it makes. A mapper belongs to
-   * one manager at a time: until `close()` has resolved; where that rejects, until `retryStuck()` of the attachments has cleared what is
-   * stuck, because its addresses may be in use. Default: none.
+   * Makes the host virtual addresses of mappings. Required before a target that `needsVa` is attached or a private mapping is added. The manager
+   * releases every address that the mapper has made for it.
+   *
+   * A mapper belongs to one manager at a time, until `close()` has resolved. When `close()` rejects, the mapper is free once `retryStuck()` of
+   * the attachments has unmapped what is stuck, because its addresses may be in use. Default: none.
    */
   readonly vaMapper?: VaMapper;
-  /** Told of what fails without failing a command: a device mapping that a target cannot have, a VA that cannot be released. */
+  /**
+   * Called with each failure that does not fail a command: a device mapping that a target could not map, a VA that could not be released, an
+   * outcome of a branch that is not valid. What it throws is ignored. Default: warnings are dropped.
+   */
   readonly onWarning?: (warning: DmaError) => void;
 }
 
 /**
- * The guest's physical address space: regions come and go, and targets follow.
+ * The guest physical address space: its regions, and the targets to which every change of the active mappings is delivered.
  *
- * Order: commands take effect one at a time, in call order. A command that comes while another is under way, from inside a
- * subscriber for instance, waits for its turn. Within a command every unmap, at every target in reverse attach order, comes before
- * every map, at every target in attach order. The promises of commands settle in the same order, also those that reject: a callback given to
- * `then` right after a call runs before those of all later commands.
+ * Order: commands take effect one at a time, in call order. A command that is given while another one runs, for instance by a subscriber, is
+ * queued. Within a command every unmap, at all targets in reverse attach order, precedes every map, at all targets in attach order. The
+ * promises of commands settle in the same order, also those that reject: a callback that is passed to `then` immediately after a call runs
+ * before those of all later commands.
  *
- * On failure: a command whose map fails rejects with a `DmaMapError` and has changed nothing, anywhere. One whose unmap fails takes
- * effect, and rejects with a `DmaUnmapError` that names what stays mapped where. What is refused before any target is asked rejects
- * with a `DmaError`, `RegionOverlapError`, `TypeError` or `RangeError` and has changed nothing.
+ * On failure: a command with a failed map rejects with a `DmaMapError` and is undone at all targets; the error names what could not be undone.
+ * A command with a failed unmap takes effect, and rejects with a `DmaUnmapError` that names the mappings that stay, and their targets. A
+ * command that is refused before any target is called rejects with a `DmaError`, `RegionOverlapError`, `TypeError` or `RangeError`; it has
+ * changed nothing.
  *
- * A target whose promise never settles holds up all commands: `attachments` shows it as pending.
+ * A target whose promise never settles blocks all later commands; `attachments` shows it as `pending`.
+ *
+ * @example
+ * ```ts
+ * import { MemoryRange, RegionManager } from 'dma-streams';
+ * import { Memfd } from 'dma-streams/binding';
+ * import { LoggingTarget } from 'dma-streams/targets';
+ *
+ * using memory = Memfd.create('ram', 16n << 20n);
+ * await using manager = new RegionManager();
+ * await manager.attach(new LoggingTarget());
+ * const rangeInRegion = MemoryRange.ofLength(0, 16 << 20);
+ * await manager.transaction((edit) => {
+ *   const ram = edit.addRegion({ name: 'ram', range: rangeInRegion, type: 'ram' });
+ *   ram.addMapping({ rangeInRegion, backing: { mappable: memory, fileOffset: 0n }, writable: true });
+ *   ram.map({ writable: true });
+ * });
+ * console.log(manager.snapshot().mappings.length); // 1
+ * ```
  */
 export class RegionManager implements AsyncDisposable {
   readonly #queue = new SerialQueue();
@@ -61,7 +85,7 @@ export class RegionManager implements AsyncDisposable {
   readonly #transactions: Transactions;
   #closing: Promise<void> | undefined = undefined;
 
-  /** @throws DmaError `ERR_VA_MAPPER_IN_USE` when the VA mapper belongs to another manager; TypeError when an option is none */
+  /** @throws DmaError `ERR_VA_MAPPER_IN_USE` when the VA mapper belongs to another manager; TypeError when an option has the wrong type */
   constructor(options: RegionManagerOptions = {}) {
     checkObject(options, 'the options of a RegionManager');
     const { vaMapper, onWarning } = options;
@@ -80,7 +104,7 @@ export class RegionManager implements AsyncDisposable {
       warn,
     });
     let sequence = 0;
-    const ground: RegionContext = {
+    const context: RegionContext = {
       table: this.#table,
       privates: this.#vas.privates,
       transact: (work) => this.#command(() => this.#transactions.runEdit(work)),
@@ -91,7 +115,7 @@ export class RegionManager implements AsyncDisposable {
       nextSequence: () => sequence++,
     };
     this.#transactions = new Transactions({
-      ground,
+      context,
       view: this.#view,
       vas: this.#vas,
       attachments: this.#attachments,
@@ -100,21 +124,23 @@ export class RegionManager implements AsyncDisposable {
     });
   }
 
-  /** Hot. Each edit of a command, in order, once the command took effect. Completes when the manager is closed; never errors. */
+  /** Hot. Each edit of a command, in order, after the command has taken effect. Completes when the manager is closed; never errors. */
   get events$(): Observable<RegionEvent> {
     return this.#events.asObservable();
   }
 
-  /** In attach order; also the one that is being attached, which is pending. */
+  /** In attach order, including the attachment whose replay is running, which is `pending`. Detached ones are not included. */
   get attachments(): readonly Attachment[] {
     return [...this.#attachments.visible];
   }
 
   /**
-   * Adds a region, unmapped and empty.
+   * Adds a region, which is unmapped and has no mappings. The parameters are read at the call.
    *
-   * @throws RegionOverlapError when it overlaps another, unless the one of higher priority contains the other whole, or both have
-   * the same priority and range
+   * On failure: nothing has changed.
+   *
+   * @throws RegionOverlapError when it overlaps another region, unless the one of higher priority contains the other one completely, or both
+   * have the same priority and range; TypeError or RangeError for a wrong parameter; DmaError `ERR_CLOSED`
    */
   addRegion(params: RegionParams): Promise<Region> {
     const copy = copyOf(params);
@@ -122,46 +148,51 @@ export class RegionManager implements AsyncDisposable {
   }
 
   /**
-   * Everything done through `edit` takes effect as one change set, or not at all. `work` is synchronous and is called when its turn
-   * in the queue comes; if it throws, nothing happened, and the promise rejects with what it threw. Every other command is a
+   * Runs several edits as one change set, which takes effect completely or not at all. Every other command that changes regions is a
    * transaction of one edit.
    *
-   * @throws DmaMapError when a target cannot map; nothing has changed
-   * @throws DmaUnmapError when a target cannot unmap; everything has changed but what it names
+   * @param work makes the edits through `edit`, which is valid until `work` returns. It is called when the command's turn in the queue comes,
+   * and must be synchronous. When it throws, nothing has changed, and the promise rejects with what it threw
+   * @returns what `work` returned
+   * @throws DmaMapError when a target failed to map: the transaction has been undone, except for what the error names in `stuck` and `missing`
+   * @throws DmaUnmapError when a target failed to unmap: the transaction has taken effect, except for the mappings in `stuck`
+   * @throws DmaError `ERR_CLOSED`
    */
   transaction<T>(work: (edit: RegionEdit) => T): Promise<T> {
     return this.#command(() => this.#transactions.run(work));
   }
 
   /**
-   * Attaches a target, or a branch: replays what is active, ascending and as one change set, then follows. Resolves once the
-   * replay is applied. Commands issued meanwhile wait: they are neither lost nor seen twice.
+   * Attaches a target or a branch: maps all active mappings there, ascending, as one change set (the replay), and delivers every later change
+   * set to it. Resolves when the replay has been applied. Commands that are given meanwhile are queued and delivered afterwards.
    *
    * `attach(target)` is `attach(changes$ => changes$.pipe(ensureMapped(vaMapper), toTarget(target)))`, without `ensureMapped` for a
-   * target that needs no VA.
+   * target that does not set `needsVa`.
    *
-   * On failure: everything that the replay mapped is unmapped, and the target is not attached. When even that fails, the error
-   * names what is stuck, and attaching the same target again first tries to unmap it.
+   * On failure: everything that the replay mapped is unmapped, and the target is not attached. The error names in `stuck` what could not be
+   * unmapped; a later attach of the same target first tries to unmap it again.
    *
-   * A target follows one manager at a time: until its attachment is gone, also while something is stuck at it.
+   * A target belongs to one manager at a time: until it has been detached and nothing is stuck at it.
    *
+   * @throws TypeError when `target` is neither a target nor a branch, or an option has the wrong type
    * @throws DmaMapError when a map of the replay fails
-   * @throws DmaError `ERR_ALREADY_ATTACHED`, here or to another manager; `ERR_NO_FD` for a target that `needsFd` while there is private
-   * memory; `ERR_NO_VA_MAPPER`; `ERR_VA_MAPPER_IN_USE` for a branch with the VA mapper of another manager; `ABORT_ERR` (its name is
-   * 'AbortError'), when the signal was aborted. A call that is under way then is given a second to come back, and to be undone; after that
-   * the queue goes on without it
+   * @throws DmaError `ERR_ALREADY_ATTACHED` when the target is attached to this or another manager; `ERR_NO_FD` for a target that `needsFd` while
+   * there is private memory; `ERR_NO_VA_MAPPER` for a target that `needsVa` when the manager has no mapper; `ERR_VA_MAPPER_IN_USE` for a branch
+   * with the VA mapper of another manager; `ERR_CLOSED`; `ABORT_ERR` (its `name` is 'AbortError') when the signal is aborted. A call that has
+   * not been answered then has one second to return and be undone; after that the queue continues, and what the call mapped is unmapped
+   * when it returns
    */
   attach(target: DmaTarget | TargetBranch, options?: AttachOptions): Promise<Attachment> {
     return this.#command<AttachmentHandle>(() => run(this.#attachments.attach(target, options)));
   }
 
   /**
-   * One snapshot change set for each subscriber, then every later change set, generations without a gap. Observing is not attaching:
-   * it acknowledges nothing. Completes when the manager is closed; never errors.
+   * Cold. Emits one snapshot change set to each subscriber, then every later change set, in order and with consecutive generations. A
+   * subscriber only observes: commands do not wait for it. Each set is a copy. Completes when the manager is closed; never errors.
    */
   changes(): Observable<ChangeSet> {
     return new Observable((subscriber) => {
-      // Commands that the subscriber gives on seeing the snapshot wait until it follows what is live.
+      // A command that the subscriber gives while it handles the snapshot is queued until it is subscribed to the later sets.
       this.#queue.hold(() => {
         const { generation } = this.#view;
         subscriber.next(snapshotOf(this.#view));
@@ -177,7 +208,10 @@ export class RegionManager implements AsyncDisposable {
     });
   }
 
-  /** RAM that has an fd, ascending: what another process can map. Now, and again whenever it changes. */
+  /**
+   * Cold. Emits the active RAM that has a file descriptor, which another process can map: ascending, on subscription and after every change
+   * of it. Completes when the manager is closed; never errors.
+   */
   shareable(): Observable<readonly ShareableRegion[]> {
     return new Observable((subscriber) => {
       this.#queue.hold(() => {
@@ -186,17 +220,18 @@ export class RegionManager implements AsyncDisposable {
     });
   }
 
-  /** What is active now, ascending. Stays true to its generation; costs nothing until its mappings are read. */
+  /** The active mappings of this generation, ascending. Later changes do not affect it. Its list is made when it is first read. */
   snapshot(): MemoryMapSnapshot {
     return this.#view.snapshot();
   }
 
   /**
-   * Lets queued commands finish, unmaps everything at every target, in reverse attach order, releases the VAs and completes the
-   * streams. Later commands reject with `ERR_CLOSED`, once it is done. Again: the same promise.
+   * Waits for the queued commands, unmaps everything at every target, in reverse attach order, releases the VAs and completes the streams. Later
+   * commands reject with `ERR_CLOSED`, after the close has finished. Every call returns the same promise.
    *
-   * @throws DmaUnmapError when something could not be unmapped: its VA stays. `ERR_TARGET_PENDING` where the call of an attach that was given
-   * up has not come back: `stuck` is what that target holds by now, which is unmapped when the call does
+   * @throws DmaUnmapError when something could not be unmapped; its VA is not released, everything else is done. Its `code` is
+   * `ERR_TARGET_PENDING` when a call of an aborted attach has not returned: `stuck` is what that target holds now, which is unmapped when the
+   * call returns
    */
   close(): Promise<void> {
     this.#closing ??= this.#queue.run(() => run(this.#close()));
@@ -217,14 +252,14 @@ export class RegionManager implements AsyncDisposable {
     });
   }
 
-  /** Nobody pays for it as long as nobody looks. */
+  /** Emits the events and the change set of a command; makes neither when there is no subscriber. */
   #publish(draft: Draft, set: ManagedSet): Coroutine<void> | undefined {
     return this.#events.observed || this.#changes.observed || this.#shareable.observed
-      ? this.#tell(draft, set)
+      ? this.#emit(draft, set)
       : undefined;
   }
 
-  *#tell(draft: Draft, set: ManagedSet): Coroutine<void> {
+  *#emit(draft: Draft, set: ManagedSet): Coroutine<void> {
     if (this.#events.observed) {
       for (const event of draft.events()) {
         this.#events.next(event);
@@ -255,7 +290,7 @@ export class RegionManager implements AsyncDisposable {
   }
 }
 
-/** All that is active, for somebody who comes late. It is read when he reads it. */
+/** All active mappings as a change set. The list is made when it is read. */
 function snapshotOf(view: View): ChangeSet {
   const snapshot = view.snapshot();
   return {

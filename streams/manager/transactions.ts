@@ -1,8 +1,8 @@
 import type { Attachments } from '../attachments/attachments.js';
-import type { MapChange } from '../contracts/change-set.js';
+import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import { mapFailure, unmapFailure } from '../branches/command-errors.js';
 import type { Delivery } from '../branches/delivery-result.js';
-import { CommandDirector } from './command-director.js';
+import type { DeliveryHooks } from '../branches/receiver.js';
 import { ManagedSet } from '../changes/managed-set.js';
 import { deliver } from '../branches/delivery.js';
 import { difference, simpleDifference, type Difference } from '../view/difference.js';
@@ -12,24 +12,25 @@ import { DmaError } from '../contracts/errors.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { RegionEdit } from '../contracts/region.js';
 import { filterInSlices, joinInSlices, mapInSlices } from '../ranges/slices.js';
-import { isPromiseLike, run as runSteps, waitFor, type Coroutine } from '../util/coroutine.js';
+import { EMPTY } from '../util/lists.js';
+import { isPromiseLike, run as runCoroutine, waitFor, type Coroutine } from '../util/coroutine.js';
 import type { VaOwner } from '../host-addresses/va-owner.js';
 import type { View } from '../view/view.js';
 
-/** What a transaction takes effect on. */
+/** What transactions read and change. */
 interface TransactionsOptions {
-  readonly ground: RegionContext;
+  readonly context: RegionContext;
   readonly view: View;
   readonly vas: VaOwner;
   readonly attachments: Attachments;
   readonly warn: (warning: DmaError) => void;
-  /** Tells those who watch of one that took effect. */
+  /** Emits the events and the change set of a transaction that has taken effect. */
   readonly publish: (draft: Draft, set: ManagedSet) => Coroutine<void> | undefined;
 }
 
-/** Runs transactions: their edits, the delivery to the targets, and the commit, or the way back. One at a time. */
+/** Runs transactions, one at a time: their edits, the delivery to the targets, and the commit or the rollback. */
 export class Transactions {
-  readonly #ground: RegionContext;
+  readonly #context: RegionContext;
   readonly #view: View;
   readonly #vas: VaOwner;
   readonly #attachments: Attachments;
@@ -37,7 +38,7 @@ export class Transactions {
   readonly #publish: TransactionsOptions['publish'];
 
   constructor(options: TransactionsOptions) {
-    this.#ground = options.ground;
+    this.#context = options.context;
     this.#view = options.view;
     this.#vas = options.vas;
     this.#attachments = options.attachments;
@@ -45,9 +46,9 @@ export class Transactions {
     this.#publish = options.publish;
   }
 
-  /** As `RegionManager.transaction`. */
+  /** Runs `RegionManager.transaction`. */
   run<T>(work: (edit: RegionEdit) => T): T | Promise<T> {
-    const draft = new Draft(this.#ground);
+    const draft = new Draft(this.#context);
     this.#view.begin(draft);
     let value: T;
     try {
@@ -58,42 +59,42 @@ export class Transactions {
       }
     } catch (error) {
       draft.end();
-      return runSteps(this.#refuse(draft, error));
+      return runCoroutine(this.#rollBackAndThrow(draft, error));
     }
     draft.end();
-    const done = runSteps(this.#takeEffect(draft));
+    const done = runCoroutine(this.#takeEffect(draft));
     return isPromiseLike(done) ? done.then(() => value) : value;
   }
 
-  /** A command of a region: a transaction of one edit, which may take long. */
+  /** Runs a command of a region: a transaction of one edit, which may yield to the event loop. */
   runEdit(work: (edit: RegionCommandEdit) => Coroutine<void> | undefined): void | Promise<void> {
-    const draft = new Draft(this.#ground);
+    const draft = new Draft(this.#context);
     this.#view.begin(draft);
     let editing: Coroutine<void> | undefined;
     try {
       editing = work(draft);
     } catch (error) {
-      return runSteps(this.#refuse(draft, error));
+      return runCoroutine(this.#rollBackAndThrow(draft, error));
     }
-    return runSteps(editing === undefined ? this.#takeEffect(draft) : this.#editFirst(draft, editing));
+    return runCoroutine(editing === undefined ? this.#takeEffect(draft) : this.#editFirst(draft, editing));
   }
 
   *#editFirst(draft: Draft, editing: Coroutine<void>): Coroutine<void> {
     try {
       yield* editing;
     } catch (error) {
-      return yield* this.#refuse(draft, error);
+      return yield* this.#rollBackAndThrow(draft, error);
     }
     yield* this.#takeEffect(draft);
   }
 
-  /** Brings the edits of a draft to the targets, and into the view; or takes them back. */
+  /** Delivers the edits of a draft to the targets, then applies them to the view. On failure: rolls the draft back. */
   *#takeEffect(draft: Draft): Coroutine<void> {
     const { privates } = draft;
     const generation = this.#view.generation + 1;
     let change: Difference;
     try {
-      change = simpleDifference(draft.edits) ?? (yield* difference(this.#ground.table, draft));
+      change = simpleDifference(draft.edits) ?? (yield* difference(this.#context.table, draft));
       if (this.#vas.hasPrivates || privates !== undefined) {
         yield* this.#view.indexEdits(draft.edits);
         yield* this.#vas.check(privates, change);
@@ -105,22 +106,22 @@ export class Transactions {
         yield* this.#vas.make(privates);
       }
     } catch (error) {
-      return yield* this.#refuse(draft, yield* this.#explain(error));
+      return yield* this.#rollBackAndThrow(draft, yield* this.#withBlockers(error));
     }
     const maps = this.#vas.hasPrivates ? yield* this.#vas.withVas(change.maps) : change.maps;
     const set = new ManagedSet(this.#view, generation, change, maps);
-    const delivery = this.#isForNobody(set)
+    const delivery = this.#needsNoDelivery(set)
       ? yield* waitFor(this.#vas.releaseFiles(change.removed))
-      : yield* deliver(set, this.#attachments.attached, new CommandDirector(set, change, this.#vas, this.#attachments));
-    for (const skipped of delivery?.skipped ?? NONE) {
+      : yield* deliver(set, this.#attachments.attached, new CommandHooks(set, change, this.#vas, this.#attachments));
+    for (const skipped of delivery?.skipped ?? EMPTY) {
       this.#warn(skipped);
     }
     if (delivery?.failure !== undefined) {
-      yield* this.#takeBack(draft);
+      yield* this.#rollBack(draft);
       yield* waitFor(this.#vas.discard());
-      // Also where something was to leave: the undo may have cleared what was stuck there, and kept the VA of another mapping alive.
+      // Also over the removed mappings: the undo may have cleared a stuck mapping there, which had kept the VA of an earlier one in use.
       yield* waitFor(this.#vas.releaseUnused(yield* rangesOf([set.maps, change.removed])));
-      throw mapFailure(delivery.failure, delivery, yield* this.#attachments.inTheWayOf(delivery.failure));
+      throw mapFailure(delivery.failure, delivery, yield* this.#attachments.blockersOf(delivery.failure));
     }
     const applying = this.#view.apply(set.maps === change.maps ? change : { ...change, maps: set.maps });
     if (applying !== undefined) {
@@ -142,39 +143,39 @@ export class Transactions {
     }
   }
 
-  *#takeBack(draft: Draft): Coroutine<void> {
+  *#rollBack(draft: Draft): Coroutine<void> {
     yield* draft.rollback();
     this.#view.abandon();
   }
 
-  *#refuse(draft: Draft, error: unknown): Coroutine<never> {
-    yield* this.#takeBack(draft);
+  *#rollBackAndThrow(draft: Draft, error: unknown): Coroutine<never> {
+    yield* this.#rollBack(draft);
     throw error;
   }
 
-  /** Names what is in the way where private memory cannot be made for that. */
-  *#explain(error: unknown): Coroutine<unknown> {
+  /** The error of private memory that cannot be made; it names the stuck mappings at its addresses, if these are the cause. */
+  *#withBlockers(error: unknown): Coroutine<unknown> {
     if (!(error instanceof DmaError)) {
       return error;
     }
     const failure = { error, target: error.target ?? '', range: error.range };
-    const inTheWay = yield* this.#attachments.inTheWayOf(failure);
-    return inTheWay.length === 0 ? error : mapFailure(failure, NOTHING_DONE, inTheWay);
+    const blockers = yield* this.#attachments.blockersOf(failure);
+    return blockers.length === 0 ? error : mapFailure(failure, NO_AFTERMATH, blockers);
   }
 
-  /** Whether no target need be told. VAs that an earlier target made end with their mappings all the same. */
-  #isForNobody({ regionUnmaps, maps }: ManagedSet): boolean {
+  /** Whether no target has to be called. The VAs of removed mappings are released all the same: earlier targets may have needed them. */
+  #needsNoDelivery({ regionUnmaps, maps }: ManagedSet): boolean {
     return (regionUnmaps.length === 0 && maps.length === 0) || this.#attachments.attached.length === 0;
   }
 
-  /** Of what was stuck during a command: what has not been cured within it. */
+  /** The mappings that became stuck during the delivery and still are. */
   #stillStuck({ stuck }: Delivery): Coroutine<Delivery['stuck']> {
     return filterInSlices(stuck, (at) => this.#attachments.attached.some((handle) => handle.isStuck(at)));
   }
 }
 
-const NONE: readonly never[] = [];
-const NOTHING_DONE = { undone: NONE, missing: NONE, stuck: NONE };
+/** The aftermath of a command that failed before its delivery. */
+const NO_AFTERMATH = { undone: EMPTY, missing: EMPTY, stuck: EMPTY };
 
 function* rangesOf(lists: readonly (readonly MapChange[])[]): Coroutine<readonly MemoryRange[]> {
   return yield* mapInSlices(yield* joinInSlices(lists), ({ range }) => range);
@@ -182,4 +183,40 @@ function* rangesOf(lists: readonly (readonly MapChange[])[]): Coroutine<readonly
 
 function ignoreRejection(promise: PromiseLike<unknown>): void {
   promise.then(undefined, () => undefined);
+}
+
+/** What a command does between the steps of its delivery: releases VAs, and unmaps again what is stuck at the addresses of its maps. */
+class CommandHooks implements DeliveryHooks {
+  readonly #set: ChangeSet;
+  readonly #change: Difference;
+  readonly #vas: VaOwner;
+  readonly #attachments: Attachments;
+
+  constructor(set: ChangeSet, change: Difference, vas: VaOwner, attachments: Attachments) {
+    this.#set = set;
+    this.#change = change;
+    this.#vas = vas;
+    this.#attachments = attachments;
+  }
+
+  unmapped(): Coroutine<readonly MapChange[]> {
+    return waitFor(this.#change.removed);
+  }
+
+  beforeMaps(): Coroutine<void> | undefined {
+    if (this.#set.maps.length > 0 && this.#attachments.hasStuck) {
+      return this.#clearStuckAndRelease();
+    }
+    const pending = this.#vas.releaseFiles(this.#change.removed);
+    return pending === undefined ? undefined : waitFor(pending);
+  }
+
+  *beforeRestore(): Coroutine<void> {
+    yield* waitFor(this.#vas.releaseUnused(yield* mapInSlices(this.#set.maps, ({ range }) => range)));
+  }
+
+  *#clearStuckAndRelease(): Coroutine<void> {
+    yield* this.#attachments.clearStuck(this.#set.maps, this.#set.generation);
+    yield* waitFor(this.#vas.releaseFiles(this.#change.removed));
+  }
 }

@@ -6,28 +6,41 @@ import { withAddresses, type AddressOf } from '../changes/managed-set.js';
 import { VaRegistry } from '../host-addresses/va-registry.js';
 import { DmaError } from '../contracts/errors.js';
 import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
-import { withChanges } from '../changes/mapping.js';
+import { isRefused, withChanges } from '../changes/mapping.js';
 import { checkVaMapper } from '../contracts/contract-checks.js';
 import type { HostVa } from '../contracts/host-va.js';
 import { run, type Coroutine } from '../util/coroutine.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
 import { mapInOrder } from './map-in-order.js';
 
-/** Addresses that are made together, at most: some microseconds each. */
-const TOGETHER = 128;
+/** Most addresses that are made without a look at the clock: each takes some microseconds. */
+const ADDRESSES_PER_STEP = 128;
 
 /**
- * The VA mapper as an operator: makes sure of the host virtual address of every map, and puts it on the map, before it goes on.
+ * Operator that gives every map its host virtual address (`hostVa`), for the targets of the branch that need one.
  *
+ * While a manager owns the mapper, the address of each mapping is requested from it once, also when several branches use it. The operator
+ * releases nothing: the manager releases an address once every target has acknowledged the unmap of its mapping.
+ *
+ * Order: each set that comes in is emitted once, in order. A long set yields to the event loop between its maps; later sets wait for it.
+ *
+ * On failure: a map for which the mapper throws, or returns no address, is emitted with its `refused` error; `toTarget` then fails that map
+ * without a call of the target. The other maps of the set have their addresses. The observable does not error because of the mapper.
+ *
+ * @param va usually the `vaMapper` of the manager; a mapper that another manager owns is refused by `attach` (`ERR_VA_MAPPER_IN_USE`)
+ * @throws TypeError when `va` is not a VA mapper
+ *
+ * @example
  * ```ts
- * manager.attach((changes$) => changes$.pipe(ensureMapped(va), toTarget(target)));
+ * import { ensureMapped, RegionManager, toTarget } from 'dma-streams';
+ * import { AddressSpace } from 'dma-streams/binding';
+ * import { LoggingTarget } from 'dma-streams/targets';
+ *
+ * using space = new AddressSpace({ size: 1n << 32n });
+ * await using manager = new RegionManager({ vaMapper: space });
+ * const target = new LoggingTarget();
+ * await manager.attach((changes$) => changes$.pipe(ensureMapped(space), toTarget(target)));
  * ```
- *
- * It releases nothing: the manager that owns the mapper does, once every target has acknowledged the unmap. Two branches with
- * the same mapper share what it holds. Sets are never dropped or reordered; a long one lets the event loop go on now and then, and those behind
- * it wait.
- *
- * On failure: the map goes on as `refused`, so that `toTarget` reports it without calling the target.
  */
 export function ensureMapped(va: VaMapper): MonoTypeOperatorFunction<ChangeSet> {
   checkVaMapper(va);
@@ -36,18 +49,20 @@ export function ensureMapped(va: VaMapper): MonoTypeOperatorFunction<ChangeSet> 
   return (changes$) =>
     defer(() => {
       registerAddresses(vas);
-      return changes$.pipe(mapInOrder((set) => (set.maps.length === 0 ? set : run(addressed(vas, addressOf, set)))));
+      return changes$.pipe(
+        mapInOrder((set) => (set.maps.length === 0 ? set : run(withAddressesInSlices(vas, addressOf, set)))),
+      );
     });
 }
 
-function* addressed(vas: VaRegistry, addressOf: AddressOf, set: ChangeSet): Coroutine<ChangeSet> {
+function* withAddressesInSlices(vas: VaRegistry, addressOf: AddressOf, set: ChangeSet): Coroutine<ChangeSet> {
   const { length } = set.maps;
-  if (length <= TOGETHER) {
+  if (length <= ADDRESSES_PER_STEP) {
     return withAddresses(set, withVas(vas, set.maps), addressOf);
   }
   const maps: MapChange[] = [];
-  for (let first = 0; first < length; first += TOGETHER) {
-    append(maps, withVas(vas, set.maps.slice(first, first + TOGETHER)));
+  for (let first = 0; first < length; first += ADDRESSES_PER_STEP) {
+    append(maps, withVas(vas, set.maps.slice(first, first + ADDRESSES_PER_STEP)));
     const pause = pauseIfOver(LONG_STEP);
     if (pause !== undefined) {
       yield pause;
@@ -65,10 +80,6 @@ function withVas(vas: VaRegistry, changes: readonly MapChange[]): readonly MapCh
   return changes.map((change) =>
     isRefused(change) ? change : withAnswer(change, answers.next().value as HostVa | DmaError),
   );
-}
-
-function isRefused({ refused }: MapChange): boolean {
-  return refused !== undefined;
 }
 
 function withAnswer(change: MapChange, answer: HostVa | DmaError): MapChange {

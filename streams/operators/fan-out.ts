@@ -11,59 +11,75 @@ import { run, type Coroutine } from '../util/coroutine.js';
 import { mapInOrder } from './map-in-order.js';
 
 /**
- * Several branches as one.
+ * Combines several branches into one.
  *
- * Order: unmaps are served in reverse order of the branches, then maps in their order, each branch when the one before it has
- * answered. There is one outcome for each set.
+ * Order: unmaps are served in reverse order of the branches, then maps in their order. A branch is served when the one before it has
+ * answered; adjacent branches whose targets are all `concurrent` are served at the same time. There is one outcome for each set.
  *
- * On failure: when a map fails in one branch, what the set did in all of them is undone. A failed unmap stops nothing.
+ * On failure: when a map fails in one branch, the set is undone in all of them. A failed unmap does not stop the set; its mappings are in
+ * the outcome's `stuck`. A branch that ends fails every later set.
+ *
+ * @throws TypeError when an argument is not a branch. What a branch function throws when it is subscribed is an error of the observable;
+ * the branches before it have then been ended
+ *
+ * @example
+ * ```ts
+ * import { fanOut, RegionManager, toTarget } from 'dma-streams';
+ * import { LoggingTarget } from 'dma-streams/targets';
+ *
+ * await using manager = new RegionManager();
+ * const left = new LoggingTarget({ name: 'left' });
+ * const right = new LoggingTarget({ name: 'right' });
+ * const attachment = await manager.attach(fanOut(toTarget(left), toTarget(right)));
+ * console.log(attachment.target); // left+right
+ * ```
  */
 export function fanOut(...branches: TargetBranch[]): TargetBranch {
   branches.forEach(checkBranch);
   return (changes$) =>
     new Observable((subscriber) => {
-      const lines = putUnderWay(branches);
-      const name = lines.map((line) => line.name).join('+');
-      for (const port of lines.flatMap((line) => line.ports)) {
+      const started = startAll(branches);
+      const name = started.map((branch) => branch.name).join('+');
+      for (const port of started.flatMap((branch) => branch.ports)) {
         registerPort(port);
       }
-      for (const vas of lines.flatMap((line) => line.vas)) {
+      for (const vas of started.flatMap((branch) => branch.vas)) {
         registerAddresses(vas);
       }
-      const subscription = changes$.pipe(mapInOrder((set) => run(serve(set, lines, name)))).subscribe(subscriber);
+      const subscription = changes$.pipe(mapInOrder((set) => run(serve(set, started, name)))).subscribe(subscriber);
       return () => {
         subscription.unsubscribe();
-        for (const line of lines) {
-          line.end();
+        for (const branch of started) {
+          branch.end();
         }
       };
     });
 }
 
-/** All or none: when one of them cannot be, those before it are ended. */
-function putUnderWay(branches: readonly TargetBranch[]): Branch[] {
-  const lines: Branch[] = [];
+/** Starts all branches. When one throws, those before it are ended. */
+function startAll(branches: readonly TargetBranch[]): Branch[] {
+  const started: Branch[] = [];
   try {
     for (const branch of branches) {
-      lines.push(new Branch(branch));
+      started.push(new Branch(branch));
     }
-    return lines;
+    return started;
   } catch (error) {
-    for (const line of lines) {
-      line.end();
+    for (const branch of started) {
+      branch.end();
     }
     throw error;
   }
 }
 
-function* serve(set: ChangeSet, lines: readonly Branch[], name: string): Coroutine<Outcome> {
-  return toOutcome(yield* deliver(set, lines, { unmapped: () => takenFrom(lines) }), set.generation, name);
+function* serve(set: ChangeSet, branches: readonly Branch[], name: string): Coroutine<Outcome> {
+  return toOutcome(yield* deliver(set, branches, { unmapped: () => unmappedAt(branches) }), set.generation, name);
 }
 
-/** What the targets gave up for this set, ascending and each once. */
-function* takenFrom(lines: readonly Branch[]): Coroutine<readonly MapChange[]> {
+/** The mappings that the targets have unmapped for this set, ascending, each once. */
+function* unmappedAt(branches: readonly Branch[]): Coroutine<readonly MapChange[]> {
   const byStart = new Map<number, MapChange>();
-  for (const port of lines.flatMap((line) => line.ports)) {
+  for (const port of branches.flatMap((branch) => branch.ports)) {
     yield* eachInSlices(yield* port.ledger.unmappedInSlices(), (change) => {
       byStart.set(change.range.startPage, change);
     });

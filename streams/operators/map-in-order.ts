@@ -3,17 +3,12 @@ import { pauseIfOver } from '../util/time-slice.js';
 import { isPromiseLike } from '../util/coroutine.js';
 
 /**
- * Maps each value of a source to a result that may take time: one after another and in order. A value that arrives while another is being
- * mapped waits. Completes, or fails with the source, when all that came before has been mapped.
+ * Operator that maps each value to a result or a promise of one: one value at a time, in order. Values that arrive meanwhile are queued.
  *
- * Synchronous where the work is, and linear in its backlog, which `concatMap` over asynchronous work is not. A long backlog lets the event loop
- * go on now and then.
+ * Completion, or an error of the source, is passed on when the values before it have been mapped. A result that is not a promise is emitted
+ * synchronously. The queue takes linear time, which that of `concatMap` does not; a long one yields to the event loop between its values.
  *
- * @param project gives the result, or a promise of it. The observable fails with what it throws or rejects with
- *
- * ```ts
- * changes$.pipe(mapInOrder((set) => port.serve(set)));
- * ```
+ * @param project returns the result, or a promise of it. The observable errors with what it throws or rejects with
  */
 export function mapInOrder<T, R>(project: (value: T) => R | Promise<R>): OperatorFunction<T, R> {
   return (source$) => new Observable((subscriber) => mapTo(subscriber, source$, project));
@@ -24,19 +19,20 @@ function mapTo<T, R>(
   source$: Observable<T>,
   project: (value: T) => R | Promise<R>,
 ): Subscription {
-  let waiting: T[] = [];
+  let queued: T[] = [];
   let next = 0;
   let busy = false;
-  let last: (() => void) | undefined;
+  /** Passes on the end of the source, which follows the last value. */
+  let passEndOn: (() => void) | undefined;
 
   function drain(): void {
     while (!busy && !subscriber.closed) {
-      if (next === waiting.length) {
+      if (next === queued.length) {
         if (next > 0) {
-          waiting = [];
+          queued = [];
           next = 0;
         }
-        last?.();
+        passEndOn?.();
         return;
       }
       const pause = pauseIfOver();
@@ -48,7 +44,7 @@ function mapTo<T, R>(
         });
         return;
       }
-      const value = waiting[next] as T;
+      const value = queued[next] as T;
       next += 1;
       start(value);
     }
@@ -83,20 +79,20 @@ function mapTo<T, R>(
   return source$.subscribe({
     next: (value) => {
       if (busy) {
-        waiting.push(value);
+        queued.push(value);
         return;
       }
       start(value);
       drain();
     },
     error: (error: unknown) => {
-      last = () => {
+      passEndOn = () => {
         subscriber.error(error);
       };
       drain();
     },
     complete: () => {
-      last = () => {
+      passEndOn = () => {
         subscriber.complete();
       };
       drain();

@@ -8,8 +8,23 @@ import { run, type Coroutine } from '../util/coroutine.js';
 import { mapInOrder } from './map-in-order.js';
 
 /**
- * Lets through what is of one type, RAM for instance. A set in which nothing is left goes on empty: every set has its answer. A long set lets
- * the event loop go on now and then, and those behind it wait.
+ * Operator that keeps the maps and unmaps of one type, and removes all others from their sets.
+ *
+ * Order: each set that comes in is emitted once, in order, also when nothing is left in it, so that each is answered. A long set yields to
+ * the event loop; later sets wait for it.
+ *
+ * @param type `'ram'` or `'device'`
+ * @throws TypeError when `type` is neither
+ *
+ * @example
+ * ```ts
+ * import { onlyType, RegionManager, toTarget } from 'dma-streams';
+ * import { LoggingTarget } from 'dma-streams/targets';
+ *
+ * await using manager = new RegionManager();
+ * const ramOnly = new LoggingTarget({ name: 'ram only' });
+ * await manager.attach((changes$) => changes$.pipe(onlyType('ram'), toTarget(ramOnly)));
+ * ```
  */
 export function onlyType(type: MappingType): MonoTypeOperatorFunction<ChangeSet> {
   checkMappingType(type, 'onlyType');

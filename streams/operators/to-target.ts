@@ -7,15 +7,28 @@ import { TargetPort } from '../target/target-port.js';
 import { mapInOrder } from './map-in-order.js';
 
 /**
- * The end of a branch: applies change sets to the target, one call after another, and answers each with an outcome.
+ * Makes a branch of a target: applies each change set by calls of the target, one call at a time, and emits one outcome for it.
  *
- * Unmaps that cover nothing that the target holds cause no call. A failed RAM map undoes what its set had done, newest first; a
- * failed device map is in the outcome's `skipped`; a failed unmap leaves its maps stuck, and is tried again before a new map of
- * these pages. The observable of outcomes never errors because of the target.
+ * An unmap of ranges at which the target holds nothing makes no call.
  *
- * Order: outcomes come in the order of the sets. A set that arrives while another is being served waits.
+ * Order: unmaps before maps within a set; outcomes in the order of the sets. A set that arrives while another is being served is queued.
  *
- * @throws TypeError when it is not a target
+ * On failure: a failed map of RAM undoes its set, newest first: its maps are unmapped, and its unmapped mappings are mapped again. A failed map
+ * of device memory is in the outcome's `skipped`. A failed unmap does not stop the set: its mappings stay, are `stuck`, and are unmapped again
+ * before a new map of their pages. The observable never errors because of the target.
+ *
+ * @throws TypeError when `target` is not a target
+ *
+ * @example
+ * ```ts
+ * import { RegionManager, toTarget } from 'dma-streams';
+ * import { LoggingTarget } from 'dma-streams/targets';
+ * import { tap } from 'rxjs';
+ *
+ * await using manager = new RegionManager();
+ * const branch = toTarget(new LoggingTarget());
+ * await manager.attach((changes$) => branch(changes$).pipe(tap(({ status }) => console.log(status)))); // applied
+ * ```
  */
 export function toTarget(target: DmaTarget): TargetBranch {
   checkTarget(target);

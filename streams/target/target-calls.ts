@@ -1,4 +1,5 @@
 import { answerOf } from './answers.js';
+import { isRefused } from '../changes/mapping.js';
 import type { MapChange } from '../contracts/change-set.js';
 import type { BatchStop, DmaMapRequest, DmaTarget } from '../contracts/dma-target.js';
 import { DmaError, toDmaError } from '../contracts/errors.js';
@@ -198,8 +199,8 @@ export class TargetCalls {
   }
 }
 
-function isAllowed({ refused }: MapChange): boolean {
-  return refused === undefined;
+function isAllowed(change: MapChange): boolean {
+  return !isRefused(change);
 }
 
 export const NO_FD_HINT = 'back the memory by a Memfd, or detach the target first';

@@ -12,7 +12,7 @@ import { addRegion, FILE, mapping, range, rejectionOf, viewOf } from '../support
 
 const nothing = [undefined, null, 7, 'text', true, Symbol('s'), 5n, () => undefined];
 
-describe('RegionManager: arguments that are none', () => {
+describe('RegionManager: arguments', () => {
   let manager: RegionManager;
   let region: Region;
 
@@ -32,7 +32,7 @@ describe('RegionManager: arguments that are none', () => {
     expect(error.message).to.include(mentions);
   }
 
-  it('of addRegion are refused by name', async () => {
+  it('of addRegion that are invalid are refused by name', async () => {
     const good: RegionParams = { name: 'x', range: range(0x20000, 0x30000), type: 'ram' };
     for (const params of nothing) {
       await expectRefused(() => manager.addRegion(params as unknown as RegionParams), 'parameters of a region');
@@ -53,7 +53,7 @@ describe('RegionManager: arguments that are none', () => {
     await manager.addRegion(good);
   });
 
-  it('of map are refused by name', async () => {
+  it('of map that are invalid are refused by name', async () => {
     for (const params of nothing) {
       await expectRefused(() => region.map(params as unknown as MapParams), 'mapped with');
     }
@@ -67,7 +67,7 @@ describe('RegionManager: arguments that are none', () => {
     }
   });
 
-  it('of addMapping are refused by name', async () => {
+  it('of addMapping that are invalid are refused by name', async () => {
     const good = mapping(0x1000, 0x2000);
     for (const params of nothing) {
       await expectRefused(() => region.addMapping(params as unknown as MappingParams), 'parameters of a mapping');
@@ -89,19 +89,19 @@ describe('RegionManager: arguments that are none', () => {
     }
   });
 
-  it('of removeMappings are refused by name', async () => {
+  it('of removeMappings that are invalid are refused by name', async () => {
     for (const bad of nothing) {
       await expectRefused(() => region.removeMappings(bad as never), 'rangeInRegion');
     }
   });
 
-  it('of the constructor are refused', () => {
+  it('of the constructor that are invalid are refused', () => {
     for (const bad of nothing.filter((value) => value !== undefined)) {
       expect(() => new RegionManager(bad as never)).to.throw(TypeError, 'options');
     }
   });
 
-  it('of toTarget are refused at once', () => {
+  it('of toTarget that are invalid are refused at once', () => {
     for (const bad of [
       ...nothing,
       {},
@@ -112,7 +112,7 @@ describe('RegionManager: arguments that are none', () => {
     }
   });
 
-  it('that change after the call do not change what was asked for', async () => {
+  it('that are modified after the call do not change the command', async () => {
     const params = { writable: true };
     await region.map(params);
     params.writable = false;

@@ -11,7 +11,7 @@ function* delays(): Generator<number, never> {
   }
 }
 
-describe('RegionManager: answers that come when they like', () => {
+describe('RegionManager: asynchronous answers', () => {
   let stage: Stage;
 
   beforeEach(() => {
@@ -22,7 +22,7 @@ describe('RegionManager: answers that come when they like', () => {
     stage.expectContractsKept();
   });
 
-  it('1,000 commands that nobody waits for take effect in call order, at targets of different speed', async () => {
+  it('1,000 commands that are not awaited take effect in call order, at targets of different speed', async () => {
     const pace = delays();
     const late = async (): Promise<void> => {
       for (let turns = pace.next().value; turns > 0; turns--) {
@@ -56,7 +56,7 @@ describe('RegionManager: answers that come when they like', () => {
     expect(viewOf(stage.manager)).to.deep.equal([]);
   }).timeout(60_000);
 
-  it('a thenable that settles twice, either way, has settled the first time', async () => {
+  it('a thenable that settles twice counts as it settled the first time', async () => {
     const twice = (first: 'resolve' | 'reject') => ({
       then: (resolve: () => void, reject: (error: Error) => void): void => {
         const act = { resolve, reject: () => reject(new Error('no')) };
@@ -119,7 +119,7 @@ describe('RegionManager: answers that come when they like', () => {
     }
   }
 
-  it('a subscriber that ends the subscription of the next one in mid-delivery keeps it from that change set, and harms no other', async () => {
+  it('a subscriber that ends the subscription of the next one during a delivery keeps that change set from it alone', async () => {
     const seen: string[] = [];
     const region = await addRegion(stage.manager, 0x0, 0x10000);
     const second = new Subscription();
@@ -140,7 +140,7 @@ describe('RegionManager: answers that come when they like', () => {
     ]);
   });
 
-  it('a subscriber that ends its own subscription in mid-delivery, and gives a command, causes it once', async () => {
+  it('a subscriber that ends its own subscription during a delivery, and gives a command, causes the command once', async () => {
     const region = await addRegion(stage.manager, 0x0, 0x10000);
     const target = stage.target({ reply: 'async' });
     await stage.manager.attach(target);

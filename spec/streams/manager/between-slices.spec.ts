@@ -22,7 +22,7 @@ function mappingAt(index: number): MappingParams {
   return { rangeInRegion: page(index), backing, writable: true };
 }
 
-describe('RegionManager: whoever looks while a command pauses', () => {
+describe('RegionManager: a reader while a command pauses', () => {
   let manager: RegionManager;
   let region: Region;
   let target: StallTarget;
@@ -73,7 +73,7 @@ describe('RegionManager: whoever looks while a command pauses', () => {
   const held = (): unknown =>
     attachment.ledger().map(({ range, writable, stuck }) => [range.startPage, writable, stuck]);
 
-  it('sees what is active as before a transaction that fails and is undone', async () => {
+  it('sees the active mappings from before a transaction that fails and is undone', async () => {
     target.refusesMapAt = page(2 * COUNT - 1).startPage;
     const failing = manager.transaction((edit) => {
       for (let index = 0; index < COUNT; index++) {
@@ -87,7 +87,7 @@ describe('RegionManager: whoever looks while a command pauses', () => {
     expect(turns).to.be.greaterThan(50);
   });
 
-  it('sees what is active as before a transaction whose work throws', async () => {
+  it('sees the active mappings from before a transaction whose work throws', async () => {
     const failing = manager.transaction((edit) => {
       for (let index = 0; index < COUNT; index++) {
         edit.removeMappings(region, page(index));
@@ -100,14 +100,14 @@ describe('RegionManager: whoever looks while a command pauses', () => {
     expect(turns).to.be.greaterThan(10);
   });
 
-  it('sees what is active before or after, when all mappings of a region go', async () => {
+  it('sees the active mappings from before or after the removal of all mappings of a region', async () => {
     const { seen, turns } = await seenDuring(region.removeMappings(region.range), starts);
     expect(seen).to.have.length(2);
     expect(seen[1]).to.equal('[]');
     expect(turns).to.be.greaterThan(20);
   });
 
-  it('sees what a target holds as before, while one map fails there, and a list of it is made', async () => {
+  it('sees an unchanged ledger while a map fails and the ledger is listed', async () => {
     target.refusesMapAt = page(COUNT).startPage;
     const { seen, turns } = await seenDuring(rejectionOf(region.addMapping(mappingAt(COUNT))), held);
     expect(seen).to.have.length(1);

@@ -4,7 +4,7 @@ import { stallScenes } from '../../../bench/stalls/index.js';
 import { limitsOf } from '../support/turn-limits.js';
 import type { TurnWork } from '../support/turn-work.js';
 
-describe('RegionManager: the event loop goes on', () => {
+describe('RegionManager: the event loop has its turn', () => {
   const played = new Map<string, TurnWork>();
 
   before(async function () {

@@ -17,7 +17,7 @@ for (const targets of [1, 2, 3]) {
   }
 }
 
-describe('failing at every step', function () {
+describe('RegionManager: a failure of every call in turn', function () {
   this.timeout(60_000);
 
   for (const [name, operation] of Object.entries(OPERATIONS)) {
@@ -40,7 +40,7 @@ describe('failing at every step', function () {
     });
   }
 
-  it('every operation makes calls that can fail', async () => {
+  it('covers operations that all make calls', async () => {
     for (const [name, operation] of Object.entries(OPERATIONS)) {
       const setting: Setting = { targets: 3, reply: 'sync', va: 'all' };
       const calls = await forEveryCall(setting, operation, false, checkLastingFault);

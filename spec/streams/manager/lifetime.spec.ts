@@ -43,7 +43,7 @@ describe('RegionManager: lifetime', () => {
       expect(stage.va.held()).to.deep.equal([]);
     });
 
-    it('lets queued commands finish first', async () => {
+    it('runs after all queued commands', async () => {
       const target = stage.target({ reply: 'async' });
       await stage.manager.attach(target);
       target.takeCalls();
@@ -56,7 +56,7 @@ describe('RegionManager: lifetime', () => {
       ]);
     });
 
-    it('again does nothing, and is the same promise', async () => {
+    it('returns the same promise when it is called again', async () => {
       const target = stage.target();
       await stage.manager.attach(target);
       const closing = stage.manager.close();
@@ -68,7 +68,7 @@ describe('RegionManager: lifetime', () => {
       expect(target.calls).to.deep.equal([]);
     });
 
-    it('makes later commands reject with ERR_CLOSED, from the very call on', async () => {
+    it('makes all commands after the call reject with ERR_CLOSED', async () => {
       const target = stage.target();
       const closing = stage.manager.close();
       for (const command of [
@@ -104,7 +104,7 @@ describe('RegionManager: lifetime', () => {
       expect(completed).to.equal(7);
     });
 
-    it('leaves attachments that can still be asked, and do nothing', async () => {
+    it('leaves attachments whose methods have no effect', async () => {
       const target = stage.target();
       const attachment = await stage.manager.attach(target);
       await stage.manager.close();
@@ -117,7 +117,7 @@ describe('RegionManager: lifetime', () => {
       expect(target.calls).to.deep.equal([]);
     });
 
-    it('rejects with what could not be unmapped, whose VA stays until retryStuck() has cleared it', async () => {
+    it('rejects with what could not be unmapped, whose VA is kept until retryStuck() has unmapped it', async () => {
       const [a, b] = [stage.target({ name: 'a', needsVa: true }), stage.target({ name: 'b', needsVa: true })];
       const attachment = await stage.manager.attach(a);
       await stage.manager.attach(b);
@@ -132,7 +132,7 @@ describe('RegionManager: lifetime', () => {
       expect(a.held()).to.deep.equal([]);
     });
 
-    it('names what is stuck at every target, of several', async () => {
+    it('names what is stuck at each of several targets', async () => {
       for (const name of ['a', 'b']) {
         const target = stage.target({ name });
         await stage.manager.attach(target);
@@ -142,7 +142,7 @@ describe('RegionManager: lifetime', () => {
       expect(new Set(error.stuck.map(({ target }) => target))).to.deep.equal(new Set(['a', 'b']));
     });
 
-    it('happens at the end of an `await using` block', async () => {
+    it('runs at the end of an `await using` block', async () => {
       const target = stage.target();
       {
         await using manager = new RegionManager();
@@ -153,7 +153,7 @@ describe('RegionManager: lifetime', () => {
       expect(target.held()).to.deep.equal([]);
     });
 
-    it('gives the VA mapper free for another manager', async () => {
+    it('frees the VA mapper for another manager', async () => {
       await stage.manager.attach(stage.target({ needsVa: true }));
       await stage.manager.close();
       const next = new RegionManager({ vaMapper: stage.va });
@@ -162,7 +162,7 @@ describe('RegionManager: lifetime', () => {
       expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000']);
     });
 
-    it('from inside a subscriber waits for the command that it came in', async () => {
+    it('waits for the running command when a subscriber calls it', async () => {
       let closing: Promise<void> | undefined;
       stage.manager.changes().subscribe((set) => {
         if (!set.snapshot) {

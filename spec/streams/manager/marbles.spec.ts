@@ -8,7 +8,7 @@ function inShort({ generation, snapshot, unmaps, maps }: ChangeSet): string {
   return snapshot ? `s${generation} +${maps.length}` : `${generation} -${unmaps.length}+${maps.length}`;
 }
 
-describe('RegionManager, as marbles', () => {
+describe('RegionManager, in marbles', () => {
   let manager: RegionManager;
   let region: Region;
   /** Every call of every target: `'a+0'` maps page 0 at target `a`, `'a-0'` unmaps it. */
@@ -87,7 +87,7 @@ describe('RegionManager, as marbles', () => {
     });
   });
 
-  it('a command from inside a subscriber is queued: everybody sees the first change before the second', () => {
+  it('a command from inside a subscriber is queued: every subscriber sees the first change before the second', () => {
     marbles().run(({ cold, expectObservable }) => {
       void manager.attach(target('a'));
       const told$ = new Subject<string>();

@@ -12,8 +12,8 @@ const RUNS = Number(process.env['DMA_STREAMS_MODEL_RUNS'] ?? 500);
 /** To see a failure again: the seed that it printed. */
 const SEED = process.env['DMA_STREAMS_MODEL_SEED'];
 
-describe('the region manager against a model that is an array of pages', () => {
-  it(`agrees on the view, the ledgers and the VAs, and makes no call for what did not change (${RUNS} runs)`, async function () {
+describe('RegionManager, compared with a model that is an array of pages', () => {
+  it(`agrees on the view, the ledgers and the VAs, and makes no call for an unchanged mapping (${RUNS} runs)`, async function () {
     this.timeout(60_000 + RUNS * 100);
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...EVERY_WAY), commands, async (sets, run) => {

@@ -27,7 +27,7 @@ async function errorOf(promise: Promise<unknown>): Promise<DmaError & Partial<Dm
   throw new Error('it did not fail');
 }
 
-describe('RegionManager: nothing lost where failures meet', () => {
+describe('RegionManager: combinations of failures', () => {
   let va: FakeVaMapper;
   let manager: RegionManager;
   let region: Region;
@@ -45,7 +45,7 @@ describe('RegionManager: nothing lost where failures meet', () => {
     await region.map({ writable: true });
   });
 
-  it('keeps private memory, with its contents, when the command that removes it is undone', async () => {
+  it('keep private memory and its contents when the command that removes it is undone', async () => {
     const target = new RecordingTarget({ needsVa: true });
     await manager.attach(target);
     await region.addMapping(params(0, 0x1000, 'private'));
@@ -64,7 +64,7 @@ describe('RegionManager: nothing lost where failures meet', () => {
     expect(va.violations).to.deep.equal([]);
   });
 
-  it('keeps the VA of a file mapping while private memory comes and goes at its addresses in one transaction', async () => {
+  it('keep the VA of a file mapping while private memory is added and removed at its addresses in one transaction', async () => {
     await manager.attach(new RecordingTarget({ needsVa: true }));
     await region.addMapping(params(0, 0x1000));
     const covered = await manager.addRegion({ name: 'below', range: range(0, 0x10000), priority: -1, type: 'ram' });
@@ -75,7 +75,7 @@ describe('RegionManager: nothing lost where failures meet', () => {
     expect(va.held().map(String)).to.deep.equal(['0x0-0x1000']);
   });
 
-  it('unmaps what a branch had mapped before it broke', async () => {
+  it('lead to the unmap of what a branch had mapped before it ended', async () => {
     const target = new RecordingTarget({ needsVa: true });
     await manager.attach((changes$) =>
       changes$.pipe(
@@ -94,7 +94,7 @@ describe('RegionManager: nothing lost where failures meet', () => {
     expect(va.held()).to.deep.equal([]);
   });
 
-  it('unmaps what a replay had mapped before its branch broke', async () => {
+  it('lead to the unmap of what a replay had mapped before its branch ended', async () => {
     await region.addMapping(params(0, 0x1000));
     const target = new RecordingTarget();
     const error = await errorOf(
@@ -114,7 +114,7 @@ describe('RegionManager: nothing lost where failures meet', () => {
     expect(target.violations).to.deep.equal([]);
   });
 
-  it('unmaps at every target of a fan-out of which one line broke', async () => {
+  it('lead to the unmap at every target of a fan-out of which one branch ended', async () => {
     const first = new RecordingTarget({ name: 'first' });
     const second = new RecordingTarget({ name: 'second' });
     let sets = 0;
@@ -139,7 +139,7 @@ describe('RegionManager: nothing lost where failures meet', () => {
     expect([first.held(), second.held()]).to.deep.equal([[], []]);
   });
 
-  it('survives a target that throws what cannot even be looked at', async () => {
+  it('include a target that throws an object that cannot be read', async () => {
     const hostile = new Proxy(
       {},
       {
@@ -166,7 +166,7 @@ describe('RegionManager: nothing lost where failures meet', () => {
     expect(other.held()).to.deep.equal([]);
   });
 
-  it('retries at a fan-out only where something is stuck, and puts back what is missing there', async () => {
+  it('let a fan-out retry only at targets with stuck mappings, and map again what is missing there', async () => {
     const first = new RecordingTarget({ name: 'first' });
     const second = new RecordingTarget({ name: 'second' });
     const attachment = await manager.attach(fanOut(toTarget(first), toTarget(second)));
@@ -190,7 +190,7 @@ describe('RegionManager: nothing lost where failures meet', () => {
     expect(await attachment.verify()).to.deep.equal([]);
   });
 
-  it('does not take an ABORT_ERR of a target for an abort of the attach', async () => {
+  it('do not treat an ABORT_ERR of a target as an abort of the attach', async () => {
     await region.addMapping(params(0, 0x1000));
     const target = new RecordingTarget();
     target.failAll('map', 'ABORT_ERR');
@@ -199,7 +199,7 @@ describe('RegionManager: nothing lost where failures meet', () => {
     expect(manager.attachments).to.deep.equal([]);
   });
 
-  it('can be aborted from inside a call of the target', async () => {
+  it('include an abort from inside a call of the target', async () => {
     await region.addMapping(params(0, 0x1000));
     await region.addMapping(params(0x2000, 0x3000));
     const abort = new AbortController();
@@ -224,7 +224,7 @@ describe('RegionManager: nothing lost where failures meet', () => {
     expect([...held]).to.deep.equal([]);
   });
 
-  it('waits for a branch that is put together later', async () => {
+  it('include a branch that subscribes to its source later', async () => {
     await region.addMapping(params(0, 0x1000));
     const target = new RecordingTarget();
     await manager.attach((changes$) =>
@@ -233,7 +233,7 @@ describe('RegionManager: nothing lost where failures meet', () => {
     expect(target.held().map(String)).to.deep.equal(['0x0-0x1000']);
   });
 
-  it('leaves no VA behind that a failed attach has made', async () => {
+  it('leave no VA that a failed attach has made', async () => {
     await region.addMapping(params(0, 0x1000));
     await region.addMapping(params(0x2000, 0x3000));
     const target = new RecordingTarget({ needsVa: true });
@@ -242,7 +242,7 @@ describe('RegionManager: nothing lost where failures meet', () => {
     expect(va.held()).to.deep.equal([]);
   });
 
-  it('shows nothing once it is closed, and older snapshots stay as they were', async () => {
+  it('leave older snapshots unchanged after the close, and newer ones empty', async () => {
     await region.addMapping(params(0, 0x1000));
     const before = manager.snapshot();
     await manager.close();
@@ -251,7 +251,7 @@ describe('RegionManager: nothing lost where failures meet', () => {
     expect(before.mappings).to.have.length(1);
   });
 
-  it('takes parameters as they are at the call, though the command has to wait', async () => {
+  it('leave the parameters of a queued command as they were at the call', async () => {
     const reused = { rangeInRegion: range(0, 0x1000), backing: file, writable: true };
     const first = region.addMapping(reused);
     let release = (): void => undefined;

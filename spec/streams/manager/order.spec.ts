@@ -15,7 +15,7 @@ describe('RegionManager: order', () => {
   });
 
   describe('between targets', () => {
-    it('maps go to the first, then the second; unmaps to the second, then the first', async () => {
+    it('is attach order for maps, and its reverse for unmaps', async () => {
       await stage.manager.attach(stage.target({ name: 'first' }));
       await stage.manager.attach(stage.target({ name: 'second' }));
       const region = await addRegion(stage.manager, 0x0, 0x10000);
@@ -30,7 +30,7 @@ describe('RegionManager: order', () => {
     });
 
     for (const reply of ['sync', 'async'] as const) {
-      it(`a range whose backing changes is gone everywhere before it is anywhere new, with ${reply} targets`, async () => {
+      it(`puts every unmap of a range whose backing changes before its first map, with ${reply} targets`, async () => {
         for (const name of ['a', 'b', 'c']) {
           await stage.manager.attach(stage.target({ name, reply }));
         }
@@ -51,7 +51,7 @@ describe('RegionManager: order', () => {
       });
     }
 
-    it('attach order is what counts, after a detach too', async () => {
+    it('is attach order also after a detach', async () => {
       const [a, b] = [stage.target({ name: 'a' }), stage.target({ name: 'b' })];
       const attachment = await stage.manager.attach(a);
       await stage.manager.attach(b);
@@ -63,7 +63,7 @@ describe('RegionManager: order', () => {
   });
 
   describe('between commands', () => {
-    it('each takes effect after the one before it is done at every target, across regions', async () => {
+    it('makes each take effect when the one before it is done at every target, across regions', async () => {
       const blocked = gate();
       let calls = 0;
       const reply = (): Promise<void> => (calls++ === 0 ? blocked.opened : nextTurn());
@@ -93,7 +93,7 @@ describe('RegionManager: order', () => {
       ]);
     });
 
-    it('one that fails does not hold up the next', async () => {
+    it('is kept when one fails', async () => {
       const target = stage.target({ reply: 'async' }).failCall(0);
       await stage.manager.attach(target);
       const region = await addRegion(stage.manager, 0x0, 0x10000);
@@ -103,7 +103,7 @@ describe('RegionManager: order', () => {
       expect(target.calls).to.deep.equal(['map 0x0-0x1000 rw -> EIO', 'map 0x0-0x1000 rw']);
     });
 
-    it('has taken effect, with targets that answer at once, when the call returns', async () => {
+    it('makes a command take effect within its call when all targets answer at once', async () => {
       const target = stage.target();
       await stage.manager.attach(target);
       const region = await addRegion(stage.manager, 0x0, 0x10000);
@@ -131,7 +131,7 @@ describe('RegionManager: order', () => {
       expect(seen).to.deep.equal(['first 0', 'second 0', 'first 1', 'second 1', 'first 2', 'second 2']);
     });
 
-    it('is queued also on the snapshot: the subscriber misses nothing that it caused', async () => {
+    it('is queued while the snapshot is delivered: the subscriber sees its change', async () => {
       const { manager } = stage;
       const region = await addRegion(manager, 0x0, 0x10000);
       const sets: ChangeSet[] = [];
@@ -147,7 +147,7 @@ describe('RegionManager: order', () => {
       ]);
     });
 
-    it('is queued from events$, shareable() and outcomes$', async () => {
+    it('is queued when it comes from events$, shareable() or outcomes$', async () => {
       const { manager } = stage;
       const attachment = await manager.attach(stage.target());
       const region = await addRegion(manager, 0x0, 0x10000);
@@ -181,7 +181,7 @@ describe('RegionManager: order', () => {
       expect(viewOf(manager)).to.have.length(4);
     });
 
-    it('is queued from inside a target', async () => {
+    it('is queued when it comes from inside a target', async () => {
       const { manager } = stage;
       const region = await addRegion(manager, 0x0, 0x10000);
       const order: string[] = [];
@@ -222,8 +222,8 @@ describe('RegionManager: order', () => {
     });
   });
 
-  describe('what did not change', () => {
-    it('causes no call when something beside it does', async () => {
+  describe('an unchanged mapping', () => {
+    it('causes no call when another one changes', async () => {
       const target = stage.target({ needsVa: true });
       await stage.manager.attach(target);
       const region = await addRegion(stage.manager, 0x0, 0x10000, {

@@ -258,12 +258,12 @@ const START: readonly Edit[] = [
   { kind: 'add mapping', region: 1, start: 1, end: 3, writable: true, memory: 'b@0' },
 ];
 
-describe('the region manager in a storm of failures', () => {
+describe('RegionManager, with random failures', () => {
   for (const [where, step] of [
     ['', stepsOf(edit, 1)],
     [' where all is about the same few pages', stepsOf(crowded, 3)],
   ] as const) {
-    it(`accounts for everything at every moment${where}, and can be mended in the end (${RUNS} runs)`, async function () {
+    it(`accounts for every mapping at every moment${where}, and can be healed in the end (${RUNS} runs)`, async function () {
       this.timeout(60_000 + RUNS * 200);
       await fc.assert(
         fc.asyncProperty(

@@ -158,7 +158,7 @@ class Run {
 }
 
 describe('RegionManager: the promises of commands', () => {
-  it('settle in the order in which the commands took effect, whatever waits for whom, and fails', async () => {
+  it('settle in the order in which the commands took effect, also when commands are awaited, and fail', async () => {
     await fc.assert(
       fc.asyncProperty(
         steps,
@@ -198,7 +198,7 @@ describe('RegionManager: the promises of commands', () => {
     return { manager, region, later, settled, note };
   }
 
-  it('settle so behind one that is waited for: changes, failures, attach, detach, close, and what comes too late', async () => {
+  it('settle in that order behind one that waits: changes, failures, attach, detach, close, and commands after it', async () => {
     const { manager, region, later, settled, note } = await plot();
     const [attachment] = manager.attachments;
     note('map', region.addMapping(mapping(0x0, 0x1000)));
@@ -220,7 +220,7 @@ describe('RegionManager: the promises of commands', () => {
     expect(settled).to.deep.equal(expected);
   });
 
-  it('settle so when one was given from inside a subscriber, or a target, of another that answers at once', async () => {
+  it('settle in that order when a subscriber or a target of another command gives one', async () => {
     const { manager, region, later, settled, note } = await plot();
     later.open();
     await manager.attachments[0]?.detach();

@@ -34,7 +34,7 @@ describe('RegionManager: two managers', () => {
       expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000']);
     });
 
-    it('can come one after the other: the mapper is free once close() has resolved', async () => {
+    it('can use it in succession: the mapper is free once close() has resolved', async () => {
       const later = new Stage({ sets: 'later' });
       await later.manager.attach(later.target({ needsVa: true }));
       await addRegion(later.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000)] });
@@ -49,7 +49,7 @@ describe('RegionManager: two managers', () => {
       later.expectContractsKept();
     });
 
-    it('wait for what is stuck after close(): its addresses still belong to the first', async () => {
+    it('cannot use it in succession while something is stuck after close()', async () => {
       const target = stage.target({ needsVa: true });
       const attachment = await stage.manager.attach(target);
       await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
@@ -70,7 +70,7 @@ describe('RegionManager: two managers', () => {
       expect(texts(target.held())).to.deep.equal(['0x0-0x2000']);
     });
 
-    it('do not disturb each other where something that needs no address is stuck after close()', async () => {
+    it('can use it in succession while something that needs no address is stuck after close()', async () => {
       const target = stage.target();
       const attachment = await stage.manager.attach(target);
       await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
@@ -89,7 +89,7 @@ describe('RegionManager: two managers', () => {
       ['', (branch: TargetBranch) => branch],
       [' and fanOut', (branch: TargetBranch) => fanOut(toTarget(new RecordingTarget()), branch)],
     ] as const) {
-      it(`are refused also where a branch brings it by ensureMapped()${how}`, async () => {
+      it(`are refused also when a branch contains it in ensureMapped()${how}`, async () => {
         const other = new RegionManager({ vaMapper: new FakeVaMapper() });
         const branch = wrapped((changes$) => changes$.pipe(ensureMapped(stage.va), toTarget(stage.target())));
         expect(await rejectionOf(other.attach(branch))).to.include({ code: 'ERR_VA_MAPPER_IN_USE' });
@@ -125,7 +125,7 @@ describe('RegionManager: two managers', () => {
       });
     }
 
-    it('are refused while the first is at its replay; an attach that fails leaves the target free', async () => {
+    it('are refused while the first replays; an attach that fails leaves the target free', async () => {
       await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
       const call = gate();
       const target = stage.target({ reply: () => call.opened }).failAll('map');
@@ -137,7 +137,7 @@ describe('RegionManager: two managers', () => {
       await other.attach(target);
     });
 
-    it('can come one after the other: the target is free once it is detached, or its manager closed', async () => {
+    it('can use it in succession: the target is free once it is detached, or its manager closed', async () => {
       const target = stage.target();
       const attachment = await stage.manager.attach(target);
       await attachment.detach();
@@ -147,7 +147,7 @@ describe('RegionManager: two managers', () => {
       await stage.manager.attach(target);
     });
 
-    it('wait for what is stuck at it', async () => {
+    it('cannot use it in succession while something is stuck at it', async () => {
       const target = stage.target();
       const attachment = await stage.manager.attach(target);
       await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
@@ -161,7 +161,7 @@ describe('RegionManager: two managers', () => {
       await other.attach(target);
     });
 
-    it('that is refused frees the other targets of the branch', async () => {
+    it('are refused without a claim on the other targets of the branch', async () => {
       const [free, taken] = [stage.target({ name: 'free' }), stage.target({ name: 'taken' })];
       await stage.manager.attach(taken);
       await rejectionOf(other.attach(fanOut(toTarget(free), toTarget(taken))));
@@ -170,7 +170,7 @@ describe('RegionManager: two managers', () => {
   });
 });
 
-describe('RegionManager: close() while an attach that was given up has not come back', () => {
+describe('RegionManager: close() while a call of an aborted attach has not returned', () => {
   it('names what the target holds', async () => {
     const stage = new Stage();
     await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000)] });

@@ -52,7 +52,7 @@ describe('RegionManager: streams', () => {
       ]);
     });
 
-    it('shows a subscriber that comes in the middle of a change set that change set once, in its snapshot', async () => {
+    it('shows a subscriber that subscribes during the delivery of a change set that set once, in its snapshot', async () => {
       const { manager } = stage;
       const seen: string[] = [];
       const comeLate = (): void => {
@@ -70,7 +70,7 @@ describe('RegionManager: streams', () => {
       expect(seen).to.deep.equal(['1 snapshot', '2']);
     });
 
-    it('shows a subscriber that comes when the command has taken effect, before its change set is published, that change once', async () => {
+    it('shows a subscriber that subscribes between the effect of a command and its change set that change once', async () => {
       const seen: string[] = [];
       let subscribed = false;
       stage.manager.events$.subscribe(({ kind }) => {
@@ -86,7 +86,7 @@ describe('RegionManager: streams', () => {
       expect(seen).to.deep.equal(['snapshot 1: 0x0-0x1000', '2: 0x1000-0x2000']);
     });
 
-    it('shows a subscriber that comes while a command waits for its targets the state before, then the change', async () => {
+    it('shows a subscriber that subscribes while a command waits for its targets the state before, then the change', async () => {
       const { manager } = stage;
       await manager.attach(stage.target({ reply: 'async' }));
       await region.addMapping(mapping(0x0, 0x1000));
@@ -137,7 +137,7 @@ describe('RegionManager: streams', () => {
       expect(stage.manager.snapshot().generation).to.equal(0);
     });
 
-    it('makes no call at any target, and needs none', async () => {
+    it('makes no call at any target, and works without one', async () => {
       const target = stage.target();
       await stage.manager.attach(target);
       await region.addMapping(mapping(0x0, 0x1000));
@@ -146,7 +146,7 @@ describe('RegionManager: streams', () => {
       expect(target.calls).to.deep.equal([]);
     });
 
-    it('lets go of a subscriber that unsubscribes, also on the snapshot', async () => {
+    it('emits nothing to a subscriber that has unsubscribed, also during the snapshot', async () => {
       const sets: ChangeSet[] = [];
       const subscription = stage.manager.changes().subscribe((set) => sets.push(set));
       subscription.unsubscribe();
@@ -159,7 +159,7 @@ describe('RegionManager: streams', () => {
       expect(sets.map(({ generation }) => generation)).to.deep.equal([0, 0]);
     });
 
-    it('replayed into a model gives what snapshot() says', async () => {
+    it('leads, applied to a model, to what snapshot() returns', async () => {
       const { manager } = stage;
       const model = new Map<string, string>();
       manager.changes().subscribe(({ unmaps, maps }) => {
@@ -202,7 +202,7 @@ describe('RegionManager: streams', () => {
       expect(errors).to.equal(0);
     });
 
-    it('tells of a failing target as an outcome', async () => {
+    it('of outcomes reports a failing target', async () => {
       const target = stage.target();
       const attachment = await stage.manager.attach(target);
       const statuses: string[] = [];
@@ -240,7 +240,7 @@ describe('RegionManager: streams', () => {
       ],
       ['outcomes$', (bad: () => void) => stage.manager.attachments[0]?.outcomes$.subscribe(bad)],
     ] as const) {
-      it(`is not harmed by a subscriber of ${name} that throws, and neither is anybody else`, async () => {
+      it(`is not harmed by a subscriber of ${name} that throws, and neither is any other subscriber`, async () => {
         const { manager } = stage;
         const target = stage.target();
         await manager.attach(target);
@@ -277,7 +277,7 @@ describe('RegionManager: streams', () => {
   });
 
   describe('snapshot()', () => {
-    it('stays true to its generation, whenever it is read', async () => {
+    it('shows the mappings of its generation, whenever it is read', async () => {
       const { manager } = stage;
       const snapshots = [manager.snapshot()];
       const views = [viewOf(manager)];
@@ -314,7 +314,7 @@ describe('RegionManager: streams', () => {
   });
 
   describe('shareable()', () => {
-    it('lists RAM that has an fd, now and after each change', async () => {
+    it('emits the RAM that has an fd on subscription and after each change', async () => {
       const { manager } = stage;
       await region.addMapping(mapping(0x1000, 0x2000));
       const lists: (readonly ShareableRegion[])[] = [];
@@ -341,7 +341,7 @@ describe('RegionManager: streams', () => {
       ]);
     });
 
-    it('says nothing when nothing that is shareable changed', async () => {
+    it('emits nothing when nothing shareable changed', async () => {
       await region.addMapping(mapping(0x1000, 0x2000));
       let lists = 0;
       stage.manager.shareable().subscribe(() => (lists += 1));
@@ -349,7 +349,7 @@ describe('RegionManager: streams', () => {
       expect(lists).to.equal(1);
     });
 
-    it('says so when only the file, its offset or the length changes', async () => {
+    it('emits a list when only the file, its offset or the length changes', async () => {
       await region.addMapping(mapping(0x0, 0x1000));
       let lists = 0;
       stage.manager.shareable().subscribe(() => (lists += 1));

@@ -19,7 +19,7 @@ describe('RegionManager: transactions', () => {
   });
 
   describe('one change set', () => {
-    it('delete A(0..1000) and add B(0..1000): the target sees unmap, then map', async () => {
+    it('that deletes A(0..1000) and adds B(0..1000) makes the target unmap, then map', async () => {
       const a = await addRegion(stage.manager, 0x0, 0x1000, { name: 'A', mappings: [mapping(0x0, 0x1000)] });
       target.takeCalls();
       await stage.manager.transaction((edit) => {
@@ -31,7 +31,7 @@ describe('RegionManager: transactions', () => {
       expect(target.calls).to.deep.equal(['unmap 0x0-0x1000', 'map 0x0-0x1000 rw']);
     });
 
-    it('delete and add the same mapping: no call', async () => {
+    it('that deletes and adds the same mapping makes no call', async () => {
       const region = await addRegion(stage.manager, 0x0, 0x1000, { mappings: [mapping(0x0, 0x1000)] });
       stage.takeJournal();
       const { generation } = stage.manager.snapshot();
@@ -43,7 +43,7 @@ describe('RegionManager: transactions', () => {
       expect(stage.manager.snapshot().generation).to.equal(generation);
     });
 
-    it('delete a region and add another with the same mapping: no call, whatever it is called', async () => {
+    it('that deletes a region and adds another with the same mapping makes no call, whatever their names', async () => {
       const a = await addRegion(stage.manager, 0x0, 0x1000, { name: 'A', mappings: [mapping(0x0, 0x1000)] });
       stage.takeJournal();
       await stage.manager.transaction((edit) => {
@@ -56,7 +56,7 @@ describe('RegionManager: transactions', () => {
       expect(stage.manager.snapshot().mappings[0]?.region).to.equal('B');
     });
 
-    it('moving a mapping away and back: no call', async () => {
+    it('that moves a mapping away and back makes no call', async () => {
       const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
       stage.takeJournal();
       await stage.manager.transaction((edit) => {
@@ -76,7 +76,7 @@ describe('RegionManager: transactions', () => {
       ['another writable', { writable: false }],
       ['another file', { mappable: { fd: 3, label: 'file' } }],
     ] as const) {
-      it(`a mapping with ${what} is another mapping: unmap, then map`, async () => {
+      it(`that gives a mapping ${what} makes the target unmap, then map`, async () => {
         const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
         target.takeCalls();
         await stage.manager.transaction((edit) => {
@@ -87,7 +87,7 @@ describe('RegionManager: transactions', () => {
       });
     }
 
-    it('a mapping of another type is another mapping, and so is one of another length', async () => {
+    it('that changes the type or the length of a mapping makes the target unmap, then map', async () => {
       const a = await addRegion(stage.manager, 0x0, 0x10000, {
         mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x4000)],
       });
@@ -128,7 +128,7 @@ describe('RegionManager: transactions', () => {
       ]);
     });
 
-    it('is made by all functions that take the same `edit`', async () => {
+    it('is made by all functions that are given the same `edit`', async () => {
       const { manager } = stage;
       const sets: ChangeSet[] = [];
       manager.changes().subscribe((set) => sets.push(set));
@@ -148,7 +148,7 @@ describe('RegionManager: transactions', () => {
       expect(sets[1]?.maps.map(({ region }) => region)).to.deep.equal(['low', 'high']);
     });
 
-    it('resolves with what the work returns, regions among it', async () => {
+    it('resolves with what the work returns, including regions', async () => {
       const region = await stage.manager.transaction((edit) =>
         edit.addRegion({ name: 'ram', range: range(0x0, 0x1000), type: 'ram' }),
       );
@@ -160,7 +160,7 @@ describe('RegionManager: transactions', () => {
   });
 
   describe('each edit', () => {
-    it('is checked against the state as the edits before it left it', async () => {
+    it('is checked against the result of the edits before it', async () => {
       const region = await addRegion(stage.manager, 0x0, 0x4000, { mappings: [mapping(0x0, 0x1000)] });
       await stage.manager.transaction((edit) => {
         expect(() => {
@@ -177,7 +177,7 @@ describe('RegionManager: transactions', () => {
       expect(viewOf(stage.manager)).to.deep.equal([]);
     });
 
-    it('that is refused and caught leaves nothing, and the others take effect', async () => {
+    it('that is refused and caught has no effect, and the others take effect', async () => {
       const region = await addRegion(stage.manager, 0x0, 0x4000, { mappings: [mapping(0x0, 0x1000)] });
       target.takeCalls();
       await stage.manager.transaction((edit) => {
@@ -191,7 +191,7 @@ describe('RegionManager: transactions', () => {
       await stage.manager.addRegion({ name: 'y', range: range(0x4000, 0x5000), type: 'ram' });
     });
 
-    it('is told on events$ after the whole transaction, in order', async () => {
+    it('is emitted on events$ after the whole transaction, in order', async () => {
       const events: RegionEvent[] = [];
       stage.manager.events$.subscribe((event) => events.push(event));
       await stage.manager.transaction((edit) => {
@@ -203,7 +203,7 @@ describe('RegionManager: transactions', () => {
       expect(events.map(({ kind }) => kind)).to.deep.equal(['region-added', 'region-mapped', 'mapping-added']);
     });
 
-    it('does not show before the transaction took effect', async () => {
+    it('is not visible before the transaction has taken effect', async () => {
       const region = await addRegion(stage.manager, 0x0, 0x4000, {
         mappings: [mapping(0x0, 0x1000), mapping(0x1000, 0x2000)],
       });
@@ -223,8 +223,8 @@ describe('RegionManager: transactions', () => {
     });
   });
 
-  describe('work that throws half-way', () => {
-    it('makes no call, and leaves the state as before', async () => {
+  describe('work that throws', () => {
+    it('makes no call, and changes nothing', async () => {
       const { manager } = stage;
       const hidden = await addRegion(manager, 0x20000, 0x30000, { shown: 'hidden', mappings: [mapping(0x0, 0x1000)] });
       const region = await addRegion(manager, 0x0, 0x10000, {
@@ -266,7 +266,7 @@ describe('RegionManager: transactions', () => {
       await manager.addRegion({ name: 'again', range: range(0x40000, 0x50000), type: 'ram' });
     });
 
-    it('rejects with what it threw, even if that is no error', async () => {
+    it('makes the promise reject with what it threw, even if that is no error', async () => {
       let reason: unknown;
       await stage.manager
         .transaction(() => {
@@ -278,7 +278,7 @@ describe('RegionManager: transactions', () => {
       expect(reason).to.equal('a string');
     });
 
-    it('keeps the order in which equal regions were added', async () => {
+    it('does not change the order in which equal regions were added', async () => {
       const [first, second] = [
         await addRegion(stage.manager, 0x0, 0x4000, { name: 'first' }),
         await addRegion(stage.manager, 0x0, 0x4000, { name: 'second' }),
@@ -296,7 +296,7 @@ describe('RegionManager: transactions', () => {
   });
 
   describe('misuse', () => {
-    it('an edit after the end is refused, each of them, and changes nothing', async () => {
+    it('of an edit after the end is refused for each method, and changes nothing', async () => {
       const region = await addRegion(stage.manager, 0x0, 0x4000, { mappings: [mapping(0x0, 0x1000)] });
       let kept: RegionEdit | undefined;
       await stage.manager.transaction((edit) => {
@@ -316,7 +316,7 @@ describe('RegionManager: transactions', () => {
       expect(viewOf(stage.manager)).to.deep.equal(['0x0-0x1000 rw']);
     });
 
-    it('asynchronous work is refused, and what it had done is taken back', async () => {
+    it('by asynchronous work is refused, and its edits are undone', async () => {
       const region = await addRegion(stage.manager, 0x0, 0x4000);
       let late: Error | undefined;
       const error = await rejectionOf(
@@ -338,13 +338,13 @@ describe('RegionManager: transactions', () => {
       expect(viewOf(stage.manager)).to.deep.equal([]);
     });
 
-    it('work that is no function is refused', async () => {
+    it('by work that is not a function is refused', async () => {
       expect(await rejectionOf(stage.manager.transaction(7 as never))).to.be.instanceOf(TypeError);
       expect(await rejectionOf(stage.manager.transaction(undefined as never))).to.be.instanceOf(TypeError);
       await addRegion(stage.manager, 0x0, 0x4000);
     });
 
-    it('a transaction inside a transaction takes its turn after it', async () => {
+    it('by a transaction inside a transaction is queued after it', async () => {
       const order: string[] = [];
       let inner: Promise<void> | undefined;
       await stage.manager.transaction(() => {
@@ -358,7 +358,7 @@ describe('RegionManager: transactions', () => {
     });
   });
 
-  it('of ten thousand mappings is one change set', async () => {
+  it('of ten thousand mappings are one change set', async () => {
     const { manager } = new Stage();
     const sizes: number[] = [];
     manager.changes().subscribe(({ maps }) => sizes.push(maps.length));

@@ -29,7 +29,7 @@ describe('ensureMapped', () => {
     va = new FakeVaMapper();
   });
 
-  it('puts the VA on every map, before it goes on, in the same frame and order', () => {
+  it('emits every set with the VA on every map, in the same frame and order', () => {
     const [one, two, three] = [map('0x0-0x1000'), map('0x2000-0x3000'), map('0x4000-0x5000')];
     marbles().run(({ cold, expectObservable }) => {
       const sets = { a: changeSet(1, { maps: [one, two] }), b: changeSet(2, { maps: [three] }) };
@@ -41,7 +41,7 @@ describe('ensureMapped', () => {
     expect(va.calls).to.deep.equal(['ensure 0x0-0x1000', 'ensure 0x2000-0x3000', 'ensure 0x4000-0x5000']);
   });
 
-  it('leaves sets without maps as they are, empty ones too, and releases nothing', () => {
+  it('emits sets without maps unchanged, also empty ones, and releases nothing', () => {
     marbles().run(({ cold, expectObservable }) => {
       const sets = { a: changeSet(1), b: changeSet(2, { unmaps: [unmap('0x0-0x1000')] }) };
       expectObservable(cold('ab|', sets).pipe(ensureMapped(va))).toBe('ab|', sets);
@@ -63,7 +63,7 @@ describe('ensureMapped', () => {
     });
   });
 
-  it('does not change the sets that come in', () => {
+  it('does not modify the sets of its source', () => {
     const set = Object.freeze(changeSet(1, { maps: Object.freeze([Object.freeze(map('0x0-0x1000'))]) }));
     marbles().run(({ cold, expectObservable }) => {
       expectObservable(mapsInWords(cold('a|', { a: set }).pipe(ensureMapped(va)))).toBe('a|', {
@@ -72,7 +72,7 @@ describe('ensureMapped', () => {
     });
   });
 
-  it('lets a map that cannot have a VA go on as refused, and the others with theirs', () => {
+  it('marks a map that has no VA as refused, and gives the others theirs', () => {
     va.failAll('ensure 0x2000', 'ENOMEM');
     const maps = ['0x0-0x1000', '0x2000-0x3000', '0x4000-0x5000'].map((text) => map(text));
     marbles().run(({ cold, expectObservable }) => {
@@ -82,7 +82,7 @@ describe('ensureMapped', () => {
     });
   });
 
-  it('leaves alone what an operator before it has refused', () => {
+  it('does not change a map that an operator before it has refused', () => {
     const refused = map('0x0-0x1000', { refused: new DmaError('not here', { code: 'EPERM' }) });
     marbles().run(({ cold, expectObservable }) => {
       const sets = { a: changeSet(1, { maps: [refused] }) };
@@ -91,7 +91,7 @@ describe('ensureMapped', () => {
     expect(va.calls).to.deep.equal([]);
   });
 
-  it('never errors because of the mapper: what it throws, or returns instead of a VA, refuses the map', () => {
+  it('refuses a map for which the mapper throws, or returns no VA, and does not error', () => {
     const odd: VaMapper = {
       ensureMapped: ({ range }) => {
         if (range.start === 0n) {
@@ -109,7 +109,7 @@ describe('ensureMapped', () => {
     });
   });
 
-  it('asks the mapper again, where no manager owns it, because somebody else may have released the VA', () => {
+  it('calls the mapper again when no manager owns it, because the VA may have been released', () => {
     const change = map('0x0-0x1000');
     marbles().run(({ cold, expectObservable }) => {
       const sets = { a: changeSet(1, { maps: [change] }) };
@@ -121,7 +121,7 @@ describe('ensureMapped', () => {
     expect(va.violations).to.deep.equal([]);
   });
 
-  it('passes errors and completion on, and lets go of its source', () => {
+  it('passes errors and completion on, and unsubscribes from its source', () => {
     marbles().run(({ cold, expectObservable, expectSubscriptions }) => {
       const failing = cold('a-#', { a: changeSet(1) });
       const endless = cold('a---a---', { a: changeSet(1) });

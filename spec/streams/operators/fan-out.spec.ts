@@ -97,7 +97,7 @@ describe('fanOut', () => {
     ]);
   });
 
-  it('serves the next branch when the one before it has answered', async () => {
+  it('serves a branch when the one before it has answered', async () => {
     const slow = new RecordingTarget({ name: 'slow', journal, reply: 'async' });
     const { serve } = serving(fanOut(toTarget(slow), toTarget(first)));
     const outcome = serve(changeSet(1, { maps: [A] }));
@@ -106,14 +106,14 @@ describe('fanOut', () => {
     expect(journal).to.deep.equal(['slow: map 0x0-0x1000 rw', '1: map 0x0-0x1000 rw']);
   });
 
-  it('names all its targets', async () => {
+  it('names all its targets in its outcomes', async () => {
     const outcome = await serving(fanOut(toTarget(first), fanOut(toTarget(second), toTarget(third)))).serve(
       changeSet(1),
     );
     expect(outcome.target).to.equal('1+2+3');
   });
 
-  it('undoes a set at all of them when a map fails in one, newest first', async () => {
+  it('undoes a set in all branches when a map fails in one, newest first', async () => {
     third.failCall(1, 'ENOMEM');
     const { serve } = serving(fanOut(toTarget(first), toTarget(second), toTarget(third)));
     const outcome = await serve(changeSet(1, { maps: [A, B] }));
@@ -136,7 +136,7 @@ describe('fanOut', () => {
     ]);
   });
 
-  it('puts back at each what it gave up for that set', async () => {
+  it('maps again at each target what it had unmapped for that set', async () => {
     const { serve } = serving(fanOut(toTarget(first), toTarget(second)));
     await serve(changeSet(1, { maps: [A] }));
     second.failAll('map 0x2000');
@@ -145,7 +145,7 @@ describe('fanOut', () => {
     expect(texts(second.held())).to.deep.equal(['0x0-0x1000']);
   });
 
-  it('says what could not be put back, and what could not be taken away', async () => {
+  it('names what could not be mapped again, and what could not be unmapped', async () => {
     const { serve } = serving(fanOut(toTarget(first), toTarget(second)));
     await serve(changeSet(1, { maps: [A] }));
     first.failAll('map 0x0', 'EFAULT');
@@ -159,7 +159,7 @@ describe('fanOut', () => {
     expect(inWords(again)).to.equal('2 failed EFAULT');
   });
 
-  it('goes on past an unmap that fails, and names it', async () => {
+  it('continues after a failed unmap, and names it', async () => {
     const { serve } = serving(fanOut(toTarget(first), toTarget(second), toTarget(third)));
     await serve(changeSet(1, { maps: [A] }));
     second.failAll('unmap', 'EBUSY');
@@ -169,7 +169,7 @@ describe('fanOut', () => {
     expect([first, second, third].map((target) => target.held().length)).to.deep.equal([1, 2, 1]);
   });
 
-  it('counts all that a branch covers as stuck which does not say what is', async () => {
+  it('counts all unmapped mappings as stuck when a branch that failed names none', async () => {
     const vague = answers('vague', ({ unmaps }) =>
       unmaps.length > 0 ? { status: 'failed', error: new DmaError('no', { code: 'EBUSY' }) } : {},
     );
@@ -182,7 +182,7 @@ describe('fanOut', () => {
     ]);
   });
 
-  it('collects what was skipped in any of them', async () => {
+  it('collects what was skipped in any branch', async () => {
     first.failAll('map', 'EFAULT');
     third.failAll('map', 'EPERM');
     const { serve } = serving(fanOut(toTarget(first), toTarget(second), toTarget(third)));
@@ -190,7 +190,7 @@ describe('fanOut', () => {
     expect(inWords(outcome)).to.equal('1 applied skipped EFAULT skipped EPERM');
   });
 
-  it('may have a VA mapper before one of its branches only', async () => {
+  it('works with a VA mapper in front of one of its branches only', async () => {
     const va = new FakeVaMapper();
     const byAddress = new RecordingTarget({ needsVa: true });
     const { serve } = serving(
@@ -201,7 +201,7 @@ describe('fanOut', () => {
     expect(byAddress.requests[0]).to.have.property('hostVa');
   });
 
-  it('of none applies every set', () => {
+  it('applies every set when it has no branches', () => {
     marbles().run(({ cold, expectObservable }) => {
       expectObservable(cold('a-a|', { a: changeSet(1, { maps: [A] }) }).pipe(fanOut(), mapTo(inWords))).toBe('a-a|', {
         a: '1 applied',
@@ -209,14 +209,14 @@ describe('fanOut', () => {
     });
   });
 
-  it('fails a set when a branch has ended, and undoes it at the others', async () => {
+  it('fails a set when a branch has ended, and undoes it in the others', async () => {
     const { serve } = serving(fanOut(toTarget(first), (changes$) => changes$.pipe(take(1), answers('short'))));
     expect(inWords(await serve(changeSet(1, { maps: [A] })))).to.equal('1 applied');
     expect(inWords(await serve(changeSet(2, { maps: [B] })))).to.equal('2 failed ERR_BRANCH_ENDED');
     expect(texts(first.held())).to.deep.equal(['0x0-0x1000']);
   });
 
-  it('drops what a branch says unasked', async () => {
+  it('ignores an outcome for which no set is open', async () => {
     const chatty: TargetBranch = (changes$) =>
       new Observable((subscriber) => {
         subscriber.next({ generation: 9, target: 'chatty', status: 'failed', skipped: [] });
@@ -227,7 +227,7 @@ describe('fanOut', () => {
     );
   });
 
-  it('waits for a branch that does not answer, with everything behind it', async () => {
+  it('waits for a branch that does not answer, and queues later sets', async () => {
     const { serve } = serving(fanOut(toTarget(first), () => NEVER, toTarget(third)));
     let answered = false;
     void serve(changeSet(1, { maps: [A] })).then(() => (answered = true));
@@ -245,11 +245,11 @@ describe('fanOut', () => {
     expect(ended).to.equal(4);
   });
 
-  it('refuses at once what is no branch', () => {
+  it('throws at once when an argument is not a branch', () => {
     expect(() => fanOut('no branch' as unknown as TargetBranch)).to.throw(TypeError, 'branch');
   });
 
-  it('fails where a branch cannot be put under way, and has ended those before it', () => {
+  it('errors when a branch function throws, and has ended the branches before it', () => {
     let ended = 0;
     const counting: TargetBranch = (changes$) => changes$.pipe(tap({ complete: () => (ended += 1) }), answers('x'));
     const errors: unknown[] = [];

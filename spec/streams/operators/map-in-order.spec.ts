@@ -23,39 +23,39 @@ const upper = (value: string): string => value.toUpperCase();
 const later = (value: string): Promise<string> => after(3, value.toUpperCase());
 
 describe('mapInOrder', () => {
-  it('answers in the same frame where the work needs no time', () => {
+  it('emits a synchronous result in the same frame', () => {
     marbles().run(({ cold, expectObservable }) => {
       expectObservable(answered(cold('a-(bc)-|'), upper)).toBe('A-(BC)-|');
     });
   });
 
-  it('answers one after another where it needs time: what comes meanwhile waits', () => {
+  it('maps one value at a time, and queues those that arrive meanwhile', () => {
     marbles().run(({ cold, expectObservable }) => {
       expectObservable(answered(cold('ab-----c|'), later)).toBe('---A--B---(C|)');
     });
   });
 
-  it('keeps the order when quick work waits behind slow work', () => {
+  it('keeps the order when a fast value waits behind a slow one', () => {
     marbles().run(({ cold, expectObservable }) => {
       const mixed = (value: string): string | Promise<string> => (value === 's' ? after(5, 'S') : upper(value));
       expectObservable(answered(cold('sab---------c|'), mixed)).toBe('-----(SAB)--C|');
     });
   });
 
-  it('completes when all that came before has been answered', () => {
+  it('completes when all values before have been mapped', () => {
     marbles().run(({ cold, expectObservable }) => {
       expectObservable(answered(cold('a|'), later)).toBe('---(A|)');
       expectObservable(answered(cold('|'), later)).toBe('|');
     });
   });
 
-  it('fails as its source does, when all that came before has been answered', () => {
+  it('errors as its source does when all values before have been mapped', () => {
     marbles().run(({ cold, expectObservable }) => {
       expectObservable(answered(cold('ab#'), later)).toBe('---A--(B#)');
     });
   });
 
-  it('fails when an answer cannot be had, whether that shows at once or later', () => {
+  it('errors when the projection throws or rejects', () => {
     marbles().run(({ cold, expectObservable }) => {
       const boom = new Error('boom');
       const throws = (value: string): string => {
@@ -79,7 +79,7 @@ describe('mapInOrder', () => {
     expect(failures).to.deep.equal(['boom']);
   });
 
-  it('starts nothing more once nobody listens', () => {
+  it('maps no further value once it is unsubscribed', () => {
     marbles().run(({ cold, expectObservable, expectSubscriptions, flush }) => {
       const started: string[] = [];
       const source = cold('abc---|');
@@ -94,7 +94,7 @@ describe('mapInOrder', () => {
     });
   });
 
-  it('answers what comes from inside an answer after it, not within it', () => {
+  it('emits the result of a value that arrives during an emission after it, not within it', () => {
     const source = new Subject<string>();
     const seen: string[] = [];
     answered(source, upper).subscribe((answer) => {

@@ -9,7 +9,7 @@ describe('onlyType', () => {
   const noRam = unmap('0x0-0x1000');
   const noBar = unmap('0x100000-0x101000', ['0x100000-0x101000'], 'device');
 
-  it('lets through what is of that type, and only that', () => {
+  it('keeps the changes of that type, and only those', () => {
     marbles().run(({ cold, expectObservable }) => {
       const sets = {
         a: changeSet(1, { maps: [ram, bar] }),
@@ -26,7 +26,7 @@ describe('onlyType', () => {
     });
   });
 
-  it('lets a set go on empty in which nothing is left: every set has its answer', () => {
+  it('emits a set in which nothing is left as an empty set', () => {
     marbles().run(({ cold, expectObservable }) => {
       const sets = { a: changeSet(1, { maps: [bar] }), b: changeSet(2), c: changeSet(3, { unmaps: [noBar] }) };
       expectObservable(cold('(abc|)', sets).pipe(onlyType('ram'))).toBe('(abc|)', {
@@ -37,7 +37,7 @@ describe('onlyType', () => {
     });
   });
 
-  it('keeps what else a set says', () => {
+  it('keeps the other members of a set', () => {
     marbles().run(({ cold, expectObservable }) => {
       const undo = changeSet(7, { maps: [ram, bar], undo: true });
       const snapshot: ChangeSet = { ...changeSet(8, { maps: [ram, bar] }), snapshot: true };
@@ -48,7 +48,7 @@ describe('onlyType', () => {
     });
   });
 
-  it('hands on a set of that type alone as it is, without a copy', () => {
+  it('emits a set of that type alone without a copy', () => {
     const set = changeSet(1, { maps: [ram], unmaps: [noRam] });
     marbles().run(({ cold }) => {
       cold('a|', { a: set })
@@ -59,7 +59,7 @@ describe('onlyType', () => {
     });
   });
 
-  it('passes errors and completion on, and lets go of its source', () => {
+  it('passes errors and completion on, and unsubscribes from its source', () => {
     marbles().run(({ cold, expectObservable, expectSubscriptions }) => {
       const failing = cold('  a-#', { a: changeSet(1) });
       const endless = cold('  a---a---', { a: changeSet(1) });

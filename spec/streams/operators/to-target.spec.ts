@@ -62,7 +62,7 @@ describe('toTarget', () => {
       expect(target.calls).to.deep.equal(['map 0x0-0x1000 rw', 'map 0x2000-0x3000 rw', 'unmap 0x0-0x1000']);
     });
 
-    it('says what was undone of an inverse set only', async () => {
+    it('every inverse set with what it has undone, and no other set', async () => {
       const { serve } = serving(target);
       await serve(changeSet(1, { maps: [A, B] }));
       expect(await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')] }))).not.to.have.any.keys(
@@ -75,7 +75,7 @@ describe('toTarget', () => {
       expect(texts(outcome.undone?.map(({ range }) => range) ?? [])).to.deep.equal(['0x2000-0x3000']);
     });
 
-    it('an inverse set under the generation of the set that it undoes, too', () => {
+    it('an inverse set with the generation of the set that it undoes', () => {
       marbles().run(({ cold, expectObservable }) => {
         const sets = { a: changeSet(1, { maps: [A] }), u: changeSet(1, { unmaps: [unmap('0x0-0x1000')], undo: true }) };
         expectObservable(words(cold('au|', sets), target)).toBe('au|', {
@@ -86,7 +86,7 @@ describe('toTarget', () => {
       expect(target.held()).to.deep.equal([]);
     });
 
-    it('later when the target answers later; a set that comes meanwhile waits, and so does the end', async () => {
+    it('when the target has answered; later sets and the completion wait', async () => {
       const log: string[] = [];
       const slow = new RecordingTarget({ reply: 'async', journal: log });
       const sets = new Subject<ChangeSet>();
@@ -127,7 +127,7 @@ describe('toTarget', () => {
       });
     });
 
-    it('nothing when its source fails, or when it is unsubscribed', () => {
+    it('nothing more when its source errors, or when it is unsubscribed', () => {
       marbles().run(({ cold, expectObservable, expectSubscriptions }) => {
         const failing = cold('a-#', { a: changeSet(1) });
         expectObservable(words(failing, target)).toBe('a-#', { a: '1 applied' });
@@ -164,7 +164,7 @@ describe('toTarget', () => {
       expect(target.calls).to.deep.equal(['unmap 0x2000-0x3000', 'unmap 0x0-0x1000', 'map 0x1000-0x2000 rw']);
     });
 
-    it('an unmap of many by one call, or one by one where the target wants it exact', async () => {
+    it('the unmap of several maps by one call, or by one each when the target is exact', async () => {
       const exact = new RecordingTarget({ unmapShape: 'exact' });
       for (const one of [target, exact]) {
         const { serve } = serving(one);
@@ -177,14 +177,14 @@ describe('toTarget', () => {
       expect(exact.violations).to.deep.equal([]);
     });
 
-    it('no unmap of what the target does not hold', async () => {
+    it('no unmap of a range at which the target holds nothing', async () => {
       const { serve } = serving(target);
       const outcome = await serve(changeSet(1, { unmaps: [unmap('0x0-0x1000')] }));
       expect(outcome.status).to.equal('applied');
       expect(target.calls).to.deep.equal([]);
     });
 
-    it('a request that says all that is known', async () => {
+    it('every map by a request with all its members', async () => {
       const requests: DmaMapRequest[] = [];
       const { serve } = serving({
         name: 'T',
@@ -220,8 +220,8 @@ describe('toTarget', () => {
     });
   });
 
-  describe('a map that fails', () => {
-    it('undoes what its set had mapped, newest first, and says so', async () => {
+  describe('when a map fails', () => {
+    it('undoes the maps of the set, newest first, and names them', async () => {
       target.failCall(2, 'ENOMEM');
       const outcome = await serving(target).serve(changeSet(1, { maps: [A, B, C] }));
       expect(target.calls.slice(2)).to.deep.equal([
@@ -235,7 +235,7 @@ describe('toTarget', () => {
       expect(texts(outcome.undone?.map(({ range }) => range) ?? [])).to.deep.equal(['0x2000-0x3000', '0x0-0x1000']);
     });
 
-    it('puts back what its set had unmapped', async () => {
+    it('maps again what the set had unmapped', async () => {
       const { serve } = serving(target);
       await serve(changeSet(1, { maps: [A, B] }));
       target.takeCalls();
@@ -249,7 +249,7 @@ describe('toTarget', () => {
       ]);
     });
 
-    it('puts back only that, not what an earlier set had unmapped', async () => {
+    it('does not map again what an earlier set had unmapped', async () => {
       const { serve } = serving(target);
       await serve(changeSet(1, { maps: [A, B] }));
       await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')] }));
@@ -258,7 +258,7 @@ describe('toTarget', () => {
       expect(texts(target.held())).to.deep.equal(['0x2000-0x3000']);
     });
 
-    it('names what it could not take away, and what it could not put back', async () => {
+    it('names what it could not unmap, and what it could not map again', async () => {
       const { serve } = serving(target);
       await serve(changeSet(1, { maps: [A] }));
       target.failAll('map 0x', 'EFAULT');
@@ -271,14 +271,14 @@ describe('toTarget', () => {
       expect(texts(second.stuck?.map(({ range }) => range) ?? [])).to.deep.equal(['0x0-0x1000']);
     });
 
-    it('of a device is skipped', async () => {
+    it('skips the map if it is one of device memory', async () => {
       target.failAll('map 0x2000', 'EFAULT');
       const outcome = await serving(target).serve(changeSet(1, { maps: [A, { ...B, type: 'device' }, C] }));
       expect(inWords(outcome)).to.equal('1 applied skipped EFAULT');
       expect(texts(target.held())).to.deep.equal(['0x0-0x1000', '0x4000-0x5000']);
     });
 
-    it('in an inverse set does not stop it: all is served, and what failed is missing', async () => {
+    it('serves the rest of an inverse set, and names what failed as missing', async () => {
       const { serve } = serving(target);
       await serve(changeSet(1, { maps: [A, B, C] }));
       await serve(changeSet(2, { unmaps: [unmap('0x0-0x10000', ['0x0-0x1000', '0x2000-0x3000', '0x4000-0x5000'])] }));
@@ -290,8 +290,8 @@ describe('toTarget', () => {
     });
   });
 
-  describe('an inverse set', () => {
-    it('puts back only what this target gave up', async () => {
+  describe('serving an inverse set', () => {
+    it('maps again only what this target had unmapped', async () => {
       const { serve } = serving(target);
       await serve(changeSet(1, { maps: [A] }));
       await serve(changeSet(2, { unmaps: [unmap('0x0-0x10000', ['0x0-0x1000', '0x2000-0x3000'])] }));
@@ -300,7 +300,7 @@ describe('toTarget', () => {
       expect(target.calls).to.deep.equal(['map 0x0-0x1000 rw']);
     });
 
-    it('does not put back what this target gave up for an earlier set only', async () => {
+    it('does not map again what this target had unmapped for an earlier set only', async () => {
       const { serve } = serving(target);
       const bar = map('0x0-0x1000', { type: 'device' });
       const hidden = { unmaps: [unmap('0x0-0x1000', ['0x0-0x1000'], 'device')] };
@@ -314,7 +314,7 @@ describe('toTarget', () => {
       expect(target.held()).to.deep.equal([]);
     });
 
-    it('finds held what its unmap had failed to end', async () => {
+    it('counts a mapping whose unmap had failed as held', async () => {
       const { serve } = serving(target);
       await serve(changeSet(1, { maps: [A] }));
       target.failAll('unmap');
@@ -328,8 +328,8 @@ describe('toTarget', () => {
     });
   });
 
-  describe('an unmap that fails', () => {
-    it('stops nothing, and is in the outcome', async () => {
+  describe('when an unmap fails', () => {
+    it('serves the rest of the set, and names the unmap in the outcome', async () => {
       const { serve } = serving(target);
       await serve(changeSet(1, { maps: [A, B] }));
       target.failAll('unmap 0x0', 'EBUSY');
@@ -339,7 +339,7 @@ describe('toTarget', () => {
       expect(texts(target.held())).to.deep.equal(['0x0-0x1000', '0x4000-0x5000']);
     });
 
-    it('is tried again before a new map of these pages', async () => {
+    it('unmaps again before a new map of the same pages', async () => {
       const { serve } = serving(target);
       await serve(changeSet(1, { maps: [A] }));
       target.failAll('unmap', 'EBUSY');
@@ -354,15 +354,15 @@ describe('toTarget', () => {
     });
   });
 
-  describe('a map is not even tried', () => {
-    it('when an operator has refused it', async () => {
+  describe('does not call the target for a map', () => {
+    it('that an operator has refused', async () => {
       const refused = new DmaError('not here', { code: 'EPERM' });
       const outcome = await serving(target).serve(changeSet(1, { maps: [A, { ...B, refused }] }));
       expect(outcome.error).to.equal(refused);
       expect(target.calls).to.deep.equal(['map 0x0-0x1000 rw', 'unmap 0x0-0x1000']);
     });
 
-    it('when the target needs a VA and there is none, or an fd and there is none', async () => {
+    it('that has no VA or no fd when the target needs one', async () => {
       const picky = new RecordingTarget({ needsVa: true, needsFd: true });
       const { serve } = serving(picky);
       expect(inWords(await serve(changeSet(1, { maps: [A] })))).to.equal('1 failed ERR_NO_VA');
@@ -375,7 +375,7 @@ describe('toTarget', () => {
     });
   });
 
-  it('holds back no memory for what was answered: ten thousand sets that wait are served in order', async () => {
+  it('serves ten thousand queued sets in order', async () => {
     const blocked = gate();
     const slow = new RecordingTarget({ reply: () => blocked.opened });
     const sets = new Subject<ChangeSet>();
