@@ -7,13 +7,13 @@ import { stuckOf } from '../changes/outcomes.js';
 import { eachInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
 
-/** What a branch holds that keeps no ledger which can be seen: what it was told and has acknowledged. */
+/** Records in an assumed ledger what a branch without known targets holds after it has answered a set: what its outcome acknowledges. */
 export function* recordAssumed(ledger: Ledger, set: ChangeSet, outcome: Outcome): Coroutine<void> {
   yield* ledger.begin(set);
   const failed = outcome.status === 'failed';
-  const isStuck = yield* among(stuckOf(outcome), failed);
-  const isMissing = yield* among(outcome.missing, failed);
-  const take = (range: MemoryRange): void => {
+  const isStuck = yield* rangesNamedIn(stuckOf(outcome), failed);
+  const isMissing = yield* rangesNamedIn(outcome.missing, failed);
+  const recordUnmap = (range: MemoryRange): void => {
     const mapping = ledger.takeForUnmap(range, set);
     if (mapping === undefined) {
       return;
@@ -25,7 +25,7 @@ export function* recordAssumed(ledger: Ledger, set: ChangeSet, outcome: Outcome)
     }
   };
   for (const { covers } of yield* unmapsOfSet(set)) {
-    yield* eachInSlices(covers, take);
+    yield* eachInSlices(covers, recordUnmap);
   }
   const skipped = new Set(outcome.skipped.map(({ range }) => range?.startPage));
   yield* eachInSlices(set.maps, (mapping: MapChange) => {
@@ -41,8 +41,11 @@ export function* recordAssumed(ledger: Ledger, set: ChangeSet, outcome: Outcome)
   });
 }
 
-/** Whether a range is among those that a branch names; where it names none, all of them are if it failed. */
-function* among(list: readonly TargetRange[] | undefined, failed: boolean): Coroutine<(range: MemoryRange) => boolean> {
+/** A test whether an outcome names a range. An outcome without a list names every range if it is a failure, else none. */
+function* rangesNamedIn(
+  list: readonly TargetRange[] | undefined,
+  failed: boolean,
+): Coroutine<(range: MemoryRange) => boolean> {
   if (list === undefined) {
     return () => failed;
   }

@@ -14,9 +14,13 @@ import { NO_FD_HINT } from '../target/target-calls.js';
 import type { TargetPort } from '../target/target-port.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
 
-/** What can be attached, and what cannot. */
+/** Checks of targets and branches before they are attached, and the claims that keep a target with one attachment. */
 
-/** @throws TypeError when it is neither a target nor a branch; DmaError `ERR_NO_VA_MAPPER` */
+/**
+ * The branch that is attached: a branch of the user gets copies of the sets, and cannot change those of other attachments.
+ *
+ * @throws TypeError when it is neither a target nor a branch; DmaError `ERR_NO_VA_MAPPER`
+ */
 export function branchOf(target: DmaTarget | TargetBranch, vaMapper: VaMapper | undefined): TargetBranch {
   if (typeof target === 'function') {
     return (changes$) => target(changes$.pipe(mapInOrder((set) => run(copyOfSet(set)))));
@@ -35,7 +39,7 @@ export function branchOf(target: DmaTarget | TargetBranch, vaMapper: VaMapper | 
   return (changes$) => changes$.pipe(ensureMapped(vaMapper), toTarget(target));
 }
 
-/** @throws DmaError `ERR_NO_FD` when the target can do nothing with the private memory that there is */
+/** @throws DmaError `ERR_NO_FD` when the target needs files, and `memory`, a private mapping, exists */
 export function checkNeedsNoFd(target: DmaTarget, memory: MapChange | undefined): void {
   if (target.needsFd === true && memory !== undefined) {
     throw new DmaError('the target needs a file for every mapping, and there is private memory, which has none', {
@@ -48,7 +52,7 @@ export function checkNeedsNoFd(target: DmaTarget, memory: MapChange | undefined)
   }
 }
 
-/** @throws DmaError `ERR_NO_FD` when one of these targets can do nothing with private memory that is to come */
+/** @throws DmaError `ERR_NO_FD` when one of these targets needs files, and private memory is to be added */
 export function checkPrivateFits(ports: readonly TargetPort[], region: string, range: MemoryRange): void {
   for (const { target } of ports) {
     if (target.needsFd === true) {
@@ -63,34 +67,39 @@ export function checkPrivateFits(ports: readonly TargetPort[], region: string, r
   }
 }
 
-/** The attachment that has a target, of whatever manager, until it is gone. */
+/** The attachment of each target, of any manager, until the attachment is gone. */
 const claims = new WeakMap<DmaTarget, AttachmentHandle>();
 
+/** The attachment that has claimed a target. */
 export function claimantOf(target: DmaTarget): AttachmentHandle | undefined {
   return claims.get(target);
 }
 
-/** Makes a target that of an attachment, unless it is another's. */
+/**
+ * Claims a target for an attachment.
+ *
+ * @throws DmaError `ERR_ALREADY_ATTACHED` when another attachment has claimed it, or the same one has: a branch may contain a target once
+ */
 export function claim(target: DmaTarget, handle: AttachmentHandle, ofThisManager: readonly AttachmentHandle[]): void {
   const other = claims.get(target);
   if (other === undefined) {
     claims.set(target, handle);
     return;
   }
-  const [what, where] =
+  const [message, where] =
     other === handle || ofThisManager.includes(other)
       ? ['the target is attached already', '']
       : other.phase === 'leaving'
         ? ['another region manager could not unmap what the target holds', ', with retryStuck() of its attachment']
         : ['the target is attached to another region manager', ' from there'];
-  throw new DmaError(what, {
+  throw new DmaError(message, {
     code: 'ERR_ALREADY_ATTACHED',
     target: target.name,
     hint: `detach it first${where}, or attach another target object`,
   });
 }
 
-/** The attachment is gone: its targets are free. */
+/** Frees the targets of an attachment that is gone. */
 export function unclaim(handle: AttachmentHandle): void {
   for (const { target } of handle.ports) {
     if (claims.get(target) === handle) {

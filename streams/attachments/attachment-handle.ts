@@ -1,48 +1,55 @@
 import { Subject, type Observable } from 'rxjs';
-import { sortByAddress } from '../ranges/sort-by-address.js';
 import { Branch, type HeldAddresses } from '../branches/branch.js';
-import { recordAssumed } from './assumed-ledger.js';
-import type { ChangeSet, MapChange, Outcome } from '../contracts/change-set.js';
-import { ManagedSet, removeEach, unmapOf, type ActiveMappings, forward, inverse } from '../changes/managed-set.js';
 import type { Receiver } from '../branches/receiver.js';
-import type { AttachmentCommands } from './attachment-commands.js';
-import type { Attachment } from './attachment.js';
-import type { Finding, HealOptions } from '../contracts/finding.js';
-import type { DmaError, TargetRange } from '../contracts/errors.js';
-import { pauseIfOver } from '../util/time-slice.js';
-import { Ledger } from '../target/ledger.js';
+import { inverse, unmapOf } from '../changes/managed-set.js';
 import { mappingOf } from '../changes/mapping.js';
-import type { MemoryRange } from '../ranges/memory-range.js';
-import { eachInSlices, joinInSlices, mapInSlices, sortedInSlices } from '../ranges/slices.js';
-import { isPromiseLike, run, waitFor, type Coroutine } from '../util/coroutine.js';
-import type { TargetPort } from '../target/target-port.js';
-import { uniqueByStart, uniqueInSlices } from '../changes/unique.js';
+import { uniqueInSlices } from '../changes/unique.js';
+import type { ChangeSet, Outcome } from '../contracts/change-set.js';
+import type { DmaError, TargetRange } from '../contracts/errors.js';
+import type { Finding, HealOptions } from '../contracts/finding.js';
 import type { LedgerEntry } from '../contracts/ledger-entry.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
 import type { VaUser } from '../host-addresses/va-errors.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import { eachInSlices, mapInSlices } from '../ranges/slices.js';
+import { Ledger } from '../target/ledger.js';
 import type { Monitor } from '../target/monitor.js';
+import type { TargetPort } from '../target/target-port.js';
+import { isPromiseLike, run, waitFor, type Coroutine } from '../util/coroutine.js';
+import { EMPTY } from '../util/lists.js';
+import { pauseIfOver } from '../util/time-slice.js';
+import type { Attachment } from './attachment.js';
+import { AttachmentLedgers } from './attachment-ledgers.js';
+import { recordAssumed } from './assumed-ledger.js';
 
-/** An attachment as its manager holds it. */
+/** The commands of an attachment. They run on the queue of its manager. */
+export interface HandleCommands {
+  retryStuck(handle: AttachmentHandle): Promise<void>;
+  verify(handle: AttachmentHandle): Promise<readonly Finding[]>;
+  heal(handle: AttachmentHandle, options: HealOptions): Promise<void>;
+  detach(handle: AttachmentHandle): Promise<void>;
+}
+
+/** An attachment, with what its manager needs to know of it. */
 export class AttachmentHandle implements Attachment, Receiver {
-  /** `leaving`: gets no more maps, but holds something still. */
+  /** `leaving`: gets no more maps, but something is held or stuck, or a call has not been answered. */
   phase: 'attached' | 'leaving' | 'gone' = 'attached';
-  /** One for each target. */
-  readonly ledgers: readonly Ledger[];
+  readonly ledgers: AttachmentLedgers;
   readonly #branch: Branch;
-  readonly #commands: AttachmentCommands<AttachmentHandle>;
+  readonly #commands: HandleCommands;
   readonly #outcomes = new Subject<Outcome>();
-  /** Kept here for a branch whose targets have not registered themselves: one that does not end in `toTarget`. */
+  /** The ledger of a branch without registered targets, which does not end in `toTarget`. */
   readonly #assumedLedger: Ledger | undefined;
-  #onIdle: (() => void) | undefined = undefined;
-  /** The maps of a set that it was left behind with, by start: some may be made yet. */
+  #onAnswered: (() => void) | undefined = undefined;
+  /** By start, the maps of the set that was not answered when the attachment began to leave: some may still be made. */
   #unanswered: ReadonlyMap<number, MemoryRange> | undefined = undefined;
 
   /** @throws what the branch function throws */
-  constructor(branch: TargetBranch, commands: AttachmentCommands<AttachmentHandle>, warn: (warning: DmaError) => void) {
+  constructor(branch: TargetBranch, commands: HandleCommands, warn: (warning: DmaError) => void) {
     this.#branch = new Branch(branch, warn);
     this.#commands = commands;
     this.#assumedLedger = this.#branch.ports.length === 0 ? new Ledger() : undefined;
-    this.ledgers = this.#assumedLedger === undefined ? this.ports.map((port) => port.ledger) : [this.#assumedLedger];
+    this.ledgers = new AttachmentLedgers(this.#branch, this.#assumedLedger);
   }
 
   get target(): string {
@@ -53,7 +60,7 @@ export class AttachmentHandle implements Attachment, Receiver {
     return this.#branch.ports;
   }
 
-  /** What the VA mappers hold that are part of it. */
+  /** The addresses held by the VA mappers of the branch. */
   get vas(): readonly HeldAddresses[] {
     return this.#branch.vas;
   }
@@ -75,15 +82,16 @@ export class AttachmentHandle implements Attachment, Receiver {
   }
 
   ledger(): readonly LedgerEntry[] {
-    const entries = this.ledgers.flatMap((ledger) => ledger.entries());
-    return this.ledgers.length === 1 ? entries : sortByAddress(entries);
+    return this.ledgers.entries();
   }
 
   missing(): readonly MemoryRange[] {
-    if (this.phase !== 'attached') {
-      return []; // It should hold nothing.
-    }
-    return uniqueByStart(this.ledgers.flatMap((ledger) => ledger.missing())).map(({ range }) => range);
+    return this.phase === 'attached' ? this.ledgers.missing() : [];
+  }
+
+  /** As `missing`, in slices. */
+  *missingInSlices(): Coroutine<readonly MemoryRange[]> {
+    return this.phase === 'attached' ? yield* this.ledgers.missingInSlices() : EMPTY;
   }
 
   retryStuck(): Promise<void> {
@@ -106,7 +114,7 @@ export class AttachmentHandle implements Attachment, Receiver {
     return this.detach();
   }
 
-  /** Who watches, and may abort, what is served. */
+  /** Observes the sets that are served from now on, and may abort them. */
   set monitor(monitor: Monitor | undefined) {
     for (const port of this.ports) {
       port.monitor = monitor;
@@ -116,22 +124,22 @@ export class AttachmentHandle implements Attachment, Receiver {
   serve(set: ChangeSet): Outcome | Promise<Outcome> {
     const outcome = this.#branch.serve(set);
     if (this.#assumedLedger !== undefined) {
-      return run(this.#assume(this.#assumedLedger, set, outcome));
+      return run(this.#recordAndPublish(this.#assumedLedger, set, outcome));
     }
-    return isPromiseLike(outcome) ? outcome.then((late) => this.#note(late)) : this.#note(outcome);
+    return isPromiseLike(outcome) ? outcome.then((late) => this.#publish(late)) : this.#publish(outcome);
   }
 
-  *#assume(ledger: Ledger, set: ChangeSet, answer: Outcome | Promise<Outcome>): Coroutine<Outcome> {
+  *#recordAndPublish(ledger: Ledger, set: ChangeSet, answer: Outcome | Promise<Outcome>): Coroutine<Outcome> {
     const outcome = yield* waitFor(answer);
     yield* recordAssumed(ledger, set, outcome);
-    return this.#note(outcome);
+    return this.#publish(outcome);
   }
 
   isStuck(at: TargetRange): boolean {
     return this.#assumedLedger === undefined ? this.#branch.isStuck(at) : this.#assumedLedger.isStuck(at.range);
   }
 
-  /** Whether one of its targets may be using the host address of the mapping at exactly this range, which has left the view. */
+  /** Whether one of its targets may use the host address of the mapping at exactly this range, which is no longer active. */
   usesVa(range: MemoryRange): boolean {
     return (
       this.#unanswered?.get(range.startPage)?.equals(range) === true ||
@@ -141,7 +149,7 @@ export class AttachmentHandle implements Attachment, Receiver {
     );
   }
 
-  /** Those that do, as `usesVa` says. */
+  /** The targets for which `usesVa` holds. */
   usersOf(range: MemoryRange): readonly VaUser[] {
     if (!this.usesVa(range)) {
       return [];
@@ -152,85 +160,10 @@ export class AttachmentHandle implements Attachment, Receiver {
       : ports.map(({ name, ledger }) => ({ target: name, range, stuck: ledger.isStuck(range) }));
   }
 
-  get hasStuck(): boolean {
-    for (const ledger of this.ledgers) {
-      if (ledger.hasStuck) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  /** All that is stuck, or what of it shares a page with `over`, at any of its targets. */
-  stuck(over?: MemoryRange): Coroutine<readonly TargetRange[]> {
-    return this.#byTarget((ledger) => ledger.stuckEntries(over === undefined ? undefined : [over]));
-  }
-
-  /** All that is held, and all that is stuck, ascending for each target. */
-  holdings(): Coroutine<readonly TargetRange[]> {
-    return this.#byTarget(function* (ledger) {
-      const lists = [yield* ledger.heldInSlices(), yield* mapInSlices(yield* ledger.stuckEntries(), mappingOf)];
-      return yield* sortedInSlices(yield* joinInSlices(lists));
-    });
-  }
-
-  *#byTarget(
-    among: (ledger: Ledger) => Coroutine<readonly { readonly range: MemoryRange }[]>,
-  ): Coroutine<readonly TargetRange[]> {
-    const found: TargetRange[] = [];
-    for (const [index, ledger] of this.ledgers.entries()) {
-      const target = this.ports[index]?.name ?? this.target;
-      yield* eachInSlices(yield* among(ledger), ({ range }) => {
-        found.push({ target, range });
-      });
-    }
-    return found;
-  }
-
-  /** All that its targets should hold and do not, ascending. */
-  *missingInSlices(): Coroutine<readonly MemoryRange[]> {
-    if (this.phase !== 'attached') {
-      return [];
-    }
-    const missing: (readonly MapChange[])[] = [];
-    for (const ledger of this.ledgers) {
-      missing.push(yield* ledger.missingInSlices());
-    }
-    return yield* mapInSlices(yield* uniqueInSlices(missing), ({ range }) => range);
-  }
-
-  /** The set that ends all that is held. */
-  *unmapAllSet(active: ActiveMappings): Coroutine<ChangeSet> {
-    const [ledger] = this.ledgers;
-    const held = this.ledgers.length === 1 && ledger !== undefined ? yield* ledger.heldAsActive() : undefined;
-    if (held === undefined) {
-      return forward(active.generation, yield* this.unmapsOfAll(), []);
-    }
-    return new ManagedSet(active, active.generation, removeEach(held), []);
-  }
-
-  /** Whether nothing is held, and nothing is stuck. */
-  *isEmpty(): Coroutine<boolean> {
-    for (const ledger of this.ledgers) {
-      if (!(yield* ledger.isEmpty())) {
-        return false;
-      }
-    }
-    return true;
-  }
-
-  /** The unmaps, ascending, that end all that is held. */
-  *unmapsOfAll(): Coroutine<ChangeSet['unmaps']> {
-    const held: (readonly MapChange[])[] = [];
-    for (const ledger of this.ledgers) {
-      held.push(yield* ledger.heldInSlices(), yield* mapInSlices(yield* ledger.stuckEntries(), mappingOf));
-    }
-    return yield* mapInSlices(yield* uniqueInSlices(held), unmapOf);
-  }
-
   /**
-   * Tries again to unmap what is stuck, over `ranges` alone when they are given; nothing else that a target holds is touched. Returns the
-   * ranges that were tried, and the first failure.
+   * Unmaps again what is stuck, only over `ranges` when they are given. Nothing else that a target holds is unmapped.
+   *
+   * @returns the ranges that were tried, and the last failure
    */
   *unmapStuck(
     generation: number,
@@ -239,8 +172,8 @@ export class AttachmentHandle implements Attachment, Receiver {
     if (this.#assumedLedger !== undefined) {
       const stuck = yield* mapInSlices(yield* this.#assumedLedger.stuckEntries(ranges), mappingOf);
       const unmaps = yield* mapInSlices(yield* uniqueInSlices([stuck]), unmapOf);
-      const { error } = unmaps.length === 0 ? NO_ERROR : yield* waitFor(this.serve(inverse(generation, unmaps, [])));
-      return { tried: yield* mapInSlices(unmaps, ({ range }) => range), error };
+      const outcome = unmaps.length === 0 ? undefined : yield* waitFor(this.serve(inverse(generation, unmaps, [])));
+      return { tried: yield* mapInSlices(unmaps, ({ range }) => range), error: outcome?.error };
     }
     const tried: MemoryRange[] = [];
     let error: DmaError | undefined;
@@ -257,16 +190,16 @@ export class AttachmentHandle implements Attachment, Receiver {
     return { tried, error };
   }
 
-  /** Calls back once the set that is open has been answered; at once when it has been. */
+  /** Calls back when the open set has been answered; within the call when there is none. */
   onceAnswered(callback: () => void): void {
     if (this.pending) {
-      this.#onIdle = callback;
+      this.#onAnswered = callback;
     } else {
       callback();
     }
   }
 
-  /** Gets no more maps, but holds something still: no longer what is active. */
+  /** The attachment gets no more maps, but is not empty yet: its ledgers list what is held, independently of the active mappings. */
   *markLeaving(): Coroutine<void> {
     this.phase = 'leaving';
     const unanswered = new Map<number, MemoryRange>();
@@ -274,30 +207,24 @@ export class AttachmentHandle implements Attachment, Receiver {
     yield* eachInSlices(this.#branch.open?.maps ?? [], ({ range }) => {
       unanswered.set(range.startPage, range);
     });
-    for (const ledger of this.ledgers) {
-      yield* ledger.materialize();
-    }
+    yield* this.ledgers.materialize();
   }
 
-  /** Lets go of the branch. */
+  /** Ends the branch, and completes `outcomes$`. */
   end(): void {
     this.phase = 'gone';
-    for (const ledger of this.ledgers) {
-      ledger.end();
-    }
+    this.ledgers.end();
     this.#branch.end();
     this.#outcomes.complete();
   }
 
-  #note(outcome: Outcome): Outcome {
+  #publish(outcome: Outcome): Outcome {
     if (this.#outcomes.observed) {
       this.#outcomes.next(outcome);
     }
-    const onIdle = this.#onIdle;
-    this.#onIdle = undefined;
-    onIdle?.();
+    const onAnswered = this.#onAnswered;
+    this.#onAnswered = undefined;
+    onAnswered?.();
     return outcome;
   }
 }
-
-const NO_ERROR: { readonly error?: DmaError } = {};

@@ -5,51 +5,80 @@ import type { LedgerEntry } from '../contracts/ledger-entry.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 
 export interface AttachOptions {
-  /** Aborts the replay between its maps, which undoes it. Has no effect once attached. */
+  /** Aborts the replay between its maps and undoes it. Has no effect once the target is attached. Default: none. */
   readonly signal?: AbortSignal;
-  /** Called after each map of the replay. In bytes; `total` is what is replayed, for all targets of the branch together. */
+  /**
+   * Called after each map of the replay, in bytes. `total` is the size of the replay, for all targets of the branch together. What it throws is
+   * ignored. Default: none.
+   */
   readonly onProgress?: (progress: { readonly done: bigint; readonly total: bigint }) => void;
 }
 
-/** A target, or a branch with several, that follows a manager. */
+/**
+ * A target, or a branch with several targets, that is attached to a manager. Its methods that return promises are commands of the manager,
+ * and run in call order with all others. After the attachment has ended they have no effect.
+ *
+ * @example
+ * ```ts
+ * import { RegionManager } from 'dma-streams';
+ * import { LoggingTarget } from 'dma-streams/targets';
+ *
+ * await using manager = new RegionManager();
+ * const attachment = await manager.attach(new LoggingTarget({ name: 'log' }));
+ * attachment.outcomes$.subscribe(({ target, status }) => console.log(target, status));
+ * console.log(attachment.ledger()); // []
+ * await attachment.detach();
+ * ```
+ */
 export interface Attachment extends AsyncDisposable {
   /** Name of the target; of several, joined with `+`. */
   readonly target: string;
-  /** Whether a change set has been handed to it and not been answered. */
+  /** Whether a change set has been delivered and not been answered. */
   readonly pending: boolean;
-  /** Hot. One for each step that it was handed, also of an undo. Completes when it is detached. */
+  /**
+   * Hot. One outcome for each step of a change set that is delivered, in order: its unmaps, its maps, and the steps of an undo. Completes when
+   * the attachment ends; never errors.
+   */
   readonly outcomes$: Observable<Outcome>;
-  /** What this target holds now, ascending; `stuck` where an unmap failed. */
+  /** What the targets hold now, ascending; `stuck` where an unmap failed. */
   ledger(): readonly LedgerEntry[];
-  /** What the target should hold and does not, because putting it back failed during an undo. Ascending. */
+  /** What the targets should hold and do not, because mapping it again failed, or `heal()` found it lost. Ascending. */
   missing(): readonly MemoryRange[];
   /**
-   * Unmaps what is stuck, each mapping by itself.
+   * Unmaps what is stuck, each mapping by a call of its own.
    *
-   * @throws DmaUnmapError when something is stuck still
+   * @throws DmaUnmapError when something is still stuck; `ERR_TARGET_PENDING` when a call of an aborted attach has not returned
    */
   retryStuck(): Promise<void>;
   /**
-   * Compares the ledger with the target, where the target can be asked (`DmaTarget.mappedRanges`). Ascending.
+   * Compares the ledger with the target, if the target can list its mappings (`DmaTarget.mappedRanges`). Changes nothing.
    *
-   * One that can only count (`DmaTarget.mappedCount`) cannot say where: the range of what is missing is then all that the ledger has, and of
-   * what is unexpected the whole address space.
+   * A target that can only count its mappings (`DmaTarget.mappedCount`) yields at most one finding: `missing` with the range from the first to
+   * the last mapping of the ledger, or `unexpected` with the whole address space.
+   *
+   * @returns the differences, and what the ledger records as missing or stuck. Ascending
+   * @throws DmaError when the target fails, or returns no valid list or number
    */
   verify(): Promise<readonly Finding[]>;
   /**
-   * Makes ledger, target and view equal again: unmaps what is stuck or unexpected, maps what is missing.
+   * Makes the target hold exactly the active mappings: unmaps what is stuck or unexpected, and maps what is missing.
    *
-   * A target that can only count keeps what it holds too much, unless `unexpected` asks for it: nobody can tell whose that is. `verify()` goes on
-   * reporting it. Whether something is missing is then looked for all the same.
+   * A target that can only count its mappings keeps those in excess, unless `unexpected` is set, because nothing shows who made them; `verify()`
+   * continues to report them.
    *
-   * @throws DmaUnmapError when something cannot be unmapped; DmaMapError when something cannot be mapped; DmaError `ERR_TARGET_DIFFERS` when a
-   * target that can only count still holds another number than it should, more only where `unexpected` is set. What could be mended is mended
+   * On failure: everything that could be repaired has been.
+   *
+   * @throws DmaUnmapError when something cannot be unmapped
+   * @throws DmaMapError when something cannot be mapped
+   * @throws DmaError `ERR_TARGET_DIFFERS` when a target that can only count still holds another number of mappings than it should; a larger
+   * number counts only when `unexpected` is set
    */
   heal(options?: HealOptions): Promise<void>;
   /**
-   * Unmaps what the ledger holds, then ends the attachment. Again: nothing.
+   * Unmaps what the ledger holds, then ends the attachment. Has no effect when the attachment has ended.
    *
-   * @throws DmaUnmapError when something is stuck: the target gets no more maps, and is gone once `retryStuck()` has cleared it
+   * @throws DmaUnmapError when something is stuck: the target gets no more maps, and the attachment ends once `retryStuck()` has unmapped it.
+   * `ERR_TARGET_PENDING` when a call of an aborted attach has not returned
    */
   detach(): Promise<void>;
 }

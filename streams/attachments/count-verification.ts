@@ -1,3 +1,4 @@
+import { mappingOf } from '../changes/mapping.js';
 import { DmaError, toDmaError } from '../contracts/errors.js';
 import { answerOf } from '../target/answers.js';
 import { pauseIfOver } from '../util/time-slice.js';
@@ -8,42 +9,42 @@ import { waitFor, type Coroutine } from '../util/coroutine.js';
 import { requestOf } from '../target/target-calls.js';
 import type { TargetPort } from '../target/target-port.js';
 
-/** All that a target can have mapped: the kernel maps neither into the last page of the address space nor over its end. */
-const EVERYWHERE = MemoryRange.of(0n, (1n << 64n) - PAGE_SIZE);
+/** All addresses that a target can map: the kernel maps neither the last page of the address space nor beyond its end. */
+const MAPPABLE_RANGE = MemoryRange.of(0n, (1n << 64n) - PAGE_SIZE);
 
-/** What the number of its maps says about a target that can say no more: at most one finding. */
+/** Compares the number of mappings of a target that can only count them with its ledger: at most one finding. */
 export function* findByCount(port: TargetPort): Coroutine<readonly Finding[]> {
   const held = yield* heldBy(port);
-  const more = yield* surplus(port, held.length);
+  const more = yield* excess(port, held.length);
   if (more === undefined || more === 0) {
     return [];
   }
   const [first] = held;
   const last = held.at(-1);
   return more > 0 || first === undefined || last === undefined
-    ? [{ range: EVERYWHERE, fault: 'unexpected' }]
+    ? [{ range: MAPPABLE_RANGE, fault: 'unexpected' }]
     : [{ range: MemoryRange.of(first.start, last.end), fault: 'missing' }];
 }
 
 /**
- * Makes a target hold what its ledger has, when the number of its maps says that it does not: maps what is missing. What cannot be mapped is
- * missing in the ledger from then on.
+ * Repairs a target that can only count its mappings, when their number differs from that of its ledger: maps again everything in the ledger. A
+ * mapping that cannot be mapped is missing in the ledger afterwards.
  *
- * @param unexpected whether to unmap what lies between, where there are too many
- * @throws DmaError when the number is another still; where it is greater only if that was to be unmapped
+ * @param unexpected whether to unmap the gaps between the mappings of the ledger when there are too many
+ * @throws DmaError `ERR_TARGET_DIFFERS` when the number still differs; when it is greater only if `unexpected` is set
  */
-export function* mendByCount(port: TargetPort, unexpected: boolean): Coroutine<void> {
-  const more = yield* surplus(port, (yield* heldBy(port)).length);
+export function* healByCount(port: TargetPort, unexpected: boolean): Coroutine<void> {
+  const more = yield* excess(port, (yield* heldBy(port)).length);
   if (more === undefined || more === 0) {
     return;
   }
-  // Also where there are too many: of as many others some may be missing.
+  // Also when there are too many: some mappings of the ledger may be missing as well.
   yield* mapAgain(port);
-  if (unexpected && ((yield* surplus(port, (yield* heldBy(port)).length)) ?? 0) > 0) {
+  if (unexpected && ((yield* excess(port, (yield* heldBy(port)).length)) ?? 0) > 0) {
     yield* unmapGaps(port);
   }
-  const left = (yield* surplus(port, (yield* heldBy(port)).length)) ?? 0;
-  // What is stuck by the ledger may be gone: it is unmapped once more in any case.
+  const left = (yield* excess(port, (yield* heldBy(port)).length)) ?? 0;
+  // A mapping that is stuck in the ledger may be gone at the target. It is not missing: retryStuck() unmaps it again.
   if ((unexpected && left > 0) || left < -port.ledger.stuckCount) {
     const differs = `${Math.abs(left)} maps ${left > 0 ? 'more' : 'fewer'} than it should`;
     throw new DmaError(`the target holds ${differs}, and cannot say which`, {
@@ -54,8 +55,8 @@ export function* mendByCount(port: TargetPort, unexpected: boolean): Coroutine<v
   }
 }
 
-/** How many maps more than the ledger the target holds; `undefined` where it cannot be asked for their number. */
-function* surplus({ target }: TargetPort, expected: number): Coroutine<number | undefined> {
+/** The number of mappings at the target that exceeds `expected`; `undefined` when the target does not count them, or lists them. */
+function* excess({ target }: TargetPort, expected: number): Coroutine<number | undefined> {
   if (target.mappedRanges !== undefined || target.mappedCount === undefined) {
     return undefined;
   }
@@ -78,6 +79,7 @@ function* surplus({ target }: TargetPort, expected: number): Coroutine<number | 
   return count - expected;
 }
 
+/** Maps everything in the ledger again: a target that holds a mapping already fails with `EEXIST`. */
 function* mapAgain({ target, ledger }: TargetPort): Coroutine<void> {
   yield* ledger.materialize();
   for (const change of yield* ledger.heldInSlices()) {
@@ -96,6 +98,7 @@ function* mapAgain({ target, ledger }: TargetPort): Coroutine<void> {
   }
 }
 
+/** @throws DmaError of the target */
 function* unmapGaps(port: TargetPort): Coroutine<void> {
   const { target } = port;
   for (const gap of yield* gapsBetween(yield* heldBy(port))) {
@@ -111,25 +114,25 @@ function* unmapGaps(port: TargetPort): Coroutine<void> {
   }
 }
 
-/** What the target holds by its ledger, ascending. */
+/** The ranges that the target holds according to its ledger, including stuck ones. Ascending. */
 function* heldBy({ ledger }: TargetPort): Coroutine<readonly MemoryRange[]> {
-  const stuck = yield* mapInSlices(yield* ledger.stuckEntries(), ({ mapping }) => mapping);
+  const stuck = yield* mapInSlices(yield* ledger.stuckEntries(), mappingOf);
   const all = yield* sortedInSlices(yield* joinInSlices([yield* ledger.heldInSlices(), stuck]));
   return yield* mapInSlices(all, ({ range }) => range);
 }
 
-/** Ascending. */
+/** The gaps between ascending ranges, ascending, up to the limits of the address space. */
 function* gapsBetween(ranges: readonly MemoryRange[]): Coroutine<readonly MemoryRange[]> {
   const gaps: MemoryRange[] = [];
-  let at = EVERYWHERE.start;
+  let at = MAPPABLE_RANGE.start;
   yield* eachInSlices(ranges, ({ start, end }) => {
     if (at < start) {
       gaps.push(MemoryRange.of(at, start));
     }
     at = end;
   });
-  if (at < EVERYWHERE.end) {
-    gaps.push(MemoryRange.of(at, EVERYWHERE.end));
+  if (at < MAPPABLE_RANGE.end) {
+    gaps.push(MemoryRange.of(at, MAPPABLE_RANGE.end));
   }
   return gaps;
 }

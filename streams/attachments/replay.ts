@@ -11,22 +11,23 @@ import { waitFor, type Coroutine } from '../util/coroutine.js';
 import { callUser } from '../util/user-callback.js';
 import type { View } from '../view/view.js';
 
-/** What a replay happens in. */
-interface Surroundings {
+interface ReplayOptions {
   readonly view: View;
   readonly warn: (warning: DmaError) => void;
   readonly blockersOf: (failure: MapFailure) => Coroutine<readonly TargetRange[]>;
 }
 
 /**
- * Brings all that is active to somebody new.
+ * Maps all active mappings at a new attachment.
  *
- * On failure: everything that was mapped is unmapped, but for what is stuck.
+ * On failure: everything that was mapped is unmapped, except for what is stuck.
+ *
+ * @throws DmaMapError when a map fails; DmaError `ABORT_ERR` when the signal is aborted, also when a call has not been answered
  */
 export function* replay(
   handle: AttachmentHandle,
   { signal, onProgress }: AttachOptions,
-  { view, warn, blockersOf }: Surroundings,
+  { view, warn, blockersOf }: ReplayOptions,
 ): Coroutine<void> {
   const maps = yield* view.all();
   const { generation } = view;
@@ -44,17 +45,17 @@ export function* replay(
   }
   const isAborted = signal?.aborted === true;
   if (outcome.status === 'failed' || isAborted) {
-    // A branch that broke has undone nothing, and one that was done before the abort had nothing to undo.
+    // A branch that has ended has undone nothing; nor has one that was served completely before the abort.
     const undone = yield* unmapAll(handle, generation);
     if (outcome.error !== undefined && !isAborted) {
       const failure = failureOf(outcome, outcome.error);
       throw mapFailure(
         failure,
-        { undone: [...(outcome.undone ?? []), ...undone], missing: [], stuck: yield* handle.stuck() },
+        { undone: [...(outcome.undone ?? []), ...undone], missing: [], stuck: yield* handle.ledgers.stuck() },
         yield* blockersOf(failure),
       );
     }
-    const stuck = yield* handle.stuck();
+    const stuck = yield* handle.ledgers.stuck();
     throw abortError(
       stuck.length === 0
         ? 'the attach was aborted, and what it had mapped was unmapped'
@@ -65,13 +66,13 @@ export function* replay(
   handle.monitor = undefined;
 }
 
-/** Takes away what a replay has left, newest first. */
+/** Unmaps what the ledgers hold after the replay, newest first. Returns what was unmapped. */
 function* unmapAll(handle: AttachmentHandle, generation: number): Coroutine<readonly TargetRange[]> {
-  const unmaps = (yield* handle.unmapsOfAll()).toReversed();
+  const unmaps = (yield* handle.ledgers.unmapsOfAll()).toReversed();
   return unmaps.length === 0 ? [] : ((yield* waitFor(handle.serve(inverse(generation, unmaps, [])))).undone ?? []);
 }
 
-/** Nobody watches what nobody asked for. Counts in pages, and tells in bytes. */
+/** The monitor of a replay, if there is anything to observe. It counts pages, and reports bytes. */
 function monitorOf(signal: AbortSignal | undefined, onProgress: AttachOptions['onProgress']): Monitor | undefined {
   if (onProgress === undefined) {
     return signal === undefined ? undefined : { signal };

@@ -1,5 +1,6 @@
 import { answerOf } from '../target/answers.js';
 import type { AttachmentHandle } from './attachment-handle.js';
+import { mappingOf } from '../changes/mapping.js';
 import type { MapChange } from '../contracts/change-set.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import { DmaError, toDmaError } from '../contracts/errors.js';
@@ -15,30 +16,30 @@ import {
   sortedInSlices,
 } from '../ranges/slices.js';
 import { waitFor, type Coroutine } from '../util/coroutine.js';
-import { findByCount, mendByCount } from './count-verification.js';
+import { findByCount, healByCount } from './count-verification.js';
 import type { TargetPort } from '../target/target-port.js';
 
-interface Held {
+interface HeldRange {
   readonly range: MemoryRange;
 }
 
-/** How a target that can be asked differs from its ledger. */
-interface Difference {
+/** The differences between a target that lists its mappings and its ledger. */
+interface LedgerDifference {
   /** In the ledger, not at the target. */
   readonly lost: readonly MapChange[];
   /** At the target, not in the ledger. */
-  readonly unexpected: readonly Held[];
-  /** Stuck by the ledger, but no longer at the target. */
-  readonly loosened: readonly MapChange[];
+  readonly unexpected: readonly HeldRange[];
+  /** Stuck in the ledger, but not at the target. */
+  readonly noLongerStuck: readonly MapChange[];
 }
 
-/** Compares each ledger with its target. What is missing or stuck by the ledger itself is found at any target. Ascending. */
+/** Compares each ledger with its target. What the ledger itself records as missing or stuck is found at every target. Ascending. */
 export function* findFaults(handle: AttachmentHandle): Coroutine<readonly Finding[]> {
   if (handle.phase === 'gone') {
-    return []; // What the target holds is no longer the business of this attachment.
+    return []; // The target may be attached elsewhere.
   }
   const findings: (readonly Finding[])[] = [];
-  for (const ledger of handle.ledgers) {
+  for (const ledger of handle.ledgers.list) {
     if (handle.phase === 'attached') {
       findings.push(yield* mapInSlices(yield* ledger.missingInSlices(), findingOf('missing')));
     }
@@ -58,18 +59,18 @@ function findingOf(fault: Finding['fault']): (at: { readonly range: MemoryRange 
 }
 
 /**
- * Puts what targets really hold into their ledgers, as missing and stuck, so that it can be mended. Returns what was stuck and is
- * no longer held.
+ * Records in the ledgers what the targets really hold: mappings that are lost as missing, unexpected ones as stuck, so that `heal` can map and
+ * unmap them. Returns the ranges that are no longer stuck.
  */
 export function* recordActual(
   handle: AttachmentHandle,
-  { unexpected: ends }: HealOptions,
+  { unexpected: unmapUnexpected }: HealOptions,
 ): Coroutine<readonly MemoryRange[]> {
-  const loose: MemoryRange[] = [];
+  const released: MemoryRange[] = [];
   for (const port of handle.ports) {
-    yield* mendByCount(port, ends ?? false);
+    yield* healByCount(port, unmapUnexpected ?? false);
     const { ledger } = port;
-    const { lost, unexpected, loosened } = yield* compare(port);
+    const { lost, unexpected, noLongerStuck } = yield* compare(port);
     if (lost.length > 0 || unexpected.length > 0) {
       yield* ledger.materialize();
     }
@@ -77,38 +78,38 @@ export function* recordActual(
       ledger.forget(change);
       ledger.markMissing(change);
     });
-    yield* eachInSlices(loosened, ({ range }) => {
+    yield* eachInSlices(noLongerStuck, ({ range }) => {
       ledger.clearStuck(range);
-      loose.push(range);
+      released.push(range);
     });
-    yield* eachInSlices((ends ?? true) ? unexpected : [], ({ range }) => {
+    yield* eachInSlices((unmapUnexpected ?? true) ? unexpected : [], ({ range }) => {
       ledger.markStuck({ range, region: '', type: 'ram', writable: false, backing: 'private' }, -1);
     });
   }
-  return loose;
+  return released;
 }
 
-function* compare({ target, ledger }: TargetPort): Coroutine<Difference> {
+function* compare({ target, ledger }: TargetPort): Coroutine<LedgerDifference> {
   if (target.mappedRanges === undefined) {
-    return { lost: [], unexpected: [], loosened: [] };
+    return { lost: [], unexpected: [], noLongerStuck: [] };
   }
-  const actual = new RangeMap<Held>();
-  yield* eachInSlices(yield* ask(target), (range) => {
+  const actual = new RangeMap<HeldRange>();
+  yield* eachInSlices(yield* rangesAt(target), (range) => {
     actual.insert({ range });
   });
-  const isLost = ({ range }: Held): boolean => actual.startingAt(range.startPage)?.range.equals(range) !== true;
+  const isLost = ({ range }: HeldRange): boolean => actual.startingAt(range.startPage)?.range.equals(range) !== true;
   const held = yield* ledger.heldInSlices();
-  const stuck = yield* mapInSlices(yield* ledger.stuckEntries(), ({ mapping }) => mapping);
+  const stuck = yield* mapInSlices(yield* ledger.stuckEntries(), mappingOf);
   const lost = yield* filterInSlices(held, isLost);
-  const loosened = yield* filterInSlices(stuck, isLost);
+  const noLongerStuck = yield* filterInSlices(stuck, isLost);
   yield* eachInSlices(yield* joinInSlices([held, stuck]), ({ range }) => {
     actual.removeExact(range);
   });
-  return { lost, loosened, unexpected: yield* entriesInSlices(actual) };
+  return { lost, noLongerStuck, unexpected: yield* entriesInSlices(actual) };
 }
 
-/** @throws DmaError when the target cannot say what it holds, or says something else */
-function* ask(target: DmaTarget): Coroutine<readonly MemoryRange[]> {
+/** @throws DmaError when the target cannot list what it holds, or returns something else */
+function* rangesAt(target: DmaTarget): Coroutine<readonly MemoryRange[]> {
   let held: unknown;
   try {
     held = yield* waitFor(answerOf(target.mappedRanges?.()));

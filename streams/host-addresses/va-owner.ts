@@ -229,16 +229,16 @@ export class VaOwner {
     return yield* this.#releaseThose(held, (mapping) => !this.#isInUse(mapping));
   }
 
-  /** What is held now, for `releaseSince`. */
-  mark(): number {
+  /** The present state, for `releaseSince`. */
+  get checkpoint(): number {
     return this.#vas?.checkpoint ?? 0;
   }
 
-  /** Releases what has been ensured since. */
-  releaseSince(mark: number): Pending {
-    return this.#vas === undefined || this.#vas.checkpoint === mark
+  /** Releases the VAs that were made since a checkpoint. */
+  releaseSince(checkpoint: number): Pending {
+    return this.#vas === undefined || this.#vas.checkpoint === checkpoint
       ? undefined
-      : run(this.#releaseSince(this.#vas, mark));
+      : run(this.#releaseSince(this.#vas, checkpoint));
   }
 
   /** Releases everything but what a target still uses, and gives the mapper back once nothing is left. */
@@ -258,8 +258,8 @@ export class VaOwner {
     return undefined;
   }
 
-  *#releaseSince(vas: VaRegistry, mark: number): Coroutine<undefined> {
-    yield* waitFor(this.release(yield* vas.mappings(mark)));
+  *#releaseSince(vas: VaRegistry, checkpoint: number): Coroutine<undefined> {
+    yield* waitFor(this.release(yield* vas.mappings(checkpoint)));
     return undefined;
   }
 

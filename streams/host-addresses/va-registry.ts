@@ -196,8 +196,8 @@ export class VaRegistry {
   }
 
   /** All that is held, or what of it was made since, ascending. */
-  *mappings(mark = 0): Coroutine<MapChange[]> {
-    const held = yield* filterInSlices(yield* entriesInSlices(this.#held), ({ number }) => number >= mark);
+  *mappings(checkpoint = 0): Coroutine<MapChange[]> {
+    const held = yield* filterInSlices(yield* entriesInSlices(this.#held), ({ number }) => number >= checkpoint);
     return yield* mapInSlices(held, ({ mapping }) => mapping);
   }
 

@@ -1,6 +1,7 @@
 import { filter, map, Observable, Subject } from 'rxjs';
 import type { Attachment, AttachOptions } from '../attachments/attachment.js';
 import type { AttachmentHandle } from '../attachments/attachment-handle.js';
+import { AttachmentCommands } from '../attachments/attachment-commands.js';
 import { Attachments } from '../attachments/attachments.js';
 import type { ChangeSet, MemoryMapSnapshot, ShareableRegion } from '../contracts/change-set.js';
 import type { ManagedSet } from '../changes/managed-set.js';
@@ -80,7 +81,8 @@ export class RegionManager implements AsyncDisposable {
   readonly #events = new Subject<RegionEvent>();
   readonly #changes = new Subject<ChangeSet>();
   readonly #shareable = new ShareableList(this.#view);
-  readonly #attachments: Attachments;
+  readonly #attachments = new Attachments();
+  readonly #attachmentCommands: AttachmentCommands;
   readonly #vas: VaOwner;
   readonly #transactions: Transactions;
   #closing: Promise<void> | undefined = undefined;
@@ -96,11 +98,18 @@ export class RegionManager implements AsyncDisposable {
     const warn = (warning: DmaError): void => {
       callUser(() => onWarning?.(warning));
     };
-    this.#attachments = new Attachments({ queue: this.#queue, view: this.#view, vaMapper, warn }, () => this.#vas);
     this.#vas = new VaOwner({
       mapper: vaMapper,
       view: this.#view,
       users: this.#attachments,
+      warn,
+    });
+    this.#attachmentCommands = new AttachmentCommands({
+      attachments: this.#attachments,
+      queue: this.#queue,
+      view: this.#view,
+      vas: this.#vas,
+      vaMapper,
       warn,
     });
     let sequence = 0;
@@ -119,6 +128,7 @@ export class RegionManager implements AsyncDisposable {
       view: this.#view,
       vas: this.#vas,
       attachments: this.#attachments,
+      attachmentCommands: this.#attachmentCommands,
       warn,
       publish: (draft, set) => this.#publish(draft, set),
     });
@@ -183,7 +193,7 @@ export class RegionManager implements AsyncDisposable {
    * when it returns
    */
   attach(target: DmaTarget | TargetBranch, options?: AttachOptions): Promise<Attachment> {
-    return this.#command<AttachmentHandle>(() => run(this.#attachments.attach(target, options)));
+    return this.#command<AttachmentHandle>(() => run(this.#attachmentCommands.attach(target, options)));
   }
 
   /**
@@ -278,7 +288,7 @@ export class RegionManager implements AsyncDisposable {
   }
 
   *#close(): Coroutine<void> {
-    const failed = yield* this.#attachments.detachAll();
+    const failed = yield* this.#attachmentCommands.detachAll();
     yield* this.#view.end();
     yield* waitFor(this.#vas.close());
     this.#events.complete();

@@ -1,3 +1,4 @@
+import type { AttachmentCommands } from '../attachments/attachment-commands.js';
 import type { Attachments } from '../attachments/attachments.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import { mapFailure, unmapFailure } from '../branches/command-errors.js';
@@ -23,6 +24,7 @@ interface TransactionsOptions {
   readonly view: View;
   readonly vas: VaOwner;
   readonly attachments: Attachments;
+  readonly attachmentCommands: AttachmentCommands;
   readonly warn: (warning: DmaError) => void;
   /** Emits the events and the change set of a transaction that has taken effect. */
   readonly publish: (draft: Draft, set: ManagedSet) => Coroutine<void> | undefined;
@@ -30,18 +32,22 @@ interface TransactionsOptions {
 
 /** Runs transactions, one at a time: their edits, the delivery to the targets, and the commit or the rollback. */
 export class Transactions {
+  readonly #options: TransactionsOptions;
   readonly #context: RegionContext;
   readonly #view: View;
   readonly #vas: VaOwner;
   readonly #attachments: Attachments;
+  readonly #attachmentCommands: AttachmentCommands;
   readonly #warn: (warning: DmaError) => void;
   readonly #publish: TransactionsOptions['publish'];
 
   constructor(options: TransactionsOptions) {
+    this.#options = options;
     this.#context = options.context;
     this.#view = options.view;
     this.#vas = options.vas;
     this.#attachments = options.attachments;
+    this.#attachmentCommands = options.attachmentCommands;
     this.#warn = options.warn;
     this.#publish = options.publish;
   }
@@ -101,7 +107,7 @@ export class Transactions {
       }
       if (privates !== undefined) {
         if (this.#attachments.hasStuck) {
-          yield* this.#attachments.clearStuck(privates.added, generation);
+          yield* this.#attachmentCommands.clearStuck(privates.added, generation);
         }
         yield* this.#vas.make(privates);
       }
@@ -112,7 +118,7 @@ export class Transactions {
     const set = new ManagedSet(this.#view, generation, change, maps);
     const delivery = this.#needsNoDelivery(set)
       ? yield* waitFor(this.#vas.releaseFiles(change.removed))
-      : yield* deliver(set, this.#attachments.attached, new CommandHooks(set, change, this.#vas, this.#attachments));
+      : yield* deliver(set, this.#attachments.attached, new CommandHooks(set, change, this.#options));
     for (const skipped of delivery?.skipped ?? EMPTY) {
       this.#warn(skipped);
     }
@@ -185,18 +191,16 @@ function ignoreRejection(promise: PromiseLike<unknown>): void {
   promise.then(undefined, () => undefined);
 }
 
-/** What a command does between the steps of its delivery: releases VAs, and unmaps again what is stuck at the addresses of its maps. */
+/** The work of a command between the steps of its delivery: releases VAs, and unmaps again what is stuck at the addresses of its maps. */
 class CommandHooks implements DeliveryHooks {
   readonly #set: ChangeSet;
   readonly #change: Difference;
-  readonly #vas: VaOwner;
-  readonly #attachments: Attachments;
+  readonly #options: TransactionsOptions;
 
-  constructor(set: ChangeSet, change: Difference, vas: VaOwner, attachments: Attachments) {
+  constructor(set: ChangeSet, change: Difference, options: TransactionsOptions) {
     this.#set = set;
     this.#change = change;
-    this.#vas = vas;
-    this.#attachments = attachments;
+    this.#options = options;
   }
 
   unmapped(): Coroutine<readonly MapChange[]> {
@@ -204,19 +208,21 @@ class CommandHooks implements DeliveryHooks {
   }
 
   beforeMaps(): Coroutine<void> | undefined {
-    if (this.#set.maps.length > 0 && this.#attachments.hasStuck) {
+    const { attachments, vas } = this.#options;
+    if (this.#set.maps.length > 0 && attachments.hasStuck) {
       return this.#clearStuckAndRelease();
     }
-    const pending = this.#vas.releaseFiles(this.#change.removed);
+    const pending = vas.releaseFiles(this.#change.removed);
     return pending === undefined ? undefined : waitFor(pending);
   }
 
   *beforeRestore(): Coroutine<void> {
-    yield* waitFor(this.#vas.releaseUnused(yield* mapInSlices(this.#set.maps, ({ range }) => range)));
+    yield* waitFor(this.#options.vas.releaseUnused(yield* mapInSlices(this.#set.maps, ({ range }) => range)));
   }
 
   *#clearStuckAndRelease(): Coroutine<void> {
-    yield* this.#attachments.clearStuck(this.#set.maps, this.#set.generation);
-    yield* waitFor(this.#vas.releaseFiles(this.#change.removed));
+    const { attachmentCommands, vas } = this.#options;
+    yield* attachmentCommands.clearStuck(this.#set.maps, this.#set.generation);
+    yield* waitFor(vas.releaseFiles(this.#change.removed));
   }
 }

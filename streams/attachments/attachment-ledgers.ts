@@ -1,0 +1,123 @@
+import type { Branch } from '../branches/branch.js';
+import { forward, ManagedSet, removeEach, unmapOf, type ActiveMappings } from '../changes/managed-set.js';
+import { mappingOf } from '../changes/mapping.js';
+import { uniqueByStart, uniqueInSlices } from '../changes/unique.js';
+import type { ChangeSet, MapChange } from '../contracts/change-set.js';
+import type { TargetRange } from '../contracts/errors.js';
+import type { LedgerEntry } from '../contracts/ledger-entry.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import { eachInSlices, joinInSlices, mapInSlices, sortedInSlices } from '../ranges/slices.js';
+import { sortByAddress } from '../ranges/sort-by-address.js';
+import type { Ledger } from '../target/ledger.js';
+import type { Coroutine } from '../util/coroutine.js';
+
+/** The ledgers of one attachment: one for each target of its branch, or the assumed ledger of the whole branch. */
+export class AttachmentLedgers {
+  /** In order of the targets. */
+  readonly list: readonly Ledger[];
+  readonly #branch: Branch;
+
+  /** @param assumed the ledger of a branch whose targets are not known */
+  constructor(branch: Branch, assumed: Ledger | undefined) {
+    this.#branch = branch;
+    this.list = assumed === undefined ? branch.ports.map((port) => port.ledger) : [assumed];
+  }
+
+  get hasStuck(): boolean {
+    for (const ledger of this.list) {
+      if (ledger.hasStuck) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** All that is held, `stuck` where an unmap failed. Ascending. */
+  entries(): readonly LedgerEntry[] {
+    const entries = this.list.flatMap((ledger) => ledger.entries());
+    return this.list.length === 1 ? entries : sortByAddress(entries);
+  }
+
+  /** All that the targets should hold and do not, ascending, each start once. */
+  missing(): readonly MemoryRange[] {
+    return uniqueByStart(this.list.flatMap((ledger) => ledger.missing())).map(({ range }) => range);
+  }
+
+  /** As `missing`, in slices. */
+  *missingInSlices(): Coroutine<readonly MemoryRange[]> {
+    const missing: (readonly MapChange[])[] = [];
+    for (const ledger of this.list) {
+      missing.push(yield* ledger.missingInSlices());
+    }
+    return yield* mapInSlices(yield* uniqueInSlices(missing), ({ range }) => range);
+  }
+
+  /** All that is stuck, or what of it shares a page with `over`, ascending for each target. */
+  stuck(over?: MemoryRange): Coroutine<readonly TargetRange[]> {
+    return this.#ofEachTarget((ledger) => ledger.stuckEntries(over === undefined ? undefined : [over]));
+  }
+
+  /** All that is held, including what is stuck, ascending for each target. */
+  held(): Coroutine<readonly TargetRange[]> {
+    return this.#ofEachTarget(function* (ledger) {
+      const lists = [yield* ledger.heldInSlices(), yield* mapInSlices(yield* ledger.stuckEntries(), mappingOf)];
+      return yield* sortedInSlices(yield* joinInSlices(lists));
+    });
+  }
+
+  /** Whether nothing is held, and nothing is stuck. */
+  *isEmpty(): Coroutine<boolean> {
+    for (const ledger of this.list) {
+      if (!(yield* ledger.isEmpty())) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** The unmaps of all that is held, including what is stuck. Ascending. */
+  *unmapsOfAll(): Coroutine<ChangeSet['unmaps']> {
+    const held: (readonly MapChange[])[] = [];
+    for (const ledger of this.list) {
+      held.push(yield* ledger.heldInSlices(), yield* mapInSlices(yield* ledger.stuckEntries(), mappingOf));
+    }
+    return yield* mapInSlices(yield* uniqueInSlices(held), unmapOf);
+  }
+
+  /** The set that unmaps all that is held. */
+  *unmapAllSet(active: ActiveMappings): Coroutine<ChangeSet> {
+    const [ledger] = this.list;
+    const held = this.list.length === 1 && ledger !== undefined ? yield* ledger.heldAsActive() : undefined;
+    if (held === undefined) {
+      return forward(active.generation, yield* this.unmapsOfAll(), []);
+    }
+    return new ManagedSet(active, active.generation, removeEach(held), []);
+  }
+
+  /** Makes every ledger list what it holds, independently of the active mappings. */
+  *materialize(): Coroutine<void> {
+    for (const ledger of this.list) {
+      yield* ledger.materialize();
+    }
+  }
+
+  /** The attachment has ended: the ledgers no longer follow the active mappings. */
+  end(): void {
+    for (const ledger of this.list) {
+      ledger.end();
+    }
+  }
+
+  *#ofEachTarget(
+    select: (ledger: Ledger) => Coroutine<readonly { readonly range: MemoryRange }[]>,
+  ): Coroutine<readonly TargetRange[]> {
+    const found: TargetRange[] = [];
+    for (const [index, ledger] of this.list.entries()) {
+      const target = this.#branch.ports[index]?.name ?? this.#branch.name;
+      yield* eachInSlices(yield* select(ledger), ({ range }) => {
+        found.push({ target, range });
+      });
+    }
+    return found;
+  }
+}
