@@ -19,9 +19,9 @@ export function* recordAssumed(ledger: Ledger, set: ChangeSet, outcome: Outcome)
       return;
     }
     if (isStuck(mapping.range)) {
-      ledger.markStuck(mapping, set.generation);
+      ledger.stuck.add(mapping, set.generation);
     } else {
-      ledger.clearRetried(mapping.range);
+      ledger.stuck.endRetry(mapping.range);
     }
   };
   for (const { covers } of yield* unmapsOfSet(set)) {

@@ -136,7 +136,9 @@ export class AttachmentHandle implements Attachment, Receiver {
   }
 
   isStuck(at: TargetRange): boolean {
-    return this.#assumedLedger === undefined ? this.#branch.isStuck(at) : this.#assumedLedger.isStuck(at.range);
+    return this.#assumedLedger === undefined
+      ? this.#branch.isStuck(at)
+      : this.#assumedLedger.stuck.at(at.range) !== undefined;
   }
 
   /** Whether one of its targets may use the host address of the mapping at exactly this range, which is no longer active. */
@@ -156,8 +158,8 @@ export class AttachmentHandle implements Attachment, Receiver {
     }
     const ports = this.ports.filter((port) => port.usesVa(range));
     return ports.length === 0
-      ? [{ target: this.target, range, stuck: this.#assumedLedger?.isStuck(range) === true }]
-      : ports.map(({ name, ledger }) => ({ target: name, range, stuck: ledger.isStuck(range) }));
+      ? [{ target: this.target, range, stuck: this.#assumedLedger?.stuck.at(range) !== undefined }]
+      : ports.map(({ name, ledger }) => ({ target: name, range, stuck: ledger.stuck.at(range) !== undefined }));
   }
 
   /**
@@ -170,7 +172,7 @@ export class AttachmentHandle implements Attachment, Receiver {
     ranges?: readonly MemoryRange[],
   ): Coroutine<{ readonly tried: readonly MemoryRange[]; readonly error: DmaError | undefined }> {
     if (this.#assumedLedger !== undefined) {
-      const stuck = yield* mapInSlices(yield* this.#assumedLedger.stuckEntries(ranges), mappingOf);
+      const stuck = yield* mapInSlices(yield* this.#assumedLedger.stuck.entries(ranges), mappingOf);
       const unmaps = yield* mapInSlices(yield* uniqueInSlices([stuck]), unmapOf);
       const outcome = unmaps.length === 0 ? undefined : yield* waitFor(this.serve(inverse(generation, unmaps, [])));
       return { tried: yield* mapInSlices(unmaps, ({ range }) => range), error: outcome?.error };
@@ -178,7 +180,7 @@ export class AttachmentHandle implements Attachment, Receiver {
     const tried: MemoryRange[] = [];
     let error: DmaError | undefined;
     for (const port of this.ports.toReversed()) {
-      for (const { mapping } of yield* port.ledger.stuckEntries(ranges)) {
+      for (const { mapping } of yield* port.ledger.stuck.entries(ranges)) {
         tried.push(mapping.range);
         error = (yield* port.unmapStuck(mapping, generation)) ?? error;
         const pause = pauseIfOver();

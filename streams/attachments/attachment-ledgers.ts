@@ -25,7 +25,7 @@ export class AttachmentLedgers {
 
   get hasStuck(): boolean {
     for (const ledger of this.list) {
-      if (ledger.hasStuck) {
+      if (ledger.stuck.size > 0) {
         return true;
       }
     }
@@ -54,13 +54,13 @@ export class AttachmentLedgers {
 
   /** All that is stuck, or what of it shares a page with `over`, ascending for each target. */
   stuck(over?: MemoryRange): Coroutine<readonly TargetRange[]> {
-    return this.#ofEachTarget((ledger) => ledger.stuckEntries(over === undefined ? undefined : [over]));
+    return this.#ofEachTarget((ledger) => ledger.stuck.entries(over === undefined ? undefined : [over]));
   }
 
   /** All that is held, including what is stuck, ascending for each target. */
   held(): Coroutine<readonly TargetRange[]> {
     return this.#ofEachTarget(function* (ledger) {
-      const lists = [yield* ledger.heldInSlices(), yield* mapInSlices(yield* ledger.stuckEntries(), mappingOf)];
+      const lists = [yield* ledger.heldInSlices(), yield* mapInSlices(yield* ledger.stuck.entries(), mappingOf)];
       return yield* sortedInSlices(yield* joinInSlices(lists));
     });
   }
@@ -79,7 +79,7 @@ export class AttachmentLedgers {
   *unmapsOfAll(): Coroutine<ChangeSet['unmaps']> {
     const held: (readonly MapChange[])[] = [];
     for (const ledger of this.list) {
-      held.push(yield* ledger.heldInSlices(), yield* mapInSlices(yield* ledger.stuckEntries(), mappingOf));
+      held.push(yield* ledger.heldInSlices(), yield* mapInSlices(yield* ledger.stuck.entries(), mappingOf));
     }
     return yield* mapInSlices(yield* uniqueInSlices(held), unmapOf);
   }

@@ -1,6 +1,6 @@
 import { mappingOf } from '../changes/mapping.js';
 import { DmaError, toDmaError } from '../contracts/errors.js';
-import { answerOf } from '../target/answers.js';
+import { toAnswer } from '../target/answers.js';
 import { pauseIfOver } from '../util/time-slice.js';
 import type { Finding } from '../contracts/finding.js';
 import { MemoryRange, PAGE_SIZE } from '../ranges/memory-range.js';
@@ -45,7 +45,7 @@ export function* healByCount(port: TargetPort, unexpected: boolean): Coroutine<v
   }
   const left = (yield* excess(port, (yield* heldBy(port)).length)) ?? 0;
   // A mapping that is stuck in the ledger may be gone at the target. It is not missing: retryStuck() unmaps it again.
-  if ((unexpected && left > 0) || left < -port.ledger.stuckCount) {
+  if ((unexpected && left > 0) || left < -port.ledger.stuck.size) {
     const differs = `${Math.abs(left)} maps ${left > 0 ? 'more' : 'fewer'} than it should`;
     throw new DmaError(`the target holds ${differs}, and cannot say which`, {
       code: 'ERR_TARGET_DIFFERS',
@@ -62,7 +62,7 @@ function* excess({ target }: TargetPort, expected: number): Coroutine<number | u
   }
   let count: unknown;
   try {
-    count = yield* waitFor(answerOf(target.mappedCount()));
+    count = yield* waitFor(toAnswer(target.mappedCount()));
   } catch (error) {
     throw toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name });
   }
@@ -84,7 +84,7 @@ function* mapAgain({ target, ledger }: TargetPort): Coroutine<void> {
   yield* ledger.materialize();
   for (const change of yield* ledger.heldInSlices()) {
     try {
-      yield* waitFor(answerOf(target.mapDma(requestOf(change))));
+      yield* waitFor(toAnswer(target.mapDma(requestOf(change))));
     } catch (error) {
       if (toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name }).code !== 'EEXIST') {
         ledger.forget(change);
@@ -103,7 +103,7 @@ function* unmapGaps(port: TargetPort): Coroutine<void> {
   const { target } = port;
   for (const gap of yield* gapsBetween(yield* heldBy(port))) {
     try {
-      yield* waitFor(answerOf(target.unmapDma(gap)));
+      yield* waitFor(toAnswer(target.unmapDma(gap)));
     } catch (error) {
       throw toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name, range: gap });
     }
@@ -116,7 +116,7 @@ function* unmapGaps(port: TargetPort): Coroutine<void> {
 
 /** The ranges that the target holds according to its ledger, including stuck ones. Ascending. */
 function* heldBy({ ledger }: TargetPort): Coroutine<readonly MemoryRange[]> {
-  const stuck = yield* mapInSlices(yield* ledger.stuckEntries(), mappingOf);
+  const stuck = yield* mapInSlices(yield* ledger.stuck.entries(), mappingOf);
   const all = yield* sortedInSlices(yield* joinInSlices([yield* ledger.heldInSlices(), stuck]));
   return yield* mapInSlices(all, ({ range }) => range);
 }

@@ -1,4 +1,4 @@
-import { answerOf } from '../target/answers.js';
+import { toAnswer } from '../target/answers.js';
 import type { AttachmentHandle } from './attachment-handle.js';
 import { mappingOf } from '../changes/mapping.js';
 import type { MapChange } from '../contracts/change-set.js';
@@ -43,7 +43,7 @@ export function* findFaults(handle: AttachmentHandle): Coroutine<readonly Findin
     if (handle.phase === 'attached') {
       findings.push(yield* mapInSlices(yield* ledger.missingInSlices(), findingOf('missing')));
     }
-    findings.push(yield* mapInSlices(yield* ledger.stuckEntries(), findingOf('stuck')));
+    findings.push(yield* mapInSlices(yield* ledger.stuck.entries(), findingOf('stuck')));
   }
   for (const port of handle.ports) {
     findings.push(yield* findByCount(port));
@@ -79,11 +79,11 @@ export function* recordActual(
       ledger.markMissing(change);
     });
     yield* eachInSlices(noLongerStuck, ({ range }) => {
-      ledger.clearStuck(range);
+      ledger.stuck.remove(range);
       released.push(range);
     });
     yield* eachInSlices((unmapUnexpected ?? true) ? unexpected : [], ({ range }) => {
-      ledger.markStuck({ range, region: '', type: 'ram', writable: false, backing: 'private' }, -1);
+      ledger.stuck.add({ range, region: '', type: 'ram', writable: false, backing: 'private' }, -1);
     });
   }
   return released;
@@ -99,7 +99,7 @@ function* compare({ target, ledger }: TargetPort): Coroutine<LedgerDifference> {
   });
   const isLost = ({ range }: HeldRange): boolean => actual.startingAt(range.startPage)?.range.equals(range) !== true;
   const held = yield* ledger.heldInSlices();
-  const stuck = yield* mapInSlices(yield* ledger.stuckEntries(), mappingOf);
+  const stuck = yield* mapInSlices(yield* ledger.stuck.entries(), mappingOf);
   const lost = yield* filterInSlices(held, isLost);
   const noLongerStuck = yield* filterInSlices(stuck, isLost);
   yield* eachInSlices(yield* joinInSlices([held, stuck]), ({ range }) => {
@@ -112,7 +112,7 @@ function* compare({ target, ledger }: TargetPort): Coroutine<LedgerDifference> {
 function* rangesAt(target: DmaTarget): Coroutine<readonly MemoryRange[]> {
   let held: unknown;
   try {
-    held = yield* waitFor(answerOf(target.mappedRanges?.()));
+    held = yield* waitFor(toAnswer(target.mappedRanges?.()));
   } catch (error) {
     throw toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name });
   }

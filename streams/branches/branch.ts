@@ -9,40 +9,40 @@ import { isRunningCallbacks, SyncPromise } from '../util/sync-promise.js';
 import type { TargetPort } from '../target/target-port.js';
 import { show } from '../util/checks.js';
 
-/** The addresses that a VA mapper has given, as far as a branch that uses the mapper is concerned. */
+/** The addresses of a VA mapper that a branch uses. */
 export interface HeldAddresses {
-  /** The manager that releases them, if any. */
+  /** The object with which a manager has claimed the mapper; `undefined` when no manager owns it. */
   readonly owner: object | undefined;
 }
 
-/** What registers itself while a branch is being put under way. */
+/** Collects what the operators of a branch register while the branch function is called and subscribed. */
 let registration: { readonly ports: TargetPort[]; readonly vas: HeldAddresses[] } | undefined;
 
-/** Makes the place of a target known to whoever puts the branch that it is part of under way. */
+/** Registers the port of a target with the `Branch` that is being constructed. */
 export function registerPort(port: TargetPort): void {
   registration?.ports.push(port);
 }
 
-/** The same, of what a VA mapper holds that the branch uses. */
+/** Registers the addresses of a VA mapper with the `Branch` that is being constructed. */
 export function registerAddresses(vas: HeldAddresses): void {
   registration?.vas.push(vas);
 }
 
 /**
- * A branch under way: hand it a set, get its outcome.
+ * A subscribed branch, which answers every set with exactly one outcome.
  *
- * Every set gets exactly one outcome. A branch that ends, or breaks, answers what is still open, and all that comes later, with a
- * failure; an outcome that is none is a failure; what it says unasked is reported and dropped.
+ * When the branch completes or errors, the open set and all later ones fail. An invalid outcome counts as a failure. An outcome for which no
+ * set is open is reported as a warning and dropped.
  */
 export class Branch {
-  /** The targets that are served through it, in order, as far as they have registered themselves. */
+  /** The targets of the branch that have registered themselves, in order. */
   readonly ports: readonly TargetPort[];
-  /** What the VA mappers hold that it uses, as far as they have registered themselves. */
+  /** The addresses of the VA mappers of the branch. */
   readonly vas: readonly HeldAddresses[];
-  /** Whoever listens to the sets: the branch, once. A `Subject` would do; it takes a multiple of the time. */
+  /** The subscribers to the sets: usually one. A `Subject` would take several times as long. */
   #listeners: readonly Subscriber<ChangeSet>[] = [];
   readonly #subscription: Subscription;
-  readonly #onWrong: (problem: string) => void;
+  readonly #warnOf: (problem: string) => void;
   #ended = false;
   #open: ChangeSet | undefined = undefined;
   #delivered = false;
@@ -52,7 +52,7 @@ export class Branch {
 
   /** @throws what the branch function throws; TypeError when it returns no observable */
   constructor(branch: TargetBranch, warn: (error: DmaError) => void = ignore) {
-    this.#onWrong = (problem) => {
+    this.#warnOf = (problem) => {
       warn(this.#badOutcome(problem));
     };
     const outer = registration;
@@ -88,37 +88,41 @@ export class Branch {
     this.vas = vas;
   }
 
-  /** Of its targets; of several, joined with `+`. */
+  /** The name of its target; of several, joined with `+`; `branch` when none is known. */
   get name(): string {
-    const ports = this.ports as readonly TargetPort[] | undefined; // not yet there while it is being put under way
+    const ports = this.ports as readonly TargetPort[] | undefined; // Undefined while the constructor runs.
     return ports === undefined || ports.length === 0 ? 'branch' : ports.map((port) => port.name).join('+');
   }
 
-  /** Why it can serve nothing more. */
+  /** The reason why it can serve no more sets. */
   get broken(): DmaError | undefined {
     return this.#broken;
   }
 
-  /** The set that has not been answered yet. */
+  /** The set that has not been answered. */
   get open(): ChangeSet | undefined {
     return this.#open;
   }
 
-  /** Whether there is one. */
+  /** Whether a set has not been answered. */
   get pending(): boolean {
     return this.#open !== undefined;
   }
 
-  /** Whether all its targets may be served beside those of other branches. */
+  /** Whether all its targets may be served at the same time as those of other branches. */
   get concurrent(): boolean {
     return this.ports.length > 0 && this.ports.every(({ target }) => target.concurrent === true);
   }
 
+  /** Whether exactly this range is stuck at the target of this name; always when no target is known. */
   isStuck({ target, range }: TargetRange): boolean {
-    return this.ports.length === 0 || this.ports.some((port) => port.name === target && port.ledger.isStuck(range));
+    return (
+      this.ports.length === 0 ||
+      this.ports.some((port) => port.name === target && port.ledger.stuck.at(range) !== undefined)
+    );
   }
 
-  /** One set at a time: the next one when this one is answered. */
+  /** Serves one set. The next one must not be served before this one has been answered. */
   serve(set: ChangeSet): Outcome | Promise<Outcome> {
     if (this.#broken !== undefined) {
       return set.maps.length === 0 && this.ports.length > 0
@@ -140,7 +144,7 @@ export class Branch {
     });
   }
 
-  /** Completes what goes in and stops listening to what comes out. */
+  /** Completes the sets, and unsubscribes from the outcomes. */
   end(): void {
     this.#broken ??= new DmaError('the branch has been detached', { code: 'ERR_BRANCH_ENDED', target: this.name });
     this.#ended = true;
@@ -150,7 +154,7 @@ export class Branch {
     this.#subscription.unsubscribe();
   }
 
-  /** What a branch that broke can no longer pass on, its targets are told directly: nothing stays mapped for that. */
+  /** Serves the unmaps of a set directly at the targets of a branch that has ended, so that nothing stays mapped. */
   *#unmapDirectly(set: ChangeSet): Coroutine<Outcome> {
     let outcome: Outcome = { generation: set.generation, target: this.name, status: 'applied', skipped: [] };
     const stuck: TargetRange[] = [];
@@ -164,7 +168,7 @@ export class Branch {
     return withDetails(outcome, { stuck, undone });
   }
 
-  /** The sets, as the branch sees them. One that comes before the branch listens, because it was deferred, waits for it. */
+  /** The source of the branch. A set that is served before the branch has subscribed, because it does so late, is emitted on subscription. */
   #input(): Observable<ChangeSet> {
     return new Observable((subscriber) => {
       if (this.#ended) {
@@ -184,9 +188,9 @@ export class Branch {
 
   #receive(answer: unknown): void {
     const set = this.#open;
-    const outcome = set === undefined ? undefined : checkedOutcome(answer, set, this.#onWrong);
+    const outcome = set === undefined ? undefined : checkedOutcome(answer, set, this.#warnOf);
     if (set === undefined || outcome === undefined || isOlder(outcome, set)) {
-      this.#onWrong('the branch gave an outcome for which no change set is open');
+      this.#warnOf('the branch gave an outcome for which no change set is open');
       return;
     }
     this.#settle(
@@ -215,7 +219,7 @@ export class Branch {
     }
     this.#resolve = undefined;
     if (isRunningCallbacks()) {
-      resolve(outcome); // What waits for it goes on when the branch is done with this outcome.
+      resolve(outcome); // The callbacks that wait for it run after the emission of this outcome.
     } else {
       void Promise.resolve(outcome).then(resolve);
     }
@@ -238,11 +242,11 @@ function isObservable(value: unknown): value is Observable<unknown> {
   return typeof value === 'object' && value !== null && 'subscribe' in value && typeof value.subscribe === 'function';
 }
 
-/** An answer to a set that was answered before. */
+/** Whether an outcome answers an earlier set. */
 function isOlder(outcome: Outcome | string, set: ChangeSet): boolean {
   return typeof outcome === 'object' && outcome.generation < set.generation;
 }
 
 function ignore(): void {
-  // Whoever puts a branch under way without asking is not told.
+  // The default: warnings are dropped.
 }

@@ -9,9 +9,13 @@ import {
 import { ABORT_CODE } from '../util/abort.js';
 import type { MapFailure } from './delivery-result.js';
 
-/** What a command rejects with, made of what a target said. */
+/** The errors with which commands reject, made from the errors of targets. */
 
-/** A map failed, and everything was undone. `blockers`: what kept it from being made, stuck since before. */
+/**
+ * The error of a command with a failed map, which has been undone.
+ *
+ * @param blockers the earlier stuck mappings that caused the failure
+ */
 export function mapFailure(
   { error: cause, target, region, range }: MapFailure,
   aftermath: {
@@ -22,22 +26,22 @@ export function mapFailure(
   blockers: readonly TargetRange[] = [],
 ): DmaMapError {
   const { missing, stuck } = aftermath;
-  const left =
+  const result =
     missing.length === 0 && stuck.length === 0
       ? 'everything was undone'
       : `undone, but for ${missing.length} mappings that could not be put back and ${stuck.length} that could not be unmapped`;
   return new DmaMapError(
-    `a mapping failed, ${left}: ${withoutCode(cause)}`,
+    `a mapping failed, ${result}: ${withoutCode(cause)}`,
     { ...known(cause, { target, region, range }), hint: hintFor(cause, missing.length + stuck.length) },
-    blockers.length === 0 ? aftermath : { ...aftermath, stuck: withoutTwins([...stuck, ...blockers]) },
+    blockers.length === 0 ? aftermath : { ...aftermath, stuck: withoutDuplicates([...stuck, ...blockers]) },
   );
 }
 
-function withoutTwins(ranges: readonly TargetRange[]): TargetRange[] {
+function withoutDuplicates(ranges: readonly TargetRange[]): TargetRange[] {
   return [...new Map(ranges.map((at) => [`${at.target} ${at.range.toString()}`, at])).values()];
 }
 
-/** The command is done, but for what could not be unmapped. */
+/** The error of a command that has taken effect, except for what could not be unmapped. */
 export function unmapFailure(cause: DmaError | undefined, stuck: readonly TargetRange[]): DmaUnmapError {
   const first = stuck[0];
   return new DmaUnmapError(
@@ -50,7 +54,7 @@ export function unmapFailure(cause: DmaError | undefined, stuck: readonly Target
   );
 }
 
-/** A few of them by name, more by their number. */
+/** The ranges as text: up to three in full, more as a number. */
 export function listOf(
   ranges: readonly TargetRange[],
   nameOf = ({ target, range }: TargetRange): string => `${range.toString()} at "${target}"`,
@@ -58,7 +62,11 @@ export function listOf(
   return ranges.length > 3 ? `${ranges.length} mappings` : ranges.map(nameOf).join(', ');
 }
 
-/** Nothing can be unmapped now: the target is still busy with what it was told before it was given up. `held`: what it has by now. */
+/**
+ * The error of a command that cannot unmap anything, because a call of an aborted attach has not returned.
+ *
+ * @param held what the target holds now
+ */
 export function pendingFailure(target: string, held: readonly TargetRange[]): DmaUnmapError {
   const what = held.length === 0 ? '' : `, and it holds ${listOf(held)}`;
   return new DmaUnmapError(
@@ -68,14 +76,14 @@ export function pendingFailure(target: string, held: readonly TargetRange[]): Dm
   );
 }
 
-/** As Node's own abort errors: `name` is 'AbortError', `code` 'ABORT_ERR', and the signal's reason is the cause. */
+/** An abort error as Node makes them: `name` is 'AbortError', `code` 'ABORT_ERR', and `cause` the reason of the signal. */
 export function abortError(message: string, reason: unknown): DmaError {
   const error = new DmaError(message, { code: ABORT_CODE, cause: reason });
   Object.defineProperty(error, 'name', { value: 'AbortError' });
   return error;
 }
 
-/** What the cause says, and what is known besides where it says nothing. */
+/** The details of the cause, completed from the context. */
 function known(cause: DmaError, context: Partial<DmaErrorDetails> = {}): DmaErrorDetails {
   const { code, errno, syscall, request, hint } = cause;
   return {
@@ -92,6 +100,6 @@ function known(cause: DmaError, context: Partial<DmaErrorDetails> = {}): DmaErro
 }
 
 function hintFor(cause: DmaError, leftovers: number): string | undefined {
-  const mend = 'heal() of the attachment mends what is missing or stuck';
-  return leftovers === 0 ? cause.hint : cause.hint === undefined ? mend : `${cause.hint}; ${mend}`;
+  const repair = 'heal() of the attachment mends what is missing or stuck';
+  return leftovers === 0 ? cause.hint : cause.hint === undefined ? repair : `${cause.hint}; ${repair}`;
 }

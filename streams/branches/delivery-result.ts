@@ -119,7 +119,7 @@ function* stuckAmong(
   const stuck: TargetRange[] = [];
   for (const { name, ledger } of ports) {
     yield* eachInSlices(ranges, (range) => {
-      if (ledger.isStuck(range)) {
+      if (ledger.stuck.at(range) !== undefined) {
         stuck.push({ target: name, range });
       }
     });

@@ -3,7 +3,7 @@ import { DmaError } from '../contracts/errors.js';
 import { isPromiseLike } from '../util/coroutine.js';
 import { SyncPromise } from '../util/sync-promise.js';
 
-/** An observable that a target returned was unsubscribed before it completed: whether the call took effect is not known. */
+/** The observable of a call was unsubscribed before it completed: it is not known whether the call took effect. */
 export class UnsubscribedError extends DmaError {
   constructor(reason: unknown) {
     super('the attach was aborted, and the call of the target was unsubscribed', { code: 'ABORT_ERR', cause: reason });
@@ -11,13 +11,13 @@ export class UnsubscribedError extends DmaError {
 }
 
 /**
- * What a method of a target returned, as a value or a promise of one: an observable is subscribed, and stands for the last value that it
- * emits before it completes. One that completes inside the call is as good as a plain value.
+ * Turns what a method of a target returned into a value or a promise. An observable is subscribed; its answer is the last value that it
+ * emits before it completes, as a plain value when it completes within the call.
  *
- * @param signal unsubscribes from an observable, and makes its promise reject with an `UnsubscribedError`. A promise cannot be stopped
- * @throws what an observable errors with inside the call
+ * @param signal unsubscribes from an observable, whose promise then rejects with an `UnsubscribedError`. A promise cannot be stopped
+ * @throws the error of an observable that errors within the call
  */
-export function answerOf(returned: unknown, signal?: AbortSignal): unknown {
+export function toAnswer(returned: unknown, signal?: AbortSignal): unknown {
   if (returned === undefined || isPromiseLike(returned)) {
     return returned;
   }
@@ -32,7 +32,7 @@ function observableOf(value: unknown): Observable<unknown> | undefined {
   if (typeof (value as Record<PropertyKey, unknown>)[observable] === 'function') {
     return from(value as ObservableInput<unknown>);
   }
-  // Of another copy of RxJS that has another symbol.
+  // An observable of another copy of RxJS, which has another symbol.
   return isObservable(value) ? new Observable((subscriber) => value.subscribe(subscriber)) : undefined;
 }
 
@@ -55,7 +55,7 @@ function lastOf(source: Observable<unknown>, signal: AbortSignal | undefined): u
       end({});
     },
   });
-  const answered = ended as { readonly error?: unknown } | undefined; // Perhaps inside the call.
+  const answered = ended as { readonly error?: unknown } | undefined; // The observable may have ended within the call.
   if (answered !== undefined) {
     if ('error' in answered) {
       throw answered.error;

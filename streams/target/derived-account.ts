@@ -5,48 +5,52 @@ import { filterInSlices, joinInSlices, mapInSlices } from '../ranges/slices.js';
 import { runAtOnce, type Coroutine } from '../util/coroutine.js';
 import { inSlices } from '../util/sliced-work.js';
 
-/** What a target holds, as far as it can be told from what is active and from how far the set under way has come. */
+/** The mappings of a target, derived from the active ones and from the progress of the current set. */
 export interface Account {
   readonly held: readonly MapChange[];
-  /** What the unmaps under way have taken. */
-  readonly taken: readonly MapChange[];
-  /** The generation of these. */
+  /** What the current set has unmapped so far. */
+  readonly unmapped: readonly MapChange[];
+  /** The generation of the current set. */
   readonly generation: number;
 }
 
-/** Up to so many mappings are looked through at once. */
-const FEW = 256;
+/** Most removed mappings that are compared with the skipped ones. */
+const REMOVED_COMPARED_MAX = 256;
 
 /**
- * The account of a target that has been served nothing but the sets of its manager, all with success: it holds what is active, but for device
- * memory that it could not map. No list is kept; only how far the set under way has come.
+ * The account of a target that has been served only sets of its manager, all with success. It holds the active mappings, except for device
+ * memory that could not be mapped. No list is kept, only the progress of the current set.
  */
 export class DerivedAccount {
   readonly #active: ActiveMappings;
-  /** `arriving`: the first set, which brings what is active. `leaving`: the last one, which takes all of it. */
-  #phase: 'arriving' | 'present' | 'leaving' = 'arriving';
-  /** The step of each kind that is, or was last, under way, both of one generation. */
+  /** `replay`: the first set, which maps the active mappings. `detach`: the last one, which unmaps all of them. */
+  #phase: 'replay' | 'live' | 'detach' = 'replay';
+  /** The maps and the removed mappings of the current or last set: both its steps have one generation. */
   #maps: readonly MapChange[] = [];
   #removed: readonly MapChange[] = [];
   #generation = -1;
-  /** What the maps of a set have, and what is active has not. */
+  /** The host addresses, which the maps of a set have and the active mappings have not. */
   #addressOf: AddressOf | undefined = undefined;
-  /** Mappings that have been dealt with, from the first of the set on. */
+  /** The number of maps, and of removed mappings, of the current set that have been served, in order. */
   mapped = 0;
   unmapped = 0;
-  /** Device memory that is active and could not be mapped, by the page at which it starts. */
+  /** By start page, active device memory that could not be mapped. */
   readonly #skipped = new Map<number, MapChange>();
 
   constructor(active: ActiveMappings) {
     this.#active = active;
   }
 
-  /** Whether the account can be kept so for this set, too. */
+  /**
+   * Begins with a set.
+   *
+   * @returns whether the account can be kept for this set
+   */
   begin(set: ManagedSet): boolean {
     if (set.active !== this.#active || (this.#skipped.size > 0 && this.#mayTouchSkipped(set))) {
       return false;
     }
-    // The two steps of a command that has not taken effect have one account; also the last set has the generation of what is active.
+    // Both steps of a command have one account. The set of a detach has the generation of the active mappings, as the set before it had.
     if (set.generation !== this.#generation || set.generation === this.#active.generation) {
       this.#generation = set.generation;
       this.#maps = [];
@@ -62,57 +66,57 @@ export class DerivedAccount {
     }
     this.#addressOf ??= set.addressOf;
     if (!set.snapshot) {
-      this.#phase = set.generation === this.#active.generation ? 'leaving' : 'present';
+      this.#phase = set.generation === this.#active.generation ? 'detach' : 'live';
     }
     return true;
   }
 
-  /** To be called instead of counting a map that failed softly. */
+  /** A map of device memory has failed: counts it as served, but not as held. */
   skip(mapping: MapChange): void {
     this.#skipped.set(mapping.range.startPage, mapping);
     this.mapped += 1;
   }
 
-  /** The maps of the set under way that have been made, in order. */
+  /** The maps of the current set that have been made, in order. */
   made(): Coroutine<readonly MapChange[]> {
     return this.#withoutSkipped(this.#maps.slice(0, this.mapped));
   }
 
-  /** To be called when a set has been served to its end. Returns whether nothing is held, and no more sets come. */
+  /** To be called when a set has been served. Returns whether it was the last one, so that nothing is held. */
   end(): boolean {
-    if (this.#phase === 'arriving') {
-      this.#phase = 'present';
+    if (this.#phase === 'replay') {
+      this.#phase = 'live';
       this.#maps = [];
     }
-    return this.#phase === 'leaving';
+    return this.#phase === 'detach';
   }
 
-  /** What is held, ascending, or nearly so: what the set under way has mapped comes last. */
+  /** The account now. `held` is ascending, except that the maps of the current set follow the others. */
   *account(): Coroutine<Account> {
     const generation = this.#generation;
-    const taken = yield* this.#addressed(this.#removed.slice(0, this.unmapped));
-    if (this.#phase === 'arriving') {
-      return { held: yield* this.made(), taken, generation };
+    const unmapped = yield* this.#addressed(this.#removed.slice(0, this.unmapped));
+    if (this.#phase === 'replay') {
+      return { held: yield* this.made(), unmapped, generation };
     }
-    if (this.#phase === 'leaving') {
-      return { held: yield* this.#addressed(this.#removed.slice(this.unmapped)), taken, generation };
+    if (this.#phase === 'detach') {
+      return { held: yield* this.#addressed(this.#removed.slice(this.unmapped)), unmapped, generation };
     }
     const before = yield* this.#addressed(yield* this.#withoutSkipped(yield* this.#active.all()));
     if (generation <= this.#active.generation) {
-      return { held: before, taken: [], generation }; // The set has taken effect.
+      return { held: before, unmapped: [], generation }; // The set is part of the active mappings.
     }
-    const stay = yield* without(before, taken);
-    return { held: yield* joinInSlices([stay, yield* this.made()]), taken, generation };
+    const kept = yield* without(before, unmapped);
+    return { held: yield* joinInSlices([kept, yield* this.made()]), unmapped, generation };
   }
 
-  /** The same at once, for somebody who asks. */
+  /** As `account`, within the call. */
   accountNow(): Account {
     return runAtOnce(this.account());
   }
 
   /** What is held between two sets, ascending. */
   *heldBetweenSets(): Coroutine<readonly MapChange[]> {
-    return this.#phase === 'present' && this.#generation <= this.#active.generation
+    return this.#phase === 'live' && this.#generation <= this.#active.generation
       ? yield* this.#withoutSkipped(yield* this.#active.all())
       : (yield* this.account()).held;
   }
@@ -133,13 +137,13 @@ export class DerivedAccount {
       : yield* filterInSlices(mappings, ({ range }) => !this.#skipped.has(range.startPage));
   }
 
-  /** Whether one that was skipped is leaving; also where it would take long to see. */
+  /** Whether a skipped mapping may be removed; also when it would take long to find out. */
   #mayTouchSkipped({ removed }: ManagedSet): boolean {
-    return removed.length > FEW || removed.some(({ range }) => this.#skipped.has(range.startPage));
+    return removed.length > REMOVED_COMPARED_MAX || removed.some(({ range }) => this.#skipped.has(range.startPage));
   }
 }
 
-/** Those that do not start where one of `others` does. */
+/** The mappings without those that start where one of `others` does. */
 function* without(mappings: readonly MapChange[], others: readonly MapChange[]): Coroutine<readonly MapChange[]> {
   if (others.length === 0) {
     return mappings;

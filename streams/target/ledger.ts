@@ -3,42 +3,32 @@ import { eachInSlices, entriesInSlices, sortedInSlices } from '../ranges/slices.
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import { ManagedSet } from '../changes/managed-set.js';
 import { DerivedAccount } from './derived-account.js';
+import { StuckMappings } from './stuck-mappings.js';
+import { UnmappedMappings } from './unmapped-mappings.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap } from '../ranges/range-map.js';
 import { sameMapping } from '../changes/mapping.js';
 import type { LedgerEntry } from '../contracts/ledger-entry.js';
 import type { Coroutine } from '../util/coroutine.js';
 
-interface Stuck {
-  readonly range: MemoryRange;
-  readonly mapping: MapChange;
-  /** The generation for which the unmap was last tried again; -1 when it never was. */
-  readonly triedAgainIn: number;
-}
-
 /**
- * What one target holds, and what it should hold and does not.
+ * The mappings that one target holds, and those that it should hold and does not (missing).
  *
- * Kept by the page at which a mapping starts; a mapping is held, or stuck, or missing, or none of it. As long as what is held follows from
- * what is active, no list of it is made.
+ * A mapping is identified by the page at which it starts, and has at most one state: held, stuck or missing. While the held mappings can be
+ * derived from the active ones, they are not listed.
  */
 export class Ledger {
+  /** To be changed only while the ledger is not derived. */
+  readonly stuck = new StuckMappings();
   #derived: DerivedAccount | undefined = undefined;
-  /** Empty while it is derived. */
+  /** By start; empty while it is derived. */
   #held = new Map<number, MapChange>();
-  readonly #stuck = new RangeMap<Stuck>();
   readonly #missing = new RangeMap<MapChange>();
-  /** What the forward unmaps of one generation took: what an inverse set puts back. */
-  #taken: MapChange[] = [];
-  /** The same by start; made when something is undone. */
-  #takenByStart: Map<number, MapChange> | undefined = undefined;
-  #takenIn = -1;
-  /** Pages at which stuck mappings start that are being unmapped once more. */
-  readonly #retried = new Set<number>();
+  readonly #unmapped = new UnmappedMappings();
 
   /**
-   * The account to keep of this set instead of the list, where what is held can be derived from what is active: as long as every call succeeds,
-   * or is one for device memory.
+   * The derived account to keep while a set is served, instead of the list; `undefined` when the held mappings cannot be derived from the active
+   * ones. They can be as long as every failed call was a map of device memory.
    */
   derive(set: ChangeSet): DerivedAccount | undefined {
     if (!(set instanceof ManagedSet)) {
@@ -50,99 +40,88 @@ export class Ledger {
     return this.#derived?.begin(set) === true ? this.#derived : undefined;
   }
 
-  /** What is held is nobody's business any longer. */
+  /** The attachment has ended: nothing more is derived from the active mappings. */
   end(): void {
     this.#derived = undefined;
   }
 
-  /** Whether what is held follows from what is active, and is not listed. */
+  /** Whether the held mappings are derived from the active ones, and not listed. */
   get isDerived(): boolean {
     return this.#derived !== undefined;
   }
 
-  /** A set of which a derived account is kept has been served to its end. */
+  /** To be called when a set with a derived account has been served. */
   endDerived(): void {
     if (this.#derived?.end() === true) {
       this.#derived = undefined;
     }
   }
 
-  /** Lists what is held, and what the set under way has taken, from now on. Whoever looks meanwhile sees the same. */
+  /** From now on lists the held mappings, and those that the current set has unmapped. A reader sees the same state meanwhile. */
   *materialize(): Coroutine<void> {
     for (let derived = this.#derived; derived !== undefined; derived = this.#derived) {
       const { mapped, unmapped } = derived;
-      const { held, taken, generation } = yield* derived.account();
+      const { held, unmapped: unmappedInSet, generation } = yield* derived.account();
       const listed = new Map<number, MapChange>();
       yield* eachInSlices(held, (mapping) => {
         listed.set(mapping.range.startPage, mapping);
       });
-      // A call that was given up may have come back meanwhile.
+      // The call of an aborted attach may have returned meanwhile: then the list is made again.
       if (this.#derived === derived && derived.mapped === mapped && derived.unmapped === unmapped) {
         this.#derived = undefined;
         this.#held = listed;
-        this.#taken = [...taken];
-        this.#takenByStart = undefined;
-        this.#takenIn = generation;
+        this.#unmapped.reset(unmappedInSet, generation);
       }
     }
   }
 
-  /** To be called before a set is served of which no derived account is kept. */
+  /** To be called before a set without a derived account is served. */
   *begin(set: ChangeSet): Coroutine<void> {
     if (this.#derived !== undefined) {
       yield* this.materialize();
     }
-    if (set.generation !== this.#takenIn) {
-      if (this.#taken.length > 0) {
-        this.#taken = [];
-      }
-      this.#takenByStart = undefined;
-      this.#takenIn = set.generation;
-    }
+    this.#unmapped.begin(set.generation);
     if (set.undo === true && set.maps.length > 0) {
-      yield* this.#indexTaken();
+      yield* this.#unmapped.index();
     }
   }
 
   /**
-   * Takes out of the ledger what it has of this map, held or stuck, to be unmapped. What of it was held or missing can be put
-   * back by an inverse set of the same generation.
+   * Removes the mapping at exactly this range, which is to be unmapped. One that was held or missing can be restored by an inverse set of the same
+   * generation.
+   *
+   * @returns the mapping, if it was held or stuck
    */
   takeForUnmap(range: MemoryRange, set: ChangeSet): MapChange | undefined {
     const held = this.#held.get(range.startPage);
     if (held?.range.equals(range) === true) {
       this.#held.delete(range.startPage);
-      this.#remember(held, set);
+      this.#unmapped.add(held, set);
       return held;
     }
-    const stuck = this.#stuck.size === 0 ? undefined : this.#stuck.startingAt(range.startPage);
-    const isStuck = stuck?.range.equals(range) === true;
-    if (isStuck) {
-      this.#stuck.remove(range);
-      this.#retried.add(range.startPage);
-    }
-    // What an inverse set takes away is not what should be there: that stays missing.
+    const stuck = this.stuck.size === 0 ? undefined : this.stuck.takeForRetry(range);
+    // An inverse set unmaps what should not be held: what is missing stays missing.
     const missing = this.#missing.size === 0 || set.undo ? undefined : this.#missing.remove(range);
     if (missing !== undefined) {
-      this.#remember(missing, set);
+      this.#unmapped.add(missing, set);
     }
-    return isStuck ? stuck.mapping : undefined;
+    return stuck;
   }
 
-  /** Whether an inverse set, which has begun, has to put this mapping back. */
+  /** Whether an inverse set, for which `begin` has been called, has to map this mapping again. */
   mustRestore(change: MapChange): boolean {
     const { startPage } = change.range;
-    return this.#takenByStart?.has(startPage) === true || this.#missing.startingAt(startPage) !== undefined;
+    return this.#unmapped.startsAt(startPage) || this.#missing.startingAt(startPage) !== undefined;
   }
 
-  /** All that an inverse set would put back, ascending. */
+  /** The mappings that an inverse set restores, ascending. */
   *unmappedInSlices(): Coroutine<readonly MapChange[]> {
     yield* this.materialize();
-    const byStart = yield* this.#indexTaken();
+    const byStart = yield* this.#unmapped.index();
     return yield* sortedInSlices([...byStart.values()]);
   }
 
-  /** The target holds it. */
+  /** The target holds the mapping. */
   hold(change: MapChange): void {
     this.#held.set(change.range.startPage, change);
     if (this.#missing.size > 0) {
@@ -150,111 +129,47 @@ export class Ledger {
     }
   }
 
-  /** An inverse set put it back. */
+  /** An inverse set has mapped the mapping again. */
   restore(change: MapChange): void {
     this.hold(change);
-    this.#takenByStart?.delete(change.range.startPage);
+    this.#unmapped.removeAt(change.range.startPage);
   }
 
-  /** The target no longer holds it. Not to be called while it is derived. */
+  /** The target no longer holds the mapping. Not to be called while the ledger is derived. */
   forget(change: MapChange): void {
     this.#held.delete(change.range.startPage);
   }
 
-  /** The target should hold it, and does not. Not to be called while it is derived. */
+  /** The target should hold the mapping, and does not. Not to be called while the ledger is derived. */
   markMissing(change: MapChange): void {
     this.#missing.replace(change);
-    this.#takenByStart?.delete(change.range.startPage);
-  }
-
-  /** Its unmap failed. Not to be called while it is derived. */
-  markStuck(mapping: MapChange, generation: number): void {
-    const again = this.#retried.delete(mapping.range.startPage);
-    this.#stuck.replace({ range: mapping.range, mapping, triedAgainIn: again ? generation : -1 });
-  }
-
-  /** Its unmap did not fail, though it may have before. */
-  clearRetried(range: MemoryRange): void {
-    if (this.#retried.size > 0) {
-      this.#retried.delete(range.startPage);
-    }
-  }
-
-  /** The target does not hold it after all. */
-  clearStuck(range: MemoryRange): void {
-    this.#stuck.remove(range);
+    this.#unmapped.removeAt(change.range.startPage);
   }
 
   /**
-   * Where a mapping is to be put back whose unmap failed, the target holds it still: an unmap that fails has taken nothing. Tells
-   * whether that was so; then it is held again.
+   * Restores a mapping that is stuck: the target still holds it, because a failed unmap has unmapped nothing. It counts as held again.
+   *
+   * @returns whether the mapping was stuck
    */
   restoreStuck(change: MapChange): boolean {
-    const stuck = this.#stuck.size === 0 ? undefined : this.#stuck.startingAt(change.range.startPage);
-    if (stuck === undefined || !sameMapping(stuck.mapping, change)) {
+    const stuck = this.stuck.startingAt(change.range.startPage);
+    if (stuck === undefined || !sameMapping(stuck, change)) {
       return false;
     }
-    this.#stuck.remove(stuck.range);
-    this.restore(stuck.mapping);
+    this.stuck.remove(stuck.range);
+    this.restore(stuck);
     return true;
   }
 
-  /** Whether this is held; of what is listed. What follows from what is active is as the outcomes say. */
+  /** Whether the mapping is listed as held. Derived mappings are not listed. */
   holds({ range }: MapChange): boolean {
     return this.#held.get(range.startPage)?.range.equals(range) === true;
   }
 
-  get hasStuck(): boolean {
-    return this.#stuck.size > 0;
-  }
-
-  stuckIn(range: MemoryRange): boolean {
-    return this.#stuck.size > 0 && this.#stuck.overlaps(range);
-  }
-
-  /** Whether exactly this is stuck. */
-  isStuck(range: MemoryRange): boolean {
-    return this.#stuck.size > 0 && this.#stuck.startingAt(range.startPage)?.range.equals(range) === true;
-  }
-
   /** The mapping at exactly this range that is stuck, or listed as held. */
   at(range: MemoryRange): MapChange | undefined {
-    const stuck = this.#stuck.size === 0 ? undefined : this.#stuck.startingAt(range.startPage);
-    const mapping = stuck?.range.equals(range) === true ? stuck.mapping : this.#held.get(range.startPage);
+    const mapping = this.stuck.at(range) ?? this.#held.get(range.startPage);
     return mapping?.range.equals(range) === true ? mapping : undefined;
-  }
-
-  /** All that is stuck, or what of it shares a page with one of these ranges, each once. */
-  *stuckEntries(ranges?: readonly MemoryRange[]): Coroutine<readonly Stuck[]> {
-    if (ranges === undefined) {
-      return yield* entriesInSlices(this.#stuck);
-    }
-    if (this.#stuck.size === 0) {
-      return [];
-    }
-    const found = new Set<Stuck>();
-    yield* eachInSlices(ranges, (range) => {
-      if (this.#stuck.overlaps(range)) {
-        for (const stuck of this.#stuck.overlapping(range)) {
-          found.add(stuck);
-        }
-      }
-    });
-    return [...found];
-  }
-
-  /** Its unmap was tried again: without success, for a generation. */
-  markStillStuck(mapping: MapChange, generation: number): void {
-    this.#stuck.replace({ range: mapping.range, mapping, triedAgainIn: generation });
-  }
-
-  /** What is stuck and shares a page with `range`, ascending. */
-  stuckOver(range: MemoryRange): readonly Stuck[] {
-    return this.#stuck.overlapping(range);
-  }
-
-  get stuckCount(): number {
-    return this.#stuck.size;
   }
 
   /** What the target should hold and does not, ascending. */
@@ -262,40 +177,40 @@ export class Ledger {
     return [...this.#missing];
   }
 
-  /** The same, letting the event loop go on. */
+  /** As `missing`, in slices. */
   missingInSlices(): Coroutine<readonly MapChange[]> {
     return entriesInSlices(this.#missing);
   }
 
-  /** What the target holds as it should, ascending. */
+  /** What the target holds, without what is stuck. Ascending. */
   held(): MapChange[] {
     return sortByAddress([...(this.#derived?.accountNow().held ?? this.#held.values())]);
   }
 
-  /** The same, letting the event loop go on. */
+  /** As `held`, in slices. */
   *heldInSlices(): Coroutine<readonly MapChange[]> {
     const held = this.#derived === undefined ? [...this.#held.values()] : (yield* this.#derived.account()).held;
     return yield* sortedInSlices(held);
   }
 
-  /** What is held, ascending, where that follows from what is active. */
+  /** What is held, ascending, if it is derived from the active mappings. */
   *heldAsActive(): Coroutine<readonly MapChange[] | undefined> {
     return this.#derived === undefined ? undefined : yield* this.#derived.heldBetweenSets();
   }
 
-  /** Whether it holds nothing, and nothing is stuck. */
+  /** Whether nothing is held, and nothing is stuck. */
   *isEmpty(): Coroutine<boolean> {
-    if (this.#held.size > 0 || this.#stuck.size > 0) {
+    if (this.#held.size > 0 || this.stuck.size > 0) {
       return false;
     }
     return this.#derived === undefined || (yield* this.#derived.account()).held.length === 0;
   }
 
   get #isBlank(): boolean {
-    return this.#derived === undefined && this.#held.size === 0 && this.#stuck.size === 0 && this.#missing.size === 0;
+    return this.#derived === undefined && this.#held.size === 0 && this.stuck.size === 0 && this.#missing.size === 0;
   }
 
-  /** What the target holds, ascending. */
+  /** What the target holds, including what is stuck. Ascending. */
   entries(): LedgerEntry[] {
     const entry = ({ range, region, writable }: MapChange, stuck: boolean): LedgerEntry => ({
       range,
@@ -305,26 +220,7 @@ export class Ledger {
     });
     return sortByAddress([
       ...this.held().map((change) => entry(change, false)),
-      ...Array.from(this.#stuck, ({ mapping }) => entry(mapping, true)),
+      ...this.stuck.list().map((mapping) => entry(mapping, true)),
     ]);
-  }
-
-  *#indexTaken(): Coroutine<Map<number, MapChange>> {
-    let byStart = this.#takenByStart;
-    if (byStart === undefined) {
-      const index = new Map<number, MapChange>();
-      yield* eachInSlices(this.#taken, (change) => {
-        index.set(change.range.startPage, change);
-      });
-      this.#takenByStart = byStart = index;
-    }
-    return byStart;
-  }
-
-  #remember(change: MapChange, set: ChangeSet): void {
-    if (set.undo !== true) {
-      this.#taken.push(change);
-      this.#takenByStart?.set(change.range.startPage, change);
-    }
   }
 }

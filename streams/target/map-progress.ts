@@ -4,7 +4,7 @@ import type { Ledger } from './ledger.js';
 import { joinInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
 
-/** How far the maps of one set have come, and their place in the ledger. */
+/** The progress of the maps of one set, and its record in the ledger. */
 export class MapProgress {
   readonly #ledger: Ledger;
   readonly #derived: DerivedAccount | undefined;
@@ -17,7 +17,7 @@ export class MapProgress {
     this.#undo = set.undo === true;
   }
 
-  /** This map was made. */
+  /** A map was made. */
   add(change: MapChange): void {
     if (this.#derived !== undefined && this.#ledger.isDerived) {
       this.#derived.mapped += 1;
@@ -31,17 +31,17 @@ export class MapProgress {
     this.#mapped.push(change);
   }
 
-  /** This one failed softly. */
+  /** A map of device memory failed, and was skipped. */
   skip(change: MapChange): void {
     if (this.#ledger.isDerived) {
       this.#derived?.skip(change);
     }
   }
 
-  /** Ends the account in the middle of the set; from here on the ledger lists what is held. Returns what has been mapped, in order. */
-  *stop(): Coroutine<readonly MapChange[]> {
+  /** Ends a derived account in the middle of the set: from now on the ledger lists what is held. Returns what the set has mapped, in order. */
+  *materialize(): Coroutine<readonly MapChange[]> {
     yield* this.#ledger.materialize();
-    // What came after the list was made, if it was made in the middle of the set.
+    // `#mapped` has what was mapped after the ledger had begun to list in the middle of the set.
     return this.#derived === undefined
       ? this.#mapped
       : yield* joinInSlices([yield* this.#derived.made(), this.#mapped]);

@@ -1,4 +1,4 @@
-import { answerOf } from './answers.js';
+import { toAnswer } from './answers.js';
 import { isRefused } from '../changes/mapping.js';
 import type { MapChange } from '../contracts/change-set.js';
 import type { BatchStop, DmaMapRequest, DmaTarget } from '../contracts/dma-target.js';
@@ -7,26 +7,27 @@ import type { MemoryRange } from '../ranges/memory-range.js';
 import { filterInSlices, mapInSlices } from '../ranges/slices.js';
 import { isPromiseLike, type Coroutine } from '../util/coroutine.js';
 
-/** What a call comes to: nothing when it is done, an error when it failed, a promise when that is still to be seen. */
+/** The answer to a call: `undefined` when it has succeeded, an error when it has failed, a promise when it has not been answered yet. */
 export type Answer = undefined | DmaError | PromiseLike<unknown>;
 
-/** Calls that a target takes together at most: in rows, and in pages (256 MiB), so that an abort between two of them comes soon. */
-const ROWS = 4096;
-const PAGES = 1 << 16;
+/** Limits of one batch: calls, and pages (256 MiB). An abort takes effect between two batches. */
+const BATCH_CALLS_MAX = 4096;
+const BATCH_PAGES_MAX = 1 << 16;
 
-/** The calls of one target. What they throw, or reject with, comes back as a `DmaError`. */
+/** Makes the calls of one target. What they throw or reject with is returned as a `DmaError`. */
 export class TargetCalls {
   readonly target: DmaTarget;
-  /** Unsubscribes from a map that is under way, where the target returned an observable. */
+  /** Unsubscribes from the observable of a map that has not been answered. */
   signal: AbortSignal | undefined = undefined;
-  /** Requests that have been made, and the maps that they are of: a set is looked at and mapped with the same ones. */
-  #requests: { readonly of: readonly MapChange[]; readonly requests: readonly DmaMapRequest[] } | undefined = undefined;
+  /** The requests of the current set: those that `check` has made are used to map as well. */
+  #requests: { readonly maps: readonly MapChange[]; readonly requests: readonly DmaMapRequest[] } | undefined =
+    undefined;
 
   constructor(target: DmaTarget) {
     this.target = target;
   }
 
-  /** Why the target need not even be asked for a map. */
+  /** The reason why the target cannot be called for a map, if there is one. */
   obstacle(change: MapChange): DmaError | undefined {
     if (change.refused !== undefined) {
       return change.refused;
@@ -45,13 +46,13 @@ export class TargetCalls {
     return undefined;
   }
 
-  /** Lets the target look at all maps of a set. */
+  /** Calls `checkMaps` of the target for the maps of a set. Returns its error. */
   *check(maps: readonly MapChange[]): Coroutine<DmaError | undefined> {
     try {
       const requests = yield* mapInSlices(maps, requestOf);
-      this.#requests = { of: maps, requests };
+      this.#requests = { maps, requests };
       const allowed = yield* filterInSlices(maps, isAllowed);
-      const answer = answerOf(
+      const answer = toAnswer(
         this.target.checkMaps?.(allowed.length === maps.length ? requests : yield* mapInSlices(allowed, requestOf)),
         this.signal,
       );
@@ -66,7 +67,7 @@ export class TargetCalls {
 
   map(change: MapChange): Answer {
     try {
-      const answer = answerOf(this.target.mapDma(requestOf(change)), this.signal);
+      const answer = toAnswer(this.target.mapDma(requestOf(change)), this.signal);
       return isPromiseLike(answer) ? answer : undefined;
     } catch (thrown) {
       return this.#toError(thrown, change);
@@ -75,15 +76,15 @@ export class TargetCalls {
 
   unmap(range: MemoryRange): Answer {
     try {
-      const answer = answerOf(this.target.unmapDma(range));
+      const answer = toAnswer(this.target.unmapDma(range));
       return isPromiseLike(answer) ? answer : undefined;
     } catch (thrown) {
       return this.#toError(thrown, { range });
     }
   }
 
-  /** Waits for what a call came to; `about` is what it was for. */
-  *settled(
+  /** Waits for an answer, and returns its error; `about` is what the call was for. */
+  *errorOf(
     answer: Answer,
     about: { readonly range: MemoryRange; readonly region?: string },
   ): Coroutine<DmaError | undefined> {
@@ -98,14 +99,14 @@ export class TargetCalls {
     }
   }
 
-  /** How many of these, from the first on, are to be handed over together. */
-  together(items: readonly { readonly range: MemoryRange }[], from: number): number {
+  /** The number of items, from index `from` on, that one batch takes. */
+  batchLength(items: readonly { readonly range: MemoryRange }[], from: number): number {
     let pages = 0;
     let count = 0;
-    while (count < ROWS && from + count < items.length) {
+    while (count < BATCH_CALLS_MAX && from + count < items.length) {
       const { startPage, endPage } = (items[from + count] as { readonly range: MemoryRange }).range;
       pages += endPage - startPage;
-      if (count > 0 && pages > PAGES) {
+      if (count > 0 && pages > BATCH_PAGES_MAX) {
         break;
       }
       count += 1;
@@ -114,38 +115,39 @@ export class TargetCalls {
   }
 
   /**
-   * Makes the maps from `first` up to and without `end`, together where the target takes them so. Returns how many were made before one
-   * failed, and why that one did.
+   * Makes the maps from index `first` up to, but not including, `end`, by one call of `mapDmaBatch`; a single one by `mapDma`.
+   *
+   * @returns the number of maps that were made before one failed, and the error of that one
    */
-  *mapTogether(
+  *mapBatch(
     maps: readonly MapChange[],
     first: number,
     end: number,
   ): Coroutine<{ readonly done: number; readonly error?: DmaError | undefined }> {
     const only = maps[first];
     if (end - first === 1 && only !== undefined) {
-      const error = yield* this.settled(this.map(only), only);
+      const error = yield* this.errorOf(this.map(only), only);
       return { done: error === undefined ? 1 : 0, error };
     }
     const changes = first === 0 && end === maps.length ? maps : maps.slice(first, end);
-    return yield* this.#several(changes, () =>
-      answerOf(this.target.mapDmaBatch?.(this.#requestsOf(maps, first, changes)), this.signal),
+    return yield* this.#callBatch(changes, () =>
+      toAnswer(this.target.mapDmaBatch?.(this.#requestsOf(maps, first, changes)), this.signal),
     );
   }
 
-  /** Unmaps these ranges, as `mapTogether` maps. */
-  *unmapTogether(
+  /** Unmaps these ranges, as `mapBatch` maps. */
+  *unmapBatch(
     calls: readonly { readonly range: MemoryRange }[],
   ): Coroutine<{ readonly done: number; readonly error?: DmaError | undefined }> {
     const [only] = calls;
     if (calls.length === 1 && only !== undefined) {
-      const error = yield* this.settled(this.unmap(only.range), only);
+      const error = yield* this.errorOf(this.unmap(only.range), only);
       return { done: error === undefined ? 1 : 0, error };
     }
-    return yield* this.#several(calls, () => answerOf(this.target.unmapDmaBatch?.(calls.map(({ range }) => range))));
+    return yield* this.#callBatch(calls, () => toAnswer(this.target.unmapDmaBatch?.(calls.map(({ range }) => range))));
   }
 
-  *#several(
+  *#callBatch(
     items: readonly { readonly range: MemoryRange; readonly region?: string }[],
     call: () => unknown,
   ): Coroutine<{ readonly done: number; readonly error?: DmaError | undefined }> {
@@ -171,14 +173,14 @@ export class TargetCalls {
     }
   }
 
-  /** Lets go of the requests of the last set. */
-  forget(): void {
+  /** Drops the requests of the last set. */
+  dropRequests(): void {
     this.#requests = undefined;
   }
 
-  /** The requests for some of these maps, `changes`, which begin at `first`. */
+  /** The requests of `changes`, which are the maps from index `first` on. */
   #requestsOf(maps: readonly MapChange[], first: number, changes: readonly MapChange[]): readonly DmaMapRequest[] {
-    if (this.#requests?.of !== maps) {
+    if (this.#requests?.maps !== maps) {
       return changes.map(requestOf);
     }
     const { requests } = this.#requests;
@@ -206,7 +208,7 @@ function isAllowed(change: MapChange): boolean {
 export const NO_FD_HINT = 'back the memory by a Memfd, or detach the target first';
 const NO_VA_HINT = 'put ensureMapped(vaMapper) before toTarget(target) in the branch';
 
-/** A map as its target is asked for it. */
+/** The request for a map. */
 export function requestOf(change: MapChange): DmaMapRequest {
   const { range, region, type, writable, backing, hostVa } = change;
   if (backing === 'private') {

@@ -6,29 +6,27 @@ import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
 import type { DerivedAccount } from './derived-account.js';
 import type { Ledger } from './ledger.js';
 import { MapProgress } from './map-progress.js';
-import type { MemoryRange } from '../ranges/memory-range.js';
 import type { SetResult } from '../changes/set-result.js';
 import { filterInSlices } from '../ranges/slices.js';
 import { ABORT_CODE } from '../util/abort.js';
 import type { Coroutine } from '../util/coroutine.js';
-import { inSlices } from '../util/sliced-work.js';
-import type { Monitor } from './monitor.js';
+import { pagesOf, pagesOfAll, type Monitor } from './monitor.js';
 import type { Answer, TargetCalls } from './target-calls.js';
 import type { TargetUnmaps } from './target-unmaps.js';
 
-/** Where a set stopped. */
+/** The place where the maps of a set wait. */
 export interface MapPause {
   readonly progress: MapProgress;
   readonly next: number;
-  /** What the call for the next map came to; `undefined` when it has not been made. */
+  /** The answer to the call for the next map; `undefined` when the call has not been made. */
   readonly answer: Answer;
-  /** Others are to have their turn before it. */
+  /** A pause of the event loop before the next map. */
   readonly pause?: Promise<void>;
 }
 
 /**
- * The maps of one target. A forward set stops at the first RAM map that fails; an inverse set is served to its end, past failures. A device
- * map that fails is skipped.
+ * Serves the maps of one target. The first failed map of RAM stops a forward set; an inverse set is served to its end, past failures. A failed
+ * map of device memory is skipped in a forward set.
  */
 export class TargetMaps {
   monitor: Monitor | undefined = undefined;
@@ -43,10 +41,10 @@ export class TargetMaps {
   }
 
   /**
-   * Begins with the maps of a set, and makes the calls that answer at once and need no care. Returns where it stopped, for `resume`;
-   * `undefined` when all is done.
+   * Begins with the maps of a set, and makes calls as long as nothing prevents them and they succeed within the call.
    *
-   * @param derived the account that is kept of the set instead of the list; not once a map has failed that ends it
+   * @param derived the derived account of the set, if the ledger keeps one
+   * @returns the place for `resume`; `undefined` when the set has been served
    */
   begin(set: ChangeSet, derived: DerivedAccount | undefined): MapPause | undefined {
     const { target } = this.#calls;
@@ -57,52 +55,53 @@ export class TargetMaps {
       : { progress, next: 0, answer: undefined };
   }
 
-  /** Serves the rest. Returns what the set has mapped, in order, when a map failed that ends it. */
-  *resume(stopped: MapPause, set: ChangeSet, result: SetResult): Coroutine<readonly MapChange[] | undefined> {
-    const { progress, next, answer } = stopped;
+  /** Serves the rest of a set. When a failed map has stopped the set, returns what it has mapped, in order. */
+  *resume(paused: MapPause, set: ChangeSet, result: SetResult): Coroutine<readonly MapChange[] | undefined> {
+    const { progress, next, answer } = paused;
     const { target } = this.#calls;
     const isNew = next === 0 && answer === undefined;
     const onBegin = isNew ? this.monitor?.onBegin : undefined;
     if (onBegin !== undefined) {
       onBegin(yield* pagesOfAll(set.maps));
     }
-    if (isNew && target.checkMaps !== undefined && set.undo !== true && (yield* this.#isMisfit(set, result))) {
-      return yield* progress.stop();
+    if (isNew && target.checkMaps !== undefined && set.undo !== true && (yield* this.#isRejected(set, result))) {
+      return yield* progress.materialize();
     }
-    const wanted = set.undo ? withMaps(set, yield* this.#toRestore(set.maps)) : set;
-    const failed = yield* target.mapDmaBatch !== undefined && wanted.maps.length > 1
-      ? this.#mapTogether(wanted, result, progress)
-      : this.#mapOneByOne(stopped, wanted, result);
-    this.#calls.forget();
-    return failed ? yield* progress.stop() : undefined;
+    const rest = set.undo ? withMaps(set, yield* this.#toRestore(set.maps)) : set;
+    const failed = yield* target.mapDmaBatch !== undefined && rest.maps.length > 1
+      ? this.#mapBatches(rest, result, progress)
+      : this.#mapOneByOne(paused, rest, result);
+    this.#calls.dropRequests();
+    return failed ? yield* progress.materialize() : undefined;
   }
 
-  /** Lets the target look at a forward set before its first map. Returns whether it finds that the set does not fit. */
-  *#isMisfit({ maps }: ChangeSet, result: SetResult): Coroutine<boolean> {
-    const misfit = yield* this.#calls.check(maps);
-    if (misfit === undefined) {
+  /** Calls `checkMaps` of the target before the first map of a forward set. Returns whether the target rejects the set. */
+  *#isRejected({ maps }: ChangeSet, result: SetResult): Coroutine<boolean> {
+    const rejection = yield* this.#calls.check(maps);
+    if (rejection === undefined) {
       return false;
     }
-    const { range: unfit } = misfit;
-    const [row] = unfit === undefined ? [] : yield* filterInSlices(maps, ({ range }) => unfit.equals(range));
-    result.error = misfit;
+    const { range: rejected } = rejection;
+    const [row] = rejected === undefined ? [] : yield* filterInSlices(maps, ({ range }) => rejected.equals(range));
+    result.error = rejection;
     result.failedAt =
       row === undefined ? undefined : { target: this.#calls.target.name, region: row.region, range: row.range };
     return true;
   }
 
+  /** Makes calls as long as nothing prevents them and they succeed within the call. */
   #mapAtOnce(set: ChangeSet, from: number, progress: MapProgress): MapPause | undefined {
     const { maps } = set;
     for (let next = from; next < maps.length; next++) {
       const change = maps[next] as MapChange;
-      if (set.undo === true || this.#ledger.hasStuck || this.#obstacle(change) !== undefined) {
+      if (set.undo === true || this.#ledger.stuck.size > 0 || this.#obstacle(change) !== undefined) {
         return { progress, next, answer: undefined };
       }
       const answer = this.#calls.map(change);
       if (answer !== undefined) {
         return { progress, next, answer };
       }
-      this.#noteMap(change, progress);
+      this.#recordMap(change, progress);
       const pause = pauseIfOver();
       if (pause !== undefined) {
         return { progress, next: next + 1, answer: undefined, pause };
@@ -111,25 +110,27 @@ export class TargetMaps {
     return undefined;
   }
 
-  /** Returns whether a map failed that ends the set. */
+  /** Returns whether a failed map has stopped the set. */
   *#mapOneByOne(first: MapPause, set: ChangeSet, result: SetResult): Coroutine<boolean> {
     const { progress } = first;
-    for (let stopped: MapPause | undefined = first; stopped !== undefined;) {
-      const { next, answer, pause }: MapPause = stopped;
+    for (let paused: MapPause | undefined = first; paused !== undefined;) {
+      const { next, answer, pause }: MapPause = paused;
       const change = set.maps[next];
       if (pause !== undefined) {
         yield pause;
       }
       if (pause !== undefined || change === undefined) {
-        stopped = this.#mapAtOnce(set, next, progress);
+        paused = this.#mapAtOnce(set, next, progress);
         continue;
       }
-      const error = yield* answer === undefined ? this.#mapWithCare(change, set) : this.#calls.settled(answer, change);
+      const error = yield* answer === undefined
+        ? this.#mapAfterChecks(change, set)
+        : this.#calls.errorOf(answer, change);
       if (error === undefined) {
-        this.#noteMap(change, progress);
+        this.#recordMap(change, progress);
       } else {
-        countIfUnknown(error, progress, set.maps, next, next + 1);
-        if (this.#noteFailure(change, error, set, result, progress)) {
+        addIfUnknown(error, progress, set.maps, next, next + 1);
+        if (this.#recordFailure(change, error, set, result, progress)) {
           return true;
         }
       }
@@ -137,37 +138,38 @@ export class TargetMaps {
       if (others !== undefined) {
         yield others;
       }
-      stopped = this.#mapAtOnce(set, next + 1, progress);
+      paused = this.#mapAtOnce(set, next + 1, progress);
     }
     return false;
   }
 
-  /** Maps one that something may be in the way of. */
-  *#mapWithCare(change: MapChange, set: ChangeSet): Coroutine<DmaError | undefined> {
-    const error = this.#obstacle(change) ?? (this.#ledger.hasStuck ? yield* this.#clearStuck(change, set) : undefined);
-    return error ?? (yield* this.#calls.settled(this.#calls.map(change), change));
+  /** Makes one map, after it has looked for an obstacle and unmapped again what is stuck at its addresses. */
+  *#mapAfterChecks(change: MapChange, set: ChangeSet): Coroutine<DmaError | undefined> {
+    const error =
+      this.#obstacle(change) ?? (this.#ledger.stuck.size > 0 ? yield* this.#clearStuck(change, set) : undefined);
+    return error ?? (yield* this.#calls.errorOf(this.#calls.map(change), change));
   }
 
-  /** As `#mapOneByOne`, handing over as many maps together as need no special care. */
-  *#mapTogether(set: ChangeSet, result: SetResult, progress: MapProgress): Coroutine<boolean> {
+  /** As `#mapOneByOne`, in batches of maps without an obstacle. */
+  *#mapBatches(set: ChangeSet, result: SetResult, progress: MapProgress): Coroutine<boolean> {
     const { maps } = set;
     for (let next = 0; next < maps.length;) {
       const first = maps[next] as MapChange;
       let error = this.#obstacle(first);
-      if (error === undefined && this.#ledger.hasStuck) {
+      if (error === undefined && this.#ledger.stuck.size > 0) {
         error = yield* this.#clearStuck(first, set);
       }
       if (error === undefined) {
-        const endOfSlice = this.#endOfSlice(maps, next);
-        const result = yield* this.#calls.mapTogether(maps, next, endOfSlice);
+        const endOfBatch = this.#endOfBatch(maps, next);
+        const result = yield* this.#calls.mapBatch(maps, next, endOfBatch);
         for (const end = next + result.done; next < end; next++) {
-          this.#noteMap(maps[next] as MapChange, progress);
+          this.#recordMap(maps[next] as MapChange, progress);
         }
         error = result.error;
-        countIfUnknown(error, progress, maps, next, endOfSlice);
+        addIfUnknown(error, progress, maps, next, endOfBatch);
       }
       if (error !== undefined) {
-        if (this.#noteFailure(maps[next] as MapChange, error, set, result, progress)) {
+        if (this.#recordFailure(maps[next] as MapChange, error, set, result, progress)) {
           return true;
         }
         next += 1;
@@ -180,12 +182,12 @@ export class TargetMaps {
     return false;
   }
 
-  /** Where the maps end that can be handed over together with the first of them. */
-  #endOfSlice(maps: readonly MapChange[], first: number): number {
-    if (this.#ledger.hasStuck) {
-      return first + 1; // Each one has to be looked at.
+  /** The end of the batch that begins with the map at `first`. */
+  #endOfBatch(maps: readonly MapChange[], first: number): number {
+    if (this.#ledger.stuck.size > 0) {
+      return first + 1; // Each map needs a look at what is stuck at its addresses.
     }
-    const end = first + this.#calls.together(maps, first);
+    const end = first + this.#calls.batchLength(maps, first);
     let last = first + 1;
     while (last < end && this.#obstacle(maps[last] as MapChange) === undefined) {
       last += 1;
@@ -193,18 +195,24 @@ export class TargetMaps {
     return last;
   }
 
-  /** What an inverse set has to map: what was taken, or is missing, and is not still there because its unmap had failed. */
+  /** The maps that an inverse set has to make: what was unmapped, or is missing, and is not stuck, which counts as restored. */
   #toRestore(maps: readonly MapChange[]): Coroutine<readonly MapChange[]> {
     return filterInSlices(maps, (change) => this.#ledger.mustRestore(change) && !this.#ledger.restoreStuck(change));
   }
 
-  #noteMap(change: MapChange, progress: MapProgress): void {
+  #recordMap(change: MapChange, progress: MapProgress): void {
     progress.add(change);
     this.monitor?.onServed?.(pagesOf(change.range));
   }
 
-  /** Returns whether the failure ends the set. */
-  #noteFailure(change: MapChange, error: DmaError, set: ChangeSet, result: SetResult, progress: MapProgress): boolean {
+  /** Records a failed map. Returns whether it stops the set. */
+  #recordFailure(
+    change: MapChange,
+    error: DmaError,
+    set: ChangeSet,
+    result: SetResult,
+    progress: MapProgress,
+  ): boolean {
     if (set.undo) {
       result.error ??= error;
       result.add('missing', { target: this.#calls.target.name, range: change.range });
@@ -222,9 +230,9 @@ export class TargetMaps {
     return true;
   }
 
-  /** Tries again what is stuck where a map is to go; not twice for one command. */
+  /** Unmaps again what is stuck at the addresses of a map, once for each command. Returns an error if something still is. */
   *#clearStuck(change: MapChange, set: ChangeSet): Coroutine<DmaError | undefined> {
-    for (const { range, mapping, triedAgainIn } of this.#ledger.stuckOver(change.range)) {
+    for (const { range, mapping, triedAgainIn } of this.#ledger.stuck.overlapping(change.range)) {
       let cause: DmaError | undefined;
       if (triedAgainIn !== set.generation || set.undo === true) {
         cause = yield* this.#unmaps.unmapStuck(mapping, set.generation);
@@ -248,7 +256,7 @@ export class TargetMaps {
     return this.monitor?.signal?.aborted === true;
   }
 
-  /** Why the target need not even be asked. */
+  /** The reason why the target is not called for a map, if there is one. */
   #obstacle(change: MapChange): DmaError | undefined {
     if (this.#isAborted) {
       return new DmaError('the attach was aborted', {
@@ -262,8 +270,8 @@ export class TargetMaps {
   }
 }
 
-/** Maps of which nobody knows whether they took effect count as made: the undo of the set unmaps them, to make sure. */
-function countIfUnknown(
+/** Counts maps as made when it is not known whether they took effect: the undo of the set then unmaps them. */
+function addIfUnknown(
   error: DmaError | undefined,
   progress: MapProgress,
   maps: readonly MapChange[],
@@ -275,18 +283,4 @@ function countIfUnknown(
       progress.add(maps[index] as MapChange);
     }
   }
-}
-
-function* pagesOfAll(maps: readonly MapChange[]): Coroutine<number> {
-  let pages = 0;
-  yield* inSlices(maps.length, (from, to) => {
-    for (let index = from; index < to; index++) {
-      pages += pagesOf((maps[index] as MapChange).range);
-    }
-  });
-  return pages;
-}
-
-function pagesOf({ startPage, endPage }: MemoryRange): number {
-  return endPage - startPage;
 }

@@ -13,12 +13,11 @@ import { TargetMaps, type MapPause } from './target-maps.js';
 import { TargetUnmaps, type UnmapPause } from './target-unmaps.js';
 
 /**
- * One target's place in the stream: serves change sets by calls of the target, one call after another, and keeps the ledger of
- * what the target holds.
+ * Serves change sets by calls of one target, one call at a time, and keeps the ledger of what the target holds.
  *
- * A forward set stops at the first RAM map that fails, and what it did is undone, newest first. An inverse set (`undo`) is served
- * to its end, past failures. A device map that fails is skipped. Unmaps are served to the end in any set; one that fails leaves
- * its maps stuck. A long set of short calls lets the event loop go on now and then.
+ * The first failed map of RAM stops a forward set and undoes it, newest first. An inverse set (`undo`) is served to its end, past failures. A
+ * failed map of device memory is skipped in a forward set. The unmaps of any set are served to their end; a failed one leaves its mappings
+ * stuck. A long set yields to the event loop between its calls.
  */
 export class TargetPort {
   readonly target: DmaTarget;
@@ -38,25 +37,25 @@ export class TargetPort {
     return this.target.name;
   }
 
-  /** Who watches, and may abort, what is served. */
+  /** Observes the sets that are served from now on, and may abort them. */
   set monitor(monitor: Monitor | undefined) {
     this.#maps.monitor = monitor;
     this.#calls.signal = monitor?.signal;
   }
 
-  /** Whether the target may be using the host address of the mapping at exactly this range, which has left the view. */
+  /** Whether the target may use the host address of the mapping at exactly this range, which is no longer active. */
   usesVa(range: MemoryRange): boolean {
     const mapping = this.ledger.at(range);
     return mapping !== undefined && (mapping.hostVa !== undefined || this.target.needsVa === true);
   }
 
-  /** One set at a time: the next one when this one is answered. */
+  /** Serves one set. The next one must not be served before this one has been answered. */
   serve(set: ChangeSet): Outcome | Promise<Outcome> {
     const derived = this.ledger.derive(set);
     if (derived === undefined || !(set instanceof ManagedSet)) {
       return run(this.#serve(set));
     }
-    // As far as it goes without waiting: most sets, to their end.
+    // Most sets are served to their end here, without a coroutine.
     const unmapPause = set.regionUnmaps.length > 0 ? this.#unmaps.begin(set, derived) : undefined;
     const mapPause = unmapPause === undefined && set.maps.length > 0 ? this.#maps.begin(set, derived) : undefined;
     if (unmapPause === undefined && mapPause === undefined) {
@@ -76,10 +75,10 @@ export class TargetPort {
     if (unmapPause !== undefined) {
       yield* this.#unmaps.resume(unmapPause, set, derived, result);
     }
-    const stopped =
+    const paused =
       mapPause ??
       (set.maps.length > 0 ? this.#maps.begin(set, this.ledger.isDerived ? derived : undefined) : undefined);
-    yield* this.#finishMaps(stopped, set, result);
+    yield* this.#finishMaps(paused, set, result);
     this.ledger.endDerived();
     return result.outcome(set.generation, this.name);
   }
@@ -94,27 +93,27 @@ export class TargetPort {
     return result.outcome(set.generation, this.name);
   }
 
-  *#finishMaps(stopped: MapPause | undefined, set: ChangeSet, result: SetResult): Coroutine<void> {
-    const mapped = stopped === undefined ? undefined : yield* this.#maps.resume(stopped, set, result);
+  *#finishMaps(paused: MapPause | undefined, set: ChangeSet, result: SetResult): Coroutine<void> {
+    const mapped = paused === undefined ? undefined : yield* this.#maps.resume(paused, set, result);
     if (mapped !== undefined) {
       yield* this.#undo(set, mapped, result);
     }
   }
 
-  /** Tries again to unmap one mapping that is stuck. Returns why it is stuck still. */
+  /** Unmaps one stuck mapping again. Returns the error if it is still stuck. */
   unmapStuck(mapping: MapChange, generation: number): Coroutine<DmaError | undefined> {
     return this.#unmaps.unmapStuck(mapping, generation);
   }
 
-  /** Takes back what a set did before it failed: its maps, newest first, then its unmaps. */
+  /** Undoes a set that has failed: unmaps its maps, newest first, then maps again what it had unmapped. */
   *#undo(set: ChangeSet, mapped: readonly MapChange[], result: SetResult): Coroutine<void> {
-    yield* this.#unmaps.endEach(mapped.toReversed(), (change, error) => {
+    yield* this.#unmaps.unmapEach(mapped.toReversed(), (change, error) => {
       this.ledger.forget(change);
       const at = { target: this.name, range: change.range };
       if (error === undefined) {
         result.add('undone', at);
       } else {
-        this.ledger.markStuck(change, set.generation);
+        this.ledger.stuck.add(change, set.generation);
         result.add('stuck', at);
       }
       return undefined;

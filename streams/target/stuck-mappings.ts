@@ -1,0 +1,100 @@
+import type { MapChange } from '../contracts/change-set.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import { RangeMap } from '../ranges/range-map.js';
+import { eachInSlices, entriesInSlices } from '../ranges/slices.js';
+import type { Coroutine } from '../util/coroutine.js';
+
+export interface StuckMapping {
+  readonly range: MemoryRange;
+  readonly mapping: MapChange;
+  /** The generation in which the unmap was last tried again; -1 when it never was. */
+  readonly triedAgainIn: number;
+}
+
+/** The mappings of one target whose unmap has failed. */
+export class StuckMappings {
+  readonly #byRange = new RangeMap<StuckMapping>();
+  /** The start pages of stuck mappings that are being unmapped again. */
+  readonly #retried = new Set<number>();
+
+  get size(): number {
+    return this.#byRange.size;
+  }
+
+  /** The unmap of a mapping has failed. */
+  add(mapping: MapChange, generation: number): void {
+    const isRetry = this.#retried.delete(mapping.range.startPage);
+    this.#byRange.replace({ range: mapping.range, mapping, triedAgainIn: isRetry ? generation : -1 });
+  }
+
+  /** The unmap of a stuck mapping was tried again in this generation, and has failed. */
+  addAgain(mapping: MapChange, generation: number): void {
+    this.#byRange.replace({ range: mapping.range, mapping, triedAgainIn: generation });
+  }
+
+  /** The mapping that starts where `range` does is no longer stuck. */
+  remove(range: MemoryRange): void {
+    this.#byRange.remove(range);
+  }
+
+  /** Removes the mapping at exactly this range, which is to be unmapped again. */
+  takeForRetry(range: MemoryRange): MapChange | undefined {
+    const stuck = this.at(range);
+    if (stuck !== undefined) {
+      this.#byRange.remove(range);
+      this.#retried.add(range.startPage);
+    }
+    return stuck;
+  }
+
+  /** The unmap of this range has succeeded; it may have been a retry. */
+  endRetry(range: MemoryRange): void {
+    if (this.#retried.size > 0) {
+      this.#retried.delete(range.startPage);
+    }
+  }
+
+  /** The mapping at exactly this range. */
+  at(range: MemoryRange): MapChange | undefined {
+    const stuck = this.startingAt(range.startPage);
+    return stuck?.range.equals(range) === true ? stuck : undefined;
+  }
+
+  startingAt(page: number): MapChange | undefined {
+    return this.#byRange.size === 0 ? undefined : this.#byRange.startingAt(page)?.mapping;
+  }
+
+  /** Whether one shares a page with `range`. */
+  overlaps(range: MemoryRange): boolean {
+    return this.#byRange.size > 0 && this.#byRange.overlaps(range);
+  }
+
+  /** Those that share a page with `range`, ascending. */
+  overlapping(range: MemoryRange): readonly StuckMapping[] {
+    return this.#byRange.overlapping(range);
+  }
+
+  /** All of them, ascending. */
+  list(): readonly MapChange[] {
+    return Array.from(this.#byRange, ({ mapping }) => mapping);
+  }
+
+  /** All of them, ascending; or those that share a page with one of these ranges, each once, in order of the ranges. */
+  *entries(ranges?: readonly MemoryRange[]): Coroutine<readonly StuckMapping[]> {
+    if (ranges === undefined) {
+      return yield* entriesInSlices(this.#byRange);
+    }
+    if (this.#byRange.size === 0) {
+      return [];
+    }
+    const found = new Set<StuckMapping>();
+    yield* eachInSlices(ranges, (range) => {
+      if (this.#byRange.overlaps(range)) {
+        for (const stuck of this.#byRange.overlapping(range)) {
+          found.add(stuck);
+        }
+      }
+    });
+    return [...found];
+  }
+}
