@@ -3,26 +3,26 @@ import { DmaError, toDmaError, type TargetRange } from '../contracts/errors.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { ReleaseFailure } from '../contracts/va-mapper.js';
 
-/** Why a mapping has no host virtual address. */
+/** The errors of mappings that have no host virtual address, and of addresses that cannot be released. */
 
-/** A target that may still be using a host virtual address whose mapping has left the view. */
+/** A target that may use a host virtual address whose mapping is no longer active. */
 export interface VaUser extends TargetRange {
-  /** Whether its unmap failed. Else a call of the target has not come back yet, or could not be undone yet. */
+  /** Whether its unmap has failed. Otherwise a call of the target has not returned, or has not been undone yet. */
   readonly stuck: boolean;
 }
 
-/** The manager that releases what is ensured. */
+/** The object with which a manager claims a VA mapper. */
 export interface RegistryOwner {
-  /** Who may still be using the address of the mapping at exactly this range, which has left the view. */
+  /** The targets that may use the address of the mapping at exactly this range, which is no longer active. */
   usersOf(range: MemoryRange): readonly VaUser[];
 }
 
-/** The mapper failed. */
+/** The mapper has failed to make an address. */
 export function mapperError(error: unknown, { region, range }: MapChange): DmaError {
   return toDmaError(error, { fallbackCode: 'ERR_VA_MAPPER', region, range });
 }
 
-/** The mapper gave something that is no address. */
+/** The mapper has returned something that is not an address. */
 export function noVaError({ region, range }: MapChange): DmaError {
   return new DmaError('the VA mapper returned no host virtual address', {
     code: 'ERR_VA_MAPPER',
@@ -32,25 +32,29 @@ export function noVaError({ region, range }: MapChange): DmaError {
   });
 }
 
-/** The mapper failed to release an address. */
+/** The mapper has failed to release an address. */
 export function releaseError({ range, error }: Partial<ReleaseFailure>): DmaError {
   return toDmaError(error, { fallbackCode: 'ERR_VA_RELEASE', range });
 }
 
-/** Tells of what a mapper says that it failed to release, whatever it says. */
-export function tellFailures(answer: unknown, tell: (error: DmaError) => void): void {
+/** Reports each failure in the answer of `releaseBatch`, which may be of any type. */
+export function reportReleaseFailures(answer: unknown, report: (error: DmaError) => void): void {
   const failures: readonly (Partial<ReleaseFailure> | undefined | null)[] = Array.isArray(answer) ? answer : [];
   for (const failure of failures) {
-    tell(releaseError(failure ?? {}));
+    report(releaseError(failure ?? {}));
   }
 }
 
-/** The mapper is another manager's. */
+/** Another manager has claimed the mapper. */
 export function mapperInUse(hint: string): DmaError {
   return new DmaError('the VA mapper belongs to another region manager', { code: 'ERR_VA_MAPPER_IN_USE', hint });
 }
 
-/** Another mapping has the addresses: one that its users keep, or, where there are none, one that is active. */
+/**
+ * Another mapping has the addresses.
+ *
+ * @param users the targets that may use them; empty when the other mapping is active
+ */
 export function addressesInUse(
   { region, range }: MapChange,
   held: { readonly range: MemoryRange; readonly mapping: MapChange },
@@ -68,16 +72,16 @@ export function addressesInUse(
   }
   const { target, stuck } = user;
   const names = users.filter((other) => other.stuck === stuck).map((other) => `"${other.target}"`);
-  const whom = `target${names.length === 1 ? '' : 's'} ${names.join(', ')}`;
+  const targets = `target${names.length === 1 ? '' : 's'} ${names.join(', ')}`;
   return stuck
-    ? new DmaError(`${addresses}, which ${whom} could not unmap`, {
+    ? new DmaError(`${addresses}, which ${targets} could not unmap`, {
         code: 'ERR_RANGE_STUCK',
         target,
         region,
         range,
         hint: `cure what made the unmap fail, then call retryStuck() of the attachment of "${target}"`,
       })
-    : new DmaError(`${addresses}, which ${whom} may be using: a call has not come back`, {
+    : new DmaError(`${addresses}, which ${targets} may be using: a call has not come back`, {
         code: 'ERR_TARGET_PENDING',
         target,
         region,

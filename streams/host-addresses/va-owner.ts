@@ -1,5 +1,5 @@
 import { withChanges, sameMapping } from '../changes/mapping.js';
-import { append } from '../util/lists.js';
+import { append, EMPTY } from '../util/lists.js';
 import type { MapChange } from '../contracts/change-set.js';
 import type { Difference } from '../view/difference.js';
 import { privateMemoryError } from '../regions/edit-errors.js';
@@ -15,32 +15,31 @@ import type { RegistryOwner } from './va-errors.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
 import type { View } from '../view/view.js';
 
-const NONE: readonly MapChange[] = [];
-const NOTHING = { made: NONE, ended: NONE };
+const NO_PRIVATE_CHANGES = { made: EMPTY, ended: EMPTY };
 
-/** VAs that are released together, at most. */
-const TOGETHER = 1024;
+/** Most VAs that are released in one call. */
+const RELEASE_BATCH_MAX = 1024;
 
-/** When what is being released is gone; nothing when it is already. It never rejects. To be waited for before anything is mapped there. */
+/** A promise that settles when addresses have been released; `undefined` when they are already. It never rejects. Nothing may be mapped there before. */
 export type Pending = Promise<void> | undefined;
 
-/** The targets, as users of addresses. */
+/** The targets of a manager, as users of addresses. */
 export interface VaUsers extends RegistryOwner {
-  /** Whether `usersOf` finds anybody. */
+  /** Whether a target may use the address of the mapping at exactly this range, which is no longer active. */
   usesVa(range: MemoryRange): boolean;
 }
 
 /**
- * The manager's side of host virtual addresses: makes private memory, and releases every VA once nobody can be using it.
+ * Owns the host virtual addresses of a manager: makes private memory, and releases every VA that is no longer used.
  *
- * A VA is released when its mapping has left the view and no target may still be using it. Private memory keeps its VA, and with it its
- * contents, for as long as its mapping is in a region, visible or not.
+ * A VA is released when its mapping is no longer active and no target may use it. Private memory keeps its VA, and so its contents, as long
+ * as its mapping is in a region, active or not.
  */
 export class VaOwner {
   readonly privates = new PrivateMemory();
-  /** Those of the transaction under way, once their memory has been made. */
+  /** The private edits of the current transaction, once their memory has been made. */
   #made: PrivateEdits | undefined = undefined;
-  /** Absent also once the mapper has been given back. */
+  /** `undefined` without a mapper, and after the mapper has been freed. */
   #vas: VaRegistry | undefined;
   readonly #view: View;
   readonly #users: VaUsers;
@@ -60,7 +59,7 @@ export class VaOwner {
     this.#warn = options.warn;
   }
 
-  /** @throws DmaError when there is nothing that could make private memory */
+  /** @throws DmaError `ERR_NO_VA_MAPPER` when there is no mapper that could make private memory */
   checkMapper(region: string, range: MemoryRange): void {
     if (this.#vas === undefined) {
       throw new DmaError('private memory needs a VA mapper, and this manager has none', {
@@ -73,8 +72,7 @@ export class VaOwner {
   }
 
   /**
-   * Whether a transaction may do to private memory what it does: nothing else is, was or comes to be active there. Makes and releases
-   * nothing.
+   * Checks that no other mapping is active at the addresses of private memory, before or after a transaction. Makes and releases nothing.
    *
    * @throws DmaError `ERR_PRIVATE_MEMORY`
    */
@@ -82,7 +80,7 @@ export class VaOwner {
     if (edits === undefined && this.privates.size === 0) {
       return;
     }
-    const { made, ended } = edits === undefined ? NOTHING : yield* edits.net();
+    const { made, ended } = edits === undefined ? NO_PRIVATE_CHANGES : yield* edits.net();
     const gone = new RangeMap<MapChange>();
     yield* eachInSlices(ended, (mapping) => {
       gone.insert(mapping);
@@ -104,11 +102,11 @@ export class VaOwner {
   }
 
   /**
-   * Makes the private memory that a transaction adds, after `check`. `commit` or `discard` is to follow.
+   * Makes the private memory that a transaction adds. To be called after `check`, and before `commit` or `discard`.
    *
    * On failure: nothing is made.
    *
-   * @throws DmaError
+   * @throws DmaError of the mapper, or of `addressesInUse`
    */
   *make(edits: PrivateEdits): Coroutine<void> {
     const vas = this.#vas;
@@ -130,23 +128,23 @@ export class VaOwner {
       throw error;
     }
     yield* eachInSlices(edits.added, (mapping) => {
-      // It carries its VA wherever it is told of.
+      // The regions, the view and the change sets share this object, and its VA.
       Object.assign(mapping, { hostVa: vas.at(mapping.range) });
     });
     this.#made = edits;
   }
 
-  /** Whether there is private memory, also of the transaction under way. */
+  /** Whether there is private memory, including that of the current transaction. */
   get hasPrivates(): boolean {
     return this.privates.size > 0 || this.#made !== undefined;
   }
 
-  /** The maps, with the VA of private memory on them. */
+  /** The maps; those of private memory with their VA. */
   withVas(maps: readonly MapChange[]): Coroutine<readonly MapChange[]> {
     return mapInSlices(maps, (mapping) => this.#withVa(mapping));
   }
 
-  /** The transaction takes effect: releases private memory that it has ended. */
+  /** The transaction has taken effect: releases the private memory that it has removed. */
   *commit(edits: PrivateEdits): Coroutine<Pending> {
     const { ended } = yield* edits.net();
     this.#made = undefined;
@@ -154,7 +152,7 @@ export class VaOwner {
     return this.release(ended);
   }
 
-  /** The transaction does not take effect: takes back what `make` has made. */
+  /** The transaction has failed: releases what `make` has made. */
   discard(): Pending {
     const edits = this.#made;
     this.#made = undefined;
@@ -167,19 +165,19 @@ export class VaOwner {
     return undefined;
   }
 
-  /** Releases the VAs of mappings that nobody uses any longer. What a target still uses waits for `sweep`. */
+  /** Releases the VAs of these mappings, except those that a target may use: `releaseUnused` releases them later. */
   release(mappings: readonly { readonly range: MemoryRange }[]): Pending {
     if (this.#vas === undefined || this.#vas.size === 0 || mappings.length === 0) {
       return undefined;
     }
     const pending =
-      mappings.length > TOGETHER
+      mappings.length > RELEASE_BATCH_MAX
         ? run(this.#releaseInSlices(this.#vas, mappings))
-        : this.#releaseTogether(this.#vas, mappings);
-    return this.#closed ? this.#giveBack(pending) : pending;
+        : this.#releaseBatch(this.#vas, mappings);
+    return this.#closed ? this.#freeWhenEmpty(pending) : pending;
   }
 
-  #releaseTogether(vas: VaRegistry, mappings: readonly { readonly range: MemoryRange }[]): Pending {
+  #releaseBatch(vas: VaRegistry, mappings: readonly { readonly range: MemoryRange }[]): Pending {
     const ranges: MemoryRange[] = [];
     for (const { range } of mappings) {
       if (!this.#users.usesVa(range)) {
@@ -190,8 +188,8 @@ export class VaOwner {
   }
 
   *#releaseInSlices(vas: VaRegistry, mappings: readonly { readonly range: MemoryRange }[]): Coroutine<undefined> {
-    for (let first = 0; first < mappings.length; first += TOGETHER) {
-      yield* waitFor(this.#releaseTogether(vas, mappings.slice(first, first + TOGETHER)));
+    for (let first = 0; first < mappings.length; first += RELEASE_BATCH_MAX) {
+      yield* waitFor(this.#releaseBatch(vas, mappings.slice(first, first + RELEASE_BATCH_MAX)));
       const pause = pauseIfOver(LONG_STEP);
       if (pause !== undefined) {
         yield pause;
@@ -200,33 +198,33 @@ export class VaOwner {
     return undefined;
   }
 
-  /** As `release`, of file backings alone: private memory outlives its place in the view. */
+  /** As `release`, for mappings of files only: private memory is kept while it is not active. */
   releaseFiles(mappings: readonly MapChange[]): Pending {
     return this.#vas === undefined || this.#vas.size === 0
       ? undefined
-      : run(this.#releaseThose(mappings, ({ backing }) => backing !== 'private'));
+      : run(this.#releaseWhere(mappings, ({ backing }) => backing !== 'private'));
   }
 
-  *#releaseThose(mappings: readonly MapChange[], isWanted: (mapping: MapChange) => boolean): Coroutine<undefined> {
+  *#releaseWhere(mappings: readonly MapChange[], isWanted: (mapping: MapChange) => boolean): Coroutine<undefined> {
     yield* waitFor(this.release(yield* filterInSlices(mappings, isWanted)));
     return undefined;
   }
 
-  /** Releases what is held over these ranges, or anywhere, and belongs neither to the view nor to private memory. */
+  /** Releases the VAs over these ranges, or all VAs, of mappings that are neither active nor private memory. */
   releaseUnused(ranges?: readonly MemoryRange[]): Pending {
     const vas = this.#vas;
     if (vas === undefined || vas.size === 0) {
       return undefined;
     }
-    return run(this.#sweep(vas, ranges));
+    return run(this.#releaseUnusedOf(vas, ranges));
   }
 
-  *#sweep(vas: VaRegistry, ranges: readonly MemoryRange[] | undefined): Coroutine<undefined> {
+  *#releaseUnusedOf(vas: VaRegistry, ranges: readonly MemoryRange[] | undefined): Coroutine<undefined> {
     const held = ranges === undefined ? yield* vas.mappings() : [];
     yield* eachInSlices(ranges ?? [], (range) => {
       append(held, vas.overlapping(range));
     });
-    return yield* this.#releaseThose(held, (mapping) => !this.#isInUse(mapping));
+    return yield* this.#releaseWhere(held, (mapping) => !this.#isInUse(mapping));
   }
 
   /** The present state, for `releaseSince`. */
@@ -241,15 +239,15 @@ export class VaOwner {
       : run(this.#releaseSince(this.#vas, checkpoint));
   }
 
-  /** Releases everything but what a target still uses, and gives the mapper back once nothing is left. */
+  /** Releases all VAs, except those that a target may use, and frees the mapper when none is left. */
   close(): Pending {
     this.#closed = true;
-    return this.#vas === undefined ? undefined : this.#giveBack(run(this.#releaseSince(this.#vas, 0)));
+    return this.#vas === undefined ? undefined : this.#freeWhenEmpty(run(this.#releaseSince(this.#vas, 0)));
   }
 
-  #giveBack(pending: Pending): Pending {
+  #freeWhenEmpty(pending: Pending): Pending {
     if (pending !== undefined) {
-      return pending.then(() => this.#giveBack(undefined));
+      return pending.then(() => this.#freeWhenEmpty(undefined));
     }
     if (this.#vas?.size === 0) {
       this.#vas.unclaim();
@@ -263,7 +261,7 @@ export class VaOwner {
     return undefined;
   }
 
-  /** By the state before the transaction under way, or by what that has made. */
+  /** Whether the VA of a mapping is needed: by the state before the current transaction, or by what this one has made. */
   #isInUse(mapping: MapChange): boolean {
     if (this.#closed) {
       return false;

@@ -3,44 +3,38 @@ import { DmaError } from '../contracts/errors.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap } from '../ranges/range-map.js';
 import { entriesInSlices, filterInSlices, mapInSlices } from '../ranges/slices.js';
-import { isPromiseLike, type Coroutine } from '../util/coroutine.js';
+import type { Coroutine } from '../util/coroutine.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
 import { sameMapping, sameMemory } from '../changes/mapping.js';
 import type { HostVa } from '../contracts/host-va.js';
-import {
-  addressesInUse,
-  mapperError,
-  mapperInUse,
-  noVaError,
-  releaseError,
-  tellFailures,
-  type RegistryOwner,
-} from './va-errors.js';
+import { MapperCalls } from './mapper-calls.js';
+import { addressesInUse, mapperError, mapperInUse, type RegistryOwner } from './va-errors.js';
 
 interface RegisteredVa {
   readonly range: MemoryRange;
   readonly mapping: MapChange;
   readonly hostVa: HostVa;
-  /** Counts what was made. */
+  /** In order of the registration: greater than those of all earlier addresses. */
   readonly number: number;
 }
 
 /**
- * What one VA mapper holds: which mapping was ensured where. Shared by all operators and by the manager that use the mapper, so
- * that each VA is made once and released once.
+ * The addresses that one VA mapper has made, by mapping. All operators and the manager that use a mapper share its registry, so that each
+ * address is made once and released once.
  */
 export class VaRegistry {
   static readonly #ofMapper = new WeakMap<VaMapper, VaRegistry>();
 
-  readonly #mapper: VaMapper;
+  readonly #calls: MapperCalls;
   #held = new RangeMap<RegisteredVa>();
   #owner: RegistryOwner | undefined = undefined;
   #made = 0;
 
   private constructor(mapper: VaMapper) {
-    this.#mapper = mapper;
+    this.#calls = new MapperCalls(mapper);
   }
 
+  /** The registry of a mapper. */
   static of(mapper: VaMapper): VaRegistry {
     let vas = VaRegistry.#ofMapper.get(mapper);
     if (vas === undefined) {
@@ -51,10 +45,9 @@ export class VaRegistry {
   }
 
   /**
-   * Says that a manager releases what is ensured from now on, so that what is held is known for sure. What was ensured before is not its
-   * to release.
+   * Claims the mapper for a manager, which releases the addresses that are made from now on. Addresses that were made before are forgotten.
    *
-   * @throws DmaError `ERR_VA_MAPPER_IN_USE` when another one does
+   * @throws DmaError `ERR_VA_MAPPER_IN_USE` when another manager has claimed it
    */
   claim(owner: RegistryOwner): void {
     if (this.#owner !== undefined) {
@@ -66,7 +59,7 @@ export class VaRegistry {
     this.#held = new RangeMap();
   }
 
-  /** The manager has released everything: the mapper is free for another one. */
+  /** Ends the claim: the manager has released all addresses. */
   unclaim(): void {
     this.#owner = undefined;
   }
@@ -86,47 +79,47 @@ export class VaRegistry {
   }
 
   /**
-   * Makes sure of the VA.
+   * The VA of the mapping, which is made if there is none.
    *
-   * On failure: nothing is held that was not held before.
+   * On failure: nothing is registered.
    *
-   * @throws DmaError of the mapper; or why another mapping has the addresses, see `addressesInUse`
+   * @throws DmaError of the mapper, or of `addressesInUse` when another mapping has the addresses
    */
   ensure(mapping: MapChange): HostVa {
     const known = this.#known(mapping);
     if (known instanceof DmaError) {
       throw known;
     }
-    return known ?? this.#hold(mapping, this.#make(mapping));
+    return known ?? this.#register(mapping, this.#calls.ensure(mapping));
   }
 
   /**
-   * As `ensure` of each, in order, whatever became of those before it; together where the mapper takes them so.
+   * As `ensure` for each mapping, in order, past failures; in batches if the mapper takes batches.
    *
-   * @returns of each the VA, or what `ensure` would have thrown
+   * @returns for each mapping its VA, or the error that `ensure` would have thrown
    */
   ensureAll(mappings: readonly MapChange[]): readonly (HostVa | DmaError)[] {
-    if (this.#mapper.ensureMappedBatch === undefined || mappings.length < 2) {
+    if (!this.#calls.takesBatches || mappings.length < 2) {
       return mappings.map((mapping) => this.#ensureOrError(mapping));
     }
     const answers: (HostVa | DmaError)[] = [];
-    let together: MapChange[] = [];
+    let batch: MapChange[] = [];
     let places: number[] = [];
-    // The pages from the first to the last of those.
+    // The first page of the batch, and the page after its last one.
     let start = Infinity;
     let end = 0;
     const flush = (): void => {
-      this.#makeTogether(together).forEach((answer, index) => {
+      this.#ensureBatch(batch).forEach((answer, index) => {
         answers[places[index] as number] = answer;
       });
-      together = [];
+      batch = [];
       places = [];
       start = Infinity;
       end = 0;
     };
     for (const [place, mapping] of mappings.entries()) {
       const { startPage, endPage } = mapping.range;
-      // Sets are in order, one way or the other. What may share pages with one before it has to be looked at after that.
+      // The maps of a set are ascending or descending. A map that may share pages with one of the batch is looked up after the batch.
       if (startPage < end && start < endPage) {
         flush();
       }
@@ -135,7 +128,7 @@ export class VaRegistry {
         answers[place] = known;
         continue;
       }
-      together.push(mapping);
+      batch.push(mapping);
       places.push(place);
       start = Math.min(start, startPage);
       end = Math.max(end, endPage);
@@ -144,7 +137,7 @@ export class VaRegistry {
     return answers;
   }
 
-  /** @throws DmaError when anything is held over the addresses of this mapping, see `addressesInUse` */
+  /** @throws DmaError of `addressesInUse` when a registered mapping shares a page with this one */
   checkFree(mapping: MapChange): void {
     const held = this.#held.firstOverlap(mapping.range);
     if (held !== undefined) {
@@ -153,74 +146,41 @@ export class VaRegistry {
   }
 
   /**
-   * Releases the VAs of the mappings at exactly these ranges. What fails is told, and counts as done.
+   * Releases the VAs of the mappings at exactly these ranges. A failure is reported, and the VA counts as released.
    *
-   * @returns when they are gone, where the mapper takes its time
+   * @returns a promise if the mapper releases asynchronously. It never rejects
    */
-  release(ranges: readonly MemoryRange[], tell: (error: DmaError) => void): Promise<void> | undefined {
-    const gone = this.#takeOut(ranges);
-    if (this.#mapper.releaseBatch === undefined) {
-      this.#releaseEach(gone, tell);
-      return undefined;
-    }
-    if (gone.length === 0) {
-      return undefined;
-    }
-    const tellAll = (error: unknown): void => {
-      gone.forEach((range) => {
-        tell(releaseError({ range, error }));
-      });
-    };
-    try {
-      const answer: unknown = this.#mapper.releaseBatch(gone);
-      if (isPromiseLike(answer)) {
-        return Promise.resolve(answer).then((late) => {
-          tellFailures(late, tell);
-        }, tellAll);
-      }
-      tellFailures(answer, tell);
-    } catch (error) {
-      tellAll(error);
-    }
-    return undefined;
+  release(ranges: readonly MemoryRange[], report: (error: DmaError) => void): Promise<void> | undefined {
+    return this.#calls.release(this.#remove(ranges), report);
   }
 
-  /** As `release`, of what nobody has used: nothing of it can take long. */
-  releaseUnused(ranges: readonly MemoryRange[], tell: (error: DmaError) => void): void {
-    this.#releaseEach(this.#takeOut(ranges), tell);
+  /** As `release`, by one call each: for addresses that no target has used, which are released within the call. */
+  releaseUnused(ranges: readonly MemoryRange[], report: (error: DmaError) => void): void {
+    this.#calls.releaseEach(this.#remove(ranges), report);
   }
 
-  /** For `mappings`. */
+  /** The present state, for `mappings`. */
   get checkpoint(): number {
     return this.#made;
   }
 
-  /** All that is held, or what of it was made since, ascending. */
+  /** All registered mappings, or those that were registered since a checkpoint. Ascending. */
   *mappings(checkpoint = 0): Coroutine<MapChange[]> {
     const held = yield* filterInSlices(yield* entriesInSlices(this.#held), ({ number }) => number >= checkpoint);
     return yield* mapInSlices(held, ({ mapping }) => mapping);
   }
 
-  /** What is held and shares a page with `range`, ascending. */
+  /** The registered mappings that share a page with `range`, ascending. */
   overlapping(range: MemoryRange): MapChange[] {
     return this.#held.overlapping(range).map((held) => held.mapping);
   }
 
-  #takeOut(ranges: readonly MemoryRange[]): readonly MemoryRange[] {
+  /** Removes the mappings at exactly these ranges. Returns the ranges that were registered. */
+  #remove(ranges: readonly MemoryRange[]): readonly MemoryRange[] {
     return ranges.filter((range) => this.#held.removeExact(range) !== undefined);
   }
 
-  #releaseEach(ranges: readonly MemoryRange[], tell: (error: DmaError) => void): void {
-    for (const range of ranges) {
-      try {
-        this.#mapper.release(range);
-      } catch (error) {
-        tell(releaseError({ range, error }));
-      }
-    }
-  }
-
-  /** The VA that it has, or why it can have none; nothing when it is to be made. */
+  /** The registered VA of a mapping, or the error if another mapping has the addresses; `undefined` when the VA is to be made. */
   #known(mapping: MapChange): HostVa | DmaError | undefined {
     const held = this.#held.firstOverlap(mapping.range);
     if (held === undefined || this.#owner === undefined) {
@@ -243,44 +203,25 @@ export class VaRegistry {
     }
   }
 
-  #make(mapping: MapChange): HostVa {
-    let answer: unknown;
-    try {
-      answer = this.#mapper.ensureMapped(mapping);
-    } catch (error) {
-      throw mapperError(error, mapping);
-    }
-    if (!isHostVa(answer)) {
-      throw noVaError(mapping);
-    }
-    return answer;
-  }
-
-  /** Makes several, of which nothing is known and no two share a page. */
-  #makeTogether(mappings: readonly MapChange[]): readonly (HostVa | DmaError)[] {
+  /** Makes the VAs of several mappings that are not registered and share no pages. */
+  #ensureBatch(mappings: readonly MapChange[]): readonly (HostVa | DmaError)[] {
     if (mappings.length < 2) {
       return mappings.map((mapping) => this.#ensureOrError(mapping));
     }
-    let answers: unknown;
-    try {
-      answers = this.#mapper.ensureMappedBatch?.(mappings);
-    } catch (error) {
-      return mappings.map((mapping) => mapperError(error, mapping));
-    }
-    const rows: readonly unknown[] = Array.isArray(answers) ? answers : [];
-    return mappings.map((mapping, index) => {
-      const answer = rows[index];
-      if (answer instanceof Error) {
-        return mapperError(answer, mapping);
+    const answers = this.#calls.ensureBatch(mappings);
+    answers.forEach((answer, index) => {
+      if (!(answer instanceof DmaError)) {
+        this.#register(mappings[index] as MapChange, answer);
       }
-      return isHostVa(answer) ? this.#hold(mapping, answer) : noVaError(mapping);
     });
+    return answers;
   }
 
-  #hold(mapping: MapChange, hostVa: HostVa): HostVa {
+  /** Registers a VA. */
+  #register(mapping: MapChange, hostVa: HostVa): HostVa {
     const entry = { range: mapping.range, mapping, hostVa, number: this.#made++ };
     if (this.#held.insert(entry) !== undefined) {
-      // Nobody owns the mapper: somebody else has released what was there.
+      // No manager owns the mapper: its user has released the addresses that were registered here.
       for (const stale of this.#held.overlapping(mapping.range)) {
         this.#held.remove(stale.range);
       }
@@ -288,8 +229,4 @@ export class VaRegistry {
     }
     return hostVa;
   }
-}
-
-function isHostVa(answer: unknown): answer is HostVa {
-  return typeof (answer as HostVa | undefined | null)?.address === 'bigint';
 }
