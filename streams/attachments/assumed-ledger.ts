@@ -7,7 +7,10 @@ import { stuckOf } from '../changes/outcomes.js';
 import { eachInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
 
-/** Records in an assumed ledger what a branch without known targets holds after it has answered a set: what its outcome acknowledges. */
+/**
+ * Records in an assumed ledger what a branch without known targets holds after it has answered a set: what its outcome
+ * acknowledges.
+ */
 export function* recordAssumed(ledger: Ledger, set: ChangeSet, outcome: Outcome): Coroutine<void> {
   yield* ledger.begin(set);
   const failed = outcome.status === 'failed';
@@ -41,7 +44,9 @@ export function* recordAssumed(ledger: Ledger, set: ChangeSet, outcome: Outcome)
   });
 }
 
-/** A test whether an outcome names a range. An outcome without a list names every range if it is a failure, else none. */
+/**
+ * A test whether an outcome names a range. An outcome without a list names every range if it is a failure, else none.
+ */
 function* rangesNamedIn(
   list: readonly TargetRange[] | undefined,
   failed: boolean,

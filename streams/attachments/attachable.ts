@@ -17,7 +17,8 @@ import type { VaMapper } from '../contracts/va-mapper.js';
 /** Checks of targets and branches before they are attached, and the claims that keep a target with one attachment. */
 
 /**
- * The branch that is attached: a branch of the user gets copies of the sets, and cannot change those of other attachments.
+ * The branch that is attached: a branch of the user gets copies of the sets, and cannot change those of other
+ * attachments.
  *
  * @throws TypeError when it is neither a target nor a branch; DmaError `ERR_NO_VA_MAPPER`
  */
@@ -78,7 +79,8 @@ export function claimantOf(target: DmaTarget): AttachmentHandle | undefined {
 /**
  * Claims a target for an attachment.
  *
- * @throws DmaError `ERR_ALREADY_ATTACHED` when another attachment has claimed it, or the same one has: a branch may contain a target once
+ * @throws DmaError `ERR_ALREADY_ATTACHED` when another attachment has claimed it, or the same one has: a branch may
+ * contain a target once
  */
 export function claim(target: DmaTarget, handle: AttachmentHandle, ofThisManager: readonly AttachmentHandle[]): void {
   const other = claims.get(target);

@@ -92,7 +92,9 @@ export class AttachmentCommands implements HandleCommands {
     return this.#enqueue(() => this.#heal(handle, options));
   }
 
-  /** Unmaps everything at every target, in reverse attach order. Returns an error that names what could not be unmapped. */
+  /**
+   * Unmaps everything at every target, in reverse attach order. Returns an error that names what could not be unmapped.
+   */
   *detachAll(): Coroutine<DmaUnmapError | undefined> {
     const failures: DmaUnmapError[] = [];
     for (const handle of [...this.#attachments.attached.toReversed(), ...this.#attachments.leaving]) {
@@ -111,7 +113,10 @@ export class AttachmentCommands implements HandleCommands {
         );
   }
 
-  /** Unmaps again what is stuck at the addresses of these mappings, at all targets, and releases the VAs that are no longer used. */
+  /**
+   * Unmaps again what is stuck at the addresses of these mappings, at all targets, and releases the VAs that are no
+   * longer used.
+   */
   *clearStuck(maps: readonly MapChange[], generation: number): Coroutine<void> {
     const ranges = yield* mapInSlices(maps, ({ range }) => range);
     for (const handle of this.#attachments.all.toReversed()) {
@@ -127,7 +132,10 @@ export class AttachmentCommands implements HandleCommands {
     return this.#options.queue.run(() => run(command()));
   }
 
-  /** Claims the targets of a new attachment, after it has detached the earlier attachments of this manager that were leaving them. */
+  /**
+   * Claims the targets of a new attachment, after it has detached the earlier attachments of this manager that were
+   * leaving them.
+   */
   *#claimTargets(handle: AttachmentHandle): Coroutine<void> {
     if (handle.broken !== undefined) {
       throw handle.broken;
@@ -154,7 +162,8 @@ export class AttachmentCommands implements HandleCommands {
       throw pendingFailure(handle.target, yield* handle.ledgers.held());
     }
     const set = yield* handle.ledgers.unmapAllSet(this.#view);
-    // An attachment that was leaving with an unanswered set may have kept VAs that its ledger does not name: all unused VAs are released.
+    // An attachment that was leaving with an unanswered set may have kept VAs that its ledger does not name: all unused
+    // VAs are released.
     const kept =
       handle.phase === 'leaving' ? undefined : yield* mapInSlices(yield* handle.ledgers.stuck(), ({ range }) => range);
     let cause: DmaError | undefined;
@@ -228,7 +237,10 @@ export class AttachmentCommands implements HandleCommands {
     }
   }
 
-  /** Ends an attachment that gets no more change sets; keeps it as leaving while something is held or stuck, or a call is not answered. */
+  /**
+   * Ends an attachment that gets no more change sets; keeps it as leaving while something is held or stuck, or a call
+   * is not answered.
+   */
   *#endOrKeepLeaving(handle: AttachmentHandle): Coroutine<void> {
     const wasPending = handle.pending;
     if (wasPending || handle.ledgers.hasStuck || !(yield* handle.ledgers.isEmpty())) {

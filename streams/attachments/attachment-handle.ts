@@ -141,7 +141,10 @@ export class AttachmentHandle implements Attachment, Receiver {
       : this.#assumedLedger.stuck.at(at.range) !== undefined;
   }
 
-  /** Whether one of its targets may use the host address of the mapping at exactly this range, which is no longer active. */
+  /**
+   * Whether one of its targets may use the host address of the mapping at exactly this range, which is no longer
+   * active.
+   */
   usesVa(range: MemoryRange): boolean {
     return (
       this.#unanswered?.get(range.startPage)?.equals(range) === true ||
@@ -201,7 +204,10 @@ export class AttachmentHandle implements Attachment, Receiver {
     }
   }
 
-  /** The attachment gets no more maps, but is not empty yet: its ledgers list what is held, independently of the active mappings. */
+  /**
+   * The attachment gets no more maps, but is not empty yet: its ledgers list what is held, independently of the active
+   * mappings.
+   */
   *markLeaving(): Coroutine<void> {
     this.phase = 'leaving';
     const unanswered = new Map<number, MemoryRange>();

@@ -9,7 +9,9 @@ import { waitFor, type Coroutine } from '../util/coroutine.js';
 import { requestOf } from '../target/target-calls.js';
 import type { TargetPort } from '../target/target-port.js';
 
-/** All addresses that a target can map: the kernel maps neither the last page of the address space nor beyond its end. */
+/**
+ * All addresses that a target can map: the kernel maps neither the last page of the address space nor beyond its end.
+ */
 const MAPPABLE_RANGE = MemoryRange.of(0n, (1n << 64n) - PAGE_SIZE);
 
 /** Compares the number of mappings of a target that can only count them with its ledger: at most one finding. */
@@ -27,8 +29,8 @@ export function* findByCount(port: TargetPort): Coroutine<readonly Finding[]> {
 }
 
 /**
- * Repairs a target that can only count its mappings, when their number differs from that of its ledger: maps again everything in the ledger. A
- * mapping that cannot be mapped is missing in the ledger afterwards.
+ * Repairs a target that can only count its mappings, when their number differs from that of its ledger: maps again
+ * everything in the ledger. A mapping that cannot be mapped is missing in the ledger afterwards.
  *
  * @param unexpected whether to unmap the gaps between the mappings of the ledger when there are too many
  * @throws DmaError `ERR_TARGET_DIFFERS` when the number still differs; when it is greater only if `unexpected` is set
@@ -55,7 +57,10 @@ export function* healByCount(port: TargetPort, unexpected: boolean): Coroutine<v
   }
 }
 
-/** The number of mappings at the target that exceeds `expected`; `undefined` when the target does not count them, or lists them. */
+/**
+ * The number of mappings at the target that exceeds `expected`; `undefined` when the target does not count them, or
+ * lists them.
+ */
 function* excess({ target }: TargetPort, expected: number): Coroutine<number | undefined> {
   if (target.mappedRanges !== undefined || target.mappedCount === undefined) {
     return undefined;

@@ -22,7 +22,8 @@ interface ReplayOptions {
  *
  * On failure: everything that was mapped is unmapped, except for what is stuck.
  *
- * @throws DmaMapError when a map fails; DmaError `ABORT_ERR` when the signal is aborted, also when a call has not been answered
+ * @throws DmaMapError when a map fails; DmaError `ABORT_ERR` when the signal is aborted, also when a call has not been
+ * answered
  */
 export function* replay(
   handle: AttachmentHandle,

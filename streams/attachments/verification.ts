@@ -33,7 +33,10 @@ interface LedgerDifference {
   readonly noLongerStuck: readonly MapChange[];
 }
 
-/** Compares each ledger with its target. What the ledger itself records as missing or stuck is found at every target. Ascending. */
+/**
+ * Compares each ledger with its target. What the ledger itself records as missing or stuck is found at every target.
+ * Ascending.
+ */
 export function* findFaults(handle: AttachmentHandle): Coroutine<readonly Finding[]> {
   if (handle.phase === 'gone') {
     return []; // The target may be attached elsewhere.
@@ -59,8 +62,8 @@ function findingOf(fault: Finding['fault']): (at: { readonly range: MemoryRange 
 }
 
 /**
- * Records in the ledgers what the targets really hold: mappings that are lost as missing, unexpected ones as stuck, so that `heal` can map and
- * unmap them. Returns the ranges that are no longer stuck.
+ * Records in the ledgers what the targets really hold: mappings that are lost as missing, unexpected ones as stuck, so
+ * that `heal` can map and unmap them. Returns the ranges that are no longer stuck.
  */
 export function* recordActual(
   handle: AttachmentHandle,

@@ -31,8 +31,8 @@ export function registerAddresses(vas: HeldAddresses): void {
 /**
  * A subscribed branch, which answers every set with exactly one outcome.
  *
- * When the branch completes or errors, the open set and all later ones fail. An invalid outcome counts as a failure. An outcome for which no
- * set is open is reported as a warning and dropped.
+ * When the branch completes or errors, the open set and all later ones fail. An invalid outcome counts as a failure. An
+ * outcome for which no set is open is reported as a warning and dropped.
  */
 export class Branch {
   /** The targets of the branch that have registered themselves, in order. */
@@ -168,7 +168,10 @@ export class Branch {
     return withDetails(outcome, { stuck, undone });
   }
 
-  /** The source of the branch. A set that is served before the branch has subscribed, because it does so late, is emitted on subscription. */
+  /**
+   * The source of the branch. A set that is served before the branch has subscribed, because it does so late, is
+   * emitted on subscription.
+   */
   #input(): Observable<ChangeSet> {
     return new Observable((subscriber) => {
       if (this.#ended) {

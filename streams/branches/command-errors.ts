@@ -76,7 +76,9 @@ export function pendingFailure(target: string, held: readonly TargetRange[]): Dm
   );
 }
 
-/** An abort error as Node makes them: `name` is 'AbortError', `code` 'ABORT_ERR', and `cause` the reason of the signal. */
+/**
+ * An abort error as Node makes them: `name` is 'AbortError', `code` 'ABORT_ERR', and `cause` the reason of the signal.
+ */
 export function abortError(message: string, reason: unknown): DmaError {
   const error = new DmaError(message, { code: ABORT_CODE, cause: reason });
   Object.defineProperty(error, 'name', { value: 'AbortError' });

@@ -66,7 +66,8 @@ export class DeliveryResult implements Delivery {
     } else if (failed) {
       this.failure ??= failureOf(outcome, error);
     }
-    // A receiver that failed has undone its own maps, unless it broke in the middle, or reported a failure that its targets do not confirm.
+    // A receiver that failed has undone its own maps, unless it broke in the middle, or reported a failure that its
+    // targets do not confirm.
     if (failed && receiver.broken === undefined) {
       return this.#addIfHolding(receiver, set.maps);
     }

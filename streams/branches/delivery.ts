@@ -7,11 +7,12 @@ import { DeliveryResult, type Delivery } from './delivery-result.js';
 import type { Receiver, DeliveryHooks } from './receiver.js';
 
 /**
- * Delivers a set to all receivers: its unmaps in reverse order of the receivers, then its maps in their order. Adjacent receivers
- * that are `concurrent` are started in the same order and served at the same time.
+ * Delivers a set to all receivers: its unmaps in reverse order of the receivers, then its maps in their order. Adjacent
+ * receivers that are `concurrent` are started in the same order and served at the same time.
  *
- * A failed unmap does not stop the set. The first failed map stops a forward set and undoes it: the maps of the set are unmapped, newest
- * first, then the mappings that it had unmapped are mapped again. An inverse set is delivered to the end, past failures.
+ * A failed unmap does not stop the set. The first failed map stops a forward set and undoes it: the maps of the set are
+ * unmapped, newest first, then the mappings that it had unmapped are mapped again. An inverse set is delivered to the
+ * end, past failures.
  */
 export function* deliver(set: ChangeSet, receivers: readonly Receiver[], hooks: DeliveryHooks): Coroutine<Delivery> {
   const delivery = new DeliveryResult();
@@ -113,7 +114,10 @@ function groupBefore(receivers: readonly Receiver[], end: number): number {
   return start;
 }
 
-/** Unmaps the maps of the set at the receivers that hold them, newest first; then restores the unmapped mappings at all receivers. */
+/**
+ * Unmaps the maps of the set at the receivers that hold them, newest first; then restores the unmapped mappings at all
+ * receivers.
+ */
 function* undo(
   set: ChangeSet,
   all: readonly Receiver[],

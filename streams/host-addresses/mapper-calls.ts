@@ -52,7 +52,8 @@ export class MapperCalls {
   }
 
   /**
-   * Releases addresses, in one call if the mapper takes batches. A failure is reported, and the address counts as released.
+   * Releases addresses, in one call if the mapper takes batches. A failure is reported, and the address counts as
+   * released.
    *
    * @returns a promise if the mapper releases asynchronously. It never rejects
    */

@@ -20,7 +20,10 @@ const NO_PRIVATE_CHANGES = { made: EMPTY, ended: EMPTY };
 /** Most VAs that are released in one call. */
 const RELEASE_BATCH_MAX = 1024;
 
-/** A promise that settles when addresses have been released; `undefined` when they are already. It never rejects. Nothing may be mapped there before. */
+/**
+ * A promise that settles when addresses have been released; `undefined` when they are already. It never rejects.
+ * Nothing may be mapped there before.
+ */
 export type Pending = Promise<void> | undefined;
 
 /** The targets of a manager, as users of addresses. */
@@ -32,8 +35,8 @@ export interface VaUsers extends RegistryOwner {
 /**
  * Owns the host virtual addresses of a manager: makes private memory, and releases every VA that is no longer used.
  *
- * A VA is released when its mapping is no longer active and no target may use it. Private memory keeps its VA, and so its contents, as long
- * as its mapping is in a region, active or not.
+ * A VA is released when its mapping is no longer active and no target may use it. Private memory keeps its VA, and so
+ * its contents, as long as its mapping is in a region, active or not.
  */
 export class VaOwner {
   readonly privates = new PrivateMemory();
@@ -72,7 +75,8 @@ export class VaOwner {
   }
 
   /**
-   * Checks that no other mapping is active at the addresses of private memory, before or after a transaction. Makes and releases nothing.
+   * Checks that no other mapping is active at the addresses of private memory, before or after a transaction. Makes and
+   * releases nothing.
    *
    * @throws DmaError `ERR_PRIVATE_MEMORY`
    */
@@ -261,7 +265,9 @@ export class VaOwner {
     return undefined;
   }
 
-  /** Whether the VA of a mapping is needed: by the state before the current transaction, or by what this one has made. */
+  /**
+   * Whether the VA of a mapping is needed: by the state before the current transaction, or by what this one has made.
+   */
   #isInUse(mapping: MapChange): boolean {
     if (this.#closed) {
       return false;

@@ -19,8 +19,8 @@ interface RegisteredVa {
 }
 
 /**
- * The addresses that one VA mapper has made, by mapping. All operators and the manager that use a mapper share its registry, so that each
- * address is made once and released once.
+ * The addresses that one VA mapper has made, by mapping. All operators and the manager that use a mapper share its
+ * registry, so that each address is made once and released once.
  */
 export class VaRegistry {
   static readonly #ofMapper = new WeakMap<VaMapper, VaRegistry>();
@@ -45,7 +45,8 @@ export class VaRegistry {
   }
 
   /**
-   * Claims the mapper for a manager, which releases the addresses that are made from now on. Addresses that were made before are forgotten.
+   * Claims the mapper for a manager, which releases the addresses that are made from now on. Addresses that were made
+   * before are forgotten.
    *
    * @throws DmaError `ERR_VA_MAPPER_IN_USE` when another manager has claimed it
    */
@@ -119,7 +120,8 @@ export class VaRegistry {
     };
     for (const [place, mapping] of mappings.entries()) {
       const { startPage, endPage } = mapping.range;
-      // The maps of a set are ascending or descending. A map that may share pages with one of the batch is looked up after the batch.
+      // The maps of a set are ascending or descending. A map that may share pages with one of the batch is looked up
+      // after the batch.
       if (startPage < end && start < endPage) {
         flush();
       }
@@ -180,7 +182,10 @@ export class VaRegistry {
     return ranges.filter((range) => this.#held.removeExact(range) !== undefined);
   }
 
-  /** The registered VA of a mapping, or the error if another mapping has the addresses; `undefined` when the VA is to be made. */
+  /**
+   * The registered VA of a mapping, or the error if another mapping has the addresses; `undefined` when the VA is to be
+   * made.
+   */
   #known(mapping: MapChange): HostVa | DmaError | undefined {
     const held = this.#held.firstOverlap(mapping.range);
     if (held === undefined || this.#owner === undefined) {

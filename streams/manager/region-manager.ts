@@ -1,23 +1,20 @@
-import { filter, map, Observable, Subject } from 'rxjs';
+import type { Observable } from 'rxjs';
 import type { Attachment, AttachOptions } from '../attachments/attachment.js';
 import type { AttachmentHandle } from '../attachments/attachment-handle.js';
 import { AttachmentCommands } from '../attachments/attachment-commands.js';
 import { Attachments } from '../attachments/attachments.js';
 import type { ChangeSet, MemoryMapSnapshot, ShareableRegion } from '../contracts/change-set.js';
-import type { ManagedSet } from '../changes/managed-set.js';
-import { lazyCopyOf } from '../changes/copies.js';
 import { checkVaMapper } from '../contracts/contract-checks.js';
 import { SerialQueue } from '../util/serial-queue.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
-import type { Draft, RegionContext } from '../regions/draft.js';
+import type { RegionContext } from '../regions/draft.js';
 import { DmaError } from '../contracts/errors.js';
-import { pauseIfOver } from '../util/time-slice.js';
 import { copyOf } from '../regions/region-handle.js';
 import { RegionTable } from '../regions/region-table.js';
 import type { Region, RegionEdit, RegionEvent, RegionParams } from '../contracts/region.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
-import { ShareableList } from '../view/shareable.js';
 import { run, waitFor, type Coroutine } from '../util/coroutine.js';
+import { ManagerStreams } from './manager-streams.js';
 import { Transactions } from './transactions.js';
 import { callUser } from '../util/user-callback.js';
 import { VaOwner } from '../host-addresses/va-owner.js';
@@ -27,32 +24,35 @@ import { View } from '../view/view.js';
 
 export interface RegionManagerOptions {
   /**
-   * Makes the host virtual addresses of mappings. Required before a target that `needsVa` is attached or a private mapping is added. The manager
-   * releases every address that the mapper has made for it.
+   * Makes the host virtual addresses of mappings. Required before a target that `needsVa` is attached or a private
+   * mapping is added. The manager releases every address that the mapper has made for it.
    *
-   * A mapper belongs to one manager at a time, until `close()` has resolved. When `close()` rejects, the mapper is free once `retryStuck()` of
-   * the attachments has unmapped what is stuck, because its addresses may be in use. Default: none.
+   * A mapper belongs to one manager at a time, until `close()` has resolved. When `close()` rejects, the mapper is free
+   * once `retryStuck()` of the attachments has unmapped what is stuck, because its addresses may be in use. Default:
+   * none.
    */
   readonly vaMapper?: VaMapper;
   /**
-   * Called with each failure that does not fail a command: a device mapping that a target could not map, a VA that could not be released, an
-   * outcome of a branch that is not valid. What it throws is ignored. Default: warnings are dropped.
+   * Called with each failure that does not fail a command: a device mapping that a target could not map, a VA that
+   * could not be released, an outcome of a branch that is not valid. What it throws is ignored. Default: warnings are
+   * dropped.
    */
   readonly onWarning?: (warning: DmaError) => void;
 }
 
 /**
- * The guest physical address space: its regions, and the targets to which every change of the active mappings is delivered.
+ * The guest physical address space: its regions, and the targets to which every change of the active mappings is
+ * delivered.
  *
- * Order: commands take effect one at a time, in call order. A command that is given while another one runs, for instance by a subscriber, is
- * queued. Within a command every unmap, at all targets in reverse attach order, precedes every map, at all targets in attach order. The
- * promises of commands settle in the same order, also those that reject: a callback that is passed to `then` immediately after a call runs
- * before those of all later commands.
+ * Order: commands take effect one at a time, in call order. A command that is given while another one runs, for
+ * instance by a subscriber, is queued. Within a command every unmap, at all targets in reverse attach order, precedes
+ * every map, at all targets in attach order. The promises of commands settle in the same order, also those that reject:
+ * a callback that is passed to `then` immediately after a call runs before those of all later commands.
  *
- * On failure: a command with a failed map rejects with a `DmaMapError` and is undone at all targets; the error names what could not be undone.
- * A command with a failed unmap takes effect, and rejects with a `DmaUnmapError` that names the mappings that stay, and their targets. A
- * command that is refused before any target is called rejects with a `DmaError`, `RegionOverlapError`, `TypeError` or `RangeError`; it has
- * changed nothing.
+ * On failure: a command with a failed map rejects with a `DmaMapError` and is undone at all targets; the error names
+ * what could not be undone. A command with a failed unmap takes effect, and rejects with a `DmaUnmapError` that names
+ * the mappings that stay, and their targets. A command that is refused before any target is called rejects with a
+ * `DmaError`, `RegionOverlapError`, `TypeError` or `RangeError`; it has changed nothing.
  *
  * A target whose promise never settles blocks all later commands; `attachments` shows it as `pending`.
  *
@@ -78,16 +78,17 @@ export class RegionManager implements AsyncDisposable {
   readonly #queue = new SerialQueue();
   readonly #table = new RegionTable();
   readonly #view = new View(this.#table);
-  readonly #events = new Subject<RegionEvent>();
-  readonly #changes = new Subject<ChangeSet>();
-  readonly #shareable = new ShareableList(this.#view);
+  readonly #streams = new ManagerStreams(this.#queue, this.#view);
   readonly #attachments = new Attachments();
   readonly #attachmentCommands: AttachmentCommands;
   readonly #vas: VaOwner;
   readonly #transactions: Transactions;
   #closing: Promise<void> | undefined = undefined;
 
-  /** @throws DmaError `ERR_VA_MAPPER_IN_USE` when the VA mapper belongs to another manager; TypeError when an option has the wrong type */
+  /**
+   * @throws DmaError `ERR_VA_MAPPER_IN_USE` when the VA mapper belongs to another manager; TypeError when an option has
+   * the wrong type
+   */
   constructor(options: RegionManagerOptions = {}) {
     checkObject(options, 'the options of a RegionManager');
     const { vaMapper, onWarning } = options;
@@ -130,16 +131,22 @@ export class RegionManager implements AsyncDisposable {
       attachments: this.#attachments,
       attachmentCommands: this.#attachmentCommands,
       warn,
-      publish: (draft, set) => this.#publish(draft, set),
+      publish: (draft, set) => this.#streams.publish(draft, set),
     });
   }
 
-  /** Hot. Each edit of a command, in order, after the command has taken effect. Completes when the manager is closed; never errors. */
+  /**
+   * Hot. Each edit of a command, in order, after the command has taken effect. Completes when the manager is closed;
+   * never errors.
+   */
   get events$(): Observable<RegionEvent> {
-    return this.#events.asObservable();
+    return this.#streams.events$;
   }
 
-  /** In attach order, including the attachment whose replay is running, which is `pending`. Detached ones are not included. */
+  /**
+   * In attach order, including the attachment whose replay is running, which is `pending`. Detached ones are not
+   * included.
+   */
   get attachments(): readonly Attachment[] {
     return [...this.#attachments.visible];
   }
@@ -149,8 +156,9 @@ export class RegionManager implements AsyncDisposable {
    *
    * On failure: nothing has changed.
    *
-   * @throws RegionOverlapError when it overlaps another region, unless the one of higher priority contains the other one completely, or both
-   * have the same priority and range; TypeError or RangeError for a wrong parameter; DmaError `ERR_CLOSED`
+   * @throws RegionOverlapError when it overlaps another region, unless the one of higher priority contains the other
+   * one completely, or both have the same priority and range; TypeError or RangeError for a wrong parameter; DmaError
+   * `ERR_CLOSED`
    */
   addRegion(params: RegionParams): Promise<Region> {
     const copy = copyOf(params);
@@ -158,14 +166,17 @@ export class RegionManager implements AsyncDisposable {
   }
 
   /**
-   * Runs several edits as one change set, which takes effect completely or not at all. Every other command that changes regions is a
-   * transaction of one edit.
+   * Runs several edits as one change set, which takes effect completely or not at all. Every other command that changes
+   * regions is a transaction of one edit.
    *
-   * @param work makes the edits through `edit`, which is valid until `work` returns. It is called when the command's turn in the queue comes,
-   * and must be synchronous. When it throws, nothing has changed, and the promise rejects with what it threw
+   * @param work makes the edits through `edit`, which is valid until `work` returns. It is called when the command's
+   * turn in the queue comes, and must be synchronous. When it throws, nothing has changed, and the promise rejects with
+   * what it threw
    * @returns what `work` returned
-   * @throws DmaMapError when a target failed to map: the transaction has been undone, except for what the error names in `stuck` and `missing`
-   * @throws DmaUnmapError when a target failed to unmap: the transaction has taken effect, except for the mappings in `stuck`
+   * @throws DmaMapError when a target failed to map: the transaction has been undone, except for what the error names
+   * in `stuck` and `missing`
+   * @throws DmaUnmapError when a target failed to unmap: the transaction has taken effect, except for the mappings in
+   * `stuck`
    * @throws DmaError `ERR_CLOSED`
    */
   transaction<T>(work: (edit: RegionEdit) => T): Promise<T> {
@@ -173,75 +184,64 @@ export class RegionManager implements AsyncDisposable {
   }
 
   /**
-   * Attaches a target or a branch: maps all active mappings there, ascending, as one change set (the replay), and delivers every later change
-   * set to it. Resolves when the replay has been applied. Commands that are given meanwhile are queued and delivered afterwards.
+   * Attaches a target or a branch: maps all active mappings there, ascending, as one change set (the replay), and
+   * delivers every later change set to it. Resolves when the replay has been applied. Commands that are given meanwhile
+   * are queued and delivered afterwards.
    *
-   * `attach(target)` is `attach(changes$ => changes$.pipe(ensureMapped(vaMapper), toTarget(target)))`, without `ensureMapped` for a
-   * target that does not set `needsVa`.
+   * `attach(target)` is `attach(changes$ => changes$.pipe(ensureMapped(vaMapper), toTarget(target)))`, without
+   * `ensureMapped` for a target that does not set `needsVa`.
    *
-   * On failure: everything that the replay mapped is unmapped, and the target is not attached. The error names in `stuck` what could not be
-   * unmapped; a later attach of the same target first tries to unmap it again.
+   * On failure: everything that the replay mapped is unmapped, and the target is not attached. The error names in
+   * `stuck` what could not be unmapped; a later attach of the same target first tries to unmap it again.
    *
    * A target belongs to one manager at a time: until it has been detached and nothing is stuck at it.
    *
    * @throws TypeError when `target` is neither a target nor a branch, or an option has the wrong type
    * @throws DmaMapError when a map of the replay fails
-   * @throws DmaError `ERR_ALREADY_ATTACHED` when the target is attached to this or another manager; `ERR_NO_FD` for a target that `needsFd` while
-   * there is private memory; `ERR_NO_VA_MAPPER` for a target that `needsVa` when the manager has no mapper; `ERR_VA_MAPPER_IN_USE` for a branch
-   * with the VA mapper of another manager; `ERR_CLOSED`; `ABORT_ERR` (its `name` is 'AbortError') when the signal is aborted. A call that has
-   * not been answered then has one second to return and be undone; after that the queue continues, and what the call mapped is unmapped
-   * when it returns
+   * @throws DmaError `ERR_ALREADY_ATTACHED` when the target is attached to this or another manager; `ERR_NO_FD` for a
+   * target that `needsFd` while there is private memory; `ERR_NO_VA_MAPPER` for a target that `needsVa` when the
+   * manager has no mapper; `ERR_VA_MAPPER_IN_USE` for a branch with the VA mapper of another manager; `ERR_CLOSED`;
+   * `ABORT_ERR` (its `name` is 'AbortError') when the signal is aborted. A call that has not been answered then has one
+   * second to return and be undone; after that the queue continues, and what the call mapped is unmapped when it
+   * returns
    */
   attach(target: DmaTarget | TargetBranch, options?: AttachOptions): Promise<Attachment> {
     return this.#command<AttachmentHandle>(() => run(this.#attachmentCommands.attach(target, options)));
   }
 
   /**
-   * Cold. Emits one snapshot change set to each subscriber, then every later change set, in order and with consecutive generations. A
-   * subscriber only observes: commands do not wait for it. Each set is a copy. Completes when the manager is closed; never errors.
+   * Cold. Emits one snapshot change set to each subscriber, then every later change set, in order and with consecutive
+   * generations. A subscriber only observes: commands do not wait for it. Each set is a copy. Completes when the
+   * manager is closed; never errors.
    */
   changes(): Observable<ChangeSet> {
-    return new Observable((subscriber) => {
-      // A command that the subscriber gives while it handles the snapshot is queued until it is subscribed to the later sets.
-      this.#queue.hold(() => {
-        const { generation } = this.#view;
-        subscriber.next(snapshotOf(this.#view));
-        subscriber.add(
-          this.#changes
-            .pipe(
-              filter((set) => set.generation > generation),
-              map(lazyCopyOf),
-            )
-            .subscribe(subscriber),
-        );
-      });
-    });
+    return this.#streams.changes();
   }
 
   /**
-   * Cold. Emits the active RAM that has a file descriptor, which another process can map: ascending, on subscription and after every change
-   * of it. Completes when the manager is closed; never errors.
+   * Cold. Emits the active RAM that has a file descriptor, which another process can map: ascending, on subscription
+   * and after every change of it. Completes when the manager is closed; never errors.
    */
   shareable(): Observable<readonly ShareableRegion[]> {
-    return new Observable((subscriber) => {
-      this.#queue.hold(() => {
-        this.#shareable.subscribe(subscriber);
-      });
-    });
+    return this.#streams.shareable();
   }
 
-  /** The active mappings of this generation, ascending. Later changes do not affect it. Its list is made when it is first read. */
+  /**
+   * The active mappings of this generation, ascending. Later changes do not affect it. Its list is made when it is
+   * first read.
+   */
   snapshot(): MemoryMapSnapshot {
     return this.#view.snapshot();
   }
 
   /**
-   * Waits for the queued commands, unmaps everything at every target, in reverse attach order, releases the VAs and completes the streams. Later
-   * commands reject with `ERR_CLOSED`, after the close has finished. Every call returns the same promise.
+   * Waits for the queued commands, unmaps everything at every target, in reverse attach order, releases the VAs and
+   * completes the streams. Later commands reject with `ERR_CLOSED`, after the close has finished. Every call returns
+   * the same promise.
    *
-   * @throws DmaUnmapError when something could not be unmapped; its VA is not released, everything else is done. Its `code` is
-   * `ERR_TARGET_PENDING` when a call of an aborted attach has not returned: `stuck` is what that target holds now, which is unmapped when the
-   * call returns
+   * @throws DmaUnmapError when something could not be unmapped; its VA is not released, everything else is done. Its
+   * `code` is `ERR_TARGET_PENDING` when a call of an aborted attach has not returned: `stuck` is what that target holds
+   * now, which is unmapped when the call returns
    */
   close(): Promise<void> {
     this.#closing ??= this.#queue.run(() => run(this.#close()));
@@ -262,55 +262,15 @@ export class RegionManager implements AsyncDisposable {
     });
   }
 
-  /** Emits the events and the change set of a command; makes neither when there is no subscriber. */
-  #publish(draft: Draft, set: ManagedSet): Coroutine<void> | undefined {
-    return this.#events.observed || this.#changes.observed || this.#shareable.observed
-      ? this.#emit(draft, set)
-      : undefined;
-  }
-
-  *#emit(draft: Draft, set: ManagedSet): Coroutine<void> {
-    if (this.#events.observed) {
-      for (const event of draft.events()) {
-        this.#events.next(event);
-        const pause = pauseIfOver();
-        if (pause !== undefined) {
-          yield pause;
-        }
-      }
-    }
-    if (set.regionUnmaps.length > 0 || set.maps.length > 0) {
-      this.#changes.next(set);
-      if (this.#shareable.observed) {
-        yield* this.#shareable.update(set);
-      }
-    }
-  }
-
   *#close(): Coroutine<void> {
     const failed = yield* this.#attachmentCommands.detachAll();
     yield* this.#view.end();
     yield* waitFor(this.#vas.close());
-    this.#events.complete();
-    this.#changes.complete();
-    this.#shareable.end();
+    this.#streams.end();
     if (failed !== undefined) {
       throw failed;
     }
   }
-}
-
-/** All active mappings as a change set. The list is made when it is read. */
-function snapshotOf(view: View): ChangeSet {
-  const snapshot = view.snapshot();
-  return {
-    generation: snapshot.generation,
-    snapshot: true,
-    unmaps: [],
-    get maps() {
-      return snapshot.mappings;
-    },
-  };
 }
 
 function closedError(): DmaError {

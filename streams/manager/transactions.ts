@@ -125,7 +125,8 @@ export class Transactions {
     if (delivery?.failure !== undefined) {
       yield* this.#rollBack(draft);
       yield* waitFor(this.#vas.discard());
-      // Also over the removed mappings: the undo may have cleared a stuck mapping there, which had kept the VA of an earlier one in use.
+      // Also over the removed mappings: the undo may have cleared a stuck mapping there, which had kept the VA of an
+      // earlier one in use.
       yield* waitFor(this.#vas.releaseUnused(yield* rangesOf([set.maps, change.removed])));
       throw mapFailure(delivery.failure, delivery, yield* this.#attachments.blockersOf(delivery.failure));
     }
@@ -159,7 +160,10 @@ export class Transactions {
     throw error;
   }
 
-  /** The error of private memory that cannot be made; it names the stuck mappings at its addresses, if these are the cause. */
+  /**
+   * The error of private memory that cannot be made; it names the stuck mappings at its addresses, if these are the
+   * cause.
+   */
   *#withBlockers(error: unknown): Coroutine<unknown> {
     if (!(error instanceof DmaError)) {
       return error;
@@ -169,7 +173,10 @@ export class Transactions {
     return blockers.length === 0 ? error : mapFailure(failure, NO_AFTERMATH, blockers);
   }
 
-  /** Whether no target has to be called. The VAs of removed mappings are released all the same: earlier targets may have needed them. */
+  /**
+   * Whether no target has to be called. The VAs of removed mappings are released all the same: earlier targets may have
+   * needed them.
+   */
   #needsNoDelivery({ regionUnmaps, maps }: ManagedSet): boolean {
     return (regionUnmaps.length === 0 && maps.length === 0) || this.#attachments.attached.length === 0;
   }
@@ -191,7 +198,10 @@ function ignoreRejection(promise: PromiseLike<unknown>): void {
   promise.then(undefined, () => undefined);
 }
 
-/** The work of a command between the steps of its delivery: releases VAs, and unmaps again what is stuck at the addresses of its maps. */
+/**
+ * The work of a command between the steps of its delivery: releases VAs, and unmaps again what is stuck at the
+ * addresses of its maps.
+ */
 class CommandHooks implements DeliveryHooks {
   readonly #set: ChangeSet;
   readonly #change: Difference;

@@ -19,15 +19,19 @@ const ADDRESSES_PER_STEP = 128;
 /**
  * Operator that gives every map its host virtual address (`hostVa`), for the targets of the branch that need one.
  *
- * While a manager owns the mapper, the address of each mapping is requested from it once, also when several branches use it. The operator
- * releases nothing: the manager releases an address once every target has acknowledged the unmap of its mapping.
+ * While a manager owns the mapper, the address of each mapping is requested from it once, also when several branches
+ * use it. The operator releases nothing: the manager releases an address once every target has acknowledged the unmap
+ * of its mapping.
  *
- * Order: each set that comes in is emitted once, in order. A long set yields to the event loop between its maps; later sets wait for it.
+ * Order: each set that comes in is emitted once, in order. A long set yields to the event loop between its maps; later
+ * sets wait for it.
  *
- * On failure: a map for which the mapper throws, or returns no address, is emitted with its `refused` error; `toTarget` then fails that map
- * without a call of the target. The other maps of the set have their addresses. The observable does not error because of the mapper.
+ * On failure: a map for which the mapper throws, or returns no address, is emitted with its `refused` error; `toTarget`
+ * then fails that map without a call of the target. The other maps of the set have their addresses. The observable does
+ * not error because of the mapper.
  *
- * @param va usually the `vaMapper` of the manager; a mapper that another manager owns is refused by `attach` (`ERR_VA_MAPPER_IN_USE`)
+ * @param va usually the `vaMapper` of the manager; a mapper that another manager owns is refused by `attach`
+ * (`ERR_VA_MAPPER_IN_USE`)
  * @throws TypeError when `va` is not a VA mapper
  *
  * @example

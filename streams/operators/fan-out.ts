@@ -13,14 +13,15 @@ import { mapInOrder } from './map-in-order.js';
 /**
  * Combines several branches into one.
  *
- * Order: unmaps are served in reverse order of the branches, then maps in their order. A branch is served when the one before it has
- * answered; adjacent branches whose targets are all `concurrent` are served at the same time. There is one outcome for each set.
+ * Order: unmaps are served in reverse order of the branches, then maps in their order. A branch is served when the one
+ * before it has answered; adjacent branches whose targets are all `concurrent` are served at the same time. There is
+ * one outcome for each set.
  *
- * On failure: when a map fails in one branch, the set is undone in all of them. A failed unmap does not stop the set; its mappings are in
- * the outcome's `stuck`. A branch that ends fails every later set.
+ * On failure: when a map fails in one branch, the set is undone in all of them. A failed unmap does not stop the set;
+ * its mappings are in the outcome's `stuck`. A branch that ends fails every later set.
  *
- * @throws TypeError when an argument is not a branch. What a branch function throws when it is subscribed is an error of the observable;
- * the branches before it have then been ended
+ * @throws TypeError when an argument is not a branch. What a branch function throws when it is subscribed is an error
+ * of the observable; the branches before it have then been ended
  *
  * @example
  * ```ts

@@ -3,10 +3,12 @@ import { pauseIfOver } from '../util/time-slice.js';
 import { isPromiseLike } from '../util/coroutine.js';
 
 /**
- * Operator that maps each value to a result or a promise of one: one value at a time, in order. Values that arrive meanwhile are queued.
+ * Operator that maps each value to a result or a promise of one: one value at a time, in order. Values that arrive
+ * meanwhile are queued.
  *
- * Completion, or an error of the source, is passed on when the values before it have been mapped. A result that is not a promise is emitted
- * synchronously. The queue takes linear time, which that of `concatMap` does not; a long one yields to the event loop between its values.
+ * Completion, or an error of the source, is passed on when the values before it have been mapped. A result that is not
+ * a promise is emitted synchronously. The queue takes linear time, which that of `concatMap` does not; a long one
+ * yields to the event loop between its values.
  *
  * @param project returns the result, or a promise of it. The observable errors with what it throws or rejects with
  */

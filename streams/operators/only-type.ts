@@ -10,8 +10,8 @@ import { mapInOrder } from './map-in-order.js';
 /**
  * Operator that keeps the maps and unmaps of one type, and removes all others from their sets.
  *
- * Order: each set that comes in is emitted once, in order, also when nothing is left in it, so that each is answered. A long set yields to
- * the event loop; later sets wait for it.
+ * Order: each set that comes in is emitted once, in order, also when nothing is left in it, so that each is answered. A
+ * long set yields to the event loop; later sets wait for it.
  *
  * @param type `'ram'` or `'device'`
  * @throws TypeError when `type` is neither

@@ -7,15 +7,18 @@ import { TargetPort } from '../target/target-port.js';
 import { mapInOrder } from './map-in-order.js';
 
 /**
- * Makes a branch of a target: applies each change set by calls of the target, one call at a time, and emits one outcome for it.
+ * Makes a branch of a target: applies each change set by calls of the target, one call at a time, and emits one outcome
+ * for it.
  *
  * An unmap of ranges at which the target holds nothing makes no call.
  *
- * Order: unmaps before maps within a set; outcomes in the order of the sets. A set that arrives while another is being served is queued.
+ * Order: unmaps before maps within a set; outcomes in the order of the sets. A set that arrives while another is being
+ * served is queued.
  *
- * On failure: a failed map of RAM undoes its set, newest first: its maps are unmapped, and its unmapped mappings are mapped again. A failed map
- * of device memory is in the outcome's `skipped`. A failed unmap does not stop the set: its mappings stay, are `stuck`, and are unmapped again
- * before a new map of their pages. The observable never errors because of the target.
+ * On failure: a failed map of RAM undoes its set, newest first: its maps are unmapped, and its unmapped mappings are
+ * mapped again. A failed map of device memory is in the outcome's `skipped`. A failed unmap does not stop the set: its
+ * mappings stay, are `stuck`, and are unmapped again before a new map of their pages. The observable never errors
+ * because of the target.
  *
  * @throws TypeError when `target` is not a target
  *

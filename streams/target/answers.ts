@@ -11,10 +11,11 @@ export class UnsubscribedError extends DmaError {
 }
 
 /**
- * Turns what a method of a target returned into a value or a promise. An observable is subscribed; its answer is the last value that it
- * emits before it completes, as a plain value when it completes within the call.
+ * Turns what a method of a target returned into a value or a promise. An observable is subscribed; its answer is the
+ * last value that it emits before it completes, as a plain value when it completes within the call.
  *
- * @param signal unsubscribes from an observable, whose promise then rejects with an `UnsubscribedError`. A promise cannot be stopped
+ * @param signal unsubscribes from an observable, whose promise then rejects with an `UnsubscribedError`. A promise
+ * cannot be stopped
  * @throws the error of an observable that errors within the call
  */
 export function toAnswer(returned: unknown, signal?: AbortSignal): unknown {

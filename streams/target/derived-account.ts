@@ -18,8 +18,8 @@ export interface Account {
 const REMOVED_COMPARED_MAX = 256;
 
 /**
- * The account of a target that has been served only sets of its manager, all with success. It holds the active mappings, except for device
- * memory that could not be mapped. No list is kept, only the progress of the current set.
+ * The account of a target that has been served only sets of its manager, all with success. It holds the active
+ * mappings, except for device memory that could not be mapped. No list is kept, only the progress of the current set.
  */
 export class DerivedAccount {
   readonly #active: ActiveMappings;
@@ -50,7 +50,8 @@ export class DerivedAccount {
     if (set.active !== this.#active || (this.#skipped.size > 0 && this.#mayTouchSkipped(set))) {
       return false;
     }
-    // Both steps of a command have one account. The set of a detach has the generation of the active mappings, as the set before it had.
+    // Both steps of a command have one account. The set of a detach has the generation of the active mappings, as the
+    // set before it had.
     if (set.generation !== this.#generation || set.generation === this.#active.generation) {
       this.#generation = set.generation;
       this.#maps = [];

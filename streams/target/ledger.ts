@@ -14,8 +14,8 @@ import type { Coroutine } from '../util/coroutine.js';
 /**
  * The mappings that one target holds, and those that it should hold and does not (missing).
  *
- * A mapping is identified by the page at which it starts, and has at most one state: held, stuck or missing. While the held mappings can be
- * derived from the active ones, they are not listed.
+ * A mapping is identified by the page at which it starts, and has at most one state: held, stuck or missing. While the
+ * held mappings can be derived from the active ones, they are not listed.
  */
 export class Ledger {
   /** To be changed only while the ledger is not derived. */
@@ -27,8 +27,8 @@ export class Ledger {
   readonly #unmapped = new UnmappedMappings();
 
   /**
-   * The derived account to keep while a set is served, instead of the list; `undefined` when the held mappings cannot be derived from the active
-   * ones. They can be as long as every failed call was a map of device memory.
+   * The derived account to keep while a set is served, instead of the list; `undefined` when the held mappings cannot
+   * be derived from the active ones. They can be as long as every failed call was a map of device memory.
    */
   derive(set: ChangeSet): DerivedAccount | undefined {
     if (!(set instanceof ManagedSet)) {
@@ -57,7 +57,10 @@ export class Ledger {
     }
   }
 
-  /** From now on lists the held mappings, and those that the current set has unmapped. A reader sees the same state meanwhile. */
+  /**
+   * From now on lists the held mappings, and those that the current set has unmapped. A reader sees the same state
+   * meanwhile.
+   */
   *materialize(): Coroutine<void> {
     for (let derived = this.#derived; derived !== undefined; derived = this.#derived) {
       const { mapped, unmapped } = derived;
@@ -87,8 +90,8 @@ export class Ledger {
   }
 
   /**
-   * Removes the mapping at exactly this range, which is to be unmapped. One that was held or missing can be restored by an inverse set of the same
-   * generation.
+   * Removes the mapping at exactly this range, which is to be unmapped. One that was held or missing can be restored by
+   * an inverse set of the same generation.
    *
    * @returns the mapping, if it was held or stuck
    */
@@ -147,7 +150,8 @@ export class Ledger {
   }
 
   /**
-   * Restores a mapping that is stuck: the target still holds it, because a failed unmap has unmapped nothing. It counts as held again.
+   * Restores a mapping that is stuck: the target still holds it, because a failed unmap has unmapped nothing. It counts
+   * as held again.
    *
    * @returns whether the mapping was stuck
    */

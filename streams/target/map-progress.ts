@@ -38,7 +38,10 @@ export class MapProgress {
     }
   }
 
-  /** Ends a derived account in the middle of the set: from now on the ledger lists what is held. Returns what the set has mapped, in order. */
+  /**
+   * Ends a derived account in the middle of the set: from now on the ledger lists what is held. Returns what the set
+   * has mapped, in order.
+   */
   *materialize(): Coroutine<readonly MapChange[]> {
     yield* this.#ledger.materialize();
     // `#mapped` has what was mapped after the ledger had begun to list in the middle of the set.

@@ -7,7 +7,10 @@ import type { MemoryRange } from '../ranges/memory-range.js';
 import { filterInSlices, mapInSlices } from '../ranges/slices.js';
 import { isPromiseLike, type Coroutine } from '../util/coroutine.js';
 
-/** The answer to a call: `undefined` when it has succeeded, an error when it has failed, a promise when it has not been answered yet. */
+/**
+ * The answer to a call: `undefined` when it has succeeded, an error when it has failed, a promise when it has not been
+ * answered yet.
+ */
 export type Answer = undefined | DmaError | PromiseLike<unknown>;
 
 /** Limits of one batch: calls, and pages (256 MiB). An abort takes effect between two batches. */
@@ -115,7 +118,8 @@ export class TargetCalls {
   }
 
   /**
-   * Makes the maps from index `first` up to, but not including, `end`, by one call of `mapDmaBatch`; a single one by `mapDma`.
+   * Makes the maps from index `first` up to, but not including, `end`, by one call of `mapDmaBatch`; a single one by
+   * `mapDma`.
    *
    * @returns the number of maps that were made before one failed, and the error of that one
    */

@@ -25,8 +25,8 @@ export interface MapPause {
 }
 
 /**
- * Serves the maps of one target. The first failed map of RAM stops a forward set; an inverse set is served to its end, past failures. A failed
- * map of device memory is skipped in a forward set.
+ * Serves the maps of one target. The first failed map of RAM stops a forward set; an inverse set is served to its end,
+ * past failures. A failed map of device memory is skipped in a forward set.
  */
 export class TargetMaps {
   monitor: Monitor | undefined = undefined;
@@ -75,7 +75,9 @@ export class TargetMaps {
     return failed ? yield* progress.materialize() : undefined;
   }
 
-  /** Calls `checkMaps` of the target before the first map of a forward set. Returns whether the target rejects the set. */
+  /**
+   * Calls `checkMaps` of the target before the first map of a forward set. Returns whether the target rejects the set.
+   */
   *#isRejected({ maps }: ChangeSet, result: SetResult): Coroutine<boolean> {
     const rejection = yield* this.#calls.check(maps);
     if (rejection === undefined) {
@@ -195,7 +197,10 @@ export class TargetMaps {
     return last;
   }
 
-  /** The maps that an inverse set has to make: what was unmapped, or is missing, and is not stuck, which counts as restored. */
+  /**
+   * The maps that an inverse set has to make: what was unmapped, or is missing, and is not stuck, which counts as
+   * restored.
+   */
   #toRestore(maps: readonly MapChange[]): Coroutine<readonly MapChange[]> {
     return filterInSlices(maps, (change) => this.#ledger.mustRestore(change) && !this.#ledger.restoreStuck(change));
   }
@@ -230,7 +235,10 @@ export class TargetMaps {
     return true;
   }
 
-  /** Unmaps again what is stuck at the addresses of a map, once for each command. Returns an error if something still is. */
+  /**
+   * Unmaps again what is stuck at the addresses of a map, once for each command. Returns an error if something still
+   * is.
+   */
   *#clearStuck(change: MapChange, set: ChangeSet): Coroutine<DmaError | undefined> {
     for (const { range, mapping, triedAgainIn } of this.#ledger.stuck.overlapping(change.range)) {
       let cause: DmaError | undefined;

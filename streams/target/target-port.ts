@@ -15,9 +15,9 @@ import { TargetUnmaps, type UnmapPause } from './target-unmaps.js';
 /**
  * Serves change sets by calls of one target, one call at a time, and keeps the ledger of what the target holds.
  *
- * The first failed map of RAM stops a forward set and undoes it, newest first. An inverse set (`undo`) is served to its end, past failures. A
- * failed map of device memory is skipped in a forward set. The unmaps of any set are served to their end; a failed one leaves its mappings
- * stuck. A long set yields to the event loop between its calls.
+ * The first failed map of RAM stops a forward set and undoes it, newest first. An inverse set (`undo`) is served to its
+ * end, past failures. A failed map of device memory is skipped in a forward set. The unmaps of any set are served to
+ * their end; a failed one leaves its mappings stuck. A long set yields to the event loop between its calls.
  */
 export class TargetPort {
   readonly target: DmaTarget;

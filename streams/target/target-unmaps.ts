@@ -18,7 +18,10 @@ interface FailedUnmap {
   readonly rest: readonly UnmapItem[];
 }
 
-/** The place where a set waits: after a call that was not answered within the call, or failed; or at a pause of the event loop. */
+/**
+ * The place where a set waits: after a call that was not answered within the call, or failed; or at a pause of the
+ * event loop.
+ */
 export interface UnmapPause {
   readonly items: readonly UnmapItem[];
   readonly next: number;

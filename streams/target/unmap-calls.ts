@@ -34,7 +34,8 @@ export function* unmapsOfItems(items: readonly UnmapItem[]): Coroutine<readonly 
 }
 
 /**
- * A test which mappings of a call are still held after its answer. A `DmaUnmapError` names them; any other error means all of them.
+ * A test which mappings of a call are still held after its answer. A `DmaUnmapError` names them; any other error means
+ * all of them.
  *
  * @param count the number of mappings of the call
  */

@@ -2,7 +2,10 @@ import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import { eachInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
 
-/** The mappings that the forward unmaps of one generation have taken out of a ledger. An inverse set of this generation restores them. */
+/**
+ * The mappings that the forward unmaps of one generation have taken out of a ledger. An inverse set of this generation
+ * restores them.
+ */
 export class UnmappedMappings {
   #generation = -1;
   #list: MapChange[] = [];

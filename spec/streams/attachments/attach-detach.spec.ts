@@ -16,7 +16,7 @@ describeForEveryWay('RegionManager: attach and detach', (sets) => {
   });
 
   describe('attach', () => {
-    it('replays exactly what is active: map 0..4000, map 8000..c000', async () => {
+    it('maps exactly the active mappings: map 0..4000, map 8000..c000', async () => {
       await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x4000), mapping(0x8000, 0xc000)] });
       const target = stage.target();
       const attachment = await stage.manager.attach(target);
@@ -24,7 +24,7 @@ describeForEveryWay('RegionManager: attach and detach', (sets) => {
       expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x4000 rw', '0x8000-0xc000 rw']);
     });
 
-    it('replays in ascending order, whatever the order of adding was', async () => {
+    it('maps in ascending order, whatever the order in which mappings were added', async () => {
       await addRegion(stage.manager, 0x20000, 0x30000, { mappings: [mapping(0x8000, 0x9000), mapping(0x0, 0x1000)] });
       await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x4000, 0x5000), mapping(0x1000, 0x2000)] });
       const target = stage.target();
@@ -48,7 +48,7 @@ describeForEveryWay('RegionManager: attach and detach', (sets) => {
       expect(outcomes).to.deep.equal([{ generation: 1, target: 'T', status: 'applied', skipped: [] }]);
     });
 
-    it('follows live: map when a mapping is added, unmap when it is removed', async () => {
+    it('maps a mapping when it is added later, and unmaps it when it is removed', async () => {
       const target = stage.target();
       await stage.manager.attach(target);
       const region = await addRegion(stage.manager, 0x0, 0x10000);
@@ -65,7 +65,7 @@ describeForEveryWay('RegionManager: attach and detach', (sets) => {
       expect(attachment.ledger()).to.deep.equal([]);
     });
 
-    it('hands a target what it needs to know of a mapping', async () => {
+    it('makes a request with all members for each mapping', async () => {
       const { manager } = stage;
       await addRegion(manager, 0x100000, 0x110000, {
         name: 'low memory',
@@ -79,7 +79,7 @@ describeForEveryWay('RegionManager: attach and detach', (sets) => {
       expect(target.requests[0]).not.to.have.property('hostVa');
     });
 
-    it('neither loses nor repeats commands that are issued while it replays', async () => {
+    it('delivers commands that are given during its replay once', async () => {
       const { manager } = stage;
       const region = await addRegion(manager, 0x0, 0x10000, {
         mappings: [mapping(0x0, 0x1000), mapping(0x1000, 0x2000)],
@@ -102,7 +102,7 @@ describeForEveryWay('RegionManager: attach and detach', (sets) => {
       expect(texts(target.held())).to.deep.equal(['0x0-0x1000', '0x1000-0x2000', '0x2000-0x3000']);
     });
 
-    it('shows as pending while it replays', async () => {
+    it('is pending during its replay', async () => {
       await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
       const blocked = gate();
       const attaching = stage.manager.attach(stage.target({ name: 'slow', reply: () => blocked.opened }));
@@ -114,7 +114,7 @@ describeForEveryWay('RegionManager: attach and detach', (sets) => {
       ]);
     });
 
-    it('unmaps everything that a failed replay mapped, newest first, and does not attach', async () => {
+    it('unmaps everything that a failed replay has mapped, newest first, and does not attach', async () => {
       const { manager } = stage;
       const mappings = [mapping(0x0, 0x1000), mapping(0x2000, 0x3000), mapping(0x4000, 0x5000)];
       const region = await addRegion(manager, 0x0, 0x10000, { mappings });
@@ -141,7 +141,7 @@ describeForEveryWay('RegionManager: attach and detach', (sets) => {
       expect(target.held()).to.have.length(4);
     });
 
-    it('leaves other targets alone when it fails', async () => {
+    it('makes no call at other targets when it fails', async () => {
       const { manager } = stage;
       await addRegion(manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
       const first = stage.target({ name: 'first' });
@@ -159,13 +159,13 @@ describeForEveryWay('RegionManager: attach and detach', (sets) => {
       await stage.manager.attach(target);
     });
 
-    it('accepts two targets of one name', async () => {
+    it('accepts two targets with the same name', async () => {
       await stage.manager.attach(stage.target({ name: 'twin' }));
       await stage.manager.attach(stage.target({ name: 'twin' }));
       expect(stage.manager.attachments.map(({ target }) => target)).to.deep.equal(['twin', 'twin']);
     });
 
-    it('refuses what is no target, with a TypeError that says what is missing', async () => {
+    it('refuses an object that is not a target, with a TypeError that says what is missing', async () => {
       const incomplete = { name: 'half', mapDma: () => undefined };
       for (const wrong of [undefined, null, 3, 'T', {}, incomplete, { ...incomplete, unmapDma: 5 }]) {
         expect(await rejectionOf(stage.manager.attach(wrong as DmaTarget))).to.be.instanceOf(TypeError);
@@ -174,7 +174,7 @@ describeForEveryWay('RegionManager: attach and detach', (sets) => {
       expect(error.message).to.include('unmapDma');
     });
 
-    it('refuses options that are none', async () => {
+    it('refuses invalid options', async () => {
       const attached = stage.manager.attach(stage.target(), 5 as unknown as object);
       expect(await rejectionOf(attached)).to.be.instanceOf(TypeError);
       expect(stage.manager.attachments).to.deep.equal([]);
@@ -192,7 +192,7 @@ describeForEveryWay('RegionManager: attach and detach', (sets) => {
       expect(attachment.ledger()).to.deep.equal([]);
     });
 
-    it('does nothing the second time', async () => {
+    it('has no effect the second time', async () => {
       await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x4000)] });
       const target = stage.target();
       const attachment = await stage.manager.attach(target);
@@ -203,7 +203,7 @@ describeForEveryWay('RegionManager: attach and detach', (sets) => {
       expect(target.calls).to.deep.equal([]);
     });
 
-    it('makes no call any longer, and lets the others go on', async () => {
+    it('ends all calls at its target, and at no other', async () => {
       const { manager } = stage;
       const [first, second] = [stage.target({ name: 'first' }), stage.target({ name: 'second' })];
       const attachment = await manager.attach(first);
@@ -214,7 +214,7 @@ describeForEveryWay('RegionManager: attach and detach', (sets) => {
       expect(second.calls).to.deep.equal(['map 0x0-0x4000 rw']);
     });
 
-    it('takes its turn behind the commands before it', async () => {
+    it('runs after the commands before it', async () => {
       const { manager } = stage;
       const region = await addRegion(manager, 0x0, 0x10000);
       const target = stage.target({ reply: 'async' });
@@ -237,7 +237,7 @@ describeForEveryWay('RegionManager: attach and detach', (sets) => {
       expect(stage.manager.attachments).to.deep.equal([]);
     });
 
-    it('happens at the end of an `await using` block', async () => {
+    it('runs at the end of an `await using` block', async () => {
       const target = stage.target();
       await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x4000)] });
       {
@@ -247,7 +247,7 @@ describeForEveryWay('RegionManager: attach and detach', (sets) => {
       expect(target.held()).to.deep.equal([]);
     });
 
-    it('rejects when something is stuck, and is done once retryStuck has cleared it', async () => {
+    it('rejects when something is stuck, and is complete once retryStuck() has unmapped it', async () => {
       const { manager } = stage;
       const region = await addRegion(manager, 0x0, 0x10000, {
         mappings: [mapping(0x0, 0x4000), mapping(0x8000, 0xc000)],
@@ -275,7 +275,7 @@ describeForEveryWay('RegionManager: attach and detach', (sets) => {
       expect(attachment.ledger()).to.deep.equal([]);
     });
 
-    it('tries what is stuck again when it is called again, or when the same target is attached again', async () => {
+    it('unmaps what is stuck again when it is called again, or when the same target is attached again', async () => {
       const { manager } = stage;
       await addRegion(manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x4000)] });
       const target = stage.target();
@@ -294,7 +294,7 @@ describeForEveryWay('RegionManager: attach and detach', (sets) => {
     });
   });
 
-  it('attaches and detaches many times without remembering anything', async () => {
+  it('attaches and detaches many times without a memory leak', async () => {
     const { manager } = stage;
     await addRegion(manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x4000)] });
     const target = stage.target({ needsVa: true });

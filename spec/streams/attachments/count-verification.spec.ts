@@ -39,7 +39,7 @@ class Counting implements DmaTarget {
   }
 }
 
-describe('RegionManager: verify and heal by number', () => {
+describe('RegionManager: a target that only counts its mappings', () => {
   let stage: Stage;
   let region: Region;
   let counted: Counting;
@@ -57,11 +57,11 @@ describe('RegionManager: verify and heal by number', () => {
     attached = await stage.manager.attach(counted);
   });
 
-  it('verify() finds nothing where the numbers are equal', async () => {
+  it('has no findings when the numbers are equal', async () => {
     expect(await found()).to.deep.equal([]);
   });
 
-  it('verify() finds that something is missing, somewhere in what the ledger has; heal() maps it', async () => {
+  it('has a missing finding over the range of the ledger when there are too few; heal() maps them', async () => {
     counted.held.delete('0x2000-0x3000');
     expect(await found()).to.deep.equal(['0x0-0x5000 missing']);
     await attached.heal();
@@ -69,7 +69,7 @@ describe('RegionManager: verify and heal by number', () => {
     expect(await found()).to.deep.equal([]);
   });
 
-  it('verify() finds that something is unexpected, anywhere; heal({ unexpected: true }) unmaps it, and touches nothing else', async () => {
+  it('has an unexpected finding over the address space when there are too many; heal({ unexpected: true }) unmaps only those', async () => {
     const kept = counted.held.get('0x2000-0x3000');
     for (const stray of [range(0x8000, 0x9000), range(0x3000, 0x4000)]) {
       counted.held.set(stray.toString(), stray);
@@ -80,7 +80,7 @@ describe('RegionManager: verify and heal by number', () => {
     expect(counted.held.get('0x2000-0x3000')).to.equal(kept);
   });
 
-  it('heal() mends as many missing as there are unexpected ones, once their numbers differ', async () => {
+  it('is healed also of as many missing as unexpected mappings, once the numbers differ', async () => {
     counted.held.delete('0x0-0x1000');
     counted.held.set('a', range(0x8000, 0x9000));
     counted.held.set('b', range(0xa000, 0xb000));
@@ -88,7 +88,7 @@ describe('RegionManager: verify and heal by number', () => {
     expect([...counted.held.keys()].sort()).to.deep.equal(['0x0-0x1000', '0x2000-0x3000', '0x4000-0x5000']);
   });
 
-  it('heal() leaves what another user of the container may have mapped, and maps what is missing besides', async () => {
+  it('keeps what another user of the container may have mapped when heal() maps what is missing', async () => {
     const theirs = [range(0x1000, 0x2000), range(0x3000, 0x4000), range(0x100000, 0x200000)];
     for (const one of theirs) {
       counted.held.set(one.toString(), one);
@@ -111,7 +111,7 @@ describe('RegionManager: verify and heal by number', () => {
     expect(await found()).to.deep.equal([]);
   });
 
-  it('heal() refuses what are no options, and does nothing then', async () => {
+  it('gets no call from heal() with invalid options, which rejects', async () => {
     counted.held.delete('0x2000-0x3000');
     for (const nonsense of [null, 5, { unexpected: 'yes' }, { unexpected: null }]) {
       expect(await rejectionOf(attached.heal(nonsense as HealOptions))).to.be.instanceOf(TypeError);
@@ -119,7 +119,7 @@ describe('RegionManager: verify and heal by number', () => {
     expect(counted.held.size).to.equal(2);
   });
 
-  it('heal() leaves missing what cannot be mapped again, and says so', async () => {
+  it('keeps a mapping as missing that heal() cannot map, and that its error names', async () => {
     counted.held.delete('0x2000-0x3000');
     const map = counted.mapDma.bind(counted);
     counted.mapDma = (request) => {
@@ -138,7 +138,7 @@ describe('RegionManager: verify and heal by number', () => {
     expect(attached.missing()).to.deep.equal([]);
   });
 
-  it('heal() clears what is stuck by the ledger and gone at the target', async () => {
+  it('is healed of a mapping that is stuck in the ledger and gone at the target', async () => {
     const unmap = counted.unmapDma.bind(counted);
     counted.unmapDma = () => {
       throw new DmaError('busy', { code: 'EBUSY' });
@@ -151,7 +151,7 @@ describe('RegionManager: verify and heal by number', () => {
     expect(await found()).to.deep.equal([]);
   });
 
-  it('heal() rejects when the number cannot be made right', async () => {
+  it('makes heal() reject when the number still differs', async () => {
     counted.count = () => counted.held.size + 2;
     await attached.heal();
     const error = await rejectionOf(attached.heal({ unexpected: true }));
@@ -161,7 +161,7 @@ describe('RegionManager: verify and heal by number', () => {
     expect((await rejectionOf(attached.heal())).message).to.contain('1 maps fewer');
   });
 
-  it('is left alone when it cannot tell, and met with an error when it tells nonsense', async () => {
+  it('gets no calls when it returns no number, and causes an error when the number is invalid', async () => {
     counted.count = () => undefined;
     counted.held.clear();
     expect(await found()).to.deep.equal([]);

@@ -52,7 +52,7 @@ describe('RegionManager: several targets as one attachment', () => {
       expect(attachment.ledger()).to.deep.equal([]);
     });
 
-    it('undoes in all of them when one fails, and in the attachments before', async () => {
+    it('undoes a set in all of its branches when one fails, and in the attachments before it', async () => {
       const [a, one, two] = ['a', 'one', 'two'].map((name) => stage.target({ name }));
       if (!a || !one || !two) {
         throw new Error('three targets');
@@ -73,7 +73,7 @@ describe('RegionManager: several targets as one attachment', () => {
       ]);
     });
 
-    it('is undone with everything, also what it had unmapped, when a later attachment fails', async () => {
+    it('is undone completely, also its unmaps, when a later attachment fails', async () => {
       const [one, two, last] = ['one', 'two', 'last'].map((name) => stage.target({ name, needsVa: true }));
       if (!one || !two || !last) {
         throw new Error('three targets');
@@ -112,7 +112,7 @@ describe('RegionManager: several targets as one attachment', () => {
       expect(one.calls).to.deep.equal(['map 0x0-0x1000 rw', 'unmap 0x0-0x10000']);
     });
 
-    it('of no branches applies everything', async () => {
+    it('applies everything when it has no branches', async () => {
       const attachment = await stage.manager.attach(fanOut());
       await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
       await attachment.detach();

@@ -42,8 +42,8 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
     target.takeCalls();
   }
 
-  describe('missing', () => {
-    it('is what could not be put back; heal() maps it, and nothing else', async () => {
+  describe('a missing mapping', () => {
+    it('is one that an undo could not map again; heal() maps it, and nothing else', async () => {
       await loseTheSecond();
       expect(texts(attachment.missing())).to.deep.equal(['0x2000-0x3000']);
       expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw', '0x4000-0x5000 rw']);
@@ -55,7 +55,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
       expect(await attachment.verify()).to.deep.equal([]);
     });
 
-    it('stays missing when heal() fails, which names it', async () => {
+    it('stays missing when heal() fails, whose error names it', async () => {
       await loseTheSecond();
       const error = (await rejectionOf(attachment.heal())) as unknown as DmaMapError;
       expect(error).to.be.instanceOf(DmaMapError).and.include({ code: 'EFAULT' });
@@ -63,7 +63,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
       expect(texts(attachment.missing())).to.deep.equal(['0x2000-0x3000']);
     });
 
-    it('is never unmapped when its mapping goes, and is no longer missing then', async () => {
+    it('is not unmapped when it is removed, and is then no longer missing', async () => {
       await loseTheSecond();
       await region.removeMappings(range(0x2000, 0x3000));
       expect(target.calls).to.deep.equal([]);
@@ -93,7 +93,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
       expect(viewOf(stage.manager)).to.have.length(3);
     });
 
-    it('is nothing any longer after a detach', async () => {
+    it('is no longer missing after a detach', async () => {
       await loseTheSecond();
       await attachment.detach();
       expect(attachment.missing()).to.deep.equal([]);
@@ -101,7 +101,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
       expect(target.mappedRanges()).to.deep.equal([]);
     });
 
-    it('is put back also where another target keeps the VA that it needs: that one is tried again first', async () => {
+    it('is mapped by heal() after another target that keeps its VA has been unmapped again', async () => {
       const other = stage.target({ name: 'other', needsVa: true });
       const second = await stage.manager.attach(other);
       // The new mapping fails at the other target. The first one then cannot let go of it, so nobody can have the old one back.
@@ -135,7 +135,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
     });
   });
 
-  it('is put back also when the VA in its way was kept for a target whose failed unmap an undo has forgiven', async () => {
+  it('maps a missing mapping whose VA was kept for a target with a failed unmap that an undo has restored', async () => {
     const { manager } = stage;
     const plain = stage.target({ name: 'plain' });
     const last = stage.target({ name: 'last', needsVa: true });
@@ -171,7 +171,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
   });
 
   describe('verify', () => {
-    it('finds nothing where ledger and target agree', async () => {
+    it('finds nothing when ledger and target agree', async () => {
       expect(await attachment.verify()).to.deep.equal([]);
     });
 
@@ -213,7 +213,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
       expect(attachment.missing()).to.deep.equal([]);
     });
 
-    it('finds what the ledger itself knows at a target that cannot be asked', async () => {
+    it('finds what the ledger records at a target that cannot list its mappings', async () => {
       const mute: DmaTarget = {
         name: 'mute',
         mapDma: () => undefined,
@@ -227,7 +227,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
       expect(await attached.verify()).to.deep.equal([{ range: range(0x0, 0x1000), fault: 'stuck' }]);
     });
 
-    it('waits its turn, and for a target that answers later', async () => {
+    it('is queued, and waits for an asynchronous answer', async () => {
       const slow: DmaTarget = {
         name: 'slow',
         mapDma: () => undefined,
@@ -262,7 +262,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
   });
 
   describe('heal', () => {
-    it('maps what the target has lost and unmaps what it should not have', async () => {
+    it('maps what the target has lost, and unmaps what it should not hold', async () => {
       await target.unmapDma(range(0x0, 0x1000));
       await target.unmapDma(range(0x4000, 0x5000));
       await target.mapDma({
@@ -280,7 +280,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
       expect(ledgerOf(attachment)).to.deep.equal(viewOf(stage.manager));
     });
 
-    it('leaves what the target should not have where it is told to, and maps what it has lost', async () => {
+    it('keeps what the target should not hold when `unexpected` is false, and maps what it has lost', async () => {
       await target.unmapDma(range(0x0, 0x1000));
       const stray = { range: range(0x6000, 0x7000), region: 'x', type: 'ram', writable: true, fileOffset: 0n } as const;
       await target.mapDma({ ...stray, hostVa: { address: 0n } });
@@ -292,7 +292,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
       expect(target.takeCalls()).to.deep.equal(['unmap 0x6000-0x7000']);
     });
 
-    it('forgets what was stuck and is no longer there', async () => {
+    it('removes a stuck mapping from the ledger that the target no longer holds', async () => {
       target.failAll('unmap 0x4000');
       await rejectionOf(region.removeMappings(range(0x4000, 0x5000)));
       target.mend();
@@ -304,7 +304,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
       expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000', '0x2000-0x3000']);
     });
 
-    it('ends a detach that was waiting only for what is no longer there', async () => {
+    it('completes a detach when the target no longer holds what was stuck', async () => {
       target.failAll('unmap 0x4000');
       await rejectionOf(attachment.detach());
       target.mend();
@@ -325,7 +325,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
       expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000', '0x2000-0x3000']);
     });
 
-    it('rejects when something cannot be unmapped, after it has mended what it could', async () => {
+    it('rejects when something cannot be unmapped, after it has repaired everything else', async () => {
       await loseTheSecond();
       target.mend();
       target.failAll('unmap 0x4000');
@@ -337,7 +337,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
       expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw', '0x2000-0x3000 rw']);
     });
 
-    it('does nothing where nothing is wrong', async () => {
+    it('makes no call when there is no difference', async () => {
       await attachment.heal();
       expect(stage.journal).to.deep.equal([]);
     });

@@ -43,7 +43,7 @@ describe('RegionManager: progress and abort of an attach', () => {
       expect(progress.at(-1)).to.deep.equal({ done: 0xe000n, total: 0xe000n });
     });
 
-    it('counts device memory that is skipped, so that it reaches the total', async () => {
+    it('counts skipped device memory, and so reaches the total', async () => {
       await addRegion(stage.manager, 0x100000, 0x110000, { type: 'device', mappings: [mapping(0x0, 0x1000)] });
       const progress: Progress[] = [];
       const target = stage.target().failAll('map 0x100000', 'EFAULT');
@@ -51,14 +51,14 @@ describe('RegionManager: progress and abort of an attach', () => {
       expect(progress.at(-1)).to.deep.equal({ done: 0x8000n, total: 0x8000n });
     });
 
-    it('is not called any longer once attached', async () => {
+    it('is not called after the attach', async () => {
       const progress: Progress[] = [];
       await stage.manager.attach(stage.target(), { onProgress: (now) => progress.push(now) });
       await addRegion(stage.manager, 0x100000, 0x110000, { mappings: [mapping(0x0, 0x1000)] });
       expect(progress).to.have.length(3);
     });
 
-    it('that throws disturbs nothing', async () => {
+    it('has no effect when it throws', async () => {
       const target = stage.target();
       const uncaught = await uncaughtIn(async () => {
         await stage.manager.attach(target, {
@@ -72,8 +72,8 @@ describe('RegionManager: progress and abort of an attach', () => {
     });
   });
 
-  describe('AbortSignal', () => {
-    it('aborted before: no call, not attached', async () => {
+  describe('an AbortSignal', () => {
+    it('that is aborted before the attach prevents every call', async () => {
       const target = stage.target();
       const error = await rejectionOf(
         stage.manager.attach(target, { signal: AbortSignal.abort(new Error('changed my mind')) }),
@@ -84,7 +84,7 @@ describe('RegionManager: progress and abort of an attach', () => {
       expect(stage.manager.attachments).to.deep.equal([]);
     });
 
-    it('aborted while it waits in the queue: no call, not attached', async () => {
+    it('that is aborted while the attach is queued prevents every call', async () => {
       const blocked = gate();
       const first = stage.manager.attach(stage.target({ name: 'first', reply: () => blocked.opened }));
       const abort = new AbortController();
@@ -98,7 +98,7 @@ describe('RegionManager: progress and abort of an attach', () => {
     });
 
     for (const reply of ['sync', 'async'] as const) {
-      it(`aborted between maps undoes them, newest first (${reply})`, async () => {
+      it(`that is aborted between maps undoes them, newest first (${reply})`, async () => {
         const abort = new AbortController();
         const target = stage.target({ reply, needsVa: true });
         const error = await rejectionOf(
@@ -125,7 +125,7 @@ describe('RegionManager: progress and abort of an attach', () => {
       });
     }
 
-    it('aborted at the very last map is undone as well', async () => {
+    it('that is aborted at the last map undoes the attach as well', async () => {
       const abort = new AbortController();
       const target = stage.target();
       const attaching = stage.manager.attach(target, {
@@ -141,7 +141,7 @@ describe('RegionManager: progress and abort of an attach', () => {
       expect(target.calls.slice(3)).to.deep.equal(['unmap 0x8000-0xc000', 'unmap 0x2000-0x4000', 'unmap 0x0-0x1000']);
     });
 
-    it('aborted in one target of a fanOut undoes all of them', async () => {
+    it('that is aborted in one target of a fanOut undoes all of them', async () => {
       const abort = new AbortController();
       const [a, b] = [stage.target({ name: 'a' }), stage.target({ name: 'b' })];
       const attaching = stage.manager.attach(fanOut(toTarget(a), toTarget(b)), {
@@ -156,7 +156,7 @@ describe('RegionManager: progress and abort of an attach', () => {
       expect([a.held(), b.held()]).to.deep.equal([[], []]);
     });
 
-    it('aborted when an unmap of the undo fails leaves that range stuck, for the next attach to clear', async () => {
+    it('that is aborted leaves a range stuck whose unmap fails; the next attach unmaps it', async () => {
       const abort = new AbortController();
       const target = stage.target({ needsVa: true }).failAll('unmap 0x0', 'EBUSY');
       const attaching = stage.manager.attach(target, {
@@ -175,7 +175,7 @@ describe('RegionManager: progress and abort of an attach', () => {
       expect(ledgerOf(attachment)).to.deep.equal(viewOf(stage.manager));
     });
 
-    it('aborted afterwards has no effect', async () => {
+    it('that is aborted after the attach has no effect', async () => {
       const abort = new AbortController();
       const target = stage.target();
       const attachment = await stage.manager.attach(target, { signal: abort.signal });
@@ -184,7 +184,7 @@ describe('RegionManager: progress and abort of an attach', () => {
       expect(attachment.ledger()).to.have.length(4);
     });
 
-    it('does not skip device memory as if that had failed softly', async () => {
+    it('does not make device memory count as skipped', async () => {
       await addRegion(stage.manager, 0x100000, 0x110000, { type: 'device', mappings: [mapping(0x0, 0x1000)] });
       const abort = new AbortController();
       const attaching = stage.manager.attach(stage.target(), {
@@ -199,8 +199,8 @@ describe('RegionManager: progress and abort of an attach', () => {
       expect(stage.warnings).to.deep.equal([]);
     });
 
-    describe('while a call does not come back', () => {
-      it('lets the queue go on after a moment, and undoes the call when it does come back', async () => {
+    describe('that is aborted while a call does not return', () => {
+      it('lets the queue continue after the grace period, and undoes the call when it returns', async () => {
         const { manager } = stage;
         const abort = new AbortController();
         const stuck = gate();
@@ -225,7 +225,7 @@ describe('RegionManager: progress and abort of an attach', () => {
         expect(ledgerOf(attachment)).to.deep.equal(viewOf(manager));
       });
 
-      it('keeps the VAs that the call may be using until then', async () => {
+      it('keeps the VAs that the call may use until it returns', async () => {
         const { manager } = stage;
         const abort = new AbortController();
         const stuck = gate();
@@ -245,7 +245,7 @@ describe('RegionManager: progress and abort of an attach', () => {
         expect(stage.va.held()).to.deep.equal([]);
       });
 
-      it('releases, once it has come back, what left the view meanwhile', async () => {
+      it('releases the VAs of mappings that were removed meanwhile when the call returns', async () => {
         const { manager } = stage;
         const region = await addRegion(manager, 0x100000, 0x110000, { mappings: [mapping(0x0, 0x1000)] });
         const abort = new AbortController();
@@ -264,7 +264,7 @@ describe('RegionManager: progress and abort of an attach', () => {
         expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000', '0x2000-0x4000', '0x8000-0xc000']);
       });
 
-      it('warns when it comes back and cannot be undone then', async () => {
+      it('causes a warning when the call returns and cannot be undone', async () => {
         const { manager } = stage;
         const abort = new AbortController();
         const stuck = gate();
@@ -282,7 +282,7 @@ describe('RegionManager: progress and abort of an attach', () => {
         expect(ledgerOf(attachment)).to.deep.equal(viewOf(manager));
       });
 
-      it('that does come back within a moment is undone before the attach rejects', async () => {
+      it('undoes a call that returns within the grace period before the attach rejects', async () => {
         const abort = new AbortController();
         const stuck = gate();
         const target = stage.target({ reply: () => stuck.opened });
@@ -297,7 +297,7 @@ describe('RegionManager: progress and abort of an attach', () => {
     });
   });
 
-  it('a signal that is never aborted is not listened to for ever', async () => {
+  it('removes its listener from a signal that is never aborted', async () => {
     const { signal } = new AbortController();
     const attachment = await stage.manager.attach(stage.target({ reply: 'async' }), { signal });
     expect(getEventListeners(signal, 'abort')).to.deep.equal([]);

@@ -77,7 +77,7 @@ describe('RegionManager: branches', () => {
       expect(plain).to.have.length.above(20);
     });
 
-    it('and so does fanOut of that one branch', async () => {
+    it('behaves so also within fanOut', async () => {
       const plain = await life((_, target) => target);
       const byHand = await life((one, target) =>
         fanOut((changes$) => changes$.pipe(ensureMapped(one.va), toTarget(target))),
@@ -85,7 +85,7 @@ describe('RegionManager: branches', () => {
       expect(byHand).to.deep.equal(plain);
     });
 
-    it('may filter what its target sees', async () => {
+    it('can filter what its target gets', async () => {
       const target = stage.target();
       await stage.manager.attach((changes$) => changes$.pipe(onlyType('ram'), toTarget(target)));
       const bar = await addRegion(stage.manager, 0x100000, 0x110000, {
@@ -98,7 +98,7 @@ describe('RegionManager: branches', () => {
       expect(target.calls).to.deep.equal(['map 0x0-0x1000 rw', 'unmap 0x0-0x10000']);
     });
 
-    it('is refused when it holds a target that is attached already, directly or twice in itself', async () => {
+    it('is refused when it contains a target that is attached already, or the same target twice', async () => {
       const target = stage.target();
       const attachment = await stage.manager.attach(target);
       const again: TargetBranch = (changes$) => changes$.pipe(toTarget(target));
@@ -109,7 +109,7 @@ describe('RegionManager: branches', () => {
       await stage.manager.attach(again);
     });
 
-    it('answers with one outcome for each step that it is handed', async () => {
+    it('emits one outcome for each step that is delivered', async () => {
       const steps: string[] = [];
       const target = stage.target();
       const attachment = await stage.manager.attach((changes$) =>
@@ -132,7 +132,7 @@ describe('RegionManager: branches', () => {
   });
 
   describe('that does not end in toTarget', () => {
-    it('has a ledger of what it was told and has acknowledged', async () => {
+    it('has a ledger of the mappings that it has acknowledged', async () => {
       const told: ChangeSet[] = [];
       const attachment = await stage.manager.attach((changes$) =>
         changes$.pipe(
@@ -154,7 +154,7 @@ describe('RegionManager: branches', () => {
       ]);
     });
 
-    it('that fails a map has the command undone', async () => {
+    it('causes an undo of the command when it fails a map', async () => {
       const first = stage.target();
       await stage.manager.attach(first);
       const attachment = await stage.manager.attach((changes$) =>
@@ -169,7 +169,7 @@ describe('RegionManager: branches', () => {
       expect(attachment.ledger()).to.deep.equal([]);
     });
 
-    it('that fails an unmap holds what it covers as stuck, until it acknowledges it', async () => {
+    it('holds all mappings of a failed unmap as stuck, until it acknowledges their unmap', async () => {
       let stubborn = true;
       const attachment = await stage.manager.attach((changes$) =>
         changes$.pipe(
@@ -188,7 +188,7 @@ describe('RegionManager: branches', () => {
       expect(attachment.ledger()).to.deep.equal([]);
     });
 
-    it('that says what is stuck holds only that as stuck', async () => {
+    it('holds only those mappings as stuck that its outcome names', async () => {
       const attachment = await stage.manager.attach((changes$) =>
         changes$.pipe(
           map((set): Outcome =>
@@ -213,7 +213,7 @@ describe('RegionManager: branches', () => {
       expect(ledgerOf(attachment)).to.deep.equal(['0x2000-0x3000 rw stuck']);
     });
 
-    it('may skip device maps, and fail to put back what an undo brings', async () => {
+    it('can skip device maps, and fail the maps of an undo', async () => {
       let brittle = false;
       const attachment = await stage.manager.attach((changes$) =>
         changes$.pipe(

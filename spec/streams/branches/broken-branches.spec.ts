@@ -31,7 +31,7 @@ describe('RegionManager: a branch', () => {
     stage.expectContractsKept();
   });
 
-  describe('that breaks', () => {
+  describe('that ends', () => {
     for (const [how, operator, code] of [
       ['ends', take<ChangeSet>(1), 'ERR_BRANCH_ENDED'],
       [
@@ -69,7 +69,7 @@ describe('RegionManager: a branch', () => {
       });
     }
 
-    it('leaves nothing mapped behind it: removing and detaching reach its targets directly', async () => {
+    it('leaves nothing mapped: removals and a detach reach its targets directly', async () => {
       const { manager } = stage;
       const region = await addRegion(manager, 0x0, 0x10000, {
         mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000)],
@@ -108,7 +108,7 @@ describe('RegionManager: a branch', () => {
       await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
     });
 
-    it('ends the lines of a fanOut that were already under way when the next cannot be', async () => {
+    it('ends the earlier branches of a fanOut when a later one throws', async () => {
       let completed = false;
       const fine: TargetBranch = (changes$) => changes$.pipe(tap({ complete: () => (completed = true) }), map(applied));
       const broken = (() => undefined) as unknown as TargetBranch;
@@ -119,7 +119,7 @@ describe('RegionManager: a branch', () => {
     });
   });
 
-  describe('that answers', () => {
+  describe('that answers a set', () => {
     for (const [what, garbage] of [
       ['undefined', undefined],
       ['null', null],
@@ -128,7 +128,7 @@ describe('RegionManager: a branch', () => {
       ['another status', { generation: 1, target: 'x', status: 'perhaps', skipped: [] }],
       ['no list of what was skipped', { generation: 1, target: 'x', status: 'applied' }],
     ] as const) {
-      it(`with ${what} has failed`, async () => {
+      it(`with ${what} has failed the set`, async () => {
         await stage.manager.attach((changes$) =>
           changes$.pipe(map((set) => (set.maps.length > 0 ? (garbage as Outcome) : applied(set)))),
         );
@@ -139,7 +139,7 @@ describe('RegionManager: a branch', () => {
       });
     }
 
-    it('with an error that is none has failed with one', async () => {
+    it('with an error that is not an Error has failed with a DmaError', async () => {
       await stage.manager.attach((changes$) =>
         changes$.pipe(
           map((set): Outcome =>
@@ -155,7 +155,7 @@ describe('RegionManager: a branch', () => {
       expect(error.message).to.include('a string');
     });
 
-    it('twice is warned of, and the second answer is dropped', async () => {
+    it('twice causes a warning, and its second answer is dropped', async () => {
       const attachment = await stage.manager.attach((changes$) =>
         changes$.pipe(mergeMap((set) => of(applied(set), { ...applied(set), status: 'failed' as const }))),
       );
@@ -164,7 +164,7 @@ describe('RegionManager: a branch', () => {
       expect(stage.warnings.map(({ code }) => code)).to.include('ERR_BAD_OUTCOME');
     });
 
-    it('twice, the second time late, does not answer for the next change set', async () => {
+    it('twice, the second time late, does not answer the next set', async () => {
       const late = new Subject<Outcome>();
       await stage.manager.attach(
         (changes$) =>
@@ -191,7 +191,7 @@ describe('RegionManager: a branch', () => {
       expect(stage.warnings.map(({ code }) => code)).to.deep.equal(['ERR_BAD_OUTCOME']);
     });
 
-    it('unasked is warned of', async () => {
+    it('that is not open causes a warning', async () => {
       await stage.manager.attach(
         (changes$) =>
           new Observable<Outcome>((subscriber) => {
@@ -202,7 +202,7 @@ describe('RegionManager: a branch', () => {
       expect(stage.warnings.map(({ code }) => code)).to.deep.equal(['ERR_BAD_OUTCOME']);
     });
 
-    it('later holds up the command until then', async () => {
+    it('later delays the command until then', async () => {
       await stage.manager.attach((changes$) =>
         changes$.pipe(
           concatMap(async (set) => {

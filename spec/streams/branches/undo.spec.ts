@@ -33,7 +33,7 @@ describeForEveryWay('RegionManager: undo of a failed map', (sets) => {
     expect(viewOf(manager)).to.deep.equal(['0x0-0x4000 rw']);
   });
 
-  it('of two targets the second fails: the first sees map 0..4000, unmap 0..4000', async () => {
+  it('makes the first of two targets map 0..4000, unmap 0..4000 when the second fails', async () => {
     const [first, second] = [stage.target({ name: 'first' }), stage.target({ name: 'second' }).failAll('map')];
     await stage.manager.attach(first);
     await stage.manager.attach(second);
@@ -43,7 +43,7 @@ describeForEveryWay('RegionManager: undo of a failed map', (sets) => {
     expect(second.calls).to.deep.equal(['map 0x0-0x4000 rw -> EIO']);
   });
 
-  it('of three mappings the third fails: the first two are unmapped exactly once, and the region is not active', async () => {
+  it('unmaps the first two of three mappings once when the third fails, and leaves the region inactive', async () => {
     const target = stage.target();
     await stage.manager.attach(target);
     const mappings = [mapping(0x0, 0x1000), mapping(0x2000, 0x3000), mapping(0x4000, 0x5000)];
@@ -63,7 +63,7 @@ describeForEveryWay('RegionManager: undo of a failed map', (sets) => {
     expect(region.active).to.equal(true);
   });
 
-  it('goes newest first, across targets: later ones before earlier ones, and each from its last map back', async () => {
+  it('unmaps newest first: later targets before earlier ones, and each from its last map back', async () => {
     for (const name of ['a', 'b', 'c']) {
       const target = stage.target({ name });
       if (name === 'c') {
@@ -91,7 +91,7 @@ describeForEveryWay('RegionManager: undo of a failed map', (sets) => {
     ]);
   });
 
-  it('puts back what the same command had unmapped, in attach order', async () => {
+  it('maps again what the same command had unmapped, in attach order', async () => {
     const { manager } = stage;
     const targets = ['a', 'b'].map((name) => stage.target({ name }));
     for (const target of targets) {
@@ -124,7 +124,7 @@ describeForEveryWay('RegionManager: undo of a failed map', (sets) => {
     expect(manager.attachments.map(ledgerOf)).to.deep.equal([before, before]);
   });
 
-  it('puts back one by one what a single unmap of a whole region had ended', async () => {
+  it('maps again one by one what a single unmap of a whole region had unmapped', async () => {
     const { manager } = stage;
     const target = stage.target();
     const attachment = await manager.attach(target);
@@ -163,7 +163,7 @@ describeForEveryWay('RegionManager: undo of a failed map', (sets) => {
     expect(generations).to.deep.equal([0, 1]);
   });
 
-  it('tells in the error what failed where, whose fault it was, and what was undone', async () => {
+  it('names in the error what failed at which target, and what was undone', async () => {
     const [first, second] = [
       stage.target({ name: 'first' }),
       stage.target({ name: 'second' }).failAll('map', 'ENOMEM'),
@@ -189,7 +189,7 @@ describeForEveryWay('RegionManager: undo of a failed map', (sets) => {
     expect(error.message).to.include('"second"').and.include('0x0-0x4000').and.include('everything was undone');
   });
 
-  it('takes back a region that was added, and one that was removed', async () => {
+  it('undoes the addition of a region, and the removal of one', async () => {
     const { manager } = stage;
     const target = stage.target();
     await manager.attach(target);
@@ -212,7 +212,7 @@ describeForEveryWay('RegionManager: undo of a failed map', (sets) => {
     });
   });
 
-  describe('when putting back fails as well', () => {
+  describe('when a map of the undo fails as well', () => {
     async function losing(): Promise<DmaMapError> {
       const { manager } = stage;
       const [first, second] = [stage.target({ name: 'first' }), stage.target({ name: 'second' })];
@@ -227,7 +227,7 @@ describeForEveryWay('RegionManager: undo of a failed map', (sets) => {
       return (await rejectionOf(region.map({ writable: false }))) as unknown as DmaMapError;
     }
 
-    it('goes on with the rest, and says in the error what is missing where', async () => {
+    it('undoes the rest, and names in the error what is missing at which target', async () => {
       const error = await losing();
       expect(error).to.be.instanceOf(DmaMapError);
       expect(error.missing.map((at) => `${at.target} ${at.range.toString()}`)).to.deep.equal(['first 0x1000-0x2000']);
@@ -245,7 +245,7 @@ describeForEveryWay('RegionManager: undo of a failed map', (sets) => {
       ]);
     });
 
-    it('shows what is missing at the attachment, until heal() has put it back', async () => {
+    it('shows what is missing at the attachment, until heal() has mapped it', async () => {
       await losing();
       const [first, second] = stage.manager.attachments;
       expect(texts(first?.missing() ?? [])).to.deep.equal(['0x1000-0x2000']);

@@ -26,12 +26,12 @@ describeForEveryWay('RegionManager: host addresses that a target may be using', 
     stage.expectContractsKept();
   });
 
-  describe('are not kept for a target that never had them', () => {
+  describe('are not kept for a target that did not use them', () => {
     for (const [what, start, end] of [
       ['a part of a mapping that came later and failed', 0x4000, 0x5000],
       ['the very range of it', 0x0, 0x6000],
     ] as const) {
-      it(`where ${what} is stuck at it`, async () => {
+      it(`when ${what} is stuck at it`, async () => {
         await region.addMapping(mapping(start, end));
         await stage.leaveStuck('log', false);
         await region.removeMappings(range(start, end));
@@ -46,7 +46,7 @@ describeForEveryWay('RegionManager: host addresses that a target may be using', 
       });
     }
 
-    it('where the same mapping, without an address, is stuck at it', async () => {
+    it('when the same mapping, without an address, is stuck at it', async () => {
       await region.addMapping(mapping(0x0, 0x4000));
       await stage.leaveStuck('log', false);
       const iommu = stage.target({ name: 'iommu', needsVa: true });
@@ -67,7 +67,7 @@ describeForEveryWay('RegionManager: host addresses that a target may be using', 
       expect(inWords(error as DmaMapError)).to.deep.equal(['b 0x0-0x3000']);
     }
 
-    describe('at the second of two targets, which was detached in vain', () => {
+    describe('at the second of two targets, whose detach failed', () => {
       let b: RecordingTarget;
 
       beforeEach(async () => {
@@ -76,17 +76,17 @@ describeForEveryWay('RegionManager: host addresses that a target may be using', 
         await region.removeMappings(range(0x0, 0x3000));
       });
 
-      it('are told with its name and range when a map is in vain', async () => {
+      it('are named with the target and the range in the error of a map', async () => {
         await stage.manager.attach(stage.target({ name: 'a', needsVa: true }));
         expectNamesB((await rejectionOf(region.addMapping(mapping(0x1000, 0x2000)))) as unknown as DmaError);
       });
 
-      it('are told so when private memory cannot be made', async () => {
+      it('are named so when private memory cannot be made', async () => {
         await stage.manager.attach(stage.target({ name: 'a', needsVa: true }));
         expectNamesB((await rejectionOf(region.addMapping(privateMapping(0x2000, 0x4000)))) as unknown as DmaError);
       });
 
-      it('are told so when an attach is in vain', async () => {
+      it('are named so in the error of an attach', async () => {
         await region.addMapping(mapping(0x1000, 0x2000));
         const a = stage.target({ name: 'a', needsVa: true });
         expectNamesB((await rejectionOf(stage.manager.attach(a))) as unknown as DmaError);
@@ -94,7 +94,7 @@ describeForEveryWay('RegionManager: host addresses that a target may be using', 
         await stage.manager.attach(a);
       });
 
-      it('are told so behind fanOut', async () => {
+      it('are named so behind fanOut', async () => {
         const [a, c] = ['a', 'c'].map((name) => toTarget(stage.target({ name }))) as [
           ReturnType<typeof toTarget>,
           ReturnType<typeof toTarget>,
@@ -104,7 +104,7 @@ describeForEveryWay('RegionManager: host addresses that a target may be using', 
       });
     });
 
-    it('at a target that is attached, which is the one that is asked, are told so as well', async () => {
+    it('at an attached target are named so as well', async () => {
       await stage.manager.attach(stage.target({ name: 'a' }));
       const b = stage.target({ name: 'b' });
       await stage.manager.attach(b);
@@ -115,7 +115,7 @@ describeForEveryWay('RegionManager: host addresses that a target may be using', 
     });
   });
 
-  it('of a mapping that a branch has changed on its way are refused as what they are: in use, and not stuck', async () => {
+  it('of a mapping that a branch has modified are reported as in use, and not as stuck', async () => {
     await stage.manager.attach(stage.target({ name: 'a', needsVa: true }));
     const readOnly = stage.target({ name: 'read-only', needsVa: true });
     await stage.manager.attach((changes$) =>
@@ -131,7 +131,7 @@ describeForEveryWay('RegionManager: host addresses that a target may be using', 
   });
 });
 
-describe('RegionManager: host addresses of an attach that was given up', () => {
+describe('RegionManager: host addresses of an aborted attach', () => {
   let stage: Stage;
   let region: Region;
   let slow: RecordingTarget;
@@ -154,7 +154,7 @@ describe('RegionManager: host addresses of an attach that was given up', () => {
     stage.expectContractsKept();
   });
 
-  it('are those that it was handed, and no others', async () => {
+  it('are those of the maps that were delivered, and no others', async () => {
     const other = stage.target({ name: 'other', needsVa: true });
     await stage.manager.attach(other);
     await region.addMapping(mapping(0x4000, 0x6000));
@@ -168,7 +168,7 @@ describe('RegionManager: host addresses of an attach that was given up', () => {
     expect(texts(stage.va.held())).to.deep.equal(['0x5000-0x7000']);
   });
 
-  it('keep something else from coming there, which says whose they are', async () => {
+  it('cannot be used for another mapping, whose error names the target', async () => {
     await stage.manager.attach(stage.target({ name: 'other', needsVa: true }));
     await region.removeMappings(range(0x0, 0x1000));
     const error = await rejectionOf(region.addMapping(mapping(0x0, 0x2000)));
@@ -180,7 +180,7 @@ describe('RegionManager: host addresses of an attach that was given up', () => {
     await region.addMapping(mapping(0x0, 0x2000));
   });
 
-  it('stay also between the call that came back and its undo, which has to wait for its turn', async () => {
+  it('are kept until the call that has returned is undone', async () => {
     const turn = gate();
     let isSlow = false;
     const other = stage.target({ name: 'other', reply: () => (isSlow ? turn.opened : Promise.resolve()) });

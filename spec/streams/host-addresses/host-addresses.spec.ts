@@ -40,7 +40,7 @@ describeForEveryWay('RegionManager: host virtual addresses', (sets) => {
         ]);
       });
 
-      it('of what is replaced are released between the unmaps of all and the maps of all', async () => {
+      it('of replaced mappings are released between the unmaps and the maps of all targets', async () => {
         const { region } = await two(reply);
         await region.addMapping(mapping(0x0, 0x2000));
         stage.takeJournal();
@@ -58,7 +58,7 @@ describeForEveryWay('RegionManager: host virtual addresses', (sets) => {
         ]);
       });
 
-      it('are released when a map fails, after the last undo, and made again for what is put back', async () => {
+      it('are released when a map fails, after the last undo, and made again for restored mappings', async () => {
         const { region, targets } = await two(reply);
         await region.addMapping(mapping(0x0, 0x2000));
         stage.takeJournal();
@@ -83,7 +83,7 @@ describeForEveryWay('RegionManager: host virtual addresses', (sets) => {
     });
   }
 
-  it('are handed to the target: the same for every target', async () => {
+  it('are the same for every target', async () => {
     const { region, targets } = await two('sync');
     await region.addMapping(mapping(0x3000, 0x4000));
     for (const target of targets) {
@@ -92,7 +92,7 @@ describeForEveryWay('RegionManager: host virtual addresses', (sets) => {
     }
   });
 
-  it('are made for no target that does not ask for them', async () => {
+  it('are not made for a target that does not need them', async () => {
     await stage.manager.attach(stage.target());
     await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
     expect(stage.va.calls).to.deep.equal([]);
@@ -119,7 +119,7 @@ describeForEveryWay('RegionManager: host virtual addresses', (sets) => {
     expect(stage.va.held()).to.deep.equal([]);
   });
 
-  it('change when the mapping becomes read-only: it is another mapping', async () => {
+  it('change when the mapping becomes read-only, which makes it another mapping', async () => {
     const { region } = await two('sync');
     await region.addMapping(mapping(0x0, 0x1000));
     stage.va.takeCalls();
@@ -127,7 +127,7 @@ describeForEveryWay('RegionManager: host virtual addresses', (sets) => {
     expect(stage.va.calls).to.deep.equal(['release 0x0-0x1000', 'ensure 0x0-0x1000']);
   });
 
-  it('that fail to be made fail the command before any target is called with it, and all is undone', async () => {
+  it('that fail to be made fail the command before a target is called with the map, and it is undone', async () => {
     const { region, targets } = await two('sync');
     stage.va.failAll('ensure 0x2000', 'ENOMEM');
     const error = await rejectionOf(
@@ -145,7 +145,7 @@ describeForEveryWay('RegionManager: host virtual addresses', (sets) => {
     await region.addMapping(mapping(0x2000, 0x3000));
   });
 
-  it('that fail to be released are a warning, and fail nothing', async () => {
+  it('that fail to be released cause a warning, and no failure', async () => {
     const { region } = await two('sync');
     await region.addMapping(mapping(0x0, 0x1000));
     stage.va.failAll('release', 'EINVAL');
@@ -154,7 +154,7 @@ describeForEveryWay('RegionManager: host virtual addresses', (sets) => {
     expect(viewOf(stage.manager)).to.deep.equal([]);
   });
 
-  it('of a mapper that throws something else at release are a warning as well', async () => {
+  it('of a mapper that throws no Error in release cause a warning as well', async () => {
     const warnings: unknown[] = [];
     const clumsy: VaMapper = {
       ensureMapped: () => ({ address: 1n }),
@@ -186,7 +186,7 @@ describeForEveryWay('RegionManager: host virtual addresses', (sets) => {
     });
   }
 
-  it('are needed by a target that says so: without a VA mapper it is not attached', async () => {
+  it('are required by a target that needs them: it is not attached without a VA mapper', async () => {
     const bare = new Stage({ withVaMapper: false });
     const error = await rejectionOf(bare.manager.attach(bare.target({ needsVa: true })));
     expect(error).to.include({ code: 'ERR_NO_VA_MAPPER', target: 'T' });

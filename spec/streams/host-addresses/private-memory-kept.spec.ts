@@ -33,7 +33,7 @@ describeForEveryWay('RegionManager: the contents of private memory', (sets) => {
         stage.takeJournal();
       });
 
-      it('are there after a command that would replace it was refused, and no target was called', async () => {
+      it('are kept by a command that would replace it and is refused, and no target is called', async () => {
         const error = await rejectionOf(
           stage.manager.transaction((edit) => {
             edit.removeMappings(region, range(0x0, 0x2000));
@@ -48,7 +48,7 @@ describeForEveryWay('RegionManager: the contents of private memory', (sets) => {
         expect(stage.va.calls.filter((call) => call.startsWith('release'))).to.deep.equal([]);
       });
 
-      it('are there after a command that removes it with its region failed', async () => {
+      it('are kept by a command that removes it with its region and fails', async () => {
         const other = await addRegion(stage.manager, 0x10000, 0x20000);
         live.failAll('map 0x10000');
         const error = await rejectionOf(
@@ -65,7 +65,7 @@ describeForEveryWay('RegionManager: the contents of private memory', (sets) => {
     });
   }
 
-  describe('where something larger is stuck at a detached target that needs no address', () => {
+  describe('under a larger stuck range at a detached target that needs no address', () => {
     let former: RecordingTarget;
     let live: RecordingTarget;
 
@@ -77,7 +77,7 @@ describeForEveryWay('RegionManager: the contents of private memory', (sets) => {
       await stage.manager.attach(live);
     });
 
-    it('are there after a command that removes it, and cures what is stuck, failed', async () => {
+    it('are kept by a command that removes it, unmaps what is stuck, and fails', async () => {
       await region.addMapping(privateMapping(0x0, 0x2000));
       former.mend();
       live.failAll('map 0x2000');
@@ -93,7 +93,7 @@ describeForEveryWay('RegionManager: the contents of private memory', (sets) => {
       expect(texts(live.held())).to.deep.equal(['0x0-0x2000']);
     });
 
-    it('are not released by the command that makes it, which tries in vain to cure what is stuck', async () => {
+    it('are not released by the command that makes it and fails to unmap what is stuck', async () => {
       stage.takeJournal();
       await region.addMapping(privateMapping(0x0, 0x2000));
       expect(stage.journal).to.include('former: unmap 0x0-0x4000 -> EIO').and.not.to.include('va: release 0x0-0x2000');
@@ -105,7 +105,7 @@ describeForEveryWay('RegionManager: the contents of private memory', (sets) => {
     [0x2000, 'of the same range'],
     [0x1000, 'of a part of it'],
   ] as const) {
-    it(`removed while stuck make room, once that is cured, for new memory ${rest}`, async () => {
+    it(`removed while stuck can be used, once that is unmapped, for new memory ${rest}`, async () => {
       const target = stage.target({ needsVa: true });
       await stage.manager.attach(target);
       await region.addMapping(privateMapping(0x0, 0x2000));

@@ -15,8 +15,8 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
     stage.expectContractsKept();
   });
 
-  describe('what targets are told', () => {
-    it('reaches a target by VA without an fd, in the replay', async () => {
+  describe('in maps and streams', () => {
+    it('is mapped by VA without an fd in the replay', async () => {
       await addRegion(stage.manager, 0x0, 0x10000, { mappings: [privateMapping(0x0, 0x4000)] });
       const target = stage.target({ needsVa: true });
       await stage.manager.attach(target);
@@ -25,7 +25,7 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
       expect(target.requests[0]).to.deep.include({ fileOffset: 0n, hostVa: { address: 0x7f00_0000_0000n } });
     });
 
-    it('reaches a target by VA without an fd, live', async () => {
+    it('is mapped by VA without an fd in a change', async () => {
       const target = stage.target({ needsVa: true });
       await stage.manager.attach(target);
       await addRegion(stage.manager, 0x0, 0x10000, { mappings: [privateMapping(0x1000, 0x4000)] });
@@ -77,7 +77,7 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
       });
     });
 
-    it('attached first, it keeps the private mapping out, and a backed one still works', async () => {
+    it('prevents a private mapping when it is attached first, and accepts one of a file', async () => {
       const { manager, va } = stage;
       const target = stage.target({ needsFd: true });
       await manager.attach(target);
@@ -93,7 +93,7 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
       expect(target.calls).to.deep.equal(['map 0x0-0x4000 rw']);
     });
 
-    it('keeps it out also of a hidden region, and from behind fanOut', async () => {
+    it('prevents it also in a hidden region, and behind fanOut', async () => {
       const { fanOut, toTarget } = await import('../../../streams/index.js');
       const { manager } = stage;
       await manager.attach(fanOut(toTarget(stage.target()), toTarget(stage.target({ needsFd: true }))));
@@ -151,7 +151,7 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
       expect(texts(va.held())).to.deep.equal(['0x0-0x4000']);
     });
 
-    it('are given back when the command that adds it fails', async () => {
+    it('are released when the command that adds it fails', async () => {
       const { manager, va } = stage;
       const target = stage.target({ needsVa: true });
       await manager.attach(target);
@@ -164,7 +164,7 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
       expect(texts(va.held())).to.deep.equal(['0x0-0x4000']);
     });
 
-    it('cannot be made when the VA mapper fails: nothing has changed, and no target was called', async () => {
+    it('cannot be made when the VA mapper fails: nothing changes, and no target is called', async () => {
       const { manager, va } = stage;
       const target = stage.target();
       await manager.attach(target);
@@ -184,7 +184,7 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
       await region.addMapping(privateMapping(0x0, 0x4000));
     });
 
-    it('cannot be had without a VA mapper', async () => {
+    it('cannot be made without a VA mapper', async () => {
       const bare = new Stage({ withVaMapper: false });
       const region = await addRegion(bare.manager, 0x0, 0x10000);
       const error = await rejectionOf(region.addMapping(privateMapping(0x0, 0x4000)));
@@ -193,7 +193,7 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
     });
   });
 
-  describe('what may not come to be where it is', () => {
+  describe('and other mappings at its place', () => {
     let owner: Region;
 
     beforeEach(async () => {
@@ -212,7 +212,7 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
       expect(stage.journal).to.have.length(calls);
     }
 
-    it('refuses to cover it with another mapping', async () => {
+    it('cannot be covered with another mapping', async () => {
       await stage.manager.attach(stage.target({ needsVa: true }));
       const cover = await addRegion(stage.manager, 0x0, 0x20000, {
         name: 'cover',
@@ -229,7 +229,7 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
       expect(owner.active).to.equal(false);
     });
 
-    it('refuses to uncover another mapping by hiding it', async () => {
+    it('cannot be hidden when that uncovers another mapping', async () => {
       await addRegion(stage.manager, 0x0, 0x10000, { name: 'lower', mappings: [mapping(0x5000, 0x6000)] });
       await expectRefused(owner.unmap());
       await expectRefused(owner.remove());
@@ -238,7 +238,7 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
       expect(viewOf(stage.manager)).to.deep.equal(['0x5000-0x6000 rw']);
     });
 
-    it('refuses to replace it by a mapping of a file within one transaction', async () => {
+    it('cannot be replaced by a mapping of a file within one transaction', async () => {
       await expectRefused(
         stage.manager.transaction((edit) => {
           edit.removeMappings(owner, range(0x4000, 0x8000));
@@ -249,7 +249,7 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
       await owner.addMapping(mapping(0x4000, 0x8000));
     });
 
-    it('refuses to make it where a mapping of a file is active, and to replace one by it within one transaction', async () => {
+    it('cannot be made where a mapping of a file is active, nor replace one within one transaction', async () => {
       await owner.addMapping(mapping(0x0, 0x1000));
       const lower = await addRegion(stage.manager, 0x0, 0x10000, { name: 'lower' });
       await expectRefused(lower.addMapping(privateMapping(0x0, 0x1000)));
@@ -263,12 +263,12 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
       await owner.addMapping(privateMapping(0x0, 0x1000));
     });
 
-    it('refuses other private memory at the same place, in any region', async () => {
+    it('cannot be made twice at the same place, in any region', async () => {
       const lower = await addRegion(stage.manager, 0x0, 0x10000, { name: 'lower', shown: 'hidden' });
       await expectRefused(lower.addMapping(privateMapping(0x7000, 0x9000)));
     });
 
-    it('lets a region that shows nothing there be covered and uncovered', async () => {
+    it('can be covered by a region that shows nothing there', async () => {
       const cover = await addRegion(stage.manager, 0x0, 0x10000, { name: 'cover', priority: 5 });
       expect(viewOf(stage.manager)).to.deep.equal([]);
       await cover.unmap();
@@ -295,8 +295,8 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
     });
   }
 
-  describe('where an unmap fails', () => {
-    it('keeps its addresses until the target has let go', async () => {
+  describe('whose unmap fails', () => {
+    it('keeps its addresses until the target has unmapped it', async () => {
       const { manager, va } = stage;
       const target = stage.target({ needsVa: true });
       const attachment = await manager.attach(target);
@@ -309,7 +309,7 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
       expect(va.held()).to.deep.equal([]);
     });
 
-    it('keeps them, hidden and stuck, after the target has let go as well', async () => {
+    it('keeps them, when it was hidden and stuck, also after the target has unmapped it', async () => {
       const { manager, va } = stage;
       const target = stage.target({ needsVa: true });
       const attachment = await manager.attach(target);
@@ -322,7 +322,7 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
       expect(va.calls).to.deep.equal(['ensure 0x0-0x4000']);
     });
 
-    it('is not made where something else is stuck, until that has been cleared', async () => {
+    it('is not made where something else is stuck, until that has been unmapped', async () => {
       const { manager } = stage;
       const target = stage.target({ needsVa: true });
       const attachment = await manager.attach(target);
@@ -340,7 +340,7 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
     });
   });
 
-  it('is the same memory when it is removed and added at the same place in one transaction: no call', async () => {
+  it('is the same memory when it is removed and added at the same place in one transaction, without a call', async () => {
     const { manager } = stage;
     const target = stage.target({ needsVa: true });
     await manager.attach(target);
@@ -358,7 +358,7 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
     expect(stage.va.held()).to.deep.equal([]);
   });
 
-  it('added and removed does not keep memory of files elsewhere from being replaced in the same transaction', async () => {
+  it('added and removed does not prevent the replacement of file mappings elsewhere in the same transaction', async () => {
     const { manager } = stage;
     const target = stage.target({ needsVa: true });
     await manager.attach(target);

@@ -30,7 +30,7 @@ function removeAll(region: Region): Promise<void> {
   return region.removeMappings(range(0x0, 0x10000));
 }
 
-describe('RegionManager: host virtual addresses of whole sets', () => {
+describe('RegionManager: host virtual addresses in batches', () => {
   it('are made with one call, and released with one; a single one is made by ensureMapped', async () => {
     const stage = new Stage({ sets: 'together' });
     await stage.manager.attach(stage.target({ needsVa: true }));
@@ -42,7 +42,7 @@ describe('RegionManager: host virtual addresses of whole sets', () => {
     stage.expectContractsKept();
   });
 
-  it('are asked for only where there is none yet', async () => {
+  it('are requested only for mappings that have none', async () => {
     const stage = new Stage({ sets: 'together' });
     const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: pages(4) });
     for (const name of ['a', 'b']) {
@@ -53,7 +53,7 @@ describe('RegionManager: host virtual addresses of whole sets', () => {
     stage.expectContractsKept();
   });
 
-  it('of which one fails: that map alone is refused, and those made go when the command is undone', async () => {
+  it('of which one fails refuse that map alone, and are released when the command is undone', async () => {
     const stage = new Stage({ sets: 'together' });
     const target = stage.target({ needsVa: true });
     await stage.manager.attach(target);
@@ -82,7 +82,7 @@ describe('RegionManager: host virtual addresses of whole sets', () => {
     ['something else', [{ address: 1n }, { address: 5 }]],
     ['null', [{ address: 1n }, null]],
   ] as const) {
-    it(`of a mapper that answers ${what} fail the command`, async () => {
+    it(`of a mapper that returns ${what} fail the command`, async () => {
       const mapper = { ...simpleMapper(), ensureMappedBatch: () => answer } as unknown as VaMapper;
       const manager = new RegionManager({ vaMapper: mapper });
       await manager.attach(new RecordingTarget({ needsVa: true }));
@@ -92,7 +92,7 @@ describe('RegionManager: host virtual addresses of whole sets', () => {
     });
   }
 
-  it('of a mapper that throws, or answers what is not a DmaError, fail the command with its code', async () => {
+  it('of a mapper that throws, or returns an error other than a DmaError, fail the command with its code', async () => {
     for (const ensureMappedBatch of [
       () => {
         throw Object.assign(new Error('no more'), { code: 'ENOMEM' });
@@ -137,13 +137,13 @@ describe('RegionManager: host virtual addresses of whole sets', () => {
       ['in a way that says nothing', () => [undefined, null], ['ERR_VA_RELEASE undefined', 'ERR_VA_RELEASE undefined']],
       ['not at all', () => 'done', []],
     ] as const) {
-      it(`${what} are a warning each, and fail nothing`, async () => {
+      it(`${what} cause a warning each, and no failure`, async () => {
         expect(await warningsOf(releaseBatch)).to.deep.equal(expected);
       });
     }
   });
 
-  describe('that take time to be released', () => {
+  describe('that are released asynchronously', () => {
     /** A mapper whose releases wait until told. */
     function slowMapper() {
       const journal: string[] = [];
@@ -174,7 +174,7 @@ describe('RegionManager: host virtual addresses of whole sets', () => {
       return done;
     }
 
-    it('hold the command up, and what is queued behind it; nothing is mapped there meanwhile', async () => {
+    it('delay the command and the queue; nothing is mapped there meanwhile', async () => {
       const { mapper, journal, finish } = slowMapper();
       const manager = new RegionManager({ vaMapper: mapper });
       const target = new RecordingTarget({ needsVa: true });
@@ -198,7 +198,7 @@ describe('RegionManager: host virtual addresses of whole sets', () => {
       ]);
     });
 
-    it('hold up an undo before it puts anything back', async () => {
+    it('delay an undo before it maps anything again', async () => {
       const { mapper, journal, finish } = slowMapper();
       const manager = new RegionManager({ vaMapper: mapper });
       const target = new RecordingTarget({ needsVa: true });
@@ -221,7 +221,7 @@ describe('RegionManager: host virtual addresses of whole sets', () => {
       expect(texts(target.held())).to.deep.equal(['0x0-0x2000']);
     });
 
-    it('hold up the end of private memory, with no target attached as well, and close()', async () => {
+    it('delay the removal of private memory, also without a target, and close()', async () => {
       const { mapper, journal, finish } = slowMapper();
       const manager = new RegionManager({ vaMapper: mapper });
       const seen: number[] = [];
@@ -241,7 +241,7 @@ describe('RegionManager: host virtual addresses of whole sets', () => {
       expect(journal.slice(-4)).to.deep.equal(['release 0x0-0x1000', 'released', 'release 0x2000-0x3000', 'released']);
     });
 
-    it('hold up a detach that was to clear what was stuck, a retryStuck, and an attach that failed', async () => {
+    it('delay a detach that unmaps what is stuck, a retryStuck(), and an attach that failed', async () => {
       const { mapper, journal, finish } = slowMapper();
       const manager = new RegionManager({ vaMapper: mapper });
       const target = new RecordingTarget({ needsVa: true });
@@ -266,7 +266,7 @@ describe('RegionManager: host virtual addresses of whole sets', () => {
     });
   });
 
-  it('of a long set are made and released some at a time, each once and in order', async () => {
+  it('of a long set are made and released in slices, each once and in order', async () => {
     const count = 5_000;
     const made: string[][] = [];
     const released: string[][] = [];
@@ -297,7 +297,7 @@ describe('RegionManager: host virtual addresses of whole sets', () => {
     expect(Math.max(...released.map(({ length }) => length))).to.be.at.most(1_024);
   });
 
-  it('refuses methods that are no functions', () => {
+  it('cannot come from a mapper whose methods are not functions', () => {
     for (const method of ['ensureMappedBatch', 'releaseBatch']) {
       const vaMapper = { ...simpleMapper(), [method]: 5 };
       expect(() => new RegionManager({ vaMapper })).to.throw(TypeError, method);

@@ -15,7 +15,7 @@ import { addRegion, gate, ledgerOf, mapping, nextTurn, range, rejectionOf, texts
 import { Stage } from '../support/stage.js';
 
 /** Of a target that is attached by itself no list is kept, as long as what it holds follows from what is active. */
-describe('RegionManager: what a target holds, without a list of it', () => {
+describe('RegionManager: the derived account of a target', () => {
   let stage: Stage;
 
   beforeEach(() => {
@@ -26,7 +26,7 @@ describe('RegionManager: what a target holds, without a list of it', () => {
     stage.expectContractsKept();
   });
 
-  describe('tells, while a set is under way,', () => {
+  describe('during a set', () => {
     async function slow(): Promise<{
       readonly attachment: Attachment;
       readonly region: Region;
@@ -53,7 +53,7 @@ describe('RegionManager: what a target holds, without a list of it', () => {
       return { attachment: attachment as Attachment, region, step };
     }
 
-    it('what of a replay, of a command and of a detach has been done', async () => {
+    it('contains what a replay, a command or a detach has done so far', async () => {
       const { attachment, region, step } = await slow();
       const command = stage.manager.transaction((edit) => {
         edit.removeMappings(region, range(0x0, 0x3000));
@@ -80,7 +80,7 @@ describe('RegionManager: what a target holds, without a list of it', () => {
     });
   });
 
-  it('leaves out device memory that it could not map, also when more comes and goes', async () => {
+  it('does not contain device memory that could not be mapped, also after later changes', async () => {
     const target = stage.target();
     target.failAll('map 0x20000', 'EFAULT');
     const attachment = await stage.manager.attach(target);
@@ -103,7 +103,7 @@ describe('RegionManager: what a target holds, without a list of it', () => {
     expect(texts(target.held())).to.deep.equal([]);
   });
 
-  it('is nothing when the target finds that what is active does not fit, and stays what it was when a command does not', async () => {
+  it('is empty when checkMaps rejects the replay, and unchanged when it rejects a command', async () => {
     const region = await addRegion(stage.manager, 0x0, 0x10000, {
       mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000)],
     });
@@ -136,7 +136,7 @@ describe('RegionManager: what a target holds, without a list of it', () => {
     expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw', '0x2000-0x3000 rw']);
   });
 
-  it('is what it had mapped when an attach was given up, whatever is active once its call comes back', async () => {
+  it('contains what an aborted attach had mapped, whatever is active when its call returns', async () => {
     for (const meanwhile of ['a change', 'the end']) {
       const own = new Stage();
       const region = await addRegion(own.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
@@ -164,14 +164,14 @@ describe('RegionManager: what a target holds, without a list of it', () => {
     }
   });
 
-  it('is nothing after a detach while nothing was active, whatever is active later', async () => {
+  it('is empty after a detach without active mappings, whatever is active later', async () => {
     const attachment = await stage.manager.attach(stage.target());
     await attachment.detach();
     await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
     expect(ledgerOf(attachment)).to.deep.equal([]);
   });
 
-  it('has host addresses where it is told again of what it may have lost', async () => {
+  it('has host addresses when its mappings are mapped again', async () => {
     await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000)] });
     const calls: string[] = [];
     const held = new Set<string>();
@@ -198,7 +198,7 @@ describe('RegionManager: what a target holds, without a list of it', () => {
     expect([...held]).to.deep.equal(['0x0-0x1000', '0x2000-0x3000']);
   });
 
-  it('lets the event loop go on in long sets: forth and back, at targets that answer at once or with promises', async function () {
+  it('yields to the event loop in long sets and their undo, at synchronous and asynchronous targets', async function () {
     this.timeout(60_000);
     const count = 50_000;
     for (const answers of ['at once', 'with promises']) {
@@ -259,7 +259,7 @@ describe('RegionManager: what a target holds, without a list of it', () => {
    * A target in a branch of one's own is served copies, and has a list. Two managers get the same commands, one with each, and the same calls
    * fail: nobody could tell them apart.
    */
-  it('is served as one with a list is, whatever fails', async function () {
+  it('has the same effect as a list, whatever fails', async function () {
     this.timeout(60_000);
     const place = fc.record({ region: fc.nat({ max: 3 }), at: fc.nat({ max: 7 }) });
     const edit = fc.oneof(

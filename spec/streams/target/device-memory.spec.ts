@@ -27,13 +27,13 @@ describe('RegionManager: device memory', () => {
     });
   }
 
-  it('reaches targets as any other, with its type', async () => {
+  it('is mapped at targets like RAM, with its type', async () => {
     await stage.manager.attach(first);
     await addBar();
     expect(first.requests.map(({ type }) => type)).to.deep.equal(['device', 'device']);
   });
 
-  it('that a target cannot map is skipped: outcome and warning name it, everything else goes on', async () => {
+  it('that a target cannot map is skipped: an outcome and a warning name it, and everything else takes effect', async () => {
     const attachment = await stage.manager.attach(first);
     await stage.manager.attach(second);
     const outcomes: Outcome[] = [];
@@ -63,7 +63,7 @@ describe('RegionManager: device memory', () => {
     expect(attachment.missing()).to.deep.equal([]);
   });
 
-  it('that was never mapped is never unmapped: removed, hidden, detached', async () => {
+  it('that was never mapped is not unmapped when it is removed, hidden or detached', async () => {
     const attachment = await stage.manager.attach(first);
     first.failAll('map', 'EFAULT');
     const bar = await addBar();
@@ -74,7 +74,7 @@ describe('RegionManager: device memory', () => {
     expect(first.calls.filter((call) => call.startsWith('unmap'))).to.deep.equal([]);
   });
 
-  it('of which a part was mapped is unmapped with one call over the region', async () => {
+  it('that was partly mapped is unmapped with one call over the region', async () => {
     await stage.manager.attach(first);
     first.failAll('map 0x100000', 'EFAULT');
     const bar = await addBar();
@@ -83,7 +83,7 @@ describe('RegionManager: device memory', () => {
     expect(first.calls).to.deep.equal(['unmap 0x100000-0x110000']);
   });
 
-  it('fails softly in the replay of an attach, too', async () => {
+  it('is skipped also in the replay of an attach', async () => {
     await addBar();
     first.failAll('map', 'EFAULT');
     const attachment = await stage.manager.attach(first);
@@ -91,7 +91,7 @@ describe('RegionManager: device memory', () => {
     expect(stage.warnings).to.have.length(2);
   });
 
-  it('fails softly also when its VA cannot be made', async () => {
+  it('is skipped also when its VA cannot be made', async () => {
     await stage.manager.attach(second);
     stage.va.failAll('ensure', 'ENOMEM');
     const bar = await addBar();
@@ -100,7 +100,7 @@ describe('RegionManager: device memory', () => {
     expect(stage.warnings.map(({ code }) => code)).to.deep.equal(['ENOMEM', 'ENOMEM']);
   });
 
-  it('that is skipped does not keep RAM in the same command from failing hard, and is not unmapped then', async () => {
+  it('that is skipped is not unmapped when RAM in the same command fails', async () => {
     const attachment = await stage.manager.attach(first);
     const bar = await addRegion(stage.manager, 0x100000, 0x110000, { type: 'device' });
     const ram = await addRegion(stage.manager, 0x200000, 0x210000);
@@ -116,7 +116,7 @@ describe('RegionManager: device memory', () => {
     expect(viewOf(stage.manager)).to.deep.equal([]);
   });
 
-  it('that was skipped is not put back, by an undo, where it never was', async () => {
+  it('that was skipped is not mapped by an undo', async () => {
     await stage.manager.attach(first);
     first.failAll('map 0x100000', 'EFAULT');
     const bar = await addBar();

@@ -4,7 +4,7 @@ import { DmaMapError, DmaUnmapError, type DmaTarget } from '../../../streams/ind
 import { addRegion, gate, ledgerOf, mapping, nextTurn, range, rejectionOf, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
 
-describe('RegionManager: targets that misbehave', () => {
+describe('RegionManager: a target that misbehaves', () => {
   let stage: Stage;
 
   beforeEach(() => {
@@ -112,7 +112,7 @@ describe('RegionManager: targets that misbehave', () => {
   ];
 
   for (const [how, act, code] of failures) {
-    it(`a map that ${how} has failed`, async () => {
+    it(`has failed a map that ${how}`, async () => {
       const first = stage.target({ name: 'first' });
       await stage.manager.attach(first);
       await stage.manager.attach(targetThat({ mapDma: act }));
@@ -123,7 +123,7 @@ describe('RegionManager: targets that misbehave', () => {
       expect(viewOf(stage.manager)).to.deep.equal([]);
     });
 
-    it(`an unmap that ${how} leaves the range stuck`, async () => {
+    it(`leaves the range of an unmap stuck that ${how}`, async () => {
       const attachment = await stage.manager.attach(targetThat({ unmapDma: act }));
       const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
       const error = await rejectionOf(region.remove());
@@ -158,7 +158,7 @@ describe('RegionManager: targets that misbehave', () => {
       { lift: () => EMPTY, subscribe: (o: Observer<void>) => of().subscribe(o) },
     ],
   ] as const) {
-    it(`a call that returns ${what} has been applied`, async () => {
+    it(`has applied a call that returns ${what}`, async () => {
       const attachment = await stage.manager.attach(targetThat({ mapDma: () => answer, unmapDma: () => answer }));
       const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
       expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw']);
@@ -167,7 +167,7 @@ describe('RegionManager: targets that misbehave', () => {
     });
   }
 
-  it('one that attaches itself again, detaches itself, or closes the manager inside a call waits its turn', async () => {
+  it('can attach itself again, detach itself, or close the manager inside a call: the command is queued', async () => {
     const { manager } = stage;
     const later: Promise<unknown>[] = [];
     const target: DmaTarget = {
@@ -187,7 +187,7 @@ describe('RegionManager: targets that misbehave', () => {
     await Promise.all(later);
   });
 
-  it('one whose name or methods change, or that reads badly, is met with errors, not a crash', async () => {
+  it('causes errors and no crash when its name or methods change or throw', async () => {
     const hostile = new Proxy({} as DmaTarget, {
       get: () => {
         throw new Error('hands off');
@@ -197,8 +197,8 @@ describe('RegionManager: targets that misbehave', () => {
     await addRegion(stage.manager, 0x0, 0x1000, { mappings: [mapping(0x0, 0x1000)] });
   });
 
-  describe('one that never settles', () => {
-    it('shows as pending, and others are not served until it settles', async () => {
+  describe('that never settles', () => {
+    it('is pending, and others are not served until it settles', async () => {
       const stuck = gate();
       const slow = stage.target({ name: 'slow', reply: () => stuck.opened });
       const quick = stage.target({ name: 'quick' });
@@ -220,7 +220,7 @@ describe('RegionManager: targets that misbehave', () => {
       stage.expectContractsKept();
     });
 
-    it('in an unmap holds the VA until it settles', async () => {
+    it('keeps the VA of an unmap until it settles', async () => {
       const stuck = gate();
       let wait = false;
       const slow = stage.target({ needsVa: true, reply: () => (wait ? stuck.opened : Promise.resolve()) });

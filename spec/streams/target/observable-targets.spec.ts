@@ -20,7 +20,7 @@ const [A, B] = [mapOf('0x0-0x1000'), mapOf('0x2000-0x3000')] as const;
 
 describe('targets that return observables', () => {
   describe('behind toTarget, in virtual time', () => {
-    it('are subscribed once a call, one call after another; the outcome comes when the last has completed', () => {
+    it('are subscribed once for each call, one call after another; the outcome is emitted when the last has completed', () => {
       marbles().run(({ cold, expectObservable, expectSubscriptions }) => {
         const answers = [cold('--x|'), cold('-|'), cold('(xy|)'), cold('----|')] as const;
         let call = 0;
@@ -41,7 +41,7 @@ describe('targets that return observables', () => {
       });
     });
 
-    it('fail when their observable errors, in that frame, and what the set did is undone, newest first', () => {
+    it('fail when their observable errors, in that frame, and the set is undone, newest first', () => {
       marbles().run(({ cold, expectObservable }) => {
         const calls$ = new Subject<string>();
         const told = (text: string, answer: Observable<unknown>): Observable<unknown> =>
@@ -63,7 +63,7 @@ describe('targets that return observables', () => {
       });
     });
 
-    it('that complete at once are as synchronous as those that return nothing', () => {
+    it('are as synchronous as those that return nothing when they complete at once', () => {
       marbles().run(({ cold, expectObservable }) => {
         const target: DmaTarget = { name: 'T', mapDma: () => of(1), unmapDma: () => EMPTY };
         const sets = { a: changeSet(1, { maps: [A, B] }), b: changeSet(2, { unmaps: [unmap('0x0-0x1000')] }) };
@@ -94,7 +94,7 @@ describe('targets that return observables', () => {
   });
 
   describe('at a manager, in virtual time', () => {
-    it('hold up the commands behind them, and the targets behind them, until they complete', () => {
+    it('delay later commands and targets until they complete', () => {
       marbles().run(({ cold, expectObservable }) => {
         const manager = new RegionManager();
         const calls$ = new Subject<string>();
@@ -123,7 +123,7 @@ describe('targets that return observables', () => {
       });
     });
 
-    it('are unsubscribed in the frame in which the attach is aborted; then all that was mapped is unmapped', () => {
+    it('are unsubscribed in the frame in which the attach is aborted; then everything mapped is unmapped', () => {
       marbles().run(({ cold, expectObservable, expectSubscriptions }) => {
         const manager = new RegionManager();
         void manager.transaction((edit) => {
@@ -179,7 +179,7 @@ describe('targets that return observables', () => {
       });
     }
 
-    it('are followed as any other: map, undo, stuck, retry, heal, detach', async () => {
+    it('work with map, undo, stuck, retry, heal and detach', async () => {
       const inner = stage.target();
       const attachment = await stage.manager.attach(later(inner));
       const behind = stage.target({ name: 'behind' });
@@ -234,7 +234,7 @@ describe('targets that return observables', () => {
       expect([calls, viewOf(stage.manager).length]).to.deep.equal([2, 2]);
     });
 
-    it('may be asked for whole sets, and for what they hold: the last value counts', async () => {
+    it('can answer batches and lists of mappings: the last value counts', async () => {
       const asked: string[] = [];
       let stop: BatchStop | undefined;
       const held: MemoryRange[] = [];
@@ -318,7 +318,7 @@ describe('targets that return observables', () => {
       });
     }
 
-    it('whose attach is aborted keep as stuck what cannot be unmapped then', async () => {
+    it('whose attach is aborted keep as stuck what cannot be unmapped', async () => {
       const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
       const inner = stage.target({ needsVa: true });
       const abort = new AbortController();
@@ -351,7 +351,7 @@ describe('targets that return observables', () => {
       }
     });
 
-    it('may end after an abort, and are not unsubscribed from unmaps: their undo is waited for', async () => {
+    it('can complete after an abort: unmaps are not unsubscribed, and the undo waits for them', async () => {
       await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000)] });
       const inner = stage.target();
       const abort = new AbortController();

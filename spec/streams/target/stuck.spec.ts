@@ -50,7 +50,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
     });
   }
 
-  it('takes effect all the same: view, events and generation go on', async () => {
+  it('takes effect: view, events and generation change', async () => {
     const { region, targets } = await three();
     const kinds: string[] = [];
     stage.manager.events$.subscribe(({ kind }) => kinds.push(kind));
@@ -62,7 +62,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
     expect(kinds).to.deep.equal(['mapping-removed']);
   });
 
-  it('keeps the range in the ledger as stuck, and its VA alive, until retryStuck() has cleared it', async () => {
+  it('keeps the range in the ledger as stuck, and its VA, until retryStuck() has unmapped it', async () => {
     const { region, targets, attachments } = await three();
     targets.b.failAll('unmap');
     await rejectionOf(region.removeMappings(range(0x0, 0x1000)));
@@ -83,7 +83,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
     expect(stage.takeJournal()).to.deep.equal([]);
   });
 
-  it('at two targets keeps the VA until the last of them has let go', async () => {
+  it('at two targets keeps the VA until both have unmapped it', async () => {
     const { region, targets, attachments } = await three();
     targets.a.failAll('unmap');
     targets.c.failAll('unmap');
@@ -113,7 +113,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
     ]);
   });
 
-  it('of many mappings is told by their number', async () => {
+  it('of many mappings is reported with their number', async () => {
     const { region, targets } = await three();
     for (const start of [0x4000, 0x6000]) {
       await region.addMapping(mapping(start, start + 0x1000));
@@ -124,7 +124,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
     expect((error as unknown as DmaUnmapError).stuck).to.have.length(4);
   });
 
-  it('lets the maps of the same command go on', async () => {
+  it('does not stop the maps of the same command', async () => {
     const { region, targets } = await three();
     targets.b.failAll('unmap');
     const error = await rejectionOf(
@@ -148,7 +148,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
       stage.takeJournal();
     });
 
-    it('first retries the unmap, and goes on when that works', async () => {
+    it('first retries the unmap, and maps when that succeeds', async () => {
       at.targets.b.mend();
       await at.region.addMapping(mapping(0x0, 0x2000, { fileOffset: 0x7000n }));
       expect(stage.journal).to.deep.equal([
@@ -178,12 +178,12 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
       expect(ledgerOf(at.attachments.b)).to.deep.equal(['0x0-0x1000 rw', '0x2000-0x3000 rw']);
     });
 
-    it('does not touch the stuck range for a map elsewhere', async () => {
+    it('does not retry the stuck range for a map elsewhere', async () => {
       await at.region.addMapping(mapping(0x1000, 0x2000));
       expect(stage.journal).not.to.include('b: unmap 0x0-0x1000 -> EIO');
     });
 
-    it('never hides a region with one call over what is stuck in it', async () => {
+    it('never unmaps a region with one call over what is stuck in it', async () => {
       await at.region.addMapping(mapping(0x4000, 0x5000));
       stage.takeJournal();
       await at.region.unmap();
@@ -198,7 +198,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
       expect(ledgerOf(at.attachments.b)).to.deep.equal(['0x0-0x1000 rw stuck']);
     });
 
-    it('is still right after the failing target was detached', async () => {
+    it('works also after the failing target was detached', async () => {
       await rejectionOf(at.attachments.b.detach());
       stage.takeJournal();
       const refused = await rejectionOf(at.region.addMapping(mapping(0x0, 0x2000)));
@@ -221,7 +221,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
       );
     }
 
-    it('is tried once more, then fails the map, and all is as before', async () => {
+    it('is tried once more, then fails the map, and the command is undone', async () => {
       const { region, targets, attachments } = await three();
       targets.b.failAll('unmap 0x0');
       const error = await replace(region);
@@ -238,7 +238,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
       expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000', '0x2000-0x3000']);
     });
 
-    it('that works the second time is no failure at all', async () => {
+    it('is no failure when it succeeds the second time', async () => {
       const { region, targets, attachments } = await three();
       targets.b.takeCalls();
       targets.b.failCall(0);
@@ -281,7 +281,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
       ]);
     });
 
-    it('is tried again for each command anew, also where an earlier one was cured', async () => {
+    it('is tried again for each command, also when an earlier one has succeeded', async () => {
       const b = stage.manager.attachments[1];
       await rejectionOf(b?.retryStuck() ?? Promise.resolve());
       await b?.retryStuck();
@@ -298,7 +298,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
     });
   });
 
-  it('while undoing leaves that range stuck, names it in the error, and undoes the rest', async () => {
+  it('during an undo leaves that range stuck, names it in the error, and undoes the rest', async () => {
     const { manager } = stage;
     const [first, second] = [
       stage.target({ name: 'first', needsVa: true }),
@@ -327,7 +327,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
     expect(stage.va.held()).to.deep.equal([]);
   });
 
-  it('is tried again before an attach replays over it', async () => {
+  it('is tried again before an attach maps over it', async () => {
     const { manager } = stage;
     const first = stage.target({ name: 'first', needsVa: true });
     const attachment = await manager.attach(first);
@@ -349,7 +349,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
     ]);
   });
 
-  it('of a target that is being detached does not keep others from releasing what is theirs', async () => {
+  it('of a target that is being detached does not prevent the release of VAs of others', async () => {
     const { region, targets, attachments } = await three();
     targets.b.failAll('unmap');
     await rejectionOf(attachments.b.detach());

@@ -4,7 +4,7 @@ import { TargetPort } from '../../../streams/target/target-port.js';
 import { RecordingTarget, type RecordingTargetOptions } from '../../support/recording-target.js';
 import { FILE, range } from '../support/phrases.js';
 
-describe('TargetPort: whether its target may be using an address', () => {
+describe('TargetPort', () => {
   const change: MapChange = {
     range: range(0x1000, 0x3000),
     region: 'ram',
@@ -25,7 +25,7 @@ describe('TargetPort: whether its target may be using an address', () => {
     return { target, port, unmap: () => serve({ unmaps, maps: [] }, 2) };
   }
 
-  it('it is while it holds the mapping, or the mapping is stuck; and not once that is unmapped', async () => {
+  it('uses a VA while its mapping is held or stuck, and not once it is unmapped', async () => {
     const { target, port, unmap } = await portWith(addressed);
     expect(port.usesVa(change.range)).to.equal(true);
     target.failAll('unmap');
@@ -36,14 +36,14 @@ describe('TargetPort: whether its target may be using an address', () => {
     expect(port.usesVa(change.range)).to.equal(false);
   });
 
-  it('it is of exactly that mapping, and of no other that shares its pages', async () => {
+  it('uses the VA of exactly that mapping, and of no other that shares its pages', async () => {
     const { port } = await portWith(addressed);
     for (const other of [range(0x1000, 0x2000), range(0x1000, 0x4000), range(0x0, 0x3000), range(0x2000, 0x3000)]) {
       expect(port.usesVa(other), other.toString()).to.equal(false);
     }
   });
 
-  it('it is not when it was given none; unless it needs one, and the ledger does not know it', async () => {
+  it('uses no VA when the map had none, unless the target needs one', async () => {
     const without = await portWith(change);
     without.target.failAll('unmap');
     await without.unmap();

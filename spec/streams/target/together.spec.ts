@@ -11,7 +11,7 @@ async function mapFailureOf(promise: Promise<unknown>): Promise<DmaMapError> {
   throw new Error('it was rejected with something else than a DmaMapError', { cause: error });
 }
 
-describe('a target that takes whole sets', () => {
+describe('a target that takes batches', () => {
   it('gets the maps of a replay in one call, and the unmaps of a detach', async () => {
     const stage = new Stage();
     await addRegion(stage.manager, 0x0, 0x10000, {
@@ -27,7 +27,7 @@ describe('a target that takes whole sets', () => {
     stage.expectContractsKept();
   });
 
-  it('gets a single map, and a single unmap, by itself', async () => {
+  it('gets a single map, and a single unmap, by a call of its own', async () => {
     const stage = new Stage();
     const target = stage.target({ together: true });
     await stage.manager.attach(target);
@@ -38,7 +38,7 @@ describe('a target that takes whole sets', () => {
   });
 
   for (const failing of [0, 1, 2]) {
-    it(`that fails at map ${failing} of three has those before it taken back, newest first`, async () => {
+    it(`has the maps before map ${failing} of three undone, newest first, when that one fails`, async () => {
       const stage = new Stage();
       const target = stage.target({ together: true });
       const attachment = await stage.manager.attach(target);
@@ -59,7 +59,7 @@ describe('a target that takes whole sets', () => {
     });
   }
 
-  it('goes on behind a device map that fails, without redoing what was done', async () => {
+  it('continues after a device map that fails, without repeating earlier ones', async () => {
     const stage = new Stage();
     await addRegion(stage.manager, 0x0, 0x10000, {
       mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000)],
@@ -80,7 +80,7 @@ describe('a target that takes whole sets', () => {
     stage.expectContractsKept();
   });
 
-  it('has only that stuck which failed, and is told to unmap the rest', async () => {
+  it('has only the failed unmap stuck, and unmaps the rest', async () => {
     const stage = new Stage();
     const target = stage.target({ together: true, unmapShape: 'exact' });
     const attachment = await stage.manager.attach(target);
@@ -131,7 +131,7 @@ describe('a target that takes whole sets', () => {
     ['no number', { error: new Error('no') }],
     ['half a map', { done: 0.5, error: new Error('no') }],
   ] as const) {
-    it(`has failed when it says that it did ${what}`, async () => {
+    it(`has failed when it returns that it did ${what}`, async () => {
       const manager = new RegionManager();
       await addRegion(manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000)] });
       const error = await mapFailureOf(
@@ -148,7 +148,7 @@ describe('a target that takes whole sets', () => {
   }
 });
 
-describe('targets that may be served side by side', () => {
+describe('targets that may be served concurrently', () => {
   /** Lets the calls that are waiting go on. */
   function lock(): { readonly reply: () => Promise<void>; open(): void } {
     const waiting: (() => void)[] = [];
@@ -174,7 +174,7 @@ describe('targets that may be served side by side', () => {
     return { stage, region, open: (index: number) => gates[index]?.open() };
   }
 
-  it('begin in attach order, are under way together, and are waited for together', async () => {
+  it('start in attach order, and run at the same time', async () => {
     const { stage, region, open } = await attached([true, true, false]);
     let done = false;
     const adding = region.addMapping(mapping(0x0, 0x1000)).then(() => (done = true));
@@ -202,7 +202,7 @@ describe('targets that may be served side by side', () => {
     stage.expectContractsKept();
   });
 
-  it('begin no map before every unmap, at every one of them, has been acknowledged', async () => {
+  it('start no map before every unmap at all of them has been acknowledged', async () => {
     const { stage, region, open } = await attached([true, true]);
     const adding = region.addMapping(mapping(0x0, 0x1000));
     await nextTurn();
@@ -226,7 +226,7 @@ describe('targets that may be served side by side', () => {
     await moving;
   });
 
-  it('are undone, newest first, when one of them fails, also those that came after it', async () => {
+  it('are undone, newest first, when one of them fails, also those after it', async () => {
     const { stage, region, open } = await attached([true, true, true]);
     stage.targets[1]?.failAll('map');
     const failing = mapFailureOf(region.addMapping(mapping(0x0, 0x1000)));
@@ -249,7 +249,7 @@ describe('targets that may be served side by side', () => {
 });
 
 describe('a long set of short calls', () => {
-  it('lets the event loop go on', async () => {
+  it('yields to the event loop', async () => {
     const manager = new RegionManager();
     const mappings = Array.from({ length: 2_000 }, (_, index) => mapping(index * 0x2000, index * 0x2000 + 0x1000));
     await addRegion(manager, 0x0, 0x100_0000, { mappings });
@@ -268,7 +268,7 @@ describe('a long set of short calls', () => {
     expect(attachment.ledger()).to.deep.equal([]);
   });
 
-  it('is served at once when it is not long', async () => {
+  it('is served within the call when it is not long', async () => {
     const manager = new RegionManager();
     await addRegion(manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000)] });
     const seen: string[] = [];

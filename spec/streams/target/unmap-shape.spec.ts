@@ -3,7 +3,7 @@ import type { RecordingTarget } from '../../support/recording-target.js';
 import { addRegion, mapping, range } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
 
-describe('RegionManager: the shape of unmaps', () => {
+describe('RegionManager: the unmaps of a target', () => {
   let stage: Stage;
   let superset: RecordingTarget;
   let exact: RecordingTarget;
@@ -28,21 +28,21 @@ describe('RegionManager: the shape of unmaps', () => {
   const mappings = [mapping(0x0, 0x1000), mapping(0x4000, 0x6000), mapping(0xf000, 0x10000)];
   const oneByOne = ['unmap 0x0-0x1000', 'unmap 0x4000-0x6000', 'unmap 0xf000-0x10000'];
 
-  it('one call over the whole range of a region that is hidden, one for each map where the target wants it exact', async () => {
+  it('are one call over the range of a hidden region, or one for each map when the target is exact', async () => {
     const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings });
     takeCalls();
     await region.unmap();
     expect(takeCalls()).to.deep.equal({ superset: ['unmap 0x0-0x10000'], exact: oneByOne });
   });
 
-  it('one call for each mapping that is removed from a region that stays', async () => {
+  it('are one call for each mapping that is removed from a region', async () => {
     const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings });
     takeCalls();
     await region.removeMappings(range(0x0, 0x10000));
     expect(takeCalls()).to.deep.equal({ superset: oneByOne, exact: oneByOne });
   });
 
-  it('one call for each map when something inside the range of the hidden region stays', async () => {
+  it('are one call for each map when another mapping inside the range of the hidden region stays', async () => {
     const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings });
     takeCalls();
     await stage.manager.transaction((edit) => {
@@ -55,14 +55,14 @@ describe('RegionManager: the shape of unmaps', () => {
     expect(takeCalls()).to.deep.equal({ superset: others, exact: others });
   });
 
-  it('one call over the range of a region that is covered', async () => {
+  it('are one call over the range of a region that is covered', async () => {
     await addRegion(stage.manager, 0x0, 0x10000, { mappings });
     takeCalls();
     await addRegion(stage.manager, 0x0, 0x20000, { priority: 1 });
     expect(takeCalls()).to.deep.equal({ superset: ['unmap 0x0-0x10000'], exact: oneByOne });
   });
 
-  it('never a call for what was added in the transaction that hides it', async () => {
+  it('are no call for a mapping that was added in the transaction that hides it', async () => {
     const region = await addRegion(stage.manager, 0x0, 0x10000);
     await stage.manager.transaction((edit) => {
       edit.addMapping(region, mapping(0x0, 0x1000));
@@ -71,7 +71,7 @@ describe('RegionManager: the shape of unmaps', () => {
     expect(takeCalls()).to.deep.equal({ superset: [], exact: [] });
   });
 
-  it('one call over the region also when mappings are removed in the transaction that hides it', async () => {
+  it('are one call over the region also when mappings are removed in the transaction that hides it', async () => {
     const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings });
     takeCalls();
     await stage.manager.transaction((edit) => {
@@ -82,7 +82,7 @@ describe('RegionManager: the shape of unmaps', () => {
     expect(takeCalls()).to.deep.equal({ superset: ['unmap 0x0-0x10000'], exact: oneByOne });
   });
 
-  it('lists in a change set what an unmap ends', async () => {
+  it('are listed in the change set with the mappings that they cover', async () => {
     const region = await addRegion(stage.manager, 0x0, 0x10000, { name: 'low', mappings });
     const unmaps: unknown[] = [];
     stage.manager.changes().subscribe((set) => unmaps.push(...set.unmaps));

@@ -1,0 +1,101 @@
+import { filter, map, Observable, Subject } from 'rxjs';
+import { lazyCopyOf } from '../changes/copies.js';
+import type { ManagedSet } from '../changes/managed-set.js';
+import type { ChangeSet, ShareableRegion } from '../contracts/change-set.js';
+import type { RegionEvent } from '../contracts/region.js';
+import type { Draft } from '../regions/draft.js';
+import type { Coroutine } from '../util/coroutine.js';
+import type { SerialQueue } from '../util/serial-queue.js';
+import { pauseIfOver } from '../util/time-slice.js';
+import { ShareableList } from '../view/shareable.js';
+import type { View } from '../view/view.js';
+
+/** The observables of a manager, as `RegionManager` documents them. */
+export class ManagerStreams {
+  readonly #queue: SerialQueue;
+  readonly #view: View;
+  readonly #events = new Subject<RegionEvent>();
+  readonly #changes = new Subject<ChangeSet>();
+  readonly #shareable: ShareableList;
+
+  constructor(queue: SerialQueue, view: View) {
+    this.#queue = queue;
+    this.#view = view;
+    this.#shareable = new ShareableList(view);
+  }
+
+  get events$(): Observable<RegionEvent> {
+    return this.#events.asObservable();
+  }
+
+  changes(): Observable<ChangeSet> {
+    return new Observable((subscriber) => {
+      // A command that the subscriber gives while it handles the snapshot is queued until it is subscribed to later sets.
+      this.#queue.hold(() => {
+        const { generation } = this.#view;
+        subscriber.next(snapshotOf(this.#view));
+        subscriber.add(
+          this.#changes
+            .pipe(
+              filter((set) => set.generation > generation),
+              map(lazyCopyOf),
+            )
+            .subscribe(subscriber),
+        );
+      });
+    });
+  }
+
+  shareable(): Observable<readonly ShareableRegion[]> {
+    return new Observable((subscriber) => {
+      this.#queue.hold(() => {
+        this.#shareable.subscribe(subscriber);
+      });
+    });
+  }
+
+  /** Emits the events and the change set of a command; makes neither when there is no subscriber. */
+  publish(draft: Draft, set: ManagedSet): Coroutine<void> | undefined {
+    return this.#events.observed || this.#changes.observed || this.#shareable.observed
+      ? this.#emit(draft, set)
+      : undefined;
+  }
+
+  /** Completes all of them. */
+  end(): void {
+    this.#events.complete();
+    this.#changes.complete();
+    this.#shareable.end();
+  }
+
+  *#emit(draft: Draft, set: ManagedSet): Coroutine<void> {
+    if (this.#events.observed) {
+      for (const event of draft.events()) {
+        this.#events.next(event);
+        const pause = pauseIfOver();
+        if (pause !== undefined) {
+          yield pause;
+        }
+      }
+    }
+    if (set.regionUnmaps.length > 0 || set.maps.length > 0) {
+      this.#changes.next(set);
+      if (this.#shareable.observed) {
+        yield* this.#shareable.update(set);
+      }
+    }
+  }
+}
+
+/** All active mappings as a change set. The list is made when it is read. */
+function snapshotOf(view: View): ChangeSet {
+  const snapshot = view.snapshot();
+  return {
+    generation: snapshot.generation,
+    snapshot: true,
+    unmaps: [],
+    get maps() {
+      return snapshot.mappings;
+    },
+  };
+}
