@@ -80,7 +80,7 @@ export interface Attachment extends AsyncDisposable {
    * Unmaps what the ledger holds, then ends the attachment. Has no effect when the attachment has ended.
    *
    * @throws DmaUnmapError when something is stuck: the target gets no more maps, and the attachment ends once
-   * `retryStuck()` has unmapped it. `ERR_TARGET_PENDING` when a call of an aborted attach has not returned
+   * `retryStuck()` has unmapped it. `ERR_TARGET_PENDING` when a call of an aborted attach has not completed
    */
   detach(): Promise<void>;
 }

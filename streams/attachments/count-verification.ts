@@ -49,10 +49,10 @@ export function* healByCount(port: TargetPort, unexpected: boolean): Coroutine<v
   // A mapping that is stuck in the ledger may be gone at the target. It is not missing: retryStuck() unmaps it again.
   if ((unexpected && left > 0) || left < -port.ledger.stuck.size) {
     const differs = `${Math.abs(left)} maps ${left > 0 ? 'more' : 'fewer'} than it should`;
-    throw new DmaError(`the target holds ${differs}, and cannot say which`, {
+    throw new DmaError(`the target holds ${differs}, and cannot list them`, {
       code: 'ERR_TARGET_DIFFERS',
       target: port.name,
-      hint: 'is somebody else mapping there? If not, detach the target and attach it again',
+      hint: 'check whether something else maps in the same container; if not, detach the target and attach it again',
     });
   }
 }
@@ -75,7 +75,7 @@ function* excess({ target }: TargetPort, expected: number): Coroutine<number | u
     return undefined;
   }
   if (typeof count !== 'number' || !Number.isSafeInteger(count)) {
-    throw new DmaError('the target does not say how much it holds', {
+    throw new DmaError('the target did not return a number of mappings', {
       code: 'ERR_TARGET_FAILED',
       target: target.name,
       hint: 'mappedCount() of a target returns a whole number, or undefined, or a promise of that',

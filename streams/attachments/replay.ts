@@ -37,7 +37,7 @@ export function* replay(
   const outcome = yield* waitFor(waitUntilAborted(replay, signal));
   if (outcome === undefined) {
     throw abortError(
-      'the attach was aborted; a call of the target has not come back, what it mapped is undone when it does',
+      'the attach was aborted; a call of the target has not completed: what it maps is undone when it does',
       signal?.reason,
     );
   }

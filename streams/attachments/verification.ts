@@ -120,7 +120,7 @@ function* rangesAt(target: DmaTarget): Coroutine<readonly MemoryRange[]> {
     throw toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name });
   }
   if (!Array.isArray(held) || (yield* filterInSlices(held, isNoRange)).length > 0) {
-    throw new DmaError('the target does not say what it holds', {
+    throw new DmaError('the target did not return a list of ranges', {
       code: 'ERR_TARGET_FAILED',
       target: target.name,
       hint: 'mappedRanges() of a target returns an array of MemoryRange, or a promise of one',

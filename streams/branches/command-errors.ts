@@ -29,7 +29,7 @@ export function mapFailure(
   const result =
     missing.length === 0 && stuck.length === 0
       ? 'everything was undone'
-      : `undone, but for ${missing.length} mappings that could not be put back and ${stuck.length} that could not be unmapped`;
+      : `undone, but for ${missing.length} mappings that could not be mapped again and ${stuck.length} that could not be unmapped`;
   return new DmaMapError(
     `a mapping failed, ${result}: ${withoutCode(cause)}`,
     { ...known(cause, { target, region, range }), hint: hintFor(cause, missing.length + stuck.length) },
@@ -48,7 +48,7 @@ export function unmapFailure(cause: DmaError | undefined, stuck: readonly Target
     `could not be unmapped, and stay mapped: ${listOf(stuck)}${cause === undefined ? '' : `: ${withoutCode(cause)}`}`,
     {
       ...(cause === undefined ? { code: 'ERR_RANGE_STUCK', ...first } : known(cause, first)),
-      hint: cause?.hint ?? 'cure what made the unmap fail, then call retryStuck() of the attachment',
+      hint: cause?.hint ?? 'fix the cause of the failed unmap, then call retryStuck() of the attachment',
     },
     { stuck },
   );
@@ -63,15 +63,15 @@ export function listOf(
 }
 
 /**
- * The error of a command that cannot unmap anything, because a call of an aborted attach has not returned.
+ * The error of a command that cannot unmap anything, because a call of an aborted attach has not completed.
  *
  * @param held what the target holds now
  */
 export function pendingFailure(target: string, held: readonly TargetRange[]): DmaUnmapError {
   const what = held.length === 0 ? '' : `, and it holds ${listOf(held)}`;
   return new DmaUnmapError(
-    `a call of target "${target}" has not come back${what}`,
-    { code: 'ERR_TARGET_PENDING', target, hint: 'what it holds is unmapped when the call does come back' },
+    `a call of target "${target}" has not completed${what}`,
+    { code: 'ERR_TARGET_PENDING', target, hint: 'what it holds is unmapped when the call completes' },
     { stuck: held },
   );
 }
@@ -102,6 +102,6 @@ function known(cause: DmaError, context: Partial<DmaErrorDetails> = {}): DmaErro
 }
 
 function hintFor(cause: DmaError, leftovers: number): string | undefined {
-  const repair = 'heal() of the attachment mends what is missing or stuck';
+  const repair = 'heal() of the attachment repairs what is missing or stuck';
   return leftovers === 0 ? cause.hint : cause.hint === undefined ? repair : `${cause.hint}; ${repair}`;
 }

@@ -7,7 +7,7 @@ import type { ReleaseFailure } from '../contracts/va-mapper.js';
 
 /** A target that may use a host virtual address whose mapping is no longer active. */
 export interface VaUser extends TargetRange {
-  /** Whether its unmap has failed. Otherwise a call of the target has not returned, or has not been undone yet. */
+  /** Whether its unmap has failed. Otherwise a call of the target has not completed, or has not been undone yet. */
   readonly stuck: boolean;
 }
 
@@ -79,13 +79,13 @@ export function addressesInUse(
         target,
         region,
         range,
-        hint: `cure what made the unmap fail, then call retryStuck() of the attachment of "${target}"`,
+        hint: `fix the cause of the failed unmap, then call retryStuck() of the attachment of "${target}"`,
       })
-    : new DmaError(`${addresses}, which ${targets} may be using: a call has not come back`, {
+    : new DmaError(`${addresses}, which ${targets} may be using: a call has not completed`, {
         code: 'ERR_TARGET_PENDING',
         target,
         region,
         range,
-        hint: 'what the target holds is unmapped when the call comes back: try again then',
+        hint: 'what the target holds is unmapped when the call completes: try again then',
       });
 }

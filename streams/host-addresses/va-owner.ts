@@ -85,20 +85,20 @@ export class VaOwner {
       return;
     }
     const { made, ended } = edits === undefined ? NO_PRIVATE_CHANGES : yield* edits.net();
-    const gone = new RangeMap<MapChange>();
+    const removed = new RangeMap<MapChange>();
     yield* eachInSlices(ended, (mapping) => {
-      gone.insert(mapping);
+      removed.insert(mapping);
     });
     yield* eachInSlices(change.maps, (mapping) => {
       if (mapping.backing !== 'private') {
-        const owner = (edits ?? this.privates).overlapping(mapping.range)[0] ?? gone.firstOverlap(mapping.range);
+        const owner = (edits ?? this.privates).overlapping(mapping.range)[0] ?? removed.firstOverlap(mapping.range);
         if (owner !== undefined) {
           throw privateMemoryError(mapping.region, mapping.range, owner);
         }
       }
     });
     yield* eachInSlices(made, (mapping) => {
-      const other = this.#view.firstOverlap(mapping.range) ?? gone.firstOverlap(mapping.range);
+      const other = this.#view.firstOverlap(mapping.range) ?? removed.firstOverlap(mapping.range);
       if (other !== undefined) {
         throw privateMemoryError(mapping.region, mapping.range, other);
       }

@@ -28,7 +28,7 @@ export class VaRegistry {
   readonly #calls: MapperCalls;
   #held = new RangeMap<RegisteredVa>();
   #owner: RegistryOwner | undefined = undefined;
-  #made = 0;
+  #nextNumber = 0;
 
   private constructor(mapper: VaMapper) {
     this.#calls = new MapperCalls(mapper);
@@ -163,7 +163,7 @@ export class VaRegistry {
 
   /** The present state, for `mappings`. */
   get checkpoint(): number {
-    return this.#made;
+    return this.#nextNumber;
   }
 
   /** All registered mappings, or those that were registered since a checkpoint. Ascending. */
@@ -224,7 +224,7 @@ export class VaRegistry {
 
   /** Registers a VA. */
   #register(mapping: MapChange, hostVa: HostVa): HostVa {
-    const entry = { range: mapping.range, mapping, hostVa, number: this.#made++ };
+    const entry = { range: mapping.range, mapping, hostVa, number: this.#nextNumber++ };
     if (this.#held.insert(entry) !== undefined) {
       // No manager owns the mapper: its user has released the addresses that were registered here.
       for (const stale of this.#held.overlapping(mapping.range)) {

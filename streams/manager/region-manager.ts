@@ -202,8 +202,8 @@ export class RegionManager implements AsyncDisposable {
    * target that `needsFd` while there is private memory; `ERR_NO_VA_MAPPER` for a target that `needsVa` when the
    * manager has no mapper; `ERR_VA_MAPPER_IN_USE` for a branch with the VA mapper of another manager; `ERR_CLOSED`;
    * `ABORT_ERR` (its `name` is 'AbortError') when the signal is aborted. A call that has not been answered then has one
-   * second to return and be undone; after that the queue continues, and what the call mapped is unmapped when it
-   * returns
+   * second to complete and be undone; after that the queue continues, and what the call maps is unmapped when it
+   * completes
    */
   attach(target: DmaTarget | TargetBranch, options?: AttachOptions): Promise<Attachment> {
     return this.#command<AttachmentHandle>(() => run(this.#attachmentCommands.attach(target, options)));
@@ -240,8 +240,8 @@ export class RegionManager implements AsyncDisposable {
    * the same promise.
    *
    * @throws DmaUnmapError when something could not be unmapped; its VA is not released, everything else is done. Its
-   * `code` is `ERR_TARGET_PENDING` when a call of an aborted attach has not returned: `stuck` is what that target holds
-   * now, which is unmapped when the call returns
+   * `code` is `ERR_TARGET_PENDING` when a call of an aborted attach has not completed: `stuck` is what that target holds
+   * now, which is unmapped when the call completes
    */
   close(): Promise<void> {
     this.#closing ??= this.#queue.run(() => run(this.#close()));

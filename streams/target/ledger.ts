@@ -69,7 +69,7 @@ export class Ledger {
       yield* eachInSlices(held, (mapping) => {
         listed.set(mapping.range.startPage, mapping);
       });
-      // The call of an aborted attach may have returned meanwhile: then the list is made again.
+      // The call of an aborted attach may have completed meanwhile: then the list is made again.
       if (this.#derived === derived && derived.mapped === mapped && derived.unmapped === unmapped) {
         this.#derived = undefined;
         this.#held = listed;

@@ -165,7 +165,7 @@ export class TargetCalls {
       ({ done } = stop as BatchStop);
       if (!Number.isInteger(done) || done < 0 || done >= items.length) {
         done = 0;
-        throw new DmaError('the target does not say how far it got', {
+        throw new DmaError('the target returned an invalid result of a batch', {
           code: 'ERR_TARGET_FAILED',
           target: this.target.name,
           hint: 'a batch returns nothing when all of it took effect, else { done, error }: how many did, and why the next one did not',

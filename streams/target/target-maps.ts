@@ -253,7 +253,7 @@ export class TargetMaps {
         target: this.#calls.target.name,
         region: change.region,
         range: change.range,
-        hint: 'cure what made the unmap fail, then call retryStuck() of the attachment',
+        hint: 'fix the cause of the failed unmap, then call retryStuck() of the attachment',
         ...(cause === undefined ? {} : { cause }),
       });
     }

@@ -199,8 +199,8 @@ describe('RegionManager: progress and abort of an attach', () => {
       expect(stage.warnings).to.deep.equal([]);
     });
 
-    describe('that is aborted while a call does not return', () => {
-      it('lets the queue continue after the grace period, and undoes the call when it returns', async () => {
+    describe('that is aborted while a call does not complete', () => {
+      it('lets the queue continue after the grace period, and undoes the call when it completes', async () => {
         const { manager } = stage;
         const abort = new AbortController();
         const stuck = gate();
@@ -212,7 +212,7 @@ describe('RegionManager: progress and abort of an attach', () => {
         abort.abort();
         const error = await attaching;
         expect(error).to.include({ name: 'AbortError', code: 'ABORT_ERR' });
-        expect(error.message).to.include('has not come back');
+        expect(error.message).to.include('has not completed');
         await queued;
         expect(manager.attachments).to.deep.equal([]);
         expect(target.calls).to.deep.equal(['map 0x0-0x1000 rw', 'map 0x2000-0x4000 rw']);
@@ -225,7 +225,7 @@ describe('RegionManager: progress and abort of an attach', () => {
         expect(ledgerOf(attachment)).to.deep.equal(viewOf(manager));
       });
 
-      it('keeps the VAs that the call may use until it returns', async () => {
+      it('keeps the VAs that the call may use until it completes', async () => {
         const { manager } = stage;
         const abort = new AbortController();
         const stuck = gate();
@@ -236,7 +236,7 @@ describe('RegionManager: progress and abort of an attach', () => {
         await attaching;
         const error = await rejectionOf(manager.close());
         expect(error).to.be.instanceOf(DmaUnmapError).and.include({ code: 'ERR_TARGET_PENDING', target: 'T' });
-        expect(error.message).to.include('has not come back');
+        expect(error.message).to.include('has not completed');
         expect(texts(stage.va.held())).to.include('0x0-0x1000');
         stuck.open();
         await nextTurn();
@@ -245,7 +245,7 @@ describe('RegionManager: progress and abort of an attach', () => {
         expect(stage.va.held()).to.deep.equal([]);
       });
 
-      it('releases the VAs of mappings that were removed meanwhile when the call returns', async () => {
+      it('releases the VAs of mappings that were removed meanwhile when the call completes', async () => {
         const { manager } = stage;
         const region = await addRegion(manager, 0x100000, 0x110000, { mappings: [mapping(0x0, 0x1000)] });
         const abort = new AbortController();
@@ -264,7 +264,7 @@ describe('RegionManager: progress and abort of an attach', () => {
         expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000', '0x2000-0x4000', '0x8000-0xc000']);
       });
 
-      it('causes a warning when the call returns and cannot be undone', async () => {
+      it('causes a warning when the call completes and cannot be undone', async () => {
         const { manager } = stage;
         const abort = new AbortController();
         const stuck = gate();
@@ -282,7 +282,7 @@ describe('RegionManager: progress and abort of an attach', () => {
         expect(ledgerOf(attachment)).to.deep.equal(viewOf(manager));
       });
 
-      it('undoes a call that returns within the grace period before the attach rejects', async () => {
+      it('undoes a call that completes within the grace period before the attach rejects', async () => {
         const abort = new AbortController();
         const stuck = gate();
         const target = stage.target({ reply: () => stuck.opened });

@@ -180,7 +180,7 @@ describe('RegionManager: host addresses of an aborted attach', () => {
     await region.addMapping(mapping(0x0, 0x2000));
   });
 
-  it('are kept until the call that has returned is undone', async () => {
+  it('are kept until the call that has completed is undone', async () => {
     const turn = gate();
     let isSlow = false;
     const other = stage.target({ name: 'other', reply: () => (isSlow ? turn.opened : Promise.resolve()) });

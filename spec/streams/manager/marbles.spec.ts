@@ -14,7 +14,7 @@ describe('RegionManager, in marbles', () => {
   /** Every call of every target: `'a+0'` maps page 0 at target `a`, `'a-0'` unmaps it. */
   let calls$: Subject<string>;
 
-  // With targets that answer at once a command is done when its call returns: so all of this happens in virtual time.
+  // With targets that answer at once a command is done when its call completes: so all of this happens in virtual time.
   beforeEach(() => {
     manager = new RegionManager();
     calls$ = new Subject();

@@ -170,7 +170,7 @@ describe('RegionManager: two managers', () => {
   });
 });
 
-describe('RegionManager: close() while a call of an aborted attach has not returned', () => {
+describe('RegionManager: close() while a call of an aborted attach has not completed', () => {
   it('names what the target holds', async () => {
     const stage = new Stage();
     await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000)] });

@@ -136,7 +136,7 @@ describe('RegionManager: the derived account of a target', () => {
     expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw', '0x2000-0x3000 rw']);
   });
 
-  it('contains what an aborted attach had mapped, whatever is active when its call returns', async () => {
+  it('contains what an aborted attach had mapped, whatever is active when its call completes', async () => {
     for (const meanwhile of ['a change', 'the end']) {
       const own = new Stage();
       const region = await addRegion(own.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
