@@ -16,7 +16,7 @@ import { Ledger } from '../target/ledger.js';
 import type { Monitor } from '../target/monitor.js';
 import type { TargetPort } from '../target/target-port.js';
 import { isPromiseLike, run, waitFor, type Coroutine } from '../util/coroutine.js';
-import { EMPTY } from '../util/lists.js';
+import { EMPTY_LIST } from '../util/lists.js';
 import { pauseIfOver } from '../util/time-slice.js';
 import type { Attachment } from './attachment.js';
 import { AttachmentLedgers } from './attachment-ledgers.js';
@@ -91,7 +91,7 @@ export class AttachmentHandle implements Attachment, Receiver {
 
   /** As `missing`, in slices. */
   *missingInSlices(): Coroutine<readonly MemoryRange[]> {
-    return this.phase === 'attached' ? yield* this.ledgers.missingInSlices() : EMPTY;
+    return this.phase === 'attached' ? yield* this.ledgers.missingInSlices() : EMPTY_LIST;
   }
 
   retryStuck(): Promise<void> {

@@ -5,7 +5,7 @@ import type { DmaError, TargetRange } from '../contracts/errors.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { eachInSlices, filterInSlices, joinInSlices, mapInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
-import { EMPTY } from '../util/lists.js';
+import { EMPTY_LIST } from '../util/lists.js';
 import type { Receiver } from './receiver.js';
 
 /** A map that failed, and its target. */
@@ -42,11 +42,11 @@ export class DeliveryResult implements Delivery {
   declare unmapError?: DmaError;
   declare restoreError?: DmaError;
   /** The receivers that hold maps of the set, in order. */
-  mapped: readonly Receiver[] = EMPTY;
-  skipped: readonly DmaError[] = EMPTY;
-  undone: readonly TargetRange[] = EMPTY;
-  stuck: readonly TargetRange[] = EMPTY;
-  missing: readonly TargetRange[] = EMPTY;
+  mapped: readonly Receiver[] = EMPTY_LIST;
+  skipped: readonly DmaError[] = EMPTY_LIST;
+  undone: readonly TargetRange[] = EMPTY_LIST;
+  stuck: readonly TargetRange[] = EMPTY_LIST;
+  missing: readonly TargetRange[] = EMPTY_LIST;
 
   /** Adds the lists of an outcome. */
   add(outcome: Outcome): void {

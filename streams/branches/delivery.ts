@@ -2,7 +2,7 @@ import type { ChangeSet, Outcome } from '../contracts/change-set.js';
 import { hasUnmaps, mapStep, unmapOf, unmapStep, inverse } from '../changes/managed-set.js';
 import { filterInSlices, mapInSlices } from '../ranges/slices.js';
 import { isPromiseLike, waitFor, type Coroutine } from '../util/coroutine.js';
-import { EMPTY } from '../util/lists.js';
+import { EMPTY_LIST } from '../util/lists.js';
 import { DeliveryResult, type Delivery } from './delivery-result.js';
 import type { Receiver, DeliveryHooks } from './receiver.js';
 
@@ -129,7 +129,7 @@ function* undo(
     delivery.add(yield* waitFor(receiver.serve(inverse(set.generation, unmaps, []))));
   }
   if (hasUnmaps(set)) {
-    yield* hooks.beforeRestore?.() ?? EMPTY;
+    yield* hooks.beforeRestore?.() ?? EMPTY_LIST;
     const maps = yield* hooks.unmapped();
     for (const receiver of all) {
       delivery.add(yield* waitFor(receiver.serve(inverse(set.generation, [], maps))));

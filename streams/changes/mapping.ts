@@ -38,12 +38,12 @@ export function sameMemory(a: MapChange, b: MapChange): boolean {
   return a.backing.mappable === b.backing.mappable && a.backing.fileOffset === b.backing.fileOffset;
 }
 
-/** Whether an operator has refused the map: it must not reach the target. */
-export function isRefused({ refused }: MapChange): boolean {
-  return refused !== undefined;
-}
-
 /** The mapping that an entry is of. */
 export function mappingOf({ mapping }: { readonly mapping: MapChange }): MapChange {
   return mapping;
+}
+
+/** Whether an operator has refused the map: it must not reach the target. */
+export function isRefused({ refused }: MapChange): boolean {
+  return refused !== undefined;
 }

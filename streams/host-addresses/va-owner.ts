@@ -1,5 +1,5 @@
 import { withChanges, sameMapping } from '../changes/mapping.js';
-import { append, EMPTY } from '../util/lists.js';
+import { append, EMPTY_LIST } from '../util/lists.js';
 import type { MapChange } from '../contracts/change-set.js';
 import type { Difference } from '../view/difference.js';
 import { privateMemoryError } from '../regions/edit-errors.js';
@@ -15,7 +15,7 @@ import type { RegistryOwner } from './va-errors.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
 import type { View } from '../view/view.js';
 
-const NO_PRIVATE_CHANGES = { made: EMPTY, ended: EMPTY };
+const NO_PRIVATE_CHANGES = { made: EMPTY_LIST, ended: EMPTY_LIST };
 
 /** Most VAs that are released in one call. */
 const RELEASE_BATCH_MAX = 1024;
@@ -85,20 +85,20 @@ export class VaOwner {
       return;
     }
     const { made, ended } = edits === undefined ? NO_PRIVATE_CHANGES : yield* edits.net();
-    const removed = new RangeMap<MapChange>();
+    const gone = new RangeMap<MapChange>();
     yield* eachInSlices(ended, (mapping) => {
-      removed.insert(mapping);
+      gone.insert(mapping);
     });
     yield* eachInSlices(change.maps, (mapping) => {
       if (mapping.backing !== 'private') {
-        const owner = (edits ?? this.privates).overlapping(mapping.range)[0] ?? removed.firstOverlap(mapping.range);
+        const owner = (edits ?? this.privates).overlapping(mapping.range)[0] ?? gone.firstOverlap(mapping.range);
         if (owner !== undefined) {
           throw privateMemoryError(mapping.region, mapping.range, owner);
         }
       }
     });
     yield* eachInSlices(made, (mapping) => {
-      const other = this.#view.firstOverlap(mapping.range) ?? removed.firstOverlap(mapping.range);
+      const other = this.#view.firstOverlap(mapping.range) ?? gone.firstOverlap(mapping.range);
       if (other !== undefined) {
         throw privateMemoryError(mapping.region, mapping.range, other);
       }

@@ -13,7 +13,7 @@ import { DmaError } from '../contracts/errors.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { RegionEdit } from '../contracts/region.js';
 import { filterInSlices, joinInSlices, mapInSlices } from '../ranges/slices.js';
-import { EMPTY } from '../util/lists.js';
+import { EMPTY_LIST } from '../util/lists.js';
 import { isPromiseLike, run as runCoroutine, waitFor, type Coroutine } from '../util/coroutine.js';
 import type { VaOwner } from '../host-addresses/va-owner.js';
 import type { View } from '../view/view.js';
@@ -119,7 +119,7 @@ export class Transactions {
     const delivery = this.#needsNoDelivery(set)
       ? yield* waitFor(this.#vas.releaseFiles(change.removed))
       : yield* deliver(set, this.#attachments.attached, new CommandHooks(set, change, this.#options));
-    for (const skipped of delivery?.skipped ?? EMPTY) {
+    for (const skipped of delivery?.skipped ?? EMPTY_LIST) {
       this.#warn(skipped);
     }
     if (delivery?.failure !== undefined) {
@@ -188,7 +188,7 @@ export class Transactions {
 }
 
 /** The aftermath of a command that failed before its delivery. */
-const NO_AFTERMATH = { undone: EMPTY, missing: EMPTY, stuck: EMPTY };
+const NO_AFTERMATH = { undone: EMPTY_LIST, missing: EMPTY_LIST, stuck: EMPTY_LIST };
 
 function* rangesOf(lists: readonly (readonly MapChange[])[]): Coroutine<readonly MemoryRange[]> {
   return yield* mapInSlices(yield* joinInSlices(lists), ({ range }) => range);
