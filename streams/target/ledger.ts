@@ -172,7 +172,8 @@ export class Ledger {
 
   /** The mapping at exactly this range that is stuck, or listed as held. */
   at(range: MemoryRange): MapChange | undefined {
-    const mapping = this.stuck.at(range) ?? this.#held.get(range.startPage);
+    const stuck = this.stuck.size === 0 ? undefined : this.stuck.at(range);
+    const mapping = stuck ?? this.#held.get(range.startPage);
     return mapping?.range.equals(range) === true ? mapping : undefined;
   }
 

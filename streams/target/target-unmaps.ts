@@ -168,10 +168,10 @@ export class TargetUnmaps {
   /** Records the answer to a call for each of its mappings. */
   *#recordUnmap({ ends }: UnmapCall, error: DmaError | undefined, set: ChangeSet, result: SetResult): Coroutine<void> {
     result.error ??= error;
-    const isStillHeld = yield* stillHeldAfter(error, ends.length);
+    const isStillHeld = error === undefined ? undefined : yield* stillHeldAfter(error, ends.length);
     yield* eachInSlices(ends, (change) => {
       const at = { target: this.#target.name, range: change.range };
-      if (isStillHeld(change)) {
+      if (isStillHeld?.(change) === true) {
         this.#ledger.stuck.add(change, set.generation);
         result.add('stuck', at);
         return;

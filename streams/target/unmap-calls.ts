@@ -34,18 +34,12 @@ export function* unmapsOfItems(items: readonly UnmapItem[]): Coroutine<readonly 
 }
 
 /**
- * A test which mappings of a call are still held after its answer. A `DmaUnmapError` names them; any other error means
- * all of them.
+ * A test which mappings of a failed call are still held. A `DmaUnmapError` names them; any other error means all of
+ * them.
  *
  * @param count the number of mappings of the call
  */
-export function* stillHeldAfter(
-  error: DmaError | undefined,
-  count: number,
-): Coroutine<(mapping: MapChange) => boolean> {
-  if (error === undefined) {
-    return never;
-  }
+export function* stillHeldAfter(error: DmaError, count: number): Coroutine<(mapping: MapChange) => boolean> {
   if (!(error instanceof DmaUnmapError)) {
     return always;
   }
@@ -62,8 +56,4 @@ export function* stillHeldAfter(
 
 function always(): boolean {
   return true;
-}
-
-function never(): boolean {
-  return false;
 }
