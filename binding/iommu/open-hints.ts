@@ -2,8 +2,8 @@ import { ERRNO } from '../../streams/internal.js';
 import { existsSync } from 'node:fs';
 import { bindCommands, foreignMembers, isInNoIommuMode } from './pci.js';
 import type { PciDevice } from './pci.js';
-import { missingFileHint, permissionHint } from '../permission-hints.js';
-import { firmwareRanges, listRanges, reservedRanges } from '../reserved-ranges.js';
+import { missingFileHint, permissionHint } from './permission-hints.js';
+import { firmwareRanges, listRanges, reservedRanges } from './reserved-ranges.js';
 
 /**
  * What to do when the kernel says no to opening a device for DMA. Each takes the negative error number, and gives the

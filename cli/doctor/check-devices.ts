@@ -1,6 +1,6 @@
 import { counted, formatCount } from '../output/text.js';
 import { currentUser } from '../../binding/iommu/current-user.js';
-import { cgroupHint, missingFileHint, rootHint } from '../../binding/permission-hints.js';
+import { cgroupHint, missingFileHint, rootHint } from '../../binding/iommu/permission-hints.js';
 import { firmwareRangesHint } from '../../binding/iommu/open-hints.js';
 import { readiness } from './readiness.js';
 import type { Access, Check, Cure, DoctorFacts, IommuGroupFacts, PciDeviceFacts } from './report.js';

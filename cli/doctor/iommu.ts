@@ -1,6 +1,6 @@
 import { findPciDevice, foreignMembers, type PciDevice } from '../../binding/index.js';
 import { bindCommands, isInNoIommuMode, isNoIommuGroup } from '../../binding/iommu/pci.js';
-import { firmwareRanges, listRanges } from '../../binding/reserved-ranges.js';
+import { firmwareRanges, listRanges } from '../../binding/iommu/reserved-ranges.js';
 import { deviceFile, namesIn, textOf, type MachineRoots } from './machine-files.js';
 import { pciKind } from './pci-kind.js';
 import type { IommuFacts, IommuGroupFacts, PciDeviceFacts } from './report.js';

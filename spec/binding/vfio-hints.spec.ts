@@ -2,8 +2,8 @@ import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { findPciDevice, type PciDevice } from '../../binding/index.js';
-import { permissionHint } from '../../binding/permission-hints.js';
-import { firmwareRanges, reservedRanges } from '../../binding/reserved-ranges.js';
+import { permissionHint } from '../../binding/iommu/permission-hints.js';
+import { firmwareRanges, reservedRanges } from '../../binding/iommu/reserved-ranges.js';
 import {
   addGroupHint,
   attachHint,

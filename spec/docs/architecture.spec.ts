@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { projectRoot } from '../lab/paths.js';
@@ -49,3 +49,22 @@ describe('docs/architecture.md', () => {
     expect(paths.length).to.be.at.least(40);
   });
 });
+
+describe('the README.md of a folder', () => {
+  const folders = ['binding', 'binding/memory', 'binding/iommu', ...foldersOf('streams')];
+
+  for (const folder of folders) {
+    it(`of ${folder}/ names each of its files`, () => {
+      const text = readFileSync(join(projectRoot, folder, 'README.md'), 'utf8');
+      const files = readdirSync(join(projectRoot, folder)).filter((file) => file.endsWith('.ts'));
+      expect(files.filter((file) => !text.includes(`\`${file}\``))).to.deep.equal([]);
+      expect(files).to.not.have.length(0);
+    });
+  }
+});
+
+function foldersOf(parent: string): string[] {
+  return readdirSync(join(projectRoot, parent), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => `${parent}/${name}`);
+}

@@ -1,4 +1,4 @@
-import { currentUser } from './iommu/current-user.js';
+import { currentUser } from './current-user.js';
 
 /**
  * What to do when a device file may not be opened.
