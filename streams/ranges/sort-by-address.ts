@@ -1,7 +1,10 @@
 import type { Ranged } from './range-map.js';
 import { argsort } from './argsort.js';
 
-/** Sorts a list by address, in place, and returns it. Fast if it is sorted already, as most lists are. Items that start at the same page keep their order. */
+/**
+ * Sorts a list by address, in place, and returns it. Fast if it is sorted already, as most lists are. Items that start at the same page keep their
+ * order.
+ */
 export function sortByAddress<T extends Ranged>(items: T[]): T[] {
   return isAscending(items) ? items : sort(items);
 }

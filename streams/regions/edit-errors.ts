@@ -71,7 +71,9 @@ export function privateMemoryError(region: string, range: MemoryRange, other: Ma
       code: 'ERR_PRIVATE_MEMORY',
       region,
       range,
-      hint: 'private memory keeps its host addresses and its contents also while its region is not mapped: remove it first, in a separate command, or use a memfd as its backing',
+      hint:
+        'private memory keeps its host addresses and its contents also while its region is not mapped: remove it first, in a separate command, ' +
+        'or use a memfd as its backing',
     },
   );
 }

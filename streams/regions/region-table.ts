@@ -78,7 +78,10 @@ export class RegionTable {
     }
   }
 
-  /** All regions that share a page with `range`: by descending priority, then in ascending order of addresses, then in the order in which they were added. */
+  /**
+   * All regions that share a page with `range`: by descending priority, then in ascending order of addresses, then in the order in which they were
+   * added.
+   */
   overlapping(range: MemoryRange): RegionState[] {
     let found: RegionState[] = [];
     for (const { slots } of this.#layers) {

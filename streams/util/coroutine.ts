@@ -9,7 +9,9 @@ export { isPromiseLike };
  */
 export type Coroutine<T> = Generator<PromiseLike<unknown>, T, unknown>;
 
-/** Runs a coroutine. Returns its result, or a `SyncPromise` of it if it had to wait. The coroutine continues as soon as the yielded promise settles. */
+/**
+ * Runs a coroutine. Returns its result, or a `SyncPromise` of it if it had to wait. The coroutine continues as soon as the yielded promise settles.
+ */
 export function run<T>(coroutine: Coroutine<T>): T | Promise<T> {
   const first = coroutine.next();
   return first.done === true ? first.value : finish(coroutine, first.value);
