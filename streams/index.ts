@@ -22,7 +22,8 @@ export type {
 export type { BatchStop, DmaMapRequest, DmaTarget } from './contracts/dma-target.js';
 export type { HostVa } from './contracts/host-va.js';
 export type { ReleaseFailure, VaMapper } from './contracts/va-mapper.js';
-export { DmaError, DmaFault, DmaMapError, DmaUnmapError, RegionOverlapError } from './contracts/errors.js';
+export { DmaFault } from './contracts/dma-fault.js';
+export { DmaError, DmaMapError, DmaUnmapError, RegionOverlapError } from './contracts/errors.js';
 export type { DmaErrorCode, LibraryErrorCode } from './contracts/error-codes.js';
 export type { KernelErrorCode } from './contracts/errno.js';
 export type { Aftermath, DmaErrorDetails, TargetRange } from './contracts/errors.js';

@@ -1,6 +1,7 @@
 import { errnoOf } from './errno.js';
 import type { DmaErrorCode } from './error-codes.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
+import { errorProperties, textOf } from './thrown-value.js';
 
 /** A range at a target. */
 export interface TargetRange {
@@ -205,37 +206,6 @@ export class RegionOverlapError extends DmaError {
 }
 
 /**
- * A device accessed an address that is not mapped, or wrote to a read-only mapping.
- *
- * @example
- * ```ts
- * import { DmaFault } from 'dma-streams';
- *
- * function describeFault(error: unknown): string {
- *   return error instanceof DmaFault ? `${error.access} at 0x${error.iova.toString(16)}` : String(error);
- * }
- * ```
- */
-export class DmaFault extends DmaError {
-  override readonly name: string = 'DmaFault';
-  declare readonly code: 'ERR_DMA_FAULT';
-  /** I/O virtual address of the first byte that cannot be accessed. */
-  readonly iova: bigint;
-  readonly access: 'read' | 'write';
-
-  constructor(
-    message: string,
-    iova: bigint,
-    access: 'read' | 'write',
-    details: Pick<DmaErrorDetails, 'target' | 'hint'> = {},
-  ) {
-    super(message, { ...details, code: 'ERR_DMA_FAULT' });
-    this.iova = iova;
-    this.access = access;
-  }
-}
-
-/**
  * Converts a value that a target, a VA mapper or an operator threw to a `DmaError`.
  *
  * A `DmaError` is returned unchanged. For any other value, the new error has its `code`, `errno` and `syscall`, and the value as `cause`.
@@ -307,34 +277,4 @@ function completeMessage(message: string, details: DmaErrorDetails): string {
     (callAndRange === '' ? '' : `, ${callAndRange}`) +
     (names.length === 0 ? '' : ` (${names.join(', ')})`)
   );
-}
-
-/** The readable error properties of a thrown value. The value may be of any type, and its getters may throw. */
-function errorProperties(thrown: unknown): {
-  readonly message?: unknown;
-  readonly code?: unknown;
-  readonly errno?: unknown;
-  readonly syscall?: unknown;
-} {
-  try {
-    if (!isRecord(thrown)) {
-      return {};
-    }
-    const { message, code, errno, syscall } = thrown;
-    return { message, code, errno, syscall };
-  } catch {
-    return {};
-  }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return (typeof value === 'object' && value !== null) || typeof value === 'function';
-}
-
-function textOf(value: unknown): string {
-  try {
-    return `something that is not an error was thrown: ${String(value)}`;
-  } catch {
-    return 'something that is not an error, and has no text, was thrown';
-  }
 }
