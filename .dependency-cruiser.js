@@ -14,7 +14,7 @@ const FOLDERS = {
   bench: { folders: ['streams', 'binding', 'targets', 'lab'], packages: 'any', builtins: true },
   // As a user would write them: the package by its name, never a file of it.
   examples: { folders: [], packages: ['rxjs', 'mocha', 'chai'], builtins: true },
-  lab: { folders: [], packages: ['commander'], builtins: true },
+  lab: { folders: [], packages: ['commander', 'mocha'], builtins: true },
 };
 
 /** The rooms of `streams/`, from the lowest up, and what each may import besides itself. */

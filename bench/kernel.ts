@@ -82,7 +82,7 @@ try {
   mkdirSync(OUT, { recursive: true });
   const inGuest = join(OUT, 'kernel.json');
   const lab = [
-    ...[join(projectRoot, 'dist/spec/lab/main.js'), '--kernel', kernel, '--out', OUT],
+    ...[join(projectRoot, 'dist/lab/main.js'), '--kernel', kernel, '--out', OUT],
     ...['--memory', String(size + BESIDE), '--timeout', String(timeout)],
     ...(instructions ? ['--count-instructions', '--append', KERNEL_ARGUMENTS] : []),
   ];

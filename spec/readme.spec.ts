@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { dmaStreams, PACKAGE } from './cli/support/command.js';
-import { temporaryFolder } from './support/temporary-folder.js';
+import { temporaryFolder } from '../lab/temporary-folder.js';
 
 const run = promisify(execFile);
 

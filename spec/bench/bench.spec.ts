@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { questions } from '../../bench/questions/index.js';
 import { makeResults, readResults, type Results } from '../../bench/support/results.js';
 import { PACKAGE } from '../cli/support/command.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { temporaryFolder } from '../../lab/temporary-folder.js';
 
 interface Ended {
   readonly status: number;

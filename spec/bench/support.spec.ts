@@ -6,7 +6,7 @@ import { buildNative, NativeProgram } from '../../bench/support/native-program.j
 import { runRounds, type Case } from '../../bench/support/rounds.js';
 import { longestStall } from '../../bench/support/stall.js';
 import { FigureMaker } from '../../bench/support/statistics.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { temporaryFolder } from '../../lab/temporary-folder.js';
 
 describe('the rounds of a bench', () => {
   const recording = (name: string, calls: string[], times = { rounds: 3, warmUps: 1 }): Case => ({

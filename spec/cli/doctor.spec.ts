@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { DoctorReport } from '../../cli/output/doctor-text.js';
 import { dmaStreams, PACKAGE } from './support/command.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { temporaryFolder } from '../../lab/temporary-folder.js';
 
 const GROUPS = '/sys/kernel/iommu_groups';
 

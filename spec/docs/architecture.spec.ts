@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { projectRoot } from '../lab/paths.js';
+import { projectRoot } from '../../lab/paths.js';
 
 const page = readFileSync(join(projectRoot, 'docs/architecture.md'), 'utf8');
 

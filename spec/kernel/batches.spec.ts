@@ -8,7 +8,7 @@ import { MemoryRange, type BatchStop, type DmaError } from '../../streams/index.
 import { copyByDma } from './support/edu.js';
 import { page, Pages } from './support/pages.js';
 import { SECOND, ways, iommufd, type1, type Way } from './support/machine.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { temporaryFolder } from '../../lab/temporary-folder.js';
 
 function stopOf(answer: unknown): BatchStop & { readonly error: DmaError } {
   expect(answer).to.have.all.keys('done', 'error');

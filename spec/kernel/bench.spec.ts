@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { readResults } from '../../bench/support/results.js';
 import { PACKAGE } from '../cli/support/command.js';
 import { mapsFiles } from './support/machine.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { temporaryFolder } from '../../lab/temporary-folder.js';
 
 describe('bench:kernel, in the guest', () => {
   const folder = temporaryFolder('dma-streams-spec-');

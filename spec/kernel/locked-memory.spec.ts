@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { findPciDevice } from '../../binding/index.js';
 import { BINDING, STREAMS } from '../binding/support/child.js';
 import { line, PACKAGE, TemporaryTraces } from '../cli/support/command.js';
-import { temporaryRoot } from '../support/temporary-folder.js';
+import { temporaryRoot } from '../../lab/temporary-folder.js';
 import { FIRST, SECOND } from './support/edu.js';
 
 const NOBODY = 65534;

@@ -3,9 +3,9 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { labAvailability } from './availability.js';
-import { runInGuest, type GuestEnd, type GuestOptions } from './guest.js';
-import { temporaryFolder, temporaryRoot } from '../support/temporary-folder.js';
+import { labAvailability } from '../../lab/availability.js';
+import { runInGuest, type GuestEnd, type GuestOptions } from '../../lab/guest.js';
+import { temporaryFolder, temporaryRoot } from '../../lab/temporary-folder.js';
 
 const lab = labAvailability();
 /** Numbers of the QEMUs that have this on their command line. */
@@ -86,8 +86,8 @@ describe('the guest', function () {
   it('ends with the process that started it, also when that is killed, and leaves no folder behind', async () => {
     const mark = `lab-spec-${process.pid}`;
     const source = `
-      import { runInGuest } from ${JSON.stringify(new URL('guest.js', import.meta.url).href)};
-      import { temporaryRoot } from ${JSON.stringify(new URL('../support/temporary-folder.js', import.meta.url).href)};
+      import { runInGuest } from ${JSON.stringify(new URL('../../lab/guest.js', import.meta.url).href)};
+      import { temporaryRoot } from ${JSON.stringify(new URL('../../lab/temporary-folder.js', import.meta.url).href)};
       console.log(temporaryRoot());
       const said = (data) => process.stdout.write(data);
       await runInGuest({
@@ -149,7 +149,7 @@ describe('the guest', function () {
 
 describe('npm run lab', function () {
   this.timeout(300_000);
-  const main = new URL('main.js', import.meta.url).pathname;
+  const main = new URL('../../lab/main.js', import.meta.url).pathname;
 
   it('refuses --qemu with a quotation mark that is not closed', () => {
     const { status, stderr } = spawnSync(process.execPath, [main, '--qemu', `-name 'a`, 'true'], { encoding: 'utf8' });

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { judge } from './guest.js';
+import { judge } from '../../lab/guest.js';
 
 describe('judging how a guest ended', () => {
   it('believes a status on which the serial line and the exit port agree', () => {

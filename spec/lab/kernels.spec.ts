@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { temporaryFolder } from '../support/temporary-folder.js';
-import { missingPackages } from './packages.js';
+import { temporaryFolder } from '../../lab/temporary-folder.js';
+import { missingPackages } from '../../lab/packages.js';
 
 describe('a kernel that is not built yet', () => {
   it('is built after a word on it and on the time it takes, in a folder that goes afterwards', function () {
@@ -16,7 +16,7 @@ describe('a kernel that is not built yet', () => {
       writeFileSync(join(commands, name), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
     }
     const source = `
-      import { ensureKernel } from ${JSON.stringify(new URL('kernels.js', import.meta.url).href)};
+      import { ensureKernel } from ${JSON.stringify(new URL('../../lab/kernels.js', import.meta.url).href)};
       ensureKernel('6.12');`;
     const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', source], {
       encoding: 'utf8',

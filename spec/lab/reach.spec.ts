@@ -1,9 +1,9 @@
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { temporaryFolder } from '../support/temporary-folder.js';
-import { commandScript } from './initramfs.js';
-import { closedFolders, unreadableParts } from './reach.js';
+import { temporaryFolder } from '../../lab/temporary-folder.js';
+import { commandScript } from '../../lab/initramfs.js';
+import { closedFolders, unreadableParts } from '../../lab/reach.js';
 
 describe('what other users can reach', () => {
   let root: string;

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { SuiteProgress } from './suite-progress.js';
+import { SuiteProgress } from '../../lab/suite-progress.js';
 
 describe('the progress of a suite in the guest', () => {
   function shown(isTTY: boolean, use: (progress: SuiteProgress, wait: (seconds: number) => void) => void): string {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { wordsOf } from './words.js';
+import { wordsOf } from '../../lab/words.js';
 
 describe('the words of a command line', () => {
   for (const [text, words] of [

@@ -15,7 +15,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { PACKAGE } from '../cli/support/command.js';
 import { isRunning } from '../support/running.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { temporaryFolder } from '../../lab/temporary-folder.js';
 
 describe('.ci/run, when it is interrupted', function () {
   this.timeout(60_000);

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { temporaryFolder } from '../../lab/temporary-folder.js';
 
 const MOCHA = resolve('node_modules/mocha/bin/mocha.js');
 const REPORTER = resolve('tooling/counting-reporter.js');

@@ -5,8 +5,8 @@ import { expect } from 'chai';
 import { cruise, type ICruiseOptions, type ICruiseResult, type IFlattenedRuleSet } from 'dependency-cruiser';
 import { ESLint, type Linter } from 'eslint';
 import tseslint from 'typescript-eslint';
-import { projectRoot } from '../lab/paths.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { projectRoot } from '../../lab/paths.js';
+import { temporaryFolder } from '../../lab/temporary-folder.js';
 
 /** Files that are imported, and import nothing. */
 const STUBS = [

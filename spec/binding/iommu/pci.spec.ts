@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { findPciDevice, foreignMembers, groupMembers, parsePciAddress } from '../../../binding/index.js';
 import { bindCommands } from '../../../binding/iommu/pci.js';
 import { dmaError } from '../support/thrown.js';
-import { temporaryFolder } from '../../support/temporary-folder.js';
+import { temporaryFolder } from '../../../lab/temporary-folder.js';
 
 describe('PCI devices', () => {
   let sysfs: string;

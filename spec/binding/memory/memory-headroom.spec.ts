@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { memoryHeadroom } from '../../../binding/memory/memory-headroom.js';
-import { temporaryFolder } from '../../support/temporary-folder.js';
+import { temporaryFolder } from '../../../lab/temporary-folder.js';
 
 describe('memoryHeadroom', () => {
   let root: string;

@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { MachineRoots } from '../../../cli/doctor/machine-files.js';
-import { temporaryFolder } from '../../support/temporary-folder.js';
+import { temporaryFolder } from '../../../lab/temporary-folder.js';
 
 export interface FakeDevice {
   readonly group?: number;

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { temporaryFolder } from '../../support/temporary-folder.js';
+import { temporaryFolder } from '../../../lab/temporary-folder.js';
 
 /** From `dist/spec/cli` up to the package. */
 export const PACKAGE = fileURLToPath(new URL('../../../../', import.meta.url));

@@ -12,7 +12,7 @@ import {
 } from '../../../streams/index.js';
 import { LIBRARY_ERRORS, type DmaErrorCode } from '../../../streams/contracts/error-codes.js';
 import { errnoName, errnoOf } from '../../../streams/contracts/errno.js';
-import { projectRoot } from '../../lab/paths.js';
+import { projectRoot } from '../../../lab/paths.js';
 import { toDmaError } from '../../../streams/contracts/errors.js';
 
 const range = MemoryRange.of(0x1000, 0x2000);

@@ -5,7 +5,7 @@ import { AddressSpace, Memfd } from '../../../binding/index.js';
 import { DmaError, DmaFault } from '../../../streams/index.js';
 import { SoftIommuTarget } from '../../../targets/index.js';
 import { ALL_MODELS, mapOf, PAGE, range } from '../support/requests.js';
-import { temporaryFolder } from '../../support/temporary-folder.js';
+import { temporaryFolder } from '../../../lab/temporary-folder.js';
 
 /** The fault that `work` throws; fails the test when it throws none. */
 function faultOf(work: () => unknown): DmaFault {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Memfd } from '../../../binding/index.js';
 import { SoftIommuTarget } from '../../../targets/index.js';
 import { ALL_MODELS, heldBy, KERNEL_MODELS, mapOf, PAGE, range, refusal } from '../support/requests.js';
-import { temporaryFolder } from '../../support/temporary-folder.js';
+import { temporaryFolder } from '../../../lab/temporary-folder.js';
 
 /** Maps one page in two, `count` times from page 0. */
 function fill(target: SoftIommuTarget, count: number): void {

@@ -8,7 +8,7 @@ import { runInGuest, type GuestEnd } from './guest.js';
 import { ensureKernel, KERNEL_VARIABLE, KERNEL_VERSIONS, type KernelVersion } from './kernels.js';
 import { projectRoot } from './paths.js';
 import { wordsOf } from './words.js';
-import { whenParentIsGone } from '../support/parent.js';
+import { whenParentIsGone } from './parent.js';
 
 /** Exit statuses for what is not the command's own; those of a shell and of timeout(1) where they have one. */
 const STATUS: Readonly<Record<Exclude<GuestEnd['kind'], 'exited' | 'aborted'>, number>> = {
@@ -100,7 +100,7 @@ const end = await runInGuest({
   cwd: process.env['INIT_CWD'] ?? process.cwd(),
   env: {
     ...process.env,
-    PATH: [join(projectRoot, 'spec/lab/bin'), join(projectRoot, 'node_modules/.bin'), process.env['PATH'] ?? ''].join(
+    PATH: [join(projectRoot, 'lab/bin'), join(projectRoot, 'node_modules/.bin'), process.env['PATH'] ?? ''].join(
       delimiter,
     ),
     COLUMNS: String(process.stdout.columns ?? 100),

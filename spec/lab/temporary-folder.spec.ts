@@ -5,8 +5,8 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { isRunning } from './running.js';
-import { temporaryFolder, temporaryRoot } from './temporary-folder.js';
+import { isRunning } from '../support/running.js';
+import { temporaryFolder, temporaryRoot } from '../../lab/temporary-folder.js';
 
 const SPECS = fileURLToPath(new URL('../', import.meta.url));
 
@@ -21,7 +21,7 @@ describe('a temporary folder', function () {
     it(`is gone, with all that is in it, once its process ${how}`, async () => {
       const source = `
         import { mkdirSync, writeFileSync } from 'node:fs';
-        import { temporaryFolder } from ${JSON.stringify(new URL('temporary-folder.js', import.meta.url).href)};
+        import { temporaryFolder } from ${JSON.stringify(new URL('../../lab/temporary-folder.js', import.meta.url).href)};
         const folder = temporaryFolder('kept-');
         mkdirSync(folder + '/inside');
         writeFileSync(folder + '/inside/file', 'x');
@@ -46,7 +46,7 @@ describe('a temporary folder', function () {
 
   it('is gone once the process that started its process was killed, as mocha leaves its child process behind', async () => {
     const source = `
-      import { temporaryFolder } from ${JSON.stringify(new URL('temporary-folder.js', import.meta.url).href)};
+      import { temporaryFolder } from ${JSON.stringify(new URL('../../lab/temporary-folder.js', import.meta.url).href)};
       console.log(process.pid + ' ' + temporaryFolder('kept-'));
       setTimeout(() => {}, 100_000);`;
     const starter = `

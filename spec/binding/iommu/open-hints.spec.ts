@@ -1,9 +1,9 @@
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { findPciDevice, type PciDevice } from '../../binding/index.js';
-import { permissionHint } from '../../binding/iommu/permission-hints.js';
-import { firmwareRanges, reservedRanges } from '../../binding/iommu/reserved-ranges.js';
+import { findPciDevice, type PciDevice } from '../../../binding/index.js';
+import { permissionHint } from '../../../binding/iommu/permission-hints.js';
+import { firmwareRanges, reservedRanges } from '../../../binding/iommu/reserved-ranges.js';
 import {
   addGroupHint,
   attachHint,
@@ -11,8 +11,8 @@ import {
   deviceFileHint,
   notBoundHint,
   openHint,
-} from '../../binding/iommu/open-hints.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
+} from '../../../binding/iommu/open-hints.js';
+import { temporaryFolder } from '../../../lab/temporary-folder.js';
 
 const EPERM = -1;
 const ENOENT = -2;

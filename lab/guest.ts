@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { makeInitramfs, type GuestCommand } from './initramfs.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { temporaryFolder } from './temporary-folder.js';
 
 export interface GuestOptions extends GuestCommand {
   /** Path of the kernel image. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { runInGuest, type GuestEnd } from './guest.js';
 import { projectRoot } from './paths.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { temporaryFolder } from './temporary-folder.js';
 
 export interface SuiteResult {
   readonly passed: number;

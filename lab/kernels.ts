@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { temporaryFolder } from './temporary-folder.js';
 import { labFile } from './paths.js';
 
 /** The kernels that the suite runs on: one without map-by-file in iommufd, and one with it. */
