@@ -103,7 +103,7 @@ const end = await runInGuest({
     PATH: [join(projectRoot, 'lab/bin'), join(projectRoot, 'node_modules/.bin'), process.env['PATH'] ?? ''].join(
       delimiter,
     ),
-    COLUMNS: String(process.stdout.columns ?? 100),
+    COLUMNS: String(process.stdout.isTTY ? process.stdout.columns : 100),
     ...(process.stdout.isTTY && process.env['NO_COLOR'] === undefined ? { FORCE_COLOR: '1' } : {}),
   },
   out: out === undefined ? undefined : resolve(out),

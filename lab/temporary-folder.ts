@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { whenParentIsGone } from './parent.js';
@@ -47,5 +47,7 @@ function removeWhenThisProcessEnds(folder: string): void {
     stdio: ['pipe', 'ignore', 'ignore'],
   });
   shell.unref();
-  (shell.stdin as Socket).unref();
+  if (shell.stdin instanceof Socket) {
+    shell.stdin.unref();
+  }
 }
