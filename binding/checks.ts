@@ -1,15 +1,9 @@
+import { show } from '../streams/internal.js';
 import { MemoryRange } from '../streams/index.js';
 
-/** Checks of what a caller passes in. Each throws a `TypeError` or a `RangeError` that names the argument. */
+export { show };
 
-/** Shows any value in a message. */
-export function show(value: unknown): string {
-  try {
-    return typeof value === 'string' ? `'${value}'` : typeof value === 'bigint' ? `${value}n` : String(value);
-  } catch {
-    return 'something without a text';
-  }
-}
+/** Checks of what a caller passes in. Each throws a `TypeError` or a `RangeError` that names the argument. */
 
 /** Gives the object back, so that its fields can be looked at one by one. */
 export function checkObject<T>(value: T, name: string): T & object {

@@ -1,3 +1,4 @@
+import { PAGE_SHIFT, PAGE_SIZE_NUMBER } from '../../streams/internal.js';
 import type { HostVa, MemoryRange } from '../../streams/index.js';
 import { checkAddress, checkFd, checkRange, show } from '../checks.js';
 import { CopySource } from './copy-source.js';
@@ -19,8 +20,6 @@ const COPY = 4;
 const WRITABLE = 8;
 /** What the number of an address space, a file descriptor or the number of an IOAS is multiplied by. */
 const INDEX = 16;
-const PAGE = 4096;
-
 /** Hands the arrays to native code: the first `count` rows are to be run. */
 export type RunRows<T> = (rows: Float64Array, results: Int32Array, count: number) => T;
 
@@ -56,7 +55,7 @@ export class DmaBatch {
 
   /** Bytes that its rows map: what the kernel may have to pin. */
   get bytesToMap(): bigint {
-    return BigInt(this.#pagesToMap) * BigInt(PAGE);
+    return BigInt(this.#pagesToMap) << PAGE_SHIFT;
   }
 
   /**
@@ -95,7 +94,7 @@ export class DmaBatch {
     if (space !== this.#lastSpace) {
       this.#useSpace(space);
     }
-    this.#addMap(MAP_VA + access + this.#lastId * INDEX, range, memory.startPage * PAGE);
+    this.#addMap(MAP_VA + access + this.#lastId * INDEX, range, memory.startPage * PAGE_SIZE_NUMBER);
   }
 
   /**
@@ -137,7 +136,7 @@ export class DmaBatch {
     if (!this.#sources.includes(source)) {
       this.#sources.push(source);
     }
-    this.#addMap(COPY + source.id * INDEX + writableBit(writable), range, range.startPage * PAGE);
+    this.#addMap(COPY + source.id * INDEX + writableBit(writable), range, range.startPage * PAGE_SIZE_NUMBER);
   }
 
   /** Unmaps every mapping inside the range, which must not cut one. */
@@ -145,7 +144,7 @@ export class DmaBatch {
     this.#checkIdle();
     checkRange(range, 'range');
     const pages = range.endPage - range.startPage;
-    this.#add(UNMAP, range.startPage * PAGE, pages * PAGE, 0);
+    this.#add(UNMAP, range.startPage * PAGE_SIZE_NUMBER, pages * PAGE_SIZE_NUMBER, 0);
     this.#pages += pages;
   }
 
@@ -240,7 +239,7 @@ export class DmaBatch {
 
   #addMap(what: number, { startPage, endPage }: MemoryRange, source: number): void {
     const pages = endPage - startPage;
-    this.#add(what, startPage * PAGE, pages * PAGE, source);
+    this.#add(what, startPage * PAGE_SIZE_NUMBER, pages * PAGE_SIZE_NUMBER, source);
     this.#pages += pages;
     this.#pagesToMap += pages;
   }

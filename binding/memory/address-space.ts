@@ -6,7 +6,7 @@ import {
   type ReleaseFailure,
   type VaMapper,
 } from '../../streams/index.js';
-import { ERRNO, PAGE_SIZE } from '../../streams/internal.js';
+import { ERRNO, PAGE_SIZE, pagesOfBytes } from '../../streams/internal.js';
 import { checkAddress, checkBytes, checkLength, checkRange, checkSize } from '../checks.js';
 import { copyError, reserveError, viewError } from './address-space-errors.js';
 import { closedError } from '../errors.js';
@@ -263,7 +263,7 @@ export class AddressSpace implements VaMapper, Disposable {
   #copyError(errno: number, access: 'read' | 'write', gpa: bigint, length: number): DmaError {
     const fault = this.#firstFault(this.#open(), gpa, length, access === 'write');
     const end = gpa + BigInt(length);
-    const held = fault !== undefined || end > this.size ? [] : this.#held.overlapping(pagesOf(gpa, end));
+    const held = fault !== undefined || end > this.size ? [] : this.#held.overlapping(pagesOfBytes(gpa, end));
     return copyError(errno, access, gpa, length, fault, held);
   }
 
@@ -279,9 +279,4 @@ export class AddressSpace implements VaMapper, Disposable {
     const page = native().addressSpaceFirstFault(space, Number(gpa / PAGE_SIZE), endPage, writable);
     return page < 0 ? undefined : MemoryRange.ofPages(page, page + 1);
   }
-}
-
-/** The pages that these bytes lie in; there is at least one byte. */
-function pagesOf(start: bigint, end: bigint): MemoryRange {
-  return MemoryRange.ofPages(Number(start / PAGE_SIZE), Number((end + PAGE_SIZE - 1n) / PAGE_SIZE));
 }

@@ -1,3 +1,4 @@
+import { PAGE_SIZE_NUMBER } from '../../streams/internal.js';
 import { DmaError, type HostVa, type MemoryRange } from '../../streams/index.js';
 import { checkAddress, checkBytes, checkLength } from '../checks.js';
 import type { SpaceAccess } from './space-access.js';
@@ -8,9 +9,6 @@ export interface HostVaOrigin {
   /** Guest physical addresses. */
   readonly range: MemoryRange;
 }
-
-/** Bytes in a page. */
-const PAGE = 4096;
 
 /**
  * A `HostVa` that was handed out. A look-alike has no origin: an address can be shown, but never handed back.
@@ -55,7 +53,7 @@ class IssuedHostVa implements HostVa {
 
 /** Makes the opaque address for a mapping, in a space that begins at `base`. For `AddressSpace`. */
 export function issueHostVa(base: number, origin: HostVaOrigin): HostVa {
-  return new IssuedHostVa(base + origin.range.startPage * PAGE, origin);
+  return new IssuedHostVa(base + origin.range.startPage * PAGE_SIZE_NUMBER, origin);
 }
 
 /** Corrects it for a mapping that is displaced: it does not lie at base + GPA. For `AddressSpace`. */

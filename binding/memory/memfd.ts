@@ -1,3 +1,4 @@
+import { PAGE_SIZE } from '../../streams/internal.js';
 import { checkPass, PASS } from '../constructor-pass.js';
 import type { Mappable } from '../../streams/index.js';
 import { checkFd, checkLabel, checkSize, show } from '../checks.js';
@@ -91,7 +92,7 @@ export class Memfd implements Mappable, Disposable {
       throw new TypeError(`hugePages is ${show(hugePages)}, not '2M' or '1G'`);
     }
     const huge = hugePages === undefined ? undefined : HUGE_PAGES[hugePages];
-    checkSize(size, 'size', huge?.size ?? 4096n);
+    checkSize(size, 'size', huge?.size ?? PAGE_SIZE);
     const what = `cannot create memfd "${label}" of ${formatBytes(size)}${hugePages === undefined ? '' : ` in ${hugePages} pages`}`;
 
     if (reserve && huge === undefined) {

@@ -1,3 +1,4 @@
+import { PAGE_SIZE } from '../../streams/internal.js';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AddressSpace, Memfd, type IovaRange, type PciDevice, type VfioDevice } from '../../binding/index.js';
 import { DmaError, MemoryRange, type DmaTarget, type MapChange } from '../../streams/index.js';
@@ -18,7 +19,6 @@ const TO_MEMORY = 2n;
 const BUFFER = 0x40000n;
 
 const TRANSFER_TIMEOUT = 5000;
-const PAGE_SIZE = 4096n;
 
 /** Each takes four transfers of 100 milliseconds. */
 const MOST_MAPPINGS = 16;

@@ -208,3 +208,8 @@ function toPage(address: bigint, what: string): number {
   }
   return Number(address >> PAGE_SHIFT);
 }
+
+/** The pages that the bytes from `start` up to and without `end` lie in; there is at least one byte. */
+export function pagesOfBytes(start: bigint, end: bigint): MemoryRange {
+  return MemoryRange.ofPages(Number(start >> PAGE_SHIFT), Number((end + PAGE_SIZE - 1n) >> PAGE_SHIFT));
+}

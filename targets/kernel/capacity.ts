@@ -1,3 +1,4 @@
+import { PAGE_SHIFT } from '../../streams/internal.js';
 import type { IovaRange } from '../../binding/iommu/iova-range.js';
 import type { DmaError, DmaMapRequest } from '../../streams/index.js';
 import { findMisfit, type Capacity } from './preflight.js';
@@ -76,7 +77,7 @@ export class CapacityTracker {
       request: mapRequest,
       iovaRanges,
       entries,
-      pages: pinnable === undefined ? Infinity : Number(pinnable / 4096n),
+      pages: pinnable === undefined ? Infinity : Number(pinnable >> PAGE_SHIFT),
     });
   }
 }

@@ -1,3 +1,4 @@
+import { PAGE_SHIFT, PAGE_SIZE } from '../../streams/internal.js';
 import type { IovaRange } from '../../binding/iommu/iova-range.js';
 import { DmaError, type DmaMapRequest, type MemoryRange } from '../../streams/index.js';
 import { entryLimitHint } from './entry-limit.js';
@@ -80,7 +81,7 @@ interface Pages {
 
 /** The whole pages in it. */
 function pagesOf({ start, last }: IovaRange): Pages {
-  return { startPage: Number((start + 4095n) >> 12n), endPage: Number((last + 1n) >> 12n) };
+  return { startPage: Number((start + PAGE_SIZE - 1n) >> PAGE_SHIFT), endPage: Number((last + 1n) >> PAGE_SHIFT) };
 }
 
 function isInside({ startPage, endPage }: MemoryRange, window: Pages | undefined): boolean {

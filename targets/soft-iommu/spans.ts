@@ -1,4 +1,5 @@
-import { DmaFault, MemoryRange, type DmaMapRequest } from '../../streams/index.js';
+import { pagesOfBytes } from '../../streams/internal.js';
+import { DmaFault, type DmaMapRequest } from '../../streams/index.js';
 import type { Entries } from './entries.js';
 
 /** The part of an access that one mapping serves. */
@@ -40,7 +41,7 @@ export function spansOf(entries: Entries, access: Access, target: string): Span[
   }
   const spans: Span[] = [];
   let next = iova;
-  for (const { range, request } of entries.overlapping(pagesOf(iova, end))) {
+  for (const { range, request } of entries.overlapping(pagesOfBytes(iova, end))) {
     if (range.start > next || (kind === 'write' && !request.writable)) {
       break;
     }
@@ -55,7 +56,7 @@ export function spansOf(entries: Entries, access: Access, target: string): Span[
 }
 
 function faultAt(iova: bigint, kind: 'read' | 'write', entries: Entries, target: string): DmaFault {
-  const entry = entries.firstOverlap(pagesOf(iova, iova + 1n));
+  const entry = entries.firstOverlap(pagesOfBytes(iova, iova + 1n));
   const why =
     entry === undefined
       ? 'nothing is mapped there'
@@ -63,8 +64,4 @@ function faultAt(iova: bigint, kind: 'read' | 'write', entries: Entries, target:
   return new DmaFault(`DMA ${kind} at 0x${iova.toString(16)} by a device of "${target}": ${why}`, iova, kind, {
     target,
   });
-}
-
-function pagesOf(start: bigint, end: bigint): MemoryRange {
-  return MemoryRange.ofPages(Number(start >> 12n), Number((end + 4095n) >> 12n));
 }
