@@ -99,8 +99,8 @@ describe('The count of memory areas', () => {
       expect(result).to.include({ status: 0, signal: null }, result.stderr);
       const [counted = NaN, real = NaN] = result.stdout.split(' ').map(Number);
       expect(counted).to.be.within(least, most);
-      // The heap and its threads may have grown besides.
-      expect(counted, 'not below the kernel’s').to.be.greaterThan(real - 40);
+      // The heap and its threads may have grown besides, by up to some 50 areas; what is counted too low is so by hundreds.
+      expect(counted, 'not below the kernel’s').to.be.greaterThan(real - 200);
     }).timeout(60_000);
   }
 });
