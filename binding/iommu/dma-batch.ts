@@ -8,8 +8,8 @@ import type { RowRunner } from '../native.js';
 import type { SpaceAccess } from '../memory/space-access.js';
 
 /**
- * Numbers in a row: kind, IOVA, length, source (see `binding/src/iommu/dma_batch.h`). In bytes, as doubles: a multiple of 4096 below 2^64 is exact
- * as one.
+ * Numbers in a row: kind, IOVA, length, source (see `binding/src/iommu/dma_batch.h`). In bytes, as doubles, which are exact for multiples
+ * of 4096 below 2^64.
  */
 const ROW = 4;
 const UNMAP = 0;
@@ -18,15 +18,27 @@ const MAP_FILE = 2;
 const UNMAP_ALL = 3;
 const COPY = 4;
 const WRITABLE = 8;
-/** What the number of an address space, a file descriptor or the number of an IOAS is multiplied by. */
+/** Factor of the address space id, file descriptor or IOAS id in a kind. */
 const INDEX = 16;
-/** Hands the arrays to native code: the first `count` rows are to be run. */
+
+/** Passes the arrays to native code, which runs the first `count` rows. */
 export type RunRows<T> = (rows: Float64Array, results: Int32Array, count: number) => T;
 
 /**
- * Maps and unmaps for an IOMMU, to be made in one call: a row each, in order.
+ * A list of maps and unmaps for an IOMMU, one row each, run in order with one native call of `VfioContainer.run` or `Ioas.run`. The results
+ * are read row by row. `clear` keeps the allocated arrays for reuse.
  *
- * Filled, run by `VfioContainer.run` or `Ioas.run`, looked at row by row, cleared and filled again: it keeps its memory.
+ * @example
+ * ```ts
+ * import { MemoryRange } from 'dma-streams';
+ * import { DmaBatch, Iommufd } from 'dma-streams/binding';
+ *
+ * using iommufd = Iommufd.open();
+ * const batch = new DmaBatch();
+ * batch.unmap(MemoryRange.of(0, 0x10000));
+ * iommufd.allocIoas().run(batch);
+ * console.log(batch.errnoAt(0)); // -2 (ENOENT): nothing was mapped
+ * ```
  */
 export class DmaBatch {
   #rows: Float64Array;
@@ -36,30 +48,30 @@ export class DmaBatch {
   #pagesToMap = 0;
   #running = false;
   readonly #spaces: SpaceAccess[] = [];
-  /** That of the last row, and its number: most rows of a batch have one. */
+  /** Address space of the last row, and its id. Most rows of a batch use the same one. */
   #lastSpace: SpaceAccess | undefined;
   #lastId = 0;
   readonly #sources: CopySource[] = [];
 
-  /** @param capacity rows to have room for; it grows by itself */
+  /** @param capacity initial capacity in rows; it grows as needed. Default: 64 */
   constructor(capacity = 64) {
     const rows = Math.max(1, Math.trunc(capacity));
     this.#rows = new Float64Array(rows * ROW);
     this.#results = new Int32Array(rows);
   }
 
-  /** Rows in it. */
+  /** Number of rows. */
   get length(): number {
     return this.#length;
   }
 
-  /** Bytes that its rows map: what the kernel may have to pin. */
+  /** Total bytes of the rows that map: an upper bound of what the kernel pins. */
   get bytesToMap(): bigint {
     return BigInt(this.#pagesToMap) << PAGE_SHIFT;
   }
 
   /**
-   * Pages of all its rows: those that map, and those that unmap.
+   * Total pages of the rows that map and of the rows that unmap.
    *
    * @internal
    */
@@ -68,7 +80,7 @@ export class DmaBatch {
   }
 
   /**
-   * The IOASes that it copies from.
+   * The IOASes that its rows copy from.
    *
    * @internal
    */
@@ -77,10 +89,10 @@ export class DmaBatch {
   }
 
   /**
-   * Maps the memory that `hostVa` stands for, from its first byte, at the I/O virtual addresses `range`. The pointer is
-   * computed in native code, from the address space that owns it.
+   * Adds a row that maps the memory of `hostVa`, from its first byte, at the I/O virtual addresses `range`. Native code computes the
+   * pointer from the address space that owns the memory.
    *
-   * @throws DmaError `ERR_INVALID_HOST_VA`; RangeError when the range is longer than the memory
+   * @throws DmaError `ERR_INVALID_HOST_VA`; RangeError if the range is longer than the memory
    */
   mapVa(range: MemoryRange, hostVa: HostVa, writable: boolean): void {
     this.#checkIdle();
@@ -98,10 +110,11 @@ export class DmaBatch {
   }
 
   /**
-   * Maps a memfd at the I/O virtual addresses `range`, without a host virtual address. Of an IOAS only.
+   * Adds a row that maps a memfd at the I/O virtual addresses `range`, without a host virtual address. Only for an IOAS.
    *
-   * @param fd has to stay open until the batch is run, or, run on another thread, until that call has returned
+   * @param fd must stay open until `run` or `runAsync` has returned; not until the promise resolves
    * @param fileOffset in bytes; above 2^53 a multiple of 4096
+   * @throws TypeError or RangeError if an argument is invalid
    */
   mapFile(range: MemoryRange, fd: number, fileOffset: bigint, writable: boolean): void {
     this.#checkIdle();
@@ -118,13 +131,13 @@ export class DmaBatch {
   }
 
   /**
-   * Maps what another IOAS of the same iommufd has mapped at the same addresses, as one mapping or as several without a gap
-   * (`IOMMU_IOAS_COPY`). The two share the pinned pages, which stay until both have unmapped them. Of an IOAS only.
+   * Adds a row that copies the mappings of another IOAS of the same iommufd at the same addresses: one mapping, or several without a gap
+   * (`IOMMU_IOAS_COPY`). Both IOASes share the pinned pages, which stay pinned until both have unmapped them. Only for an IOAS.
    *
-   * The row fails with `ENOENT` when something of the range is not mapped there, with `EPERM` when it is to be writable and is
-   * read-only there.
+   * The row fails with `ENOENT` if part of the range is not mapped in the source, and with `EPERM` if it is writable and the source is
+   * read-only.
    *
-   * @throws DmaError `ERR_CLOSED` when the source was destroyed
+   * @throws DmaError `ERR_CLOSED` if the source was destroyed
    */
   copy(range: MemoryRange, source: CopySource, writable: boolean): void {
     this.#checkIdle();
@@ -139,7 +152,7 @@ export class DmaBatch {
     this.#addMap(COPY + source.id * INDEX + writableBit(writable), range, range.startPage * PAGE_SIZE_NUMBER);
   }
 
-  /** Unmaps every mapping inside the range, which must not cut one. */
+  /** Adds a row that unmaps all mappings inside the range. The row fails if the range contains only a part of a mapping. */
   unmap(range: MemoryRange): void {
     this.#checkIdle();
     checkRange(range, 'range');
@@ -148,23 +161,23 @@ export class DmaBatch {
     this.#pages += pages;
   }
 
-  /** Unmaps everything. */
+  /** Adds a row that unmaps everything. */
   unmapAll(): void {
     this.#checkIdle();
     this.#add(UNMAP_ALL, 0, 0, 0);
   }
 
-  /** What became of a row that was run: 0, or a negative error number. */
+  /** Result of a row that was run: 0, or a negative error number. @throws RangeError if there is no such row */
   errnoAt(row: number): number {
     return this.#results[this.#checkRow(row)] ?? 0;
   }
 
-  /** How many bytes a row that unmaps has unmapped, as far as the kernel says. */
+  /** Number of bytes that an unmap row has unmapped, as reported by the kernel. @throws RangeError if there is no such row */
   unmappedAt(row: number): bigint {
     return BigInt(this.#rows[this.#checkRow(row) * ROW + 2] ?? 0);
   }
 
-  /** Takes all rows out. */
+  /** Removes all rows. @throws TypeError while the batch is run on another thread */
   clear(): void {
     this.#checkIdle();
     this.#length = 0;
@@ -186,7 +199,7 @@ export class DmaBatch {
   }
 
   /**
-   * Runs the one row that is in it.
+   * Runs the only row of the batch.
    *
    * @internal
    */

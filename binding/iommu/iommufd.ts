@@ -12,7 +12,18 @@ import { openHint } from './open-hints.js';
 const { ENOENT, EBUSY, ENOTTY } = ERRNO;
 const PATH = '/dev/iommu';
 
-/** The newer interface to the IOMMU (`/dev/iommu`, `<linux/iommufd.h>`, Linux 6.2): one descriptor, several sets of mappings. */
+/**
+ * The iommufd interface (`/dev/iommu`, `<linux/iommufd.h>`, Linux 6.2 or later): one descriptor, with any number of IOASes. Made by `open`.
+ *
+ * @example
+ * ```ts
+ * import { Iommufd, VfioDevice } from 'dma-streams/binding';
+ *
+ * using iommufd = Iommufd.open();
+ * using device = VfioDevice.openCdev('0000:00:04.0', iommufd);
+ * device.attach(iommufd.allocIoas());
+ * ```
+ */
 export class Iommufd implements Disposable {
   #iommufd: IommufdHandle | undefined;
   #supportsMapFile: boolean | undefined;
@@ -22,7 +33,11 @@ export class Iommufd implements Disposable {
     this.#iommufd = iommufd;
   }
 
-  /** @throws DmaError `ENOENT` without iommufd in the kernel, `EACCES` without permission; with the commands that cure it */
+  /**
+   * Opens `/dev/iommu`.
+   *
+   * @throws DmaError `ENOENT` if the kernel has no iommufd; `EACCES` without permission. The hint has the commands that fix it
+   */
   static open(): Iommufd {
     const iommufd = native().iommufdOpen();
     if (typeof iommufd === 'number') {
@@ -32,7 +47,7 @@ export class Iommufd implements Disposable {
     return new Iommufd(PASS, iommufd);
   }
 
-  /** Makes an empty set of mappings. @throws DmaError `ENOMEM`, `ERR_CLOSED` */
+  /** Allocates an empty IOAS. @throws DmaError `ENOMEM`, `ERR_CLOSED` */
   allocIoas(): Ioas {
     const id = native().iommufdAllocateIoas(this.#open());
     if (id < 0) {
@@ -41,14 +56,18 @@ export class Iommufd implements Disposable {
     return new Ioas(PASS, this, id);
   }
 
-  /** Whether the kernel can map a memfd without a host virtual address (`IOMMU_IOAS_MAP_FILE`, Linux 6.14). Asked once. */
+  /**
+   * Whether the kernel can map a memfd without a host virtual address (`IOMMU_IOAS_MAP_FILE`, Linux 6.14 or later). The answer is cached.
+   *
+   * @throws DmaError `ERR_CLOSED`
+   */
   get supportsMapFile(): boolean {
     const iommufd = this.#open();
     this.#supportsMapFile ??= native().iommufdProbeMapFile(iommufd) !== ENOTTY;
     return this.#supportsMapFile;
   }
 
-  /** Closes the descriptor. Its IOASes live on while devices are attached to them. Again: nothing. */
+  /** Closes the descriptor. Its IOASes exist as long as devices are attached to them. Calling it again has no effect. */
   close(): void {
     const iommufd = this.#iommufd;
     this.#iommufd = undefined;
@@ -75,12 +94,23 @@ export class Iommufd implements Disposable {
 }
 
 /**
- * An I/O address space: one set of mappings, for all devices that are attached to it (`VfioDevice.attach`).
+ * An I/O address space: one set of mappings, shared by all devices that are attached to it (`VfioDevice.attach`). Made by
+ * `Iommufd.allocIoas`.
  *
- * Before the first device is attached, maps are recorded and neither pinned nor checked.
+ * Before the first device is attached, maps are recorded but not pinned or checked.
+ *
+ * @example
+ * ```ts
+ * import { Iommufd } from 'dma-streams/binding';
+ *
+ * using iommufd = Iommufd.open();
+ * const ioas = iommufd.allocIoas();
+ * console.log(ioas.iovaRanges); // [{ start: 0n, last: 18446744073709551615n }]
+ * ioas.destroy();
+ * ```
  */
 export class Ioas extends CopySource {
-  /** Its number in its iommufd. */
+  /** Object id in its iommufd. */
   readonly id: number;
   readonly iommufd: Iommufd;
   #destroyed = false;
@@ -96,7 +126,7 @@ export class Ioas extends CopySource {
   }
 
   /**
-   * What may be mapped, ascending: less once a device is attached that cannot reach everything.
+   * The I/O virtual addresses that can be mapped, ascending. Attaching a device can make the ranges smaller.
    *
    * @throws DmaError `ERR_CLOSED`
    */
@@ -110,13 +140,13 @@ export class Ioas extends CopySource {
   }
 
   /**
-   * Runs the rows of a batch, one after another, on this thread: `IOMMU_IOAS_MAP` at a fixed IOVA, `IOMMU_IOAS_MAP_FILE`,
-   * `IOMMU_IOAS_COPY`, `IOMMU_IOAS_UNMAP`.
+   * Runs the rows of a batch in order on this thread: `IOMMU_IOAS_MAP` at a fixed IOVA, `IOMMU_IOAS_MAP_FILE`, `IOMMU_IOAS_COPY`,
+   * `IOMMU_IOAS_UNMAP`. A row that fails throws no error.
    *
-   * @param options.stopAtFailure end with the first row that fails. Default: false
-   * @returns how many rows were run; what became of each is in the batch
-   * @throws DmaError `ERR_CLOSED`, also when a row copies from an IOAS that was destroyed; TypeError when one copies from an
-   * IOAS of another iommufd: nothing was run
+   * @param options.stopAtFailure whether to stop after the first row that fails. Default: false
+   * @returns number of rows that were run; the batch has the result of each
+   * @throws DmaError `ERR_CLOSED`, also if a row copies from an IOAS that was destroyed; TypeError if a row copies from an IOAS of
+   * another iommufd. In these cases no row is run
    */
   run(batch: DmaBatch, options: { readonly stopAtFailure?: boolean } = {}): number {
     const iommufd = this.#open();
@@ -129,10 +159,10 @@ export class Ioas extends CopySource {
   }
 
   /**
-   * As {@link Ioas.run}, on a thread of its own: for maps that pin much. The batch is locked until it resolves; closing
-   * anything meanwhile does not disturb it. Until then neither this IOAS nor one that is copied from can be destroyed.
+   * Does the same as {@link Ioas.run} on a separate thread, for maps that pin many pages. Until the promise settles, the batch is locked,
+   * and `destroy` of this IOAS and of the IOASes that are copied from fails. Closing other objects during that time is safe.
    *
-   * @throws DmaError also `EAGAIN` when the process can have no more threads: nothing was run
+   * @throws DmaError also `EAGAIN` if the process cannot create another thread: no row is run
    */
   runAsync(batch: DmaBatch, options: { readonly stopAtFailure?: boolean } = {}): Promise<number> {
     const runner = this.#runnerOf(this.#open());
@@ -158,13 +188,13 @@ export class Ioas extends CopySource {
     this.#open();
   }
 
-  /** Whether {@link Ioas.destroy} has given it up. */
+  /** Whether {@link Ioas.destroy} has succeeded. */
   get isDestroyed(): boolean {
     return this.#destroyed;
   }
 
   /**
-   * Grows when a device is attached: `iovaRanges` may leave out more from then on.
+   * Number of device attachments so far. Each one can make `iovaRanges` smaller.
    *
    * @internal
    */
@@ -178,17 +208,17 @@ export class Ioas extends CopySource {
   }
 
   /**
-   * Unmaps everything and gives the IOAS up. Again, or after its iommufd was closed: nothing.
+   * Unmaps everything and destroys the IOAS. Calling it again, or after its iommufd was closed, has no effect.
    *
-   * On failure: as before.
+   * On failure: nothing changes.
    *
-   * @throws DmaError `EBUSY` while a device is attached, or a batch is being run on another thread
+   * @throws DmaError `EBUSY` while a device is attached, or a batch that uses this IOAS runs on another thread
    */
   destroy(): void {
     if (this.#destroyed) {
       return;
     }
-    // The kernel would give the number to the next IOAS.
+    // The kernel could reuse the id for the next IOAS while the batch still uses it.
     if (this.isInUse) {
       throw systemError(EBUSY, {
         what: `cannot destroy IOAS ${this.id}`,

@@ -9,7 +9,7 @@ import type { ContainerHandle, RowRunner, Runner } from '../native.js';
 import { VfioGroup } from './vfio-group.js';
 import { addGroupHint, openHint } from './open-hints.js';
 
-/** Of <linux/vfio.h>. */
+/** From <linux/vfio.h>. */
 const VFIO_TYPE1V2_IOMMU = 3;
 
 const { EINVAL, EOPNOTSUPP } = ERRNO;
@@ -17,10 +17,21 @@ const ENTIRE_ADDRESS_SPACE = { start: 0n, last: (1n << 64n) - 1n };
 const PATH = '/dev/vfio/vfio';
 
 /**
- * A VFIO container with a type1v2 IOMMU: one set of mappings for the devices of all groups that are added to it.
+ * A VFIO container with a type1v2 IOMMU (`/dev/vfio/vfio`, `<linux/vfio.h>`): one set of mappings, shared by the devices of all groups
+ * that are added to it. Made by `open`.
  *
- * Thin: it does what the kernel does (`/dev/vfio/vfio`, `<linux/vfio.h>`), and closes its descriptor once. Mapping is
- * {@link VfioContainer.run}.
+ * The methods correspond to the kernel calls. The descriptor is closed exactly once. {@link VfioContainer.run} maps memory.
+ *
+ * @example
+ * ```ts
+ * import { VfioContainer, VfioGroup } from 'dma-streams/binding';
+ *
+ * using container = VfioContainer.open();
+ * using group = VfioGroup.forDevice('0000:00:04.0');
+ * container.addGroup(group);
+ * using device = group.openDevice('0000:00:04.0');
+ * console.log(container.info.iovaRanges);
+ * ```
  */
 export class VfioContainer implements Disposable {
   #container: ContainerHandle | undefined;
@@ -34,8 +45,10 @@ export class VfioContainer implements Disposable {
   }
 
   /**
-   * @throws DmaError `ENOENT` or `ENODEV` without VFIO in the kernel, `EACCES` without permission, `EOPNOTSUPP` when the
-   * kernel has no type1v2 IOMMU driver; each with the commands that cure it
+   * Opens a new, empty container. On failure: nothing stays open.
+   *
+   * @throws DmaError `ENOENT` or `ENODEV` if the kernel has no VFIO; `EACCES` without permission; `EOPNOTSUPP` if the kernel has no
+   * type1v2 IOMMU driver. The hint has the commands that fix it
    */
   static open(): VfioContainer {
     const what = `cannot open ${PATH}`;
@@ -59,13 +72,13 @@ export class VfioContainer implements Disposable {
   }
 
   /**
-   * Puts a group into this container. The first one sets the IOMMU up; another one shares its mappings, and is mapped them
-   * at once. A group leaves when it and its devices are closed. Adding it again: nothing.
+   * Adds a group to this container. The first group sets up the IOMMU. Each further group shares the mappings, which are applied to it
+   * immediately. A group is removed when it and its devices are closed. Adding a group again has no effect.
    *
-   * On failure: the group is in no container.
+   * On failure: the group is not in this container.
    *
-   * @throws DmaError `EBUSY`, `EPERM` or `EINVAL` when the group is not viable, is in another container, or its IOMMU cannot
-   * share; the hint names the devices in the way; `ERR_CLOSED`
+   * @throws DmaError `EBUSY`, `EPERM` or `EINVAL` if the group is not viable, is in another container, or its IOMMU cannot
+   * share the mappings; the hint names the devices that prevent it; `ERR_CLOSED`
    */
   addGroup(group: VfioGroup): void {
     const container = this.#open();
@@ -79,7 +92,7 @@ export class VfioContainer implements Disposable {
     if (added < 0) {
       throw systemError(added, { what, syscall: 'ioctl', request: 'VFIO_GROUP_SET_CONTAINER', hint: hint(added) });
     }
-    // Of a container whose last group has left, the kernel has taken the IOMMU away again: so it is asked, not remembered.
+    // The kernel removes the IOMMU of a container with its last group. So this state is queried, not stored.
     if (native().vfioContainerInfo(container) === EINVAL) {
       const set = native().vfioContainerSetIommu(container, VFIO_TYPE1V2_IOMMU);
       if (set < 0) {
@@ -92,7 +105,7 @@ export class VfioContainer implements Disposable {
   }
 
   /**
-   * Grows when a group is added: `info` may leave out more from then on.
+   * Number of groups added so far. Each one can make `info.iovaRanges` smaller.
    *
    * @internal
    */
@@ -101,12 +114,12 @@ export class VfioContainer implements Disposable {
   }
 
   /**
-   * What the IOMMU can do for the groups that are in now.
+   * Properties of the IOMMU for the groups that are currently in the container.
    *
-   * `iovaRanges` is ascending; `pageSizes` has a bit set for each page size; `dmaEntriesAvailable` counts down with each
-   * mapping, and is `undefined` before Linux 5.10.
+   * `iovaRanges` is ascending. In `pageSizes`, a bit is set for each page size in bytes. `dmaEntriesAvailable` is the number of further
+   * mappings; each mapping decrements it. It is `undefined` before Linux 5.10.
    *
-   * @throws DmaError `EINVAL` before a group was added; `ERR_CLOSED`
+   * @throws DmaError `EINVAL` if the container has no group; `ERR_CLOSED`
    */
   get info(): {
     readonly iovaRanges: readonly IovaRange[];
@@ -131,10 +144,10 @@ export class VfioContainer implements Disposable {
   }
 
   /**
-   * Runs the rows of a batch, one after another, on this thread: `VFIO_IOMMU_MAP_DMA` and `VFIO_IOMMU_UNMAP_DMA`.
+   * Runs the rows of a batch in order on this thread: `VFIO_IOMMU_MAP_DMA` and `VFIO_IOMMU_UNMAP_DMA`. A row that fails throws no error.
    *
-   * @param options.stopAtFailure end with the first row that fails. Default: false
-   * @returns how many rows were run; what became of each is in the batch
+   * @param options.stopAtFailure whether to stop after the first row that fails. Default: false
+   * @returns number of rows that were run; the batch has the result of each
    * @throws DmaError `ERR_CLOSED`
    */
   run(batch: DmaBatch, options: { readonly stopAtFailure?: boolean } = {}): number {
@@ -147,10 +160,10 @@ export class VfioContainer implements Disposable {
   }
 
   /**
-   * As {@link VfioContainer.run}, on a thread of its own: for maps that pin much. The batch is locked until it resolves;
-   * closing anything meanwhile does not disturb it.
+   * Does the same as {@link VfioContainer.run} on a separate thread, for maps that pin many pages. The batch is locked until the promise
+   * settles. Closing other objects during that time is safe.
    *
-   * @throws DmaError also `EAGAIN` when the process can have no more threads: nothing was run
+   * @throws DmaError also `EAGAIN` if the process cannot create another thread: no row is run
    */
   runAsync(batch: DmaBatch, options: { readonly stopAtFailure?: boolean } = {}): Promise<number> {
     const runner = this.#runnerOf(this.#open());
@@ -158,7 +171,7 @@ export class VfioContainer implements Disposable {
     return batch.runLater((rows, results, count) => runner(rows, results, count, stop, true));
   }
 
-  /** Closes the descriptor. The mappings go with the last group. Again: nothing. */
+  /** Closes the descriptor. The kernel removes the mappings with the last group. Calling it again has no effect. */
   close(): void {
     const container = this.#container;
     this.#container = undefined;

@@ -10,34 +10,41 @@ import { findPciDevice } from './pci.js';
 import type { PciDevice } from './pci.js';
 import { accessHint, attachHint, bindHint, deviceFileHint, notBoundHint, resetHint } from './open-hints.js';
 
-// Of <linux/vfio.h>: regions of a PCI device, and flags of one.
+// From <linux/vfio.h>: regions of a PCI device, and flags of a region.
 const CONFIG_REGION = 7;
 const BARS = 6;
 const VFIO_REGION_INFO_FLAG_MMAP = 4;
 
 const { ENOENT, EINVAL } = ERRNO;
 
-/** A part of a device: BARs are regions 0 to 5, the expansion ROM is 6, the configuration space 7. */
+/** A region of a PCI device: 0 to 5 are the BARs, 6 is the expansion ROM, 7 the configuration space. */
 export interface VfioRegion {
-  /** In bytes; 0 when the device does not have it. */
+  /** In bytes; 0 if the device does not have the region. */
   readonly size: bigint;
-  /** Where in the device's file it starts: the `fileOffset` of a mapping of its first byte. */
+  /** Offset of the region in the device file, in bytes: the `fileOffset` to map its first byte. */
   readonly offset: bigint;
-  /** Whether it, or a part of it, can be mapped. */
+  /** Whether the region, or a part of it, can be mapped. */
   readonly mappable: boolean;
 }
 
 /**
- * A PCI device given to this process by vfio-pci: opened through its group (`VfioGroup.openDevice`), or through its own file
- * with an iommufd (`VfioDevice.openCdev`).
+ * A PCI device that vfio-pci assigns to this process, opened through its group (`VfioGroup.openDevice`), or through its own file with an
+ * iommufd (`VfioDevice.openCdev`). It is a `Mappable`: a BAR is mapped with type `device`, at the `offset` of its region.
  *
- * It is a mappable: a BAR is memory of type `device`, at the `offset` of its region.
+ * @example
+ * ```ts
+ * import { Iommufd, VfioDevice } from 'dma-streams/binding';
+ *
+ * using iommufd = Iommufd.open();
+ * using device = VfioDevice.openCdev('0000:00:04.0', iommufd);
+ * console.log(device.readConfig(0, 2).readUInt16LE()); // the vendor ID
+ * ```
  */
 export class VfioDevice implements Mappable, Disposable {
   /** `'0000:00:04.0'` */
   readonly label: string;
   readonly #pci: PciDevice;
-  /** Whose IOASes it can be attached to; none when it was opened through its group. */
+  /** The device can be attached to IOASes of this iommufd. `undefined` if it was opened through its group. */
   readonly #iommufd: Iommufd | undefined;
   #device: DeviceHandle | undefined;
 
@@ -50,14 +57,14 @@ export class VfioDevice implements Mappable, Disposable {
   }
 
   /**
-   * Opens a device through its own file and binds it to an iommufd. It can do no DMA before it is attached to an IOAS.
+   * Opens a device through its own file and binds it to an iommufd. Its DMA is blocked until it is attached to an IOAS.
    *
    * On failure: nothing stays open.
    *
    * @param pciAddress `'0000:00:04.0'`, or `'00:04.0'`
-   * @throws DmaError `ENODEV` when there is no such device; `ENOENT` when it is not bound to vfio-pci, or the kernel has no
-   * such files (it needs Linux 6.6 with CONFIG_VFIO_DEVICE_CDEV); `EACCES`; `EBUSY` when it, or its group, is open. Each with
-   * the commands that cure it
+   * @throws DmaError `ENODEV` if there is no such device; `ENOENT` if it is not bound to vfio-pci, or the kernel has no device files (it
+   * needs Linux 6.6 with CONFIG_VFIO_DEVICE_CDEV); `EACCES`; `EBUSY` if the device or its group is open. The hint has the commands
+   * that fix it
    */
   static openCdev(pciAddress: string, iommufd: Iommufd): VfioDevice {
     const iommufdHandle = Iommufd.handleOf(iommufd);
@@ -81,20 +88,19 @@ export class VfioDevice implements Mappable, Disposable {
     return new VfioDevice(PASS, device, pci, iommufd);
   }
 
-  /** @throws DmaError `ERR_CLOSED` */
+  /** The file descriptor, owned by this object: do not close it. @throws DmaError `ERR_CLOSED` */
   get fd(): number {
     return native().vfioDeviceFd(this.#open());
   }
 
   /**
-   * Lets the device reach what an IOAS maps. This is when iommufd pins what is mapped already, and checks it. Attached to
-   * another IOAS, it changes over without a gap.
+   * Attaches the device to an IOAS, so that its DMA can access the mapped memory. iommufd pins and checks existing maps at this point. If
+   * the device is attached to another IOAS, it is switched without a gap.
    *
-   * On failure: as before.
+   * On failure: nothing changes.
    *
-   * @throws DmaError `EINVAL` when the device was opened through its group, or the IOAS is of another iommufd; `EFAULT` when
-   * something mapped is not backed; `EADDRINUSE` when something is mapped where the device cannot reach; `ENOMEM` over the
-   * limit of locked memory; `ERR_CLOSED`
+   * @throws DmaError `EINVAL` if the device was opened through its group, or the IOAS is of another iommufd; `EFAULT` if mapped memory is
+   * not backed; `EADDRINUSE` if addresses are mapped that the device cannot access; `ENOMEM` above the limit of locked memory; `ERR_CLOSED`
    */
   attach(ioas: Ioas): void {
     const device = this.#open();
@@ -118,9 +124,9 @@ export class VfioDevice implements Mappable, Disposable {
   }
 
   /**
-   * Ends it: the device can do no DMA any more. Not attached: nothing.
+   * Detaches the device from its IOAS: its DMA is blocked. If it is not attached, the call has no effect.
    *
-   * @throws DmaError `EINVAL` when the device was opened through its group; `ERR_CLOSED`
+   * @throws DmaError `EINVAL` if the device was opened through its group; `ERR_CLOSED`
    */
   detach(): void {
     const device = this.#open();
@@ -137,7 +143,7 @@ export class VfioDevice implements Mappable, Disposable {
 
   /**
    * @param index 0 to 5 for the BARs, 6 for the expansion ROM, 7 for the configuration space
-   * @throws RangeError when `index` is not of a region; DmaError `ERR_CLOSED`
+   * @throws RangeError if there is no such region; DmaError `ERR_CLOSED`
    */
   region(index: number): VfioRegion {
     const device = this.#open();
@@ -155,7 +161,7 @@ export class VfioDevice implements Mappable, Disposable {
   }
 
   /**
-   * Reads the PCI configuration space, as vfio-pci shows it.
+   * Reads the PCI configuration space, as vfio-pci presents it. `offset` and `length` are in bytes.
    *
    * @throws RangeError beyond its end (256 or 4096 bytes); DmaError `EIO`, `ERR_CLOSED`
    */
@@ -164,33 +170,33 @@ export class VfioDevice implements Mappable, Disposable {
     return this.#read(CONFIG_REGION, BigInt(offset), length);
   }
 
-  /** Writes it. @throws as {@link VfioDevice.readConfig} */
+  /** Writes the PCI configuration space. @throws as {@link VfioDevice.readConfig} */
   writeConfig(offset: number, data: Uint8Array): void {
     checkLength(offset, 'offset');
     this.#write(CONFIG_REGION, BigInt(offset), data);
   }
 
   /**
-   * Reads registers or memory of a BAR. 1, 2 or 4 bytes, aligned, are one access of the device; what is longer, several.
+   * Reads registers or memory of a BAR. An aligned read of 1, 2 or 4 bytes is one access to the device; a longer read is several.
    *
    * @param index 0 to 5
-   * @throws RangeError beyond its end; DmaError `EIO` when the device does not answer, `ERR_CLOSED`
+   * @throws RangeError beyond its end; DmaError `EIO` if the device does not respond, `ERR_CLOSED`
    */
   readBar(index: number, offset: bigint, length: number): Buffer {
     checkBar(index);
     return this.#read(index, offset, length);
   }
 
-  /** Writes them. @throws as {@link VfioDevice.readBar} */
+  /** Writes registers or memory of a BAR. @throws as {@link VfioDevice.readBar} */
   writeBar(index: number, offset: bigint, data: Uint8Array): void {
     checkBar(index);
     this.#write(index, offset, data);
   }
 
   /**
-   * Resets the device: its DMA stops, its registers are as after power-on.
+   * Resets the device: its DMA stops, and its registers have their power-on values.
    *
-   * @throws DmaError `EINVAL` or `ENOTTY` when it has no reset of its own; `ERR_CLOSED`
+   * @throws DmaError `EINVAL` or `ENOTTY` if the device has no reset that affects only itself; `ERR_CLOSED`
    */
   reset(): void {
     const result = native().vfioDeviceReset(this.#open());
@@ -205,7 +211,7 @@ export class VfioDevice implements Mappable, Disposable {
     }
   }
 
-  /** Closes the descriptor: the kernel detaches the device and stops its DMA. What is mapped of it stays. Again: nothing. */
+  /** Closes the descriptor: the kernel detaches the device and stops its DMA. Mappings of BARs stay. Calling it again has no effect. */
   close(): void {
     const device = this.#device;
     this.#device = undefined;
@@ -250,7 +256,7 @@ export class VfioDevice implements Mappable, Disposable {
     }
   }
 
-  /** Where in the device's file the bytes are. */
+  /** The offset of the bytes in the device file. */
   #checkInside(index: number, offset: bigint, length: number): bigint {
     checkAddress(offset, 'offset');
     const region = this.region(index);

@@ -7,18 +7,27 @@ import { findPciDevice } from './pci.js';
 import { VfioDevice } from './vfio-device.js';
 import { deviceFileHint, noIommuHint, notBoundHint, viabilityHint } from './open-hints.js';
 
-/** Of <linux/vfio.h>. */
+/** From <linux/vfio.h>. */
 const VFIO_GROUP_FLAGS_VIABLE = 1;
 
 const { ENODEV, EINVAL } = ERRNO;
 
 /**
- * An IOMMU group: the devices that the IOMMU cannot tell apart, and that are therefore given away together.
+ * An IOMMU group: devices that the IOMMU cannot isolate from each other, and that can therefore only be assigned together. Made by
+ * `forDevice`.
  *
- * It can be open once in the whole system, and not while one of its devices is open through its own file.
+ * A group can be open only once in the whole system, and not while one of its devices is open through its own file.
+ *
+ * @example
+ * ```ts
+ * import { VfioGroup } from 'dma-streams/binding';
+ *
+ * using group = VfioGroup.forDevice('0000:00:04.0');
+ * console.log(group.number, group.viable);
+ * ```
  */
 export class VfioGroup implements Disposable {
-  /** N of `/dev/vfio/N`. It can change from boot to boot. */
+  /** N in `/dev/vfio/N`. It can change at each boot. */
   readonly number: number;
   #group: GroupHandle | undefined;
   #container: ContainerHandle | undefined;
@@ -33,8 +42,9 @@ export class VfioGroup implements Disposable {
    * Opens the group of a PCI device.
    *
    * @param pciAddress `'0000:00:04.0'`, or `'00:04.0'`
-   * @throws DmaError `ENODEV` when there is no such device, or no IOMMU in front of it; `ENOENT` when it is not bound to
-   * vfio-pci; `EACCES`; `EBUSY` when the group is open already. Each with the commands that cure it
+   * @throws TypeError or RangeError if `pciAddress` is not a PCI address
+   * @throws DmaError `ENODEV` if there is no such device, or no IOMMU translates its DMA; `ENOENT` if it is not bound to vfio-pci;
+   * `EACCES`; `EBUSY` if the group is already open. The hint has the commands that fix it
    */
   static forDevice(pciAddress: string): VfioGroup {
     const device = findPciDevice(pciAddress);
@@ -52,7 +62,7 @@ export class VfioGroup implements Disposable {
   }
 
   /**
-   * Whether all of its devices are free to be given away: each bound to a VFIO driver, or to none.
+   * Whether all devices of the group can be assigned: each is bound to a VFIO driver, or to no driver.
    *
    * @throws DmaError `ERR_CLOSED`
    */
@@ -66,10 +76,11 @@ export class VfioGroup implements Disposable {
   }
 
   /**
-   * Opens a device of this group, which has to be in a container.
+   * Opens a device of this group. The group must be in a container.
    *
-   * @throws DmaError `EINVAL` before the group was added to a container; `ENODEV` when the device is not in this group, or
-   * not bound to vfio-pci; `ERR_CLOSED`
+   * @throws TypeError or RangeError if `pciAddress` is not a PCI address
+   * @throws DmaError `EINVAL` if the group is in no container; `ENODEV` if the device is not in this group, or not bound to vfio-pci;
+   * `ERR_CLOSED`
    */
   openDevice(pciAddress: string): VfioDevice {
     const group = this.#open();
@@ -92,7 +103,7 @@ export class VfioGroup implements Disposable {
     });
   }
 
-  /** Closes the descriptor. The group is free again once its devices are closed too. Again: nothing. */
+  /** Closes the descriptor. The group can be opened again after its devices are closed too. Calling it again has no effect. */
   close(): void {
     const group = this.#group;
     this.#group = undefined;

@@ -18,17 +18,27 @@ import { SpaceMapper } from './space-mapper.js';
 import type { SpaceAccess } from './space-access.js';
 import { SpaceReleaser } from './space-releaser.js';
 
-/** A read this long is checked before its buffer is made. */
+/** For reads of more bytes than this, the range is checked before the buffer is allocated. */
 const LARGE_READ = 1 << 20;
 
 /**
  * Guest memory in this process: one reservation of host virtual addresses, in which memory is mapped at base + GPA.
  *
- * The reservation costs no memory, however large. What is not mapped in it is inaccessible, and nothing else of the process
- * can settle there. Use it from the thread that made it.
+ * The reservation uses no memory, whatever its size. Unmapped parts are inaccessible, and the kernel places no other mapping of the process
+ * there. Use it only on the thread that created it.
+ *
+ * @example
+ * ```ts
+ * import { MemoryRange } from 'dma-streams';
+ * import { AddressSpace } from 'dma-streams/binding';
+ *
+ * using space = new AddressSpace({ size: 1n << 40n });
+ * space.ensureMapped({ range: MemoryRange.of(0, 0x10000), region: 'ram', type: 'ram', writable: true, backing: 'private' });
+ * space.write(0x1000n, Buffer.from('hello'));
+ * ```
  */
 export class AddressSpace implements VaMapper, Disposable {
-  /** Guest physical addresses from 0 up to and without this one can be mapped. */
+  /** In bytes. Guest physical addresses in [0, size) can be mapped. */
   readonly size: bigint;
   #space: SpaceHandle | undefined;
   readonly #held: HeldMappings;
@@ -37,9 +47,9 @@ export class AddressSpace implements VaMapper, Disposable {
   readonly #views = new ReleasedViews();
 
   /**
-   * @param options.size in bytes, a multiple of 4096: the guest physical addresses to come are below it. 1 TiB costs nothing.
-   * @throws RangeError when `size` is not positive, or not a multiple of 4096
-   * @throws DmaError `ENOMEM` when the process has no such run of addresses; `ERR_ADDON_MISSING`
+   * @param options.size in bytes, a multiple of 4096, larger than all guest physical addresses. 1 TiB uses no memory.
+   * @throws RangeError if `size` is not positive, or not a multiple of 4096
+   * @throws DmaError `ENOMEM` if the process has no free address range of that size; `ERR_ADDON_MISSING`
    */
   constructor(options: { readonly size: bigint }) {
     const { size } = options;
@@ -71,59 +81,60 @@ export class AddressSpace implements VaMapper, Disposable {
   }
 
   /**
-   * Maps what backs the range, shared; private memory is made, of zeros. Read-only when not writable.
+   * Maps the backing of the range, shared. For private memory, allocates zeroed memory. The mapping is read-only if not writable.
    *
-   * It is mapped at base + GPA, unless an earlier view of that place may still be in use (see `view`): then elsewhere.
+   * It is placed at base + GPA, or elsewhere if an earlier view of that range may still be in use (see `view`).
    *
-   * The same mapping again (range, mappable object, file offset, writable) does nothing and gives the same object.
+   * If the same mapping exists (range, mappable object, file offset, writable), nothing changes, and the same object is returned.
    *
    * On failure: nothing is mapped.
    *
-   * @throws DmaError `EEXIST` over a different mapping; `EFAULT` beyond the end of the file; `EACCES` when the file is not
-   * open for that; `EPERM` when it is sealed against writing; `ENODEV` when it cannot be mapped; `EINVAL` for a file offset
-   * that is not a multiple of the page size of the file; `ENOMEM`; `ERR_BEYOND_ADDRESS_SPACE`; `ERR_CLOSED`
+   * @throws DmaError `EEXIST` if a different mapping overlaps; `EFAULT` beyond the end of the file; `EACCES` if the file is not open with
+   * the required access; `EPERM` if it is sealed against writing; `ENODEV` if it cannot be mapped; `EINVAL` if the file offset is not
+   * a multiple of the page size of the file; `ENOMEM`; `ERR_BEYOND_ADDRESS_SPACE`; `ERR_CLOSED`
    */
   ensureMapped(change: MapChange): HostVa {
     return this.#mapper.ensureMapped(change);
   }
 
   /**
-   * As `ensureMapped` of each, in order, whatever became of those before it; but with one call of native code, which looks at a file once, and
-   * maps what is side by side in the address space and in the file with one call of the kernel.
+   * Does the same as `ensureMapped` for each change, in order, and continues after failures. It makes one native call, which checks each
+   * file once. Ranges that are contiguous in the address space and in the file are mapped with one system call.
    *
-   * @returns of each the address, or the error that `ensureMapped` would have thrown
-   * @throws TypeError when it is not an array; DmaError `ERR_CLOSED`. Then nothing was mapped
+   * @returns for each change the address, or the error that `ensureMapped` would throw
+   * @throws TypeError if `changes` is not an array; DmaError `ERR_CLOSED`. In both cases nothing is mapped
    */
   ensureMappedBatch(changes: readonly MapChange[]): readonly (HostVa | Error)[] {
     return this.#mapper.ensureMappedBatch(changes);
   }
 
   /**
-   * Takes every mapping inside the range away, and empties their views. Private memory is lost. Over nothing: nothing.
+   * Unmaps all mappings inside the range, and empties their views. The contents of private memory are lost. A range without mappings is
+   * accepted.
    *
-   * It is done when this returns, however long it takes; `releaseBatch` does what is large on another thread.
+   * The call is synchronous, even if it takes long; `releaseBatch` releases large ranges on another thread.
    *
-   * On failure: what was taken away before it stays away. The rest can no longer be reached by its address, and is tried again before
-   * anything is mapped there: what comes next never finds the old memory.
+   * On failure: mappings that were already unmapped stay unmapped. The `HostVa` of the others becomes invalid, and their release is retried
+   * before anything is mapped there, so that a later mapping never exposes the old memory.
    *
-   * @throws DmaError `EINVAL` when the range cuts a mapping, `EBUSY` when something in it is being released on another thread: nothing is
-   * changed; `ENOMEM` at the limit of `vm.max_map_count`; `ERR_BEYOND_ADDRESS_SPACE`; `ERR_CLOSED`
+   * @throws DmaError `EINVAL` if the range contains only a part of a mapping, `EBUSY` if another thread is releasing memory in it: nothing
+   * changes; `ENOMEM` at the limit of `vm.max_map_count`; `ERR_BEYOND_ADDRESS_SPACE`; `ERR_CLOSED`
    */
   release(range: MemoryRange): void {
     this.#releaser.release(range);
   }
 
   /**
-   * As `release` of each, whatever became of the others; but with one call of native code, and of the kernel for all that has nothing else
-   * mapped in between.
+   * Does the same as `release` for each range, and continues after failures. It makes one native call, and one system call for all ranges
+   * that have no other mapping between them.
    *
-   * More than 4 MiB, or than 256 ranges, are released on another thread, so that the event loop goes on. From the call on nothing of it
-   * can be reached (`EFAULT`); until the promise resolves nothing can be mapped there, and no part of it be released (`EBUSY`). Closing the
-   * address space meanwhile is safe.
+   * More than 4 MiB, or more than 256 ranges, are released on another thread, so that the event loop is not blocked. Accesses to the ranges
+   * fail from the call on (`EFAULT`). Until the promise resolves, mapping or releasing there fails (`EBUSY`). Closing the address space
+   * during that time is safe.
    *
-   * @returns those that failed, and why, as `release` would have thrown it; nothing when none did; of what takes long a promise of that,
-   * which never rejects
-   * @throws TypeError when it is not an array; DmaError `ERR_CLOSED`. Then nothing was released
+   * @returns the ranges that failed, with the error that `release` would throw; `undefined` if none failed; for work on another thread a
+   * promise of that, which never rejects
+   * @throws TypeError if `ranges` is not an array; DmaError `ERR_CLOSED`. In both cases nothing is released
    */
   releaseBatch(
     ranges: readonly MemoryRange[],
@@ -132,13 +143,13 @@ export class AddressSpace implements VaMapper, Disposable {
   }
 
   /**
-   * Copies out of guest memory.
+   * Copies from guest memory. If another process has truncated the file, or a page cannot be allocated, an error is thrown; the process
+   * gets no signal.
    *
-   * Memory of a file that another process has cut short, or whose pages cannot be had, is an error and not the end of this process.
-   *
+   * @param gpa guest physical address, in bytes
    * @param length in bytes
-   * @throws DmaError `EFAULT` when a byte is not mapped, its file no longer has it, or a page of it cannot be had; the hint says
-   * what is short. `ERR_CLOSED`
+   * @throws DmaError `EFAULT` if a byte is not mapped, is beyond the end of its file, or its page cannot be allocated; the hint names
+   * the exhausted resource. `ERR_CLOSED`
    */
   read(gpa: bigint, length: number): Buffer {
     const space = this.#open();
@@ -156,11 +167,9 @@ export class AddressSpace implements VaMapper, Disposable {
   }
 
   /**
-   * Copies into guest memory.
+   * Copies into guest memory. On failure: the bytes before the failing one may have been written.
    *
-   * On failure: the bytes before the one that failed may have been written.
-   *
-   * @throws DmaError `EFAULT` as `read`; `EACCES` when it is read-only; `ERR_CLOSED`
+   * @throws DmaError `EFAULT` as in `read`; `EACCES` if a byte is read-only; `ERR_CLOSED`
    */
   write(gpa: bigint, data: Uint8Array): void {
     const space = this.#open();
@@ -173,24 +182,23 @@ export class AddressSpace implements VaMapper, Disposable {
   }
 
   /**
-   * A live view of guest memory; it becomes empty (`byteLength` 0) when a mapping in the range is released, or the space
-   * closed. While an asynchronous job of Node is under way in this thread, whatever its purpose, it shows zeros instead, and becomes
-   * empty soon after the last one.
+   * A live view of guest memory. It becomes empty (`byteLength` 0) when a mapping in the range is released, or the space is closed. While
+   * any asynchronous job of Node.js is pending in this thread, it shows zeros instead, and becomes empty soon after the last job.
    *
-   * Everything that JavaScript can do with it must be harmless, so the range has to be mapped, writable, and unable to lose a page to
-   * another process: private memory, a file sealed with `F_SEAL_SHRINK` as those of `Memfd.create` are, but not one of huge pages, or a
-   * `memfd_secret`. Use `read` and `write` for the rest. It reaches at most 4 GiB.
+   * No JavaScript access to a view may crash the process. So the range must be mapped, writable, and no other process may be able to remove
+   * its pages: private memory, `memfd_secret`, or a file sealed with `F_SEAL_SHRINK` (as by `Memfd.create`) without huge pages. Use `read`
+   * and `write` for other memory. The length is at most 4 GiB.
    *
-   * A view may be given to any job of Node, such as `zlib.gzip(view)` or `fs.write`. A job that is under way when the memory is released
-   * finds the old bytes or zeros, and what it writes is lost. The addresses are used for nothing else until the job is done and the view
-   * was collected; so is a buffer that was moved to another thread (`structuredClone` with `transfer`). Each such range counts as a
-   * memory area of the process (`vm.max_map_count`) until then.
+   * A view can be passed to any job of Node.js, such as `zlib.gzip(view)` or `fs.write`. If the memory is released during the job, the job
+   * reads the old bytes or zeros, and its writes are lost. The addresses are not reused until the job has ended and the view was garbage
+   * collected. The same holds for a buffer that was transferred to another thread (`structuredClone` with `transfer`). Until then, each
+   * such range counts as a memory area of the process (`vm.max_map_count`).
    *
-   * With `vm.overcommit_memory=2` the first touch of a page of a memfd fails when nothing more can be committed, and ends the process
-   * (`SIGBUS`). SECURITY.md says more.
+   * With `vm.overcommit_memory=2`, the first access to a page of a memfd fails if no more memory can be committed. This kills the process
+   * (`SIGBUS`). See SECURITY.md.
    *
-   * @throws DmaError `EFAULT` when a page is not mapped, `EACCES` when one is read-only, `EOPNOTSUPP` when the file can lose
-   * pages, `EADDRNOTAVAIL` when the range has several mappings that do not adjoin in host memory, `E2BIG`, `ERR_CLOSED`
+   * @throws DmaError `EFAULT` if a page is not mapped; `EACCES` if one is read-only; `EOPNOTSUPP` if the file can lose pages;
+   * `EADDRNOTAVAIL` if the range has several mappings that are not contiguous in host memory; `E2BIG` above 4 GiB; `ERR_CLOSED`
    */
   view(range: MemoryRange): Uint8Array {
     const space = this.#open();
@@ -205,10 +213,10 @@ export class AddressSpace implements VaMapper, Disposable {
   }
 
   /**
-   * Unmaps everything, empties the views, and gives the addresses back. Closing it again has no effect.
+   * Unmaps everything, empties the views, and releases the addresses. Calling it again has no effect.
    *
-   * When it returns, nothing can be reached any longer. The pages of large mappings are given back on another thread. Addresses of
-   * views that may still be in use are kept until they are not (see `view`).
+   * When it returns, all memory is inaccessible. The pages of large mappings are freed on another thread. Addresses of views that may
+   * still be in use stay reserved until they are unused (see `view`).
    */
   close(): void {
     const space = this.#space;
@@ -224,7 +232,7 @@ export class AddressSpace implements VaMapper, Disposable {
   }
 
   /**
-   * What is mapped in it, guest physical and ascending. Neighbours stay apart as they were mapped.
+   * The mapped guest physical ranges, ascending. Adjacent mappings are not merged.
    *
    * @throws DmaError `ERR_CLOSED`
    */

@@ -8,14 +8,14 @@ import type { FileHandle } from '../native.js';
 import { allocateAll, checkHeadroom, reserveError } from './reserve-pages.js';
 import { hugePageHint } from './shortage.js';
 
-// Of <linux/memfd.h> and <linux/fcntl.h>.
+// From <linux/memfd.h> and <linux/fcntl.h>.
 const MFD_ALLOW_SEALING = 0x0002;
 const MFD_HUGETLB = 0x0004;
 const MFD_HUGE_SHIFT = 26;
 const F_SEAL_SHRINK = 0x0002;
 const F_SEAL_GROW = 0x0004;
 
-// Of <linux/stat.h>.
+// From <linux/stat.h>.
 const S_IFMT = 0o170000;
 const UNMAPPABLE = new Map([
   [0o010000, 'a pipe'],
@@ -31,26 +31,35 @@ const HUGE_PAGES = {
 const NO_SUCH_PAGES =
   'This kernel has no pages of that size: ls /sys/kernel/mm/hugepages shows which it has; 1 GiB pages need the CPU flag pdpe1gb.';
 
-/** Longest name that `memfd_create` takes, in bytes. */
+/** Longest name that `memfd_create` accepts, in bytes. */
 const LONGEST_NAME = 249;
 
 export interface MemfdOptions {
-  /** The size of its pages; default: those of the machine, 4 KiB. */
+  /** Page size of the file. Default: the base page size of the machine, 4 KiB. */
   readonly hugePages?: '2M' | '1G';
-  /** All pages are allocated at creation. */
+  /** Whether to allocate all pages at creation. Default: false. */
   readonly reserve?: boolean;
 }
 
-/** Only `create` and `from` construct: it is not exported. */
 /**
- * An anonymous file in memory, or any other file that can be mapped, with the duty to close its descriptor: once, by
- * `close()`, `using`, garbage collection, or the end of the thread.
+ * An anonymous file in memory, or any other file that can be mapped. Made by `create` or `from`; the constructor is internal.
+ *
+ * It owns its file descriptor, which is closed exactly once: by `close()`, `using`, garbage collection, or the end of the thread.
+ *
+ * @example
+ * ```ts
+ * import { Memfd } from 'dma-streams/binding';
+ *
+ * using ram = Memfd.create('ram', 16n << 20n);
+ * console.log(ram.size); // 16777216n
+ * await ram.reserve();
+ * ```
  */
 export class Memfd implements Mappable, Disposable {
-  /** For messages; of a created one also its name in `/proc/self/maps`. */
+  /** Name in messages. For a created file also its name in `/proc/self/maps`. */
   readonly label: string;
   readonly #fd: number;
-  /** Known once and for all where the file is sealed. */
+  /** Size of a created file, in bytes. It is constant, because the file is sealed. `undefined` for a duplicated file. */
   readonly #size: bigint | undefined;
   #file: FileHandle | undefined;
 
@@ -63,24 +72,25 @@ export class Memfd implements Mappable, Disposable {
   }
 
   /**
-   * Guest memory of its own: `size` bytes of zeros, closed on exec, that take up memory as they are touched.
+   * Creates new guest memory: `size` bytes of zeros. The descriptor is closed on exec. Each page is allocated at its first access.
    *
-   * Sealed against shrinking, so that no process which shares it can make a load fault, and against growing, so that its size
-   * is what it says for good. It is not sealed against further seals: to share it read-only, add `F_SEAL_FUTURE_WRITE`.
+   * The file is sealed against shrinking, so that a process that shares it cannot cause page faults by truncating it. It is sealed against
+   * growing, so that its size is constant. Further seals can be added: to share it read-only, add `F_SEAL_FUTURE_WRITE`.
    *
-   * With huge pages `size` is a multiple of the page size, and all of them are set aside at once.
+   * With huge pages, `size` is a multiple of the huge page size, and all huge pages are reserved at creation.
    *
-   * With `reserve` all pages are there when this returns, so that no first touch of one can fail. That takes a quarter of a second for each
-   * GiB, or longer, in which the event loop stands still: to add memory to a running machine, create it without, and await `reserve()`.
+   * With `reserve`, all pages are allocated when this returns, so that no first access can fail. The call blocks the event loop for a
+   * quarter of a second per GiB, or longer. To add memory to a running machine, omit the option and await `reserve()`.
    *
    * On failure: nothing is left behind.
    *
-   * @param label for messages and for `/proc/self/maps`
+   * @param label name in messages and in `/proc/self/maps`
    * @param size in bytes, a multiple of 4096
-   * @param options.reserve allocate all pages now; default: false
-   * @throws RangeError when `size` is not positive, or not a multiple of the page size
-   * @throws DmaError `ENOMEM` when there are not enough huge pages, `ENODEV` when the machine has none of that size,
-   * `EMFILE`, `EFBIG`; with `reserve` also as `reserve()`; `ERR_ADDON_MISSING`
+   * @param options.reserve whether to allocate all pages now. Default: false
+   * @throws TypeError if `label`, `size` or an option has the wrong type
+   * @throws RangeError if `size` is not positive, or not a multiple of the page size
+   * @throws DmaError `ENOMEM` if there are not enough huge pages; `ENODEV` if the machine has no huge pages of that size;
+   * `EMFILE`; `EFBIG`; with `reserve` also the errors of `reserve()`; `ERR_ADDON_MISSING`
    */
   static create(label: string, size: bigint, options: MemfdOptions = {}): Memfd {
     checkLabel(label, 'label');
@@ -116,7 +126,7 @@ export class Memfd implements Mappable, Disposable {
           huge === undefined
             ? reserveError(result, what, syscall, native().fileFd(file))
             : systemError(result, { what, syscall, hint: hugePageHint(huge.size, size / huge.size) });
-        // Frees at once what was allocated, also where closing would leave that to another thread: a smaller one may be asked for next.
+        // Frees the pages before this returns, as closing may free them on another thread: the caller may retry with a smaller size.
         native().fileTruncate(file, 0n);
         native().fileClose(file);
         throw error;
@@ -126,12 +136,16 @@ export class Memfd implements Mappable, Disposable {
   }
 
   /**
-   * Takes a duplicate of `fd`, closed on exec; the caller keeps its own.
+   * Duplicates `fd`. The duplicate is closed on exec. The caller keeps `fd`, and closes it.
    *
-   * The file is taken as it is. Where it is not sealed against shrinking, `AddressSpace` copies from it and to it through the
-   * kernel, which answers with an error when somebody has cut it short, and gives no views of it.
+   * The file is not changed: no seals are added. If it is not sealed against shrinking, `AddressSpace` copies through the kernel, which
+   * returns an error if the file was truncated, and `AddressSpace.view` rejects it.
    *
-   * @throws DmaError `EBADF` when `fd` is not open, `ENODEV` for a pipe, a socket or a directory, `EMFILE`
+   * On failure: no descriptor stays open.
+   *
+   * @param label name in messages
+   * @throws TypeError or RangeError if an argument is invalid
+   * @throws DmaError `EBADF` if `fd` is not open; `ENODEV` for a pipe, a socket or a directory; `EMFILE`
    */
   static from(fd: number, label: string): Memfd {
     checkFd(fd, 'fd');
@@ -150,16 +164,20 @@ export class Memfd implements Mappable, Disposable {
     return new Memfd(PASS, file, label, undefined);
   }
 
-  /** @throws DmaError `ERR_CLOSED` */
+  /**
+   * The file descriptor. It stays owned by this object: do not close it.
+   *
+   * @throws DmaError `ERR_CLOSED`
+   */
   get fd(): number {
     this.#open();
     return this.#fd;
   }
 
   /**
-   * In bytes. Of a file that was not created here: as it is now.
+   * Size in bytes. For a file that was not made by `create`: its current size.
    *
-   * @throws DmaError `ERR_CLOSED`
+   * @throws DmaError `ERR_CLOSED`; the error of `fstat`
    */
   get size(): bigint {
     const file = this.#open();
@@ -174,25 +192,26 @@ export class Memfd implements Mappable, Disposable {
   }
 
   /**
-   * Allocates all pages that are missing, on another thread, so that no first touch of one can fail: of a created file, or of any other one,
-   * for which the file system has to have room. Contents stay as they are. Of a file on a disk it allocates the blocks.
+   * Allocates all missing pages on another thread, so that no first access can fail. Works for created files and for all other files whose
+   * file system has enough space. The contents do not change. For a file on a disk, it allocates the blocks.
    *
-   * It lasts until somebody punches a hole into the file, which every process that may write it can.
+   * The allocation lasts until a process punches a hole into the file. Every process with write access can do that.
    *
-   * On failure: the pages that were allocated until then stay so. `close()` meanwhile ends it early.
+   * On failure: pages that were allocated before the failure stay allocated. `close()` during the call ends it early.
    *
-   * @throws DmaError `ENOMEM` when the machine, or the memory cgroup of this process, does not have so much memory to spare: the kernel would
-   * end the process for it (SIGKILL); `ENOSPC` when the file system is full, no huge page is free, or no more memory may be committed
-   * (`vm.overcommit_memory=2`); `EBADF` when the file is not open for writing; `EOPNOTSUPP`, `ENODEV` when it cannot be reserved; `ERR_CLOSED`
+   * @throws DmaError `ENOMEM` if the machine, or the memory cgroup of this process, does not have enough free memory: the kernel would
+   * kill the process (SIGKILL); `ENOSPC` if the file system is full, no huge page is free, or no more memory can be committed
+   * (`vm.overcommit_memory=2`); `EBADF` if the file is not open for writing; `EOPNOTSUPP` or `ENODEV` if the file does not support it;
+   * `ERR_CLOSED`
    */
   reserve(): Promise<void> {
     return allocateAll(this.#fd, this.label, () => this.#open());
   }
 
   /**
-   * Closes the descriptor: its number is free when this returns. What is mapped from it stays mapped. Again: nothing.
+   * Closes the descriptor. Its number can be reused when this returns. Existing mappings of the file stay. Calling it again has no effect.
    *
-   * Where that frees more than 4 MiB, the pages are freed on another thread, which takes about a tenth of a second for each GiB.
+   * If this frees more than 4 MiB, the pages are freed on another thread, which takes about a tenth of a second per GiB.
    */
   close(): void {
     const file = this.#file;
@@ -214,7 +233,7 @@ export class Memfd implements Mappable, Disposable {
   }
 }
 
-/** A name that the kernel takes: without NUL, and short enough. */
+/** A name that `memfd_create` accepts: without NUL, at most `LONGEST_NAME` bytes. */
 function kernelName(label: string): string {
   let name = label.replaceAll('\0', '?');
   while (Buffer.byteLength(name) > LONGEST_NAME) {
