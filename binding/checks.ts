@@ -3,9 +3,9 @@ import { MemoryRange } from '../streams/index.js';
 
 export { show };
 
-/** Checks of what a caller passes in. Each throws a `TypeError` or a `RangeError` that names the argument. */
+/** Checks of arguments. Each throws a `TypeError` or a `RangeError` that names the argument. */
 
-/** Gives the object back, so that its fields can be looked at one by one. */
+/** Returns the object, so that its fields can be checked separately. */
 export function checkObject<T>(value: T, name: string): T & object {
   if (typeof value !== 'object' || value === null) {
     throw new TypeError(`${name} is ${show(value)}, not an object`);
@@ -20,13 +20,13 @@ export function checkArray(value: unknown, name: string): asserts value is reado
 }
 
 export function checkRange(value: unknown, name: string): asserts value is MemoryRange {
-  // What borrows the prototype is an instance too, with pages that nobody checked.
+  // An object made with the prototype alone is an instance too, but its pages were not checked by the constructor.
   if (!(value instanceof MemoryRange) || !(value.startPage < value.endPage)) {
     throw new TypeError(`${name} is ${show(value)}, not a MemoryRange`);
   }
 }
 
-/** A label is shown in messages and by the kernel. */
+/** Labels appear in messages and in kernel interfaces. */
 export function checkLabel(value: unknown, name: string): asserts value is string {
   if (typeof value !== 'string') {
     throw new TypeError(`${name} is ${show(value)}, not a string`);

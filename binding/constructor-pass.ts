@@ -1,9 +1,9 @@
-/** What the constructors of classes ask for that only functions of this library make: nobody else has it. */
+/** First argument of constructors that only this library may call. It is not exported from the package. */
 export const PASS = Symbol('made by dma-streams');
 
 /**
- * @param made what is made, and by which function: `'a VfioGroup is made by VfioGroup.forDevice'`
- * @throws TypeError when it is not the pass
+ * @param made message that names the class and its factory function: `'a VfioGroup is made by VfioGroup.forDevice'`
+ * @throws TypeError if `pass` is not `PASS`
  */
 export function checkPass(pass: symbol, made: string): void {
   if (pass !== PASS) {

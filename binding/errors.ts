@@ -1,22 +1,22 @@
 import { DmaError, type MemoryRange } from '../streams/index.js';
 import { errnoName } from '../streams/internal.js';
 
-/** What was tried when the kernel, or native code in its manner, said no. */
+/** A failed operation of the kernel, or of native code that returns an errno. */
 export interface Attempt {
-  /** As the start of a sentence: `'cannot map "ram0"'`. */
+  /** Start of the message: `'cannot map "ram0"'`. */
   readonly what: string;
   readonly syscall?: string | undefined;
   /** The request of an `ioctl`. */
   readonly request?: string | undefined;
   readonly range?: MemoryRange | undefined;
   readonly region?: string | undefined;
-  /** Why, where more is known than the error number says. */
+  /** The cause, if more is known than the errno. */
   readonly because?: string | undefined;
   /** What to do next. */
   readonly hint?: string | undefined;
 }
 
-/** Makes the error object of a native call that answered with a negative error number. The only place that does. */
+/** Makes the error of a native call that returned a negative errno. All such errors are made here. */
 export function systemError(errno: number, attempt: Attempt): DmaError {
   const { code, sentence } = errnoName(errno);
   return new DmaError(`${attempt.what}: ${attempt.because ?? sentence}`, {
@@ -30,7 +30,7 @@ export function systemError(errno: number, attempt: Attempt): DmaError {
   });
 }
 
-/** The error of using something after its `close()`. */
+/** The error of a call after `close()`. */
 export function closedError(what: string): DmaError {
   return new DmaError(`${what} is closed`, {
     code: 'ERR_CLOSED',
@@ -38,7 +38,7 @@ export function closedError(what: string): DmaError {
   });
 }
 
-/** Bytes as a person would write them: `0x200000 bytes (2 MiB)`. */
+/** Formats a number of bytes: `0x200000 bytes (2 MiB)`. */
 export function formatBytes(bytes: bigint): string {
   const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
   let value = bytes;

@@ -3,7 +3,7 @@ import { sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DmaError } from '../streams/index.js';
 
-/** An object that stands for a native one. The addon recognises its own by their type tag and refuses all others. */
+/** A JavaScript object that owns a native object. The addon checks its type tag and rejects all other objects. */
 interface Handle<Kind extends string> {
   readonly handle: Kind;
 }
@@ -15,11 +15,11 @@ export type DeviceHandle = Handle<'device'>;
 export type IommufdHandle = Handle<'iommufd'>;
 
 /**
- * The whole native face: the functions of the addon as they are.
+ * The native interface: all functions of the addon.
  *
- * They answer as the kernel does: a negative number is an error number (`errors.ts` makes the error object), and throw a
- * `TypeError` only for an argument of the wrong kind. After its close function a handle is refused with -EBADF. Page numbers
- * are addresses divided by 4096; a range is given by its first page and the page after its last.
+ * Like the kernel, they return a negative errno on failure (`errors.ts` makes the error object). They throw only a `TypeError`, for an
+ * argument of the wrong type. A closed handle is rejected with -EBADF. Page numbers are addresses divided by 4096. A range is given by its
+ * first page and the page after its last.
  */
 export interface Native {
   /** `memfd_create`; closed on exec. */
@@ -29,26 +29,26 @@ export interface Native {
   fileTruncate(file: FileHandle, size: bigint): number;
   /** `fcntl(F_ADD_SEALS)` */
   fileSeal(file: FileHandle, seals: number): number;
-  /** Reserves the huge pages of a file: fails now if there are not enough, rather than at the first touch. */
+  /** Reserves the huge pages of a file. Fails here if there are not enough, instead of at the first access. */
   fileReserve(file: FileHandle, size: bigint): number;
-  /** `fallocate`: the missing pages of the range, in bytes. `later`: on another thread; the promise never rejects. */
+  /** `fallocate`: allocates the missing pages of the range, given in bytes. `later`: on another thread; the promise never rejects. */
   fileAllocate(file: FileHandle, offset: bigint, length: bigint, later: false): number;
   fileAllocate(file: FileHandle, offset: bigint, length: bigint, later: true): Promise<number> | number;
   fileFd(file: FileHandle): number;
-  /** `allocated`: bytes that its pages, or its blocks on a disk, take up. */
+  /** `allocated`: bytes used by its pages, or by its blocks on a disk. */
   fileStatus(file: FileHandle): { readonly size: bigint; readonly mode: number; readonly allocated: bigint } | number;
   fileClose(file: FileHandle): number;
 
-  /** Reserves host virtual addresses; they cost no memory. */
+  /** Reserves host virtual addresses. This uses no memory. */
   addressSpaceReserve(size: bigint): SpaceHandle | number;
   /** The host virtual address of GPA 0. */
   addressSpaceBase(space: SpaceHandle): bigint | number;
-  /** What a row of a batch names it by. */
+  /** The id of the space in a row of a batch. */
   addressSpaceId(space: SpaceHandle): number;
   /**
-   * `fd` -1 is private memory. The kernel joins neighbours to one memory area only where they were mapped through the same open file:
-   * `fileNumber` is the same for those, and 0 where that is not known. 0, or 1 when the mapping is displaced: an earlier view may still reach base + GPA, and so it lies elsewhere
-   * (see `addressSpaceAddress`).
+   * `fd` -1 is private memory. The kernel merges adjacent mappings into one memory area only if they were mapped through the same open
+   * file: `fileNumber` is the same for those, and 0 if that is unknown. Returns 0, or 1 if the mapping is displaced: an earlier view may
+   * still use base + GPA, so it is placed elsewhere (see `addressSpaceAddress`).
    */
   addressSpaceMap(
     space: SpaceHandle,
@@ -60,19 +60,19 @@ export interface Native {
     name: string,
     fileNumber: number,
   ): number;
-  /** -EINVAL when the range cuts a mapping, -EBUSY when something in it is being released on another thread. */
+  /** -EINVAL if the range contains only a part of a mapping, -EBUSY if another thread is releasing memory in it. */
   addressSpaceRelease(space: SpaceHandle, startPage: number, endPage: number): number;
   /**
-   * The first `count` rows of `rows`, each whatever became of the others: `results` says of each what `addressSpaceMap` would. Four numbers
-   * each: first page, page after the last, fileNumber * 2^32 + fd * 2 + (1 when writable), file offset. None is
-   * private memory.
+   * Maps the first `count` rows of `rows`, and continues after failures. `results` gets the result of `addressSpaceMap` for each row. A row
+   * has four numbers: first page, page after the last, fileNumber * 2^32 + fd * 2 + (1 if writable), file offset. Private memory is not
+   * supported.
    */
   addressSpaceMapRows(space: SpaceHandle, rows: Float64Array, results: Int32Array, count: number): number;
-  /** As `addressSpaceMapRows`, to release. Two numbers each: first page, page after the last. */
+  /** Releases rows, like `addressSpaceMapRows`. A row has two numbers: first page, page after the last. */
   addressSpaceReleaseRows(space: SpaceHandle, rows: Float64Array, results: Int32Array, count: number): number;
   /**
-   * As `addressSpaceReleaseRows`, on another thread: `results` says which rows are refused, with -EINVAL or -EBUSY; what became of the others
-   * is in what the promise resolves to. It never rejects.
+   * Like `addressSpaceReleaseRows`, on another thread. `results` gets -EINVAL or -EBUSY for each rejected row; the promise resolves to the
+   * results of the others. It never rejects.
    */
   addressSpaceReleaseLater(
     space: SpaceHandle,
@@ -80,31 +80,31 @@ export interface Native {
     results: Int32Array,
     count: number,
   ): Promise<Int32Array> | number;
-  /** The host virtual address of the mapping that begins at this page; 0 when none does. */
+  /** The host virtual address of the mapping that starts at this page; 0 if there is none. */
   addressSpaceAddress(space: SpaceHandle, startPage: number): number;
-  /** Memory areas that all address spaces make of this process, whatever their thread, as the kernel counts them. */
+  /** Number of memory areas of all address spaces of this process, on all threads, as the kernel counts them. */
   addressSpaceAreas(): number;
-  /** From now on a release that would make more of them is refused with -ENOMEM, and its memory stays mapped. */
+  /** Sets the limit of memory areas. A release that would exceed it fails with -ENOMEM, and its memory stays mapped. */
   addressSpaceLimitAreas(limit: number): void;
-  /** The first mapping that overlaps. */
+  /** The first mapping that overlaps the range. */
   addressSpaceOverlap(space: SpaceHandle, startPage: number, endPage: number): readonly [number, number] | undefined;
-  /** The first page that is not mapped, or not writable when that is asked for; -1 when there is none. */
+  /** The first page that is not mapped, or, if `writable`, not writable; -1 if there is none. */
   addressSpaceFirstFault(space: SpaceHandle, startPage: number, endPage: number, writable: boolean): number;
   addressSpaceRead(space: SpaceHandle, gpa: bigint, to: Uint8Array): number;
   addressSpaceWrite(space: SpaceHandle, gpa: bigint, from: Uint8Array): number;
   addressSpaceView(space: SpaceHandle, startPage: number, endPage: number): ArrayBuffer | number;
   /**
-   * Empties the views of released memory, unless a job of Node is under way, and answers how many wait. `mayEmpty` says whether they may be
-   * emptied from here; it counts for the releases that follow, too.
+   * Empties the views of released memory, unless a job of Node.js is pending, and returns the number of views that are not emptied yet.
+   * `mayEmpty`: whether views may be emptied here, and in the releases that follow.
    */
   addressSpaceEmptyViews(space: SpaceHandle, mayEmpty: boolean): number;
   addressSpaceClose(space: SpaceHandle): number;
 
   vfioContainerOpen(): ContainerHandle | number;
-  /** Whether the container knows an extension: 1 or 0; -EPROTO for an unknown version of the interface. */
+  /** Whether the container supports an extension: 1 or 0; -EPROTO for an unknown version of the interface. */
   vfioContainerSupports(container: ContainerHandle, extension: number): number;
   vfioContainerSetIommu(container: ContainerHandle, type: number): number;
-  /** -EINVAL before the container has an IOMMU. `iovaRanges` holds start and last of each. */
+  /** -EINVAL if the container has no IOMMU. `iovaRanges` has the first and last address of each range. */
   vfioContainerInfo(container: ContainerHandle):
     | {
         readonly pageSizes: bigint;
@@ -115,7 +115,7 @@ export interface Native {
   vfioContainerClose(container: ContainerHandle): number;
 
   vfioGroupOpen(number: number): GroupHandle | number;
-  /** Flags. */
+  /** The flags of the group. */
   vfioGroupStatus(group: GroupHandle): number;
   vfioGroupSetContainer(group: GroupHandle, container: ContainerHandle): number;
   vfioGroupUnsetContainer(group: GroupHandle): number;
@@ -138,29 +138,29 @@ export interface Native {
   vfioDeviceClose(device: DeviceHandle): number;
 
   iommufdOpen(): IommufdHandle | number;
-  /** The number of a new IOAS. */
+  /** The id of a new IOAS. */
   iommufdAllocateIoas(iommufd: IommufdHandle): number;
   iommufdDestroy(iommufd: IommufdHandle, id: number): number;
-  /** Start and last of each range. */
+  /** First and last address of each range. */
   iommufdIovaRanges(iommufd: IommufdHandle, ioas: number): BigUint64Array | number;
-  /** -ENOTTY when the kernel does not know IOMMU_IOAS_MAP_FILE. */
+  /** -ENOTTY if the kernel does not support IOMMU_IOAS_MAP_FILE. */
   iommufdProbeMapFile(iommufd: IommufdHandle): number;
   iommufdClose(iommufd: IommufdHandle): number;
 
-  /** A function that runs rows of a `DmaBatch` on a container or an IOAS, until that is closed. */
+  /** A function that runs rows of a `DmaBatch` on a container or an IOAS. It works until that is closed. */
   containerRunner(container: ContainerHandle): Runner;
   ioasRunner(iommufd: IommufdHandle, ioas: number): Runner;
-  /** The same for a single row, which it takes less long to call. */
+  /** The same for a single row, with less overhead. */
   containerRowRunner(container: ContainerHandle): RowRunner;
   ioasRowRunner(iommufd: IommufdHandle, ioas: number): RowRunner;
 }
 
-/** Runs one row, at once: a negative error number, or how many bytes were unmapped. */
+/** Runs one row synchronously. Returns a negative errno, or the number of bytes that were unmapped. */
 export type RowRunner = (kind: number, iova: number, length: number, source: number) => number;
 
 /**
- * Runs the first `count` rows: how many were run. When they are to be run later, on a thread of their own, a promise of that, or -errno when
- * there can be no thread.
+ * Runs the first `count` rows, and returns the number of rows that were run. With `later`, it runs them on a separate thread, and returns a
+ * promise of that, or a negative errno if the thread cannot be created.
  */
 export interface Runner {
   (rows: Float64Array, results: Int32Array, count: number, stopAtFailure: boolean, later: false): number;
@@ -176,7 +176,7 @@ export interface Runner {
 let loaded: Native | undefined;
 
 /**
- * The addon, loaded at the first call: what needs no native code works where it cannot be built.
+ * The addon. It is loaded at the first call, so that code without native calls works where the addon cannot be built.
  *
  * @throws DmaError `ERR_ADDON_MISSING`, with the command that builds it
  */
@@ -186,7 +186,7 @@ export function native(): Native {
 }
 
 function load(): Native {
-  // Two folders up from dist/binding.
+  // The package folder, two levels above dist/binding.
   const root = fileURLToPath(new URL('../../', import.meta.url));
   try {
     const require = createRequire(import.meta.url);

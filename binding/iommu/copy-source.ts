@@ -1,20 +1,20 @@
-/** What a row of a batch can copy mappings from: an `Ioas`. A class, so that a look-alike is told apart. */
+/** The source of a copy row of a batch: an `Ioas`. It is a class so that `instanceof` can reject other objects. */
 export abstract class CopySource {
-  /** What the kernel knows it by. */
+  /** Object id in the kernel. */
   abstract readonly id: number;
-  /** Mappings are copied between the IOASes of one iommufd. */
+  /** Mappings can be copied only between IOASes of the same iommufd. */
   abstract readonly iommufd: object;
-  /** Batches on other threads that map there or copy from there. */
+  /** Number of batches on other threads that map into this IOAS or copy from it. */
   #batches = 0;
 
   /**
-   * @throws DmaError `ERR_CLOSED` when it was destroyed, or its iommufd closed
+   * @throws DmaError `ERR_CLOSED` if it was destroyed, or its iommufd closed
    * @internal
    */
   abstract checkOpen(): void;
 
   /**
-   * Whether a batch on another thread maps there or copies from there.
+   * Whether a batch on another thread maps into this IOAS or copies from it.
    *
    * @internal
    */

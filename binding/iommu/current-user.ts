@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os';
 
-/** Who runs this, for a command line: the name, or the number of a user without one. `$USER` is of whoever logged in, and services have none. */
+/** The user of this process, for a command line: name, or number if there is no name. `$USER` is the login user; services have none. */
 export function currentUser(): string {
   try {
     return userInfo().username;

@@ -1,10 +1,10 @@
-/** I/O virtual addresses that may be mapped; both ends are included. */
+/** A range of I/O virtual addresses that can be mapped. Both ends are inclusive. */
 export interface IovaRange {
   readonly start: bigint;
   readonly last: bigint;
 }
 
-/** Ranges from their ends, one after another, as native code gives them. */
+/** Converts the array of native code (first and last address of each range, in turn) to ranges. */
 export function pairs(ends: BigUint64Array): readonly IovaRange[] {
   const ranges: IovaRange[] = [];
   for (let index = 0; index + 1 < ends.length; index += 2) {

@@ -6,13 +6,13 @@ import { missingFileHint, permissionHint } from './permission-hints.js';
 import { firmwareRanges, listRanges, reservedRanges } from './reserved-ranges.js';
 
 /**
- * What to do when the kernel says no to opening a device for DMA. Each takes the negative error number, and gives the
- * commands that would cure it where there are any. `sysfs` is where sysfs is mounted.
+ * Hints for failures to open a device for DMA. Each function takes the negative errno, and returns the commands that fix the problem, if
+ * there are any. `sysfs` is the mount point of sysfs.
  */
 
 const { EPERM, ENOENT, EIO, ENXIO, ENOMEM, EACCES, EBUSY, ENODEV, EINVAL, ENOSPC, ENOTTY, EADDRINUSE, EFAULT } = ERRNO;
 
-/** Opening `/dev/vfio/vfio` or `/dev/iommu` failed. */
+/** Hint for a failure to open `/dev/vfio/vfio` or `/dev/iommu`. */
 export function openHint(
   errno: number,
   path: string,
@@ -38,7 +38,7 @@ export function openHint(
   }
 }
 
-/** Opening a group or a device file failed. */
+/** Hint for a failure to open a group file or a device file. */
 export function deviceFileHint(errno: number, path: string, device: PciDevice, sysfs = '/sys'): string | undefined {
   switch (errno) {
     case ENOENT:
@@ -60,8 +60,8 @@ export function deviceFileHint(errno: number, path: string, device: PciDevice, s
 }
 
 /**
- * Binding a device file to an iommufd failed. The kernel says `EINVAL` where the device is open elsewhere, where its firmware has reserved
- * memory for it (Linux 6.6 and later), and where its DMA bypasses the caches of the processor; `EPERM` where its interrupts are not isolated.
+ * Hint for a failure to bind a device file to an iommufd. The kernel returns `EINVAL` if the device is open elsewhere, if the firmware has
+ * reserved memory for it (Linux 6.6 and later), and if its DMA bypasses the processor caches; `EPERM` if its interrupts are not isolated.
  */
 export function bindHint(errno: number, path: string, device: PciDevice, sysfs = '/sys'): string | undefined {
   const obstacle = device.iommuGroup === undefined ? undefined : obstacleHint(errno, device.iommuGroup, sysfs);
@@ -82,7 +82,7 @@ export function bindHint(errno: number, path: string, device: PciDevice, sysfs =
   }
 }
 
-/** Why a device cannot be given away yet; nothing when it can. */
+/** Why a device cannot be assigned yet; `undefined` if it can. */
 export function notBoundHint(device: PciDevice, sysfs = '/sys'): string | undefined {
   if (device.iommuGroup === undefined) {
     return noIommuHint(device, sysfs);
@@ -96,7 +96,7 @@ export function notBoundHint(device: PciDevice, sysfs = '/sys'): string | undefi
     : 'There is no /dev/vfio: as root, modprobe vfio-pci; in a container, pass it in.';
 }
 
-/** The group cannot be used because other drivers hold members of it. */
+/** Hint for a group that cannot be used because other drivers are bound to its devices. */
 export function viabilityHint(iommuGroup: number, sysfs = '/sys'): string | undefined {
   const foreign = foreignMembers(iommuGroup, sysfs);
   if (foreign.length === 0) {
@@ -106,7 +106,7 @@ export function viabilityHint(iommuGroup: number, sysfs = '/sys'): string | unde
   return `IOMMU group ${iommuGroup} goes as a whole, and other drivers hold ${list}. As root: ${foreign.map(bindCommands).join('; ')}`;
 }
 
-/** The firmware has reserved memory for devices of the group, so that none of them can be given away. */
+/** Hint for a group that cannot be assigned because the firmware has reserved memory for its devices. */
 export function firmwareHint(iommuGroup: number, sysfs = '/sys'): string | undefined {
   const ranges = firmwareRanges(iommuGroup, sysfs);
   return ranges.length === 0 ? undefined : firmwareRangesHint(iommuGroup, listRanges(ranges));
@@ -120,7 +120,7 @@ export function firmwareRangesHint(iommuGroup: number, ranges: string): string {
   );
 }
 
-/** There is no IOMMU in front of the device. */
+/** Hint for a device whose DMA is not translated by an IOMMU. */
 export function noIommuHint({ address }: Pick<PciDevice, 'address'>, sysfs = '/sys'): string {
   const cure = onX86()
     ? 'Switch it on in the firmware (VT-d, AMD-Vi) and on the kernel command line: intel_iommu=on (AMD: on by default).'
@@ -129,34 +129,34 @@ export function noIommuHint({ address }: Pick<PciDevice, 'address'>, sysfs = '/s
   return isInNoIommuMode(address, sysfs) ? `${NO_IOMMU_MODE} ${none}` : none;
 }
 
-/** Why VFIO's no-IOMMU mode is of no use here. */
+/** Why the no-IOMMU mode of VFIO is not supported. */
 export const NO_IOMMU_MODE =
   "VFIO's no-IOMMU mode (enable_unsafe_noiommu_mode, /dev/vfio/noiommu-N) is not used by this library: the device would reach all memory of " +
   'the machine, by physical addresses, and there is no IOMMU to program.';
 
-/** The interrupts of the device are not isolated from others; the module has a parameter that lets it be used all the same. */
+/** Hint for a device whose interrupts are not isolated. A parameter of the module allows its use anyway. */
 export function interruptHint(module: UnsafeInterruptsModule): string {
   return `Its interrupts are not remapped: it could raise any interrupt of the machine. ${remappingCure()} Or, where the device and who uses it are trusted, as root: ${unsafeInterruptsCommand(module)}`;
 }
 
-/** The modules that refuse devices whose interrupts are not isolated. */
+/** The modules that reject devices whose interrupts are not isolated. */
 export type UnsafeInterruptsModule = 'vfio_iommu_type1' | 'iommufd';
 
-/** How to get interrupts isolated, on this architecture. */
+/** How to enable interrupt isolation on this architecture. */
 export function remappingCure(): string {
   return onX86()
     ? 'Switch interrupt remapping on in the firmware (VT-d, AMD-Vi), and leave intremap=off out of the kernel command line.'
     : 'That takes an interrupt controller that can isolate them (Arm: GICv3 with ITS).';
 }
 
-/** Works at once, and until the module is loaded anew. */
+/** The command that allows such devices. It takes effect immediately, and lasts until the module is reloaded. */
 export function unsafeInterruptsCommand(module: UnsafeInterruptsModule): string {
   return `echo Y > /sys/module/${module}/parameters/allow_unsafe_interrupts`;
 }
 
 /**
- * Putting a group in a container failed. Where the firmware has reserved memory, the kernel says `EINVAL`, and `EPERM` before Linux 6.6; `EPERM`
- * also where interrupts are not isolated.
+ * Hint for a failure to add a group to a container. If the firmware has reserved memory, the kernel returns `EINVAL` (`EPERM` before Linux
+ * 6.6). It also returns `EPERM` if interrupts are not isolated.
  */
 export function addGroupHint(errno: number, iommuGroup: number, sysfs = '/sys'): string | undefined {
   const obstacle = obstacleHint(errno, iommuGroup, sysfs);
@@ -174,7 +174,7 @@ export function addGroupHint(errno: number, iommuGroup: number, sysfs = '/sys'):
   }
 }
 
-/** Attaching a device to an IOAS failed: that is when iommufd pins and checks what is mapped. */
+/** Hint for a failure to attach a device to an IOAS, which is when iommufd pins and checks the mappings. */
 export function attachHint(errno: number, iommuGroup: number | undefined, sysfs = '/sys'): string | undefined {
   const obstacle = iommuGroup === undefined ? undefined : obstacleHint(errno, iommuGroup, sysfs);
   switch (errno) {
@@ -206,7 +206,7 @@ export function attachHint(errno: number, iommuGroup: number | undefined, sysfs 
   }
 }
 
-/** Reaching into a BAR or the configuration space failed. */
+/** Hint for a failed access to a BAR or the configuration space. */
 export function accessHint(errno: number): string | undefined {
   return errno === EIO || errno === EFAULT
     ? 'The device does not answer: memory decoding may be off (bit 1 of the command register, at offset 4 of its configuration space), or it is in a low power state or gone.'
@@ -223,7 +223,7 @@ function openOnceHint(path: string): string {
   return `It can be open once only, as a group or as a device: in this process use the object that you have, elsewhere look with fuser -v ${path}`;
 }
 
-/** What about the group as a whole keeps it from being given away: other drivers, or the firmware. */
+/** Why the group as a whole cannot be assigned: other drivers, or the firmware. */
 function obstacleHint(errno: number, iommuGroup: number, sysfs: string): string | undefined {
   const viability = viabilityHint(iommuGroup, sysfs);
   return viability ?? (errno === EPERM || errno === EINVAL ? firmwareHint(iommuGroup, sysfs) : undefined);

@@ -3,29 +3,30 @@ import { basename } from 'node:path';
 import { DmaError } from '../../streams/index.js';
 import { show } from '../checks.js';
 
-/** A PCI device as sysfs shows it. */
+/** A PCI device, as described by sysfs. */
 export interface PciDevice {
   /** `'0000:00:04.0'` */
   readonly address: string;
-  /** `'1234:11e8'` */
+  /** Vendor and device ID, in hexadecimal: `'1234:11e8'`. */
   readonly id: string;
+  /** Name of the bound driver; `undefined` if there is none. */
   readonly driver: string | undefined;
-  /** Number of its IOMMU group; none when no IOMMU is on, none is in front of it, or VFIO has it in no-IOMMU mode. */
+  /** Number of its IOMMU group; `undefined` if no IOMMU is enabled, none translates its DMA, or VFIO has it in no-IOMMU mode. */
   readonly iommuGroup: number | undefined;
-  /** N of `/dev/vfio/devices/vfioN`; none when it is not bound to a VFIO driver. */
+  /** N in `/dev/vfio/devices/vfioN`; `undefined` if it is not bound to a VFIO driver. */
   readonly vfioNumber: number | undefined;
 }
 
-/** Drivers that may stay with a device of a group that is given away: they do no DMA of their own. */
+/** Drivers that may stay bound to other devices of an assigned group, because they start no DMA. */
 const HARMLESS_DRIVERS = new Set(['pci-stub', 'pcieport']);
 
-/** What the kernel calls the groups of its no-IOMMU mode (drivers/vfio/group.c). */
+/** Name of the groups of no-IOMMU mode in the kernel (drivers/vfio/group.c). */
 const NO_IOMMU_GROUP = 'vfio-noiommu';
 
 /**
- * The full form of a PCI address: `'00:04.0'` is in domain 0.
+ * Returns the full form of a PCI address, in lower case. An address without a domain, such as `'00:04.0'`, is in domain 0.
  *
- * @throws TypeError when it is not a string, RangeError when it is not of that form
+ * @throws TypeError if it is not a string; RangeError if it is not a PCI address
  */
 export function parsePciAddress(text: string): string {
   if (typeof text !== 'string') {
@@ -40,10 +41,10 @@ export function parsePciAddress(text: string): string {
 }
 
 /**
- * Looks a device up.
+ * Finds a PCI device in sysfs.
  *
- * @param sysfs where sysfs is mounted
- * @throws DmaError `ENODEV` when there is none at that address; as {@link parsePciAddress}
+ * @param sysfs mount point of sysfs. Default: `'/sys'`
+ * @throws DmaError `ENODEV` if there is no device at that address; the errors of {@link parsePciAddress}
  */
 export function findPciDevice(pciAddress: string, sysfs = '/sys'): PciDevice {
   const address = parsePciAddress(pciAddress);
@@ -62,7 +63,7 @@ export function findPciDevice(pciAddress: string, sysfs = '/sys'): PciDevice {
   };
 }
 
-/** Whether a group is one that VFIO makes up in its no-IOMMU mode: there is no IOMMU behind it. */
+/** Whether a group was created by VFIO in no-IOMMU mode. Such a group has no IOMMU. */
 export function isNoIommuGroup(iommuGroup: string | number, sysfs = '/sys'): boolean {
   try {
     return readFileSync(`${sysfs}/kernel/iommu_groups/${iommuGroup}/name`, 'utf8').trim() === NO_IOMMU_GROUP;
@@ -77,14 +78,14 @@ export function isInNoIommuMode(address: string, sysfs = '/sys'): boolean {
   return group !== undefined && isNoIommuGroup(group, sysfs);
 }
 
-/** The PCI devices of an IOMMU group, which can only be given away together. */
+/** The PCI devices of an IOMMU group, by address. They can only be assigned together. Empty if the group does not exist. */
 export function groupMembers(iommuGroup: number, sysfs = '/sys'): readonly PciDevice[] {
   return names(`${sysfs}/kernel/iommu_groups/${iommuGroup}/devices`)
     .filter((name) => existsSync(`${sysfs}/bus/pci/devices/${name}`))
     .map((name) => findPciDevice(name, sysfs));
 }
 
-/** The members of a group whose drivers keep it from being given away. */
+/** The devices of a group whose drivers prevent its assignment. */
 export function foreignMembers(iommuGroup: number, sysfs = '/sys'): readonly PciDevice[] {
   return groupMembers(iommuGroup, sysfs).filter(
     ({ driver, vfioNumber }) =>
@@ -92,7 +93,7 @@ export function foreignMembers(iommuGroup: number, sysfs = '/sys'): readonly Pci
   );
 }
 
-/** The commands that hand a device to vfio-pci, for root. */
+/** The commands that bind a device to vfio-pci. They need root. */
 export function bindCommands({ address, driver }: PciDevice): string {
   const device = `/sys/bus/pci/devices/${address}`;
   return [

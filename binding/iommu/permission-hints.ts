@@ -1,10 +1,9 @@
 import { currentUser } from './current-user.js';
 
 /**
- * What to do when a device file may not be opened.
+ * Hint for a device file that this process may not open.
  *
- * The kernel says `EACCES` where the mode of the file does not allow it, and `EPERM` where the device cgroup does not, which counts for root
- * as well.
+ * The kernel returns `EACCES` if the file mode does not allow access, and `EPERM` if the device cgroup does not, which applies to root too.
  */
 export function permissionHint(errno: 'EACCES' | 'EPERM', path: string): string {
   if (errno === 'EPERM') {
@@ -17,12 +16,12 @@ export function permissionHint(errno: 'EACCES' | 'EPERM', path: string): string 
   return `As root: chown ${user} ${path}, or lastingly a udev rule: SUBSYSTEM=="vfio", OWNER="${user}" (/dev/iommu: KERNEL=="iommu").`;
 }
 
-/** A file that is not there although the kernel has the device. */
+/** Hint for a missing device file, if the kernel has the device. */
 export function missingFileHint(...paths: readonly string[]): string {
   return `In a container, pass it in: ${passIn(paths)} with docker or podman. Elsewhere: mount devtmpfs on /dev.`;
 }
 
-/** The device cgroup keeps this process from opening the files. */
+/** Hint for files that the device cgroup does not let this process open. */
 export function cgroupHint(...paths: readonly string[]): string {
   return (
     `The device cgroup of this process does not allow it, whatever user it runs as. In a container: ${passIn(paths)} with docker or podman. ` +
@@ -30,7 +29,7 @@ export function cgroupHint(...paths: readonly string[]): string {
   );
 }
 
-/** Root is not allowed what everybody's root is. */
+/** Hint for a root user that lacks the usual privileges of root. */
 export function rootHint(...paths: readonly string[]): string {
   return (
     'Root is not allowed to open it here: this is a container without CAP_DAC_OVERRIDE, one whose root is an ordinary user outside (then, ' +

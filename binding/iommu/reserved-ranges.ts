@@ -1,18 +1,18 @@
 import { readFileSync } from 'node:fs';
 
-/** Addresses that a group of devices cannot use for DMA, or must have mapped to themselves. */
+/** Addresses that an IOMMU group cannot use for DMA, or that must be identity-mapped for it. */
 export interface ReservedRange {
   readonly start: bigint;
-  /** The address after the last one. */
+  /** Exclusive. */
   readonly end: bigint;
-  /** As the kernel names it: `'msi'`, `'reserved'`, `'direct'`, `'direct-relaxable'`. */
+  /** Type in the kernel: `'msi'`, `'reserved'`, `'direct'`, `'direct-relaxable'`. */
   readonly type: string;
 }
 
 /**
- * What sysfs shows as reserved for a group, ascending; nothing when it cannot be read.
+ * The reserved ranges of a group from sysfs, ascending; empty if they cannot be read.
  *
- * @param sysfs where sysfs is mounted
+ * @param sysfs mount point of sysfs
  */
 export function reservedRanges(iommuGroup: number, sysfs = '/sys'): readonly ReservedRange[] {
   let text: string;
@@ -29,8 +29,9 @@ export function reservedRanges(iommuGroup: number, sysfs = '/sys'): readonly Res
 }
 
 /**
- * What the firmware has reserved for devices of a group: RMRR of Intel, IVMD of AMD, RMR of Arm. The kernel keeps these addresses mapped to
- * themselves, and so gives no device of the group away. Ranges that it may drop (`direct-relaxable`: graphics, USB) do not count.
+ * The ranges that the firmware has reserved for devices of a group: RMRR on Intel, IVMD on AMD, RMR on Arm. The kernel keeps them
+ * identity-mapped, so no device of the group can be assigned. Ranges that it may remove (`direct-relaxable`: graphics, USB) are not
+ * included.
  */
 export function firmwareRanges(iommuGroup: number, sysfs = '/sys'): readonly ReservedRange[] {
   return reservedRanges(iommuGroup, sysfs).filter(({ type }) => type === 'direct');

@@ -5,7 +5,7 @@ import { formatBytes, systemError } from '../errors.js';
 import type { HeldMapping } from './held-mappings.js';
 import { hugePageSizeOf, shortageOf, type Shortage } from './shortage.js';
 
-/** What went wrong in an address space, in words. Each takes the negative error number of a native call. */
+/** Error objects of an address space. Each function takes the negative errno of a native call. */
 
 const { EPERM, ENOMEM, EACCES, EFAULT, EBUSY, EEXIST, ENODEV, EINVAL, E2BIG, EOPNOTSUPP, EADDRNOTAVAIL } = ERRNO;
 
@@ -21,7 +21,7 @@ export function reserveError(errno: number, size: bigint): DmaError {
   });
 }
 
-/** A mapping could not be made or released. `inTheWay` is the one that it overlaps. */
+/** The error of a mapping that could not be made or released. `inTheWay` is the mapping that it overlaps. */
 export function mapError(
   errno: number,
   change: Pick<MapChange, 'range'> & Partial<MapChange>,
@@ -80,7 +80,7 @@ export function mapError(
   });
 }
 
-/** Only whole huge pages have host addresses. `undefined` for a file of ordinary pages. */
+/** The error text for a part of a huge page, which cannot be mapped. `undefined` for a file of ordinary pages. */
 function hugePageRule(mappable: Mappable | undefined): Shortage | undefined {
   const file = mappable === undefined ? undefined : lookAt(mappable);
   const size = file === undefined ? undefined : hugePageSizeOf(file.fd);
@@ -94,7 +94,7 @@ function hugePageRule(mappable: Mappable | undefined): Shortage | undefined {
       };
 }
 
-/** Something in the range is being released on another thread. */
+/** The error of a call on a range in which another thread is releasing memory. */
 export function leavingError({ range, region }: Pick<MapChange, 'range'> & Partial<MapChange>): DmaError {
   return systemError(EBUSY, {
     what: region === undefined ? 'cannot release' : 'cannot map',
@@ -106,8 +106,8 @@ export function leavingError({ range, region }: Pick<MapChange, 'range'> & Parti
 }
 
 /**
- * `fault` is the first page that is not mapped (or not writable); none when all are, but one is not backed. `held` is what is mapped in the
- * range.
+ * The error of `read` and `write`. `fault` is the first page that is not mapped (or not writable); `undefined` if all pages are mapped, but
+ * one has no backing. `held` are the mappings in the range.
  */
 export function copyError(
   errno: number,
@@ -130,7 +130,7 @@ export function copyError(
   );
 }
 
-/** Why memory that is mapped cannot be reached: a file has become shorter than its mapping, or a page of it cannot be had. */
+/** Why mapped memory is inaccessible: a file is shorter than its mapping, or a page of it cannot be allocated. */
 function unbacked(held: readonly HeldMapping[]): Shortage {
   for (const { mappable, fileOffset, range } of held) {
     const file = mappable === undefined ? undefined : lookAt(mappable);

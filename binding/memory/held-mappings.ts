@@ -2,16 +2,16 @@ import type { HostVa, MapChange, Mappable, MemoryRange } from '../../streams/ind
 import { issueHostVa, moveHostVa, revokeHostVa, type HostVaOrigin } from './host-va.js';
 import type { SpaceAccess } from './space-access.js';
 
-/** A mapping, as it was asked for; and where it is, for whoever has the address. */
+/** A mapping as requested. It is also the origin of its host virtual address. */
 export class HeldMapping implements HostVaOrigin {
   readonly space: SpaceAccess;
   readonly range: MemoryRange;
-  /** None: private memory. */
+  /** `undefined` for private memory. */
   readonly mappable: Mappable | undefined;
   readonly fileOffset: bigint;
   readonly writable: boolean;
   readonly hostVa: HostVa;
-  /** It is being released, or was in vain: nobody's any longer. */
+  /** Whether it is being released, or its release failed. Its address is then invalid. */
   #revoked = false;
 
   constructor(space: SpaceAccess, base: number, { range, backing, writable }: MapChange) {
@@ -23,7 +23,7 @@ export class HeldMapping implements HostVaOrigin {
     this.hostVa = issueHostVa(base, this);
   }
 
-  /** Whether the other one, that is wanted, is this one. */
+  /** Whether the requested mapping is identical to this one. */
   is({ range, mappable, fileOffset, writable }: HeldMapping): boolean {
     return (
       !this.#revoked &&
@@ -40,16 +40,16 @@ export class HeldMapping implements HostVaOrigin {
   }
 }
 
-/** The books of an address space: which mapping has which address. */
+/** The current mappings of an address space and their host virtual addresses. */
 export class HeldMappings {
   readonly #space: SpaceAccess;
   readonly #base: number;
   /** By first page. */
   readonly #byStart = new Map<number, HeldMapping>();
-  /** What the kernel did not release: nobody's any longer, and to be tried again before anything comes to be there. */
+  /** Mappings that the kernel did not release. Their addresses are invalid. The release is retried before a new mapping is made there. */
   readonly #unreleased = new Set<HeldMapping>();
 
-  /** What is being released on another thread. */
+  /** Ranges that are being released on another thread. */
   readonly #leaving = new Set<MemoryRange>();
 
   /** @param base the host address of GPA 0 */
@@ -58,12 +58,12 @@ export class HeldMappings {
     this.#base = base;
   }
 
-  /** A mapping that is to be made, and added once it is. */
+  /** Describes a mapping before it is made. `add` records it afterwards. */
   describe(change: MapChange): HeldMapping {
     return new HeldMapping(this.#space, this.#base, change);
   }
 
-  /** The address of exactly this mapping, where there is one. */
+  /** The address of an identical mapping, if there is one. */
   find(wanted: HeldMapping): HostVa | undefined {
     const held = this.#byStart.get(wanted.range.startPage);
     return held?.is(wanted) === true ? held.hostVa : undefined;
@@ -73,12 +73,12 @@ export class HeldMappings {
     return this.#byStart.get(startPage)?.range;
   }
 
-  /** Those that share a page with the range. */
+  /** The mappings that overlap the range. */
   overlapping(range: MemoryRange): readonly HeldMapping[] {
     return [...this.#byStart.values()].filter((held) => held.range.overlaps(range));
   }
 
-  /** @param displacedTo its host address, when that is not base + GPA */
+  /** Records a mapping that was made. @param displacedTo its host address, if that is not base + GPA */
   add(made: HeldMapping, displacedTo?: number): HostVa {
     if (displacedTo !== undefined) {
       moveHostVa(made.hostVa, displacedTo);
@@ -87,7 +87,7 @@ export class HeldMappings {
     return made.hostVa;
   }
 
-  /** Everything inside the range is gone. */
+  /** Removes all mappings inside the range, after they were unmapped. */
   forget(range: MemoryRange): void {
     const held = this.#byStart.get(range.startPage);
     if (held?.range.equals(range) === true) {
@@ -99,7 +99,7 @@ export class HeldMappings {
     }
   }
 
-  /** The range was released in vain: what is still there, in whole, is nobody's any longer. */
+  /** Records that the release of the range failed: the whole mappings that still exist in it become invalid. */
   markUnreleased(range: MemoryRange, isThere: (range: MemoryRange) => boolean): void {
     for (const held of this.#inside(range)) {
       if (isThere(held.range)) {
@@ -115,12 +115,12 @@ export class HeldMappings {
     return this.#unreleased.size > 0;
   }
 
-  /** What was released in vain and shares a page with the range. */
+  /** The mappings whose release failed and that overlap the range. */
   unreleasedIn(range: MemoryRange): MemoryRange[] {
     return Array.from(this.#unreleased, (held) => held.range).filter((other) => other.overlaps(range));
   }
 
-  /** The range is being released: nobody can use an address inside any longer. */
+  /** Records that the release of the range has started. The addresses inside become invalid. */
   beginRelease(range: MemoryRange): void {
     for (const held of this.#inside(range)) {
       held.revoke();
@@ -128,12 +128,12 @@ export class HeldMappings {
     this.#leaving.add(range);
   }
 
-  /** The release has come to an end, this way or that. */
+  /** Records that the release has ended, with success or failure. */
   endRelease(range: MemoryRange): void {
     this.#leaving.delete(range);
   }
 
-  /** Whether something in the range is being released. */
+  /** Whether memory in the range is being released. */
   isLeaving(range: MemoryRange): boolean {
     for (const leaving of this.#leaving) {
       if (leaving.overlaps(range)) {
@@ -143,7 +143,7 @@ export class HeldMappings {
     return false;
   }
 
-  /** Everything is gone. */
+  /** Removes all mappings, after the address space was closed. */
   clear(): void {
     for (const held of this.#byStart.values()) {
       held.revoke();

@@ -3,7 +3,7 @@ import { DmaError, type HostVa, type MemoryRange } from '../../streams/index.js'
 import { checkAddress, checkBytes, checkLength } from '../checks.js';
 import type { SpaceAccess } from './space-access.js';
 
-/** Where a host virtual address is, in terms of the address space that made it. */
+/** The origin of a host virtual address: the address space that made it, and the guest physical range. */
 export interface HostVaOrigin {
   readonly space: SpaceAccess;
   /** Guest physical addresses. */
@@ -11,9 +11,9 @@ export interface HostVaOrigin {
 }
 
 /**
- * A `HostVa` that was handed out. A look-alike has no origin: an address can be shown, but never handed back.
+ * A `HostVa` that this module has issued. Other objects with the same shape have no origin, so a plain number can never become a pointer.
  *
- * All that it has is in private fields, so that nobody can change it; and they are read ten times faster than a table beside the objects.
+ * All data is in private fields, which callers cannot change, and which are read ten times faster than a table beside the objects.
  */
 class IssuedHostVa implements HostVa {
   /** As a double: addresses of a process are below 2^57, and this one is a multiple of 4096. */
@@ -29,7 +29,7 @@ class IssuedHostVa implements HostVa {
     return BigInt(this.#address);
   }
 
-  /** `undefined` when it was not issued here, or was revoked. */
+  /** `undefined` if it was not issued here, or was revoked. */
   static originOf(hostVa: unknown): HostVaOrigin | undefined {
     return typeof hostVa === 'object' && hostVa !== null && #origin in hostVa ? hostVa.#origin : undefined;
   }
@@ -51,25 +51,25 @@ class IssuedHostVa implements HostVa {
   }
 }
 
-/** Makes the opaque address for a mapping, in a space that begins at `base`. For `AddressSpace`. */
+/** Makes the opaque address of a mapping, in a space that starts at `base`. For `AddressSpace`. */
 export function issueHostVa(base: number, origin: HostVaOrigin): HostVa {
   return new IssuedHostVa(base + origin.range.startPage * PAGE_SIZE_NUMBER, origin);
 }
 
-/** Corrects it for a mapping that is displaced: it does not lie at base + GPA. For `AddressSpace`. */
+/** Sets the address of a displaced mapping, which is not at base + GPA. For `AddressSpace`. */
 export function moveHostVa(hostVa: HostVa, address: number): void {
   IssuedHostVa.move(hostVa, address);
 }
 
-/** Ends it, when its mapping goes. For `AddressSpace`. */
+/** Makes the address invalid when its mapping is released. For `AddressSpace`. */
 export function revokeHostVa(hostVa: HostVa): void {
   IssuedHostVa.revoke(hostVa);
 }
 
 /**
- * The address space and the guest physical range that a `HostVa` stands for. For targets that take host virtual addresses.
+ * The address space and the guest physical range of a `HostVa`. For targets that map by host virtual address.
  *
- * @throws DmaError `ERR_INVALID_HOST_VA` when no `AddressSpace` made it, or when its mapping was released
+ * @throws DmaError `ERR_INVALID_HOST_VA` if no `AddressSpace` made it, or if its mapping was released
  */
 export function resolveHostVa(hostVa: HostVa): HostVaOrigin {
   const origin = IssuedHostVa.originOf(hostVa);
@@ -83,7 +83,7 @@ export function resolveHostVa(hostVa: HostVa): HostVaOrigin {
 }
 
 /**
- * Copies `length` bytes from `offset` bytes above the start of the mapping that `hostVa` stands for.
+ * Copies `length` bytes from the mapping of `hostVa`, starting at `offset` bytes into it.
  *
  * @throws DmaError `ERR_INVALID_HOST_VA`, and as `AddressSpace.read`; `RangeError` beyond the mapping
  */
@@ -94,7 +94,7 @@ export function readHostVa(hostVa: HostVa, offset: bigint, length: number): Buff
 }
 
 /**
- * Copies `data` to `offset` bytes above the start of the mapping that `hostVa` stands for.
+ * Copies `data` into the mapping of `hostVa`, starting at `offset` bytes into it.
  *
  * @throws DmaError `ERR_INVALID_HOST_VA`, and as `AddressSpace.write`; `RangeError` beyond the mapping
  */

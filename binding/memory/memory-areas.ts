@@ -3,25 +3,24 @@ import { DmaError } from '../../streams/index.js';
 import { native } from '../native.js';
 
 /**
- * The memory areas of this process, which the kernel limits (`vm.max_map_count`, 65,530 unless it was raised). A process that has used them
- * up cannot even grow its heap, and ends: so the address spaces leave enough of them to the rest of it. Native code counts them, for all
- * threads together.
+ * The memory areas of this process. The kernel limits their number (`vm.max_map_count`, default 65,530). A process at the limit cannot grow
+ * its heap, and crashes. So address spaces use only a part of them. Native code counts them, for all threads together.
  */
 
-/** What everything else may need: the heap, thread stacks, shared libraries. */
+/** Reserve for the rest of the process: the heap, thread stacks, shared libraries. */
 const LEFT_TO_OTHERS = 8192;
 
-/** A mapping, and what it cuts off of the empty run that it lies in. */
+/** The mapping itself, and the second part of the unmapped area that it splits. */
 const AREAS_OF_A_MAPPING = 2;
 
 let limit: number | undefined;
 
-/** Whether so many more mappings stay clear of the limit. */
+/** Whether this number of further mappings stays below the limit. */
 export function haveAreasFor(mappings: number): boolean {
   return excess(mappings) <= 0;
 }
 
-/** @throws DmaError `ENOMEM` when so many more mappings may come too close to the limit */
+/** @throws DmaError `ENOMEM` if this number of further mappings may exceed the limit minus the reserve */
 export function checkAreasFor(mappings: number): void {
   if (excess(mappings) <= 0) {
     return;
@@ -45,7 +44,7 @@ function excess(mappings: number): number {
   return native().addressSpaceAreas() + mappings * AREAS_OF_A_MAPPING - (limit - LEFT_TO_OTHERS);
 }
 
-/** Also tells native code, which refuses releases that would use up the areas: cutting a mapping out of many makes more of them. */
+/** Also sets the limit in native code, which rejects releases that would exceed it: removing a mapping can split a memory area. */
 function readLimit(): number {
   const areas = maxMapCount();
   native().addressSpaceLimitAreas(Math.max(0, areas - LEFT_TO_OTHERS));

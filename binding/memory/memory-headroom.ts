@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** How much more memory this process can have, by what limits it most. */
+/** How much more memory this process can allocate, under the strictest limit. */
 export interface MemoryHeadroom {
   readonly bytes: bigint;
-  /** The folder of the memory cgroup whose limit it is; none: all that the machine has. */
+  /** The folder of the memory cgroup with that limit; `undefined` if the limit is the memory of the machine. */
   readonly cgroup?: string;
 }
 
-/** The names of the files of a memory cgroup, and of the lines of its `memory.stat`. */
+/** File names of a memory cgroup, and keys in its `memory.stat`. */
 const VERSION_2 = {
   mounts: ['sys/fs/cgroup', 'sys/fs/cgroup/unified'],
   limit: 'memory.max',
@@ -26,12 +26,12 @@ const VERSION_1 = {
 type Version = typeof VERSION_1 | typeof VERSION_2;
 
 /**
- * An upper bound: what is used for caches, and free swap, counts as free.
+ * An upper bound of the available memory: caches and free swap count as free.
  *
- * Above it, the kernel does not refuse memory. It ends a process (SIGKILL), and most likely this one.
+ * Above it, allocations do not fail. The kernel kills a process instead (SIGKILL), most likely this one.
  *
- * @param root where `proc` and `sys` are
- * @returns `undefined` where it cannot be found out
+ * @param root folder that contains `proc` and `sys`
+ * @returns `undefined` if it cannot be determined
  */
 export function memoryHeadroom(root = '/'): MemoryHeadroom | undefined {
   const available = meminfo(root, 'MemAvailable');
@@ -47,7 +47,7 @@ export function memoryHeadroom(root = '/'): MemoryHeadroom | undefined {
   );
 }
 
-/** The folder of this process's memory cgroup, and of each that it is in, up to the mount. */
+/** The folders of the memory cgroup of this process and of its ancestors, up to the mount point. */
 function memoryCgroups(root: string): (readonly [folder: string, version: Version])[] {
   return (text(join(root, 'proc/self/cgroup')) ?? '').split('\n').flatMap((line) => {
     const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
@@ -66,7 +66,7 @@ function memoryCgroups(root: string): (readonly [folder: string, version: Versio
   });
 }
 
-/** `undefined` when there is no such folder, or no limit. */
+/** `undefined` if there is no such folder, or no limit. */
 function freeIn(folder: string, version: Version): bigint | undefined {
   const limit = text(join(folder, version.limit))?.trim();
   const usage = text(join(folder, version.usage))?.trim();

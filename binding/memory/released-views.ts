@@ -1,27 +1,27 @@
 import { native, type SpaceHandle } from '../native.js';
 import { isViewInput, observeInput } from './zlib-input.js';
 
-/** Milliseconds until the first further attempt, and at most between two of them. */
+/** Milliseconds until the first retry, and maximum between two retries. */
 const FIRST_DELAY = 10;
 const LONGEST_DELAY = 1000;
 
 /**
  * Empties the views of released memory.
  *
- * Native code does that at once, unless a job of Node is under way: then they wait, and are tried again after a while. A stream of zlib
- * that is between two of its steps cannot be seen there, but here (see zlib-input.ts).
+ * Native code does so immediately, unless a job of Node.js is pending. In that case it is retried later. A zlib stream between two steps is
+ * not visible to native code; it is detected here (see zlib-input.ts).
  */
 export class ReleasedViews {
   #hasViews = false;
   #timer: NodeJS.Timeout | undefined;
 
-  /** A view was made, of this buffer. Until then there is nothing to do. */
+  /** Records that a view of this buffer was made. Before the first one there is nothing to do. */
   expect(buffer: ArrayBufferLike): void {
     this.#hasViews = true;
     observeInput(buffer);
   }
 
-  /** Calls what releases memory. */
+  /** Calls `release`, which releases memory. */
   during<T>(space: SpaceHandle, release: () => T): T {
     if (!this.#hasViews) {
       return release();

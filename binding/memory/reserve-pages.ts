@@ -7,20 +7,20 @@ import { native } from '../native.js';
 import type { FileHandle } from '../native.js';
 import { isInMemory, shortageOf } from './shortage.js';
 
-/** What `st_blocks` counts in. */
+/** Unit of `st_blocks`, in bytes. */
 const BLOCK = 512n;
 
 const { EBADF, ENOMEM } = ERRNO;
 
-/** So much is allocated at a time on another thread; between two steps the file can be closed. */
+/** Bytes allocated per step on another thread. The file can be closed between two steps. */
 const STEP = 256n << 20n;
 
 /**
- * Allocates the missing pages of a file, from its start to its end, on another thread.
+ * Allocates the missing pages of a file, from start to end, on another thread.
  *
- * @param fd its descriptor
- * @param open gives the file, as long as it is not closed
- * @throws DmaError what is short, and what `open` throws
+ * @param fd descriptor of the file
+ * @param open returns the file, or throws if it is closed
+ * @throws DmaError that names the exhausted resource; the error of `open`
  */
 export async function allocateAll(fd: number, label: string, open: () => FileHandle): Promise<void> {
   const what = `cannot reserve the pages of "${label}"`;
@@ -43,7 +43,7 @@ export async function allocateAll(fd: number, label: string, open: () => FileHan
 }
 
 /**
- * Refuses what the kernel would not refuse: for memory that is not there, it ends a process instead (SIGKILL).
+ * Rejects an allocation that exceeds the available memory. The kernel would not reject it, but kill a process (SIGKILL).
  *
  * @param needed in bytes
  * @throws DmaError `ENOMEM`
@@ -64,7 +64,7 @@ export function checkHeadroom(what: string, needed: bigint): void {
   }
 }
 
-/** The error of a step that makes a file, or allocates its pages. */
+/** The error of a step that creates a file, or allocates its pages. */
 export function reserveError(errno: number, what: string, syscall: string, fd: number): DmaError {
   if (syscall === 'fallocate' && errno === EBADF) {
     const because = 'it is not open for writing';

@@ -1,21 +1,21 @@
-/** Rows of numbers for native code, and what it answers to each. */
+/** Rows of numbers for native code, and the result of each. */
 export interface Rows {
   readonly numbers: Float64Array;
   readonly results: Int32Array;
 }
 
-/** What a single large set needed is not kept for good. */
+/** Maximum number of rows that are kept. Larger arrays are not reused, so that one large set does not occupy memory permanently. */
 const MOST_KEPT = 4096;
 
 /**
- * The arrays of the last set, for the next one: making them costs more than filling them. Once taken they are nobody else's until they are
- * given back, also when a getter of a caller comes to use the same address space.
+ * The arrays of the last set, for reuse: allocating them takes longer than filling them. Arrays that were taken have one user until they
+ * are returned, even if a getter of a caller uses the same address space in between.
  */
 export class RowBuffers {
   readonly #width: number;
   #spare: Rows | undefined;
 
-  /** @param width numbers in a row */
+  /** @param width numbers per row */
   constructor(width: number) {
     this.#width = width;
   }

@@ -1,27 +1,28 @@
 import { fstatSync, readFileSync, readlinkSync, statfsSync } from 'node:fs';
 import { formatBytes } from '../errors.js';
 
-/** What the system is short of, when a page of a file cannot be had. */
+/** The resource that is exhausted when a page of a file cannot be allocated. */
 export interface Shortage {
-  /** As the second half of a sentence. */
+  /** Second half of a sentence. */
   readonly because: string;
-  /** What to do, in sentences. */
+  /** What to do, in full sentences. */
   readonly hint: string;
 }
 
-// Of <linux/magic.h>.
+// From <linux/magic.h>.
 const TMPFS_MAGIC = 0x0102_1994n;
 const HUGETLBFS_MAGIC = 0x9584_58f6n;
 
 const STRICT_COMMIT = 2n;
 
 /**
- * Why so many more bytes of this file cannot be had: its file system is full, no huge page is free, or the kernel commits no more memory.
+ * Why `needed` more bytes of this file cannot be allocated: its file system is full, no huge page is free, or the kernel commits no more
+ * memory.
  *
- * It looks at the system as it is now, so call it soon after the failure.
+ * It examines the current state of the system, so call it soon after the failure.
  *
- * @param needed in bytes; default: a page
- * @returns `undefined` when nothing is short, when the file is not a regular one, or when nothing can be found out
+ * @param needed in bytes; default: one page
+ * @returns `undefined` if nothing is exhausted, if it is not a regular file, or if the cause cannot be determined
  */
 export function shortageOf(fd: number, needed = 1n): Shortage | undefined {
   const link = `/proc/self/fd/${fd}`;
@@ -30,7 +31,7 @@ export function shortageOf(fd: number, needed = 1n): Shortage | undefined {
       return undefined;
     }
     const { type, bsize, blocks, bavail } = statfsSync(link, { bigint: true });
-    // Memfds lie on file systems without a limit, which have no blocks.
+    // Memfds are on file systems without a size limit, which report 0 blocks.
     if (blocks > 0n && bavail * bsize < needed) {
       return fullFileSystem(readlinkSync(link), blocks * bsize, bavail * bsize);
     }
@@ -43,7 +44,7 @@ export function shortageOf(fd: number, needed = 1n): Shortage | undefined {
   }
 }
 
-/** Whether the pages of the file are memory, rather than blocks on a disk. Of huge pages, which are set aside before, it says no. */
+/** Whether the pages of the file are memory, and not blocks on a disk. `false` for huge pages, which are reserved in advance. */
 export function isInMemory(fd: number): boolean {
   try {
     return statfsSync(`/proc/self/fd/${fd}`, { bigint: true }).type === TMPFS_MAGIC;
@@ -52,7 +53,7 @@ export function isInMemory(fd: number): boolean {
   }
 }
 
-/** The size of the huge pages that a file consists of, in bytes; `undefined` when it has none, or is closed. */
+/** The huge page size of a file, in bytes; `undefined` if it has no huge pages, or is closed. */
 export function hugePageSizeOf(fd: number): bigint | undefined {
   try {
     const { type, bsize } = statfsSync(`/proc/self/fd/${fd}`, { bigint: true });
@@ -91,7 +92,7 @@ function noHugePages(pageSize: bigint, needed: bigint): Shortage | undefined {
       };
 }
 
-/** The kernel keeps the two reserves for root, and for the user to recover. */
+/** The kernel keeps two reserves: one for root, and one that lets the user recover. */
 function nothingLeftToCommit(needed: bigint): Shortage | undefined {
   if (number('/proc/sys/vm/overcommit_memory') !== STRICT_COMMIT) {
     return undefined;

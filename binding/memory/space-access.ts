@@ -1,14 +1,14 @@
 import type { MemoryRange } from '../../streams/index.js';
 import type { SpaceHandle } from '../native.js';
 
-/** An address space, as far as those need it who work for it, or have an address in it. */
+/** The parts of an address space that its components and its host virtual addresses use. */
 export interface SpaceAccess {
   /** @throws DmaError `ERR_CLOSED` */
   open(): SpaceHandle;
   /** @throws DmaError `ERR_BEYOND_ADDRESS_SPACE` */
   checkInside(range: MemoryRange): void;
   /**
-   * What native code knows it by, for batches, which have host virtual addresses computed there.
+   * The id of the space in native code, which computes the host virtual addresses of batches.
    *
    * @throws DmaError `ERR_CLOSED`
    */

@@ -11,13 +11,13 @@ import { RowBuffers, type Rows } from './row-buffers.js';
 
 const { EBUSY, EEXIST } = ERRNO;
 
-/** A mapping was made, but not at base + GPA (see `Native.addressSpaceMap`). */
+/** Result of a mapping that was made, but not at base + GPA (see `Native.addressSpaceMap`). */
 const DISPLACED = 1;
 
 /** Numbers in a row (see `Native.addressSpaceMapRows`). */
 const ROW = 4;
 
-/** Makes the mappings of an address space, one by one or many in one call of native code. */
+/** Makes the mappings of an address space, one at a time or many in one native call. */
 export class SpaceMapper {
   readonly #access: SpaceAccess;
   readonly #held: HeldMappings;
@@ -77,7 +77,7 @@ export class SpaceMapper {
     const wanted = this.#held.describe(checkChange(change));
     const { range, mappable } = wanted;
     const fileOffset = Number(wanted.fileOffset);
-    // By itself goes what has a name, an offset that is not exact as a double, or something that has to be cleared away first.
+    // Mapped separately: private memory, which has a name; offsets not exact as a double; all, if a failed release must be retried.
     if (mappable === undefined || !Number.isSafeInteger(fileOffset) || this.#held.hasUnreleased) {
       this.#mapSet(set);
       set.answers.push(this.ensureMapped(change));
@@ -92,7 +92,7 @@ export class SpaceMapper {
     }
   }
 
-  /** Maps what waits in the set. */
+  /** Maps the pending rows of the set. */
   #mapSet(set: MapSet): void {
     const { length } = set.waiting;
     if (length === 0) {
@@ -110,7 +110,7 @@ export class SpaceMapper {
       } else if (together && errno !== EEXIST) {
         set.answers[place] = this.#error(space, errno, change);
       } else {
-        // Close to the limit of memory areas each is looked at by itself; and what is in the way may be the same mapping, a row before.
+        // Near the limit of memory areas each row is checked separately. The overlapping mapping may be identical, from an earlier row.
         set.answers[place] = this.#ensureOrError(change);
       }
     }
@@ -125,7 +125,7 @@ export class SpaceMapper {
     }
   }
 
-  /** `result` is what native code answered. */
+  /** @param result return value of native code */
   #add(space: SpaceHandle, made: HeldMapping, result: number): HostVa {
     const displacedTo = result === DISPLACED ? native().addressSpaceAddress(space, made.range.startPage) : undefined;
     return this.#held.add(made, displacedTo);
@@ -141,18 +141,18 @@ export class SpaceMapper {
   }
 }
 
-/** A row of a set. */
+/** A pending row of a set. */
 interface Waiting {
-  /** Among the answers. */
+  /** Index in the answers. */
   readonly place: number;
   readonly change: MapChange;
   readonly wanted: HeldMapping;
 }
 
-/** A set that is being mapped: the answers so far, and the rows that wait for theirs. */
+/** A set that is being mapped: the answers so far, and the pending rows. */
 class MapSet {
   readonly rows: Rows;
-  /** `undefined` for a row that waits. */
+  /** `undefined` for a pending row. */
   readonly answers: (HostVa | Error | undefined)[] = [];
   readonly waiting: Waiting[] = [];
   #lastMappable: Mappable | undefined;
@@ -186,7 +186,7 @@ const FILE_NUMBER_LIMIT = 2 ** 20;
 const fileNumbers = new WeakMap<Mappable, number>();
 let lastFileNumber = 0;
 
-/** Tells one open file from another; 0 for those that come when all numbers are given away. */
+/** Number that identifies an open file; 0 if all numbers are assigned. */
 function fileNumberOf(mappable: Mappable): number {
   let number = fileNumbers.get(mappable);
   if (number === undefined) {
@@ -222,7 +222,7 @@ function checkChange(value: MapChange): MapChange {
   return value;
 }
 
-/** A name that the kernel takes for private memory: printable, without the characters that it reserves, 79 at most. */
+/** A name that the kernel accepts for private memory: printable, without the characters that it reserves, at most 79 characters. */
 function mapsName(region: string): string {
   return `dma-streams ${region}`.replace(/[^\x20-\x7e]|[\\`$[\]]/g, '?').slice(0, 79);
 }

@@ -14,14 +14,15 @@ const { EBUSY, EINVAL } = ERRNO;
 const ROW = 2;
 
 /**
- * Up to so many pages in all, 4 MiB, and so many ranges, are released at once, on this thread: an event loop may not stand still for 10 ms.
+ * Up to this number of pages in total (4 MiB) and of ranges are released synchronously on this thread. The event loop must not be blocked
+ * for 10 ms.
  *
- * A page costs the kernel some 20 to 60 ns, five to ten times that where the processor is emulated: 4 MiB stay below 2 ms.
+ * A page takes the kernel about 20 to 60 ns, and five to ten times that on an emulated processor: 4 MiB take less than 2 ms.
  */
 const SMALL_PAGES = 1024;
 const SMALL_ROWS = 256;
 
-/** Gives mappings of an address space back to the kernel: at once, or, what is large, on another thread. */
+/** Releases mappings of an address space: synchronously, or, if they are large, on another thread. */
 export class SpaceReleaser {
   readonly #access: SpaceAccess;
   readonly #held: HeldMappings;
@@ -46,7 +47,7 @@ export class SpaceReleaser {
     }
   }
 
-  /** Releases what the kernel did not release before, where something new is to be. */
+  /** Retries failed releases in the range, before a new mapping is made there. */
   releaseAgain(range: MemoryRange): void {
     for (const unreleased of this.#held.unreleasedIn(range)) {
       this.release(unreleased);
@@ -118,7 +119,7 @@ export class SpaceReleaser {
     return this.#settleSet(space, set, answers, failures);
   }
 
-  /** Enters what became of a set; `results` says it of each, or of all alike. Adds to the failures. */
+  /** Records the results of a set; `results` has one for each range, or one for all. Adds to the failures. */
   #settleSet(
     space: SpaceHandle,
     set: readonly MemoryRange[],
@@ -135,7 +136,7 @@ export class SpaceReleaser {
     return failures.length === 0 ? undefined : failures;
   }
 
-  /** Enters what became of one. */
+  /** Records the result of one range. */
   #settle(space: SpaceHandle, range: MemoryRange, result: number): DmaError | undefined {
     if (result >= 0) {
       this.#held.forget(range);

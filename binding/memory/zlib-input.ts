@@ -1,14 +1,14 @@
 import * as zlib from 'node:zlib';
 
 /**
- * Which views are the input of a stream of `node:zlib`.
+ * Detects which views are the input of a `node:zlib` stream.
  *
- * Such a stream reads its input in steps, and ends the process when the input has become shorter between two of them (`CompressionStream::Write`
- * of node_zlib.cc asserts it). Between two steps it pauses while nobody reads its output, without any request of libuv. Node has no function
- * that tells; so the native objects of streams are observed when they begin a step and when they are closed.
+ * Such a stream reads its input in steps. It aborts the process if the input has become shorter between two steps (an assertion in
+ * `CompressionStream::Write` of node_zlib.cc). Between two steps it pauses until its output is read, without a pending libuv request.
+ * Node.js has no function that reports this. So the native objects of streams are observed when they begin a step and when they are closed.
  */
 
-/** The native object of a stream. */
+/** Native object of a stream. */
 interface Handle {
   write: (this: Handle, flush: number, input: unknown, ...rest: unknown[]) => unknown;
   close: (this: Handle) => unknown;
@@ -18,12 +18,12 @@ interface Handle {
 
 /** The buffers of all views of this thread. */
 const views = new WeakSet<ArrayBufferLike>();
-/** Streams that were given a view, and may have it still. */
+/** Streams that have received a view and may still use it. */
 const readers = new Set<WeakRef<Handle>>();
 const references = new WeakMap<Handle, WeakRef<Handle>>();
 let observed = false;
 
-/** Has the streams observed that are given this buffer from now on. */
+/** Observes all streams that receive this buffer from now on. */
 export function observeInput(buffer: ArrayBufferLike): void {
   if (!observed) {
     observed = true;
@@ -32,7 +32,7 @@ export function observeInput(buffer: ArrayBufferLike): void {
   views.add(buffer);
 }
 
-/** Whether a stream is anywhere between the first and the last step of reading a view. */
+/** Whether a stream has started to read a view, and has not finished. */
 export function isViewInput(): boolean {
   for (const reader of readers) {
     const handle = reader.deref();
@@ -86,7 +86,7 @@ function observe(prototype: Handle): void {
     }
     return write.call(this, flush, input, ...rest);
   };
-  // One that is closed begins no further step.
+  // A closed stream begins no further step.
   prototype.close = function () {
     forget(references.get(this), this);
     return close.call(this);
