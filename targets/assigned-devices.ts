@@ -5,48 +5,61 @@ import { IommufdDomain } from './assigned/iommufd-domain.js';
 import { Type1Domain } from './assigned/type1-domain.js';
 import type { IommufdTargetOptions } from './iommufd-target.js';
 
-/** The interface of the kernel that a device is given to the process by: its group in a VFIO container, or its own file with an iommufd. */
+/** The kernel interface for an assigned device: `'type1'` is its group in a VFIO container, `'iommufd'` its device file with an iommufd. */
 export type AssignmentInterface = 'type1' | 'iommufd';
 
 export interface AssignOptions extends AttachOptions {
+  /** The kernel interface to use. */
   readonly through: AssignmentInterface;
 }
 
 export interface AssignedDevicesOptions {
-  /** How iommufd maps: see `IommufdTargetOptions`. Default `'auto'`. */
+  /** How iommufd targets map memory: see `IommufdTargetOptions.by`. Default: `'auto'`. */
   readonly by?: NonNullable<IommufdTargetOptions['by']>;
 }
 
-/** A device that is given to the guest. Its DMA reaches the memory that the manager's view has, and nothing else. */
+/** A device that is assigned to the guest. Its DMA can access the active memory of the manager, and no other memory. */
 export interface AssignedDevice extends AsyncDisposable {
   /** `'0000:00:04.0'` */
   readonly address: string;
   readonly through: AssignmentInterface;
-  /** To read and write its registers, map its BARs, reset it. `remove()` closes it. */
+  /** The open device, for access to registers, to map BARs, and to reset it. `remove()` closes it. */
   readonly device: VfioDevice;
-  /** At the manager; one for all devices that share their mappings. It goes with the last of them: leave `detach()` to `remove()`. */
+  /** The attachment at the manager, common to devices that share mappings. Do not detach it: the last `remove()` does. */
   readonly attachment: Attachment;
   /**
-   * Takes the device away from the guest and closes it. The last one of those that share mappings has them unmapped first.
+   * Removes the device from the guest and closes it. If it is the last device that shares the mappings, they are unmapped first.
    *
-   * Whatever happens, the device is closed. A BAR of it that the manager still maps keeps the device open for the kernel, and with it its
-   * group: remove that region first. Again: the same promise.
+   * The device is closed even on failure. While the manager maps a BAR of the device, the kernel keeps the device and its group open:
+   * remove that region first. Calling it again returns the same promise.
    *
-   * @throws DmaUnmapError when something cannot be unmapped, and the device is still open elsewhere; what that keeps alive is tried again with
-   * the next `add`, `remove` or `close`
+   * @throws DmaUnmapError if a mapping cannot be unmapped and the device is still open elsewhere. The unmap is retried by the next `add`,
+   * `remove` or `close`
    */
   remove(): Promise<void>;
 }
 
 /**
- * The devices that are assigned to a guest, and the IOMMU domains (VFIO containers, IOASes of iommufd) behind which they are.
+ * The devices that are assigned to a guest, and their IOMMU domains (VFIO containers, IOASes of iommufd).
  *
- * A device goes into the domain that the others are in, where the kernel lets them share: then its coming costs no mapping and pins no page.
- * Else it gets one of its own. Each domain has a target, `VfioType1Target` or `IommufdTarget`, that is attached to the manager when its first
- * device is in, and all that is active is replayed; when the last device leaves, everything is unmapped and the target is detached.
+ * A device is added to an existing domain if the kernel allows it to share the mappings; this needs no maps and pins no pages. Otherwise it
+ * gets a new domain. Each domain has a target, `VfioType1Target` or `IommufdTarget`. It is attached to the manager when its first device is
+ * added, which replays all active mappings. When the last device is removed, everything is unmapped and the target is detached.
  *
- * Order: `add`, `remove` and `close` take effect one at a time, in call order. A device is in its domain before memory is mapped there: only
- * then does the kernel know what the device can reach.
+ * Order: `add`, `remove` and `close` take effect one at a time, in call order. A device is added to its domain before memory is mapped
+ * there, because the kernel then knows which addresses the device can access.
+ *
+ * @example
+ * ```ts
+ * import { RegionManager } from 'dma-streams';
+ * import { AddressSpace } from 'dma-streams/binding';
+ * import { AssignedDevices } from 'dma-streams/targets';
+ *
+ * using space = new AddressSpace({ size: 1n << 40n });
+ * await using manager = new RegionManager({ vaMapper: space });
+ * await using devices = new AssignedDevices(manager);
+ * const { device } = await devices.add('0000:00:04.0', { through: 'iommufd' });
+ * ```
  */
 export class AssignedDevices implements AsyncDisposable {
   readonly #manager: Pick<RegionManager, 'attach' | 'attachments'>;
@@ -54,13 +67,13 @@ export class AssignedDevices implements AsyncDisposable {
   readonly #access: DeviceAccess;
   readonly #devices = new Map<string, AssignedDevice>();
   readonly #domains: Record<AssignmentInterface, Domain[]> = { type1: [], iommufd: [] };
-  /** Without a device of ours, but with mappings that somebody else keeps alive. */
+  /** Domains without devices of this object whose mappings still exist, because another user keeps a device open. */
   #lingering: Domain[] = [];
   #turn: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
   /**
-   * @param manager whose view the devices get. It stays the caller's: close it after this
+   * @param manager the devices can access its active memory. The caller keeps ownership: close it after this object
    */
   constructor(manager: Pick<RegionManager, 'attach' | 'attachments'>, options: AssignedDevicesOptions = {}) {
     this.#manager = manager;
@@ -68,20 +81,20 @@ export class AssignedDevices implements AsyncDisposable {
     this.#access = deviceAccessOf(options);
   }
 
-  /** In the order in which they were added. */
+  /** The assigned devices, in the order of `add`. */
   get devices(): readonly AssignedDevice[] {
     return [...this.#devices.values()];
   }
 
   /**
-   * Gives a device to the guest: opens it, puts it into a domain, and has everything that is active mapped there, unless that is so already.
+   * Assigns a device to the guest: opens it, adds it to a domain, and maps all active memory there, unless it is already mapped.
    *
-   * On failure: nothing of it stays open, mapped or pinned; the devices that were there go on.
+   * On failure: the device is closed, and nothing stays mapped or pinned for it. Other devices are not affected.
    *
    * @param pciAddress `'0000:00:04.0'`, or `'00:04.0'`
-   * @param options `signal` and `onProgress` are of the replay, where there is one
-   * @throws DmaError `ERR_ALREADY_ASSIGNED`; `ERR_CLOSED`; as `VfioGroup.forDevice`, `VfioContainer.addGroup` and `VfioGroup.openDevice`, or
-   * `VfioDevice.openCdev` and `VfioDevice.attach`, with the commands that cure it; as `RegionManager.attach`
+   * @param options `signal` and `onProgress` apply to the replay, if there is one
+   * @throws DmaError `ERR_ALREADY_ASSIGNED`; `ERR_CLOSED`; as `VfioGroup.forDevice`, `VfioContainer.addGroup` and `VfioGroup.openDevice`,
+   * or `VfioDevice.openCdev` and `VfioDevice.attach`, with the commands that fix it; as `RegionManager.attach`
    */
   add(pciAddress: string, options: AssignOptions): Promise<AssignedDevice> {
     return this.#closing === undefined
@@ -90,9 +103,10 @@ export class AssignedDevices implements AsyncDisposable {
   }
 
   /**
-   * Removes all devices, the last one first. Later calls of `add` reject with `ERR_CLOSED`. Again: the same promise.
+   * Removes all devices, in reverse order of `add`. Later calls of `add` reject with `ERR_CLOSED`. Calling it again returns the same
+   * promise.
    *
-   * @throws DmaUnmapError as `AssignedDevice.remove`, when all are closed
+   * @throws DmaUnmapError as `AssignedDevice.remove`, after all devices are closed
    */
   close(): Promise<void> {
     this.#closing ??= this.#removeAll();
@@ -137,7 +151,7 @@ export class AssignedDevices implements AsyncDisposable {
     return assigned;
   }
 
-  /** Into the first domain that lets it in, or one of its own. */
+  /** Adds the device to the first domain that accepts it, or to a new domain. */
   #admit(through: AssignmentInterface, pci: ReturnType<DeviceAccess['findDevice']>): Admitted {
     const domains = this.#domains[through];
     for (const domain of domains) {
@@ -162,7 +176,7 @@ export class AssignedDevices implements AsyncDisposable {
     }
   }
 
-  /** Attaches the domain's target, unless it is attached: somebody may have detached it. */
+  /** Attaches the target of the domain, unless it is attached. The caller may have detached it. */
   async #attach(domain: Domain, options: AttachOptions): Promise<Attachment> {
     const { attachment } = domain;
     if (attachment !== undefined && this.#manager.attachments.includes(attachment)) {
@@ -183,9 +197,9 @@ export class AssignedDevices implements AsyncDisposable {
       await domain.attachment?.detach();
       isDetached = domain.attachment !== undefined;
     } catch {
-      // What the kernel could not unmap goes with the device; whether it has is asked below.
+      // The kernel removes remaining mappings with the last device. Whether it has done so is checked below.
     }
-    // An attach that was aborted leaves its last call behind: closing the device waits for that one on this thread.
+    // The last call of an aborted attach may still run. Without this, closing the device would block this thread until that call ends.
     await domain.target.idle();
     domain.removeDevice(device);
     forget(this.#domains, domain);
@@ -199,7 +213,7 @@ export class AssignedDevices implements AsyncDisposable {
     }
   }
 
-  /** Those that nobody keeps alive any more: then what their manager believes to be mapped can be unmapped. */
+  /** Ends the lingering domains whose mappings no longer exist. Then the manager can unmap what it still records as mapped. */
   async #endLingering(): Promise<void> {
     const gone = this.#lingering.filter((domain) => domain.tryDestroy());
     this.#lingering = this.#lingering.filter((domain) => !gone.includes(domain));
@@ -211,7 +225,7 @@ export class AssignedDevices implements AsyncDisposable {
 
   async #removeAll(): Promise<void> {
     const failures: unknown[] = [];
-    // Those whose add is under way are there when their turn has come.
+    // Waits for pending calls of `add`, so that their devices are in the list.
     await this.#inTurn(() => Promise.resolve());
     for (const device of this.devices.toReversed()) {
       await device.remove().catch((error: unknown) => failures.push(error));
@@ -244,7 +258,7 @@ function end(domain: Domain): void {
   domain.close();
 }
 
-/** `'vfio'`, then `'vfio-2'`: also while a higher number is in use. */
+/** The first unused name: `'vfio'`, then `'vfio-2'` and so on. */
 function unusedName(base: string, domains: readonly Domain[]): string {
   let name = base;
   for (let count = 2; domains.some(({ target }) => target.name === name); count++) {

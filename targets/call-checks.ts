@@ -1,7 +1,7 @@
 import { MemoryRange, type DmaMapRequest } from '../streams/index.js';
 
 /**
- * Looks at what a caller without types may have got wrong; the range has a check of its own, {@link checkRange}.
+ * Checks the fields of a request from an untyped caller, except the range, which {@link checkRange} checks.
  *
  * @throws TypeError that names the field
  */
@@ -20,7 +20,7 @@ export function checkMapRequest(request: DmaMapRequest): void {
   if (type !== 'ram' && type !== 'device') {
     throw new TypeError(`the type of a map request is ${textOf(type)}, not 'ram' or 'device'`);
   }
-  // Whatever is not false would let a device write.
+  // Any value other than false would allow device writes.
   if (typeof writable !== 'boolean') {
     throw new TypeError(`writable of a map request is ${kindOf(writable)}, not true or false`);
   }
@@ -37,7 +37,7 @@ export function checkMapRequest(request: DmaMapRequest): void {
   }
 }
 
-/** @throws TypeError when it is no `MemoryRange` */
+/** @throws TypeError if it is not a `MemoryRange` */
 export function checkRange(range: MemoryRange): void {
   if (!((range as unknown) instanceof MemoryRange)) {
     throw noRangeError();

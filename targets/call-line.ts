@@ -1,13 +1,13 @@
 import type { DmaMapRequest, MemoryRange } from '../streams/index.js';
 
-/** One call of a target, as a JSON line has it. */
+/** One call of a target, for one output line. `failed` is the code of its error. */
 export type TargetCall =
   | { readonly op: 'map'; readonly target: string; readonly request: DmaMapRequest; readonly failed?: string }
   | { readonly op: 'unmap'; readonly target: string; readonly range: MemoryRange; readonly failed?: string };
 
 /**
- * The call as one line of JSON, without a line break: its keys always in the same order; `fileOffset` in hexadecimal; `failed`, the
- * code of the error, only when it failed.
+ * Formats the call as one line of JSON, without a line break. The keys have a fixed order. `fileOffset`, in bytes, is hexadecimal.
+ * `failed`, the code of the error, is present only if the call failed.
  */
 export function callToJson(call: TargetCall): string {
   const { target, op } = call;
@@ -29,8 +29,8 @@ export function callToJson(call: TargetCall): string {
 }
 
 /**
- * The call as one line for people, without a line break: `log: map   0x0-0xa0000 rw ram0, ram0+0x0`. Control characters in a name
- * show as in JSON.
+ * Formats the call as one human-readable line, without a line break: `log: map   0x0-0xa0000 rw ram0, ram0+0x0`. Control characters in
+ * names are escaped as in JSON.
  */
 export function callToText(call: TargetCall): string {
   return textOf(call).replace(/[\p{Cc}\u2028\u2029]/gu, escaped);
@@ -47,7 +47,7 @@ function textOf(call: TargetCall): string {
   return `${call.target}: map   ${range.toString()} ${writable ? 'rw' : 'r '}${kind} ${region}, ${backing}${failed}`;
 }
 
-/** As JSON would write it; `\u007f` and its like too, which JSON leaves as they are. */
+/** The JSON escape of a character; also of `\u007f` and others that JSON does not escape. */
 function escaped(character: string): string {
   const text = JSON.stringify(character).slice(1, -1);
   return text === character ? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}` : text;

@@ -18,11 +18,11 @@ import { toBatchStop, whenDone, type BatchAnswer, type BadArgument } from './ker
 const { ENOENT } = ERRNO;
 
 export interface IommufdTargetOptions {
-  /** Default `'iommufd'`. */
+  /** Name in errors. Default: `'iommufd'`. */
   readonly name?: string;
   /**
-   * `'file'`: by file alone, which needs `Iommufd.supportsMapFile`, and memory that is a memfd, on tmpfs or huge pages. `'va'`: by host virtual
-   * address. `'auto'` (the default): by file where the kernel can and the mapping has one, else by host virtual address.
+   * `'file'`: by file only, which needs `Iommufd.supportsMapFile`, and memory that is a memfd, on tmpfs or huge pages. `'va'`: by host
+   * virtual address. `'auto'` (the default): by file if the kernel supports it and the mapping has one, otherwise by host virtual address.
    */
   readonly by?: 'auto' | 'file' | 'va';
 }
@@ -31,13 +31,23 @@ export interface IommufdTargetOptions {
  * Programs an IOAS of an iommufd, by file (`IOMMU_IOAS_MAP_FILE`) or by host virtual address (`IOMMU_IOAS_MAP`), and unmaps with
  * `IOMMU_IOAS_UNMAP`.
  *
- * What another target has mapped into another IOAS of the same iommufd, the same memory at the same range with the same access, is copied
- * from there (`IOMMU_IOAS_COPY`): the pages are pinned, and counted, once. They stay pinned until the last of the two has unmapped them. Where
- * the kernel does not copy, it maps.
+ * If another target has mapped the same memory at the same range with the same access into another IOAS of the same iommufd, the mapping is
+ * copied (`IOMMU_IOAS_COPY`): the pages are pinned and counted once, until both targets have unmapped them. If that fails, it is mapped.
  *
- * Before a device is attached to the IOAS, maps are recorded and neither pinned nor checked: what is wrong with them surfaces when one is
- * attached. Ranges of more than 2 MiB, and sets of more than 2 MiB in all or 256 rows, are mapped and unmapped on another thread. The BAR of a
- * device cannot be mapped: a soft failure.
+ * Before a device is attached to the IOAS, maps are recorded but not pinned or checked: their errors occur when a device is attached.
+ * Ranges of more than 2 MiB, and sets of more than 2 MiB in total or 256 rows, are mapped and unmapped on another thread. Device BARs
+ * cannot be mapped: a soft failure.
+ *
+ * @example
+ * ```ts
+ * import { RegionManager } from 'dma-streams';
+ * import { Iommufd } from 'dma-streams/binding';
+ * import { IommufdTarget } from 'dma-streams/targets';
+ *
+ * using iommufd = Iommufd.open();
+ * await using manager = new RegionManager();
+ * await manager.attach(new IommufdTarget(iommufd.allocIoas(), { by: 'file' }));
+ * ```
  */
 export class IommufdTarget implements DmaTarget {
   readonly name: string;
@@ -48,13 +58,10 @@ export class IommufdTarget implements DmaTarget {
   readonly #byFile: boolean;
   readonly #calls: IommuCalls;
   readonly #capacity: CapacityTracker;
-  /** What it has mapped: an unmap of the kernel may end half-way. */
+  /** The current mappings: needed because a failed unmap of the kernel may be partial. */
   readonly #heldMaps: HeldMaps;
 
-  /**
-   * @throws RangeError when `by` is none of these
-   * @throws DmaError `ENOTTY` when `by` is 'file' and the kernel cannot
-   */
+  /** @throws RangeError if `by` is invalid; DmaError `ENOTTY` if `by` is 'file' and the kernel cannot map files; `ERR_CLOSED` */
   constructor(ioas: Ioas, options: IommufdTargetOptions = {}) {
     const { name = 'iommufd', by = 'auto' } = options;
     if (!['auto', 'file', 'va'].includes(by)) {
@@ -83,16 +90,16 @@ export class IommufdTarget implements DmaTarget {
     });
   }
 
-  /** What it holds, ascending. */
+  /** The ranges of the current mappings, ascending. */
   mappedRanges(): readonly MemoryRange[] {
     return this.#heldMaps.ranges();
   }
 
   /**
-   * Looks at a whole set before its first map: every range against what the IOMMU can map, and the limit of locked memory. A single map is left
-   * to the kernel.
+   * Checks a set before its first map: the ranges against the IOVA ranges of the IOMMU, and the limit of locked memory. A single map is not
+   * checked here; the kernel checks it.
    *
-   * @throws DmaError that names the row which cannot fit
+   * @throws DmaError for the first request that exceeds a limit; the error names it. Nothing is mapped
    */
   checkMaps(requests: readonly DmaMapRequest[]): void {
     this.#capacity.check(
@@ -102,7 +109,7 @@ export class IommufdTarget implements DmaTarget {
   }
 
   /**
-   * On failure: nothing of the range is mapped or pinned.
+   * Maps memory. Returns a promise if the map is made on another thread. On failure: no part of the range is mapped or pinned.
    *
    * @throws DmaError of the kernel: `EEXIST`, `EINVAL`, `EFAULT`, `ENOMEM`; `ERR_NO_VA`; `ERR_CLOSED`
    */
@@ -111,18 +118,16 @@ export class IommufdTarget implements DmaTarget {
   }
 
   /**
-   * The maps of a set, in order, in one call to native code, up to the first that fails: nothing of that one and of those after it is mapped.
+   * Makes the maps of a set in order, in one native call, up to the first failure. The failed map and those after it are not made.
    *
-   * The error in the answer is as of {@link IommufdTarget.mapDma}.
+   * @returns `undefined` if all succeeded; otherwise where it stopped, with an error as of {@link IommufdTarget.mapDma}
    */
   mapDmaBatch(requests: readonly DmaMapRequest[]): BatchStop | undefined | Promise<BatchStop | undefined> {
     return this.#mapFrom(requests, 0, this.#heldMaps.hasSiblings);
   }
 
   /**
-   * Unmapping what is not mapped is no failure.
-   *
-   * On failure: what is still mapped is in `stuck` of the error.
+   * Unmaps all mappings inside the range. A range without mappings is accepted. On failure: `stuck` of the error has what is still mapped.
    *
    * @throws DmaUnmapError of the kernel; DmaError `ERR_CLOSED`
    */
@@ -143,9 +148,9 @@ export class IommufdTarget implements DmaTarget {
   }
 
   /**
-   * The unmaps of a set, in order, in one call to native code, up to the first that fails: nothing of those after it is unmapped.
+   * Makes the unmaps of a set in order, with one native call, and stops at the first failure. The unmaps after it are not made.
    *
-   * The error in the answer is as of {@link IommufdTarget.unmapDma}.
+   * @returns `undefined` if all succeeded; otherwise where it stopped, with an error as of {@link IommufdTarget.unmapDma}
    */
   unmapDmaBatch(ranges: readonly MemoryRange[]): BatchStop | undefined | Promise<BatchStop | undefined> {
     return this.#unmapFrom(ranges, 0);
@@ -166,7 +171,7 @@ export class IommufdTarget implements DmaTarget {
     });
   }
 
-  /** Where the kernel does not copy a row, that one and the rest are mapped: else a kernel that never copies would be called row by row. */
+  /** If the kernel does not copy a row, this and the remaining rows are mapped: a kernel that never copies would need a call per row. */
   #mapFrom(requests: readonly DmaMapRequest[], first: number, copying: boolean): BatchAnswer {
     const batch = this.#calls.begin();
     const copied = new Set<number>();
@@ -217,8 +222,8 @@ export class IommufdTarget implements DmaTarget {
   }
 
   /**
-   * Goes on with an unmap that failed, and says what is left of it. The kernel ends one at the first mapping that it cannot take, and what came
-   * before is gone: so each is tried.
+   * Continues a failed unmap, and returns what is still mapped. The kernel stops at the first mapping that it cannot unmap, after unmapping
+   * those before it. So each mapping is unmapped separately.
    */
   #finish(errno: number, range: MemoryRange): DmaUnmapError | undefined | Promise<DmaUnmapError | undefined> {
     const mapped = this.#heldMaps.overlapping(range);
@@ -255,7 +260,7 @@ export class IommufdTarget implements DmaTarget {
     this.#capacity.count(range.endPage - range.startPage);
   }
 
-  /** The file that a request is mapped by, or its host virtual address. */
+  /** The file or the host virtual address by which a request is mapped. */
   #wayOf({ type, mappable, hostVa }: DmaMapRequest): MappedBy | undefined {
     return this.#byFile && mappable !== undefined && type !== 'device' ? mappable : hostVa;
   }

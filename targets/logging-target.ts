@@ -3,21 +3,32 @@ import { checkMapRequest, checkRange } from './call-checks.js';
 import { callToJson, callToText, type TargetCall } from './call-line.js';
 
 export interface LoggingTargetOptions {
-  /** Default `'log'`. */
+  /** Name in lines and errors. Default: `'log'`. */
   readonly name?: string;
-  /** Takes each line, without a line break. What it throws fails the call. Default: standard output. */
+  /** Receives each line, without a line break. If it throws, the call fails with that error. Default: writes to standard output. */
   readonly write?: (line: string) => void;
-  /** `'text'`, for people, is the default; `'json'` writes the lines of `dma-streams replay --json`. */
+  /** `'text'`: human-readable lines. `'json'`: the lines of `dma-streams replay --json`. Default: `'text'`. */
   readonly format?: 'text' | 'json';
 }
 
-/** Writes a line for each call, in the order of the calls. Needs no memory to be mapped: it shows what another target would see. */
+/**
+ * A target that writes one line for each call, in call order. It accesses no memory, and shows the calls that another target would receive.
+ *
+ * @example
+ * ```ts
+ * import { RegionManager } from 'dma-streams';
+ * import { LoggingTarget } from 'dma-streams/targets';
+ *
+ * await using manager = new RegionManager();
+ * await manager.attach(new LoggingTarget({ name: 'log', write: (line) => console.error(line) }));
+ * ```
+ */
 export class LoggingTarget implements DmaTarget {
   readonly name: string;
   readonly #write: (line: string) => void;
   readonly #format: (call: TargetCall) => string;
 
-  /** @throws TypeError when an option is not of its type */
+  /** @throws TypeError if an option has the wrong type */
   constructor(options: LoggingTargetOptions = {}) {
     if ((options as unknown) === null) {
       throw optionsError();
@@ -31,14 +42,14 @@ export class LoggingTarget implements DmaTarget {
     this.#format = format === 'json' ? callToJson : callToText;
   }
 
-  /** @throws TypeError when the request is not of its type: nothing is written; and what `write` throws */
+  /** Writes a line for the map. @throws TypeError if the request is invalid: nothing is written; also the errors of `write` */
   mapDma(request: DmaMapRequest): void {
     checkMapRequest(request);
     checkRange(request.range);
     this.#write(this.#format({ op: 'map', target: this.name, request }));
   }
 
-  /** @throws TypeError when it is no range: nothing is written; and what `write` throws */
+  /** Writes a line for the unmap. @throws TypeError if `range` is not a `MemoryRange`: nothing is written; also the errors of `write` */
   unmapDma(range: MemoryRange): void {
     checkRange(range);
     this.#write(this.#format({ op: 'unmap', target: this.name, range }));

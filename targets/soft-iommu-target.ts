@@ -9,10 +9,23 @@ import { spansOf } from './soft-iommu/spans.js';
 import { Unmapper } from './soft-iommu/unmapper.js';
 
 /**
- * A software IOMMU with a real kernel's manners: its errnos, its limits, and device DMA that reaches the backing memory.
+ * A software IOMMU that models the kernel: the same errnos and limits, and device DMA that accesses the backing memory.
  *
- * What backs a mapping is looked at when DMA reaches it; when it is mapped, only that a file is not shorter than the mapping. It cannot
- * see file systems or pinning, and does not pretend to: what `fstat` cannot look at is accepted.
+ * `mapDma` only checks that a file is not shorter than the mapping; `read` and `write` access the backing. File systems and pinning are
+ * not modelled: descriptors that `fstat` cannot examine are accepted.
+ *
+ * @example
+ * ```ts
+ * import { MemoryRange } from 'dma-streams';
+ * import { Memfd } from 'dma-streams/binding';
+ * import { SoftIommuTarget } from 'dma-streams/targets';
+ *
+ * using ram = Memfd.create('ram', 0x10000n);
+ * const iommu = new SoftIommuTarget();
+ * const range = MemoryRange.of(0, 0x10000);
+ * iommu.mapDma({ range, region: 'ram', type: 'ram', writable: true, mappable: ram, fileOffset: 0n });
+ * iommu.write(0x1000n, Buffer.from('hello'));
+ * ```
  */
 export class SoftIommuTarget implements DmaTarget {
   readonly name: string;
@@ -24,7 +37,7 @@ export class SoftIommuTarget implements DmaTarget {
   readonly #unmapper: Unmapper;
   #calls = 0;
 
-  /** @throws TypeError or RangeError when an option is not of its type */
+  /** @throws TypeError if an option has the wrong type; RangeError if a value is invalid */
   constructor(options: SoftIommuTargetOptions = {}) {
     const settings = settingsOf(options);
     this.name = settings.name;
@@ -35,23 +48,23 @@ export class SoftIommuTarget implements DmaTarget {
     this.#unmapper = new Unmapper(settings, this.#entries);
   }
 
-  /** Mappings that it holds. */
+  /** Number of current mappings. */
   get entries(): number {
     return this.#entries.size;
   }
 
-  /** What it holds, ascending, in the ranges in which it was mapped. */
+  /** The ranges of the current mappings, ascending. Adjacent mappings are not merged. */
   mappedRanges(): readonly MemoryRange[] {
     return this.#entries.ranges();
   }
 
   /**
-   * On failure: nothing is mapped.
+   * Maps memory. On failure: nothing is mapped.
    *
-   * @throws DmaError as the kernel would fail: `EEXIST` over another mapping (`EINVAL` in the model `exact`, which accepts the same
-   * map again); `EINVAL` where something is not page aligned, outside the aperture or in a reserved range; `ENOSPC` at the entry limit; `EFAULT` beyond the end of the file;
-   * and what `faults` says
-   * @throws TypeError when the request is not of its type
+   * @throws DmaError with the errno of the kernel: `EEXIST` if a mapping overlaps (`EINVAL` in the model `exact`, which accepts an
+   * identical map); `EINVAL` if the range is not page aligned, outside the aperture or in a reserved range; `ENOSPC` at the entry limit;
+   * `EFAULT` beyond the end of the file; also the codes in `faults`
+   * @throws TypeError if the request is invalid
    */
   mapDma(request: DmaMapRequest): void {
     const fault = this.#countCall();
@@ -61,11 +74,13 @@ export class SoftIommuTarget implements DmaTarget {
   }
 
   /**
-   * On failure: nothing is unmapped; but in the model `iommufd` an unmap that cuts a mapping has already taken those before it, as in
-   * the kernel.
+   * Unmaps all mappings inside the range.
    *
-   * @throws DmaError as the kernel would fail: `EINVAL` (`ENOENT` in `iommufd` and `exact`) when it cuts a mapping; `ENOENT` over
-   * nothing in `iommufd` (but not over all addresses) and `exact`; and what `faults` says
+   * On failure: nothing is unmapped. Exception: in the model `iommufd`, if the range contains only a part of a mapping, the mappings before
+   * that one are already unmapped, as in the kernel.
+   *
+   * @throws DmaError with the errno of the kernel: `EINVAL` (`ENOENT` in `iommufd` and `exact`) if the range contains only a part of a
+   * mapping; `ENOENT` if it contains no mapping, in `iommufd` (except for all addresses) and `exact`; also the codes in `faults`
    */
   unmapDma(range: MemoryRange): void {
     this.#throwFault(this.#countCall(), this.#settings.traits.unmapRequest, range);
@@ -73,11 +88,13 @@ export class SoftIommuTarget implements DmaTarget {
   }
 
   /**
-   * A device reads memory.
+   * Reads memory as a device would.
    *
+   * @param iova I/O virtual address, in bytes
    * @param length in bytes
-   * @throws DmaFault when a byte is not mapped: its address is in the error
-   * @throws DmaError when there is nothing behind a mapping
+   * @throws DmaFault if a byte is not mapped; the error has its address
+   * @throws DmaError if a mapping has no accessible backing
+   * @throws TypeError or RangeError if an argument is invalid
    */
   read(iova: bigint, length: number): Buffer {
     if (!Number.isSafeInteger(length) || length < 0) {
@@ -92,11 +109,12 @@ export class SoftIommuTarget implements DmaTarget {
   }
 
   /**
-   * A device writes memory.
+   * Writes memory as a device would.
    *
-   * @throws DmaFault when a byte is not mapped, or not for writing: its address is in the error, and nothing was written
-   * @throws DmaError when there is nothing behind a mapping, or 2^53 bytes or more of a file before the end of the write
-   * (`EOVERFLOW`): what lies in the mappings before it was written
+   * @throws DmaFault if a byte is not mapped, or not writable; the error has its address, and nothing was written
+   * @throws DmaError if a mapping has no accessible backing; `EOVERFLOW` if the end of the write is at file offset 2^53 or above. The bytes
+   * in preceding mappings were written
+   * @throws TypeError or RangeError if an argument is invalid
    */
   write(iova: bigint, data: Uint8Array): void {
     if (!(data instanceof Uint8Array)) {
@@ -108,7 +126,7 @@ export class SoftIommuTarget implements DmaTarget {
     }
   }
 
-  /** Its number, whether it is well formed or not. */
+  /** The 0-based number of this call. Invalid calls are counted too. */
   #countCall(): number {
     return this.#calls++;
   }

@@ -11,9 +11,24 @@ import { toBatchStop, whenDone, type BadArgument } from './kernel/batch-answer.j
 /**
  * Programs a VFIO container with a type1v2 IOMMU, by host virtual address (`VFIO_IOMMU_MAP_DMA`, `VFIO_IOMMU_UNMAP_DMA`).
  *
- * A group must be in the container before the first map. Memory of devices is mapped too, for peer-to-peer DMA. The pointer is computed in
- * native code from the address space that owns the memory. Ranges of more than 2 MiB, and sets of more than 2 MiB in all or 256 rows, are
- * mapped and unmapped on another thread, one container at a time: pinning at several at once takes longer than one after the other.
+ * A group must be in the container before the first map. Device memory is mapped too, for peer-to-peer DMA. Native code computes the
+ * pointer from the address space that owns the memory. Ranges of more than 2 MiB, and sets of more than 2 MiB in total or 256 rows, are
+ * mapped and unmapped on another thread, one container at a time: concurrent pinning for several containers takes longer than sequential
+ * pinning.
+ *
+ * @example
+ * ```ts
+ * import { RegionManager } from 'dma-streams';
+ * import { AddressSpace, VfioContainer, VfioGroup } from 'dma-streams/binding';
+ * import { VfioType1Target } from 'dma-streams/targets';
+ *
+ * using space = new AddressSpace({ size: 1n << 40n });
+ * using container = VfioContainer.open();
+ * using group = VfioGroup.forDevice('0000:00:04.0');
+ * container.addGroup(group);
+ * await using manager = new RegionManager({ vaMapper: space });
+ * await manager.attach(new VfioType1Target(container));
+ * ```
  */
 export class VfioType1Target implements DmaTarget {
   readonly name: string;
@@ -24,6 +39,10 @@ export class VfioType1Target implements DmaTarget {
   readonly #capacity: CapacityTracker;
   readonly #count: EntryCount;
 
+  /**
+   * @param container the caller keeps ownership: close it after the target was detached
+   * @param options.name name in errors. Default: `'vfio'`
+   */
   constructor(container: VfioContainer, options: { readonly name?: string } = {}) {
     this.name = options.name ?? 'vfio';
     this.#container = container;
@@ -44,17 +63,17 @@ export class VfioType1Target implements DmaTarget {
   }
 
   /**
-   * Looks at a whole set before its first map: every range against what the IOMMU can map, the entries that are left, the limit of locked
-   * memory. A single map is left to the kernel.
+   * Checks a set before its first map: the ranges against the IOVA ranges of the IOMMU, the number of available entries, and the limit of
+   * locked memory. A single map is not checked here; the kernel checks it.
    *
-   * @throws DmaError that names the row which cannot fit
+   * @throws DmaError for the first request that exceeds a limit; the error names it. Nothing is mapped
    */
   checkMaps(requests: readonly DmaMapRequest[]): void {
     this.#capacity.check(requests);
   }
 
   /**
-   * On failure: nothing of the range is mapped or pinned.
+   * Maps memory. Returns a promise if the map is made on another thread. On failure: no part of the range is mapped or pinned.
    *
    * @throws DmaError of the kernel: `EEXIST`, `EINVAL`, `EFAULT`, `ENOMEM`, `ENOSPC`; `ERR_NO_VA`; `ERR_CLOSED`
    */
@@ -72,9 +91,9 @@ export class VfioType1Target implements DmaTarget {
   }
 
   /**
-   * The maps of a set, in order, in one call to native code, up to the first that fails: nothing of that one and of those after it is mapped.
+   * Makes the maps of a set in order, in one native call, up to the first failure. The failed map and those after it are not made.
    *
-   * The error in the answer is as of {@link VfioType1Target.mapDma}.
+   * @returns `undefined` if all succeeded; otherwise where it stopped, with an error as of {@link VfioType1Target.mapDma}
    */
   mapDmaBatch(requests: readonly DmaMapRequest[]): BatchStop | undefined | Promise<BatchStop | undefined> {
     this.#count.beforeMap();
@@ -94,9 +113,9 @@ export class VfioType1Target implements DmaTarget {
   }
 
   /**
-   * On failure: nothing is unmapped.
+   * Unmaps all mappings inside the range. On failure: nothing is unmapped.
    *
-   * @throws DmaError of the kernel: `EINVAL` when the range cuts a mapping; `ERR_CLOSED`
+   * @throws DmaError of the kernel: `EINVAL` if the range contains only a part of a mapping; `ERR_CLOSED`
    */
   unmapDma(range: MemoryRange): void | Promise<void> {
     const batch = this.#calls.begin();
@@ -109,10 +128,10 @@ export class VfioType1Target implements DmaTarget {
   }
 
   /**
-   * The unmaps of a set, in order, in one call to native code, up to the first that fails: nothing of that one and of those after it is
-   * unmapped.
+   * Makes the unmaps of a set in order, with one native call, and stops at the first failure. The failed unmap and the unmaps after it are
+   * not made.
    *
-   * The error in the answer is as of {@link VfioType1Target.unmapDma}.
+   * @returns `undefined` if all succeeded; otherwise where it stopped, with an error as of {@link VfioType1Target.unmapDma}
    */
   unmapDmaBatch(ranges: readonly MemoryRange[]): BatchStop | undefined | Promise<BatchStop | undefined> {
     const { batch, refused } = this.#calls.beginUnmaps(ranges, 0);
@@ -139,10 +158,10 @@ export class VfioType1Target implements DmaTarget {
   }
 
   /**
-   * How many maps the container holds more than before the first one of this target (`dma_avail`, `struct vfio_iommu_type1_info_dma_avail`).
-   * `undefined` before that, and where the kernel does not tell (before Linux 5.10).
+   * The number of maps added to the container since the first map of this target (`dma_avail`, `struct vfio_iommu_type1_info_dma_avail`).
+   * `undefined` before the first map, and where the kernel does not report it (before Linux 5.10).
    *
-   * Somebody else who maps in the same container is counted, too: `Attachment.heal()` leaves what is too much, unless it is asked to unmap it.
+   * Maps of other users of the container are counted too. So `Attachment.heal()` does not unmap surplus maps unless it is asked to.
    *
    * @throws DmaError `ERR_CLOSED`
    */

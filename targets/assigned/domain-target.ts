@@ -4,13 +4,13 @@ import type { IommufdTarget } from '../iommufd-target.js';
 import type { VfioType1Target } from '../vfio-type1-target.js';
 
 /**
- * The target of an IOMMU domain as its manager gets it. It passes every call on; besides, it knows when one is under way, and once the domain
- * has ended it knows that nothing is mapped: the kernel took everything away with the last device. So what a manager still believes to be
- * mapped then, because an unmap failed or came too late, can be unmapped.
+ * Wraps the target of an IOMMU domain for its manager. It forwards all calls, and tracks pending calls. After the domain has ended, nothing
+ * is mapped, because the kernel removed all mappings with the last device. Unmaps then succeed without a call, so that the manager can
+ * unmap what it still records as mapped because an unmap failed or was too late.
  */
 export class DomainTarget {
   readonly name: string;
-  /** What is attached. */
+  /** The target to attach to the manager. */
   readonly forManager: DmaTarget;
   #underWay: Promise<void> | undefined;
   #ended = false;
@@ -29,7 +29,7 @@ export class DomainTarget {
     });
   }
 
-  /** Resolves when no call is under way, nor one that its manager makes because another has come back. */
+  /** Resolves when no call is pending, including calls that the manager makes in response to a finished call. */
   async idle(): Promise<void> {
     while (this.#underWay !== undefined) {
       await this.#underWay;
@@ -37,7 +37,7 @@ export class DomainTarget {
     }
   }
 
-  /** From now on nothing is mapped, and nothing can be. */
+  /** Marks the domain as ended: from now on nothing is mapped, and maps fail. */
   end(): void {
     this.#ended = true;
   }

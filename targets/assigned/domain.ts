@@ -3,31 +3,31 @@ import type { Attachment } from '../../streams/index.js';
 import type { DomainTarget } from './domain-target.js';
 
 /**
- * An IOMMU domain: one set of mappings, and the devices that it holds for. Of VFIO type1 that is a container, of iommufd an IOAS.
+ * An IOMMU domain: one set of mappings, and the devices that use it. A container for VFIO type1, an IOAS for iommufd.
  */
 export interface Domain {
   readonly target: DomainTarget;
-  /** Of its target at the manager, once there is one. */
+  /** Attachment of its target at the manager, if there is one. */
   attachment: Attachment | undefined;
-  /** How many devices are in. */
+  /** Number of devices in the domain. */
   readonly size: number;
   /**
-   * Opens a device and puts it in. Returns `undefined` when the kernel does not let it share with the devices that are in.
+   * Opens a device and adds it. Returns `undefined` if the kernel does not allow it to share the mappings with the present devices.
    *
-   * On failure, and when it may not share: nothing of it stays open.
+   * On failure, and if it cannot share: the device is closed.
    *
-   * @throws DmaError when it cannot be opened, or, into a domain without devices, cannot be put in
+   * @throws DmaError if it cannot be opened, or cannot be added to a domain without devices
    */
   addDevice(pci: PciDevice): VfioDevice | undefined;
-  /** Closes a device, and takes it out. */
+  /** Closes a device and removes it. */
   removeDevice(device: VfioDevice): void;
-  /** Whether the kernel holds no mapping any more, asked when the last device is out. Only the kernel knows: who else has the device open? */
+  /** Whether the kernel has no mappings left. Called after the last device was removed: another process may still have the device open. */
   tryDestroy(): boolean;
-  /** Closes what is left. Again: nothing. */
+  /** Closes the remaining descriptors. Calling it again has no effect. */
   close(): void;
 }
 
-/** What is asked of the kernel. */
+/** The kernel calls that domains make. */
 export interface DeviceAccess {
   findDevice(pciAddress: string): PciDevice;
   openContainer(): VfioContainer;
@@ -44,15 +44,15 @@ const KERNEL: DeviceAccess = {
   openCdev: (pciAddress, iommufd) => VfioDevice.openCdev(pciAddress, iommufd),
 };
 
-/** The key of an option that takes the place of the kernel, for specs. */
+/** Key of an option that replaces the kernel calls, for specs. */
 const DEVICE_ACCESS = Symbol('DeviceAccess');
 
-/** The options, with something in place of the kernel. */
+/** Adds a replacement of the kernel calls to the options. */
 export function withDeviceAccess<T extends object>(options: T, access: DeviceAccess): T {
   return { ...options, [DEVICE_ACCESS]: access };
 }
 
-/** The kernel, unless the options say otherwise. */
+/** The replacement in the options, or the kernel calls. */
 export function deviceAccessOf(options: object): DeviceAccess {
   return (options as { readonly [DEVICE_ACCESS]?: DeviceAccess })[DEVICE_ACCESS] ?? KERNEL;
 }

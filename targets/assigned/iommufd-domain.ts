@@ -54,7 +54,7 @@ export class IommufdDomain implements Domain {
     this.#devices.delete(device);
   }
 
-  /** An IOAS can be destroyed when no device is attached, and its mappings go with it. */
+  /** An IOAS can be destroyed if no device is attached. This removes its mappings. */
   tryDestroy(): boolean {
     try {
       this.#ioas.destroy();

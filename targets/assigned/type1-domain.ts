@@ -9,7 +9,7 @@ interface OpenGroup {
   readonly devices: Set<VfioDevice>;
 }
 
-/** A VFIO container and the groups in it. A group is open once, whatever number of its devices is in. */
+/** A VFIO container and its groups. A group is opened once, for all of its devices. */
 export class Type1Domain implements Domain {
   readonly target: DomainTarget;
   attachment: Attachment | undefined;
@@ -60,7 +60,7 @@ export class Type1Domain implements Domain {
     }
   }
 
-  /** A container whose last group has left has no IOMMU to ask about, and so no mapping. */
+  /** A container without groups has no IOMMU, and therefore no mappings. */
   tryDestroy(): boolean {
     try {
       return this.#container.info.iovaRanges.length === 0;
@@ -73,13 +73,13 @@ export class Type1Domain implements Domain {
     this.#container.close();
   }
 
-  /** Whether the group is in now. */
+  /** Adds the group. Returns whether the container accepts it. */
   #join(group: VfioGroup): boolean {
     try {
       this.#container.addGroup(group);
       return true;
     } catch (error) {
-      // Of a container that is empty nothing else can be the reason than the group itself.
+      // If the container is empty, the cause can only be the group itself.
       if (this.#groups.size === 0 || !(error instanceof DmaError)) {
         throw error;
       }

@@ -1,19 +1,19 @@
 import type { BatchStop, DmaError } from '../../streams/index.js';
 
-/** What `mapDmaBatch` and `unmapDmaBatch` answer. */
+/** Return type of `mapDmaBatch` and `unmapDmaBatch`. */
 export type BatchAnswer = BatchStop | undefined | Promise<BatchStop | undefined>;
 
-/** Goes on with a value, or, when that is a promise, once it is there. */
+/** Calls `next` with the value; if it is a promise, after it has resolved. */
 export function whenDone<T, R>(value: T | Promise<T>, next: (value: T) => R | Promise<R>): R | Promise<R> {
   return value instanceof Promise ? value.then(next) : next(value);
 }
 
-/** Why the next call of a set could not be put to the kernel. */
+/** Why the next call of a set could not be passed to the kernel. */
 export interface BadArgument {
   readonly refusal: unknown;
 }
 
-/** What a target answers to a set that got so far: nothing when it was served to its end. */
+/** Converts the progress of a set to the answer of the target: `undefined` if all calls succeeded. */
 export function toBatchStop<T>(
   { done, errno }: Progress,
   items: readonly T[],
@@ -26,10 +26,10 @@ export function toBatchStop<T>(
   return { done, error: errno < 0 ? toError(errno, items[done] as T, items.slice(done)) : refused?.refusal };
 }
 
-/** How far a set of calls got. */
+/** Progress of a set of calls. */
 export interface Progress {
-  /** Calls that succeeded, from the first on. */
+  /** Number of calls that succeeded, from the first. */
   readonly done: number;
-  /** What the kernel says of the next one; 0 when there is none, or it was not asked. */
+  /** Errno of the next call; 0 if there is none, or it was not made. */
   readonly errno: number;
 }

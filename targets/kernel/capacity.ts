@@ -3,28 +3,27 @@ import type { IovaRange } from '../../binding/iommu/iova-range.js';
 import type { DmaError, DmaMapRequest } from '../../streams/index.js';
 import { findMisfit, type Capacity } from './preflight.js';
 
-/** What a target asks the kernel. */
+/** The queries of a target to the kernel. */
 export interface CapacityQuery {
   readonly target: string;
   readonly mapRequest: string;
-  /** What can be mapped now. */
+  /** Queries what can be mapped now. */
   ask(): {
     readonly iovaRanges: readonly IovaRange[];
-    /** Entries that are left; `undefined` where there is no limit. */
+    /** Number of available entries; `undefined` if there is no limit. */
     readonly entries?: number | undefined;
-    /** Bytes that may be pinned still; `undefined` where no limit counts. */
+    /** Bytes that can still be pinned; `undefined` if no limit applies. */
     readonly pinnable: bigint | undefined;
   };
-  /** Grows when a device joins: what can be mapped may be less from then on. */
+  /** Number of devices added so far. Each one can reduce what can be mapped. */
   readonly joins: number;
 }
 
 /**
- * What an IOMMU can take still, as far as that is known without asking the kernel for each set: asking takes longer than mapping a hundred
- * pages.
+ * The remaining capacity of an IOMMU, cached, because a query to the kernel takes longer than mapping a hundred pages.
  *
- * The kernel is asked anew when a device has joined, and before a set is refused. In between, what was mapped is counted, and what was
- * unmapped is not: the capacity is never larger than the truth, unless somebody else maps too. What passes then fails in the kernel.
+ * The kernel is queried again after a device was added, and before a set is rejected. In between, maps are counted, and unmaps are not. So
+ * the cached capacity is never above the real one, unless another user maps too. In that case the kernel rejects the map.
  */
 export class CapacityTracker {
   readonly #inquiry: CapacityQuery;
@@ -36,10 +35,11 @@ export class CapacityTracker {
   }
 
   /**
-   * Finds the first row of a set that cannot fit, before any of it is mapped. A single map is left to the kernel, which says as much.
+   * Finds the first request of a set that exceeds the capacity, before any is mapped. A single map is not checked: the error of the kernel
+   * has the same information.
    *
-   * @param isPinned whether the memory is pinned already, and would not be counted again
-   * @throws DmaError that names the row, the rule and the cure
+   * @param isPinned whether the memory is already pinned, and is not counted again
+   * @throws DmaError that names the request, the limit and the fix
    */
   check(requests: readonly DmaMapRequest[], isPinned?: (request: DmaMapRequest) => boolean): void {
     if (requests.length < 2) {
@@ -59,7 +59,7 @@ export class CapacityTracker {
     }
   }
 
-  /** Counts a map, of so many pages. */
+  /** Counts a map of this number of pages. */
   count(pages: number): void {
     const known = this.#known;
     if (known !== undefined) {

@@ -1,19 +1,19 @@
 /**
- * How many entries a target takes up, by how many are left to all.
+ * The number of entries that a target uses, computed from the number that is available to all.
  *
- * What was left is looked at before each map until one has succeeded: from then on the difference is what has been mapped.
+ * The available number is read before each map until one has succeeded. From then on, the difference is the number of maps.
  */
 export class EntryCount {
   readonly #left: () => number | undefined;
   #before: number | undefined = undefined;
   #hasMapped = false;
 
-  /** @param left asks the kernel; may throw */
+  /** @param left queries the kernel; may throw */
   constructor(left: () => number | undefined) {
     this.#left = left;
   }
 
-  /** To be called before a map is made. */
+  /** Call this before a map is made. */
   beforeMap(): void {
     if (this.#hasMapped) {
       return;
@@ -21,19 +21,19 @@ export class EntryCount {
     try {
       this.#before = this.#left();
     } catch {
-      this.#before = undefined; // What is wrong, the map says better.
+      this.#before = undefined; // The error of the map is more precise.
     }
   }
 
-  /** To be called when maps have been made, and how many of them have succeeded. */
+  /** Call this after maps were made. @param made number of maps that succeeded */
   afterMap(made: number): void {
     this.#hasMapped ||= made > 0;
   }
 
   /**
-   * Entries that are taken up more than before the first map; `undefined` before that, and where the kernel does not tell.
+   * Number of entries used since the first map; `undefined` before that, and if the kernel does not report it.
    *
-   * @throws what asking the kernel throws
+   * @throws the error of the query
    */
   taken(): number | undefined {
     const left = this.#left();

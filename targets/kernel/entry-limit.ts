@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 const PARAMETER = '/sys/module/vfio_iommu_type1/parameters/dma_entry_limit';
 /** The kernel's default: `U16_MAX` in `vfio_iommu_type1.c`. */
 const DEFAULT_LIMIT = 65_535;
-/** Enough for most, and little memory. */
+/** Sufficient for most uses, with low memory usage. */
 const GENEROUS_LIMIT = 200_000;
 
-/** What to do when a type1 container has `left` entries for `needed` maps. */
+/** Hint for a type1 container with `left` available entries for `needed` maps. */
 export function entryLimitHint(left: number, needed: number): string {
   const limit = Math.max(GENEROUS_LIMIT, currentLimit() - left + needed);
   return (

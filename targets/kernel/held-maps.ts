@@ -3,36 +3,36 @@ import type { DmaMapRequest, HostVa, Mappable, MemoryRange } from '../../streams
 import { RangeMap } from '../../streams/internal.js';
 import { RecentMaps } from './recent-maps.js';
 
-/** The file that a map is made by, or its host virtual address. */
+/** The file or the host virtual address by which a map is made. */
 export type MappedBy = Mappable | HostVa;
 
-/** Of each iommufd, the targets that have held something. */
+/** For each iommufd, the targets that have or had mappings. */
 const siblings = new WeakMap<Iommufd, Set<HeldMaps>>();
 
 /**
- * What one target has mapped into its IOAS, and where the targets of one iommufd look each other's mappings up, to copy them.
+ * The mappings of one target in its IOAS. The other targets of the same iommufd search them for mappings to copy.
  *
- * A mapping is here from when the kernel has answered that it is made until the kernel has answered that it is gone. While it is being
- * unmapped on another thread it can be found, and copying it is safe: under the lock of the source, the kernel either takes a share of its
- * pages, which then stay pinned for the copy, or says ENOENT. No other memory can be there, because a target makes one call at a time.
+ * A mapping is recorded after the kernel has confirmed the map, until the kernel has confirmed the unmap. It can be found while it is being
+ * unmapped on another thread. Copying it is then safe: under the lock of the source, the kernel either adds a reference to its pages, which
+ * stay pinned for the copy, or returns ENOENT. No other memory can be mapped there, because a target makes one call at a time.
  *
- * What somebody does to the IOAS past the target is not seen here.
+ * Changes to the IOAS that bypass the target are not recorded.
  */
 export class HeldMaps {
   readonly #ioas: Ioas;
   readonly #wayOf: (request: DmaMapRequest) => MappedBy | undefined;
   readonly #all: Set<HeldMaps>;
-  /** Whether it is among those. */
+  /** Whether this target is in `siblings`. */
   #isListed = false;
   /**
-   * What was made lately, as it was asked for. Nearly every unmap ends one mapping, which is found here much faster than in a tree; and what is
-   * gone soon never gets into the tree.
+   * Recent maps, as requested. Nearly every unmap removes exactly one mapping, which is found here much faster than in a tree. Short-lived
+   * mappings are never inserted into the tree.
    */
   readonly #recent = new RecentMaps();
-  /** The rest; once somebody has asked what lies in a range, all that was made until then. */
+  /** The other mappings. A query by range moves all mappings here. */
   readonly #sorted = new RangeMap<DmaMapRequest>();
 
-  /** @param wayOf what this target makes a map by */
+  /** @param wayOf the file or address by which this target makes a map */
   constructor(ioas: Ioas, wayOf: (request: DmaMapRequest) => MappedBy | undefined) {
     this.#ioas = ioas;
     this.#wayOf = wayOf;
@@ -54,7 +54,7 @@ export class HeldMaps {
     return this.#sort().firstOverlap(range)?.range;
   }
 
-  /** Notes a map that was made. The request is kept. */
+  /** Records a map that was made. The request is stored. */
   add(request: DmaMapRequest): void {
     // Ranges that the kernel has accepted cannot overlap.
     const drivenOut = this.#recent.put(request);
@@ -67,7 +67,7 @@ export class HeldMaps {
     }
   }
 
-  /** Notes that everything inside the range is gone. */
+  /** Records that all mappings inside the range were removed. */
   remove(range: MemoryRange): void {
     const { startPage, endPage } = range;
     if (this.#recent.at(startPage)?.range.endPage === endPage) {
@@ -79,7 +79,7 @@ export class HeldMaps {
     }
   }
 
-  /** Whether another target of this iommufd holds anything at all. */
+  /** Whether another target of this iommufd has any mappings. */
   get hasSiblings(): boolean {
     if (this.#all.size === (this.#isListed ? 1 : 0)) {
       return false;
@@ -89,7 +89,7 @@ export class HeldMaps {
         if (other.#recent.size > 0 || other.#sorted.size > 0) {
           return true;
         }
-        // Perhaps nobody uses it any more.
+        // The target may no longer be in use.
         other.#isListed = false;
         this.#all.delete(other);
       }
@@ -97,7 +97,7 @@ export class HeldMaps {
     return false;
   }
 
-  /** The IOAS of another target that holds exactly this mapping: the same range of the same memory, as writable, made the same way. */
+  /** The IOAS of another target with an identical mapping: same range, memory and access, made by file or by address alike. */
   sourceOf(request: DmaMapRequest): Ioas | undefined {
     const { range, fileOffset, writable, mappable } = request;
     const by = this.#wayOf(request);

@@ -2,18 +2,18 @@ import { DmaBatch } from '../../binding/iommu/dma-batch.js';
 import type { MemoryRange } from '../../streams/index.js';
 import { whenDone, type BadArgument, type Progress } from './batch-answer.js';
 
-/** What a batch can be run on: a VFIO container, or an IOAS. */
+/** A VFIO container or an IOAS, which can run a batch. */
 export interface Iommu {
   run(batch: DmaBatch, options?: { readonly stopAtFailure?: boolean }): number;
   runAsync(batch: DmaBatch, options?: { readonly stopAtFailure?: boolean }): Promise<number>;
 }
 
 /**
- * Up to so many pages in all, 2 MiB, and so many rows, calls are made at once, on this thread: an event loop may not stand still for 10 ms.
+ * Up to this number of pages in total (2 MiB) and of rows, calls are made synchronously on this thread. The event loop must not be blocked
+ * for 10 ms.
  *
- * A call costs the kernel some 0.5 to 3 µs and another 0.1 to 1.1 µs for each scattered page that it pins or unpins, five to ten times that
- * where the processor is emulated: both bounds together stay below 2 ms. Another thread costs 50 µs, which more rows, or more pages, make up
- * for.
+ * A call takes the kernel about 0.5 to 3 µs, plus 0.1 to 1.1 µs for each scattered page that it pins or unpins, and five to ten times that
+ * on an emulated processor: within both limits, less than 2 ms. Another thread costs 50 µs, which pays off only above these limits.
  */
 const SMALL_PAGES = 512;
 const SMALL_ROWS = 256;
@@ -21,21 +21,21 @@ const SMALL_ROWS = 256;
 const STOP = { stopAtFailure: true };
 
 /**
- * Calls of the kernel, one after another; those of a set in one crossing into native code. Long ones, which pin or unpin many pages, are made
- * on a thread of their own, so that the event loop and other IOMMUs go on; then the answer is a promise.
+ * Makes kernel calls in order; those of a set in one native call. Long calls, which pin or unpin many pages, run on a separate thread, so
+ * that the event loop and other IOMMUs are not blocked. The result is then a promise.
  *
- * To make some: fill what `begin` gives, and run it.
+ * Usage: fill the batch that `begin` returns, and run it.
  */
 export class IommuCalls {
   readonly #iommu: Iommu;
-  /** That of the last calls, to be filled again; nobody's else. */
+  /** The batch of the last calls, for reuse. It has no other user. */
   #spare: DmaBatch | undefined;
 
   constructor(iommu: Iommu) {
     this.#iommu = iommu;
   }
 
-  /** An empty batch, to be run, or dropped when it cannot be filled. */
+  /** Returns an empty batch, to be run, or discarded if it cannot be filled. */
   begin(): DmaBatch {
     const batch = this.#spare ?? new DmaBatch();
     this.#spare = undefined;
@@ -43,7 +43,7 @@ export class IommuCalls {
     return batch;
   }
 
-  /** A batch of the unmaps of these ranges, from number `first` on, up to one that cannot be put to the kernel. */
+  /** A batch with the unmaps of these ranges, from index `first`, up to the first invalid one. */
   beginUnmaps(
     ranges: readonly MemoryRange[],
     first: number,
@@ -60,7 +60,7 @@ export class IommuCalls {
     return { batch, refused };
   }
 
-  /** Makes the one call in it. 0 or a negative error number. */
+  /** Makes the only call of the batch. Returns 0 or a negative errno. */
   runOne(batch: DmaBatch): number | Promise<number> {
     if (batch.pages > SMALL_PAGES) {
       return this.#iommu.runAsync(batch).then(() => this.#end(batch, 0));
@@ -69,7 +69,7 @@ export class IommuCalls {
     return this.#end(batch, 0);
   }
 
-  /** Makes the calls in it, in order, up to the first that fails. */
+  /** Makes the calls of the batch in order, up to the first failure. */
   run(batch: DmaBatch): Progress | Promise<Progress> {
     const progress = (ran: number): Progress => {
       const errno = ran === 0 ? 0 : this.#end(batch, ran - 1);
@@ -81,7 +81,7 @@ export class IommuCalls {
     return isLarge(batch) ? this.#iommu.runAsync(batch, STOP).then(progress) : progress(this.#iommu.run(batch, STOP));
   }
 
-  /** Unmaps each of these ranges, past failures. What became of each: 0 or a negative error number. */
+  /** Unmaps each of these ranges, and continues after failures. Returns 0 or a negative errno for each. */
   unmapEach(ranges: readonly MemoryRange[]): readonly number[] | Promise<readonly number[]> {
     if (ranges.length === 0) {
       return [];

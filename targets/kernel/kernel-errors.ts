@@ -6,22 +6,22 @@ import { DmaError, DmaUnmapError, type DmaMapRequest, type MemoryRange } from '.
 import { entryLimitHint } from './entry-limit.js';
 import { bytesToPin, lockedMemory, lockedMemoryHint } from './locked-memory.js';
 
-/** Which IOMMU said no, and what can be asked of it to find out why. */
+/** The IOMMU that rejected a call, and the queries that find the cause. */
 export interface ErrorContext {
   readonly target: string;
   /** The request of the `ioctl`. */
   readonly request: string;
-  /** What may be mapped, by the kernel's own list. */
+  /** The ranges that can be mapped, as reported by the kernel. */
   readonly iovaRanges: () => readonly IovaRange[];
   /** A mapping of this target that overlaps. */
   readonly inTheWay?: MemoryRange | undefined;
-  /** Entries that are left; `undefined` where there is no limit. */
+  /** Number of available entries; `undefined` if there is no limit. */
   readonly entriesLeft?: () => number | undefined;
-  /** The maps of the same set from the one that failed on; it alone when left out. */
+  /** The failed map and the maps after it in the same set. Default: the failed map only. */
   readonly rest?: readonly DmaMapRequest[];
 }
 
-/** The error of a map that the kernel refused, with what to do next. */
+/** The error of a map that the kernel rejected, with a hint. */
 export function mapError(errno: number, request: DmaMapRequest, where: ErrorContext): DmaError {
   const { range, region } = request;
   const error = systemError(errno, {
@@ -35,7 +35,7 @@ export function mapError(errno: number, request: DmaMapRequest, where: ErrorCont
   return named(error, where.target);
 }
 
-/** The error of an unmap that the kernel refused. */
+/** The error of an unmap that the kernel rejected. */
 export function unmapError(errno: number, range: MemoryRange, where: ErrorContext): DmaError {
   const error = systemError(errno, {
     what: `cannot unmap ${range.toString()} for devices`,
@@ -47,7 +47,7 @@ export function unmapError(errno: number, range: MemoryRange, where: ErrorContex
   return named(error, where.target);
 }
 
-/** The error of an unmap after which some of its mappings are still there. */
+/** The error of an unmap that left some of its mappings. */
 export function stuckError(
   errno: number,
   range: MemoryRange,
@@ -63,7 +63,7 @@ export function stuckError(
   );
 }
 
-/** A map that has no host virtual address, at a target that maps by it. */
+/** The error of a map without a host virtual address, at a target that needs one. */
 export function noVaError({ range, region }: DmaMapRequest, target: string): DmaError {
   return new DmaError(`${range.toString()} has no host virtual address to map by`, {
     code: 'ERR_NO_VA',
@@ -74,13 +74,13 @@ export function noVaError({ range, region }: DmaMapRequest, target: string): Dma
   });
 }
 
-/** Which rule of the IOMMU a range breaks, and what to do about it. */
+/** Why the IOMMU cannot map a range, and how to fix it. */
 export interface MisfitReason {
   readonly why: string;
   readonly cure: string;
 }
 
-/** What is wrong with the range by the kernel's list of what can be mapped, which is ascending; `undefined` when nothing is. */
+/** Why the range is outside the ranges that can be mapped (`valid`, ascending); `undefined` if it is inside. */
 export function misfitReasonOf(range: MemoryRange, valid: readonly IovaRange[]): MisfitReason | undefined {
   const last = range.end - 1n;
   if (valid.some((one) => one.start <= range.start && last <= one.last)) {
@@ -121,7 +121,7 @@ function mapHint(errno: number, request: DmaMapRequest, where: ErrorContext): st
       try {
         valid = where.iovaRanges();
       } catch (error) {
-        // Why the kernel does not tell what can be mapped is why it cannot be: a container without a group.
+        // The query and the map fail for the same reason: the container has no group.
         return (error as Partial<DmaError>).hint ?? 'the kernel found an argument invalid';
       }
       const misfit = misfitReasonOf(range, valid);
@@ -156,7 +156,7 @@ function mapHint(errno: number, request: DmaMapRequest, where: ErrorContext): st
   }
 }
 
-/** What the system has run out of, when a page of the file cannot be had; `undefined` when nothing is short, or the file too short. */
+/** The exhausted resource if a page of the file cannot be allocated; `undefined` if there is none, or the file is too short. */
 function shortageHint({ range, mappable, fileOffset }: DmaMapRequest): string | undefined {
   if (mappable === undefined) {
     return undefined;
@@ -171,7 +171,7 @@ function shortageHint({ range, mappable, fileOffset }: DmaMapRequest): string | 
   }
 }
 
-/** Errors of the binding do not know for which target a call was made. */
+/** Adds the name of the target to an error of the binding, which does not know it. */
 function named(error: DmaError, target: string): DmaError {
   Object.defineProperty(error, 'target', { value: target, enumerable: true });
   return error;

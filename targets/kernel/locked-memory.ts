@@ -1,19 +1,19 @@
 import { readFileSync } from 'node:fs';
 import type { DmaMapRequest } from '../../streams/index.js';
 
-/** What this process may pin. Pages that a device can reach cannot be moved or swapped out, so the kernel counts them as locked. */
+/** How much this process may pin. Pages that a device can access cannot be moved or swapped out, so the kernel counts them as locked. */
 export interface LockedMemory {
-  /** RLIMIT_MEMLOCK (getrlimit(2)), in bytes; `undefined` when it is unlimited, or does not count for this process. */
+  /** RLIMIT_MEMLOCK (getrlimit(2)), in bytes; `undefined` if it is unlimited, or does not apply to this process. */
   readonly limit: bigint | undefined;
-  /** What VFIO type1 has counted for this process (proc(5), VmLck), in bytes. */
+  /** Memory that VFIO type1 has charged to this process (proc(5), VmLck), in bytes. */
   readonly locked: bigint;
-  /** What iommufd has pinned for this process (proc(5), VmPin), in bytes. It counts for the user, across processes. */
+  /** Memory that iommufd has pinned for this process (proc(5), VmPin), in bytes. It is charged to the user, across processes. */
   readonly pinned: bigint;
 }
 
 const MEBIBYTE = 1n << 20n;
 
-/** The bit of CAP_IPC_LOCK, with which the limit does not count (capabilities(7)). */
+/** The bit of CAP_IPC_LOCK, with which the limit does not apply (capabilities(7)). */
 const CAP_IPC_LOCK = 1n << 14n;
 
 export function lockedMemory(): LockedMemory {
@@ -30,7 +30,7 @@ export function lockedMemory(): LockedMemory {
   };
 }
 
-/** What all of these would pin, in bytes. Memory of devices is not pinned. */
+/** Memory that these requests would pin, in bytes. Device memory is not pinned. */
 export function bytesToPin(
   requests: readonly DmaMapRequest[],
   isPinned: (request: DmaMapRequest) => boolean = () => false,
@@ -41,7 +41,7 @@ export function bytesToPin(
   );
 }
 
-/** What to do about a limit that does not suffice for `needed` more bytes; `undefined` when no limit counts. */
+/** Hint for a limit that is too low for `needed` more bytes; `undefined` if no limit applies. */
 export function lockedMemoryHint({ limit, locked, pinned }: LockedMemory, needed: bigint): string | undefined {
   if (limit === undefined) {
     return undefined;
@@ -49,14 +49,14 @@ export function lockedMemoryHint({ limit, locked, pinned }: LockedMemory, needed
   const used = locked > pinned ? locked : pinned;
   const have = `the limit of locked memory is ${limit} bytes, ${used} are used, ${needed} more are needed`;
   const total = used + needed;
-  // iommufd counts for the user, and the kernel tells a process its own share alone.
+  // iommufd charges the user, and the kernel reports only the share of each process.
   if (total <= limit) {
     return (
       `${have}, so other processes of this user have pinned the rest: raise it with \`ulimit -l\`, LimitMEMLOCK= of systemd or limits.conf, ` +
       'or give the process CAP_IPC_LOCK'
     );
   }
-  // Not to the byte: a check of the device, or the next small region, pins a page more.
+  // Rounded up: a check of the device, or the next small region, pins another page.
   const enough = (total / MEBIBYTE + 1n) * MEBIBYTE;
   const kibibytes = enough / 1024n;
   return (

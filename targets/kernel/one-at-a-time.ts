@@ -2,15 +2,17 @@ import type { DmaBatch } from '../../binding/iommu/dma-batch.js';
 import { SerialQueue } from '../../streams/internal.js';
 import type { Iommu } from './iommu-calls.js';
 
-/** Of all containers that this thread of JavaScript programs. */
+/** The queue of all containers of this JavaScript thread. */
 const turns = new SerialQueue();
 
 /**
- * A VFIO container whose long calls take turns with those of other containers; one that is closed meanwhile fails when its turn comes.
+ * A VFIO container whose long calls are serialized with those of other containers. A call on a container that was closed in the meantime
+ * fails.
  *
- * Two threads of one process that pin scattered memory by type1 at the same time took 1.3 times what one takes on a quiet machine, and up to
- * 30 times on a busy one (in C++, in a guest with two emulated processors); two processes did not. So it is probably the lock of the
- * address space, under which each run of pages is counted as locked. In turns it is never more than one after the other. iommufd does not need it.
+ * Two threads of one process that pin scattered memory through type1 concurrently took 1.3 times as long as one on an idle machine, and up
+ * to 30 times on a busy one (in C++, in a guest with two emulated processors); two processes did not. The probable cause is the lock of the
+ * address space, under which each run of pages is charged as locked. Serialized calls never take longer than their sum. iommufd does not
+ * need this.
  */
 export class OneAtATime implements Iommu {
   readonly #iommu: Iommu;

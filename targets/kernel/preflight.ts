@@ -5,24 +5,24 @@ import { entryLimitHint } from './entry-limit.js';
 import { misfitReasonOf } from './kernel-errors.js';
 import { bytesToPin, lockedMemory, lockedMemoryHint } from './locked-memory.js';
 
-/** What an IOMMU can take. */
+/** Capacity of an IOMMU. */
 export interface Capacity {
   readonly target: string;
   readonly request: string;
   readonly iovaRanges: readonly IovaRange[];
-  /** Entries that are left; `Infinity` where there is no limit. */
+  /** Number of available entries; `Infinity` if there is no limit. */
   entries: number;
-  /** Pages that may be pinned still; `Infinity` where there is no limit, or it cannot be known. */
+  /** Pages that can still be pinned; `Infinity` if there is no limit, or it is unknown. */
   pages: number;
 }
 
 /**
- * Finds the first row of a change set that cannot fit. Memory of devices is left to the kernel: that it cannot be mapped is no failure.
+ * Finds the first request of a change set that exceeds the capacity. Device memory is not checked, because a failure to map it is soft.
  *
- * What passes may fail all the same, and then the kernel's error counts.
+ * A set that passes can still fail in the kernel. The error of the kernel then applies.
  *
- * @param isPinned whether the memory is pinned already, and would not be counted again
- * @returns an error that names the row, the rule and the cure; `undefined` when all fit
+ * @param isPinned whether the memory is already pinned, and is not counted again
+ * @returns an error that names the request, the limit and the fix; `undefined` if all fit
  */
 export function findMisfit(
   requests: readonly DmaMapRequest[],
@@ -68,7 +68,7 @@ export function findMisfit(
   return undefined;
 }
 
-/** A window of the IOMMU may begin or end within a page, which can be mapped no more than what is outside. */
+/** An IOVA range may start or end within a page. Such a page cannot be mapped. */
 const NO_WHOLE_PAGES = {
   why: 'it is not made of whole pages that the IOMMU can map',
   cure: 'leave out the pages at the borders of what the IOMMU can map',
@@ -79,7 +79,7 @@ interface Pages {
   readonly endPage: number;
 }
 
-/** The whole pages in it. */
+/** The whole pages in the range. */
 function pagesOf({ start, last }: IovaRange): Pages {
   return { startPage: Number((start + PAGE_SIZE - 1n) >> PAGE_SHIFT), endPage: Number((last + 1n) >> PAGE_SHIFT) };
 }

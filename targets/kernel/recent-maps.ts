@@ -1,18 +1,18 @@
 import type { DmaMapRequest } from '../../streams/index.js';
 
-/** Slots, and as a shift of a hash of 32 bits. 128 KiB, from the first map on. */
+/** Number of slots, and the shift of a 32-bit hash. 128 KiB, allocated at the first map. */
 const SLOTS = 16_384;
 const SHIFT = 18;
-/** Slots that are counted together, so that a few maps are found without looking at all slots. */
+/** Slots with a common counter, so that a few maps are found without a scan of all slots. */
 const GROUP = 64;
-/** 2^32 divided by the golden ratio: a factor that spreads pages of any stride. */
+/** 2^32 divided by the golden ratio: a hash factor that distributes pages of any stride. */
 const SPREAD = 0x9e3779b1;
 
 /**
- * Maps by their first page, each at the one place that its page says. What comes to a place that is taken drives out what was there.
+ * A direct-mapped cache of maps, by first page. Each page has one slot. A new entry evicts the entry in its slot.
  *
- * Faster than a `Map`, which is moved whole whenever it has grown or shrunk by half: for one that is filled and emptied by turns, for each
- * set.
+ * Faster than a `Map`, which is rehashed as a whole whenever it has grown or shrunk by half. A `Map` that is alternately filled and emptied
+ * is rehashed for each set.
  */
 export class RecentMaps {
   #slots: (DmaMapRequest | undefined)[] = [];
@@ -29,7 +29,7 @@ export class RecentMaps {
     return found?.range.startPage === startPage ? found : undefined;
   }
 
-  /** Puts one in. Returns what it has driven out, unless that starts at the same page. */
+  /** Inserts a map. Returns the evicted map, unless that starts at the same page. */
   put(request: DmaMapRequest): DmaMapRequest | undefined {
     const { startPage } = request.range;
     if (this.#slots.length === 0) {
@@ -45,14 +45,14 @@ export class RecentMaps {
     return before.range.startPage === startPage ? undefined : before;
   }
 
-  /** Takes out the one that `at` has found for this page. */
+  /** Removes the map that `at` has found for this page. */
   delete(startPage: number): void {
     const slot = slotOf(startPage);
     this.#slots[slot] = undefined;
     this.#count(slot, -1);
   }
 
-  /** Takes all of them out, in no order. */
+  /** Removes all maps, in no particular order. */
   drain(take: (request: DmaMapRequest) => void): void {
     for (let group = 0; group < this.#counts.length && this.#size > 0; group++) {
       for (let slot = group * GROUP; this.#counts[group] !== 0; slot++) {

@@ -5,7 +5,7 @@ import { toDmaError } from '../../streams/internal.js';
 
 const WRITE_NEARER = 'give the memory a place in its file that ends below 2^53';
 
-/** The bytes behind a mapping, as a device reaches them: through the file where there is one, else through the host address. */
+/** The backing of a mapping, for device accesses: through the file if there is one, otherwise through the host address. */
 export class Backing {
   readonly #request: DmaMapRequest;
   readonly #target: string;
@@ -19,7 +19,7 @@ export class Backing {
   /**
    * Copies `into.length` bytes from `offset` bytes into the mapping.
    *
-   * @throws DmaError `EFAULT` when the file has been cut short, or when there is nothing; what the system says of the file;
+   * @throws DmaError `EFAULT` if the file was truncated, or there is no backing; the system error of the file;
    * `ERR_INVALID_HOST_VA`
    */
   read(offset: bigint, into: Buffer): void {
@@ -32,8 +32,8 @@ export class Backing {
   /**
    * Copies all of `data` to `offset` bytes into the mapping.
    *
-   * @throws DmaError as {@link Backing.read}; `EOVERFLOW` when 2^53 bytes or more of the file lie before the end of the write:
-   * Node reads there, but takes the place of a write as a number, and what it cannot count goes to where the file stands
+   * @throws DmaError as {@link Backing.read}; `EOVERFLOW` if the end of the write is at file offset 2^53 or above: Node.js can read there,
+   * but takes the position of a write as a number. With other values it writes at the current file position
    */
   write(offset: bigint, data: Uint8Array): void {
     this.#reach(offset, {
@@ -81,7 +81,7 @@ export class Backing {
         WRITE_NEARER,
       );
     }
-    // A device cannot make a file longer: what a process has cut off is gone.
+    // A device access must not extend a file that was truncated.
     const size = sizeOf(mappable.fd);
     if (size !== undefined && position + BigInt(data.length) > size) {
       throw this.#beyondFile(mappable, size);
@@ -91,7 +91,7 @@ export class Backing {
     );
   }
 
-  /** The system may move fewer bytes than it was asked to. */
+  /** Repeats `step` until all bytes are transferred: a system call may transfer fewer bytes than requested. */
   #transfer(mappable: Mappable, position: bigint, length: number, step: (done: number) => number): void {
     let done = 0;
     while (done < length) {
@@ -117,7 +117,7 @@ export class Backing {
   }
 }
 
-/** The length of a file that has one, in bytes; `undefined` of what cannot be looked at, or is not a regular file. */
+/** Size of a regular file, in bytes; `undefined` for other files, and if `fstat` fails. */
 export function sizeOf(fd: number): bigint | undefined {
   try {
     const stat = fstatSync(fd, { bigint: true });

@@ -1,13 +1,13 @@
 import type { DmaMapRequest, MemoryRange } from '../../streams/index.js';
 import { RangeMap } from '../../streams/internal.js';
 
-/** What is mapped. */
+/** One mapping. */
 export interface Entry {
   readonly range: MemoryRange;
   readonly request: DmaMapRequest;
 }
 
-/** Everything that is mapped: it never overlaps. */
+/** All mappings. They never overlap. */
 export class Entries extends RangeMap<Entry> {
   /** Ascending. */
   ranges(): MemoryRange[] {

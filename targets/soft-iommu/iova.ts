@@ -2,20 +2,20 @@ import { MemoryRange } from '../../streams/index.js';
 import { PAGE_SIZE } from '../../streams/internal.js';
 import { noRangeError } from '../call-checks.js';
 
-/** What can be wrong with an I/O virtual address range that did not come as a `MemoryRange`, and the rule that it breaks. */
+/** Possible defects of an I/O virtual address range that is not a `MemoryRange`, with the violated rule. */
 export const RANGE_RULES = {
   empty: 'a range is at least one page long',
   unaligned: `the start and the length of a range are multiples of the page size, ${PAGE_SIZE} bytes`,
   wraps: 'a range ends at 2^64 or below',
 } as const;
 
-/** The range, or what is wrong with it. */
+/** The range, or its defect. */
 export type CheckedIova = MemoryRange | keyof typeof RANGE_RULES;
 
 /**
- * Looks at the range of a request as a kernel looks at two numbers: a caller without types may have put them together by hand.
+ * Checks the range of a request like a kernel checks two numbers. An untyped caller may pass an object that is not a `MemoryRange`.
  *
- * @throws TypeError when it has no `start` and `length` at all
+ * @throws TypeError if it has no `start` and `length`
  */
 export function checkIova(range: unknown): CheckedIova {
   if (range instanceof MemoryRange && isIntact(range)) {
@@ -34,7 +34,7 @@ export function checkIova(range: unknown): CheckedIova {
   return start + length > 1n << 64n ? 'wraps' : MemoryRange.ofLength(start, length);
 }
 
-/** Whether a constructor made it: its class alone can be borrowed. */
+/** Whether a constructor made it. `instanceof` alone accepts objects that only have the prototype. */
 function isIntact({ startPage, endPage }: MemoryRange): boolean {
   return (
     Number.isInteger(startPage) &&

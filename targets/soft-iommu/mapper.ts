@@ -6,7 +6,7 @@ import { checkIova, RANGE_RULES } from './iova.js';
 import { refusalsOf, type Refuse } from './refusal.js';
 import type { Settings } from './settings.js';
 
-/** The rules of a map, in the order in which the model looks at them. */
+/** Makes maps, and checks their rules in the order of the model. */
 export class Mapper {
   readonly #settings: Settings;
   readonly #entries: Entries;
@@ -52,7 +52,7 @@ export class Mapper {
     });
   }
 
-  /** Of what is behind the mapping: the file where there is one, else the host address. */
+  /** Checks the alignment of the file offset, or of the host address if there is no file. */
   #checkAlignment({ range, request: { mappable, fileOffset, hostVa, region } }: Entry): void {
     const [what, address] =
       mappable === undefined ? ['host virtual address', hostVa?.address ?? 0n] : ['file offset', fileOffset];
@@ -65,7 +65,7 @@ export class Mapper {
     }
   }
 
-  /** Whether the same is mapped there, which the model `exact` accepts. */
+  /** Whether an identical mapping exists, which the model `exact` accepts. */
   #isMappedAlready({ range, request }: Entry): boolean {
     const other = this.#entries.firstOverlap(range);
     if (other === undefined) {
@@ -119,7 +119,7 @@ export class Mapper {
     }
   }
 
-  /** How a machine of another kind is imitated. */
+  /** Hint how to model a different machine. */
   #setting(option: keyof Settings, argument: string): string {
     const { model } = this.#settings;
     return `for another machine, give SoftIommuTarget the option "${option}" (on the command line, --target soft:${model},${argument})`;

@@ -1,18 +1,18 @@
 import { MemoryRange } from '../../streams/index.js';
 
-/** Whose manners a software IOMMU has. */
+/** The interface that a software IOMMU models. */
 export type SoftIommuModel = 'type1v2' | 'iommufd' | 'exact';
 
-/** How each model differs. The errnos are those of Linux 6.12 and later. */
+/** Properties of a model. The errnos are those of Linux 6.12 and later. */
 export interface ModelTraits {
   readonly mapRequest: string;
   readonly unmapRequest: string;
-  /** Mappings that it can hold; `undefined` for no limit. */
+  /** Maximum number of mappings; `undefined` for no limit. */
   readonly entryLimit: number | undefined;
-  /** Of two rules that a map breaks, the first of these is the one that it fails with. */
+  /** Order of the checks of a map. If it breaks several rules, it fails with the error of the first. */
   readonly mapRules: readonly MapRule[];
   readonly overlap: 'EEXIST' | 'EINVAL';
-  /** An unmap that is not page aligned. */
+  /** Error of an unmap that is not page aligned. */
   readonly unalignedUnmap: 'EINVAL' | 'ENOENT';
   readonly unmapShape: 'superset' | 'exact';
 }
@@ -20,7 +20,7 @@ export interface ModelTraits {
 export type MapRule = 'overlap' | 'entries' | 'window';
 
 export const MODELS: Readonly<Record<SoftIommuModel, ModelTraits>> = {
-  // drivers/vfio/vfio_iommu_type1.c: an existing mapping is looked for first, then an entry, then the valid IOVA ranges.
+  // drivers/vfio/vfio_iommu_type1.c checks for an overlapping mapping first, then for a free entry, then the valid IOVA ranges.
   type1v2: {
     mapRequest: 'VFIO_IOMMU_MAP_DMA',
     unmapRequest: 'VFIO_IOMMU_UNMAP_DMA',
@@ -30,7 +30,7 @@ export const MODELS: Readonly<Record<SoftIommuModel, ModelTraits>> = {
     unalignedUnmap: 'EINVAL',
     unmapShape: 'superset',
   },
-  // drivers/iommu/iommufd/io_pagetable.c: reserved IOVAs are looked at before existing mappings.
+  // drivers/iommu/iommufd/io_pagetable.c checks reserved IOVAs before existing mappings.
   iommufd: {
     mapRequest: 'IOMMU_IOAS_MAP',
     unmapRequest: 'IOMMU_IOAS_UNMAP',
@@ -51,17 +51,17 @@ export const MODELS: Readonly<Record<SoftIommuModel, ModelTraits>> = {
   },
 };
 
-/** The I/O virtual addresses that an IOMMU of 48 bits translates. */
+/** The I/O virtual addresses of a 48-bit IOMMU. */
 export const DEFAULT_APERTURE = MemoryRange.of(0n, 1n << 48n);
 
-/** Where x86 devices write their interrupts (Intel SDM volume 3, "Message Signalled Interrupts"; the kernel's MSI window). */
+/** Address range of x86 interrupt messages (Intel SDM volume 3, "Message Signalled Interrupts"; the kernel's MSI window). */
 const X86_INTERRUPTS = MemoryRange.of(0xfee00000, 0xfef00000);
 
 /**
- * The addresses that the architecture itself keeps from every IOMMU: the interrupt window of x86, nothing elsewhere. On Arm the kernel
- * chooses where devices write their interrupts, differently from driver to driver.
+ * The addresses that the architecture reserves in every IOMMU: the interrupt window on x86, otherwise none. On Arm the kernel chooses the
+ * address range of interrupt messages; it depends on the driver.
  *
- * @param architecture as `process.arch` names it
+ * @param architecture a value of `process.arch`
  */
 export function defaultReserved(architecture: string): readonly MemoryRange[] {
   return architecture === 'x64' || architecture === 'ia32' ? [X86_INTERRUPTS] : [];

@@ -7,10 +7,10 @@ export interface RefusalDetails {
   readonly hint: string;
 }
 
-/** Makes the errors of one of the two calls, in the shape of those of a failed `ioctl`. */
+/** Makes the errors of maps or of unmaps, like the errors of a failed `ioctl`. */
 export type Refuse = (code: string, message: string, details: RefusalDetails) => DmaError;
 
-/** @param request the request of the `ioctl` that a kernel would have failed */
+/** @param request the request of the `ioctl` that would fail in a kernel */
 export function refusalsOf(target: string, request: string): Refuse {
   return (code, message, details) => new DmaError(message, { code, syscall: 'ioctl', request, target, ...details });
 }

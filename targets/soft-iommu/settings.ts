@@ -2,30 +2,30 @@ import { MemoryRange } from '../../streams/index.js';
 import { DEFAULT_APERTURE, defaultReserved, MODELS, type ModelTraits, type SoftIommuModel } from './model.js';
 
 export interface SoftIommuTargetOptions {
-  /** Default `'soft'` for `type1v2`, else `'soft:'` and the model. */
+  /** Name in errors. Default: `'soft'` for `type1v2`, otherwise `'soft:'` and the model. */
   readonly name?: string;
   /**
-   * `'type1v2'` (the default) and `'iommufd'` fail as those kernel interfaces do. `'exact'` wants one unmap for each map, as some
-   * vfio-user servers do.
+   * `'type1v2'` (the default) and `'iommufd'` fail with the errnos of these kernel interfaces. `'exact'` requires one unmap for each map,
+   * as some vfio-user servers do.
    */
   readonly model?: SoftIommuModel;
-  /** Mappings that it can hold. Default: 65,535 for `type1v2`, else no limit. */
+  /** Maximum number of mappings, 0 or more. Default: 65,535 for `type1v2`, otherwise no limit. */
   readonly entryLimit?: number;
-  /** The addresses that it translates. Default: 0 to 2^48. */
+  /** I/O virtual addresses that can be mapped. Default: [0, 2^48). */
   readonly aperture?: MemoryRange;
   /**
-   * Addresses that cannot be mapped; an empty array for none. Default: on x86 (`process.arch`) the interrupt window
-   * 0xfee00000-0xfef00000, elsewhere none.
+   * I/O virtual addresses that cannot be mapped; an empty array for none. Default: on x86 (`process.arch`) the interrupt window
+   * 0xfee00000-0xfef00000, otherwise none.
    */
   readonly reserved?: readonly MemoryRange[];
   /**
-   * Fails the n-th call (0-based, maps and unmaps counted together) with this code, without any effect. Looked at in each call, so
-   * that faults can be given and taken back later.
+   * Error codes by call number (0-based, maps and unmaps counted together). Such a call fails with that code and has no effect. The map is
+   * read at each call, so that entries can be added and deleted later. Default: none.
    */
   readonly faults?: ReadonlyMap<number, string>;
 }
 
-/** The options, checked, with everything that was left out. */
+/** The checked options, with all defaults. */
 export interface Settings {
   readonly name: string;
   readonly model: SoftIommuModel;
@@ -37,7 +37,7 @@ export interface Settings {
   readonly faults: ReadonlyMap<number, string>;
 }
 
-/** @throws TypeError or RangeError when an option is not of its type */
+/** @throws TypeError if an option has the wrong type; RangeError if a value is invalid */
 export function settingsOf(options: SoftIommuTargetOptions): Settings {
   if (typeof options !== 'object' || (options as unknown) === null) {
     throw new TypeError('the options of a SoftIommuTarget are an object, or left out');

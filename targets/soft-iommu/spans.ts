@@ -2,7 +2,7 @@ import { pagesOfBytes } from '../../streams/internal.js';
 import { DmaFault, type DmaMapRequest } from '../../streams/index.js';
 import type { Entries } from './entries.js';
 
-/** The part of an access that one mapping serves. */
+/** The part of an access that is in one mapping. */
 export interface Span {
   readonly request: DmaMapRequest;
   /** Bytes into the mapping. */
@@ -12,7 +12,7 @@ export interface Span {
   readonly to: number;
 }
 
-/** A run of bytes that a device reads or writes. */
+/** A read or write of contiguous bytes by a device. */
 export interface Access {
   readonly kind: 'read' | 'write';
   readonly iova: bigint;
@@ -21,11 +21,11 @@ export interface Access {
 }
 
 /**
- * The parts of an access, ascending, one for each mapping, after the permission for all of it has been checked.
+ * Checks the permissions of the whole access, and returns its parts, ascending, one for each mapping.
  *
  * @param target name of the IOMMU, for messages
- * @throws DmaFault when a byte is not mapped, or not for writing: its address is in the error
- * @throws TypeError or RangeError when the access is not inside [0, 2^64)
+ * @throws DmaFault if a byte is not mapped, or not writable; the error has its address
+ * @throws TypeError or RangeError if the access is not inside [0, 2^64)
  */
 export function spansOf(entries: Entries, access: Access, target: string): Span[] {
   const { kind, iova, length } = access;

@@ -4,10 +4,10 @@ import { checkIova, RANGE_RULES } from './iova.js';
 import { refusalsOf, type Refuse } from './refusal.js';
 import type { Settings } from './settings.js';
 
-/** An IOAS unmaps this as a whole, and is content when it holds nothing (`IOMMU_IOAS_UNMAP`, iova 0, length 2^64-1). */
+/** All addresses. An IOAS accepts an unmap of this range even if nothing is mapped (`IOMMU_IOAS_UNMAP`, iova 0, length 2^64-1). */
 const EVERYTHING = MemoryRange.of(0n, 1n << 64n);
 
-/** The rules of an unmap, in each model. */
+/** Makes unmaps, by the rules of each model. */
 export class Unmapper {
   readonly #settings: Settings;
   readonly #entries: Entries;
@@ -19,7 +19,7 @@ export class Unmapper {
     this.#refuse = refusalsOf(settings.name, settings.traits.unmapRequest);
   }
 
-  /** On failure: nothing is unmapped; but in the model `iommufd` the mappings before the one that the range cuts are gone. */
+  /** On failure: nothing is unmapped. Exception: in the model `iommufd`, mappings before the partially covered one are unmapped. */
   unmap(range: MemoryRange): void {
     const checked = this.#checkedRange(range);
     const found = this.#entries.overlapping(checked);
