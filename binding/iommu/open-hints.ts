@@ -76,7 +76,7 @@ export function bindHint(errno: number, path: string, device: PciDevice, sysfs =
     case EINVAL:
       return onX86()
         ? openOnceHint(path)
-        : `${openOnceHint(path)}. If nobody has it open: iommufd takes no device whose DMA is not coherent with the caches; VFIO type1 does.`;
+        : `${openOnceHint(path)}. If no process has it open: iommufd accepts no device whose DMA is not coherent with the caches; VFIO type1 does.`;
     default:
       return undefined;
   }

@@ -13,7 +13,7 @@ export function reserveError(errno: number, size: bigint): DmaError {
   return systemError(errno, {
     what: `cannot reserve ${formatBytes(size)} of addresses`,
     syscall: errno === ENOMEM ? 'mmap' : 'memfd_create',
-    because: errno === ENOMEM ? 'the process has no such run of free addresses' : undefined,
+    because: errno === ENOMEM ? 'the process has no free address range of that size' : undefined,
     hint:
       errno === ENOMEM
         ? 'Ask for less (a process has 128 TiB), or raise its limit of address space: ulimit -v unlimited.'

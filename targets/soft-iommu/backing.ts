@@ -107,7 +107,7 @@ export class Backing {
     return this.#fault(
       'EFAULT',
       `the file "${label}" behind it ends at ${size}`,
-      'somebody has cut the file short after it was mapped: use a Memfd, which is sealed against that',
+      'the file was truncated after it was mapped: use a Memfd, which is sealed against shrinking',
     );
   }
 
