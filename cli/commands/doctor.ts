@@ -10,7 +10,7 @@ import { printableJson } from '../output/text.js';
 import { usageErrors } from '../usage-errors.js';
 
 const HELP = `
-Looks at the native addon, the IOMMU, its groups and their PCI devices, VFIO, iommufd, permissions, and limits: locked memory, DMA entries, huge pages, host mappings. Changes nothing.
+Checks the native addon, the IOMMU, its groups and their PCI devices, VFIO, iommufd, permissions, and limits: locked memory, DMA entries, huge pages, host mappings. It is read-only: it changes nothing on the machine.
 
 Examples:
   $ dma-streams doctor
@@ -18,18 +18,18 @@ Examples:
 
 Exit status:
   0  at least software IOMMUs work
-  1  not even they do
-  2  bad usage
-  130 by Ctrl-C (SIGINT), 143 by SIGTERM
+  1  software IOMMUs do not work
+  2  invalid usage
+  130 interrupted by Ctrl-C (SIGINT); 143 by SIGTERM
 `;
 
 /** Adds `dma-streams doctor` to the program. */
 export function addDoctorCommand(program: Command): void {
   program
     .command('doctor')
-    .summary('say what works on this machine, and what would make the rest work')
-    .description('Says what works on this machine, what does not, and which commands would cure that.')
-    .option('--json', 'write one JSON document')
+    .summary('report what works on this machine, and how to fix what does not')
+    .description('Reports what works on this machine, what does not, and which commands fix each problem.')
+    .option('--json', 'write the report as one JSON document')
     .addHelpText('after', helpText(HELP))
     .configureOutput(usageErrors('dma-streams doctor'))
     .action(async ({ json }: { readonly json?: true }) => {
@@ -39,7 +39,7 @@ export function addDoctorCommand(program: Command): void {
     });
 }
 
-/** Whether at least the software parts work. */
+/** Returns whether at least software IOMMUs work. */
 async function runDoctor(json: boolean): Promise<boolean> {
   const facts = await examine();
   const report = { facts, checks: diagnose(facts), ready: readiness(facts) };

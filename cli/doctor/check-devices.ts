@@ -5,10 +5,10 @@ import { firmwareRangesHint } from '../../binding/iommu/open-hints.js';
 import { readiness } from './readiness.js';
 import type { Access, Check, Cure, DoctorFacts, IommuGroupFacts, PciDeviceFacts } from './report.js';
 
-/** Stands where a person has to choose. */
+/** Placeholder for an address that the user must choose. */
 const CHOSEN = 'ADDRESS';
 
-/** Whether there are devices to do DMA with: bound, in groups that are free, in files that this process may open. */
+/** Checks whether devices are ready for DMA: bound to vfio-pci, in viable groups, with device files that this process may open. */
 export function checkDevices(facts: DoctorFacts): Check {
   const name = 'devices';
   const { groups, ungrouped } = facts.iommu;
@@ -16,7 +16,7 @@ export function checkDevices(facts: DoctorFacts): Check {
   const bound = devices.filter((device) => device.bound);
   const all = devices.length + ungrouped.length;
   if (groups.length === 0) {
-    const says = `no IOMMU is in front of any: ${counted(all, 'PCI device')}`;
+    const says = `${counted(all, 'PCI device')}, none behind an IOMMU`;
     return { name, state: 'fails', says, cures: [] };
   }
   if (bound.length === 0) {
@@ -37,7 +37,7 @@ export function checkDevices(facts: DoctorFacts): Check {
   };
 }
 
-/** Nobody's disk is named for giving away: the address is real only where no driver would lose the device. */
+/** Suggests a real address only for a device without a driver, so that the commands cannot take away a device in use. */
 function bindOne(groups: readonly IommuGroupFacts[]): readonly Cure[] {
   const devices = groups.filter((group) => group.firmwareRanges.length === 0).flatMap((group) => group.devices);
   if (devices.length === 0) {
@@ -48,16 +48,21 @@ function bindOne(groups: readonly IommuGroupFacts[]): readonly Cure[] {
   if (idle !== undefined) {
     return [
       {
-        says: `Give a device away, for instance ${idle.address}, which has no driver:`,
+        says: `Assign a device to vfio-pci, for instance ${idle.address}, which has no driver:`,
         ...asRoot(idle.bindCommand),
       },
     ];
   }
   const command = example === undefined ? '' : boundElsewhere(example).replaceAll(example.address, CHOSEN);
-  return [{ says: `Give a device away; ${CHOSEN} is one of those below that nothing here needs:`, ...asRoot(command) }];
+  return [
+    {
+      says: `Assign a device to vfio-pci. Replace ${CHOSEN} with a device from the list that this machine does not need:`,
+      ...asRoot(command),
+    },
+  ];
 }
 
-/** A group that cannot be given away, of which a device is bound all the same. */
+/** A group that cannot be assigned because of the firmware, although one of its devices is bound. */
 function reservedGroup(group: IommuGroupFacts): readonly Cure[] {
   return group.firmwareRanges.length > 0 && group.devices.some(({ bound }) => bound) ? [reservedByFirmware(group)] : [];
 }
@@ -76,7 +81,7 @@ function boundElsewhere({ address, driver, bindCommand }: PciDeviceFacts): strin
   return commands.join('; ');
 }
 
-/** A group of which a part is given away already: the rest has to follow. */
+/** A group in which some devices are bound to VFIO and others are not: the others must be released from their drivers. */
 function freeGroup({ number, viable, devices }: IommuGroupFacts): readonly Cure[] {
   if (viable || !devices.some(({ bound }) => bound)) {
     return [];
@@ -85,7 +90,7 @@ function freeGroup({ number, viable, devices }: IommuGroupFacts): readonly Cure[
   const list = foreign.map(({ address, kind, driver }) => `${address} (${kind}, ${driver ?? 'no driver'})`).join(', ');
   return [
     {
-      says: `Group ${number} goes as a whole, and other drivers hold ${list}. If nothing here needs that:`,
+      says: `Group ${number} can only be assigned as a whole, and other drivers hold ${list}. If this machine does not need that:`,
       ...asRoot(foreign.map(({ bindCommand }) => bindCommand).join('; ')),
     },
   ];
@@ -94,18 +99,22 @@ function freeGroup({ number, viable, devices }: IommuGroupFacts): readonly Cure[
 function permissions(groups: readonly IommuGroupFacts[]): readonly Cure[] {
   const denied = filesWith('denied', groups);
   const forbidden = filesWith('forbidden', groups);
-  // Kernels that have one kind of file alone are common: what counts is a group that has neither.
+  // Many kernels have only one kind of device file. Only a group that has neither is a problem.
   const missing = filesWith('missing', groups.filter(hasNoFile));
   return [
     ...(denied.length === 0 ? [] : process.geteuid?.() === 0 ? [advice(rootHint(...denied))] : ownership(denied)),
     ...(forbidden.length === 0 ? [] : [advice(cgroupHint(...forbidden))]),
     ...(missing.length === 0
       ? []
-      : [advice(`The kernel has them, but not this /dev: ${missing.join(', ')}. ${missingFileHint(...missing)}`)]),
+      : [
+          advice(
+            `The kernel has these devices, but their files are missing in /dev: ${missing.join(', ')}. ${missingFileHint(...missing)}`,
+          ),
+        ]),
   ];
 }
 
-/** The files of devices that are given away. A group has its own once a device of it is. */
+/** The device files of bound devices and of their groups. A group has a file once one of its devices is bound. */
 function filesWith(access: Access, groups: readonly IommuGroupFacts[]): readonly string[] {
   return groups
     .filter(({ devices }) => devices.some(({ bound }) => bound))
@@ -122,12 +131,12 @@ function ownership(paths: readonly string[]): readonly Cure[] {
   const user = currentUser();
   return [
     {
-      says: 'This user may not open the devices that are given away. Until the next restart:',
+      says: 'This user may not open the assigned devices. To allow it until the next restart:',
       commands: paths.map((path) => `chown ${user} ${path}`),
       root: true,
     },
     {
-      says: 'And lastingly:',
+      says: 'To make this permanent:',
       commands: [
         `echo 'SUBSYSTEM=="vfio", OWNER="${user}"' > /etc/udev/rules.d/70-vfio.rules`,
         'udevadm control --reload; udevadm trigger',

@@ -16,18 +16,18 @@ export function checkIommu(facts: DoctorFacts): Check {
     return {
       name,
       state: interrupts.state,
-      says: `on; ${driven}${counted(groups.length, 'group')} of devices${interrupts.says}`,
+      says: `on; ${driven}${counted(groups.length, 'device group')}${interrupts.says}`,
       cures: [...interrupts.cures, ...unprotected],
     };
   }
   const says =
     units.length === 0
-      ? 'off, or there is none: no device can be given away'
-      : `${units.join(', ')} is there, but has no groups of devices`;
+      ? 'off or absent: no device can be assigned'
+      : `${units.join(', ')} present, but without device groups`;
   return { name, state: 'fails', says, cures: [...unprotected, ...cures(facts.iommu)] };
 }
 
-/** Without interrupt remapping the kernel gives no device away, unless it is told that this is wanted. */
+/** Without interrupt remapping the kernel assigns no device, unless the administrator has allowed unsafe interrupts. */
 function checkInterrupts({ iommu, vfio, iommufd }: DoctorFacts): Omit<Check, 'name'> {
   if (iommu.interruptRemapping !== false) {
     return { state: 'works', says: '', cures: [] };
@@ -37,22 +37,22 @@ function checkInterrupts({ iommu, vfio, iommufd }: DoctorFacts): Omit<Check, 'na
     ...(iommufd.allowsUnsafeInterrupts === true ? [] : [{ face: 'iommufd', module: 'iommufd' } as const]),
   ];
   if (refusing.length === 0) {
-    const says = '; interrupts are not remapped, which is allowed here: a device can raise any interrupt';
+    const says = '; interrupts are not remapped (allowed by configuration): a device can raise any interrupt';
     return { state: 'limited', says, cures: remapping(iommu) };
   }
   const faces = refusing.map(({ face }) => face).join(' and ');
   return {
     state: refusing.length === 1 ? 'limited' : 'fails',
-    says: `; interrupts are not remapped, so ${faces} take${refusing.length === 1 ? 's' : ''} no device`,
+    says: `; interrupts are not remapped, so ${faces} reject${refusing.length === 1 ? 's' : ''} devices`,
     cures: [
       ...remapping(iommu),
       {
-        says: `Or, where the devices and who uses them are trusted, let ${faces} take them. Until the next restart:`,
+        says: `Or, if the devices and their users are trusted, allow unsafe interrupts for ${faces}. Until the next restart:`,
         commands: refusing.map(({ module }) => unsafeInterruptsCommand(module)),
         root: true,
       },
       {
-        says: 'And lastingly (for what is built into the kernel, as MODULE.allow_unsafe_interrupts=1 on its command line):',
+        says: 'To make this permanent (for a module built into the kernel: MODULE.allow_unsafe_interrupts=1 on the kernel command line):',
         commands: refusing.map(
           ({ module }) =>
             `echo 'options ${module} allow_unsafe_interrupts=1' > /etc/modprobe.d/${module}-unsafe-interrupts.conf`,
@@ -69,7 +69,7 @@ function remapping({ virtualMachine }: IommuFacts): readonly Cure[] {
     ? [
         machine,
         {
-          says: 'This is a virtual machine: the monitor that runs it has to give it an IOMMU that remaps them. With QEMU:',
+          says: 'This is a virtual machine: its virtual machine monitor must provide an IOMMU with interrupt remapping. With QEMU:',
           commands: [QEMU_ON_X86],
           root: false,
         },
@@ -85,17 +85,17 @@ function cures({ virtualMachine, processor }: IommuFacts): readonly Cure[] {
   const kernel: Cure =
     processor === 'intel'
       ? {
-          says: 'Switch it on in the firmware (VT-d) and on the kernel command line, then restart:',
+          says: 'Enable it in the firmware (VT-d) and on the kernel command line, then restart:',
           commands: [`sed -i 's/^GRUB_CMDLINE_LINUX="/&intel_iommu=on /' ${GRUB}`, 'update-grub'],
           root: true,
         }
       : {
           says:
             processor === 'amd'
-              ? 'Switch it on in the firmware (AMD-Vi, often called IOMMU); Linux then uses it by itself.'
+              ? 'Enable it in the firmware (AMD-Vi, often called IOMMU). Linux then uses it automatically.'
               : processor === 'arm'
-                ? 'Switch it on in the firmware (SMMU); Linux then uses it by itself. A virtual machine gets it from its monitor, for instance:'
-                : 'Switch it on in the firmware; Linux then uses it by itself.',
+                ? 'Enable it in the firmware (SMMU). Linux then uses it automatically. For a virtual machine its monitor provides it, for instance:'
+                : 'Enable it in the firmware. Linux then uses it automatically.',
           commands: processor === 'arm' ? ['qemu-system-aarch64 -M virt,iommu=smmuv3'] : [],
           root: false,
         };
@@ -103,7 +103,7 @@ function cures({ virtualMachine, processor }: IommuFacts): readonly Cure[] {
     return [kernel];
   }
   const monitor: Cure = {
-    says: 'This is a virtual machine: the monitor that runs it has to give it an IOMMU. With QEMU:',
+    says: 'This is a virtual machine: its virtual machine monitor must provide an IOMMU. With QEMU:',
     commands: [QEMU_ON_X86],
     root: false,
   };

@@ -4,11 +4,11 @@ import { checkIommu } from './check-iommu.js';
 import { checkHugePages, checkLockedMemory, checkMaxMapCount } from './check-limits.js';
 import type { Check, DoctorFacts, Trial } from './report.js';
 
-/** What the facts mean: each part with how it is, and what would cure it. */
+/** Evaluates the facts: the state of each part, and how to fix it. */
 export function diagnose(facts: DoctorFacts): readonly Check[] {
   return [
     ofTrial('native addon', facts.addon, `loaded on Linux ${facts.kernel}, ${facts.architecture}`),
-    ofTrial('software IOMMU', facts.software, 'a page was mapped, and DMA reached its bytes'),
+    ofTrial('software IOMMU', facts.software, 'a page was mapped, and DMA accessed the correct bytes'),
     checkIommu(facts),
     checkVfio(facts),
     checkIommufd(facts),
@@ -20,7 +20,7 @@ export function diagnose(facts: DoctorFacts): readonly Check[] {
 }
 
 function checkVfio({ vfio: { open, file, dmaEntryLimit } }: DoctorFacts): Check {
-  const limit = dmaEntryLimit === null ? '' : `; ${formatCount(dmaEntryLimit)} mappings for each container`;
+  const limit = dmaEntryLimit === null ? '' : `; ${formatCount(dmaEntryLimit)} mappings per container`;
   return ofTrial('VFIO type1', open, `${file.path} opens${limit}`);
 }
 
@@ -28,7 +28,7 @@ function checkIommufd({ iommufd: { open, file, mapsFiles } }: DoctorFacts): Chec
   const maps =
     mapsFiles === true
       ? 'maps memory by file'
-      : 'maps memory by host virtual address; by file takes Linux 6.14 or later';
+      : 'maps memory by host virtual address; mapping by file requires Linux 6.14 or later';
   return ofTrial('iommufd', open, `${file.path} opens; ${maps}`);
 }
 

@@ -9,11 +9,11 @@ import { trySoftware } from './software.js';
 import { attempt, attemptLater } from './trial.js';
 
 /**
- * Looks at the machine, and changes nothing: what it opens it closes.
+ * Examines the machine without changing it. Everything that it opens is closed again.
  *
- * Never fails: what cannot be looked at is told as missing.
+ * Never fails: what cannot be examined is reported as missing.
  *
- * @param roots where to look; what is tried is tried on this machine in any case
+ * @param roots the file systems to read; trials always run on this machine
  */
 export async function examine(roots: MachineRoots = THIS_MACHINE): Promise<DoctorFacts> {
   let mapsFiles: boolean | null = null;

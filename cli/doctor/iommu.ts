@@ -11,7 +11,7 @@ const VENDORS = [
   { mark: 'CPU implementer', processor: 'arm' },
 ] as const;
 
-/** Looks for IOMMUs, and for the PCI devices in front of which they are, and are not. */
+/** Finds the IOMMUs, and the PCI devices with and without an IOMMU. */
 export function lookAtIommu(roots: MachineRoots): IommuFacts {
   const devices = devicesOf(roots);
   const groupNumbers = namesIn(`${roots.sys}/kernel/iommu_groups`).filter(
@@ -29,7 +29,7 @@ export function lookAtIommu(roots: MachineRoots): IommuFacts {
   };
 }
 
-/** A device that goes away meanwhile is not there. */
+/** A device that is removed during the scan is left out. */
 function devicesOf({ sys }: MachineRoots): readonly PciDevice[] {
   return namesIn(`${sys}/bus/pci/devices`).flatMap((address) => {
     try {
@@ -75,7 +75,7 @@ function deviceFacts(device: PciDevice, foreign: boolean, { sys, dev }: MachineR
   };
 }
 
-/** Only x86 shows it: the rows of its I/O interrupt controllers begin with `IR-` when they are behind the IOMMU. */
+/** Known on x86 only: the names of its I/O interrupt controllers begin with `IR-` if interrupts are remapped. */
 function interruptRemapping(interrupts: string): boolean | null {
   const controller = /\b(IR-)?IO-APIC\b/.exec(interrupts);
   return controller === null ? null : controller[1] !== undefined;

@@ -5,7 +5,7 @@ import type { HugePageFacts, LockedMemoryFacts } from './report.js';
 /** The bit of CAP_IPC_LOCK (capabilities(7)). */
 const CAP_IPC_LOCK = 1n << 14n;
 
-/** Of this process. `null` when the kernel does not say. */
+/** The limits of this process; `null` if the kernel does not report them. */
 export function lookAtLockedMemory({ proc }: MachineRoots): LockedMemoryFacts | null {
   try {
     const { limit, locked, pinned } = lockedMemory();

@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'no
 import { codeOf } from '../errors.js';
 import type { DeviceFile } from './report.js';
 
-/** Where the kernel shows itself. */
+/** The mount points of the kernel's file systems. */
 export interface MachineRoots {
   readonly sys: string;
   readonly proc: string;
@@ -11,7 +11,7 @@ export interface MachineRoots {
 
 export const THIS_MACHINE: MachineRoots = { sys: '/sys', proc: '/proc', dev: '/dev' };
 
-/** The text of a file, without white space around it; `undefined` when it is not there or not for us. */
+/** The text of a file without surrounding white space; `undefined` if it cannot be read. */
 export function textOf(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').trim();
@@ -20,19 +20,19 @@ export function textOf(path: string): string | undefined {
   }
 }
 
-/** The whole number that a file holds; `null` when there is none. */
+/** The integer that a file contains; `null` if there is none. */
 export function numberOf(path: string): number | null {
   const text = textOf(path) ?? '';
   return /^\d+$/.test(text) ? Number(text) : null;
 }
 
-/** What a switch of a kernel module is set to; `null` when there is no such module, or it has none. */
+/** The value of a boolean parameter of a kernel module; `null` if there is no such module or parameter. */
 export function switchOf({ sys }: MachineRoots, module: string, parameter: string): boolean | null {
   const text = textOf(`${sys}/module/${module}/parameters/${parameter}`);
   return text === undefined ? null : text === 'Y';
 }
 
-/** What is in a folder, sorted as a person counts; nothing when there is no such folder. */
+/** The names in a folder, in natural sort order; empty if there is no such folder. */
 export function namesIn(folder: string): readonly string[] {
   try {
     return readdirSync(folder).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));

@@ -1,4 +1,4 @@
-/** Base classes of the PCI Code and ID Assignment Specification, in a word or two. */
+/** Short names for the base classes of the PCI Code and ID Assignment Specification. */
 const KINDS: Readonly<Record<number, string>> = {
   0x01: 'storage',
   0x02: 'network',
@@ -19,7 +19,7 @@ const KINDS: Readonly<Record<number, string>> = {
   0x12: 'accelerator',
 };
 
-/** What a device is, of its `class` file: `'0x020000'` is a network card. */
+/** The kind of a device, from its `class` file: `'0x020000'` is a network card. */
 export function pciKind(classCode: string | undefined): string {
   const code = Number(classCode ?? NaN);
   return KINDS[code >> 16] ?? 'unclassified';

@@ -1,6 +1,6 @@
 import type { DoctorFacts, IommuFacts, Readiness, Trial } from './report.js';
 
-/** Which kinds of target could be used now, and with which devices. */
+/** Which kinds of target can be used now, and with which devices. */
 export function readiness({ software, vfio, iommufd, iommu }: DoctorFacts): Readiness {
   const given = iommu.groups.flatMap((group) =>
     group.viable && group.firmwareRanges.length === 0
@@ -16,7 +16,7 @@ export function readiness({ software, vfio, iommufd, iommu }: DoctorFacts): Read
   };
 }
 
-/** Whether an interface opens, and takes devices with such interrupts as they have here. */
+/** Whether an interface can be opened, and accepts devices with the interrupt remapping of this machine. */
 function usable(
   { open, allowsUnsafeInterrupts }: { readonly open: Trial; readonly allowsUnsafeInterrupts: boolean | null },
   { interruptRemapping }: IommuFacts,

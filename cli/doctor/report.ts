@@ -1,11 +1,11 @@
-/** Whether something could be done on this machine. It was tried: nothing is concluded from versions. */
+/** Whether an operation works on this machine. It was tried; nothing is inferred from version numbers. */
 export type Trial =
   | { readonly works: true }
   | { readonly works: false; readonly code: string; readonly message: string; readonly hint: string | null };
 
 /**
- * What this process may do with a file: open it for reading and writing; not open it, because of the file's mode (`'denied'`) or of the device
- * cgroup (`'forbidden'`), which counts for root as well; or not even see it.
+ * The access of this process to a file: it can open it for reading and writing (`'allowed'`); it cannot, because of the file's mode
+ * (`'denied'`) or of the device cgroup (`'forbidden'`), which applies to root as well; or the file does not exist (`'missing'`).
  */
 export type Access = 'allowed' | 'denied' | 'forbidden' | 'missing';
 
@@ -22,48 +22,48 @@ export interface PciDeviceFacts {
   /** Base class of the PCI code and ID assignment specification: `'network'`. */
   readonly kind: string;
   readonly driver: string | null;
-  /** Held by a VFIO driver: a process can open it. */
+  /** Bound to a VFIO driver: a process can open it. */
   readonly bound: boolean;
-  /** Its driver keeps the whole group from being given away. */
+  /** Its driver prevents the whole group from being assigned. */
   readonly foreign: boolean;
   /** For an iommufd: `/dev/vfio/devices/vfioN`. */
   readonly file: DeviceFile | null;
-  /** Hands it to vfio-pci, as root. */
+  /** Binds it to vfio-pci; to be run as root. */
   readonly bindCommand: string;
 }
 
-/** The devices that the IOMMU cannot tell apart. */
+/** An IOMMU group: devices that the IOMMU cannot isolate from one another. */
 export interface IommuGroupFacts {
   readonly number: number;
-  /** No driver but VFIO's holds a member that can do DMA. */
+  /** No member that can do DMA is bound to a driver other than VFIO's. */
   readonly viable: boolean;
-  /** What the firmware reserves for its devices, which keeps them from being given away: `'0xbf7e2000-0xbf800000'`. */
+  /** Ranges that the firmware reserves for its devices, so that they cannot be assigned: `'0xbf7e2000-0xbf800000'`. */
   readonly firmwareRanges: readonly string[];
-  /** `/dev/vfio/N`, which is there once a member is bound to vfio-pci. */
+  /** `/dev/vfio/N`, which exists once a member is bound to vfio-pci. */
   readonly file: DeviceFile;
   readonly devices: readonly PciDeviceFacts[];
 }
 
 export interface IommuFacts {
-  /** Names of the IOMMUs that drive devices: `'dmar0'`. */
+  /** Names of the active IOMMUs: `'dmar0'`. */
   readonly units: readonly string[];
   readonly groups: readonly IommuGroupFacts[];
-  /** PCI devices with no IOMMU in front of them. */
+  /** PCI devices that are not behind an IOMMU. */
   readonly ungrouped: readonly PciDeviceFacts[];
-  /** Addresses of the devices that VFIO has in no-IOMMU mode, which is not used: they are among `ungrouped`. */
+  /** Addresses of the devices in VFIO's no-IOMMU mode, which this library does not use: they are listed in `ungrouped`. */
   readonly noIommuMode: readonly string[];
-  /** Whether devices can raise no interrupts but their own; `null` when it cannot be found out. */
+  /** Whether interrupts are remapped, so that a device can raise only its own; `null` if unknown. */
   readonly interruptRemapping: boolean | null;
-  /** Whether this is a virtual machine; the firmware switch is then its monitor's. */
+  /** Whether this is a virtual machine; the IOMMU is then configured in its monitor. */
   readonly virtualMachine: boolean;
   readonly processor: 'intel' | 'amd' | 'arm' | 'other';
 }
 
 export interface LockedMemoryFacts {
-  /** In bytes; `null` when none counts for this process. */
+  /** In bytes; `null` if no limit applies to this process. */
   readonly limit: number | null;
   readonly capIpcLock: boolean;
-  /** In bytes: counted for VFIO type1, and for iommufd. */
+  /** In bytes; VFIO type1 counts in `locked`, iommufd in `pinned`. */
   readonly locked: number;
   readonly pinned: number;
 }
@@ -75,29 +75,29 @@ export interface HugePageFacts {
   readonly free: number;
 }
 
-/** What was found. */
+/** The state of the machine. */
 export interface DoctorFacts {
   /** `'7.3.4'` */
   readonly kernel: string;
   readonly architecture: string;
   readonly addon: Trial;
-  /** Memory was mapped at a software IOMMU, and DMA reached it. */
+  /** Memory was mapped at a software IOMMU and accessed by DMA. */
   readonly software: Trial;
   readonly iommu: IommuFacts;
   readonly vfio: {
     readonly file: DeviceFile;
     readonly open: Trial;
-    /** Mappings that one container can hold; `null` when the module does not say. */
+    /** Mappings that one container can hold; `null` if unknown. */
     readonly dmaEntryLimit: number | null;
-    /** Whether devices are taken whose interrupts are not remapped; `null` when the module does not say. */
+    /** Whether devices are accepted whose interrupts are not remapped; `null` if unknown. */
     readonly allowsUnsafeInterrupts: boolean | null;
   };
   readonly iommufd: {
     readonly file: DeviceFile;
     readonly open: Trial;
-    /** `null` when it could not be asked. */
+    /** `null` if unknown. */
     readonly mapsFiles: boolean | null;
-    /** As of VFIO type1. */
+    /** As for VFIO type1. */
     readonly allowsUnsafeInterrupts: boolean | null;
   };
   readonly lockedMemory: LockedMemoryFacts | null;
@@ -106,25 +106,25 @@ export interface DoctorFacts {
   readonly maxMapCount: number | null;
 }
 
-/** What would make something work, or work better. */
+/** Instructions that fix or improve something. */
 export interface Cure {
   /** A sentence. */
   readonly says: string;
   readonly commands: readonly string[];
-  /** Whether the commands are for root. */
+  /** Whether the commands must be run as root. */
   readonly root: boolean;
 }
 
 export interface Check {
   /** `'IOMMU'` */
   readonly name: string;
-  /** `'limited'`: usable as it is, and could be better. */
+  /** `'limited'`: usable, with restrictions. */
   readonly state: 'works' | 'limited' | 'fails';
   readonly says: string;
   readonly cures: readonly Cure[];
 }
 
-/** What can be used here and now. */
+/** What can be used now. */
 export interface Readiness {
   readonly software: boolean;
   /** Addresses of devices that can be opened. */

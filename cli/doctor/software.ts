@@ -6,9 +6,9 @@ const PAGE = MemoryRange.ofPages(1, 2);
 const TEXT = Buffer.from('from the host, by DMA');
 
 /**
- * Maps a page of guest memory at a software IOMMU, and reads through it what the host wrote.
+ * Maps a page of guest memory at a software IOMMU, writes to the page on the host, and reads it back through the IOMMU.
  *
- * @throws whatever keeps that from working; nothing is left behind
+ * @throws the error of the step that failed; all resources are released
  */
 export async function trySoftware(): Promise<void> {
   using space = new AddressSpace({ size: PAGE.end });
@@ -29,7 +29,7 @@ export async function trySoftware(): Promise<void> {
     }
     space.write(PAGE.start, TEXT);
     if (!target.read(PAGE.start, TEXT.length).equals(TEXT)) {
-      throw new Error('the software IOMMU finds other bytes than the host wrote');
+      throw new Error('the software IOMMU read other bytes than the host wrote');
     }
   } finally {
     await manager.close();

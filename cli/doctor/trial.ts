@@ -1,7 +1,7 @@
 import { codeOf, hintOf, messageOf } from '../errors.js';
 import type { Trial } from './report.js';
 
-/** Tries something, and says how that went. */
+/** Tries an operation and reports the result. */
 export function attempt(what: () => void): Trial {
   try {
     what();

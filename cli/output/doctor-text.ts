@@ -9,7 +9,7 @@ export interface DoctorReport {
   readonly ready: Readiness;
 }
 
-/** For people: how each part is, the devices, what to do, and what can be used now. */
+/** The report as text: the state of each part, the devices, the fixes, and what can be used now. */
 export function drawDoctor(report: DoctorReport, terminal: Terminal): string[] {
   const { colours } = terminal;
   const section = (title: string, lines: readonly string[], note = ''): string[] =>
@@ -17,17 +17,17 @@ export function drawDoctor(report: DoctorReport, terminal: Terminal): string[] {
   const cures = report.checks.flatMap(({ name, cures: all }) => all.map((cure) => ({ name, cure })));
   return [
     ...section('DMA on this machine', drawChecks(report.checks, terminal)),
-    ...section('PCI devices', drawDevices(report, terminal), 'an IOMMU group is given away as a whole'),
+    ...section('PCI devices', drawDevices(report, terminal), 'an IOMMU group can only be assigned as a whole'),
     ...section(
       'What to do',
       cures.flatMap(({ name, cure }) => drawCure(name, cure, terminal)),
-      '# as root, $ as anybody',
+      '# as root, $ as any user',
     ),
     ...drawReadiness(report, terminal),
   ];
 }
 
-/** In columns: for what a check says, beside its name. */
+/** In columns: the least width for a check's text next to its name. */
 const NARROWEST_SAYS = 28;
 
 function drawChecks(checks: readonly Check[], { colours, unicode, width, limit }: Terminal): string[] {
@@ -83,7 +83,7 @@ function drawDevices({ facts: { iommu }, ready }: DoctorReport, terminal: Termin
   ];
 }
 
-/** The same without a table, which would be too wide. */
+/** A device as a list entry, for terminals that are too narrow for the table. */
 function listDevice(
   [group = '', address = '', id = '', kind = '', driver = '', state = '']: readonly string[],
   { limit }: Terminal,
@@ -105,22 +105,22 @@ function deviceRow(
   };
 }
 
-/** Why a device cannot be used. `refused` is the reason where its files could be opened. */
+/** Why a device cannot be used. `refused` is the reason if its files can be opened. */
 function stateOf({ bound, foreign, file }: PciDeviceFacts, group: IommuGroupFacts, refused: string): string {
   if (group.firmwareRanges.length > 0) {
-    return 'kept by firmware';
+    return 'reserved by firmware';
   }
   if (!bound) {
     const neighbours = group.devices.some((device) => device.bound);
-    return foreign ? (neighbours ? 'in the way' : 'not bound') : neighbours ? 'idle' : 'not bound';
+    return foreign ? (neighbours ? 'blocks group' : 'not bound') : neighbours ? 'idle' : 'not bound';
   }
   if (!group.viable) {
-    return 'group not free';
+    return 'group not viable';
   }
   return group.file.access === 'allowed' || file?.access === 'allowed' ? refused : `file ${group.file.access}`;
 }
 
-/** Commands can be copied: where one takes several lines it is still one for a shell. */
+/** Commands can be copied: a shell reads a folded command as one command. */
 function drawCure(name: string, { says, commands, root }: Cure, { colours, width, limit }: Terminal): string[] {
   const [first = '', ...more] = wrap(`${name}: ${printable(says)}`, width - 4);
   return [
@@ -142,13 +142,13 @@ function drawReadiness({ ready }: DoctorReport, { colours, unicode, width }: Ter
 
 function closing({ software, type1, iommufd }: Readiness): string {
   if (!software) {
-    return 'Software IOMMUs do not work here, and so nothing does.';
+    return 'Software IOMMUs do not work on this machine, so no target can be used.';
   }
   const real = [
     ...(type1.length === 0 ? [] : [`VFIO type1 (${counted(type1.length, 'device')})`]),
     ...(iommufd.length === 0 ? [] : [`iommufd (${counted(iommufd.length, 'device')})`]),
   ];
   return real.length === 0
-    ? 'Software IOMMUs work. A real one cannot be used yet.'
+    ? 'Software IOMMUs work. No real IOMMU can be used yet.'
     : `Ready for use: ${['software IOMMUs', ...real].join(', ')}.`;
 }

@@ -66,7 +66,7 @@ describe('dma-streams doctor', function () {
       expect(ended.stdout?.toString())
         .to.contain('npm run build:native')
         .and.contain('max_map_count')
-        .and.contain('Software IOMMUs do not work here');
+        .and.contain('Software IOMMUs do not work on this machine');
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }

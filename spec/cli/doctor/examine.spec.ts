@@ -60,12 +60,12 @@ describe('the doctor', () => {
     expect(readiness(facts)).to.deep.include({ type1: ['0000:00:04.0', '0000:00:05.0'], iommufd: ['0000:00:04.0'] });
     expect(facts.iommu.groups[0]?.devices[0]).to.deep.include({ id: '1234:11e8', kind: 'network', bound: true });
     expect(facts.iommu.ungrouped[0]).to.deep.include({ address: '0000:00:1f.0', kind: 'bridge', driver: null });
-    expect(check(facts, 'IOMMU').says).to.equal('on; dmar0: 2 groups of devices');
+    expect(check(facts, 'IOMMU').says).to.equal('on; dmar0: 2 device groups');
     expect(check(facts, 'devices')).to.deep.include({ state: 'works', cures: [] });
     expect(check(facts, 'devices').says).to.equal('2 of 3 PCI devices bound to vfio-pci, ready for use');
   });
 
-  it('names the driver that keeps a group from being given away, with the commands that take it out', async () => {
+  it('names the driver that prevents a group from being assigned, with the commands that take it out', async () => {
     machine.device('0000:01:00.0', { group: 7, driver: 'vfio-pci', vfioNumber: 0 });
     machine.device('0000:01:00.1', { group: 7, driver: 'snd_hda_intel', class: '0x040300' });
     machine.file('dev', 'vfio/7');
@@ -113,12 +113,12 @@ describe('the doctor', () => {
       'echo 512 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages',
     ]);
     expect(check(facts, 'locked memory')).to.include({ state: 'limited' });
-    expect(check(facts, 'locked memory').says).to.equal('at most 8 MiB for devices to reach; 4 KiB in use');
+    expect(check(facts, 'locked memory').says).to.equal('limit 8 MiB of device-accessible memory; 4 KiB in use');
     expect(commandsOf(check(facts, 'locked memory')).join()).to.contain('memlock unlimited');
 
     machine.file('sys', 'kernel/mm/hugepages/hugepages-2048kB/nr_hugepages', '8\n');
     machine.file('sys', 'kernel/mm/hugepages/hugepages-2048kB/free_hugepages', '3\n');
-    expect(check(await factsOf(machine), 'huge pages')).to.include({ state: 'works', says: '3 of 8 free of 2 MiB' });
+    expect(check(await factsOf(machine), 'huge pages')).to.include({ state: 'works', says: '3 of 8 free, 2 MiB each' });
   });
 
   it('takes odd files for no answer', async () => {
@@ -155,7 +155,7 @@ describe('the doctor', () => {
       expect(readiness(refused)).to.deep.include({ type1: [], iommufd: [] });
       const found = check(refused, 'IOMMU');
       expect(found.state).to.equal('fails');
-      expect(found.says).to.match(/interrupts are not remapped, so VFIO type1 and iommufd take no device$/);
+      expect(found.says).to.match(/interrupts are not remapped, so VFIO type1 and iommufd reject devices$/);
       expect(found.cures[0]?.says).to.contain('Switch interrupt remapping on');
       for (const module of [TYPE1, IOMMUFD]) {
         expect(commandsOf(found)).to.include(`echo Y > /sys/module/${module}/parameters/allow_unsafe_interrupts`);
@@ -168,7 +168,7 @@ describe('the doctor', () => {
       allow(IOMMUFD, 'Y');
       const one = await factsOf(machine);
       expect(readiness(one)).to.deep.include({ type1: [], iommufd: ['0000:00:04.0'] });
-      expect(check(one, 'IOMMU').says).to.match(/so VFIO type1 takes no device$/);
+      expect(check(one, 'IOMMU').says).to.match(/so VFIO type1 rejects devices$/);
       expect(commandsOf(check(one, 'IOMMU')).join('\n')).not.to.contain(`module/${IOMMUFD}/`);
 
       allow(TYPE1, 'Y');
@@ -187,7 +187,7 @@ describe('the doctor', () => {
       expect(readiness(facts).type1).to.deep.equal(['0000:00:04.0']);
     });
 
-    it('finds what the firmware reserves for devices, which cannot be given away then', async () => {
+    it('finds what the firmware reserves for devices, which cannot be assigned then', async () => {
       const rows = '0x00000000bf7e2000 0x00000000bf7fffff direct\n0x00000000fee00000 0x00000000feefffff msi\n';
       machine.file('sys', 'kernel/iommu_groups/3/reserved_regions', rows);
       const facts = await factsOf(machine);
@@ -196,13 +196,13 @@ describe('the doctor', () => {
       expect(check(facts, 'devices').cures[0]?.says).to.match(
         /firmware reserves 0xbf7e2000-0xbf800000 for devices of IOMMU group 3, so it cannot be assigned/,
       );
-      expect(draw(facts)).to.match(/0000:00:04\.0 .* kept by firmware$/m);
+      expect(draw(facts)).to.match(/0000:00:04\.0 .* reserved by firmware$/m);
 
       machine.file('sys', 'kernel/iommu_groups/3/reserved_regions', rows.replace('direct', 'direct-relaxable'));
       expect(readiness(await factsOf(machine)).type1).to.deep.equal(['0000:00:04.0']);
     });
 
-    it('suggests no device to be given away that the firmware keeps', async () => {
+    it('suggests no device for assignment that the firmware reserves', async () => {
       const other = new FakeMachine();
       try {
         other.device('0000:00:02.0', { group: 1 });
