@@ -3,19 +3,19 @@ import { fold } from './output/fold.js';
 import { terminalOf } from './output/terminal.js';
 import { printable } from './output/text.js';
 
-/** A run that fails at every commit of a long trace says so this often, and then that there is more. */
+/** The number of messages that are shown. Further messages are only announced once. */
 const MOST_COMPLAINTS = 20;
 
 /**
- * One line for standard error, under the program's name: no character of the message moves the cursor or begins a line.
- * Where `stream` is a terminal it is folded to its width.
+ * One line for standard error, prefixed with the program's name. Control characters are replaced. On a terminal the line is
+ * folded to its width.
  */
 export function complaint(message: string, stream: { readonly columns?: number }): string {
   const { limit } = terminalOf(stream, process.env);
   return `${fold(`dma-streams: ${printable(message)}`, limit).join('\n')}\n`;
 }
 
-/** Writes messages to standard error under the program's name, a bounded number of them. */
+/** Writes messages to standard error, prefixed with the program's name, up to a maximum number. */
 export function complainer(stream: Writable & { readonly columns?: number }): (message: string) => void {
   let count = 0;
   return (message) => {
@@ -23,7 +23,7 @@ export function complainer(stream: Writable & { readonly columns?: number }): (m
     if (count <= MOST_COMPLAINTS) {
       stream.write(complaint(message, stream));
     } else if (count === MOST_COMPLAINTS + 1) {
-      stream.write(complaint('and more of the kind', stream));
+      stream.write(complaint('further messages are not shown', stream));
     }
   };
 }

@@ -1,16 +1,16 @@
-/** What was asked for cannot be meant: an unknown target, a missing file. Exit status 2. */
+/** Invalid usage: an unknown target, a missing file. Exit status 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** A trace that is not one. Exit status 2. The message begins with `TRACE:LINE: `, or `TRACE: ` where no line is to blame. */
+/** An invalid trace. Exit status 2. The message begins with `TRACE:LINE: `, or with `TRACE: ` if no single line is at fault. */
 export class TraceError extends Error {
   override readonly name = 'TraceError';
   readonly path: string;
-  /** Counted from 1, as editors do. */
+  /** Counted from 1. */
   readonly line: number | undefined;
 
-  /** `what` says what is wrong there; `remedy` what to do about it. */
+  /** `what` describes the error; `remedy` describes how to correct it. */
   constructor(path: string, line: number | undefined, what: string, remedy: string) {
     super(`${line === undefined ? path : `${path}:${line}`}: ${what}; ${remedy}`);
     this.path = path;
@@ -18,28 +18,28 @@ export class TraceError extends Error {
   }
 }
 
-/** The part of an error that a person can use. */
+/** The message of an error. */
 export function messageOf(error: unknown): string {
   return error instanceof Error && error.message !== '' ? error.message : String(error);
 }
 
-/** `'ENOENT'` and the like, where the error has one. */
+/** The error code, such as `'ENOENT'`, if there is one. */
 export function codeOf(error: unknown): string | undefined {
   return stringOf(error, 'code');
 }
 
-/** What to do about it, where the error knows. */
+/** The hint of the error on what to do, if there is one. */
 export function hintOf(error: unknown): string | undefined {
   return stringOf(error, 'hint');
 }
 
-/** The error that says why a commit failed: the target's own, unless something could not be undone. */
+/** The error that explains why a commit failed: the target's error, unless something could not be undone. */
 export function causeOf(error: Error): Error {
   const aftermath = [...listOf(error, 'stuck'), ...listOf(error, 'missing')];
   return aftermath.length === 0 && error.cause instanceof Error ? error.cause : error;
 }
 
-/** Why a commit failed, at which target, and what to do about it. */
+/** Why a commit failed, at which target, and how to correct it. */
 export function reasonOf(error: Error): string {
   const cause = causeOf(error);
   const hint = hintOf(cause) ?? hintOf(error);

@@ -1,4 +1,4 @@
-/** What ends a command early, and the exit status that then says so: 128 and the number of the signal, as in a shell. */
+/** The signals that interrupt a command, and their exit statuses: 128 plus the signal number, as in a shell. */
 const STATUS = { SIGINT: 130, SIGTERM: 143 } as const;
 
 type EndingSignal = keyof typeof STATUS;
@@ -6,8 +6,8 @@ type EndingSignal = keyof typeof STATUS;
 const SIGNALS = Object.keys(STATUS) as readonly EndingSignal[];
 
 /**
- * Ends the process at the first SIGINT or SIGTERM, at once, with its exit status; unless what runs then has asked to be told.
- * A second signal has its default action in any case.
+ * Ends the process immediately at the first SIGINT or SIGTERM, with the exit status of the signal, unless the running code has called
+ * `defer`. A second signal always has its default action.
  */
 export class Interruption {
   readonly #told = new AbortController();
@@ -20,13 +20,13 @@ export class Interruption {
     }
   }
 
-  /** From now on the signal that this returns is aborted, and the process goes on until it ends by itself. */
+  /** From now on a signal aborts the returned `AbortSignal` instead of ending the process. */
   defer(): AbortSignal {
     this.#isDeferred = true;
     return this.#told.signal;
   }
 
-  /** The exit status of the signal that came; `undefined` while none has. */
+  /** The exit status of the received signal; `undefined` if none was received. */
   get status(): number | undefined {
     return this.#status;
   }

@@ -7,7 +7,7 @@ import { createProgram } from './program.js';
 const FAILED = 1;
 const BAD_USAGE = 2;
 
-// Whoever reads has seen enough (`| head`): that is no failure, and nobody is left to write to.
+// The reader has closed the pipe (`| head`): this is not an error.
 process.stdout.on('error', (error) => {
   if (codeOf(error) !== 'EPIPE') {
     complain(`cannot write to standard output: ${messageOf(error)}`);
@@ -24,7 +24,7 @@ try {
 
 function exitStatusOf(error: unknown): number {
   if (error instanceof CommanderError) {
-    // Commander has written its message, and help or a version that was asked for are no error.
+    // Commander has already written its message. Help and version output are not errors.
     return error.exitCode === 0 ? 0 : BAD_USAGE;
   }
   const hint = hintOf(error);

@@ -13,7 +13,7 @@ Examples:
   $ dma-streams help replay                              all about one command
 `;
 
-/** The whole command line. Throws a `CommanderError` instead of ending the process. */
+/** The command-line program. Throws a `CommanderError` instead of ending the process. */
 export function createProgram(): Command {
   const program = new Command('dma-streams')
     .description('DMA mapping for virtual machine monitors: guest memory changes, fanned out to IOMMUs.')
@@ -32,7 +32,7 @@ export function createProgram(): Command {
   return program;
 }
 
-/** What commander writes itself, on lines that fit where they go. */
+/** Writes commander's own help, folded to the width of the stream. */
 function writeHelp(stream: NodeJS.WriteStream): (text: string) => void {
   return (text) => {
     stream.write(foldHelp(text, terminalOf(stream, process.env).limit));

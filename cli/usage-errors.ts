@@ -1,7 +1,7 @@
 import type { OutputConfiguration } from 'commander';
 import { complaint } from './complain.js';
 
-/** How the errors of a command's arguments are written: like all others, and with the help that would help. */
+/** Writes argument errors in the format of all other errors, with a reference to the command's help. */
 export function usageErrors(command: string): OutputConfiguration {
   return {
     outputError: (text, write) => {

@@ -27,12 +27,12 @@ interface Output extends ReplayObserver {
 const HELP = `
 Targets:
 ${TARGET_HELP.map(([name, what]) => `  ${name.padEnd(16)} ${what}`).join('\n')}
-  A software IOMMU takes settings after its name, such as soft,reserved=none or soft:iommufd,aperture=0x0-0x8000000000,entries=100:
-    aperture=A-B  the addresses that it translates; else 0x0-0x1000000000000
-    reserved=A-B  addresses that it cannot map, once for each, or none; else the interrupt window 0xfee00000-0xfef00000 where this machine is x86
-    entries=N     the most mappings that it holds
-  Without --target: ${DEFAULT_TARGETS.join(', ')}, and the log is compact.
-  ADDRESS is that of a PCI device, as 0000:00:04.0; dma-streams doctor shows which can be used. Real IOMMUs pin all memory of the trace. When the device is the edu of QEMU (1234:11e8), it does DMA itself in the check at the end; of others the mappings are made, and checked by no DMA.
+  A software IOMMU accepts settings after its name, such as soft,reserved=none or soft:iommufd,aperture=0x0-0x8000000000,entries=100:
+    aperture=A-B  the range of addresses that it translates; default 0x0-0x1000000000000
+    reserved=A-B  a range that it cannot map; may be repeated; or none. Default: the interrupt window 0xfee00000-0xfef00000 on an x86 host
+    entries=N     the maximum number of mappings
+  Default targets: ${DEFAULT_TARGETS.join(', ')}; the log is then shortened.
+  ADDRESS is the address of a PCI device, such as 0000:00:04.0; dma-streams doctor lists the devices that can be used. A real IOMMU pins all memory of the trace. If the device is QEMU's edu device (1234:11e8), it performs the DMA of the check at the end. With any other device the mappings are made, but not checked by DMA.
 
 Examples:
   $ dma-streams replay examples/traces/q35-boot.jsonl
@@ -44,19 +44,19 @@ Examples:
 
 A trace is JSON Lines, as recorded from a running QEMU:
   {"ms":1,"commit":0,"op":"add","start":"0x0","end":"0xa0000","name":"ram0","kind":"ram","offset":"0x0"}
-  All lines of one commit are one transaction. "op" is "add" or "remove"; a remove repeats its add. "end" is exclusive: the address after the last. "kind" is as in QEMU's "info mtree -f":
+  All lines with the same commit number form one transaction. "op" is "add" or "remove"; a remove repeats the fields of its add. "end" is exclusive. "kind" is the type that QEMU's "info mtree -f" prints:
     ram, nv-ram       memory
-    rom, nv-rom       memory that the guest, and a device, cannot write
-    ramd, romd        the same as ram and rom, of a device
-    i/o, container    no memory: a hole, where nothing is mapped
-  Of a section that does not begin and end at multiples of 0x1000 the whole pages are mapped, and a warning says so; where there is none, it is a hole. "start" and "offset" must agree modulo 0x1000.
+    rom, nv-rom       memory that neither the guest nor a device can write
+    ramd, romd        like ram and rom, but memory of a device
+    i/o, container    no memory: a hole, which is not mapped
+  If a section does not begin and end at multiples of 0x1000, only its whole pages are mapped, with a warning. A section without a whole page is a hole. "start" and "offset" must be equal modulo 0x1000.
 
 Exit status:
-  0  all went well
-  1  a call of a target, a commit or the DMA check failed; memory of a device (a BAR) was skipped at a target that cannot map it; not everything could be unmapped at the end; a target cannot be opened, or there is too little memory
-  2  bad usage, or a bad trace
+  0  success
+  1  a target call, a commit or the DMA check failed; memory of a device (a BAR) was skipped at a target that cannot map it; not everything could be unmapped at the end; a target could not be opened; or there is not enough memory
+  2  invalid usage, or an invalid trace
   130, 143
-     interrupted: 130 by Ctrl-C (SIGINT), 143 by SIGTERM. A commit that is under way is finished, everything is unmapped, the targets are detached, and the last line says how far the replay came. A second signal ends it at once.
+     interrupted: 130 by Ctrl-C (SIGINT), 143 by SIGTERM. The current commit is completed, everything is unmapped, the targets are detached, and the last line reports how many commits were replayed. A second signal ends the process immediately.
 `;
 
 /** Adds `dma-streams replay` to the program. */
@@ -65,18 +65,18 @@ export function addReplayCommand(program: Command): void {
     .command('replay')
     .summary("replay a machine's memory-map events through DMA targets")
     .description(
-      "Replays a machine's memory-map events: every commit becomes one change set, which goes to each target. " +
-        'After the last one, device DMA through every mapping shows that it reaches the right bytes.',
+      "Replays a machine's memory-map events: every commit becomes one change set, which is sent to each target. " +
+        'After the last commit, DMA through every mapping verifies that devices access the correct bytes.',
     )
-    .argument('<trace>', 'file in JSON Lines; - is standard input')
-    .option('-t, --target <name[:arg]>', 'send change sets there; more than once for several, in this order', collect)
+    .argument('<trace>', 'trace file in JSON Lines format; - for standard input')
+    .option('-t, --target <name[:arg]>', 'send change sets to this target; may be repeated, the order is kept', collect)
     .addOption(
-      new Option('-s, --speed <speed>', 'as fast as can be, or at the recorded times')
+      new Option('-s, --speed <speed>', 'as fast as possible, or at the recorded times')
         .choices(['max', 'real'])
         .default('max'),
     )
-    .option('--json', 'write JSON Lines: each target call, each commit, a summary')
-    .option('-q, --quiet', 'say only how it ended')
+    .option('--json', 'write JSON Lines: target calls, commits, and a summary')
+    .option('-q, --quiet', 'print only the result')
     .addHelpText('after', helpText(HELP))
     .configureOutput(usageErrors('dma-streams replay'))
     .action(async (trace: string, options: ReplayCommandOptions) => {
@@ -88,7 +88,7 @@ function collect(value: string, earlier: readonly string[] = []): readonly strin
   return [...earlier, value];
 }
 
-/** The exit status. */
+/** Returns the exit status. */
 async function runReplay(path: string, options: ReplayCommandOptions): Promise<number> {
   const interruption = new Interruption();
   const targets = chooseTargets(options.target ?? DEFAULT_TARGETS);
@@ -124,7 +124,7 @@ function outputFor(options: ReplayCommandOptions): Output {
   });
 }
 
-/** The output, with the progress bar taken away while it writes, and moved on after each commit. */
+/** Hides the progress bar while the output is written, and advances it after each commit. */
 function following(output: Output, progress: Progress): ReplayObserver {
   return {
     started: output.started.bind(output),

@@ -5,31 +5,31 @@ import type { SkippedSection } from '../replay/problems.js';
 import type { Terminal } from './terminal.js';
 import { counted, formatCount, formatDuration, printable, wrap } from './text.js';
 
-/** So many skipped sections are named at the end. */
+/** The number of skipped sections that are listed at the end. */
 const MOST_SKIPPED = 10;
 
-/** What was checked by DMA, and what came of it. */
+/** What was checked by DMA, and the result. */
 export function describeDmaCheck(report: ReplayReport, { colours, width }: Terminal): string[] {
   const { dma, hostView } = report;
   const indent = (text: string): string[] => wrap(text, width - 2).map((line) => `  ${line}`);
   if (dma === undefined) {
-    return indent('no device to check with: give a target that has one, --target soft for instance');
+    return indent('no device to check with: add a target that has one, for instance --target soft');
   }
   if (dma.checked === 0) {
     return indent('nothing is mapped, so there is nothing to check');
   }
-  const host = hostView === 'va' ? 'through the VA mapper' : 'in the memory itself';
+  const host = hostView === 'va' ? 'through the VA mapper' : 'in the memory files';
   const hardware = dma.hardware ?? [];
   const places = dma.devices > hardware.length ? 'At both ends and in the middle of every mapping a' : 'A';
   const readOnly = dma.devices > hardware.length ? ' A device write to read-only memory must fault.' : '';
   const lines = indent(
-    `${places} device writes a pattern, and the host looks for it ${host}; then the host writes, and the device looks.${readOnly}`,
+    `${places} device writes a pattern, and the host reads it ${host}. Then the host writes, and the device reads.${readOnly}`,
   );
   lines.push(...hardware.flatMap((check) => indent(describeHardware(check))));
   if (hardware.length > 0) {
-    lines.push(...indent('It reports no faults: what it writes to read-only memory must be lost.'));
+    lines.push(...indent('This device reports no faults: its writes to read-only memory must have no effect.'));
   }
-  const faults = dma.faults === 0 ? '' : `, ${formatCount(dma.faults)} of them for a fault`;
+  const faults = dma.faults === 0 ? '' : `, ${formatCount(dma.faults)} of them expecting a fault`;
   const outcome = dma.failed === 0 ? 'all passed' : `${formatCount(dma.failed)} failed`;
   const result = `${counted(dma.checked, 'check')} at ${counted(dma.devices, 'device')}${faults}: ${outcome}`;
   lines.push(...indent(result).map(dma.failed === 0 ? colours.green : colours.red));
@@ -49,16 +49,16 @@ export function describeDmaCheck(report: ReplayReport, { colours, width }: Termi
 function describeHardware({ target, address, mappings, of }: HardwareCheck): string {
   const where = mappings === of ? 'every mapping' : `${formatCount(mappings)} of ${counted(of, 'mapping')}`;
   return (
-    `Behind ${printable(target)} the device ${address} (edu) does the DMA itself, through the IOMMU of this machine, ` +
+    `Behind ${printable(target)} the device ${address} (edu) performs the DMA, through the IOMMU of this machine, ` +
     `at both ends of ${where}.`
   );
 }
 
-/** Memory of devices that targets go on without; nothing when there is none. */
+/** Memory of devices that targets did not map; empty if there is none. */
 export function describeSkipped(skipped: readonly SkippedSection[], { colours, width }: Terminal): string[] {
   const shown = skipped.slice(0, MOST_SKIPPED).map((skip) => {
     const { commit, target, region, range, code } = skip;
-    return `commit ${commit}: ${target ?? ''} goes on without ${range ?? ''} "${region ?? ''}" (${code ?? skip.reason})`;
+    return `commit ${commit}: ${target ?? ''} continues without ${range ?? ''} "${region ?? ''}" (${code ?? skip.reason})`;
   });
   const more = skipped.length - shown.length;
   return [...shown, ...(more === 0 ? [] : [`and ${formatCount(more)} more`])].flatMap((text) =>
@@ -66,7 +66,7 @@ export function describeSkipped(skipped: readonly SkippedSection[], { colours, w
   );
 }
 
-/** How it ended, in one sentence. */
+/** The result in one sentence. */
 export function closingLine(report: ReplayReport): string {
   const { trace, targets, failedCommits, skipped, dma, closingError, interrupted, milliseconds } = report;
   const commits = trace.commits.length;
@@ -74,8 +74,7 @@ export function closingLine(report: ReplayReport): string {
     const reached = `${commits === 1 ? 'The commit' : `All ${formatCount(commits)} commits`} reached ${
       targets.length === 1 ? 'the target' : `all ${targets.length} targets`
     }`;
-    const proof =
-      dma === undefined ? '' : dma.checked === 0 ? ', and nothing is mapped' : ', and DMA reaches the right bytes';
+    const proof = dma === undefined ? '' : dma.checked === 0 ? ', and nothing is mapped' : ', and the DMA check passed';
     return `${reached}${proof}. ${formatDuration(milliseconds)}.`;
   }
   const skippedAt = [...new Set(skipped.map(({ target }) => printable(target ?? '')))].join(', ');

@@ -10,7 +10,7 @@ import { fold } from './fold.js';
 import type { Terminal } from './terminal.js';
 import { counted, fit, formatDuration, formatSize, printable, wrap } from './text.js';
 
-/** How much of a long replay is shown, or one more where it would be the only one left out. What fails is shown wherever it is. */
+/** How much of a long replay is shown; one more if it would be the only one left out. Failures are always shown. */
 export interface Brevity {
   /** Commits from the start, and at the end, that are shown one by one. */
   readonly first: number;
@@ -24,14 +24,14 @@ export interface Brevity {
 const COMPACT: Brevity = { first: 20, last: 4, calls: 12, failures: 10 };
 const FULL: Brevity = { first: Infinity, last: Infinity, calls: Infinity, failures: Infinity };
 
-/** In columns, without range and name: the indentation and sign of a call, its size, its access. */
+/** In columns: the width of a call without range and name, that is, indentation, sign, size and access. */
 const CALL_WIDTH = 8 + 2 + 8 + 2 + 2 + 2;
 
-/** In columns, without the name: the second of two lines of a call. */
+/** In columns: the width of a call's second line without the name. */
 const DETAIL_WIDTH = 8 + 8 + 2 + 2 + 2;
 
 export interface CommitLogOptions {
-  /** The target whose calls are shown, one line each; none shows what the commits are, without calls. */
+  /** The target whose calls are shown, one line each; `undefined` shows only the commits. */
   readonly shownTarget: string | undefined;
   readonly style: 'compact' | 'full';
   readonly commits: number;
@@ -41,7 +41,7 @@ export interface CommitLogOptions {
   readonly nameWidth: number;
 }
 
-/** A commit, and what the targets had to do for it. */
+/** A commit and its target calls. */
 interface Entry {
   readonly result: CommitResult;
   /** Of the shown target. */
@@ -52,7 +52,7 @@ interface Entry {
 
 /** Commits that are counted instead of shown. */
 interface PassedOver {
-  /** Shown after all where no second one follows. */
+  /** Shown instead of a count if it is the only one. */
   readonly first: Entry;
   readonly commits: number;
   readonly maps: number;
@@ -62,17 +62,17 @@ interface PassedOver {
   readonly to: number;
 }
 
-/** What happened at each commit, for people: short where the trace is long. */
+/** The log of the commits as text, shortened for long traces. */
 export class CommitLog {
   readonly #terminal: Terminal;
   readonly #options: CommitLogOptions;
   readonly #brevity: Brevity;
   readonly #write: (line: string) => void;
-  /** Whether a call takes two lines, because one is too narrow. */
+  /** Whether a call takes two lines, because one line is too narrow. */
   readonly #twoLines: boolean;
   /** In columns. */
   readonly #nameWidth: number;
-  /** What the shown target holds: an unmap names its range only. */
+  /** The mappings of the shown target, because an unmap contains only its range. */
   readonly #held = new RangeMap<DmaMapRequest>();
   #calls: Excerpt;
   #failedCalls: Excerpt;
@@ -145,7 +145,7 @@ export class CommitLog {
     }
     const onlyHoles = commit.holes > 0 && commit.removes.length === 0 && commit.adds.length === 0;
     if (calls.count === 0 && this.#options.shownTarget !== undefined && error === undefined && !onlyHoles) {
-      this.#write(colours.dim('      nothing to do: what went came back as it was'));
+      this.#write(colours.dim('      no calls: the removed sections were added again unchanged'));
     }
     const lines = [
       ...calls.lines((count) => colours.dim(`      and ${counted(count, 'more call')}`)),
@@ -160,7 +160,7 @@ export class CommitLog {
       }
     }
     if (error !== undefined) {
-      const outcome = tookEffect ? 'took effect, but' : 'failed, and was undone at every target:';
+      const outcome = tookEffect ? 'took effect, but' : 'failed and was undone at every target:';
       const reason = printable(reasonOf(error));
       for (const line of wrap(`${outcome} ${reason}`, this.#terminal.width - 8)) {
         this.#write(colours.red(`        ${line}`));
@@ -231,7 +231,7 @@ function changesOf({ removes, adds, holes }: CommitResult['commit']): string {
   const parts = [
     removes.length === 0 ? '' : `${counted(removes.length, 'section')} removed`,
     adds.length === 0 ? '' : removes.length === 0 ? `${counted(adds.length, 'section')} added` : `${adds.length} added`,
-    holes === 0 ? '' : `${counted(holes, 'hole')} passed over`,
+    holes === 0 ? '' : `${counted(holes, 'hole')} ignored`,
   ];
   return parts.filter((part) => part !== '').join(', ') || 'no change';
 }

@@ -2,7 +2,7 @@ import { reasonOf } from '../errors.js';
 import type { CommitResult } from '../replay/report.js';
 import type { DmaError } from '../../streams/index.js';
 
-/** What went wrong at a commit, a sentence each: for standard error, where no log shows it. */
+/** The problems of a commit, one sentence each, for standard error if there is no log. */
 export function complaintsOf({ commit, error, skipped }: CommitResult): readonly string[] {
   return [
     ...skipped.map((one) => `warning: commit ${commit.number}: ${describeSkip(one)}`),

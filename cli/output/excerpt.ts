@@ -1,4 +1,4 @@
-/** The first entries of a list that may be long, each of one line or several. One entry more than `most` is shown too: to count it would take a line as well. */
+/** The first entries of a long list; an entry may have several lines. A single entry beyond `most` is shown: counting it would take a line as well. */
 export class Excerpt {
   readonly #most: number;
   readonly #entries: (readonly string[])[] = [];
@@ -8,12 +8,12 @@ export class Excerpt {
     this.#most = most;
   }
 
-  /** How many were added. */
+  /** The number of added entries. */
   get count(): number {
     return this.#count;
   }
 
-  /** `lines` is called only where they may be shown. */
+  /** `lines` is called only if the entry may be shown. */
   add(lines: () => readonly string[]): void {
     this.#count++;
     if (this.#count <= this.#most + 1) {
@@ -21,7 +21,7 @@ export class Excerpt {
     }
   }
 
-  /** What is shown: `rest` says how many entries are left out, two or more. */
+  /** The lines to show. `rest` makes the line that counts the entries left out, of which there are at least two. */
   lines(rest: (count: number) => string): readonly string[] {
     return this.#count <= this.#most + 1
       ? this.#entries.flat()

@@ -1,12 +1,12 @@
 import { BREAK, displayWidth } from './text.js';
 
-/** Sets a colour or weight, and takes no column. */
+/** An escape sequence for colour or weight, which occupies no column. */
 const COLOUR = '\\u001b\\[[0-9;]*m';
 const COLOURS = new RegExp(COLOUR, 'g');
-/** What is not taken apart: a colour, or a character. */
+/** An indivisible unit: an escape sequence or a character. */
 const UNITS = new RegExp(`${COLOUR}|[^]`, 'gu');
 
-/** After these a word that is longer than a line is broken, so that addresses in it stay whole. */
+/** A word longer than a line is broken after these characters, so that addresses in it are not split. */
 const BREAKABLE = new Set([',', '/', '=', ';']);
 
 const CONTINUED = '\\';
@@ -18,8 +18,8 @@ function shownWidth(text: string): number {
 
 /**
  * Folds one line, coloured or not, into lines of at most `width` columns; `width` may be `Infinity`. It is broken at
- * spaces; a word that is longer than a line is broken inside, after a comma or a slash where there is one. A number stays
- * with its unit. All lines but the first are indented by `hang` columns, or by less where a word needs the room.
+ * spaces. A word longer than a line is broken after a comma or a slash if possible. A number is not separated from its unit.
+ * All lines but the first are indented by `hang` columns, or by less if a word needs the space.
  */
 export function fold(line: string, width: number, hang = indentOf(line) + 2): readonly string[] {
   if (width === Infinity || shownWidth(line) <= width) {
@@ -47,7 +47,7 @@ class Folded {
   readonly #hang: number;
   readonly #lines: string[] = [];
   #line = '';
-  /** Columns of the line, without the spaces that are to follow. */
+  /** Columns of the line, without pending spaces. */
   #used = 0;
   #spaces = '';
 
@@ -84,7 +84,7 @@ class Folded {
     this.#spaces = '';
   }
 
-  /** Begins a line that has room for so many columns, unless the one at hand is still empty. */
+  /** Begins a line with room for `width` columns, unless the current line is empty. */
   #next(width: number): void {
     const indent = this.#used === 0 && this.#lines.length === 0 ? this.#spaces.length : this.#hang;
     if (this.#used > 0) {
@@ -112,7 +112,7 @@ class Folded {
   }
 }
 
-/** How many of the units come before the break: as many as fit into `room` columns, up to a mark where there is one. */
+/** The number of units before the break: as many as fit into `room` columns, up to the last break mark if there is one. */
 function breakBefore(units: readonly string[], room: number, where: 'marks' | 'anywhere'): number {
   let used = 0;
   let mark = 0;
@@ -126,15 +126,15 @@ function breakBefore(units: readonly string[], room: number, where: 'marks' | 'a
   return units.length;
 }
 
-/** A character of a shell command, or one with the backslash before it, and the quotes that are open after it. */
+/** A character of a shell command, with a preceding backslash if any, and the quotes that are open after it. */
 interface ShellUnit {
   readonly text: string;
   readonly quotes: '' | "'" | '"';
 }
 
 /**
- * Folds a shell command after its prompt into lines of at most `width` columns, which a shell still reads as the same
- * command: each but the last ends with a backslash. A word that is longer than a line goes on in the first column.
+ * Folds a shell command after its prompt into lines of at most `width` columns. A shell reads them as the same command: each
+ * line but the last ends with a backslash. A word longer than a line continues in the first column.
  */
 export function foldCommand(prompt: string, command: string, width: number): readonly string[] {
   if (width === Infinity || displayWidth(prompt + command) <= width) {
@@ -176,7 +176,7 @@ function breakShellWord(before: string, word: readonly ShellUnit[], width: numbe
       'anywhere',
     );
     const part = rest.slice(0, end);
-    // Inside of single quotes a backslash stands for itself.
+    // Inside single quotes a backslash is a literal character.
     const quote = part.at(-1)?.quotes === "'" ? "'" : '';
     lines.push(line + part.map(({ text }) => text).join('') + quote + CONTINUED);
     line = quote;
@@ -185,7 +185,7 @@ function breakShellWord(before: string, word: readonly ShellUnit[], width: numbe
   return [...lines, line + rest.map(({ text }) => text).join('')];
 }
 
-/** Its words, as they are written: with their quotes. */
+/** The words of a command, including their quotes. */
 function shellWords(command: string): readonly (readonly ShellUnit[])[] {
   const words: ShellUnit[][] = [];
   let word: ShellUnit[] = [];

@@ -2,13 +2,13 @@ import type { AddHelpTextContext } from 'commander';
 import { fold, foldCommand } from './fold.js';
 import { terminalOf } from './terminal.js';
 
-/** In columns, of running text; commands and JSON may be longer where the terminal has room. */
+/** In columns, for running text; commands and JSON may use the full width of the terminal. */
 const WIDEST_TEXT = 84;
 
-/** Between a term and what it means, so that the meaning stands beside the term and not below it. */
+/** In columns: the least width for a meaning to be placed next to its term instead of below it. */
 const NARROWEST_MEANING = 24;
 
-/** For `addHelpText`: the text, in which a paragraph is one line, laid out for where the help goes. */
+/** For `addHelpText`: folds the text, in which each paragraph is one line, to the width of the output. */
 export function helpText(text: string): (context: AddHelpTextContext) => string {
   return ({ error }) => {
     const { limit } = terminalOf(error ? process.stderr : process.stdout, process.env);
@@ -16,12 +16,12 @@ export function helpText(text: string): (context: AddHelpTextContext) => string 
   };
 }
 
-/** Folds what is wider than `limit` columns: commands with backslashes, and a meaning beside its term or below it. */
+/** Folds lines wider than `limit` columns: commands with backslashes, and a meaning next to its term or below it. */
 export function foldHelp(text: string, limit: number): string {
   return limit === Infinity ? text : eachLine(text, (line) => foldHelpLine(line, limit));
 }
 
-/** Commander's heading, the only line of a help whose rest is indented. */
+/** Commander's heading, whose continuation lines are indented by its length. */
 const USAGE = 'Usage: ';
 
 function eachLine(text: string, layOut: (line: string) => readonly string[]): string {

@@ -7,8 +7,8 @@ import type { LineWriter } from './line-writer.js';
 import { printableJson } from './text.js';
 
 /**
- * JSON Lines on standard output, and nothing else there: one for each target call in their order, one after each commit,
- * and a summary. What is for people goes to `complain`.
+ * Writes only JSON Lines to standard output: one line for each target call in order, one after each commit, and a summary.
+ * Warnings and errors are passed to `complain`.
  */
 export class JsonOutput implements ReplayObserver {
   readonly #out: LineWriter;
@@ -20,7 +20,7 @@ export class JsonOutput implements ReplayObserver {
   }
 
   started(): void {
-    // A machine that is empty has had no calls.
+    // There are no calls before the first commit.
   }
 
   called(call: TargetCall): void {
@@ -45,7 +45,7 @@ export class JsonOutput implements ReplayObserver {
   }
 }
 
-/** What is left out when there is none of it: an interruption, failures of commits, skipped sections, failed checks, and of the closing. */
+/** Fields without content are left out: the interruption, failed commits, skipped sections, failed checks, the error at the end. */
 function summary(report: ReplayReport): object {
   const { trace, mappings, targets, dma, failures, skipped, interrupted, closingError } = report;
   const { holes } = trace;

@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { fold } from './fold.js';
 
-/** So much is gathered before it is written: a call for each of 100,000 lines would take longer than the replay. */
+/** The buffer size in characters. One write per line would take longer than the replay of a long trace. */
 const CHUNK_LENGTH = 1 << 16;
 
-/** Writes lines to a stream in large pieces, and waits for a slow reader when it is asked to. */
+/** Writes lines to a stream in large chunks, and can wait for a slow reader. */
 export class LineWriter {
   readonly #stream: Writable;
   #pending: string[] = [];
@@ -15,8 +15,8 @@ export class LineWriter {
   #full = false;
 
   /**
-   * `live`: what was written shows each time that {@link LineWriter.ready} is asked for. `limit`: in columns; wider lines
-   * are folded, none when it is left out.
+   * `live`: each call of {@link LineWriter.ready} flushes the buffer. `limit`: lines wider than this number of columns are
+   * folded; without it none are.
    */
   constructor(stream: Writable, options: { readonly live: boolean; readonly limit?: number }) {
     this.#stream = stream;
@@ -34,7 +34,7 @@ export class LineWriter {
     }
   }
 
-  /** Hands on everything now, without waiting. */
+  /** Writes the buffer to the stream without waiting. */
   flush(): void {
     if (this.#pendingLength > 0) {
       this.#full = !this.#stream.write(this.#pending.join(''));
@@ -43,7 +43,7 @@ export class LineWriter {
     }
   }
 
-  /** Resolves when the stream takes more. */
+  /** Resolves when the stream accepts more data. */
   async ready(): Promise<void> {
     if (this.#live) {
       this.flush();

@@ -15,18 +15,18 @@ const GAP = '  ';
 const WIDEST_NAME = 24;
 const NARROWEST_NAME = 6;
 
-/** What fills the drawing of each kind of memory. */
+/** The fill pattern of each kind of memory. */
 interface Fill {
   readonly symbol: string;
-  /** Of its first line, where that shows a seam between neighbours. */
+  /** The fill of its first line, if that marks the boundary between neighbours. */
   readonly top?: string;
   readonly colour: (text: string) => string;
 }
 
 /**
  * Draws the guest's address space, lowest address first: each mapping as a block whose height grows with the logarithm of its
- * size, holes between them, names, access, and which target holds it. Where there are many mappings the largest are drawn,
- * and those between them counted.
+ * size, the holes between mappings, names, access, and the targets that hold it. If there are many mappings, only the largest
+ * are drawn; those between them are counted.
  */
 export function drawAddressSpace(
   mappings: readonly MapChange[],
@@ -58,10 +58,10 @@ interface Columns {
   readonly block: number;
   readonly name: number;
   readonly size: number;
-  /** One for each target: its name over it, or its number where the names are too wide. */
+  /** One column for each target, headed by its name, or by its number if the names are too wide. */
   readonly targets: readonly { readonly title: string; readonly width: number }[];
   readonly numbered: boolean;
-  /** Whether address and targets have a line of their own, over the block: where there is no room beside it. */
+  /** Whether address and targets are on a separate line above the block, because the terminal is narrow. */
   readonly stacked: boolean;
 }
 
@@ -148,7 +148,7 @@ function labelOf(segment: Segment): string {
   }
 }
 
-/** In lines: 1 up to 2 MiB, one more for each 16 times as much; holes are less tall. */
+/** In lines: 1 up to 2 MiB, one more for each factor of 16; holes are lower. */
 function heightOf({ kind, range }: { readonly kind: Segment['kind']; readonly range: MemoryRange }): number {
   const steps = Math.floor(Math.log2(Number(range.length) / (1 << 21)) / 4);
   return 1 + Math.max(0, Math.min(kind === 'mapping' ? 4 : 1, steps + (kind === 'mapping' ? 1 : -1)));
@@ -198,7 +198,7 @@ function legend(
   return lines;
 }
 
-/** Side by side, on as many lines as it takes. */
+/** Places the items side by side, on as many lines as needed. */
 function flow(items: readonly { readonly text: string; readonly width: number }[], width: number): string[] {
   const lines: string[] = [];
   let line = '';
@@ -219,7 +219,7 @@ function flow(items: readonly { readonly text: string; readonly width: number }[
 function meaningOf(segment: Segment): string {
   switch (segment.kind) {
     case 'hole':
-      return 'nothing there';
+      return 'unmapped';
     case 'folded':
       return 'several, with small holes';
     case 'mapping':

@@ -2,9 +2,9 @@ import { clearLine, cursorTo } from 'node:readline';
 import progress from 'cli-progress';
 import { terminalOf } from './terminal.js';
 
-/** Shows how far a long replay has come. */
+/** Shows the progress of a long replay. */
 export interface Progress {
-  /** Takes the bar away until it is next drawn, so that a line can be written. */
+  /** Clears the bar until it is drawn again, so that a line can be written. */
   clear(): void;
   advance(done: number): void;
   stop(): void;
@@ -16,7 +16,7 @@ const SAVE_CURSOR = '\u001b7';
 /** In columns. */
 const WIDEST_BAR = 30;
 
-/** A bar on standard error, when a person looks at it. */
+/** A progress bar on standard error, if that is a terminal. */
 export function progressBar(total: number, stream: NodeJS.WriteStream): Progress {
   if (!stream.isTTY) {
     return NOBODY_LOOKS;
@@ -30,7 +30,7 @@ export function progressBar(total: number, stream: NodeJS.WriteStream): Progress
         Math.min(WIDEST_BAR, terminalOf(stream, process.env).width - 1 - ` commit ${total} of ${total}, 59m59s`.length),
       ),
       clearOnComplete: true,
-      // The bar shares the screen with the lines of the replay: it comes back below them.
+      // The bar shares the terminal with the lines of the replay and is redrawn below them.
       forceRedraw: true,
       linewrap: true,
       gracefulExit: false,
@@ -49,7 +49,7 @@ export function progressBar(total: number, stream: NodeJS.WriteStream): Progress
     },
     stop: () => {
       clear();
-      // Stopping puts the cursor back to where it was saved: without this, to where the bar was before all the lines.
+      // Stopping restores the saved cursor position: save the current one, so that the cursor does not jump above the lines.
       stream.write(SAVE_CURSOR);
       bar.stop();
     },

@@ -22,10 +22,10 @@ const ASCII_LINES = {
   middle: '|',
 };
 
-/** Columns that the table takes beside the names. */
+/** In columns: the width of the table without the names. */
 const WIDTH_WITHOUT_NAMES = 62;
 
-/** What each target was asked, and what it held at the end: a table, or a few lines for each where that is too wide. */
+/** The calls of each target and its mappings at the end: a table, or a list if the table is too wide. */
 export function drawTargetTable(targets: readonly TargetReport[], terminal: Terminal): string[] {
   const { colours, unicode, width, limit } = terminal;
   const narrow = width < WIDTH_WITHOUT_NAMES + 12;
@@ -51,7 +51,7 @@ export function drawTargetTable(targets: readonly TargetReport[], terminal: Term
     .toString()
     .split('\n')
     .map((line) => `  ${line}`);
-  // The first line is all border.
+  // The first line is the border.
   return displayWidth(lines[0] ?? '') <= limit ? lines : targets.flatMap((target) => listTarget(target, terminal));
 }
 

@@ -2,24 +2,24 @@ import pc from 'picocolors';
 
 export type Colours = ReturnType<typeof pc.createColors>;
 
-/** What the place that output goes to can show. */
+/** The capabilities of the output. */
 export interface Terminal {
   /** In columns. */
   readonly width: number;
-  /** In columns: no line is wider. The width of a terminal; `Infinity` for what is not one, where lines stay whole. */
+  /** In columns: the maximum line width. The width of a terminal; `Infinity` if the output is not one. */
   readonly limit: number;
   readonly colours: Colours;
-  /** Whether block and line characters come out as such. */
+  /** Whether block and line-drawing characters can be shown. */
   readonly unicode: boolean;
 }
 
-/** What a terminal has when nothing is known of it. */
+/** The width if it is unknown. */
 const DEFAULT_WIDTH = 80;
 const NARROWEST = 40;
 
 /**
- * Looks at the stream and the environment: no colours where `NO_COLOR` is set or nobody looks; `COLUMNS` counts where the
- * stream has no width of its own; no characters beyond ASCII in the C locale and on the Linux console.
+ * Derives the capabilities from the stream and the environment. No colours if `NO_COLOR` is set or the stream is not a terminal.
+ * `COLUMNS` applies if the stream has no width. Only ASCII in the C locale and on the Linux console.
  */
 export function terminalOf(
   stream: { readonly isTTY?: boolean; readonly columns?: number },

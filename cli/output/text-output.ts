@@ -14,20 +14,20 @@ import type { Terminal } from './terminal.js';
 import { counted, displayWidth, fit, formatDuration, formatSize, printable, wrap } from './text.js';
 
 export interface TextOutputOptions {
-  /** Of the log: in full when it was asked for, compact when not. */
+  /** The log is complete if it was requested as a target, otherwise shortened. */
   readonly logStyle: 'compact' | 'full';
-  /** Says only how it ended. */
+  /** Prints only the result. */
   readonly quiet: boolean;
 }
 
 const WIDEST_RANGE = 41;
 const WIDEST_NAME = 24;
 
-/** In columns: around the name of a target, and the least for what it is. */
+/** In columns: the indentation around the name of a target, and the least width for its description. */
 const HEADING_INDENT = 8;
 const NARROWEST_DESCRIPTION = 20;
 
-/** For people: what happened at each commit, then the address space, the targets, the DMA check, and how it ended. */
+/** The replay as text: the commits, then the address space, the targets, the DMA check, and the result. */
 export class TextOutput implements ReplayObserver {
   readonly #out: LineWriter;
   readonly #complain: (message: string) => void;
@@ -88,10 +88,10 @@ export class TextOutput implements ReplayObserver {
     } else if (!this.#options.quiet) {
       this.#section('Address space', addressSpaceSize(report));
       this.#lines(drawAddressSpace(report.mappings, report.targets, this.#terminal));
-      this.#section('Targets', 'calls up to here, and what they hold now');
+      this.#section('Targets', 'calls, and current mappings');
       this.#lines(drawTargetTable(report.targets, this.#terminal));
       this.#lines(describeSkipped(report.skipped, this.#terminal));
-      this.#section('DMA check', report.dma === undefined ? 'not made' : '');
+      this.#section('DMA check', report.dma === undefined ? 'not performed' : '');
       this.#lines(describeDmaCheck(report, this.#terminal));
       this.#out.writeLine('');
     }
@@ -113,10 +113,10 @@ export class TextOutput implements ReplayObserver {
     const lasted = (trace.commits.at(-1)?.ms ?? 0) - (trace.commits[0]?.ms ?? 0);
     const memory = [...trace.blocks.values()].reduce((sum, { size }) => sum + size, 0n);
     this.#out.writeLine(colours.bold(`Replay of ${name}`));
-    const holes = trace.holes === 0 ? '' : `; ${counted(trace.holes, 'hole')} passed over: no memory, or no whole page`;
+    const holes = trace.holes === 0 ? '' : `; ${counted(trace.holes, 'hole')} ignored: no memory, or no whole page`;
     const what =
       `${counted(trace.lineCount, 'line')} in ${counted(trace.commits.length, 'commit')} over ${formatDuration(lasted)}, ` +
-      `${counted(trace.blocks.size, 'memory block')} of ${formatSize(memory)} together${holes}`;
+      `${counted(trace.blocks.size, 'memory block')} of ${formatSize(memory)} in total${holes}`;
     this.#lines(wrap(what, width - 2).map((line) => `  ${line}`));
     const nameWidth = Math.max(0, ...targets.map((target) => displayWidth(printable(target.name))));
     const besideNames = HEADING_INDENT + nameWidth + NARROWEST_DESCRIPTION <= limit;

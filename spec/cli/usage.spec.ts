@@ -25,7 +25,7 @@ describe('dma-streams', function () {
         'soft:exact',
         'Examples:',
         'Exit status',
-        'was skipped at a target',
+        'skipped at a target that',
       ],
       [['help', 'replay'], 'Usage: dma-streams replay', 'Examples:'],
     ] as const) {

@@ -85,7 +85,7 @@ describe('dma-streams on a machine with an IOMMU', function () {
       const small = traces.write('page.jsonl', [line({ end: '0x1000' })]);
       const { status, stdout } = await dmaStreams(['replay', small, '--target', `iommufd:${FIRST}`]);
       expect(stdout.replace(/\s+/g, ' ')).to.contain(
-        `Behind iommufd:${FIRST} the device ${FIRST} (edu) does the DMA itself`,
+        `Behind iommufd:${FIRST} the device ${FIRST} (edu) performs the DMA`,
       );
       expect(status).to.equal(0);
     });

@@ -54,7 +54,7 @@ describe('how a replay ended', () => {
   });
 
   it('is said in a sentence', () => {
-    expect(closingLine(well)).to.equal('The commit reached the target, and DMA reaches the right bytes. 12 ms.');
+    expect(closingLine(well)).to.equal('The commit reached the target, and the DMA check passed. 12 ms.');
     expect(closingLine({ ...well, dma: undefined })).to.equal('The commit reached the target. 12 ms.');
     expect(closingLine({ ...well, dma: { ...passed, checked: 0 } })).to.equal(
       'The commit reached the target, and nothing is mapped. 12 ms.',
@@ -83,7 +83,7 @@ describe('how a replay ended', () => {
         .join(' ')
         .replace(/\s+/g, ' ');
     expect(describe(2))
-      .to.contain('Behind vfio:0000:00:04.0 the device 0000:00:04.0 (edu) does the DMA itself')
+      .to.contain('Behind vfio:0000:00:04.0 the device 0000:00:04.0 (edu) performs the DMA')
       .and.contain('at both ends of 16 of 40 mappings.')
       .and.contain('at both ends of every mapping.')
       .and.not.contain('in the middle');

@@ -36,7 +36,7 @@ describe('the picture of an address space', () => {
       '               ████████████████',
       '  0x200000000  end',
       '',
-      '  ██ RAM   ·· nothing there   ░░ read-only   ▚▚ device   height: log of the size',
+      '  ██ RAM   ·· unmapped   ░░ read-only   ▚▚ device   height: log of the size',
     ]);
   });
 
@@ -67,8 +67,8 @@ describe('the picture of an address space', () => {
       '  ████████████████',
       '  0x200000000  end',
       '',
-      '  ██ RAM   ·· nothing there',
-      '  ░░ read-only   height: log of the size',
+      '  ██ RAM   ·· unmapped   ░░ read-only',
+      '  height: log of the size',
       '  1 log   2 soft:iommufd',
     ]);
   });
@@ -106,7 +106,7 @@ describe('the picture of an address space', () => {
       '               ████████████████',
       '  0x200000000  end',
       '',
-      '  ≈≈ several, with small holes   ·· nothing there   ▚▚ device   ██ RAM',
+      '  ≈≈ several, with small holes   ·· unmapped   ▚▚ device   ██ RAM',
       '  height: log of the size',
     ]);
   });
@@ -134,8 +134,8 @@ describe('the picture of an address space', () => {
       '               ████████████████',
       '  0x200000000  end',
       '',
-      '  ██ RAM   ·· nothing there   ≈≈ several, with small holes   ▚▚ device',
-      '  ░░ read-only   height: log of the size',
+      '  ██ RAM   ·· unmapped   ≈≈ several, with small holes   ▚▚ device   ░░ read-only',
+      '  height: log of the size',
     ]);
   });
 });

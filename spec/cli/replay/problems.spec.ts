@@ -39,7 +39,7 @@ describe('what goes wrong in a replay', function () {
         expect(text).to.contain(`"${name}" skipped at ${target}: EINVAL: ${reason}`);
       }
       expect(text).to.contain('put the memory at guest physical addresses inside');
-      expect(text).to.contain(`commit 7: ${target} goes on without 0x8000000000-0x8000001000 "bar 1" (EINVAL)`);
+      expect(text).to.contain(`commit 7: ${target} continues without 0x8000000000-0x8000001000 "bar 1" (EINVAL)`);
       expect(stdout).to.match(/✗ 2 target calls failed, 2 sections skipped at soft,aperture=0x0-0x8000000000\.\n$/);
       expect(stderr).to.equal('');
       expect(status).to.equal(1);
