@@ -1,5 +1,5 @@
 /**
- * `npm run bench:chart`: draws the charts of docs/performance.md and writes its tables anew, from the results of the benches.
+ * `npm run bench:chart`: draws the charts of docs/performance.md and updates its tables, from the results of the benchmarks.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -33,7 +33,7 @@ try {
   const { bench, kernel, page, charts } = program.opts<Options>();
   const runs = [bench, kernel].filter((file) => {
     if (!existsSync(file)) {
-      console.error(`bench:chart: ${file} is not there: what it would show stays as it is`);
+      console.error(`bench:chart: ${file} does not exist: its charts and tables are not updated`);
     }
     return existsSync(file);
   });

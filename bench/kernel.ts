@@ -1,6 +1,6 @@
 /**
- * `npm run bench:kernel`: what the pipeline costs on a real IOMMU, beside C++ loops over the same ioctls, in the guest of the lab. A time
- * is never a failure; a guest that does not run is one.
+ * `npm run bench:kernel`: measures the overhead of the pipeline on a real IOMMU, compared with C++ loops over the same ioctls, in the guest
+ * of the lab. A time over its limit is not a failure; a guest that does not run is.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { drawVerdict } from './support/report.js';
 import { readResults, ResultsFileError, writeResults } from './support/results.js';
 
 const BAD_USAGE = 2;
-/** What the guest needs besides the memory that is mapped: itself, Node.js, page tables. In MiB. */
+/** The memory of the guest in addition to the mapped memory: for the system, Node.js, page tables. In MiB. */
 const BESIDE = 1536;
 const OUT = join(projectRoot, 'build/bench/guest');
 
@@ -32,27 +32,27 @@ const timedNames = kernelQuestions.map(({ name }) => name);
 const countedNames = countedQuestions.map(({ name }) => name);
 const program = new Command('npm run bench:kernel --')
   .description(
-    'Measures what the pipeline costs on a real IOMMU, in a guest that has one: tables here, everything as JSON.',
+    'Measures the overhead of the pipeline on a real IOMMU, in a guest. Prints tables and writes all results as JSON.',
   )
   .addArgument(
     new Argument('[question...]', 'what to measure; default: everything').choices([...timedNames, ...countedNames]),
   )
-  .option('--quick', 'few rounds and little memory: to see that it works, not for the figures')
-  .option('--instructions', 'count instructions instead of time: two runs agree within 2 %, on a busy machine, too')
+  .option('--quick', 'few rounds and little memory, to test the benchmark itself; not for published figures')
+  .option('--instructions', 'count instructions instead of time; reproducible within 2 %, also on a busy machine')
   .option('--json <file>', 'where to write the results; default build/bench/kernel.json, or instructions.json there')
-  .option('--compare <file>', 'also show ratios to the results of an earlier run, and which are outside the noise')
-  .addOption(new Option('--kernel <version>', 'of the guest').choices(['6.12', '7.3']).default('7.3'))
+  .option('--compare <file>', 'also compare with the results of an earlier run, and mark differences outside the noise')
+  .addOption(new Option('--kernel <version>', 'the Linux version of the guest').choices(['6.12', '7.3']).default('7.3'))
   .option(
     '--size <MiB>',
-    'of the large mapping; at least 128; default 1024, or 128 with --quick or --instructions',
+    'size of the large mapping; at least 128; default 1024, or 128 with --quick or --instructions',
     memorySize,
   )
-  .option('--timeout <seconds>', 'when to give up', wholeNumber, 1800)
+  .option('--timeout <seconds>', 'maximum run time', wholeNumber, 1800)
   .addHelpText(
     'after',
     `
 Questions of time: ${timedNames.join(', ')}. With --instructions: ${countedNames.join(', ')}: one emulated processor, whose clock
-advances one nanosecond with each instruction; a comparison then takes more than 2 % for a change.`,
+advances one nanosecond with each instruction. A comparison then reports differences of more than 2 % as changes.`,
   )
   .showHelpAfterError('--help says more')
   .exitOverride();
@@ -100,7 +100,7 @@ try {
     throw error;
   }
   if (status === 0) {
-    // The guest's clock is not that of the host where it counts instructions.
+    // With --instructions the guest's clock differs from that of the host.
     const run = { ...readResults(inGuest), date: new Date().toISOString() };
     writeResults(json, run);
     if (earlier !== undefined) {
@@ -130,7 +130,7 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
-/** Room for a set of 64 mappings of 2 MiB each. */
+/** Enough for a set of 64 mappings of 2 MiB each. */
 function memorySize(text: string): number {
   const size = wholeNumber(text);
   if (size < 128 || size % 2 !== 0) {

@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: what the pipeline costs, beside what it may cost and what it would cost without it. Prints tables, and writes
- * everything as JSON. A time is never a failure.
+ * `npm run bench`: measures the overhead of the pipeline, compared with its budget and with baselines that do not use it. Prints tables,
+ * and writes all results as JSON. A time over its limit is not a failure.
  */
 import { join } from 'node:path';
 import { Argument, Command, CommanderError } from 'commander';
@@ -12,7 +12,7 @@ import { drawQuestion, drawVerdict } from './support/report.js';
 import { makeResults, readResults, ResultsFileError, writeResults, type QuestionResult } from './support/results.js';
 
 const BAD_USAGE = 2;
-/** The loop that does as little as can be done. */
+/** The minimal loop, with which the speed of the machine is measured. */
 const CALIBRATION = 'change/loop/1';
 
 interface Options {
@@ -24,19 +24,19 @@ interface Options {
 const names = questions.map(({ name }) => name);
 const program = new Command('npm run bench --')
   .description(
-    'Measures what the pipeline costs: tables here, everything as JSON. Exits with 0 whatever the times are.',
+    'Measures the overhead of the pipeline. Prints tables and writes all results as JSON. A time over its limit is not a failure.',
   )
   .addArgument(new Argument('[question...]', 'what to measure; default: everything').choices(names))
-  .option('--quick', 'few rounds of small sizes: to see that it works, not for the figures')
+  .option('--quick', 'few rounds and small sizes, to test the benchmark itself; not for published figures')
   .option('--json <file>', 'where to write the results', join(projectRoot, 'build/bench/bench.json'))
-  .option('--compare <file>', 'also show ratios to the results of an earlier run, and which are outside the noise')
-  .showHelpAfterError('--help says more')
+  .option('--compare <file>', 'also compare with the results of an earlier run, and mark differences outside the noise')
+  .showHelpAfterError('see --help')
   .exitOverride();
 
 try {
   program.parse();
   const { quick = false, json, compare } = program.opts<Options>();
-  // Before minutes are spent on measuring.
+  // Fails before the measurement, which takes minutes.
   const earlier = compare === undefined ? undefined : readResults(compare);
   const chosen = questions.filter(({ name }) => program.args.length === 0 || program.args.includes(name));
   const results: QuestionResult[] = [];
@@ -65,7 +65,7 @@ try {
   }
 }
 
-/** A line that goes as soon as there is something to read instead; only for a terminal. */
+/** A progress line on a terminal, cleared when the results are printed. */
 function progress(name: string): (done: number, of: number) => void {
   return (done, of) => {
     if (process.stderr.isTTY) {

@@ -58,11 +58,8 @@ function changeChart(run: Results): TopLevelSpec {
   ];
   return {
     title: {
-      text: 'What a change costs, by the number of mappings',
-      subtitle: [
-        'One mapping added or removed, at one target that does nothing.',
-        'Both axes are logarithmic; less is better.',
-      ],
+      text: 'Cost of a change, by number of mappings',
+      subtitle: ['One mapping added or removed, at one no-op target.', 'Both axes are logarithmic; lower is better.'],
     },
     data: { values },
     facet: { column: { field: 'places', type: 'nominal', title: null } },
@@ -114,7 +111,7 @@ function changeChart(run: Results): TopLevelSpec {
   };
 }
 
-/** What a change costs at 100 mappings, beside everything that it could be compared with. */
+/** The cost of a change at 100 mappings, compared with all baselines. */
 function besideChart(run: Results): TopLevelSpec {
   const all = new Map(figures(run).map((figure) => [figure.id, figure]));
   const bars = [
@@ -141,10 +138,10 @@ function besideChart(run: Results): TopLevelSpec {
   const order = values.map(({ name }) => name);
   return {
     title: {
-      text: 'What a change costs, beside simpler things',
+      text: 'Cost of a change, compared with baselines',
       subtitle: [
-        'One mapping added or removed among 100, at one target that does nothing.',
-        'The grey ones check nothing and can undo nothing. Logarithmic; less is better.',
+        'One mapping added or removed among 100, at one no-op target.',
+        'Grey: baselines without checks and rollback. Logarithmic; lower is better.',
       ],
     },
     data: { values },
@@ -196,10 +193,10 @@ function kernelChart(run: Results): TopLevelSpec {
   const ways = Object.keys(WAY_COLOURS);
   return {
     title: {
-      text: 'Programming a real IOMMU, beside a C++ loop',
+      text: 'Programming a real IOMMU, compared with a C++ loop',
       subtitle: [
-        'Maps and unmaps through the whole pipeline: times of what the loop takes',
-        'for the same system calls. In an emulated guest; logarithmic, less is better.',
+        'Maps and unmaps through the whole pipeline, as a multiple of the C++ loop',
+        'with the same system calls. In an emulated guest; logarithmic, lower is better.',
       ],
     },
     data: { values },

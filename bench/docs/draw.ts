@@ -1,7 +1,7 @@
 import { parse, View } from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
 
-/** A card of its own, so that it is as legible on a dark page as on a white one. */
+/** The chart has a background, so that it is legible on dark and light pages. */
 const LOOK = {
   background: '#ffffff',
   padding: 16,
@@ -30,7 +30,7 @@ const LOOK = {
   view: { stroke: null },
 } as const;
 
-/** Of Okabe and Ito: told apart by everybody. */
+/** The palette of Okabe and Ito, which is safe for colour-blind readers. */
 export const COLOURS = {
   blue: '#0072b2',
   orange: '#d55e00',

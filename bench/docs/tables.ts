@@ -19,7 +19,7 @@ function describeRun({ date, commit, machine, quick }: Results): string {
   const { node, cpu, cpus, memoryGiB, kernel, compiler } = machine;
   const cc = compiler === undefined ? '' : `, ${compiler}`;
   return (
-    `${quick ? '**A quick run: not for the figures.** ' : ''}${date.slice(0, 10)}, commit ${commit ?? 'unknown'}; Node ${node}${cc}; ` +
+    `${quick ? '**A quick run: not for published figures.** ' : ''}${date.slice(0, 10)}, commit ${commit ?? 'unknown'}; Node ${node}${cc}; ` +
     `${cpu}, ${cpus} processors, ${memoryGiB} GiB; Linux ${kernel}.`
   );
 }
@@ -51,7 +51,7 @@ function sectionOf(question: QuestionResult): string {
   return [...question.warnings.map((warning) => `**${warning}**\n`), ...drawn].join('\n');
 }
 
-/** Every figure in a row of its own, baselines last. */
+/** One row for each figure, baselines last. */
 function rows({ figures }: QuestionResult): string[] {
   const columns = [...new Set(figures.flatMap(({ ratios = {} }) => Object.keys(ratios)))];
   const limited = figures.some(({ atMost }) => atMost !== undefined);

@@ -10,18 +10,18 @@ import { byFile, FIRST, has, loopArguments, open, SECOND, WAYS, type WayName } f
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
-/** Among the samples: how much memory there was, in MiB. */
+/** The sample that holds the size of the memory, in MiB. */
 const SIZE_ID = 'cycle/size';
 
 interface Shape extends Cycle {
   readonly name: string;
   readonly rounds: number;
   /**
-   * Of the pipeline: until its code is compiled, which takes an emulated processor long. After 20 rounds of sets of 64 a change takes a tenth of
-   * what it took in the first.
+   * Warm-up rounds of the pipeline, until its code is compiled, which takes long on an emulated processor. After 20 rounds of sets of 64 a
+   * change takes a tenth of its time in the first round.
    */
   readonly warmUps: number;
-  /** The most that it may be of what the C++ loop takes. */
+  /** The limit as a multiple of the C++ loop. */
   readonly atMost: number;
 }
 
@@ -42,12 +42,11 @@ function shapes(memory: number, quick: boolean): Shape[] {
 
 export const cycle: KernelQuestion = {
   name: 'cycle',
-  title: 'maps and unmaps, a change',
+  title: 'maps and unmaps, per change',
   about:
-    'Through the whole pipeline, at a target with a device behind it; beside it a C++ loop over the same ioctls at another device, on the ' +
-    'same scattered pages. Where the target maps by host virtual address, addresses have to be made and given back as well: the ' +
-    'loop to which it is compared does that, too, with mmap. The loop of ioctls alone is shown, in which all memory has had an address ' +
-    'since long before.',
+    'Through the whole pipeline, at a target with a device. Baseline: a C++ loop over the same ioctls at another device, on the same ' +
+    'scattered pages. If the target maps by host virtual address, addresses must be created and released as well; the loop then does ' +
+    'the same with mmap. A second loop does only the ioctls; in it all memory is mapped into the process before the measurement.',
 
   async measure(context: KernelContext): Promise<Samples> {
     const all: Samples[] = [];
@@ -78,7 +77,7 @@ export const cycle: KernelQuestion = {
   },
 };
 
-/** What the loop does beside the ioctls to have done the same in the end. */
+/** The work of the loop in addition to the ioctls that makes it equivalent to the pipeline. */
 function sameWork(way: WayName): LoopWork {
   return byFile(way) ? 'alone' : 'memory';
 }

@@ -3,20 +3,20 @@ import type { NativeProgram } from '../support/native-program.js';
 import type { BenchMachine } from './machine.js';
 import { byFile, type WayName } from './ways.js';
 
-/** Sets of mappings that are made and ended, over and over. */
+/** Sets of mappings that are added and removed repeatedly. */
 export interface Cycle {
-  /** Of a mapping, in bytes. */
+  /** Size of a mapping in bytes. */
   readonly size: number;
-  /** Mappings in a set. 1: each is a command of its own, and no transaction. */
+  /** Mappings in a set. 1: each mapping is a command, without a transaction. */
   readonly set: number;
-  /** In a round: half map, half unmap. */
+  /** Changes in a round: half map, half unmap. */
   readonly changes: number;
 }
 
 /** What the C++ loop does: the ioctls alone, or `mmap` for each mapping as well. */
 export type LoopWork = 'alone' | 'memory';
 
-/** A round through the pipeline: nanoseconds a change. Each round goes on at the place where the last one ended. */
+/** A round through the pipeline, in nanoseconds per change. Each round continues at the place where the last one ended. */
 export function pipelineRound(machine: BenchMachine, { size, set, changes }: Cycle): () => Promise<number> {
   let at = 0;
   const round = async (): Promise<void> => {
@@ -35,7 +35,7 @@ export function pipelineRound(machine: BenchMachine, { size, set, changes }: Cyc
   return async () => (await timed(round)) / changes;
 }
 
-/** A round of the C++ loop: nanoseconds a change. */
+/** A round of the C++ loop, in nanoseconds per change. */
 export function loopRound(
   way: WayName,
   program: NativeProgram,
@@ -46,7 +46,7 @@ export function loopRound(
   return async () => (await program.ask(request))[0] ?? NaN;
 }
 
-/** By file there is no address to make. */
+/** Mapping by file needs no host virtual address. */
 export function loopWorks(way: WayName): readonly LoopWork[] {
   return byFile(way) ? ['alone'] : ['alone', 'memory'];
 }

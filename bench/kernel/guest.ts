@@ -1,6 +1,6 @@
 /**
- * What runs in the guest for `npm run bench:kernel`: measures on a real IOMMU, prints, and writes the results where the host finds them.
- * On a machine of one's own with two devices at these addresses it would do the same.
+ * The part of `npm run bench:kernel` that runs in the guest: measures on a real IOMMU, prints tables, and writes the results to a folder of
+ * the host. It also works on a physical machine with two devices at these addresses.
  */
 import { writeFileSync } from 'node:fs';
 import { Argument, Command } from 'commander';
@@ -19,7 +19,7 @@ interface Options {
 }
 
 const MiB = 2 ** 20;
-/** How fast the emulated processor was: system calls and nothing of this library. */
+/** Measures the speed of the emulated processor with system calls, without this library. */
 const CALIBRATION = 'cycle/type1/4 KiB, one by one/loop/alone';
 
 const program = new Command()
@@ -35,7 +35,7 @@ const questions = instructions ? countedQuestions : kernelQuestions;
 
 // Each mapping may be two memory areas of the process.
 writeFileSync('/proc/sys/vm/max_map_count', '1000000');
-console.log(`touching ${size} MiB, page by page`);
+console.log(`touching ${size} MiB page by page`);
 const memfd = scatteredMemory(Number(size) * MiB);
 if (!instructions) {
   await warmUp(memfd, quick ? 4 : 60);

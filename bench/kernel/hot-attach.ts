@@ -13,16 +13,16 @@ import { byFile, FIRST, has, loopArguments, open, openIoas, SECOND, WAYS, type W
 const COUNT = 10_000;
 const QUICK_COUNT = 1000;
 const SIZE = 4096;
-/** Of what the C++ loop takes. */
+/** As a multiple of the C++ loop. */
 const LIMIT = 1.1;
 
 export const hotAttach: KernelQuestion = {
   name: 'hot-attach',
-  title: 'attaching to a machine that runs',
+  title: 'attaching to a running machine',
   about:
-    'A target comes to a manager with 10,000 mappings of 4 KiB, which have host virtual addresses already, and goes; beside it the C++ ' +
-    'loop over the same ioctls. Then a second device of the same iommufd: with an IOAS of its own, which has to be filled, or joining the ' +
-    'IOAS of the first.',
+    'A target is attached to a manager with 10,000 mappings of 4 KiB, which already have host virtual addresses, and detached. Baseline: a ' +
+    'C++ loop over the same ioctls. Then a second device of the same iommufd is attached, with a separate IOAS, which must be filled, or with ' +
+    'the IOAS of the first device.',
 
   async measure(context: KernelContext): Promise<Samples> {
     const all: Samples[] = [];
@@ -63,7 +63,7 @@ function settings(quick: boolean): { readonly count: number; readonly rounds: nu
   return quick ? { count: QUICK_COUNT, rounds: 2, warmUps: 1 } : { count: COUNT, rounds: 5, warmUps: 2 };
 }
 
-/** A machine with the mappings, and addresses for all of them. */
+/** A machine with the mappings, all of which have host virtual addresses. */
 async function filledMachine({ memfd }: KernelContext, count: number): Promise<BenchMachine> {
   const machine = await BenchMachine.create(memfd);
   await machine.manager.attach(idleTarget('addresses', { needsVa: true }));
@@ -71,7 +71,7 @@ async function filledMachine({ memfd }: KernelContext, count: number): Promise<B
   return machine;
 }
 
-/** Microseconds a mapping. */
+/** Microseconds per mapping. */
 async function attachAndDetach(
   machine: BenchMachine,
   target: DmaTarget,
@@ -111,7 +111,7 @@ async function measureFirst(way: WayName, context: KernelContext): Promise<Sampl
   }
 }
 
-/** A second device, after the first: its own IOAS, or the first one's. */
+/** Attaches a second device after the first, with a separate IOAS or with that of the first. */
 async function measureSecond(way: WayName, context: KernelContext): Promise<Samples> {
   const { count, ...times } = settings(context.quick);
   const id = `hot-attach/${way}`;

@@ -13,9 +13,9 @@ const KiB = 1024;
 const MiB = 1024 * KiB;
 
 /**
- * Of Node.js. No other thread compiles or collects, so that the one processor does the same in the same order in each run; nothing is random. The
- * young generation does not grow: a round fills it several times, and its collections count. The old one has so much room that it is not
- * collected: each time that would let compiled code go that depends on objects which are not there just then, and a round would count the compiler.
+ * Options of Node.js. Compilation and garbage collection run on the main thread, and nothing is random, so that each run executes the same
+ * instructions in the same order. The young generation has a fixed size: a round fills it several times, and its collections are counted. The
+ * old generation is large enough that it is never collected: a collection would discard compiled code, and a round would count its recompilation.
  */
 export const NODE_FLAGS = [
   '--expose-gc',
@@ -29,7 +29,7 @@ export const NODE_FLAGS = [
   '--no-memory-reducer',
 ];
 
-/** Of the guest's kernel: every run has its memory at the same addresses. */
+/** Arguments of the guest's kernel: no address randomization, so that the memory has the same addresses in every run. */
 export const KERNEL_ARGUMENTS = 'norandmaps nokaslr';
 
 interface Shape extends Cycle {
@@ -40,12 +40,12 @@ const ONE_BY_ONE: Shape = { name: '4 KiB, one by one', size: 4 * KiB, set: 1, ch
 const SETS: Shape = { name: '4 KiB, sets of 64', size: 4 * KiB, set: 64, changes: 4096 };
 const LARGE_SETS: Shape = { name: '2 MiB, sets of 64', size: 2 * MiB, set: 64, changes: 128 };
 
-/** The most that a change may take at a target that does nothing, in instructions. */
+/** Limits for a change at a no-op target, in instructions. */
 const IDLE_LIMITS: Readonly<Record<string, number>> = { [SETS.name]: 3500 };
 
 /**
- * The most that it may be of what the C++ loop takes, by what that does. Where a mapping is small, making its address is what the pipeline can
- * save; where it is large, the pages count, and the first access to each by its address.
+ * Limits as multiples of the C++ loops. For small mappings, the pipeline can save only the cost of host virtual addresses. For large mappings,
+ * the number of pages dominates, with the first access to each page by its address.
  */
 const BY_VA = { [SETS.name]: { alone: 1.75 }, [LARGE_SETS.name]: { memory: 1.02 } };
 const RATIO_LIMITS: Readonly<Record<WayName, Readonly<Record<string, Partial<Record<LoopWork, number>>>>>> = {
@@ -58,7 +58,7 @@ const RATIO_LIMITS: Readonly<Record<WayName, Readonly<Record<string, Partial<Rec
   },
 };
 
-/** Rounds before those that count: most of the pipeline is compiled during the first question. */
+/** Warm-up rounds: most of the pipeline is compiled during the first question. */
 const WARM_UPS = 24;
 const FIRST_WARM_UPS = 60;
 const ROUNDS = 9;
@@ -74,10 +74,10 @@ function times(quick: boolean, warmUps: number): Times {
 
 const pipeline: KernelQuestion = {
   name: 'pipeline',
-  title: 'instructions of a change, at a target that does nothing',
+  title: 'instructions per change, at a no-op target',
   about:
-    'Everything but system calls: the pipeline, and what the caller makes for it. The target looks at a set before its first map, and takes ' +
-    'it whole, as those of the kernel do.',
+    'Everything except system calls: the pipeline, and the objects that the caller creates for it. The target checks a set before its first ' +
+    'map and receives it in one call, as the kernel targets do.',
 
   async measure({ memfd, quick, onRound }: KernelContext): Promise<Samples> {
     const machine = await BenchMachine.create(memfd);
@@ -112,11 +112,11 @@ const SHAPES = [ONE_BY_ONE, SETS, LARGE_SETS];
 function questionOf(way: WayName): KernelQuestion {
   return {
     name: way.replaceAll(' ', '-'),
-    title: `instructions of a change, ${way}`,
+    title: `instructions per change, ${way}`,
     about:
-      'Through the whole pipeline, system calls among it, at a target with a device behind it; beside it a C++ loop over the same ioctls at ' +
-      'another device, on the same scattered pages' +
-      (byFile(way) ? '.' : ', with mmap for each mapping, as the pipeline does, and without.'),
+      'Through the whole pipeline, including system calls, at a target with a device. Baseline: a C++ loop over the same ioctls at another ' +
+      'device, on the same scattered pages' +
+      (byFile(way) ? '.' : ', with mmap for each mapping, as in the pipeline, and without it.'),
 
     async measure(context: KernelContext): Promise<Samples> {
       return has(way) ? measureWay(way, context) : new Map();
@@ -183,7 +183,7 @@ function loopCases(way: WayName, program: NativeProgram, often: Times): Case[] {
   );
 }
 
-/** A nanosecond is an instruction there. The young generation is empty when a round begins; the old one is left alone, see {@link NODE_FLAGS}. */
+/** One nanosecond of the guest's clock is one instruction. The young generation is empty when a round begins; see {@link NODE_FLAGS}. */
 function counting(id: string, often: Times, round: () => Promise<number>): Case {
   const { gc } = globalThis;
   if (gc === undefined) {

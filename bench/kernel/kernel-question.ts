@@ -5,7 +5,7 @@ import type { Round } from '../support/question.js';
 
 export const NO_LOOP = 'none';
 
-/** One question that is measured in the guest: all in one process, because starting another takes seconds there. */
+/** One question that is measured in the guest, in a single process, because starting a process there takes seconds. */
 export interface KernelQuestion {
   readonly name: string;
   readonly title: string;
@@ -18,7 +18,7 @@ export interface KernelContext {
   /** Scattered over the guest's memory. */
   readonly memfd: Memfd;
   readonly quick: boolean;
-  /** Path of the C++ loop; {@link NO_LOOP} where a question can do without. */
+  /** Path of the C++ loop; {@link NO_LOOP} for questions that do not need it. */
   readonly loop: string;
   readonly onRound: (done: number, of: number) => void;
 }

@@ -10,23 +10,23 @@ import { BenchMachine } from './machine.js';
 import { byFile, FIRST, has, loopArguments, open, SECOND, WAYS, type WayName } from './ways.js';
 
 const MiB = 2 ** 20;
-/** Of the C++ loop: a part of the memory, since two threads may take minutes for all of it. */
+/** Memory of the C++ loop: a part, because two threads may take minutes for all of it. */
 const LOOP_SIZE = 128 * MiB;
 /** Milliseconds. */
 const STALL_LIMIT = 10;
-/** Of what one target takes. */
+/** As a multiple of the time for one target. */
 const PARALLEL_LIMIT = 1.2;
 
 export const large: KernelQuestion = {
   name: 'large',
   title: 'one large mapping',
   about:
-    'All of the scattered memory as one mapping, added and removed. The stall is the longest time that the event loop did not get to a ' +
-    'timer of one millisecond meanwhile; beside it an idle loop, for as long. Then the same at two targets with a device each, which ' +
-    'pin at the same time where they can. The C++ loop maps and unmaps at two devices on two threads of one process: what it takes more ' +
-    'than at one, the kernel lets only one thread of a process do at a time. Of type1 that is more than all of it where the memory is ' +
-    'scattered, probably because each run of pages is counted as locked under the lock of the address space of the process: so our ' +
-    'type1 targets take turns.',
+    'All of the scattered memory as one mapping, added and removed. The stall is the longest delay of a timer of one millisecond during ' +
+    'that time; baseline: an idle event loop for the same time. Then the same at two targets with a device each, which pin in parallel ' +
+    'where possible. The C++ loop maps and unmaps at two devices on two threads of one process: its additional time is work that the ' +
+    'kernel serializes per process. For type1 with scattered memory, two threads are slower than one after the other, probably ' +
+    'because each run of pages is counted as locked under the lock of the address space of the process. Therefore the type1 targets ' +
+    'of this library take turns.',
 
   async measure(context: KernelContext): Promise<Samples> {
     const all: Samples[] = [];
@@ -66,7 +66,7 @@ export const large: KernelQuestion = {
   },
 };
 
-/** Before the targets: a device can be opened once. */
+/** Runs before the targets, because a device can be opened only once. */
 async function measureLoop(way: WayName, { memfd, quick, loop, onRound }: KernelContext): Promise<Samples> {
   if (loop === NO_LOOP) {
     return new Map();

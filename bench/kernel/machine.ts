@@ -1,7 +1,7 @@
 import { AddressSpace, type Memfd } from '../../binding/index.js';
 import { MemoryRange, RegionManager, type MappingParams, type Region } from '../../streams/index.js';
 
-/** A manager with one visible region at 4 GiB, whose mappings are of one memfd, each with a gap as long as itself after it. */
+/** A manager with one visible region at 4 GiB. Its mappings are of one memfd; each is followed by a gap of the same size. */
 export class BenchMachine implements AsyncDisposable {
   static readonly #START = 1n << 32n;
   static readonly #SPACE = 1n << 38n;
@@ -26,7 +26,7 @@ export class BenchMachine implements AsyncDisposable {
     return new BenchMachine(memfd, space, manager, region);
   }
 
-  /** Mapping number `index` of those that the memory has at this size, over and over. */
+  /** Mapping number `index`, modulo the number of mappings of this size in the memory. */
   mapping(index: number, size: number): MappingParams {
     const place = index % Math.floor(Number(this.#memfd.size) / size);
     return {
@@ -36,7 +36,7 @@ export class BenchMachine implements AsyncDisposable {
     };
   }
 
-  /** So many mappings from number `first` on, as one change set. */
+  /** Adds `count` mappings from number `first` on, as one change set. */
   add(first: number, count: number, size: number): Promise<unknown> {
     return this.manager.transaction((edit) => {
       for (let index = first; index < first + count; index++) {
@@ -45,7 +45,7 @@ export class BenchMachine implements AsyncDisposable {
     });
   }
 
-  /** As `add`, the other way round. */
+  /** Removes what `add` added. */
   remove(first: number, count: number, size: number): Promise<unknown> {
     return this.manager.transaction((edit) => {
       for (let index = first; index < first + count; index++) {

@@ -5,8 +5,8 @@ import { shuffled } from '../support/scattered.js';
 const PAGE = 4096;
 
 /**
- * A memfd whose pages lie scattered over the machine's memory: they are touched in an order that jumps about, and so are given frames one
- * by one. A new file that is filled from its start has frames in runs, longer ones in one process than in another, and mapping runs
+ * A memfd whose pages are scattered over physical memory: the pages are touched in a pseudo-random order, so that their frames are allocated
+ * one by one. A file that is filled sequentially has contiguous runs of frames, of different lengths in each process, and mapping a run
  * costs less.
  */
 export function scatteredMemory(size: number): Memfd {

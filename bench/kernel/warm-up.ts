@@ -6,8 +6,8 @@ const PAGE = 4096;
 const SET = 64;
 
 /**
- * Changes at a target that does nothing, until the pipeline's code is compiled: an emulated processor takes seconds for that, and what is
- * measured first would have to bear it.
+ * Makes changes at a no-op target until the pipeline's code is compiled. That takes seconds on an emulated processor, and would otherwise be
+ * included in the first measurement.
  */
 export async function warmUp(memfd: Memfd, rounds: number): Promise<void> {
   await using machine = await BenchMachine.create(memfd);

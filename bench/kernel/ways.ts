@@ -9,14 +9,14 @@ import {
 } from '../../binding/index.js';
 import { IommufdTarget, VfioType1Target } from '../../targets/index.js';
 
-/** The two devices of the guest, each in an IOMMU group of its own. */
+/** The two devices of the guest, in separate IOMMU groups. */
 export const FIRST = '0000:00:04.0';
 export const SECOND = '0000:00:05.0';
 
 export const WAYS = ['type1', 'iommufd by va', 'iommufd by file'] as const;
 export type WayName = (typeof WAYS)[number];
 
-/** A target with a device behind it, so that the kernel pins what is mapped. */
+/** A target with a device, so that the kernel pins the mapped memory. */
 export interface Way {
   readonly target: VfioType1Target | IommufdTarget;
   close(): void;
@@ -26,7 +26,7 @@ export function byFile(way: WayName): boolean {
   return way === 'iommufd by file';
 }
 
-/** Whether this kernel has it: files are mapped from Linux 6.14 on. */
+/** Whether this kernel supports it: mapping by file requires Linux 6.14. */
 export function has(way: WayName): boolean {
   if (!byFile(way)) {
     return true;
@@ -65,7 +65,7 @@ function openType1(address: string): Way {
   };
 }
 
-/** An IOAS of its own, of an iommufd that others may have theirs of, too. */
+/** A target with a separate IOAS of an iommufd that may be shared. */
 export function openIoas(way: WayName, address: string, iommufd: Iommufd): Way & { readonly ioas: Ioas } {
   const ioas = iommufd.allocIoas();
   const device = VfioDevice.openCdev(address, iommufd);
@@ -80,7 +80,7 @@ export function openIoas(way: WayName, address: string, iommufd: Iommufd): Way &
   };
 }
 
-/** What the C++ loop is to be called with to do the same at other devices. */
+/** The arguments of the C++ loop for the same work at other devices. */
 export function loopArguments(way: WayName, ...addresses: readonly string[]): string[] {
   const devices = addresses.map((address): PciDevice => findPciDevice(address));
   return way === 'type1'

@@ -12,17 +12,17 @@ import { FigureMaker } from '../support/statistics.js';
 const COUNTS = [65_535, 1_000_000];
 const QUICK_COUNTS = [4_000];
 
-/** Nanoseconds a mapping. */
+/** Nanoseconds per mapping. */
 const ATTACH_LIMIT: Readonly<Record<number, number>> = { 65_535: 100, 1_000_000: 150 };
-/** Milliseconds for which nothing may block the event loop. */
+/** The longest permitted stall of the event loop, in milliseconds. */
 const STALL_LIMIT = 10;
 
 export const attach: Question = {
   name: 'attach',
   title: 'attach and detach of a target',
   about:
-    'A target that does nothing comes to a manager that has so many mappings, is told of each, and goes. The stall is the longest time that ' +
-    'the event loop did not get to a timer of one millisecond meanwhile, in rounds of its own.',
+    'A no-op target is attached to a manager with the given number of mappings, receives each of them, and is detached. The stall is the ' +
+    'longest delay of a timer of one millisecond during that time, measured in separate rounds.',
 
   hosts(quick: boolean): Host[] {
     const counts = quick ? QUICK_COUNTS : COUNTS;
@@ -103,7 +103,7 @@ function named(
   return { [`${id}/attach`]: attach, [`${id}/detach`]: detach };
 }
 
-/** The same mappings, in an array, and nothing else. */
+/** Baselines: the same mappings in an array. */
 async function setUpBaselines(count: number): Promise<Measured> {
   const requests = Array.from({ length: count }, (_, index): DmaMapRequest => ({
     range: slot(index),

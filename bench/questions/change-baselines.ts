@@ -10,7 +10,7 @@ import { ordersOf } from './change-cases.js';
 
 const CHANGES = 100_000;
 
-/** What a change costs where nothing is kept in order, nothing is checked, and nothing can be undone; and in C++. */
+/** Baselines: a change without ordering, checks and rollback; and in C++. */
 export async function changeBaselines(parameters: Parameters, targetCounts: readonly number[]): Promise<Measured> {
   const cases: Record<string, Round> = { 'bare call': bareCall() };
   for (const count of targetCounts) {
@@ -36,7 +36,7 @@ export async function changeBaselines(parameters: Parameters, targetCounts: read
   }
 }
 
-/** Into the addon and back, with a handle that it checks. */
+/** A call into the addon that only checks a handle. */
 function bareCall(): Round {
   const file = native().memfdCreate('bench', 0);
   if (typeof file === 'number') {
@@ -56,7 +56,7 @@ function requestOf({ rangeInRegion, writable }: MappingParams): DmaMapRequest {
   return { range: rangeInRegion, region: 'ram', type: 'ram', writable, fileOffset: 0n };
 }
 
-/** Tells every target in turn. */
+/** Calls every target in turn. */
 function loop(count: number): Round {
   const targets = Array.from({ length: count }, (_, index): DmaTarget => idleTarget(`target ${index}`));
   return () => {

@@ -1,8 +1,8 @@
-/** Where changes are made. */
+/** The places of the changes. */
 export const ORDERS = ['random', 'sequential'] as const;
 export type Order = (typeof ORDERS)[number];
 
-/** Sequential places at one target tell enough. */
+/** Sequential places are measured at one target only. */
 export function ordersOf(targets: number): readonly Order[] {
   return targets === 1 ? ORDERS : ['random'];
 }

@@ -11,7 +11,7 @@ import { idOf, ORDERS, ordersOf, type Order } from './change-cases.js';
 
 const COUNTS = [100, 10_000, 100_000, 1_000_000];
 const QUICK_COUNTS = [100, 1000];
-/** At which a target that takes whole sets is looked at, too. */
+/** Mapping counts that are also measured with a target that takes sets. */
 const BATCH_COUNTS = [100, 100_000];
 const ALL_COUNTS = [...new Set([...QUICK_COUNTS, ...COUNTS])].toSorted((a, b) => a - b);
 const TARGETS = [1, 4];
@@ -20,13 +20,13 @@ const SETS = [1, 64, 4096];
 /** Changes in a round of a case, half of them adding and half removing: some ten milliseconds. */
 const CHANGES: Readonly<Record<number, number>> = { 1: 4096, 64: 16_384, 4096: 32_768 };
 
-/** A quick run makes less of them. */
+/** The same for a quick run. */
 const QUICK_WORK = 0.125;
 
-/** The most that a change may take, in nanoseconds: of one target; of several, for each of them. */
+/** Limits for a change, in nanoseconds: for one target; for several, for each of them. */
 const ONE_TARGET: Readonly<Record<number, number>> = { 1: 1500, 64: 200, 4096: 120 };
 const EACH_TARGET: Readonly<Record<number, number>> = { 1: 2000, 64: 250, 4096: 250 };
-/** Where these hold. Beyond, growth is what is limited. */
+/** The mapping counts to which these limits apply. Above them, growth is limited. */
 const LIMITED_COUNT = 100_000;
 /** From the smallest count. */
 const GROWTH: Readonly<Record<number, number>> = { 100_000: 2, 1_000_000: 2.5 };
@@ -35,8 +35,8 @@ export const change: Question = {
   name: 'change',
   title: 'cost of a change',
   about:
-    'One mapping added or removed among many, in a visible region, to targets that do nothing; each command is awaited. Limits are for ' +
-    'random places. Beside them, sequential places: there the processor has the memory at hand, and what is left is the work itself.',
+    'One mapping is added to or removed from a visible region with many mappings, at no-op targets. Each command is awaited. Limits apply to ' +
+    'random places. Sequential places are shown for comparison: there the memory is in the processor caches.',
 
   hosts(quick: boolean): Host[] {
     const counts = quick ? QUICK_COUNTS : COUNTS;
@@ -105,7 +105,7 @@ async function setUpChanges(parameters: Parameters): Promise<Measured> {
   return { cases };
 }
 
-/** A case: each round goes on at the place where the last one ended. */
+/** A case: each round continues at the place where the last one ended. */
 function inRounds(setup: Setup, places: readonly number[], set: number, changes: number, id: string): Round {
   let from = 0;
   return async () => {
@@ -152,7 +152,7 @@ async function sets(
   }
 }
 
-/** What was measured of these, in this order. */
+/** The figures of these cases, in this order. */
 function* measured(samples: Samples): Generator<{
   readonly count: number;
   readonly targets: number;

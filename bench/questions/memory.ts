@@ -12,15 +12,15 @@ const MiB = 2 ** 20;
 
 /** Bytes of heap for each mapping: the manager and one target that follows. */
 const HEAP_LIMIT = 200;
-/** What a reservation may cost: the kernel's own books for it. In MiB. */
+/** The limit for the kernel's data structures of a reservation, in MiB. */
 const RESERVATION_LIMIT = 1;
 
 export const memory: Question = {
   name: 'memory',
   title: 'memory',
   about:
-    'Heap and array buffers in use after everything that can be collected has been, with and without the mappings, and again with a target ' +
-    'attached. Backings are of one file, as a virtual machine has them: the objects that a caller passes in and that are kept count as well.',
+    'Heap and array buffers in use after garbage collection: without the mappings, with them, and with a target attached. All mappings are ' +
+    'of one file, as in a virtual machine. Objects of the caller that the library retains are included.',
 
   hosts(quick: boolean): Host[] {
     const count = quick ? QUICK_MAPPINGS : MAPPINGS;
@@ -58,7 +58,7 @@ export const memory: Question = {
   },
 };
 
-/** What is in use after everything that can be collected has been. */
+/** The memory in use after garbage collection. */
 function inUse(): number {
   if (globalThis.gc === undefined) {
     throw new Error('run with node --expose-gc');
@@ -92,7 +92,7 @@ async function measureHeap(count: number): Promise<Record<string, number>> {
   };
 }
 
-/** Each at an offset of its own in the file: a bigint, which is memory, too. */
+/** Each mapping has a different file offset, because a bigint uses memory as well. */
 function ownMapping(index: number): MappingParams {
   return mapping(index, BigInt(index) * 4096n);
 }
@@ -101,11 +101,11 @@ function plainArray(count: number): number {
   const before = inUse();
   const all = Array.from({ length: count }, (_, index) => ownMapping(index));
   const after = inUse();
-  // It has to live until here.
+  // Keeps the object alive until here.
   return all.length === 0 ? NaN : (after - before) / count;
 }
 
-/** Memory of this process that is really there, page tables included, in bytes (proc(5)). */
+/** Resident memory of this process including page tables, in bytes (proc(5)). */
 function resident(): number {
   const status = readFileSync('/proc/self/status', 'utf8');
   const kilobytes = ['VmRSS', 'VmPTE'].map((name) =>

@@ -14,10 +14,10 @@ const OPERATION_NAMES = ['first overlap', 'remove + insert'] as const;
 
 export const rangeMap: Question = {
   name: 'range-map',
-  title: 'the sorted map of ranges inside, and a B+ tree of the registry',
+  title: 'the internal sorted map of ranges, compared with a B+ tree from npm',
   about:
-    'Every operation is at a random place. Touching is what it costs to read the pages of a random entry alone: the memory of the machine, ' +
-    'which no map can undercut.',
+    'Every operation is at a random place. "Touching" reads only the pages of a random entry: the memory latency of the machine, ' +
+    'which is a lower bound for any map.',
 
   hosts(quick: boolean): Host[] {
     const times = quick ? { rounds: 3, warmUps: 1 } : { rounds: 11, warmUps: 3 };
@@ -71,7 +71,7 @@ interface Candidate {
   firstOverlap(range: MemoryRange): Ranged | undefined;
 }
 
-/** The same over a general sorted map: look for what is in the way, then change. */
+/** The same with a general sorted map: search for an overlap, then change. */
 class OverSortedBTree implements Candidate {
   readonly #tree = new sortedBTree.default<number, Ranged>(undefined, (a, b) => a - b);
 
@@ -98,7 +98,7 @@ class OverSortedBTree implements Candidate {
   }
 }
 
-/** Visits random entries; each round goes on where the last one ended. Nanoseconds an entry. */
+/** Visits random entries; each round continues where the last one ended. In nanoseconds per entry. */
 function visiting(
   id: string,
   values: readonly Ranged[],

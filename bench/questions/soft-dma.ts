@@ -14,10 +14,10 @@ const OTHERS = 1000;
 
 export const softDma: Question = {
   name: 'soft-dma',
-  title: 'DMA of a device behind SoftIommuTarget',
+  title: 'DMA of a device through SoftIommuTarget',
   about:
-    `Transfers into and out of a mapping of 1 MiB, of ${OTHERS.toLocaleString('en')} mappings that the software IOMMU holds. Beside it the ` +
-    'bare pread and pwrite of the memfd, which each transfer comes down to.',
+    `Transfers into and out of a mapping of 1 MiB, among ${OTHERS.toLocaleString('en')} mappings of the software IOMMU. Baselines: the ` +
+    'plain pread and pwrite of the memfd that each transfer uses.',
 
   hosts(quick: boolean): Host[] {
     return [{ name: 'soft-dma', parameters: {}, rounds: quick ? 3 : 15, warmUps: quick ? 1 : 4 }];

@@ -8,7 +8,7 @@ import { FigureMaker } from '../support/statistics.js';
 
 const COUNT = 100_000;
 const QUICK_COUNT = 4000;
-/** Milliseconds for which nothing may block the event loop. */
+/** The longest permitted stall of the event loop, in milliseconds. */
 const LIMIT = 10;
 
 const scenes = [...stallScenes, ...memoryScenes];
@@ -17,10 +17,9 @@ export const stall: Question = {
   name: 'stall',
   title: 'longest stall of the event loop',
   about:
-    `Everything that changes, attaches, compares, mends or ends much at once, of ${COUNT.toLocaleString('en')} mappings, regions or pages: the ` +
-    'longest time for which the event loop did not get to a timer of one millisecond. What the caller does himself, in the work of a ' +
-    'transaction for instance, does not count. The limit is for what the library does; with the time for which V8 has collected garbage it is ' +
-    'longer, which is shown beside it.',
+    `All operations on ${COUNT.toLocaleString('en')} mappings, regions or pages at once: change, attach, compare, repair, close. The stall is ` +
+    'the longest delay of a timer of one millisecond. Functions of the caller, for instance the body of a transaction, are excluded. The ' +
+    'limit applies to the library without garbage collection; the stall including garbage collection is shown as a baseline.',
 
   hosts(quick: boolean): Host[] {
     return quick
@@ -55,7 +54,7 @@ export const stall: Question = {
   },
 };
 
-/** Each round has a stage of its own. */
+/** Each round has a new stage. */
 function roundOf(scene: Scene, count: number): Round {
   return async () => {
     const meter = new StallMeter();

@@ -16,8 +16,8 @@ export const toggle: Question = {
   name: 'toggle',
   title: 'hiding and showing an overlay',
   about:
-    'Two commands, each awaited: an overlay of so many mappings is hidden and shown again, among 100 other visible regions with one ' +
-    'mapping each, at one target that does nothing. Below it is either nothing, or RAM with one mapping, which then comes and goes too.',
+    'Two commands, each awaited: an overlay with the given number of mappings is hidden and shown again, among 100 other visible regions with ' +
+    'one mapping each, at one no-op target. The overlay covers either nothing, or RAM with one mapping, which is then mapped and unmapped too.',
 
   hosts(quick: boolean): Host[] {
     const times = quick ? { rounds: 3, warmUps: 1 } : { rounds: 25, warmUps: 10 };

@@ -7,7 +7,7 @@ import { buildNative, NativeProgram } from '../support/native-program.js';
 import type { Figure, Host, Measured, Question, Round, Samples } from '../support/question.js';
 import { FigureMaker } from '../support/statistics.js';
 
-/** Held at the same time: a memory area of the process each, of which Linux allows 65,530 by default. */
+/** Held at the same time. Each is a memory area of the process, of which Linux allows 65,530 by default. */
 const MAPPINGS = 2048;
 const SET = 64;
 
@@ -15,8 +15,8 @@ export const va: Question = {
   name: 'va',
   title: 'host virtual addresses',
   about:
-    `${MAPPINGS.toLocaleString('en')} pages of a memfd are mapped at their places in an address space, then released: by ensureMapped and ` +
-    'release, by the functions of the addon that these call, by a C++ loop of mmap; and as part of a command, at a target that needs them.',
+    `${MAPPINGS.toLocaleString('en')} pages of a memfd are mapped at fixed addresses in an address space, then released: by ensureMapped and ` +
+    'release, by the addon functions that these call, by a C++ loop of mmap, and as part of a command, at a target that needs the addresses.',
 
   hosts(quick: boolean): Host[] {
     return [{ name: 'va', parameters: {}, rounds: quick ? 3 : 21, warmUps: quick ? 1 : 5 }];

@@ -7,15 +7,14 @@ import { mapping } from '../support/scattered.js';
 
 const COUNT = 10_000;
 const SETS = [1, 64, 4096];
-/** Files with less are left out. In percent. */
+/** Files below this share are left out, in percent. */
 const LEAST = 1;
 
 export const where: Question = {
   name: 'where',
   title: 'where the time goes',
   about:
-    'A sampling profile of changes at one target that does nothing, among 10,000 mappings: the own time of each source file, in percent, ' +
-    'by the size of the sets.',
+    'A sampling profile of changes at one no-op target with 10,000 mappings: the self time of each source file in percent, by set size.',
 
   hosts(quick: boolean): Host[] {
     const changes = quick ? 8192 : 400_000;

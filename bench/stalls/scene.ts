@@ -8,7 +8,7 @@ import {
 } from '../../streams/index.js';
 import { mapping, slot } from '../support/scattered.js';
 
-/** Sets functions of the caller apart: how long they take is his business. */
+/** Excludes functions of the caller from the measurement. */
 export interface Meter {
   own<T>(work: () => T): T;
 }

@@ -4,7 +4,7 @@ import { edited, failing, type Scene } from './scene.js';
 import { scene } from './stage.js';
 import { StallTarget } from './target.js';
 
-/** Several targets, addresses in this process, the end, and onlookers. */
+/** Several targets, host virtual addresses, closing, and observers. */
 export const severalScenes: readonly Scene[] = [
   scene('a map that fails at the second target', {}, async ({ count, manager, meter, region }) => {
     const second = new StallTarget(meter, { name: 'second' });

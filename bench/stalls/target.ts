@@ -73,12 +73,12 @@ export class StallTarget implements DmaTarget {
     }
   }
 
-  /** Holds nothing any longer, and has told nobody. */
+  /** Loses all mappings without a notification. */
   lose(): void {
     this.#held.clear();
   }
 
-  /** Holds what nobody has told it to hold. */
+  /** Holds mappings that the manager has not requested. */
   gain(ranges: readonly MemoryRange[]): void {
     for (const range of ranges) {
       this.#held.set(range.startPage, range);

@@ -4,20 +4,20 @@ import { formatValue } from './format.js';
 import type { Figure } from './question.js';
 import type { Results } from './results.js';
 
-/** Less than this is what one run differs from the next with nothing changed: other addresses, other decisions of the compiler. */
+/** Differences between two runs of the same code: other addresses, other decisions of the compiler. */
 const NOISE = 0.1;
-/** Of counted instructions. */
+/** The same for counted instructions. */
 const COUNTED_NOISE = 0.02;
 
-/** What became of a figure. A ratio above 1 says that it is more now. */
+/** The change of a figure. A ratio above 1 is an increase. */
 export interface Comparison {
   readonly id: string;
   readonly name: string;
   readonly before: Figure;
   readonly now: Figure;
-  /** Of the medians; of a time, after the speed of the machine has been taken out. */
+  /** The ratio of the medians; times are corrected for the speed of the machine. */
   readonly ratio: number;
-  /** Between the quartiles of both: that much of the ratio is no more than noise. */
+  /** The range of the ratio between the quartiles of both runs. */
   readonly low: number;
   readonly high: number;
   readonly verdict: 'more' | 'less' | 'same';
@@ -48,7 +48,7 @@ export function compareRuns(before: Results, now: Results): ComparedRuns {
   return { comparisons, noise, machine, unmatched };
 }
 
-/** Without shares of a whole, which say nothing by themselves: another's grows when one shrinks. */
+/** Percentages are excluded, because one share grows when another shrinks. */
 function figuresOf(run: Results): Map<string, Figure> {
   const figures = run.questions.flatMap((question) => question.figures.filter(({ unit }) => unit !== '%'));
   return new Map(figures.map((figure) => [figure.id, figure]));
@@ -77,7 +77,7 @@ function safeRatio(now: number, before: number): number {
 /** Draws what has changed, and what has not. */
 export function drawComparison(runs: ComparedRuns, before: Results, now: Results): string {
   const table = new Table({
-    head: ['now, beside before', 'before', 'now', 'ratio', 'spread', ''],
+    head: ['comparison', 'before', 'now', 'ratio', 'spread', ''],
     colAligns: ['left', 'right', 'right', 'right', 'right', 'left'],
     style: { head: [], border: [], compact: true },
   });
@@ -98,14 +98,14 @@ export function drawComparison(runs: ComparedRuns, before: Results, now: Results
     `before: ${describe(before)}`,
     `now:    ${describe(now)}`,
     now.counted === undefined
-      ? `The machine took ${runs.machine.toFixed(2)} times as long now for a loop that is no part of this library: times are divided by that.`
+      ? `The calibration loop, which does not use this library, took ${runs.machine.toFixed(2)} times as long now: times are divided by this factor.`
       : 'Instructions were counted: how fast the machine was does not matter.',
-    `MORE and LESS: the middle halves of both runs lie apart, and the medians by more than ${runs.noise * 100} %.`,
+    `MORE and LESS: the interquartile ranges of both runs do not overlap, and the medians differ by more than ${runs.noise * 100} %.`,
     ...(before.quick === now.quick ? [] : ['One of the two was a quick run: only what both have is compared.']),
     ...(before.machine.cpu === now.machine.cpu ? [] : ['The two ran on different processors.']),
     table.toString(),
     `${own.length} figures compared: ${more.length} more, ${less.length} less, ${own.length - more.length - less.length} within the noise` +
-      (runs.unmatched === 0 ? '' : `; ${runs.unmatched} that only one run has`),
+      (runs.unmatched === 0 ? '' : `; ${runs.unmatched} exist in only one run`),
     '',
   ].join('\n');
 }

@@ -6,13 +6,13 @@ import { runRounds, type Case } from './rounds.js';
 
 const PROGRAM = fileURLToPath(new URL('host-process.js', import.meta.url));
 
-/** What a host's process says. */
+/** Messages from a host's process. */
 export type HostMessage =
   | { readonly ready: readonly string[]; readonly warnings: readonly string[] }
   | { readonly sample: Sample }
   | { readonly error: string };
 
-/** What it is asked. */
+/** Messages to a host's process. */
 export interface HostRequest {
   readonly run: string;
 }
@@ -67,7 +67,7 @@ class HostProcess {
     this.#ended = once(this.#child, 'exit').then(([code, signal]: unknown[]) => {
       throw new Error(`${this.#name}: its process ended by itself (${String(code ?? signal)})`);
     });
-    // Nobody may be waiting when it is stopped.
+    // There may be no pending request when the process is stopped.
     this.#ended.catch(() => undefined);
   }
 

@@ -1,6 +1,6 @@
 import type { DmaTarget } from '../../streams/index.js';
 
-/** A target that does nothing: what is left is what the pipeline costs. With `batch` it takes whole sets. */
+/** A no-op target, so that only the overhead of the pipeline is measured. With `batch` it takes whole sets. */
 export function idleTarget(
   name: string,
   options: { readonly batch?: boolean; readonly needsVa?: boolean } = {},

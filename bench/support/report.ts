@@ -3,7 +3,7 @@ import { formatNumber, formatSpread, formatValue, verdictOf } from './format.js'
 import type { Figure } from './question.js';
 import type { QuestionResult } from './results.js';
 
-/** Draws the figures of one question beside their limits, baselines last. */
+/** Draws a table of the figures of one question with their limits, baselines last. */
 export function drawQuestion({ title, about, figures, warnings }: QuestionResult): string {
   const columns = [...new Set(figures.flatMap(({ ratios = {} }) => Object.keys(ratios)))];
   const table = new Table({
@@ -38,7 +38,7 @@ export function drawVerdict(questions: readonly QuestionResult[]): string {
   const limited = questions.flatMap(({ figures }) => figures.filter(({ atMost }) => atMost !== undefined));
   const missed = limited.filter(({ median, atMost }) => atMost !== undefined && median > atMost);
   return [
-    limited.length === 0 ? 'no limits here' : `${limited.length - missed.length} of ${limited.length} limits met`,
+    limited.length === 0 ? 'no limits apply' : `${limited.length - missed.length} of ${limited.length} limits met`,
     ...missed.map((figure) => {
       const limit = formatValue(figure.atMost ?? NaN, figure.unit);
       return `  NOT MET: ${figure.name}: ${formatValue(figure.median, figure.unit)}, at most ${limit}`;

@@ -8,8 +8,8 @@ export interface Case {
 }
 
 /**
- * Runs all cases in rounds: each case once a round, and each round begins with another one, so that what comes over the machine for a
- * while comes over all of them. Before the first round that counts every case has warmed up.
+ * Runs all cases in rounds: each case once per round, and each round begins with another case, so that temporary disturbances of the
+ * machine affect all cases. Every case is warmed up before the first measured round.
  */
 export async function runRounds(cases: readonly Case[], onRound: (done: number, of: number) => void): Promise<Samples> {
   const samples = new Map<string, number[]>();

@@ -15,7 +15,7 @@ export function mapping(index: number, fileOffset = 0n): MappingParams {
   return { rangeInRegion: slot(index), backing: { mappable, fileOffset }, writable: true };
 }
 
-/** The numbers below `count` in an order that jumps about, the same in every run. */
+/** The numbers below `count` in a pseudo-random order, the same in every run. */
 export function shuffled(count: number): number[] {
   const numbers = Array.from({ length: count }, (_, index) => index);
   let state = 1;

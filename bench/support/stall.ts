@@ -1,10 +1,10 @@
 import { performance, PerformanceObserver } from 'node:perf_hooks';
 
-/** For how long the event loop waited at most, in milliseconds. */
+/** The longest stall of the event loop, in milliseconds. */
 export interface Stall {
-  /** For whatever reason. */
+  /** Including garbage collection. */
   readonly whole: number;
-  /** Without the time for which garbage was collected meanwhile. */
+  /** Without garbage collection. */
   readonly withoutCollector: number;
 }
 
@@ -13,7 +13,7 @@ interface Wait {
   readonly length: number;
 }
 
-/** Watches for how long the event loop waits; what the caller does himself does not count. */
+/** Measures stalls of the event loop; functions of the caller are excluded. */
 export class StallMeter {
   #own = 0;
 

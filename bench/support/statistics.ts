@@ -8,7 +8,7 @@ interface Details {
   readonly beside?: Readonly<Record<string, string>>;
 }
 
-/** Makes figures of samples; of what was not measured, none. */
+/** Computes figures from samples; none if there are no samples. */
 export class FigureMaker {
   readonly #samples: Samples;
 
@@ -20,7 +20,7 @@ export class FigureMaker {
     return this.#make(id, name, unit, this.#samples.get(id) ?? [], details);
   }
 
-  /** How many times as much the one is as the other. Both were measured in the same rounds: each round gives a ratio of its own. */
+  /** The ratio of two figures that were measured in the same rounds, computed per round. */
   ratio(id: string, name: string, of: string, to: string, details: Details = {}): Figure[] {
     const divisors = this.#samples.get(to) ?? [];
     const ratios = (this.#samples.get(of) ?? []).flatMap((sample, index) => {
