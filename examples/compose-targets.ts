@@ -1,6 +1,6 @@
 /**
  * The memory of a small machine, as VMM code would set it up: RAM below and above the PCI hole, a BIOS in read-only memory, and the
- * BAR of a device. Three targets follow it, composed in three ways.
+ * BAR of a device. Three targets are attached, composed in three ways.
  */
 import { ensureMapped, fanOut, MemoryRange, onlyType, RegionManager, toTarget } from 'dma-streams';
 import { AddressSpace, Memfd } from 'dma-streams/binding';
@@ -21,15 +21,15 @@ await using manager = new RegionManager({
   },
 });
 
-// One target, the short way.
+// One target, attached directly.
 const iommu = new SoftIommuTarget({ name: 'iommu' });
 await manager.attach(iommu);
 
-// The same by hand: an operator in front of the target lets only RAM through.
+// The same with an explicit pipeline: an operator before the target passes only RAM.
 const ramOnly = new LoggingTarget({ name: 'ram only' });
 await manager.attach((changes$) => changes$.pipe(onlyType('ram'), toTarget(ramOnly)));
 
-// Two that stand or fall together, with a host virtual address on every mapping.
+// Two targets that succeed or fail together, with a host virtual address for every mapping.
 const pair = fanOut(toTarget(new SoftIommuTarget({ name: 'left' })), toTarget(new SoftIommuTarget({ name: 'right' })));
 await manager.attach((changes$) => changes$.pipe(ensureMapped(space), pair));
 
@@ -66,7 +66,7 @@ await manager.transaction((edit) => {
   }
 });
 
-// A device writes; the VMM reads the same byte. The same page of the file shows at no other address.
+// A device writes; the VMM reads the same byte. The page of the file is mapped at no other address.
 iommu.write(high.start + 5n, Buffer.from('hello'));
 console.log('the VMM reads:', space.read(high.start + 5n, 5).toString());
 

@@ -1,6 +1,6 @@
 /**
- * A device is plugged into a running machine, and unplugged again: its IOMMU is told of all memory that is there, follows every
- * change, and ends with nothing mapped. An attach that fails leaves nothing behind either.
+ * A device is hot-plugged into a running machine, and unplugged again: all existing memory is mapped at its IOMMU, every change is
+ * applied, and everything is unmapped at the end. A failed attach is rolled back completely.
  */
 import { DmaMapError, MemoryRange, RegionManager } from 'dma-streams';
 import { Memfd } from 'dma-streams/binding';
@@ -27,7 +27,7 @@ const regions = await manager.transaction((edit) =>
   }),
 );
 
-// A device whose IOMMU has room for three mappings only: the attach fails, and the three are taken back.
+// The IOMMU of this device holds only three mappings: the attach fails, and the three are unmapped.
 const small = new SoftIommuTarget({ name: 'small', entryLimit: 3 });
 try {
   await manager.attach(small);
@@ -41,7 +41,7 @@ try {
 }
 console.log(`the small one holds ${small.mappedRanges().length} mappings`);
 
-// One with room enough. A command given while the replay runs waits for it: it is neither lost nor seen twice.
+// This IOMMU is large enough. A command during the attach waits for its end: it is applied exactly once.
 const iommu = new SoftIommuTarget({ name: 'iommu' });
 const attaching = manager.attach(iommu, {
   onProgress: ({ done, total }) => {

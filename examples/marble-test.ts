@@ -1,8 +1,8 @@
 /**
- * A target of one's own, and a test of it without hardware: a marble diagram says when change sets come, and when outcomes must.
+ * A custom target, and a test of it without hardware: marble diagrams define when change sets arrive, and when outcomes are expected.
  *
- * The target gives a device at most so many bytes. The test shows that a set which does not fit is undone as a whole, and fits once
- * there is room.
+ * The target limits the number of mapped bytes. The test shows that a set over the limit is undone as a whole, and succeeds after
+ * other memory is unmapped.
  */
 import assert from 'node:assert/strict';
 import {

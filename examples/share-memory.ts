@@ -1,6 +1,6 @@
 /**
- * Guest memory shared with another process, as with a vhost-user back end: the VMM sends it what is shareable, with the file
- * descriptors, and sends the list again when it changes. The other process maps the files and finds the same bytes.
+ * Guest memory shared with another process, as with a vhost-user back end: the VMM sends the list of shareable memory with the file
+ * descriptors, and sends it again when it changes. The other process maps the files and reads the same bytes.
  *
  * File descriptors are inherited here, because Node cannot pass them over a socket.
  */
@@ -24,7 +24,7 @@ await manager.transaction((edit) => {
     writable: true,
   });
   edit.map(main, { writable: true });
-  // Memory of a device is not for others: it does not show in shareable().
+  // Memory of a device is not shareable: shareable() does not contain it.
   const bar = edit.addRegion({ name: 'bar', range: MemoryRange.ofLength(0xe0000000, 1n * MiB), type: 'device' });
   edit.addMapping(bar, {
     rangeInRegion: MemoryRange.ofLength(0, 1n * MiB),
@@ -56,7 +56,7 @@ const child = spawn(process.execPath, ['--input-type=module', '-e', program, '--
 await new Promise((resolve) => child.once('exit', resolve));
 console.log(`the VMM reads: ${space.read(0x200000n, 5).toString()}`);
 
-/** Host virtual addresses are made when a target needs them; this one needs nothing else. */
+/** A target without further work. Host virtual addresses are created because it needs them. */
 async function attachVa(): Promise<void> {
   await manager.attach({ name: 'VMM', needsVa: true, mapDma: () => undefined, unmapDma: () => undefined });
 }

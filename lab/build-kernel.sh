@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # build-kernel.sh VERSION OUTPUT: builds the guest's kernel from the distribution's source package, with guest/kernel.config.
 #
-# What the build needs is installed with apt-get. The source of a kernel that this release does not have comes from the backports of the
-# next release, with an apt state of its own: the system's own package lists stay as they are.
+# The build dependencies are installed with apt-get. If this release does not have the kernel's source, it is taken from the backports of
+# the next release, with a separate apt state: the package lists of the system are not changed.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 version=$1 output=$2
@@ -13,7 +13,7 @@ trap 'rm -rf "$work"' EXIT
 say() { printf 'kernel %s: %s\n' "$version" "$*" >&2; }
 fail() { say "$*"; exit 1; }
 
-# Fetches the source package into $work. As root apt would give up its rights for that, and could not write there.
+# Fetches the source package into $work. As root, apt would drop its privileges for the download and could not write to the folder.
 download() { (cd "$work" && apt-get -o APT::Sandbox::User=root -qq download "$package"); }
 
 needed=(gcc make flex bison bc xz-utils libelf-dev libc6-dev ca-certificates)
@@ -21,7 +21,7 @@ say 'installing what the build needs'
 "${root[@]}" apt-get update -qq -o APT::Update::Error-Mode=any ||
   fail "the package lists of a mirror cannot be fetched: see 'apt-get update', and /etc/apt/sources.list.d"
 DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends "${needed[@]}" > /dev/null ||
-  fail "cannot install ${needed[*]}: try it by hand"
+  fail "cannot install ${needed[*]}: install them manually"
 
 # The source package: of this release, or of the next one's backports.
 package="linux-source-$version"
@@ -62,7 +62,7 @@ kernel_make tinyconfig > /dev/null
 (cd "$work/source" && ./scripts/kconfig/merge_config.sh -m -O "$work/build" "$work/build/.config" "$here/guest/kernel.config" > /dev/null)
 kernel_make olddefconfig > /dev/null
 
-# A progress line where somebody watches; nothing of the compiler's own chatter.
+# A progress line on a terminal; the output of the compiler is only logged.
 started=$SECONDS
 kernel_make -j"$(nproc)" bzImage > "$work/log" 2>&1 &
 build=$!

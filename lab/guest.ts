@@ -23,7 +23,7 @@ export interface GuestOptions extends GuestCommand {
   readonly onStderr: (data: Buffer) => void;
 }
 
-/** How the guest ended. Only `exited` says anything of the command. */
+/** How the guest ended. Only `exited` contains the result of the command. */
 export type GuestEnd =
   | { readonly kind: 'exited'; readonly status: number }
   /** QEMU did not start, or stopped before the kernel ran. */
@@ -31,10 +31,10 @@ export type GuestEnd =
   | { readonly kind: 'timed-out'; readonly detail: string }
   | { readonly kind: 'panicked'; readonly detail: string }
   | { readonly kind: 'aborted'; readonly detail: string }
-  /** It stopped, and what it says of the command's status cannot be trusted. */
+  /** It stopped without a reliable exit status of the command. */
   | { readonly kind: 'lost'; readonly detail: string };
 
-/** Boots the guest, runs the command in it, and tells how that ended. Leaves nothing behind on the host. */
+/** Boots the guest, runs the command in it, and returns the result. Temporary files on the host are removed. */
 export async function runInGuest(options: GuestOptions): Promise<GuestEnd> {
   const folder = temporaryFolder('dma-streams-lab-');
   const ports: Server[] = [];
@@ -54,7 +54,7 @@ export async function runInGuest(options: GuestOptions): Promise<GuestEnd> {
   }
 }
 
-/** Listens for one of the guest's two output ports. What it returns waits until all that came in has been passed on. */
+/** Listens for one of the guest's two output ports. The returned function waits until all received data has been passed on. */
 async function listen(path: string, onData: (data: Buffer) => void, ports: Server[]): Promise<() => Promise<void>> {
   const sockets: Socket[] = [];
   const server = createServer((socket) => {
@@ -86,7 +86,7 @@ function runQemu(
     return Promise.resolve({ kind: 'aborted', detail: 'before QEMU was started' });
   }
   return new Promise((resolve) => {
-    // It dies with this process, however that ends: nobody else would stop it.
+    // QEMU is killed when this process ends, for whatever reason.
     const command = ['--pdeathsig', 'KILL', options.qemu ?? 'qemu-system-x86_64'];
     const qemu = spawn('setpriv', [...command, ...qemuArguments(options, initramfs, ports)], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -166,14 +166,14 @@ function qemuArguments(
     ...['-M', 'q35,kernel-irqchip=off', '-cpu', 'max', ...processors(options)],
     ...['-m', String(memory), '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...['-serial', 'stdio', '-monitor', 'none', '-kernel', kernel, '-initrd', initramfs],
-    // On a busy host the emulated timer can look broken to the kernel, which would panic: it is told not to check.
+    // On a busy host the kernel may consider the emulated timer broken and panic. `no_timer_check` disables that check.
     ...[
       '-append',
       `console=ttyS0 quiet no_timer_check panic=-1 oops=panic intel_iommu=on iommu.strict=1 ${kernelArguments}`,
     ],
     ...['-device', 'intel-iommu,intremap=on,aw-bits=39'],
     ...['-device', 'edu,addr=04.0,dma_mask=0xffffffffffff', '-device', 'edu,addr=05.0,dma_mask=0xffffffffffff'],
-    // Two devices with a driver that the IOMMU cannot tell apart: what is behind a conventional bridge shares a group.
+    // Two devices with a driver in one IOMMU group: devices behind a conventional PCI bridge share a group.
     ...['-device', 'pcie-pci-bridge,id=bridge,addr=06.0'],
     ...['-device', 'virtio-rng-pci,bus=bridge,addr=01.0', '-device', 'virtio-rng-pci,bus=bridge,addr=02.0'],
     ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=0x04', '-device', 'virtio-serial'],
@@ -185,7 +185,7 @@ function qemuArguments(
   ];
 }
 
-/** Instructions can be counted only where one thread emulates one processor. While it is idle its clock jumps to the next timer. */
+/** Counting instructions requires one thread that emulates one processor. While it is idle, its clock advances to the next timer. */
 function processors({ countInstructions = false }: GuestOptions): string[] {
   return countInstructions
     ? ['-accel', 'tcg,thread=single,tb-size=512', '-smp', '1', '-icount', 'shift=0,sleep=off']

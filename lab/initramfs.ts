@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { labFile } from './paths.js';
 import { closedFolders } from './reach.js';
 
-/** What the guest is to do. */
+/** The task of the guest. */
 export interface GuestCommand {
   readonly command: readonly string[];
   readonly cwd: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** A folder of the host that the guest may write, under the same path. */
+  /** A folder of the host that the guest can write to, at the same path. */
   readonly out?: string | undefined;
-  /** Files that every user of the guest can reach: in the guest, and only there, the folders above them let others pass. */
+  /** Files that every user of the guest can read: the folders above them are made searchable for others, only in the guest. */
   readonly reachable?: readonly string[];
 }
 
@@ -39,7 +39,7 @@ export function makeInitramfs(folder: string, job: GuestCommand): string {
   return archive;
 }
 
-/** The command as a shell script: the environment, the folder and every argument arrive as they are, byte for byte. */
+/** The command as a shell script. The environment, the folder and all arguments are preserved byte for byte. */
 export function commandScript({ command, cwd, env, reachable = [] }: GuestCommand): string {
   const exports = Object.entries(env).flatMap(([name, value]) =>
     value !== undefined && /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) ? [`export ${name}=${quote(value)}`] : [],

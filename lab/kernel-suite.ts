@@ -22,7 +22,7 @@ export async function runKernelSuite(
     text += data.toString();
     options.write(data);
   };
-  // The one file system of the guest that writes back: what a disk is to an IOMMU.
+  // The only file system of the guest with write-back, like a file system on a disk.
   const disk = temporaryFolder('dma-streams-disk-');
   const end = await runInGuest({
     command: ['node', '--expose-gc', 'node_modules/mocha/bin/mocha.js', '--config', '.mocharc.kernel.json'],
@@ -36,7 +36,7 @@ export async function runKernelSuite(
       DMA_STREAMS_DISK: disk,
     },
     out: disk,
-    // Some specs run programs as nobody.
+    // Some specs run programs as the user `nobody`.
     reachable: [join(projectRoot, 'package.json'), process.execPath],
     kernel,
     timeout: options.timeout ?? 2400,
@@ -50,7 +50,7 @@ export async function runKernelSuite(
   return { passed: count('passing'), failed: count('failing'), pending: count('pending'), end };
 }
 
-/** Whether a run shows that everything works: specs ran, none failed, and mocha and the guest ended as they should. */
+/** Whether a run succeeded: specs ran, none failed, and mocha and the guest ended normally. */
 export function isGood({ passed, failed, end }: SuiteResult): boolean {
   return passed > 0 && failed === 0 && end.kind === 'exited' && end.status === 0;
 }

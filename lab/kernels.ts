@@ -12,7 +12,7 @@ export type KernelVersion = (typeof KERNEL_VERSIONS)[number];
 /** Names a kernel image, or a folder with images named `bzImage-VERSION`. */
 export const KERNEL_VARIABLE = 'DMA_STREAMS_LAB_KERNEL';
 
-/** Where the image of a version is, if it is anywhere: where the variable says, else in the user's cache. */
+/** The path of the image of a version, if it exists: given by the variable, otherwise in the user's cache. */
 export function findKernel(version: KernelVersion): string | undefined {
   const named = process.env[KERNEL_VARIABLE];
   if (named !== undefined && named !== '' && existsSync(named)) {
@@ -33,10 +33,10 @@ export function ensureKernel(version: KernelVersion): string {
   }
   const image = cachedKernel(version);
   console.error(
-    `Linux ${version} for the guest is not built yet: building it now, once, which takes about five minutes on two processors.\n` +
-      `It is kept as ${image}; ${KERNEL_VARIABLE} can name another.`,
+    `Linux ${version} for the guest has not been built yet. Building it once takes about five minutes on two processors.\n` +
+      `The image is stored as ${image}; ${KERNEL_VARIABLE} can specify another one.`,
   );
-  // The build ends with this process, and what it unpacked goes then, too.
+  // The build is stopped when this process ends, and its temporary files are removed.
   const build = ['--pdeathsig', 'TERM', labFile('build-kernel.sh'), version, image];
   const env = { ...process.env, TMPDIR: temporaryFolder('kernel-') };
   const { status } = spawnSync('setpriv', build, { stdio: 'inherit', env });

@@ -10,7 +10,7 @@ import { projectRoot } from './paths.js';
 import { wordsOf } from './words.js';
 import { whenParentIsGone } from './parent.js';
 
-/** Exit statuses for what is not the command's own; those of a shell and of timeout(1) where they have one. */
+/** Exit statuses for failures of the lab itself, like those of a shell and of timeout(1). */
 const STATUS: Readonly<Record<Exclude<GuestEnd['kind'], 'exited' | 'aborted'>, number>> = {
   'not-started': 121,
   panicked: 122,
@@ -24,7 +24,7 @@ const SIGNAL_STATUS = { SIGINT: 130, SIGTERM: 143 } as const;
 const SAYS: Readonly<Record<Exclude<GuestEnd['kind'], 'exited'>, string>> = {
   'not-started': 'the guest did not start',
   panicked: "the guest's kernel panicked",
-  lost: 'the guest ended without a status that can be trusted',
+  lost: 'the guest ended without a reliable exit status',
   'timed-out': 'the guest did not end in time (--timeout)',
   aborted: 'the guest was stopped',
 };
@@ -42,15 +42,15 @@ interface Options {
 const program = new Command('npm run lab --')
   .usage('[options] COMMAND [ARGUMENT...]')
   .description('Runs a command in a small guest with an emulated VT-d IOMMU and two `edu` PCI devices, as root.')
-  .argument('<command...>', 'what to run, in this folder, with this environment; `dma-streams` is on its PATH')
+  .argument('<command...>', 'the command to run, in the current folder and environment; `dma-streams` is on its PATH')
   .addOption(new Option('--kernel <version>', 'the Linux version').choices(KERNEL_VERSIONS).default('7.3'))
   .option('--memory <MiB>', 'memory of the guest', wholeNumber, 2048)
-  .option('--timeout <seconds>', 'when to give up', wholeNumber, 180)
-  .option('--out <folder>', 'a folder of the host that the guest may write, under the same path')
-  .option('--append <arguments>', 'more arguments for the kernel, as one text; may be repeated', collect, [])
+  .option('--timeout <seconds>', 'maximum run time', wholeNumber, 180)
+  .option('--out <folder>', 'a folder of the host that the guest can write to, at the same path')
+  .option('--append <arguments>', 'additional kernel arguments, as one string; may be repeated', collect, [])
   .option(
     '--qemu <arguments>',
-    'more arguments for QEMU, as one text that is split as a shell would; may be repeated',
+    'additional QEMU arguments, as one string that is split like in a shell; may be repeated',
     collectWords,
     [],
   )
@@ -126,7 +126,7 @@ if (end.kind === 'exited') {
 
 function wholeNumber(text: string): number {
   if (!/^[1-9]\d*$/.test(text)) {
-    throw new InvalidArgumentError('A whole number above 0 is needed.');
+    throw new InvalidArgumentError('It must be an integer above 0.');
   }
   return Number(text);
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 
-/** What the guest needs of the host: the command that shows that it is there, and the Debian package that has it. */
+/** Requirements on the host: a command that must exist, and the Debian package that contains it. */
 const NEEDED: readonly { readonly command: string; readonly debian: string }[] = [
   { command: 'qemu-system-x86_64', debian: 'qemu-system-x86' },
   { command: 'busybox', debian: 'busybox-static' },

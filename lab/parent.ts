@@ -1,7 +1,7 @@
-/** How often it is looked at, in milliseconds. */
+/** The polling interval in milliseconds. */
 const INTERVAL = 500;
 
-/** Calls `act`, once, when the process that started this one is gone, however it ended. Does not keep this process from ending. */
+/** Calls `act` once when the parent process has ended, for whatever reason. Does not keep this process alive. */
 export function whenParentIsGone(act: () => void): void {
   const parent = process.ppid;
   const timer = setInterval(() => {

@@ -9,8 +9,8 @@ interface Output {
 }
 
 /**
- * Passes on what a suite in the guest prints, and says every now and then how far it has come, so that a long silence does not look like a
- * standstill. On a terminal that is one line below the output, written again every second; elsewhere a line of its own every 30 seconds.
+ * Forwards the output of a suite in the guest, and reports its progress at intervals, so that a long run without output does not look like
+ * a hang. On a terminal this is a status line below the output, updated every second; otherwise a separate line every 30 seconds.
  */
 export class SuiteProgress implements Disposable {
   readonly #label: string;
@@ -37,7 +37,7 @@ export class SuiteProgress implements Disposable {
     this.show();
   }
 
-  /** Passes on what was printed. */
+  /** Forwards output. */
   write(data: Buffer): void {
     this.#erase();
     this.#output.write(data);
@@ -46,7 +46,7 @@ export class SuiteProgress implements Disposable {
     this.#isAtLineStart = text.endsWith('\n');
   }
 
-  /** Writes the line now, unless it would stand in the middle of another one. */
+  /** Writes the status line, unless the output is in the middle of a line. */
   show(): void {
     if (!this.#isAtLineStart) {
       return;

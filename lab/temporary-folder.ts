@@ -35,9 +35,9 @@ export function temporaryRoot(): string {
 }
 
 /**
- * Starts a shell that waits for the end of its input, which comes when this process is gone, however it ended, and then removes the folder.
- * It has a session of its own, so that neither Ctrl-C nor the end of the process group reaches it. Processes that this one started may still
- * be writing to the folder for a moment, so it tries more than once.
+ * Starts a shell that waits for the end of its input, which occurs when this process ends for whatever reason, and then removes the folder.
+ * It runs in a separate session, so that it receives neither Ctrl-C nor signals to the process group. Child processes may still write to the
+ * folder for a moment, so it retries.
  */
 function removeWhenThisProcessEnds(folder: string): void {
   const script = 'cat > /dev/null; for n in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- "$1" && exit; sleep 1; done';

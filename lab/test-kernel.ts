@@ -27,7 +27,7 @@ installPackages();
 let passed = 0;
 let failed = 0;
 const versions = KERNEL_VERSIONS.filter((known) => wanted.length === 0 || wanted.includes(known));
-// All kernels first: the specs of the lab are left out where none is there.
+// All kernels are built first, because the specs of the lab are skipped without one.
 versions.forEach(ensureKernel);
 
 console.log('\nThe lab itself');
@@ -45,7 +45,7 @@ for (const version of versions) {
   failed += result.failed;
   if (!isGood(result)) {
     process.exitCode = 1;
-    // A guest that was lost is a failure of its own, whatever had passed before.
+    // A lost guest is a failure, regardless of the specs that passed before.
     failed += result.failed === 0 ? 1 : 0;
     const { end } = result;
     console.error(

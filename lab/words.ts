@@ -1,5 +1,5 @@
 /**
- * The words of a command line, split at white space. Quotation marks of either kind keep white space in a word; a backslash stands for itself.
+ * The words of a command line, split at white space. Single or double quotes keep white space in a word. A backslash is a literal character.
  *
  * @returns `undefined` when a quotation mark is not closed
  */

@@ -147,7 +147,7 @@ describe('npm run bench', function () {
     const args = ['--bench', json, '--kernel', join(folder, 'none.json'), '--page', page, '--charts', folder];
     const drawn = await run('docs.js', args);
     expect(drawn.status).to.equal(0);
-    expect(drawn.stderr).to.contain('none.json is not there');
+    expect(drawn.stderr).to.contain('none.json does not exist');
     const text = readFileSync(page, 'utf8');
     expect(text).to.match(/^# Page$/m);
     expect(text).to.match(/^\| hide and show, 1 mapping, over RAM/m);
