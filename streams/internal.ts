@@ -1,9 +1,8 @@
 /** What `binding/`, `targets/`, `cli/` and `bench/` share with `streams/`, and users do not see. */
 export { ERRNO, errnoName } from './contracts/errno.js';
 export { toDmaError } from './contracts/errors.js';
-export { PAGE_SHIFT, PAGE_SIZE, PAGE_SIZE_NUMBER, pagesOfBytes } from './ranges/memory-range.js';
+export { PAGE_SHIFT, PAGE_SIZE, PAGE_SIZE_NUMBER, pagesOfBytes, partsOutside } from './ranges/memory-range.js';
 export { RangeMap } from './ranges/range-map.js';
 export type { Ranged } from './ranges/range-map.js';
-export { without } from './regions/edit-errors.js';
 export { show } from './util/checks.js';
 export { SerialQueue } from './util/serial-queue.js';

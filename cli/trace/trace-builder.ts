@@ -1,4 +1,4 @@
-import { RangeMap, without } from '../../streams/internal.js';
+import { RangeMap, partsOutside } from '../../streams/internal.js';
 import { TraceError } from '../errors.js';
 import { describeSection, isMemory, sameSection, type Hole, type Section } from './section.js';
 import type { TraceLine } from './trace-line.js';
@@ -182,10 +182,10 @@ function cutHint({ range }: Section | Hole, inTheWay: Section | Hole): string {
     return '';
   }
   const each = 'a line each, "offset" moved along with "start"';
-  const outside = without(range, inTheWay.range);
+  const outside = partsOutside(range, inTheWay.range);
   if (outside.length > 0) {
     return `; or leave it there, and add only ${outside.join(' and ')}, ${each}`;
   }
-  const rest = without(inTheWay.range, range);
+  const rest = partsOutside(inTheWay.range, range);
   return rest.length === 0 ? '' : `; where the rest of it is to stay, add ${rest.join(' and ')} of it again, ${each}`;
 }

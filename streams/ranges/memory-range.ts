@@ -213,3 +213,11 @@ function toPage(address: bigint, what: string): number {
 export function pagesOfBytes(start: bigint, end: bigint): MemoryRange {
   return MemoryRange.ofPages(Number(start >> PAGE_SHIFT), Number((end + PAGE_SIZE - 1n) >> PAGE_SHIFT));
 }
+
+/** The parts of a range outside another range, in ascending order. */
+export function partsOutside(range: MemoryRange, other: MemoryRange): readonly MemoryRange[] {
+  return [
+    ...(range.startPage < other.startPage ? [MemoryRange.ofPages(range.startPage, other.startPage)] : []),
+    ...(other.endPage < range.endPage ? [MemoryRange.ofPages(other.endPage, range.endPage)] : []),
+  ];
+}

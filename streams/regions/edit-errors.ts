@@ -1,6 +1,6 @@
 import type { MapChange } from '../contracts/change-set.js';
 import { DmaError, RegionOverlapError } from '../contracts/errors.js';
-import { MemoryRange } from '../ranges/memory-range.js';
+import { MemoryRange, partsOutside } from '../ranges/memory-range.js';
 import type { RegionState } from './region-state.js';
 import type { RegionParams } from '../contracts/region.js';
 
@@ -35,25 +35,19 @@ function divisionHint(added: RegionParams, priority: number, existing: RegionSta
       `other parts are active.`
     );
   }
-  const outside = without(added.range, existing.range);
+  const outside = partsOutside(added.range, existing.range);
   return outside.length > 0
     ? `Only one of the two regions can contain ${common}. To leave it in "${existing.name}", add ${list(outside)} instead, as separate regions.`
     : `Only one of the two regions can contain ${common}. To move it to "${added.name}", in one transaction remove "${existing.name}", and add ` +
-        `${list(without(existing.range, added.range))} as separate regions, and "${added.name}".`;
+        `${list(partsOutside(existing.range, added.range))} as separate regions, and "${added.name}".`;
 }
 
 /** The parts of a range inside and outside another range, in ascending order. */
 function divide(range: MemoryRange, at: MemoryRange): readonly MemoryRange[] {
   const common = range.intersection(at);
-  return [...without(range, at), ...(common === undefined ? [] : [common])].sort((a, b) => a.startPage - b.startPage);
-}
-
-/** The parts of a range outside another range, in ascending order. */
-export function without(range: MemoryRange, other: MemoryRange): readonly MemoryRange[] {
-  return [
-    ...(range.startPage < other.startPage ? [MemoryRange.ofPages(range.startPage, other.startPage)] : []),
-    ...(other.endPage < range.endPage ? [MemoryRange.ofPages(other.endPage, range.endPage)] : []),
-  ];
+  return [...partsOutside(range, at), ...(common === undefined ? [] : [common])].sort(
+    (a, b) => a.startPage - b.startPage,
+  );
 }
 
 function list(ranges: readonly MemoryRange[]): string {
