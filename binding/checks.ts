@@ -1,5 +1,5 @@
-import { show } from '../streams/internal.js';
 import { MemoryRange } from '../streams/index.js';
+import { show } from '../streams/internal.js';
 
 export { show };
 

@@ -2,7 +2,7 @@ import { Option, type Command } from 'commander';
 import { helpText } from '../output/help.js';
 import { JsonOutput } from '../output/json-output.js';
 import { LineWriter } from '../output/line-writer.js';
-import { NOBODY_LOOKS, progressBar, type Progress } from '../output/progress.js';
+import { NO_PROGRESS, progressBar, type Progress } from '../output/progress.js';
 import { terminalOf } from '../output/terminal.js';
 import { TextOutput } from '../output/text-output.js';
 import { replay } from '../replay/replay.js';
@@ -94,7 +94,7 @@ async function runReplay(path: string, options: ReplayCommandOptions): Promise<n
   const targets = chooseTargets(options.target ?? DEFAULT_TARGETS);
   const trace = await readTrace(path);
   const shown = options.speed === 'real' && options.quiet !== true;
-  const progress = shown ? progressBar(trace.commits.length, process.stderr) : NOBODY_LOOKS;
+  const progress = shown ? progressBar(trace.commits.length, process.stderr) : NO_PROGRESS;
   const output = outputFor(options);
   let report: ReplayReport;
   try {

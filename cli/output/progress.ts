@@ -19,7 +19,7 @@ const WIDEST_BAR = 30;
 /** A progress bar on standard error, if that is a terminal. */
 export function progressBar(total: number, stream: NodeJS.WriteStream): Progress {
   if (!stream.isTTY) {
-    return NOBODY_LOOKS;
+    return NO_PROGRESS;
   }
   const bar = new progress.SingleBar(
     {
@@ -56,4 +56,4 @@ export function progressBar(total: number, stream: NodeJS.WriteStream): Progress
   };
 }
 
-export const NOBODY_LOOKS: Progress = { clear: () => undefined, advance: () => undefined, stop: () => undefined };
+export const NO_PROGRESS: Progress = { clear: () => undefined, advance: () => undefined, stop: () => undefined };

@@ -144,7 +144,7 @@ describe('what the doctor says of a machine with devices', () => {
     bindCommand: `echo ${address} > /sys/bus/pci/devices/${address}/driver/unbind`,
   });
   const cure: Cure = {
-    says: 'This user may not open the devices that are given away. Until the next restart:',
+    says: 'This user may not open the devices that are assigned. Until the next restart:',
     commands: [
       "echo 'options vfio_iommu_type1 allow_unsafe_interrupts=1' > /etc/modprobe.d/vfio_iommu_type1-unsafe-interrupts.conf",
       device('0000:00:04.0', null).bindCommand,
@@ -204,7 +204,7 @@ describe('what the doctor says of a machine with devices', () => {
     expect(lines.join('\n').replace(/'\\\n'|\\\n *| +/g, '')).to.contain(cure.commands[0]?.replaceAll(' ', ''));
   });
 
-  it('has commands on one line where nobody looks', () => {
+  it('has commands on one line without a terminal', () => {
     expect(written(undefined)).to.include.members(cure.commands.map((command) => `      # ${command}`));
   });
 });
