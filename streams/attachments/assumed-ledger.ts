@@ -1,5 +1,4 @@
 import type { ChangeSet, MapChange, Outcome } from '../contracts/change-set.js';
-import { unmapsOfSet } from '../changes/managed-set.js';
 import type { TargetRange } from '../contracts/errors.js';
 import type { Ledger } from '../target/ledger.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
@@ -27,7 +26,7 @@ export function* recordAssumed(ledger: Ledger, set: ChangeSet, outcome: Outcome)
       ledger.stuck.endRetry(mapping.range);
     }
   };
-  for (const { covers } of yield* unmapsOfSet(set)) {
+  for (const { covers } of set.unmaps) {
     yield* eachInSlices(covers, recordUnmap);
   }
   const skipped = new Set(outcome.skipped.map(({ range }) => range?.startPage));

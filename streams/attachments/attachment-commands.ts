@@ -1,6 +1,6 @@
 import { abortError, mapFailure, pendingFailure, unmapFailure } from '../branches/command-errors.js';
 import { failureOf } from '../branches/delivery-result.js';
-import { hasUnmaps, inverse } from '../changes/managed-set.js';
+import { inverse } from '../changes/managed-set.js';
 import type { MapChange } from '../contracts/change-set.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import { DmaError, type DmaUnmapError } from '../contracts/errors.js';
@@ -167,7 +167,7 @@ export class AttachmentCommands implements HandleCommands {
     const kept =
       handle.phase === 'leaving' ? undefined : yield* mapInSlices(yield* handle.ledgers.stuck(), ({ range }) => range);
     let cause: DmaError | undefined;
-    if (hasUnmaps(set)) {
+    if (set.unmaps.length > 0) {
       cause = (yield* waitFor(handle.serve(set))).error;
     }
     this.#attachments.remove(handle);

@@ -91,7 +91,8 @@ export class AttachmentLedgers {
     if (held === undefined) {
       return forward(active.generation, yield* this.unmapsOfAll(), []);
     }
-    return new ManagedSet(active, active.generation, removeEach(held), []);
+    const { unmaps, removed } = yield* removeEach(held);
+    return new ManagedSet({ active, removed, addressOf: undefined }, active.generation, unmaps, []);
   }
 
   /** Makes every ledger list what it holds, independently of the active mappings. */

@@ -3,7 +3,7 @@ import type { AttachOptions } from './attachment.js';
 import type { AttachmentHandle } from './attachment-handle.js';
 import { abortError, listOf, mapFailure } from '../branches/command-errors.js';
 import { failureOf, type MapFailure } from '../branches/delivery-result.js';
-import { ManagedSet, removeEach, inverse } from '../changes/managed-set.js';
+import { ManagedSet, inverse } from '../changes/managed-set.js';
 import type { DmaError, TargetRange } from '../contracts/errors.js';
 import { PAGE_SIZE } from '../ranges/memory-range.js';
 import type { Monitor } from '../target/monitor.js';
@@ -33,7 +33,9 @@ export function* replay(
   const maps = yield* view.all();
   const { generation } = view;
   handle.monitor = monitorOf(signal, onProgress);
-  const replay = handle.serve(new ManagedSet(view, generation, removeEach([]), maps, true));
+  const replay = handle.serve(
+    new ManagedSet({ active: view, removed: [], addressOf: undefined }, generation, [], maps, true),
+  );
   const outcome = yield* waitFor(waitUntilAborted(replay, signal));
   if (outcome === undefined) {
     throw abortError(

@@ -1,4 +1,3 @@
-import { unmapsOfSet } from '../changes/managed-set.js';
 import { stuckOf } from '../changes/outcomes.js';
 import type { ChangeSet, MapChange, Outcome } from '../contracts/change-set.js';
 import type { DmaError, TargetRange } from '../contracts/errors.js';
@@ -93,7 +92,7 @@ export class DeliveryResult implements Delivery {
 
   /** The outcome does not name the stuck mappings: looks them up. */
   *#addAssumedStuck(target: string, receiver: Receiver, set: ChangeSet): Coroutine<void> {
-    const covers = yield* joinInSlices(yield* mapInSlices(yield* unmapsOfSet(set), (unmap) => unmap.covers));
+    const covers = yield* joinInSlices(yield* mapInSlices(set.unmaps, (unmap) => unmap.covers));
     this.stuck = concatenate(this.stuck, yield* stuckAmong(receiver, covers, target));
   }
 }

@@ -1,5 +1,5 @@
 import type { ChangeSet, Outcome } from '../contracts/change-set.js';
-import { hasUnmaps, mapStep, unmapOf, unmapStep, inverse } from '../changes/managed-set.js';
+import { mapStep, unmapOf, unmapStep, inverse } from '../changes/managed-set.js';
 import { filterInSlices, mapInSlices } from '../ranges/slices.js';
 import { isPromiseLike, waitFor, type Coroutine } from '../util/coroutine.js';
 import { EMPTY_LIST } from '../util/lists.js';
@@ -16,7 +16,7 @@ import type { Receiver, DeliveryHooks } from './receiver.js';
  */
 export function* deliver(set: ChangeSet, receivers: readonly Receiver[], hooks: DeliveryHooks): Coroutine<Delivery> {
   const delivery = new DeliveryResult();
-  if (hasUnmaps(set)) {
+  if (set.unmaps.length > 0) {
     const step = unmapStep(set);
     for (let end = receivers.length; end > 0;) {
       const start = groupBefore(receivers, end);
@@ -128,7 +128,7 @@ function* undo(
   for (const receiver of delivery.mapped.toReversed()) {
     delivery.add(yield* waitFor(receiver.serve(inverse(set.generation, unmaps, []))));
   }
-  if (hasUnmaps(set)) {
+  if (set.unmaps.length > 0) {
     yield* hooks.beforeRestore?.() ?? EMPTY_LIST;
     const maps = yield* hooks.unmapped();
     for (const receiver of all) {

@@ -1,5 +1,5 @@
 import type { ChangeSet, MapChange, UnmapChange } from '../contracts/change-set.js';
-import { unmapsOfSet, withMaps } from './managed-set.js';
+import { withMaps } from './managed-set.js';
 import { withChanges } from './mapping.js';
 import { mapInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
@@ -9,7 +9,7 @@ import type { Coroutine } from '../util/coroutine.js';
  * Ranges, mappables and host virtual addresses are shared, because their types are immutable.
  */
 export function* copyOfSet(set: ChangeSet): Coroutine<ChangeSet> {
-  const unmaps = yield* mapInSlices(yield* unmapsOfSet(set), copyOfUnmap);
+  const unmaps = yield* mapInSlices(set.unmaps, copyOfUnmap);
   return { ...withMaps(set, yield* mapInSlices(set.maps, copyOf)), unmaps };
 }
 

@@ -1,39 +1,28 @@
 import type { ChangeSet, MapChange, UnmapChange } from '../contracts/change-set.js';
 import type { HostVa } from '../contracts/host-va.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-import type { MappingType } from '../contracts/region.js';
-import { joinInSlices, mapInSlices } from '../ranges/slices.js';
+import { mapInSlices } from '../ranges/slices.js';
+import type { Coroutine } from '../util/coroutine.js';
 import { EMPTY_LIST } from '../util/lists.js';
-import { runAtOnce, type Coroutine } from '../util/coroutine.js';
+import { done } from '../util/sliced-work.js';
 
-/** The properties of a region that its unmap has. */
-export interface UnmappedRegion {
-  readonly name: string;
-  readonly range: MemoryRange;
-  readonly type: MappingType;
-}
-
-/** The removed mappings of one region, or of one target. */
-export interface RegionUnmap {
-  /** The region, if one unmap of its whole range removes all of its mappings; `undefined` if each mapping needs an unmap. */
-  readonly asOneCall: UnmappedRegion | undefined;
-  /** In ascending order, not empty. */
-  readonly mappings: readonly MapChange[];
-}
-
-/** All removed mappings of a set. */
+/** The unmaps of a set, with the mappings that they remove. */
 export interface Removals {
   /** In ascending order of their addresses, which do not overlap. */
-  readonly regionUnmaps: readonly RegionUnmap[];
-  /** The mappings of all region unmaps, in ascending order. */
+  readonly unmaps: readonly UnmapChange[];
+  /** The mappings of all unmaps, in the order of the unmaps and of their `covers`: ascending. */
   readonly removed: readonly MapChange[];
 }
 
-const NO_REMOVALS: Removals = { regionUnmaps: EMPTY_LIST, removed: EMPTY_LIST };
+export const NO_REMOVALS: Removals = { unmaps: EMPTY_LIST, removed: EMPTY_LIST };
 
 /** Removals with one unmap for each mapping. */
-export function removeEach(removed: readonly MapChange[]): Removals {
-  return removed.length === 0 ? NO_REMOVALS : { regionUnmaps: [{ asOneCall: undefined, mappings: removed }], removed };
+export function removeEach(removed: readonly MapChange[]): Coroutine<Removals> {
+  return removed.length === 0 ? done(NO_REMOVALS, 1) : removeEachOf(removed);
+}
+
+function* removeEachOf(removed: readonly MapChange[]): Coroutine<Removals> {
+  return { unmaps: yield* mapInSlices(removed, unmapOf), removed };
 }
 
 /** Returns the host virtual address of the mapping at exactly this range. */
@@ -46,112 +35,78 @@ export interface ActiveMappings {
   all(): Coroutine<readonly MapChange[]>;
 }
 
+/** The part of a managed set that only this library reads. */
+export interface SetDetails {
+  readonly active: ActiveMappings;
+  /** The mappings that the unmaps remove: see `Removals`. */
+  readonly removed: readonly MapChange[];
+  /** Returns the host virtual addresses of mappings; `undefined` if the maps of the set have none. */
+  readonly addressOf: AddressOf | undefined;
+}
+
 /**
- * A change set that a manager made. It also has the active mappings, and the mappings that its unmaps remove.
+ * A change set that a manager made. Its details have the active mappings, and the mappings that its unmaps remove.
  *
- * A target that received only such sets has exactly the active mappings mapped, so its ledger need not list them. `unmaps` is made when it is
- * first read. A changed copy, as operators make it, is a plain `ChangeSet`.
+ * A target that received only such sets has exactly the active mappings mapped, so its ledger need not list them. A changed copy, as operators
+ * make it, is a plain `ChangeSet`.
  */
 export class ManagedSet implements ChangeSet {
   readonly generation: number;
   readonly snapshot: boolean;
+  readonly unmaps: readonly UnmapChange[];
   readonly maps: readonly MapChange[];
-  /** In ascending order of their addresses, which do not overlap. */
-  readonly regionUnmaps: readonly RegionUnmap[];
-  /** The mappings of all region unmaps, in ascending order. */
-  readonly removed: readonly MapChange[];
-  readonly active: ActiveMappings;
-  /** Returns the host virtual addresses of mappings; `undefined` if the maps of the set have none. */
-  readonly addressOf: AddressOf | undefined;
   declare readonly undo?: true;
-  #unmaps: readonly UnmapChange[] | undefined = undefined;
+  readonly #details: SetDetails;
 
   constructor(
-    active: ActiveMappings,
+    details: SetDetails,
     generation: number,
-    { regionUnmaps, removed }: Removals,
+    unmaps: readonly UnmapChange[],
     maps: readonly MapChange[],
     snapshot = false,
-    addressOf?: AddressOf,
   ) {
     this.generation = generation;
     this.snapshot = snapshot;
+    this.unmaps = unmaps;
     this.maps = maps;
-    this.regionUnmaps = regionUnmaps;
-    this.removed = removed;
-    this.active = active;
-    this.addressOf = addressOf;
+    this.#details = details;
   }
 
-  get unmaps(): readonly UnmapChange[] {
-    return (this.#unmaps ??= runAtOnce(unmapsOf(this.regionUnmaps)));
+  /** The details of a managed set; `undefined` for other sets. */
+  static detailsOf(set: ChangeSet): SetDetails | undefined {
+    return #details in set ? set.#details : undefined;
   }
-
-  /** Like `unmaps`, with pauses for the event loop. */
-  *listUnmaps(): Coroutine<readonly UnmapChange[]> {
-    return (this.#unmaps ??= yield* unmapsOf(this.regionUnmaps));
-  }
-}
-
-/** The unmaps of a set. Pauses for the event loop if the list has to be made. */
-export function* unmapsOfSet(set: ChangeSet): Coroutine<readonly UnmapChange[]> {
-  return set instanceof ManagedSet ? yield* set.listUnmaps() : set.unmaps;
-}
-
-/** Whether a set has unmaps. Does not make the list. */
-export function hasUnmaps(set: ChangeSet): boolean {
-  return set instanceof ManagedSet ? set.regionUnmaps.length > 0 : set.unmaps.length > 0;
 }
 
 /** The first step of a set: only its unmaps. */
 export function unmapStep(set: ChangeSet): ChangeSet {
-  if (set.maps.length === 0) {
-    return set;
-  }
-  return set instanceof ManagedSet
-    ? new ManagedSet(set.active, set.generation, set, [], set.snapshot, set.addressOf)
-    : { ...set, maps: [] };
+  return set.maps.length === 0 ? set : partOf(set, set.unmaps, EMPTY_LIST);
 }
 
 /** The second step of a set: only its maps. */
 export function mapStep(set: ChangeSet): ChangeSet {
-  if (!hasUnmaps(set)) {
-    return set;
-  }
-  return set instanceof ManagedSet
-    ? new ManagedSet(set.active, set.generation, NO_REMOVALS, set.maps, set.snapshot, set.addressOf)
-    : { ...set, unmaps: [] };
+  return set.unmaps.length === 0 ? set : partOf(set, EMPTY_LIST, set.maps);
+}
+
+function partOf(set: ChangeSet, unmaps: readonly UnmapChange[], maps: readonly MapChange[]): ChangeSet {
+  const details = ManagedSet.detailsOf(set);
+  return details === undefined
+    ? { ...set, unmaps, maps }
+    : new ManagedSet(details, set.generation, unmaps, maps, set.snapshot);
 }
 
 /** The same set with other maps: those that have host virtual addresses. */
 export function withAddresses(set: ChangeSet, maps: readonly MapChange[], addressOf: AddressOf): ChangeSet {
-  return set instanceof ManagedSet
-    ? new ManagedSet(set.active, set.generation, set, maps, set.snapshot, addressOf)
-    : withMaps(set, maps);
+  const details = ManagedSet.detailsOf(set);
+  return details === undefined
+    ? withMaps(set, maps)
+    : new ManagedSet({ ...details, addressOf }, set.generation, set.unmaps, maps, set.snapshot);
 }
 
 /** A plain set with the same unmaps and other maps. */
 export function withMaps(set: ChangeSet, maps: readonly MapChange[]): ChangeSet {
   const { generation, snapshot, unmaps, undo } = set;
   return undo === undefined ? { generation, snapshot, unmaps, maps } : { generation, snapshot, unmaps, maps, undo };
-}
-
-/** The unmaps that remove these mappings, in ascending order. */
-export function* unmapsOf(regionUnmaps: readonly RegionUnmap[]): Coroutine<readonly UnmapChange[]> {
-  const unmaps: (readonly UnmapChange[])[] = [];
-  for (const { asOneCall, mappings } of regionUnmaps) {
-    if (asOneCall === undefined) {
-      unmaps.push(yield* mapInSlices(mappings, unmapOf));
-    } else {
-      const { range, name: region, type } = asOneCall;
-      unmaps.push([{ range, region, type, covers: yield* mapInSlices(mappings, rangeOf) }]);
-    }
-  }
-  return yield* joinInSlices(unmaps);
-}
-
-function rangeOf({ range }: MapChange): MemoryRange {
-  return range;
 }
 
 /** The unmap that removes exactly this mapping. */

@@ -1,6 +1,6 @@
 import { filter, map, Observable, Subject } from 'rxjs';
 import { lazyCopyOf } from '../changes/copies.js';
-import type { ManagedSet } from '../changes/managed-set.js';
+import { ManagedSet } from '../changes/managed-set.js';
 import type { ChangeSet, ShareableRegion } from '../contracts/change-set.js';
 import type { RegionEvent } from '../contracts/region.js';
 import type { Draft } from '../regions/draft.js';
@@ -78,10 +78,10 @@ export class ManagerStreams {
         }
       }
     }
-    if (set.regionUnmaps.length > 0 || set.maps.length > 0) {
+    if (set.unmaps.length > 0 || set.maps.length > 0) {
       this.#changes.next(set);
       if (this.#shareable.observed) {
-        yield* this.#shareable.update(set);
+        yield* this.#shareable.update(set.generation, ManagedSet.detailsOf(set)?.removed ?? [], set.maps);
       }
     }
   }

@@ -115,7 +115,8 @@ export class Transactions {
       return yield* this.#rollBackAndThrow(draft, yield* this.#withBlockers(error));
     }
     const maps = this.#vas.hasPrivates ? yield* this.#vas.withVas(change.maps) : change.maps;
-    const set = new ManagedSet(this.#view, generation, change, maps);
+    const details = { active: this.#view, removed: change.removed, addressOf: undefined };
+    const set = new ManagedSet(details, generation, change.unmaps, maps);
     const delivery = this.#needsNoDelivery(set)
       ? yield* waitFor(this.#vas.releaseFiles(change.removed))
       : yield* deliver(set, this.#attachments.attached, new CommandHooks(set, change, this.#options));
@@ -177,8 +178,8 @@ export class Transactions {
    * Whether no target has to be called. The VAs of removed mappings are released all the same: earlier targets may have
    * needed them.
    */
-  #needsNoDelivery({ regionUnmaps, maps }: ManagedSet): boolean {
-    return (regionUnmaps.length === 0 && maps.length === 0) || this.#attachments.attached.length === 0;
+  #needsNoDelivery({ unmaps, maps }: ManagedSet): boolean {
+    return (unmaps.length === 0 && maps.length === 0) || this.#attachments.attached.length === 0;
   }
 
   /** The mappings that became stuck during the delivery and still are. */

@@ -1,6 +1,6 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
 import type { ChangeSet } from '../contracts/change-set.js';
-import { unmapsOfSet, withMaps } from '../changes/managed-set.js';
+import { withMaps } from '../changes/managed-set.js';
 import { checkMappingType } from '../contracts/contract-checks.js';
 import type { MappingType } from '../contracts/region.js';
 import { filterInSlices } from '../ranges/slices.js';
@@ -33,10 +33,9 @@ export function onlyType(type: MappingType): MonoTypeOperatorFunction<ChangeSet>
 
 function* ofType(set: ChangeSet, type: MappingType): Coroutine<ChangeSet> {
   const isOfType = (change: { readonly type: MappingType }): boolean => change.type === type;
-  const allUnmaps = yield* unmapsOfSet(set);
   const maps = yield* filterInSlices(set.maps, isOfType);
-  const unmaps = yield* filterInSlices(allUnmaps, isOfType);
-  return maps.length === set.maps.length && unmaps.length === allUnmaps.length
+  const unmaps = yield* filterInSlices(set.unmaps, isOfType);
+  return maps.length === set.maps.length && unmaps.length === set.unmaps.length
     ? set
     : { ...withMaps(set, maps), unmaps };
 }

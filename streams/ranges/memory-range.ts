@@ -46,19 +46,11 @@ export class MemoryRange {
    * @throws RangeError if the range is empty, is not page aligned or is not inside [0, 2^64), or a `number` is not a safe integer
    */
   static of(start: bigint | number, end: bigint | number): MemoryRange {
-    const first = toAddress(start, 'start');
-    const last = toAddress(end, 'end');
-    if (first < 0n || last > ADDRESS_LIMIT) {
-      throw new RangeError(`range ${hex(first)}-${hex(last)} reaches out of the address space [0, 2^64)`);
-    }
-    if (first >= last) {
-      throw new RangeError(
-        first === last
-          ? `range ${hex(first)}-${hex(last)} is empty`
-          : `range ${hex(first)}-${hex(last)} ends before it starts`,
-      );
-    }
-    return new MemoryRange(toPage(first, 'start'), toPage(last, 'end'));
+    const startPage = pageOf(start);
+    const endPage = pageOf(end);
+    return startPage < endPage && startPage >= 0 && endPage <= PAGE_LIMIT
+      ? new MemoryRange(startPage, endPage)
+      : refuse(toAddress(start, 'start'), toAddress(end, 'end'));
   }
 
   /**
@@ -67,12 +59,17 @@ export class MemoryRange {
    * @throws RangeError as {@link MemoryRange.of}
    */
   static ofLength(start: bigint | number, length: bigint | number): MemoryRange {
+    const startPage = pageOf(start);
+    const endPage = startPage + pageOf(length);
+    if (startPage < endPage && startPage >= 0 && endPage <= PAGE_LIMIT) {
+      return new MemoryRange(startPage, endPage);
+    }
     const first = toAddress(start, 'start');
     const size = toAddress(length, 'length');
     if (size <= 0n) {
       throw new RangeError(`length ${size} of the range at ${hex(first)} is not positive`);
     }
-    return MemoryRange.of(first, first + size);
+    return refuse(first, first + size);
   }
 
   /**
@@ -128,17 +125,17 @@ export class MemoryRange {
 
   /** Address of the first byte. */
   get start(): bigint {
-    return BigInt(this.startPage) << PAGE_SHIFT;
+    return BigInt(this.startPage * PAGE_SIZE_NUMBER);
   }
 
   /** Address of the byte after the last byte. */
   get end(): bigint {
-    return BigInt(this.endPage) << PAGE_SHIFT;
+    return BigInt(this.endPage * PAGE_SIZE_NUMBER);
   }
 
   /** In bytes. */
   get length(): bigint {
-    return BigInt(this.endPage - this.startPage) << PAGE_SHIFT;
+    return BigInt((this.endPage - this.startPage) * PAGE_SIZE_NUMBER);
   }
 
   /** Whether all pages of `other` are in this range. */
@@ -202,11 +199,31 @@ function toAddress(value: bigint | number, what: string): bigint {
   return BigInt(value);
 }
 
-function toPage(address: bigint, what: string): number {
-  if ((address & (PAGE_SIZE - 1n)) !== 0n) {
-    throw new RangeError(`${what} ${hex(address)} is not a multiple of the page size ${hex(PAGE_SIZE)}`);
+/**
+ * The number of the page that starts at an address; `NaN` if none does, or the value is neither a `bigint` nor a safe integer. A double holds the
+ * start of each page exactly; whether an address above 2^53 is the start of one is checked as a `bigint`.
+ */
+function pageOf(address: bigint | number): number {
+  if (typeof address === 'bigint') {
+    const value = Number(address);
+    const isStart = value > Number.MAX_SAFE_INTEGER ? address % PAGE_SIZE === 0n : value % PAGE_SIZE_NUMBER === 0;
+    return isStart ? value / PAGE_SIZE_NUMBER : NaN;
   }
-  return Number(address >> PAGE_SHIFT);
+  // The sum turns -0 into 0.
+  return Number.isSafeInteger(address) && address % PAGE_SIZE_NUMBER === 0 ? address / PAGE_SIZE_NUMBER + 0 : NaN;
+}
+
+/** @throws RangeError that says what is wrong with the range */
+function refuse(start: bigint, end: bigint): never {
+  const range = `range ${hex(start)}-${hex(end)}`;
+  if (start < 0n || end > ADDRESS_LIMIT) {
+    throw new RangeError(`${range} reaches out of the address space [0, 2^64)`);
+  }
+  if (start >= end) {
+    throw new RangeError(start === end ? `${range} is empty` : `${range} ends before it starts`);
+  }
+  const [address, what] = start % PAGE_SIZE === 0n ? [end, 'end'] : [start, 'start'];
+  throw new RangeError(`${what} ${hex(address)} is not a multiple of the page size ${hex(PAGE_SIZE)}`);
 }
 
 /** The pages that the bytes from `start` up to and without `end` lie in; there is at least one byte. */

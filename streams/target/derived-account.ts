@@ -1,5 +1,5 @@
-import type { MapChange } from '../contracts/change-set.js';
-import type { ActiveMappings, AddressOf, ManagedSet } from '../changes/managed-set.js';
+import type { ChangeSet, MapChange } from '../contracts/change-set.js';
+import type { ActiveMappings, AddressOf, SetDetails } from '../changes/managed-set.js';
 import { withChanges } from '../changes/mapping.js';
 import { filterInSlices, joinInSlices, mapInSlices } from '../ranges/slices.js';
 import { runAtOnce, type Coroutine } from '../util/coroutine.js';
@@ -46,8 +46,11 @@ export class DerivedAccount {
    *
    * @returns whether the account can be kept for this set
    */
-  begin(set: ManagedSet): boolean {
-    if (set.active !== this.#active || (this.#skipped.size > 0 && this.#mayTouchSkipped(set))) {
+  begin(set: ChangeSet, { active, removed, addressOf }: SetDetails): boolean {
+    if (
+      active !== this.#active ||
+      (this.#skipped.size > 0 && this.#mayTouchSkipped(set.unmaps.length === 0 ? [] : removed))
+    ) {
       return false;
     }
     // Both steps of a command have one account. The set of a detach has the generation of the active mappings, as the
@@ -59,13 +62,13 @@ export class DerivedAccount {
       this.mapped = 0;
       this.unmapped = 0;
     }
-    if (set.regionUnmaps.length > 0) {
-      this.#removed = set.removed;
+    if (set.unmaps.length > 0) {
+      this.#removed = removed;
     }
     if (set.maps.length > 0) {
       this.#maps = set.maps;
     }
-    this.#addressOf ??= set.addressOf;
+    this.#addressOf ??= addressOf;
     if (!set.snapshot) {
       this.#phase = set.generation === this.#active.generation ? 'detach' : 'live';
     }
@@ -139,7 +142,7 @@ export class DerivedAccount {
   }
 
   /** Whether a skipped mapping may be removed; also when it would take long to find out. */
-  #mayTouchSkipped({ removed }: ManagedSet): boolean {
+  #mayTouchSkipped(removed: readonly MapChange[]): boolean {
     return removed.length > REMOVED_COMPARED_MAX || removed.some(({ range }) => this.#skipped.has(range.startPage));
   }
 }

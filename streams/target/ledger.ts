@@ -31,13 +31,14 @@ export class Ledger {
    * be derived from the active ones. They can be as long as every failed call was a map of device memory.
    */
   derive(set: ChangeSet): DerivedAccount | undefined {
-    if (!(set instanceof ManagedSet)) {
+    const details = ManagedSet.detailsOf(set);
+    if (details === undefined) {
       return undefined;
     }
     if (set.snapshot && this.#isBlank) {
-      this.#derived = new DerivedAccount(set.active);
+      this.#derived = new DerivedAccount(details.active);
     }
-    return this.#derived?.begin(set) === true ? this.#derived : undefined;
+    return this.#derived?.begin(set, details) === true ? this.#derived : undefined;
   }
 
   /** The attachment has ended: nothing more is derived from the active mappings. */

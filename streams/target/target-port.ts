@@ -1,5 +1,5 @@
 import type { ChangeSet, MapChange, Outcome } from '../contracts/change-set.js';
-import { ManagedSet, hasUnmaps } from '../changes/managed-set.js';
+import { ManagedSet } from '../changes/managed-set.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import type { DmaError } from '../contracts/errors.js';
 import type { DerivedAccount } from './derived-account.js';
@@ -56,7 +56,7 @@ export class TargetPort {
       return run(this.#serve(set));
     }
     // Most sets are served to their end here, without a coroutine.
-    const unmapPause = set.regionUnmaps.length > 0 ? this.#unmaps.begin(set, derived) : undefined;
+    const unmapPause = set.unmaps.length > 0 ? this.#unmaps.begin(set, derived) : undefined;
     const mapPause = unmapPause === undefined && set.maps.length > 0 ? this.#maps.begin(set, derived) : undefined;
     if (unmapPause === undefined && mapPause === undefined) {
       this.ledger.endDerived();
@@ -86,7 +86,7 @@ export class TargetPort {
   *#serve(set: ChangeSet): Coroutine<Outcome> {
     const result = new SetResult();
     yield* this.ledger.begin(set);
-    if (hasUnmaps(set)) {
+    if (set.unmaps.length > 0) {
       yield* this.#unmaps.serve(set, result);
     }
     yield* this.#finishMaps(set.maps.length > 0 ? this.#maps.begin(set, undefined) : undefined, set, result);
@@ -118,7 +118,7 @@ export class TargetPort {
       }
       return undefined;
     });
-    if (hasUnmaps(set)) {
+    if (set.unmaps.length > 0) {
       const { generation, snapshot } = set;
       const maps = yield* this.ledger.unmappedInSlices();
       const restored = yield* this.#serve({ generation, snapshot, undo: true, unmaps: [], maps });

@@ -1,5 +1,5 @@
 import type { ChangeSet, MapChange, UnmapChange } from '../contracts/change-set.js';
-import { unmapsOfSet, type ManagedSet, type RegionUnmap } from '../changes/managed-set.js';
+import { ManagedSet } from '../changes/managed-set.js';
 import type { DmaError } from '../contracts/errors.js';
 import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
 import type { DerivedAccount } from './derived-account.js';
@@ -7,7 +7,7 @@ import type { Ledger } from './ledger.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { SetResult } from '../changes/set-result.js';
 import { eachInSlices, joinInSlices, mapInSlices } from '../ranges/slices.js';
-import type { Coroutine } from '../util/coroutine.js';
+import { runAtOnce, type Coroutine } from '../util/coroutine.js';
 import type { Answer, TargetCalls } from './target-calls.js';
 import { callOf, mappingCount, stillHeldAfter, unmapsOfItems, type UnmapCall, type UnmapItem } from './unmap-calls.js';
 
@@ -28,8 +28,8 @@ export interface UnmapPause {
   readonly answer: Answer;
 }
 
-/** Most regions whose calls are listed without a look at the clock. */
-const REGIONS_PER_STEP = 64;
+/** Most unmaps whose calls are listed without a look at the clock. */
+const UNMAPS_AT_ONCE_MAX = 256;
 
 /** Stands for the items of a longer set, which `resume` lists. */
 const ITEMS_NOT_LISTED: readonly UnmapItem[] = [];
@@ -45,7 +45,7 @@ export class TargetUnmaps {
   }
 
   *serve(set: ChangeSet, result: SetResult): Coroutine<void> {
-    yield* this.#serveListed(yield* unmapsOfSet(set), set, result);
+    yield* this.#serveListed(set.unmaps, set, result);
   }
 
   /**
@@ -54,15 +54,10 @@ export class TargetUnmaps {
    * @returns the place for `resume`; `undefined` when the set has been served
    */
   begin(set: ManagedSet, derived: DerivedAccount): UnmapPause | undefined {
-    const { regionUnmaps } = set;
-    const [only] = regionUnmaps;
-    if (regionUnmaps.length > REGIONS_PER_STEP) {
+    if (set.unmaps.length > UNMAPS_AT_ONCE_MAX) {
       return { items: ITEMS_NOT_LISTED, next: 0, answer: undefined };
     }
-    const items =
-      regionUnmaps.length === 1 && only !== undefined
-        ? this.#callsOfOne(only)
-        : regionUnmaps.flatMap((regionUnmap) => this.#callsOfOne(regionUnmap));
+    const items = runAtOnce(this.#itemsOf(set));
     return this.#target.unmapDmaBatch === undefined || items.length === 1
       ? this.#unmapAtOnce(items, 0, derived)
       : { items, next: 0, answer: undefined };
@@ -71,9 +66,7 @@ export class TargetUnmaps {
   /** Serves the rest of such a set. After a failure the ledger lists what is held. */
   *resume(pause: UnmapPause, set: ManagedSet, derived: DerivedAccount, result: SetResult): Coroutine<void> {
     const isUnlisted = pause.items === ITEMS_NOT_LISTED;
-    const items = isUnlisted
-      ? yield* joinInSlices(yield* mapInSlices(set.regionUnmaps, (regionUnmap) => this.#callsOfOne(regionUnmap)))
-      : pause.items;
+    const items = isUnlisted ? yield* this.#itemsOf(set) : pause.items;
     const failedUnmap = yield* this.#target.unmapDmaBatch === undefined || items.length === 1
       ? this.#unmapOneByOneDerived(isUnlisted ? this.#unmapAtOnce(items, 0, derived) : pause, derived)
       : this.#unmapBatchesDerived(items, derived);
@@ -239,10 +232,19 @@ export class TargetUnmaps {
     return undefined;
   }
 
-  /** The calls that unmap the mappings of one region, in order. */
-  #callsOfOne({ asOneCall, mappings }: RegionUnmap): readonly UnmapItem[] {
-    return asOneCall === undefined || this.#target.unmapShape === 'exact'
-      ? mappings
-      : [{ range: asOneCall.range, ends: mappings }];
+  /** The calls that unmap what a set removes, in order. */
+  *#itemsOf(set: ManagedSet): Coroutine<readonly UnmapItem[]> {
+    const removed = ManagedSet.detailsOf(set)?.removed ?? [];
+    if (this.#target.unmapShape === 'exact') {
+      return removed;
+    }
+    let next = 0;
+    return yield* mapInSlices(set.unmaps, ({ range, covers }): UnmapItem => {
+      const first = next;
+      next += covers.length;
+      return covers.length === 1 && covers[0] === range
+        ? (removed[first] as MapChange)
+        : { range, ends: removed.slice(first, next) };
+    });
   }
 }

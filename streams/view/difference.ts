@@ -1,7 +1,7 @@
 import { EMPTY_LIST } from '../util/lists.js';
 import { sortedByAddress } from '../ranges/sort-by-address.js';
-import type { MapChange } from '../contracts/change-set.js';
-import type { RegionUnmap, Removals } from '../changes/managed-set.js';
+import type { MapChange, UnmapChange } from '../contracts/change-set.js';
+import { NO_REMOVALS, unmapOf, type Removals } from '../changes/managed-set.js';
 import { pauseIfOver } from '../util/time-slice.js';
 import { sameMapping } from '../changes/mapping.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
@@ -18,7 +18,6 @@ import {
   sortedInSlices,
 } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
-import { done } from '../util/sliced-work.js';
 import { netEdits, mappingsBefore } from './edited-mappings.js';
 import { withRegionAccess, withRegionAccessInSlices } from './region-access.js';
 
@@ -115,21 +114,16 @@ export function simpleDifference(edits: readonly RegionEdits[]): Difference | un
   }
   const { state, added, removed } = only;
   if (!state.active) {
-    return { regionUnmaps: EMPTY_LIST, removed: EMPTY_LIST, maps: EMPTY_LIST, toggled: EMPTY_LIST };
+    return { ...NO_REMOVALS, maps: EMPTY_LIST, toggled: EMPTY_LIST };
   }
   const writable = state.visible?.writable;
   if (removed.length === 0 && added.length <= EDITS_AT_ONCE_MAX) {
     const maps = sortedByAddress(withRegionAccess(added, writable));
-    return { regionUnmaps: EMPTY_LIST, removed: EMPTY_LIST, maps, toggled: EMPTY_LIST };
+    return { ...NO_REMOVALS, maps, toggled: EMPTY_LIST };
   }
   if (added.length === 0 && removed.length <= EDITS_AT_ONCE_MAX) {
     const mappings = sortedByAddress(withRegionAccess(removed, writable));
-    return {
-      regionUnmaps: [{ asOneCall: undefined, mappings }],
-      removed: mappings,
-      maps: EMPTY_LIST,
-      toggled: EMPTY_LIST,
-    };
+    return { unmaps: mappings.map(unmapOf), removed: mappings, maps: EMPTY_LIST, toggled: EMPTY_LIST };
   }
   return undefined;
 }
@@ -247,22 +241,7 @@ function firstFrom(added: readonly MapChange[], page: number, from: number): num
   return low;
 }
 
-function differenceOf(
-  contributions: readonly Contribution[],
-  maps: readonly MapChange[],
-  toggled: readonly RegionState[],
-  kept: RangeMap<MapChange> | undefined,
-): Coroutine<Difference> {
-  const [only] = contributions;
-  if (contributions.length > 1) {
-    return differenceOfMany(contributions, maps, toggled, kept);
-  }
-  const removed = only?.removed ?? EMPTY_LIST;
-  const regionUnmaps = only === undefined || removed.length === 0 ? EMPTY_LIST : [regionUnmapOf(only, kept)];
-  return done({ regionUnmaps, removed, maps, toggled }, 1);
-}
-
-function* differenceOfMany(
+function* differenceOf(
   contributions: readonly Contribution[],
   maps: readonly MapChange[],
   toggled: readonly RegionState[],
@@ -270,14 +249,19 @@ function* differenceOfMany(
 ): Coroutine<Difference> {
   // Regions that are active at the same time do not overlap.
   const unmapping = yield* sortedInSlices(yield* filterInSlices(contributions, ({ removed }) => removed.length > 0));
-  const regionUnmaps = yield* mapInSlices(unmapping, (contribution) => regionUnmapOf(contribution, kept));
+  const unmaps: (readonly UnmapChange[])[] = [];
+  for (const { state, allRemoved, removed } of unmapping) {
+    if (allRemoved && kept?.overlaps(state.range) !== true) {
+      const { range, name: region, type } = state;
+      unmaps.push([{ range, region, type, covers: yield* mapInSlices(removed, rangeOf) }]);
+    } else {
+      unmaps.push(yield* mapInSlices(removed, unmapOf));
+    }
+  }
   const removed = yield* joinInSlices(yield* mapInSlices(unmapping, (contribution) => contribution.removed));
-  return { regionUnmaps, removed, maps, toggled };
+  return { unmaps: yield* joinInSlices(unmaps), removed, maps, toggled };
 }
 
-function regionUnmapOf(
-  { state, allRemoved, removed: mappings }: Contribution,
-  kept: RangeMap<MapChange> | undefined,
-): RegionUnmap {
-  return { asOneCall: allRemoved && kept?.overlaps(state.range) !== true ? state : undefined, mappings };
+function rangeOf({ range }: MapChange): MemoryRange {
+  return range;
 }

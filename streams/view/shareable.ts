@@ -1,6 +1,5 @@
 import type { Subscriber } from 'rxjs';
 import type { MapChange, ShareableRegion } from '../contracts/change-set.js';
-import type { ManagedSet } from '../changes/managed-set.js';
 import { filterInSlices, mapInSlices, mergeInSlices } from '../ranges/slices.js';
 import { runAtOnce, type Coroutine } from '../util/coroutine.js';
 import type { View } from './view.js';
@@ -46,7 +45,7 @@ export class ShareableList {
   }
 
   /** Updates the list after a set took effect, and emits it if it changed. The view must be that of the set. */
-  *update({ generation, removed, maps }: ManagedSet): Coroutine<void> {
+  *update(generation: number, removed: readonly MapChange[], maps: readonly MapChange[]): Coroutine<void> {
     const unshared = yield* filterInSlices(removed, isShareable);
     const shared = yield* shareableOf(maps);
     if (this.#generation < generation) {

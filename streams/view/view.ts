@@ -85,7 +85,7 @@ export class View {
 
   #commit(change: Difference): void {
     this.#pending = undefined;
-    if (change.regionUnmaps.length > 0 || change.maps.length > 0) {
+    if (change.unmaps.length > 0 || change.maps.length > 0) {
       this.#generation += 1;
       this.#versions.append(change);
     }
@@ -96,7 +96,7 @@ export class View {
     const removed = this.#versions.isObserved ? yield* this.all() : [];
     const toggle = yield* prepareToggle(yield* this.#activeRegions());
     toggle.apply();
-    this.#versions.append({ regionUnmaps: [], removed, maps: [], toggled: [] });
+    this.#versions.append({ unmaps: [], removed, maps: [], toggled: [] });
   }
 
   /** The active mapping at exactly this range. */

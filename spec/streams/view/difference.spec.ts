@@ -1,18 +1,16 @@
 import { expect } from 'chai';
 import type { MapChange, Region, RegionEdit } from '../../../streams/index.js';
-import { unmapsOf } from '../../../streams/changes/managed-set.js';
 import type { Difference } from '../../../streams/view/difference.js';
 import { sameMapping, sameMemory } from '../../../streams/changes/mapping.js';
-import { runAtOnce } from '../../../streams/util/coroutine.js';
 import { map } from '../support/change-sets.js';
 import { RegionsOnly } from '../support/regions-only.js';
 import { FILE, mapping, range } from '../support/phrases.js';
 import { FakeMappable } from '../../support/fake-mappable.js';
 
 /** What a difference says, as text. */
-function told({ regionUnmaps, removed, maps, toggled }: Difference) {
+function told({ unmaps, removed, maps, toggled }: Difference) {
   return {
-    unmaps: runAtOnce(unmapsOf(regionUnmaps)).map((unmap) => `${unmap.range.toString()}: ${unmap.covers.join(', ')}`),
+    unmaps: unmaps.map((unmap) => `${unmap.range.toString()}: ${unmap.covers.join(', ')}`),
     leaving: removed.map((one) => `${one.range.toString()} ${one.writable ? 'rw' : 'ro'}`),
     maps: maps.map((one) => `${one.range.toString()} ${one.writable ? 'rw' : 'ro'}`),
     toggled: toggled.map(({ name }) => name),
@@ -201,7 +199,7 @@ describe('difference', () => {
         [...before.values()].map((one) => `${one.range.toString()} ${one.writable ? 'rw' : 'ro'}`).sort(),
       ).to.deep.equal(after.sort());
       expect(
-        runAtOnce(unmapsOf(change.regionUnmaps))
+        change.unmaps
           .flatMap(({ covers }) => covers)
           .map(String)
           .sort(),
@@ -227,7 +225,7 @@ describe('difference', () => {
         edit.removeMappings(region, range(0x0, 0x1000));
       }
     });
-    for (const list of [change.maps, change.removed, runAtOnce(unmapsOf(change.regionUnmaps))]) {
+    for (const list of [change.maps, change.removed, change.unmaps]) {
       const starts = list.map((one) => one.range.startPage);
       expect(starts)
         .to.have.length(6)
