@@ -1,15 +1,12 @@
 import type { AttachmentHandle } from './attachment-handle.js';
 import type { MapChange } from '../contracts/change-set.js';
-import { copyOfSet } from '../changes/copies.js';
 import { checkTarget } from '../contracts/contract-checks.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import { DmaError } from '../contracts/errors.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
 import { ensureMapped } from '../operators/ensure-mapped.js';
-import { mapInOrder } from '../operators/map-in-order.js';
 import { toTarget } from '../operators/to-target.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-import { run } from '../util/coroutine.js';
 import { NO_FD_HINT } from '../target/target-calls.js';
 import type { TargetPort } from '../target/target-port.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
@@ -17,14 +14,13 @@ import type { VaMapper } from '../contracts/va-mapper.js';
 /** Checks of targets and branches before they are attached, and the claims that keep a target with one attachment. */
 
 /**
- * The branch that is attached: a branch of the user gets copies of the sets, and cannot change those of other
- * attachments.
+ * The branch that is attached.
  *
  * @throws TypeError when it is neither a target nor a branch; DmaError `ERR_NO_VA_MAPPER`
  */
 export function branchOf(target: DmaTarget | TargetBranch, vaMapper: VaMapper | undefined): TargetBranch {
   if (typeof target === 'function') {
-    return (changes$) => target(changes$.pipe(mapInOrder((set) => run(copyOfSet(set)))));
+    return target;
   }
   checkTarget(target);
   if (target.needsVa !== true) {

@@ -1,5 +1,6 @@
 import { Subject, type Observable } from 'rxjs';
-import { Branch, type HeldAddresses } from '../branches/branch.js';
+import { Branch } from '../branches/branch.js';
+import type { HeldAddresses } from '../branches/branch-stream.js';
 import type { Receiver } from '../branches/receiver.js';
 import { inverse, unmapOf } from '../changes/managed-set.js';
 import { mappingOf } from '../changes/mapping.js';
@@ -50,6 +51,7 @@ export class AttachmentHandle implements Attachment, Receiver {
     this.#commands = commands;
     this.#assumedLedger = this.#branch.ports.length === 0 ? new Ledger() : undefined;
     this.ledgers = new AttachmentLedgers(this.#branch, this.#assumedLedger);
+    this.#branch.start();
   }
 
   get target(): string {

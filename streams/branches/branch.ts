@@ -7,41 +7,24 @@ import type { TargetBranch } from '../contracts/target-branch.js';
 import { run, waitFor, type Coroutine } from '../util/coroutine.js';
 import { isRunningCallbacks, SyncPromise } from '../util/sync-promise.js';
 import type { TargetPort } from '../target/target-port.js';
+import { NO_PARTS, partsOf, SetStream, type HeldAddresses } from './branch-stream.js';
 import { show } from '../util/checks.js';
 
-/** The addresses of a VA mapper that a branch uses. */
-export interface HeldAddresses {
-  /** The object with which a manager has claimed the mapper; `undefined` when no manager owns it. */
-  readonly owner: object | undefined;
-}
-
-/** Collects what the operators of a branch register while the branch function is called and subscribed. */
-let registration: { readonly ports: TargetPort[]; readonly vas: HeldAddresses[] } | undefined;
-
-/** Registers the port of a target with the `Branch` that is being constructed. */
-export function registerPort(port: TargetPort): void {
-  registration?.ports.push(port);
-}
-
-/** Registers the addresses of a VA mapper with the `Branch` that is being constructed. */
-export function registerAddresses(vas: HeldAddresses): void {
-  registration?.vas.push(vas);
-}
-
 /**
- * A subscribed branch, which answers every set with exactly one outcome.
+ * A branch in operation, which answers every set with exactly one outcome.
  *
  * When the branch completes or errors, the open set and all later ones fail. An invalid outcome counts as a failure. An
  * outcome for which no set is open is reported as a warning and dropped.
  */
 export class Branch {
-  /** The targets of the branch that have registered themselves, in order. */
+  /** The ports of its targets, in order; empty when its targets are not known. */
   readonly ports: readonly TargetPort[];
-  /** The addresses of the VA mappers of the branch. */
+  /** The addresses of its VA mappers. */
   readonly vas: readonly HeldAddresses[];
   /** The subscribers to the sets: usually one. A `Subject` would take several times as long. */
   #listeners: readonly Subscriber<ChangeSet>[] = [];
-  readonly #subscription: Subscription;
+  readonly #outcomes$: Observable<Outcome>;
+  #subscription: Subscription | undefined = undefined;
   readonly #warnOf: (problem: string) => void;
   #ended = false;
   #open: ChangeSet | undefined = undefined;
@@ -55,43 +38,38 @@ export class Branch {
     this.#warnOf = (problem) => {
       warn(this.#badOutcome(problem));
     };
-    const outer = registration;
-    const ports: TargetPort[] = [];
-    const vas: HeldAddresses[] = [];
-    registration = { ports, vas };
-    try {
-      const outcomes$: unknown = branch(this.#input());
-      if (!isObservable(outcomes$)) {
-        throw new TypeError(`a branch must return an Observable of outcomes, not ${show(outcomes$)}`);
-      }
-      this.#subscription = outcomes$.subscribe({
-        next: (outcome) => {
-          this.#receive(outcome);
-        },
-        error: (error: unknown) => {
-          this.#break(toDmaError(error, { fallbackCode: 'ERR_BRANCH_ENDED', target: this.name }));
-        },
-        complete: () => {
-          this.#break(
-            new DmaError('the branch has ended', {
-              code: 'ERR_BRANCH_ENDED',
-              target: this.name,
-              hint: 'a branch must not complete before its change sets do: detach it, and attach it again',
-            }),
-          );
-        },
-      });
-    } finally {
-      registration = outer;
+    const outcomes$: unknown = branch(new SetStream(NO_PARTS, this.#input()));
+    if (!isObservable(outcomes$)) {
+      throw new TypeError(`a branch must return an Observable of outcomes, not ${show(outcomes$)}`);
     }
-    this.ports = ports;
-    this.vas = vas;
+    this.#outcomes$ = outcomes$ as Observable<Outcome>;
+    ({ ports: this.ports, vas: this.vas } = partsOf(this.#outcomes$));
+  }
+
+  /** Subscribes to the outcomes. To be called once, before the first set. */
+  start(): void {
+    this.#subscription = this.#outcomes$.subscribe({
+      next: (outcome) => {
+        this.#receive(outcome);
+      },
+      error: (error: unknown) => {
+        this.#break(toDmaError(error, { fallbackCode: 'ERR_BRANCH_ENDED', target: this.name }));
+      },
+      complete: () => {
+        this.#break(
+          new DmaError('the branch has ended', {
+            code: 'ERR_BRANCH_ENDED',
+            target: this.name,
+            hint: 'a branch must not complete before its change sets do: detach it, and attach it again',
+          }),
+        );
+      },
+    });
   }
 
   /** The name of its target; of several, joined with `+`; `branch` when none is known. */
   get name(): string {
-    const ports = this.ports as readonly TargetPort[] | undefined; // Undefined while the constructor runs.
-    return ports === undefined || ports.length === 0 ? 'branch' : ports.map((port) => port.name).join('+');
+    return this.ports.length === 0 ? 'branch' : this.ports.map((port) => port.name).join('+');
   }
 
   /** The reason why it can serve no more sets. */
@@ -151,7 +129,7 @@ export class Branch {
     for (const listener of this.#listeners) {
       listener.complete();
     }
-    this.#subscription.unsubscribe();
+    this.#subscription?.unsubscribe();
   }
 
   /** Serves the unmaps of a set directly at the targets of a branch that has ended, so that nothing stays mapped. */

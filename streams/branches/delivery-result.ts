@@ -100,6 +100,7 @@ export class DeliveryResult implements Delivery {
 /** Whether a ledger of the receiver lists one of these maps. */
 function* holdsAny({ ports }: Receiver, maps: readonly MapChange[]): Coroutine<boolean> {
   for (const { ledger } of ports) {
+    yield* ledger.materialize();
     if ((yield* filterInSlices(maps, (change) => ledger.holds(change))).length > 0) {
       return true;
     }

@@ -1,19 +1,10 @@
 import type { ChangeSet, MapChange, UnmapChange } from '../contracts/change-set.js';
-import { withMaps } from './managed-set.js';
 import { withChanges } from './mapping.js';
-import { mapInSlices } from '../ranges/slices.js';
-import type { Coroutine } from '../util/coroutine.js';
 
 /**
- * Copies a set for an observer or an operator: the recipient may write to the copy without an effect on the manager or on other recipients.
- * Ranges, mappables and host virtual addresses are shared, because their types are immutable.
+ * A copy of a set for an observer, who may write into it without an effect on the manager or on others. Each list is copied when it is first
+ * read. Ranges, mappables and host virtual addresses are shared, because their types are immutable.
  */
-export function* copyOfSet(set: ChangeSet): Coroutine<ChangeSet> {
-  const unmaps = yield* mapInSlices(set.unmaps, copyOfUnmap);
-  return { ...withMaps(set, yield* mapInSlices(set.maps, copyOf)), unmaps };
-}
-
-/** The same for a recipient that may not read the lists: each list is copied when it is first read. */
 export function lazyCopyOf(set: ChangeSet): ChangeSet {
   const { generation, snapshot } = set;
   let unmaps: readonly UnmapChange[] | undefined;

@@ -1,6 +1,6 @@
-import { defer, type MonoTypeOperatorFunction } from 'rxjs';
+import type { MonoTypeOperatorFunction } from 'rxjs';
 import { append } from '../util/lists.js';
-import { registerAddresses } from '../branches/branch.js';
+import { partsOf, SetStream, sharedSets } from '../branches/branch-stream.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import { withAddresses, type AddressOf } from '../changes/managed-set.js';
 import { VaRegistry } from '../host-addresses/va-registry.js';
@@ -11,7 +11,7 @@ import { checkVaMapper } from '../contracts/contract-checks.js';
 import type { HostVa } from '../contracts/host-va.js';
 import { run, type Coroutine } from '../util/coroutine.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
-import { mapInOrder } from './map-in-order.js';
+import { mapInOrder } from '../util/map-in-order.js';
 
 /** Most addresses that are made without a look at the clock: each takes some microseconds. */
 const ADDRESSES_PER_STEP = 128;
@@ -50,13 +50,15 @@ export function ensureMapped(va: VaMapper): MonoTypeOperatorFunction<ChangeSet> 
   checkVaMapper(va);
   const vas = VaRegistry.of(va);
   const addressOf: AddressOf = (range) => vas.at(range);
-  return (changes$) =>
-    defer(() => {
-      registerAddresses(vas);
-      return changes$.pipe(
+  return (changes$) => {
+    const { ports, vas: others } = partsOf(changes$);
+    return new SetStream(
+      { ports, vas: [...others, vas] },
+      sharedSets(changes$).pipe(
         mapInOrder((set) => (set.maps.length === 0 ? set : run(withAddressesInSlices(vas, addressOf, set)))),
-      );
-    });
+      ),
+    );
+  };
 }
 
 function* withAddressesInSlices(vas: VaRegistry, addressOf: AddressOf, set: ChangeSet): Coroutine<ChangeSet> {

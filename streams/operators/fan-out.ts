@@ -1,5 +1,5 @@
-import { Observable } from 'rxjs';
-import { registerPort, registerAddresses, Branch } from '../branches/branch.js';
+import { Branch } from '../branches/branch.js';
+import { BranchStream, partsOf, sharedSets } from '../branches/branch-stream.js';
 import type { Delivery } from '../branches/delivery-result.js';
 import type { ChangeSet, MapChange, Outcome } from '../contracts/change-set.js';
 import { deliver } from '../branches/delivery.js';
@@ -8,7 +8,7 @@ import { checkBranch } from '../contracts/contract-checks.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
 import { eachInSlices, sortedInSlices } from '../ranges/slices.js';
 import { run, type Coroutine } from '../util/coroutine.js';
-import { mapInOrder } from './map-in-order.js';
+import { mapInOrder } from '../util/map-in-order.js';
 
 /**
  * Combines several branches into one.
@@ -20,8 +20,8 @@ import { mapInOrder } from './map-in-order.js';
  * On failure: when a map fails in one branch, the set is undone in all of them. A failed unmap does not stop the set;
  * its mappings are in the outcome's `stuck`. A branch that ends fails every later set.
  *
- * @throws TypeError when an argument is not a branch. What a branch function throws when it is subscribed is an error
- * of the observable; the branches before it have then been ended
+ * @throws TypeError when an argument is not a branch. What one of the branch functions throws, the combined one throws
+ * (`attach` rejects with it); nothing has been subscribed then
  *
  * @example
  * ```ts
@@ -37,40 +37,26 @@ import { mapInOrder } from './map-in-order.js';
  */
 export function fanOut(...branches: TargetBranch[]): TargetBranch {
   branches.forEach(checkBranch);
-  return (changes$) =>
-    new Observable((subscriber) => {
-      const started = startAll(branches);
-      const name = started.map((branch) => branch.name).join('+');
-      for (const port of started.flatMap((branch) => branch.ports)) {
-        registerPort(port);
+  return (changes$) => {
+    const all = branches.map((branch) => new Branch(branch));
+    const name = all.map((branch) => branch.name).join('+');
+    const outcomes$ = sharedSets(changes$).pipe(mapInOrder((set) => run(serve(set, all, name))));
+    const parts = {
+      ports: all.flatMap(({ ports }) => ports),
+      vas: [...partsOf(changes$).vas, ...all.flatMap(({ vas }) => vas)],
+    };
+    return new BranchStream(parts, (subscriber) => {
+      for (const branch of all) {
+        branch.start();
       }
-      for (const vas of started.flatMap((branch) => branch.vas)) {
-        registerAddresses(vas);
-      }
-      const subscription = changes$.pipe(mapInOrder((set) => run(serve(set, started, name)))).subscribe(subscriber);
+      subscriber.add(outcomes$.subscribe(subscriber));
       return () => {
-        subscription.unsubscribe();
-        for (const branch of started) {
+        for (const branch of all) {
           branch.end();
         }
       };
     });
-}
-
-/** Starts all branches. When one throws, those before it are ended. */
-function startAll(branches: readonly TargetBranch[]): Branch[] {
-  const started: Branch[] = [];
-  try {
-    for (const branch of branches) {
-      started.push(new Branch(branch));
-    }
-    return started;
-  } catch (error) {
-    for (const branch of started) {
-      branch.end();
-    }
-    throw error;
-  }
+  };
 }
 
 function* serve(set: ChangeSet, branches: readonly Branch[], name: string): Coroutine<Outcome> {

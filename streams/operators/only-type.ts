@@ -1,11 +1,12 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
+import { partsOf, SetStream, sharedSets } from '../branches/branch-stream.js';
 import type { ChangeSet } from '../contracts/change-set.js';
 import { withMaps } from '../changes/managed-set.js';
 import { checkMappingType } from '../contracts/contract-checks.js';
 import type { MappingType } from '../contracts/region.js';
 import { filterInSlices } from '../ranges/slices.js';
 import { run, type Coroutine } from '../util/coroutine.js';
-import { mapInOrder } from './map-in-order.js';
+import { mapInOrder } from '../util/map-in-order.js';
 
 /**
  * Operator that keeps the maps and unmaps of one type, and removes all others from their sets.
@@ -28,7 +29,8 @@ import { mapInOrder } from './map-in-order.js';
  */
 export function onlyType(type: MappingType): MonoTypeOperatorFunction<ChangeSet> {
   checkMappingType(type, 'onlyType');
-  return mapInOrder((set) => run(ofType(set, type)));
+  return (changes$) =>
+    new SetStream(partsOf(changes$), sharedSets(changes$).pipe(mapInOrder((set) => run(ofType(set, type)))));
 }
 
 function* ofType(set: ChangeSet, type: MappingType): Coroutine<ChangeSet> {

@@ -1,10 +1,9 @@
-import { defer } from 'rxjs';
-import { registerPort } from '../branches/branch.js';
+import { BranchStream, partsOf, sharedSets } from '../branches/branch-stream.js';
 import { checkTarget } from '../contracts/contract-checks.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
 import { TargetPort } from '../target/target-port.js';
-import { mapInOrder } from './map-in-order.js';
+import { mapInOrder } from '../util/map-in-order.js';
 
 /**
  * Makes a branch of a target: applies each change set by calls of the target, one call at a time, and emits one outcome
@@ -35,10 +34,11 @@ import { mapInOrder } from './map-in-order.js';
  */
 export function toTarget(target: DmaTarget): TargetBranch {
   checkTarget(target);
-  return (changes$) =>
-    defer(() => {
-      const port = new TargetPort(target);
-      registerPort(port);
-      return changes$.pipe(mapInOrder((set) => port.serve(set)));
-    });
+  return (changes$) => {
+    const port = new TargetPort(target);
+    const outcomes$ = sharedSets(changes$).pipe(mapInOrder((set) => port.serve(set)));
+    return new BranchStream({ ports: [port], vas: partsOf(changes$).vas }, (subscriber) =>
+      outcomes$.subscribe(subscriber),
+    );
+  };
 }

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { map, tap } from 'rxjs';
+import { map, Observable, tap } from 'rxjs';
 import {
   DmaError,
   DmaMapError,
@@ -107,6 +107,60 @@ describe('RegionManager: branches', () => {
       const twice = fanOut(toTarget(target), toTarget(target));
       expect(await rejectionOf(stage.manager.attach(twice))).to.include({ code: 'ERR_ALREADY_ATTACHED' });
       await stage.manager.attach(again);
+    });
+
+    it('gets the sets themselves, frozen with all that is in them, and not copies', async () => {
+      const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
+      const seen: ChangeSet[][] = [[], []];
+      for (const [index, list] of seen.entries()) {
+        await stage.manager.attach((changes$) =>
+          changes$.pipe(
+            tap((set) => list.push(set)),
+            ensureMapped(stage.va),
+            tap((set) => {
+              expect(Object.isFrozen(set.maps[0] ?? set)).to.equal(true);
+            }),
+            toTarget(stage.target({ name: `T${index}` })),
+          ),
+        );
+      }
+      await region.addMapping(mapping(0x2000, 0x3000));
+      await region.removeMappings(range(0x0, 0x1000));
+      const [first = [], second = []] = seen.map((list) => list.slice(1));
+      expect(first).to.have.length(2);
+      first.forEach((set, index) => {
+        expect(set).to.equal(second[index]);
+        const { maps, unmaps } = set;
+        for (const part of [set, maps, unmaps, ...maps, ...unmaps, ...unmaps.map(({ covers }) => covers)]) {
+          expect(Object.isFrozen(part)).to.equal(true);
+        }
+        expect(maps.every(({ backing }) => Object.isFrozen(backing))).to.equal(true);
+      });
+      expect(Object.keys(first[0] ?? {})).to.have.members(['generation', 'snapshot', 'unmaps', 'maps']);
+    });
+
+    it('knows its targets behind operators of RxJS, and does not behind an observable that is made otherwise', async () => {
+      const target = stage.target();
+      const known: TargetBranch = (changes$) =>
+        changes$.pipe(
+          map((set) => ({ ...set })),
+          toTarget(target),
+          map((outcome) => ({ ...outcome })),
+          tap(),
+        );
+      const attachment = await stage.manager.attach(known);
+      expect(attachment.target).to.equal('T');
+      expect(await rejectionOf(stage.manager.attach(target))).to.include({ code: 'ERR_ALREADY_ATTACHED' });
+      await attachment.detach();
+      const wrapped = await stage.manager.attach((changes$) => {
+        const outcomes$ = toTarget(target)(changes$);
+        return new Observable((subscriber) => outcomes$.subscribe(subscriber));
+      });
+      expect(wrapped.target).to.equal('branch');
+      const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
+      expect(ledgerOf(wrapped)).to.deep.equal(['0x0-0x1000 rw']);
+      await region.remove();
+      expect(ledgerOf(wrapped)).to.deep.equal([]);
     });
 
     it('emits one outcome for each step that is delivered', async () => {

@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import { concatMap, EMPTY, map, mergeMap, NEVER, Observable, of, Subject, take, tap, throwError } from 'rxjs';
 import {
-  DmaError,
   DmaMapError,
   type DmaUnmapError,
   fanOut,
@@ -108,14 +107,16 @@ describe('RegionManager: a branch', () => {
       await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
     });
 
-    it('ends the earlier branches of a fanOut when a later one throws', async () => {
-      let completed = false;
-      const fine: TargetBranch = (changes$) => changes$.pipe(tap({ complete: () => (completed = true) }), map(applied));
+    it('before it is attached, within a fanOut, is not attached, and no other branch is subscribed', async () => {
+      let subscribed = false;
+      const fine: TargetBranch = (changes$) =>
+        changes$.pipe(tap({ subscribe: () => (subscribed = true) }), map(applied));
       const broken = (() => undefined) as unknown as TargetBranch;
       const error = await rejectionOf(stage.manager.attach(fanOut(fine, broken)));
-      expect(error).to.be.instanceOf(DmaError);
+      expect(error).to.be.instanceOf(TypeError);
       expect(error.message).to.include('Observable');
-      expect(completed).to.equal(true);
+      expect(subscribed).to.equal(false);
+      expect(stage.manager.attachments).to.deep.equal([]);
     });
   });
 

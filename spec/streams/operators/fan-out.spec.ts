@@ -249,14 +249,14 @@ describe('fanOut', () => {
     expect(() => fanOut('no branch' as unknown as TargetBranch)).to.throw(TypeError, 'branch');
   });
 
-  it('errors when a branch function throws, and has ended the branches before it', () => {
-    let ended = 0;
-    const counting: TargetBranch = (changes$) => changes$.pipe(tap({ complete: () => (ended += 1) }), answers('x'));
-    const errors: unknown[] = [];
-    of(changeSet(1))
-      .pipe(fanOut(counting, () => 'no observable' as never))
-      .subscribe({ error: (error: unknown) => errors.push(error) });
-    expect(errors).to.have.length(1);
-    expect(ended).to.equal(1);
+  it('throws what a branch function throws, before any branch is subscribed', () => {
+    let subscribed = 0;
+    const counting: TargetBranch = (changes$) =>
+      changes$.pipe(tap({ subscribe: () => (subscribed += 1) }), answers('x'));
+    expect(() => of(changeSet(1)).pipe(fanOut(counting, () => 'no observable' as never))).to.throw(
+      TypeError,
+      'Observable',
+    );
+    expect(subscribed).to.equal(0);
   });
 });

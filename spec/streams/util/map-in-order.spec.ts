@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { delay, Observable, of, Subject } from 'rxjs';
-import { mapInOrder } from '../../../streams/operators/map-in-order.js';
+import { mapInOrder } from '../../../streams/util/map-in-order.js';
 import { marbles } from '../support/marbles.js';
 
 /** A thenable that settles after so many frames of marble time, which a promise could not. */
