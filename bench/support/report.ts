@@ -1,5 +1,5 @@
 import Table from 'cli-table3';
-import { formatNumber, formatSpread, formatValue, verdictOf } from './format.js';
+import { formatNumber, formatSpread, formatValue, verdictOf, wrap } from './format.js';
 import type { Figure } from './question.js';
 import type { QuestionResult } from './results.js';
 
@@ -44,17 +44,4 @@ export function drawVerdict(questions: readonly QuestionResult[]): string {
       return `  NOT MET: ${figure.name}: ${formatValue(figure.median, figure.unit)}, at most ${limit}`;
     }),
   ].join('\n');
-}
-
-function wrap(text: string, width: number): string {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line.length + word.length >= width) {
-      lines.push(line);
-      line = '';
-    }
-    line = line === '' ? word : `${line} ${word}`;
-  }
-  return [...lines, line].join('\n');
 }

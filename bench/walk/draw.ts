@@ -1,0 +1,29 @@
+import pc from 'picocolors';
+import { counted, wrap } from '../support/format.js';
+import type { EnteredFile } from './entered.js';
+
+/** In columns. */
+const WIDTH = 80;
+const INDENT = '    ';
+
+/** Draws the files in walking order, each with its functions, and the totals with the limit, if there is one. */
+export function drawWalk(files: readonly EnteredFile[], atMost: number): string {
+  const functions = files.reduce((sum, file) => sum + file.functions.length, 0);
+  const limit = atMost === Infinity ? '' : ` (at most ${atMost}: ${files.length > atMost ? 'NOT MET' : 'met'})`;
+  return [
+    ...files.flatMap(drawFile),
+    '',
+    `${counted(files.length, 'file')}${limit}, ${counted(functions, 'function')}`,
+  ].join('\n');
+}
+
+function drawFile({ path, functions }: EnteredFile, index: number): string[] {
+  const head = `${String(index + 1).padStart(2)}  ${path}`;
+  const count = String(functions.length);
+  // A name of two words is not broken across lines.
+  const names = wrap(functions.map((name) => name.replaceAll(' ', '\u00a0')).join(', '), WIDTH - INDENT.length);
+  return [
+    head + count.padStart(WIDTH - head.length),
+    ...names.split('\n').map((line) => pc.dim(INDENT + line.replaceAll('\u00a0', ' '))),
+  ];
+}
