@@ -1,19 +1,19 @@
-import { ERRNO } from '../streams/internal.js';
-import type { DmaBatch, Ioas } from '../binding/index.js';
+import type { Ioas } from '../binding/index.js';
 import {
   DmaError,
-  DmaUnmapError,
   type BatchStop,
   type DmaMapRequest,
   type DmaTarget,
+  type Mappable,
   type MemoryRange,
 } from '../streams/index.js';
-import { CapacityTracker } from './kernel/capacity.js';
-import { mapError, noVaError, stuckError, type ErrorContext } from './kernel/kernel-errors.js';
-import { HeldMaps, type MappedBy } from './kernel/held-maps.js';
+import { ERRNO } from '../streams/internal.js';
+import { whenDone } from './kernel/batch-answer.js';
+import { HeldMaps } from './kernel/held-maps.js';
 import { IommuCalls } from './kernel/iommu-calls.js';
+import { stuckError, unmapError } from './kernel/kernel-errors.js';
+import { KernelTarget, putMapByVa, type KernelInterface } from './kernel/kernel-target.js';
 import { lockedMemory } from './kernel/locked-memory.js';
-import { toBatchStop, whenDone, type BatchAnswer, type BadArgument } from './kernel/batch-answer.js';
 
 const { ENOENT } = ERRNO;
 
@@ -54,10 +54,7 @@ export class IommufdTarget implements DmaTarget {
   readonly needsVa: boolean;
   readonly needsFd: boolean;
   readonly concurrent = true;
-  readonly #ioas: Ioas;
-  readonly #byFile: boolean;
-  readonly #calls: IommuCalls;
-  readonly #capacity: CapacityTracker;
+  readonly #kernel: KernelTarget;
   /** The current mappings: needed because a failed unmap of the kernel may be partial. */
   readonly #heldMaps: HeldMaps;
 
@@ -68,26 +65,15 @@ export class IommufdTarget implements DmaTarget {
       throw new RangeError(`by '${by}' is none of 'auto', 'file' and 'va'`);
     }
     this.name = name;
-    this.#ioas = ioas;
-    this.#byFile = by !== 'va' && ioas.iommufd.supportsMapFile;
-    if (by === 'file' && !this.#byFile) {
+    const byFile = by !== 'va' && ioas.iommufd.supportsMapFile;
+    if (by === 'file' && !byFile) {
       throw noMapFileError(name);
     }
-    this.needsVa = !this.#byFile;
+    this.needsVa = !byFile;
     this.needsFd = by === 'file';
-    this.#calls = new IommuCalls(ioas);
-    this.#heldMaps = new HeldMaps(ioas, (request) => this.#wayOf(request));
-    this.#capacity = new CapacityTracker({
-      target: name,
-      mapRequest: mapRequest(this.#byFile),
-      ask() {
-        const { limit, pinned } = lockedMemory();
-        return { iovaRanges: ioas.iovaRanges, pinnable: limit === undefined ? undefined : limit - pinned };
-      },
-      get joins() {
-        return ioas.joins;
-      },
-    });
+    const fileOf: FindFile = ({ type, mappable }) => (byFile && type !== 'device' ? mappable : undefined);
+    this.#heldMaps = new HeldMaps(ioas, (request) => fileOf(request) ?? request.hostVa);
+    this.#kernel = new KernelTarget(iommufdInterface(name, ioas, this.#heldMaps, fileOf, mapRequest(byFile)));
   }
 
   /** The ranges of the current mappings, ascending. */
@@ -102,10 +88,7 @@ export class IommufdTarget implements DmaTarget {
    * @throws DmaError for the first request that exceeds a limit; the error names it. Nothing is mapped
    */
   checkMaps(requests: readonly DmaMapRequest[]): void {
-    this.#capacity.check(
-      requests,
-      this.#heldMaps.hasSiblings ? (request) => this.#sourceOf(request) !== undefined : undefined,
-    );
+    this.#kernel.checkMaps(requests);
   }
 
   /**
@@ -114,7 +97,7 @@ export class IommufdTarget implements DmaTarget {
    * @throws DmaError of the kernel: `EEXIST`, `EINVAL`, `EFAULT`, `ENOMEM`; `ERR_NO_VA`; `ERR_CLOSED`
    */
   mapDma(request: DmaMapRequest): void | Promise<void> {
-    return this.#mapOne(request, this.#sourceOf(request));
+    return this.#kernel.mapDma(request);
   }
 
   /**
@@ -123,7 +106,7 @@ export class IommufdTarget implements DmaTarget {
    * @returns `undefined` if all succeeded; otherwise where it stopped, with an error as of {@link IommufdTarget.mapDma}
    */
   mapDmaBatch(requests: readonly DmaMapRequest[]): BatchStop | undefined | Promise<BatchStop | undefined> {
-    return this.#mapFrom(requests, 0, this.#heldMaps.hasSiblings);
+    return this.#kernel.mapDmaBatch(requests);
   }
 
   /**
@@ -132,19 +115,7 @@ export class IommufdTarget implements DmaTarget {
    * @throws DmaUnmapError of the kernel; DmaError `ERR_CLOSED`
    */
   unmapDma(range: MemoryRange): void | Promise<void> {
-    const batch = this.#calls.begin();
-    batch.unmap(range);
-    return whenDone(this.#calls.runOne(batch), (errno): void | Promise<void> => {
-      if (errno === 0) {
-        this.#heldMaps.remove(range);
-        return undefined;
-      }
-      return whenDone(this.#finish(errno, range), (error): void => {
-        if (error !== undefined) {
-          throw error;
-        }
-      });
-    });
+    return this.#kernel.unmapDma(range);
   }
 
   /**
@@ -153,133 +124,74 @@ export class IommufdTarget implements DmaTarget {
    * @returns `undefined` if all succeeded; otherwise where it stopped, with an error as of {@link IommufdTarget.unmapDma}
    */
   unmapDmaBatch(ranges: readonly MemoryRange[]): BatchStop | undefined | Promise<BatchStop | undefined> {
-    return this.#unmapFrom(ranges, 0);
+    return this.#kernel.unmapDmaBatch(ranges);
   }
+}
 
-  #mapOne(request: DmaMapRequest, source: Ioas | undefined): void | Promise<void> {
-    const batch = this.#calls.begin();
-    this.#putMap(batch, request, source);
-    return whenDone(this.#calls.runOne(batch), (errno): void | Promise<void> => {
-      if (errno === 0) {
-        this.#heldMaps.add(request);
-        return undefined;
-      }
-      if (source !== undefined) {
-        return this.#mapOne(request, undefined);
-      }
-      throw this.#mapError(errno, request);
-    });
-  }
+/** The file by which a map is made; `undefined` if it is made by host virtual address. */
+type FindFile = (request: DmaMapRequest) => Mappable | undefined;
 
-  /** If the kernel does not copy a row, this and the remaining rows are mapped: a kernel that never copies would need a call per row. */
-  #mapFrom(requests: readonly DmaMapRequest[], first: number, copying: boolean): BatchAnswer {
-    const batch = this.#calls.begin();
-    const copied = new Set<number>();
-    let refused: BadArgument | undefined;
-    try {
-      for (let index = first; index < requests.length; index++) {
-        const request = requests[index] as DmaMapRequest;
-        const source = copying ? this.#sourceOf(request) : undefined;
-        this.#putMap(batch, request, source);
-        if (source !== undefined) {
-          copied.add(index);
-        }
+/** @param usual the name of the request that makes most maps */
+function iommufdInterface(
+  target: string,
+  ioas: Ioas,
+  held: HeldMaps,
+  fileOf: FindFile,
+  usual: string,
+): KernelInterface {
+  const calls = new IommuCalls(ioas);
+  const kernel: KernelInterface = {
+    target,
+    calls,
+    mapRequest: (request) => (request === undefined ? usual : mapRequest(fileOf(request) !== undefined)),
+    unmapRequest: 'IOMMU_IOAS_UNMAP',
+    iovaRanges: () => ioas.iovaRanges,
+    inTheWay: (range) => held.firstOverlap(range),
+    limits() {
+      const { limit, pinned } = lockedMemory();
+      return { iovaRanges: ioas.iovaRanges, pinnable: limit === undefined ? undefined : limit - pinned };
+    },
+    joins: () => ioas.joins,
+    findSource: () => (held.hasSiblings ? (request) => held.sourceOf(request) : undefined),
+    putMap(batch, request) {
+      const file = fileOf(request);
+      if (file === undefined) {
+        putMapByVa(batch, request, target);
+      } else {
+        batch.mapFile(request.range, file.fd, request.fileOffset, request.writable);
       }
-    } catch (error) {
-      refused = { refusal: error };
-    }
-    return whenDone(this.#calls.run(batch), (ran) => {
-      const done = first + ran.done;
-      for (let index = first; index < done; index++) {
-        this.#heldMaps.add(requests[index] as DmaMapRequest);
+    },
+    afterMaps(requests, first, end) {
+      for (let index = first; index < end; index++) {
+        held.add(requests[index] as DmaMapRequest);
       }
-      return ran.errno < 0 && copied.has(done)
-        ? this.#mapFrom(requests, done, false)
-        : toBatchStop({ done, errno: ran.errno }, requests, refused, (failed, request, rest) =>
-            this.#mapError(failed, request, rest),
-          );
-    });
-  }
-
-  #unmapFrom(ranges: readonly MemoryRange[], first: number): BatchAnswer {
-    const { batch, refused } = this.#calls.beginUnmaps(ranges, first);
-    return whenDone(this.#calls.run(batch), (ran) => {
-      const done = first + ran.done;
-      for (let index = first; index < done; index++) {
-        this.#heldMaps.remove(ranges[index] as MemoryRange);
+    },
+    afterUnmaps(ranges, first, end) {
+      for (let index = first; index < end; index++) {
+        held.remove(ranges[index] as MemoryRange);
       }
-      const failed = ranges[done];
-      if (failed === undefined) {
-        return undefined;
-      }
-      if (ran.errno === 0) {
-        return { done, error: refused?.refusal };
-      }
-      return whenDone(this.#finish(ran.errno, failed), (error) =>
-        error === undefined ? this.#unmapFrom(ranges, done + 1) : { done, error },
-      );
-    });
-  }
-
-  /**
-   * Continues a failed unmap, and returns what is still mapped. The kernel stops at the first mapping that it cannot unmap, after unmapping
-   * those before it. So each mapping is unmapped separately.
-   */
-  #finish(errno: number, range: MemoryRange): DmaUnmapError | undefined | Promise<DmaUnmapError | undefined> {
-    const mapped = this.#heldMaps.overlapping(range);
-    const whole = mapped.filter((one) => range.contains(one));
-    return whenDone(this.#calls.unmapEach(whole), (errnos) => {
-      const stuck = mapped.filter((one) => !range.contains(one));
-      let why = errno;
-      whole.forEach((one, row) => {
-        const own = errnos[row] ?? 0;
-        if (own === 0 || own === ENOENT) {
-          this.#heldMaps.remove(one);
-        } else {
-          why = own;
-          stuck.push(one);
-        }
+    },
+    /** The kernel stops at the first mapping that it cannot unmap, after unmapping those before it. So each mapping is unmapped separately. */
+    finishUnmap(errno, range) {
+      const mapped = held.overlapping(range);
+      const whole = mapped.filter((one) => range.contains(one));
+      return whenDone(calls.unmapEach(whole), (errnos) => {
+        const stuck = mapped.filter((one) => !range.contains(one));
+        let why = errno;
+        whole.forEach((one, row) => {
+          const own = errnos[row] ?? 0;
+          if (own === 0 || own === ENOENT) {
+            held.remove(one);
+          } else {
+            why = own;
+            stuck.push(one);
+          }
+        });
+        return stuck.length === 0 ? undefined : stuckError(unmapError(why, range, kernel), range, stuck);
       });
-      return stuck.length === 0 ? undefined : stuckError(why, range, stuck, this.#errorContext('IOMMU_IOAS_UNMAP'));
-    });
-  }
-
-  #putMap(batch: DmaBatch, request: DmaMapRequest, source: Ioas | undefined): void {
-    const { range, hostVa, mappable, fileOffset, writable } = request;
-    if (source !== undefined) {
-      batch.copy(range, source, writable);
-      return;
-    }
-    if (mappable !== undefined && this.#wayOf(request) === mappable) {
-      batch.mapFile(range, mappable.fd, fileOffset, writable);
-    } else if (hostVa !== undefined) {
-      batch.mapVa(range, hostVa, writable);
-    } else {
-      throw noVaError(request, this.name);
-    }
-    this.#capacity.count(range.endPage - range.startPage);
-  }
-
-  /** The file or the host virtual address by which a request is mapped. */
-  #wayOf({ type, mappable, hostVa }: DmaMapRequest): MappedBy | undefined {
-    return this.#byFile && mappable !== undefined && type !== 'device' ? mappable : hostVa;
-  }
-
-  #sourceOf(request: DmaMapRequest): Ioas | undefined {
-    return this.#heldMaps.hasSiblings ? this.#heldMaps.sourceOf(request) : undefined;
-  }
-
-  #mapError(errno: number, request: DmaMapRequest, rest: readonly DmaMapRequest[] = [request]): DmaError {
-    return mapError(errno, request, {
-      rest,
-      ...this.#errorContext(mapRequest(this.#byFile && this.#wayOf(request) === request.mappable)),
-      inTheWay: this.#heldMaps.firstOverlap(request.range),
-    });
-  }
-
-  #errorContext(request: string): ErrorContext {
-    return { target: this.name, request, iovaRanges: () => this.#ioas.iovaRanges };
-  }
+    },
+  };
+  return kernel;
 }
 
 function mapRequest(byFile: boolean): string {

@@ -1,12 +1,10 @@
-import type { DmaBatch, VfioContainer } from '../binding/index.js';
-import { DmaError, type BatchStop, type DmaMapRequest, type DmaTarget, type MemoryRange } from '../streams/index.js';
-import { CapacityTracker } from './kernel/capacity.js';
+import type { VfioContainer } from '../binding/index.js';
+import type { BatchStop, DmaMapRequest, DmaTarget, MemoryRange } from '../streams/index.js';
 import { EntryCount } from './kernel/entry-count.js';
-import { mapError, noVaError, unmapError, type ErrorContext } from './kernel/kernel-errors.js';
-import { OneAtATime } from './kernel/one-at-a-time.js';
 import { IommuCalls } from './kernel/iommu-calls.js';
+import { KernelTarget, putMapByVa, type KernelInterface } from './kernel/kernel-target.js';
 import { lockedMemory } from './kernel/locked-memory.js';
-import { toBatchStop, whenDone, type BadArgument } from './kernel/batch-answer.js';
+import { OneAtATime } from './kernel/one-at-a-time.js';
 
 /**
  * Programs a VFIO container with a type1v2 IOMMU, by host virtual address (`VFIO_IOMMU_MAP_DMA`, `VFIO_IOMMU_UNMAP_DMA`).
@@ -34,9 +32,7 @@ export class VfioType1Target implements DmaTarget {
   readonly name: string;
   readonly needsVa = true;
   readonly concurrent = true;
-  readonly #container: VfioContainer;
-  readonly #calls: IommuCalls;
-  readonly #capacity: CapacityTracker;
+  readonly #kernel: KernelTarget;
   readonly #count: EntryCount;
 
   /**
@@ -45,21 +41,8 @@ export class VfioType1Target implements DmaTarget {
    */
   constructor(container: VfioContainer, options: { readonly name?: string } = {}) {
     this.name = options.name ?? 'vfio';
-    this.#container = container;
-    this.#calls = new IommuCalls(new OneAtATime(container));
     this.#count = new EntryCount(() => container.info.dmaEntriesAvailable);
-    this.#capacity = new CapacityTracker({
-      target: this.name,
-      mapRequest: 'VFIO_IOMMU_MAP_DMA',
-      ask() {
-        const { iovaRanges, dmaEntriesAvailable: entries } = container.info;
-        const { limit, locked } = lockedMemory();
-        return { iovaRanges, entries, pinnable: limit === undefined ? undefined : limit - locked };
-      },
-      get joins() {
-        return container.joins;
-      },
-    });
+    this.#kernel = new KernelTarget(type1Interface(this.name, container, this.#count));
   }
 
   /**
@@ -69,7 +52,7 @@ export class VfioType1Target implements DmaTarget {
    * @throws DmaError for the first request that exceeds a limit; the error names it. Nothing is mapped
    */
   checkMaps(requests: readonly DmaMapRequest[]): void {
-    this.#capacity.check(requests);
+    this.#kernel.checkMaps(requests);
   }
 
   /**
@@ -78,16 +61,7 @@ export class VfioType1Target implements DmaTarget {
    * @throws DmaError of the kernel: `EEXIST`, `EINVAL`, `EFAULT`, `ENOMEM`, `ENOSPC`; `ERR_NO_VA`; `ERR_CLOSED`
    */
   mapDma(request: DmaMapRequest): void | Promise<void> {
-    this.#count.beforeMap();
-    const batch = this.#calls.begin();
-    this.#putMap(batch, request);
-    const errno = this.#calls.runOne(batch);
-    return whenDone(errno, (known): void => {
-      if (known < 0) {
-        throw this.#mapError(known, request);
-      }
-      this.#count.afterMap(1);
-    });
+    return this.#kernel.mapDma(request);
   }
 
   /**
@@ -96,20 +70,7 @@ export class VfioType1Target implements DmaTarget {
    * @returns `undefined` if all succeeded; otherwise where it stopped, with an error as of {@link VfioType1Target.mapDma}
    */
   mapDmaBatch(requests: readonly DmaMapRequest[]): BatchStop | undefined | Promise<BatchStop | undefined> {
-    this.#count.beforeMap();
-    const batch = this.#calls.begin();
-    let refused: BadArgument | undefined;
-    try {
-      for (const request of requests) {
-        this.#putMap(batch, request);
-      }
-    } catch (error) {
-      refused = { refusal: error };
-    }
-    return whenDone(this.#calls.run(batch), (known) => {
-      this.#count.afterMap(known.done);
-      return toBatchStop(known, requests, refused, (failed, request, rest) => this.#mapError(failed, request, rest));
-    });
+    return this.#kernel.mapDmaBatch(requests);
   }
 
   /**
@@ -118,13 +79,7 @@ export class VfioType1Target implements DmaTarget {
    * @throws DmaError of the kernel: `EINVAL` if the range contains only a part of a mapping; `ERR_CLOSED`
    */
   unmapDma(range: MemoryRange): void | Promise<void> {
-    const batch = this.#calls.begin();
-    batch.unmap(range);
-    return whenDone(this.#calls.runOne(batch), (known): void => {
-      if (known < 0) {
-        throw this.#unmapError(known, range);
-      }
-    });
+    return this.#kernel.unmapDma(range);
   }
 
   /**
@@ -134,27 +89,7 @@ export class VfioType1Target implements DmaTarget {
    * @returns `undefined` if all succeeded; otherwise where it stopped, with an error as of {@link VfioType1Target.unmapDma}
    */
   unmapDmaBatch(ranges: readonly MemoryRange[]): BatchStop | undefined | Promise<BatchStop | undefined> {
-    const { batch, refused } = this.#calls.beginUnmaps(ranges, 0);
-    return whenDone(this.#calls.run(batch), (known) =>
-      toBatchStop(known, ranges, refused, (failed, range) => this.#unmapError(failed, range)),
-    );
-  }
-
-  #putMap(batch: DmaBatch, request: DmaMapRequest): void {
-    const { range, hostVa, writable } = request;
-    if (hostVa === undefined) {
-      throw noVaError(request, this.name);
-    }
-    batch.mapVa(range, hostVa, writable);
-    this.#capacity.count(range.endPage - range.startPage);
-  }
-
-  #mapError(errno: number, request: DmaMapRequest, rest: readonly DmaMapRequest[] = [request]): DmaError {
-    return mapError(errno, request, { ...this.#errorContext('VFIO_IOMMU_MAP_DMA'), rest });
-  }
-
-  #unmapError(errno: number, range: MemoryRange): DmaError {
-    return unmapError(errno, range, this.#errorContext('VFIO_IOMMU_UNMAP_DMA'));
+    return this.#kernel.unmapDmaBatch(ranges);
   }
 
   /**
@@ -168,13 +103,30 @@ export class VfioType1Target implements DmaTarget {
   mappedCount(): number | undefined {
     return this.#count.taken();
   }
+}
 
-  #errorContext(request: string): ErrorContext {
-    return {
-      target: this.name,
-      request,
-      iovaRanges: () => this.#container.info.iovaRanges,
-      entriesLeft: () => this.#container.info.dmaEntriesAvailable,
-    };
-  }
+function type1Interface(target: string, container: VfioContainer, count: EntryCount): KernelInterface {
+  return {
+    target,
+    calls: new IommuCalls(new OneAtATime(container)),
+    mapRequest: () => 'VFIO_IOMMU_MAP_DMA',
+    unmapRequest: 'VFIO_IOMMU_UNMAP_DMA',
+    iovaRanges: () => container.info.iovaRanges,
+    entriesLeft: () => container.info.dmaEntriesAvailable,
+    limits() {
+      const { iovaRanges, dmaEntriesAvailable: entries } = container.info;
+      const { limit, locked } = lockedMemory();
+      return { iovaRanges, entries, pinnable: limit === undefined ? undefined : limit - locked };
+    },
+    joins: () => container.joins,
+    putMap(batch, request) {
+      putMapByVa(batch, request, target);
+    },
+    beforeMaps() {
+      count.beforeMap();
+    },
+    afterMaps(_requests, first, end) {
+      count.afterMap(end - first);
+    },
+  };
 }

@@ -17,6 +17,8 @@ const MAP_VA = 1;
 const MAP_FILE = 2;
 const UNMAP_ALL = 3;
 const COPY = 4;
+/** Mask of the kind alone. */
+const KIND = 7;
 const WRITABLE = 8;
 /** Factor of the address space id, file descriptor or IOAS id in a kind. */
 const INDEX = 16;
@@ -177,6 +179,11 @@ export class DmaBatch {
     return BigInt(this.#rows[this.#checkRow(row) * ROW + 2] ?? 0);
   }
 
+  /** @internal */
+  isCopyAt(row: number): boolean {
+    return ((this.#rows[this.#checkRow(row) * ROW] ?? 0) & KIND) === COPY;
+  }
+
   /** Removes all rows. @throws TypeError while the batch is run on another thread */
   clear(): void {
     this.#checkIdle();
@@ -198,11 +205,7 @@ export class DmaBatch {
     return this.#handOver(run);
   }
 
-  /**
-   * Runs the only row of the batch.
-   *
-   * @internal
-   */
+  /** @internal */
   runRow(run: RowRunner): number {
     this.#checkIdle();
     if (this.#lastSpace !== undefined) {

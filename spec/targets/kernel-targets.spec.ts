@@ -333,7 +333,7 @@ describe('the targets of kernel IOMMUs', () => {
       try { writeSync(fd, Buffer.alloc(1 << 20)); writeSync(fd, Buffer.alloc(4096)); } catch {}
       const tell = (errno, end) => {
         const range = MemoryRange.of(0, end);
-        const where = { target: 't', request: 'IOMMU_IOAS_MAP_FILE', iovaRanges: () => [] };
+        const where = { target: 't', mapRequest: () => 'IOMMU_IOAS_MAP_FILE', iovaRanges: () => [] };
         const mappable = { fd, label: 'ram' };
         console.log(mapError(errno, { range, region: 'r', type: 'ram', writable: true, mappable, fileOffset: 0n }, where).hint);
       };

@@ -1,5 +1,5 @@
 import { findPciDevice, Iommufd, VfioContainer, VfioDevice, VfioGroup, type PciDevice } from '../../binding/index.js';
-import type { Attachment } from '../../streams/index.js';
+import { DmaError, type Attachment } from '../../streams/index.js';
 import type { DomainTarget } from './domain-target.js';
 
 /**
@@ -25,6 +25,23 @@ export interface Domain {
   tryDestroy(): boolean;
   /** Closes the remaining descriptors. Calling it again has no effect. */
   close(): void;
+}
+
+/**
+ * Adds a group or a device to a domain by `add`. Returns whether the kernel allows it to share the mappings with the present devices.
+ *
+ * @throws the error of `add` if the domain is empty: the cause can then only be the group or the device itself
+ */
+export function canJoin(domain: Domain, add: () => void): boolean {
+  try {
+    add();
+    return true;
+  } catch (error) {
+    if (domain.size === 0 || !(error instanceof DmaError)) {
+      throw error;
+    }
+    return false;
+  }
 }
 
 /** The kernel calls that domains make. */

@@ -1,7 +1,7 @@
 import type { Ioas, Iommufd, PciDevice, VfioDevice } from '../../binding/index.js';
-import { DmaError, type Attachment } from '../../streams/index.js';
+import type { Attachment } from '../../streams/index.js';
 import { IommufdTarget, type IommufdTargetOptions } from '../iommufd-target.js';
-import type { DeviceAccess, Domain } from './domain.js';
+import { canJoin, type DeviceAccess, type Domain } from './domain.js';
 import { DomainTarget } from './domain-target.js';
 
 /** An iommufd with one IOAS, and the devices that are attached to it. */
@@ -37,16 +37,16 @@ export class IommufdDomain implements Domain {
   addDevice({ address }: PciDevice): VfioDevice | undefined {
     const device = this.#access.openCdev(address, this.#iommufd);
     try {
-      device.attach(this.#ioas);
+      if (canJoin(this, () => device.attach(this.#ioas))) {
+        this.#devices.add(device);
+        return device;
+      }
     } catch (error) {
       device.close();
-      if (this.#devices.size === 0 || !(error instanceof DmaError)) {
-        throw error;
-      }
-      return undefined;
+      throw error;
     }
-    this.#devices.add(device);
-    return device;
+    device.close();
+    return undefined;
   }
 
   removeDevice(device: VfioDevice): void {

@@ -1,7 +1,7 @@
 import type { PciDevice, VfioContainer, VfioDevice, VfioGroup } from '../../binding/index.js';
 import { DmaError, type Attachment } from '../../streams/index.js';
 import { VfioType1Target } from '../vfio-type1-target.js';
-import type { DeviceAccess, Domain } from './domain.js';
+import { canJoin, type DeviceAccess, type Domain } from './domain.js';
 import { DomainTarget } from './domain-target.js';
 
 interface OpenGroup {
@@ -37,17 +37,17 @@ export class Type1Domain implements Domain {
     }
     const group = this.#access.openGroup(address);
     try {
-      if (!this.#join(group)) {
-        group.close();
-        return undefined;
+      if (canJoin(this, () => this.#container.addGroup(group))) {
+        const device = group.openDevice(address);
+        this.#groups.set(iommuGroup, { group, devices: new Set([device]) });
+        return device;
       }
-      const device = group.openDevice(address);
-      this.#groups.set(iommuGroup, { group, devices: new Set([device]) });
-      return device;
     } catch (error) {
       group.close();
       throw error;
     }
+    group.close();
+    return undefined;
   }
 
   removeDevice(device: VfioDevice): void {
@@ -71,19 +71,5 @@ export class Type1Domain implements Domain {
 
   close(): void {
     this.#container.close();
-  }
-
-  /** Adds the group. Returns whether the container accepts it. */
-  #join(group: VfioGroup): boolean {
-    try {
-      this.#container.addGroup(group);
-      return true;
-    } catch (error) {
-      // If the container is empty, the cause can only be the group itself.
-      if (this.#groups.size === 0 || !(error instanceof DmaError)) {
-        throw error;
-      }
-      return false;
-    }
   }
 }

@@ -15,7 +15,7 @@ export interface BadArgument {
 
 /** Converts the progress of a set to the answer of the target: `undefined` if all calls succeeded. */
 export function toBatchStop<T>(
-  { done, errno }: Progress,
+  { done, errno }: Pick<Progress, 'done' | 'errno'>,
   items: readonly T[],
   refused: BadArgument | undefined,
   toError: (errno: number, item: T, rest: readonly T[]) => DmaError,
@@ -32,4 +32,6 @@ export interface Progress {
   readonly done: number;
   /** Errno of the next call; 0 if there is none, or it was not made. */
   readonly errno: number;
+  /** Whether the call that failed was a copy (`DmaBatch.copy`). */
+  readonly isCopy: boolean;
 }

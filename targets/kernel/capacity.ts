@@ -3,20 +3,23 @@ import type { IovaRange } from '../../binding/iommu/iova-range.js';
 import type { DmaError, DmaMapRequest } from '../../streams/index.js';
 import { findMisfit, type Capacity } from './preflight.js';
 
+/** What can be mapped now, as reported by the kernel. */
+export interface Limits {
+  readonly iovaRanges: readonly IovaRange[];
+  /** Number of available entries; `undefined` if there is no limit. */
+  readonly entries?: number | undefined;
+  /** Bytes that can still be pinned; `undefined` if no limit applies. */
+  readonly pinnable: bigint | undefined;
+}
+
 /** The queries of a target to the kernel. */
 export interface CapacityQuery {
   readonly target: string;
-  readonly mapRequest: string;
-  /** Queries what can be mapped now. */
-  ask(): {
-    readonly iovaRanges: readonly IovaRange[];
-    /** Number of available entries; `undefined` if there is no limit. */
-    readonly entries?: number | undefined;
-    /** Bytes that can still be pinned; `undefined` if no limit applies. */
-    readonly pinnable: bigint | undefined;
-  };
+  /** Name of the request that makes maps, for errors. */
+  mapRequest(): string;
+  limits(): Limits;
   /** Number of devices added so far. Each one can reduce what can be mapped. */
-  readonly joins: number;
+  joins(): number;
 }
 
 /**
@@ -26,12 +29,12 @@ export interface CapacityQuery {
  * the cached capacity is never above the real one, unless another user maps too. In that case the kernel rejects the map.
  */
 export class CapacityTracker {
-  readonly #inquiry: CapacityQuery;
+  readonly #query: CapacityQuery;
   #known: Capacity | undefined;
   #joins = 0;
 
-  constructor(inquiry: CapacityQuery) {
-    this.#inquiry = inquiry;
+  constructor(query: CapacityQuery) {
+    this.#query = query;
   }
 
   /**
@@ -48,7 +51,7 @@ export class CapacityTracker {
     const known = this.#known;
     if (
       known !== undefined &&
-      this.#joins === this.#inquiry.joins &&
+      this.#joins === this.#query.joins() &&
       findMisfit(requests, known, isPinned) === undefined
     ) {
       return;
@@ -69,12 +72,13 @@ export class CapacityTracker {
   }
 
   #ask(): Capacity {
-    const { target, mapRequest, joins } = this.#inquiry;
-    const { iovaRanges, entries = Infinity, pinnable } = this.#inquiry.ask();
+    const query = this.#query;
+    const joins = query.joins();
+    const { iovaRanges, entries = Infinity, pinnable } = query.limits();
     this.#joins = joins;
     return (this.#known = {
-      target,
-      request: mapRequest,
+      target: query.target,
+      request: query.mapRequest(),
       iovaRanges,
       entries,
       pages: pinnable === undefined ? Infinity : Number(pinnable >> PAGE_SHIFT),

@@ -23,8 +23,6 @@ const STOP = { stopAtFailure: true };
 /**
  * Makes kernel calls in order; those of a set in one native call. Long calls, which pin or unpin many pages, run on a separate thread, so
  * that the event loop and other IOMMUs are not blocked. The result is then a promise.
- *
- * Usage: fill the batch that `begin` returns, and run it.
  */
 export class IommuCalls {
   readonly #iommu: Iommu;
@@ -35,24 +33,22 @@ export class IommuCalls {
     this.#iommu = iommu;
   }
 
-  /** Returns an empty batch, to be run, or discarded if it cannot be filled. */
-  begin(): DmaBatch {
+  /**
+   * Returns a batch with a row for each item, from index `first`, up to the first for which `put` throws. The next call must be `run` with
+   * this batch.
+   */
+  fill<T>(
+    items: readonly T[],
+    first: number,
+    put: (batch: DmaBatch, item: T) => void,
+  ): { readonly batch: DmaBatch; readonly refused: BadArgument | undefined } {
     const batch = this.#spare ?? new DmaBatch();
     this.#spare = undefined;
     batch.clear();
-    return batch;
-  }
-
-  /** A batch with the unmaps of these ranges, from index `first`, up to the first invalid one. */
-  beginUnmaps(
-    ranges: readonly MemoryRange[],
-    first: number,
-  ): { readonly batch: DmaBatch; readonly refused: BadArgument | undefined } {
-    const batch = this.begin();
     let refused: BadArgument | undefined;
     try {
-      for (let index = first; index < ranges.length; index++) {
-        batch.unmap(ranges[index] as MemoryRange);
+      for (let index = first; index < items.length; index++) {
+        put(batch, items[index] as T);
       }
     } catch (error) {
       refused = { refusal: error };
@@ -60,20 +56,14 @@ export class IommuCalls {
     return { batch, refused };
   }
 
-  /** Makes the only call of the batch. Returns 0 or a negative errno. */
-  runOne(batch: DmaBatch): number | Promise<number> {
-    if (batch.pages > SMALL_PAGES) {
-      return this.#iommu.runAsync(batch).then(() => this.#end(batch, 0));
-    }
-    this.#iommu.run(batch);
-    return this.#end(batch, 0);
-  }
-
   /** Makes the calls of the batch in order, up to the first failure. */
   run(batch: DmaBatch): Progress | Promise<Progress> {
     const progress = (ran: number): Progress => {
-      const errno = ran === 0 ? 0 : this.#end(batch, ran - 1);
-      return { done: errno < 0 ? ran - 1 : ran, errno };
+      this.#spare = batch;
+      const errno = ran === 0 ? 0 : batch.errnoAt(ran - 1);
+      return errno < 0
+        ? { done: ran - 1, errno, isCopy: batch.isCopyAt(ran - 1) }
+        : { done: ran, errno, isCopy: false };
     };
     if (batch.length === 0) {
       return progress(0);
@@ -93,11 +83,6 @@ export class IommuCalls {
     return whenDone(isLarge(batch) ? this.#iommu.runAsync(batch) : this.#iommu.run(batch), () =>
       ranges.map((_, row) => batch.errnoAt(row)),
     );
-  }
-
-  #end(batch: DmaBatch, last: number): number {
-    this.#spare = batch;
-    return batch.errnoAt(last);
   }
 }
 

@@ -6,31 +6,39 @@ import { DmaError, DmaUnmapError, type DmaMapRequest, type MemoryRange } from '.
 import { entryLimitHint } from './entry-limit.js';
 import { bytesToPin, lockedMemory, lockedMemoryHint } from './locked-memory.js';
 
-/** The IOMMU that rejected a call, and the queries that find the cause. */
+/** The target whose call the kernel rejected, and the queries that find the cause. */
 export interface ErrorContext {
   readonly target: string;
-  /** The request of the `ioctl`. */
-  readonly request: string;
+  /** Name of the `ioctl` request that makes this map. */
+  mapRequest(request: DmaMapRequest): string;
+  readonly unmapRequest: string;
   /** The ranges that can be mapped, as reported by the kernel. */
-  readonly iovaRanges: () => readonly IovaRange[];
+  iovaRanges(): readonly IovaRange[];
   /** A mapping of this target that overlaps. */
-  readonly inTheWay?: MemoryRange | undefined;
+  inTheWay?(range: MemoryRange): MemoryRange | undefined;
   /** Number of available entries; `undefined` if there is no limit. */
-  readonly entriesLeft?: () => number | undefined;
-  /** The failed map and the maps after it in the same set. Default: the failed map only. */
-  readonly rest?: readonly DmaMapRequest[];
+  entriesLeft?(): number | undefined;
 }
 
-/** The error of a map that the kernel rejected, with a hint. */
-export function mapError(errno: number, request: DmaMapRequest, where: ErrorContext): DmaError {
+/**
+ * The error of a map that the kernel rejected, with a hint.
+ *
+ * @param rest the failed map and the maps after it in the same set
+ */
+export function mapError(
+  errno: number,
+  request: DmaMapRequest,
+  where: ErrorContext,
+  rest: readonly DmaMapRequest[] = [request],
+): DmaError {
   const { range, region } = request;
   const error = systemError(errno, {
     what: `cannot map ${range.toString()} for devices`,
     syscall: 'ioctl',
-    request: where.request,
+    request: where.mapRequest(request),
     range,
     region,
-    hint: mapHint(errno, request, where),
+    hint: mapHint(errno, request, where, rest),
   });
   return named(error, where.target);
 }
@@ -40,7 +48,7 @@ export function unmapError(errno: number, range: MemoryRange, where: ErrorContex
   const error = systemError(errno, {
     what: `cannot unmap ${range.toString()} for devices`,
     syscall: 'ioctl',
-    request: where.request,
+    request: where.unmapRequest,
     range,
     hint: 'an unmap must cover whole mappings, as they were mapped; the memory is kept until it succeeds',
   });
@@ -48,18 +56,12 @@ export function unmapError(errno: number, range: MemoryRange, where: ErrorContex
 }
 
 /** The error of an unmap that left some of its mappings. */
-export function stuckError(
-  errno: number,
-  range: MemoryRange,
-  stuck: readonly MemoryRange[],
-  where: ErrorContext,
-): DmaUnmapError {
-  const cause = unmapError(errno, range, where);
-  const { message, code, syscall, request, target, hint } = cause;
+export function stuckError(cause: DmaError, range: MemoryRange, stuck: readonly MemoryRange[]): DmaUnmapError {
+  const { message, code, syscall, request, target = '', hint } = cause;
   return new DmaUnmapError(
     message,
     { code, errno: cause.errno, syscall, request, target, range, hint, cause },
-    { stuck: stuck.map((one) => ({ target: where.target, range: one })) },
+    { stuck: stuck.map((one) => ({ target, range: one })) },
   );
 }
 
@@ -101,18 +103,19 @@ export function misfitReasonOf(range: MemoryRange, valid: readonly IovaRange[]):
   };
 }
 
-function mapHint(errno: number, request: DmaMapRequest, where: ErrorContext): string {
+function mapHint(errno: number, request: DmaMapRequest, where: ErrorContext, rest: readonly DmaMapRequest[]): string {
   const { range, type, writable } = request;
+  const ioctl = where.mapRequest(request);
   switch (-errno) {
     case 12: // ENOMEM
       return (
-        lockedMemoryHint(lockedMemory(), bytesToPin(where.rest ?? [request])) ??
+        lockedMemoryHint(lockedMemory(), bytesToPin(rest)) ??
         shortageHint(request) ??
         'the host is short of memory, or of free huge pages (no limit of locked memory counts for this process): see free -m, HugePages_Free in /proc/meminfo, and memory.max of its cgroup'
       );
     case 28: // ENOSPC
-      return where.request === 'VFIO_IOMMU_MAP_DMA'
-        ? entryLimitHint(where.entriesLeft?.() ?? 0, where.rest?.length ?? 1)
+      return ioctl === 'VFIO_IOMMU_MAP_DMA'
+        ? entryLimitHint(where.entriesLeft?.() ?? 0, rest.length)
         : (shortageHint(request) ??
             'the file system behind the memory is full: df shows it; make it larger with mount -o remount,size=SIZE, or docker run --shm-size=SIZE for the /dev/shm of a container');
     case 22: {
@@ -128,14 +131,17 @@ function mapHint(errno: number, request: DmaMapRequest, where: ErrorContext): st
       if (misfit !== undefined) {
         return `${misfit.why}; ${misfit.cure}`;
       }
-      return where.request === 'IOMMU_IOAS_MAP_FILE'
+      return ioctl === 'IOMMU_IOAS_MAP_FILE'
         ? 'is the file as long as the mapping, and on memory (memfd, tmpfs, huge pages)? A file on a disk can be mapped by address alone, and read-only'
         : 'the kernel found an argument invalid: is a device attached (container.addGroup, device.attach) before the first map?';
     }
-    case 17: // EEXIST
-      return where.inTheWay === undefined
+    case 17: {
+      // EEXIST
+      const inTheWay = where.inTheWay?.(range);
+      return inTheWay === undefined
         ? 'something is mapped there already: unmap it first; when this target did not map it, another user of the same container or IOAS did'
-        : `${where.inTheWay.toString()} is mapped there: unmap it first`;
+        : `${inTheWay.toString()} is mapped there: unmap it first`;
+    }
     case 14: {
       // EFAULT
       if (type === 'device') {
@@ -152,7 +158,7 @@ function mapHint(errno: number, request: DmaMapRequest, where: ErrorContext): st
     case 98: // EADDRINUSE
       return 'a device that is attached needs these addresses for itself: leave a hole in the guest memory map there (0xfee00000-0xfef00000 takes interrupts on x86)';
     default:
-      return `see the error table in docs/kernel.md for ${where.request}`;
+      return `see the error table in docs/kernel.md for ${ioctl}`;
   }
 }
 
