@@ -11,7 +11,7 @@ import {
 } from '../../streams/index.js';
 import { IommufdTarget, VfioType1Target } from '../../targets/index.js';
 import { bytesToPin, lockedMemory, lockedMemoryHint } from '../../targets/kernel/locked-memory.js';
-import { findMisfit } from '../../targets/kernel/preflight.js';
+import { findMisfit, wholePages } from '../../targets/kernel/preflight.js';
 import { runChild } from '../binding/support/child.js';
 import { skipUnlessMounting, SMALL_TMPFS, THROUGH_SMALL_TMPFS } from '../binding/support/small-tmpfs.js';
 
@@ -576,7 +576,9 @@ describe('the targets of kernel IOMMUs', () => {
   });
 
   it('cannot pin more than may be locked', () => {
-    const capacity = { target: 'T', request: 'R', iovaRanges: iommu.iovaRanges, entries: Infinity, pages: 1 };
+    const { iovaRanges } = iommu;
+    const windows = iovaRanges.map(wholePages);
+    const capacity = { target: 'T', request: 'R', iovaRanges, windows, entries: Infinity, pages: 1 };
     const set = [request(0x10000), request(0x20000)];
     const error = findMisfit(set, capacity);
     expect(error).to.include({ code: 'ENOMEM', region: 'ram' });

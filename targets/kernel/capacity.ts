@@ -1,7 +1,7 @@
 import { PAGE_SHIFT } from '../../streams/internal.js';
 import type { IovaRange } from '../../binding/iommu/iova-range.js';
 import type { DmaError, DmaMapRequest } from '../../streams/index.js';
-import { findMisfit, type Capacity } from './preflight.js';
+import { findMisfit, wholePages, type Capacity } from './preflight.js';
 
 /** What can be mapped now, as reported by the kernel. */
 export interface Limits {
@@ -80,6 +80,7 @@ export class CapacityTracker {
       target: query.target,
       request: query.mapRequest(),
       iovaRanges,
+      windows: iovaRanges.map(wholePages),
       entries,
       pages: pinnable === undefined ? Infinity : Number(pinnable >> PAGE_SHIFT),
     });

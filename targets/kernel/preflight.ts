@@ -10,6 +10,8 @@ export interface Capacity {
   readonly target: string;
   readonly request: string;
   readonly iovaRanges: readonly IovaRange[];
+  /** The whole pages in these ranges ({@link wholePages}). */
+  readonly windows: readonly PageWindow[];
   /** Number of available entries; `Infinity` if there is no limit. */
   entries: number;
   /** Pages that can still be pinned; `Infinity` if there is no limit, or it is unknown. */
@@ -29,7 +31,7 @@ export function findMisfit(
   capacity: Capacity,
   isPinned?: (request: DmaMapRequest) => boolean,
 ): DmaError | undefined {
-  const windows = capacity.iovaRanges.map(pagesOf);
+  const { windows } = capacity;
   let window = windows[0];
   let entries = 0;
   let pages = 0;
@@ -74,17 +76,18 @@ const NO_WHOLE_PAGES = {
   cure: 'leave out the pages at the borders of what the IOMMU can map',
 };
 
-interface Pages {
+/** Pages that can be mapped, as numbers, which are compared much faster than addresses. */
+export interface PageWindow {
   readonly startPage: number;
   readonly endPage: number;
 }
 
 /** The whole pages in the range. */
-function pagesOf({ start, last }: IovaRange): Pages {
+export function wholePages({ start, last }: IovaRange): PageWindow {
   return { startPage: Number((start + PAGE_SIZE - 1n) >> PAGE_SHIFT), endPage: Number((last + 1n) >> PAGE_SHIFT) };
 }
 
-function isInside({ startPage, endPage }: MemoryRange, window: Pages | undefined): boolean {
+function isInside({ startPage, endPage }: MemoryRange, window: PageWindow | undefined): boolean {
   return window !== undefined && window.startPage <= startPage && endPage <= window.endPage;
 }
 

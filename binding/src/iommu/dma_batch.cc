@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <climits>
-#include <cmath>
 #include <string>
 #include <utility>
 
@@ -23,11 +22,11 @@ constexpr double kAddressLimit = 18446744073709551616.0;  // 2^64
 
 // False when it is not an integer in [0, 2^64).
 bool ToInteger(double number, uint64_t& integer) {
-  if (!(number >= 0 && number < kAddressLimit) || std::trunc(number) != number) {
+  if (!(number >= 0 && number < kAddressLimit)) {
     return false;
   }
   integer = static_cast<uint64_t>(number);
-  return true;
+  return static_cast<double>(integer) == number;
 }
 
 bool Unmaps(const DmaRequest& request) {
