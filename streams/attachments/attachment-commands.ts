@@ -129,7 +129,7 @@ export class AttachmentCommands implements HandleCommands {
   }
 
   #enqueue<T>(command: () => Coroutine<T>): Promise<T> {
-    return this.#options.queue.run(() => run(command()));
+    return this.#options.queue.runAlways(() => run(command()));
   }
 
   /**

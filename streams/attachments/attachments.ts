@@ -12,13 +12,9 @@ import type { AttachmentHandle } from './attachment-handle.js';
 export class Attachments implements VaUsers {
   /** The attachment whose replay is running. */
   attaching: AttachmentHandle | undefined = undefined;
-  #attached: AttachmentHandle[] = [];
-  #leaving: AttachmentHandle[] = [];
-
   /** Those that get change sets, in attach order. */
-  get attached(): readonly AttachmentHandle[] {
-    return this.#attached;
-  }
+  attached: readonly AttachmentHandle[] = [];
+  #leaving: AttachmentHandle[] = [];
 
   /** Those that have been detached, but with something stuck, or a call that has not been answered. */
   get leaving(): readonly AttachmentHandle[] {
@@ -27,7 +23,7 @@ export class Attachments implements VaUsers {
 
   /** Those that users see, in attach order: with the one whose replay is running. */
   get visible(): readonly AttachmentHandle[] {
-    return this.attaching === undefined ? this.#attached : [...this.#attached, this.attaching];
+    return this.attaching === undefined ? this.attached : [...this.attached, this.attaching];
   }
 
   /** Those of all phases. */
@@ -37,7 +33,7 @@ export class Attachments implements VaUsers {
 
   /** Whether something is stuck at any target that is attached or leaving. */
   get hasStuck(): boolean {
-    for (const handle of this.#attached) {
+    for (const handle of this.attached) {
       if (handle.ledgers.hasStuck) {
         return true;
       }
@@ -46,12 +42,12 @@ export class Attachments implements VaUsers {
   }
 
   add(handle: AttachmentHandle): void {
-    this.#attached.push(handle);
+    this.attached = [...this.attached, handle];
   }
 
   /** The attachment gets no more change sets. */
   remove(handle: AttachmentHandle): void {
-    this.#attached = this.#attached.filter((other) => other !== handle);
+    this.attached = this.attached.filter((other) => other !== handle);
   }
 
   addLeaving(handle: AttachmentHandle): void {

@@ -29,6 +29,14 @@ export interface Delivery {
   readonly missing: readonly TargetRange[];
 }
 
+/** The result of a set that was done everywhere, without anything to report. */
+export const NOTHING_TO_REPORT: Delivery = {
+  skipped: EMPTY_LIST,
+  undone: EMPTY_LIST,
+  stuck: EMPTY_LIST,
+  missing: EMPTY_LIST,
+};
+
 /** The map that failed with `error`, as far as the outcome names it. */
 export function failureOf(outcome: Outcome, error: DmaError): MapFailure {
   const { failedAt } = outcome;
@@ -40,8 +48,6 @@ export class DeliveryResult implements Delivery {
   declare failure?: MapFailure;
   declare unmapError?: DmaError;
   declare restoreError?: DmaError;
-  /** The receivers that hold maps of the set, in order. */
-  mapped: readonly Receiver[] = EMPTY_LIST;
   skipped: readonly DmaError[] = EMPTY_LIST;
   undone: readonly TargetRange[] = EMPTY_LIST;
   stuck: readonly TargetRange[] = EMPTY_LIST;
@@ -55,39 +61,30 @@ export class DeliveryResult implements Delivery {
     this.stuck = concatenate(this.stuck, stuckOf(outcome));
   }
 
-  /** Adds an outcome of the maps. Adds the receiver to `mapped` when it may hold some of them. */
-  addMaps(outcome: Outcome, receiver: Receiver, set: ChangeSet): Coroutine<void> | undefined {
+  /** Adds an outcome of the maps. */
+  addMaps(outcome: Outcome, set: ChangeSet): void {
     this.add(outcome);
     const { error } = outcome;
-    const failed = outcome.status !== 'applied' && error !== undefined;
-    if (failed && set.undo === true) {
+    if (outcome.status === 'applied' || error === undefined) {
+      return;
+    }
+    if (set.undo === true) {
       this.restoreError ??= error;
-    } else if (failed) {
+    } else {
       this.failure ??= failureOf(outcome, error);
-    }
-    // A receiver that failed has undone its own maps, unless it broke in the middle, or reported a failure that its
-    // targets do not confirm.
-    if (failed && receiver.broken === undefined) {
-      return this.#addIfHolding(receiver, set.maps);
-    }
-    this.mapped = concatenate(this.mapped, [receiver]);
-    return undefined;
-  }
-
-  *#addIfHolding(receiver: Receiver, maps: readonly MapChange[]): Coroutine<void> {
-    if (yield* holdsAny(receiver, maps)) {
-      this.mapped = concatenate(this.mapped, [receiver]);
     }
   }
 
   /** Adds an outcome of the unmaps. */
-  addUnmaps(outcome: Outcome, receiver: Receiver, set: ChangeSet): Coroutine<void> | undefined {
+  *addUnmaps(outcome: Outcome, receiver: Receiver, set: ChangeSet): Coroutine<void> {
     this.add(outcome);
     if (outcome.status !== 'failed' || outcome.error === undefined) {
-      return undefined;
+      return;
     }
     this.unmapError ??= outcome.error;
-    return stuckOf(outcome) === undefined ? this.#addAssumedStuck(outcome.target, receiver, set) : undefined;
+    if (stuckOf(outcome) === undefined) {
+      yield* this.#addAssumedStuck(outcome.target, receiver, set);
+    }
   }
 
   /** The outcome does not name the stuck mappings: looks them up. */
@@ -97,8 +94,8 @@ export class DeliveryResult implements Delivery {
   }
 }
 
-/** Whether a ledger of the receiver lists one of these maps. */
-function* holdsAny({ ports }: Receiver, maps: readonly MapChange[]): Coroutine<boolean> {
+/** Whether a target of the receiver holds one of these maps, by its ledger. */
+export function* holdsAny({ ports }: Receiver, maps: readonly MapChange[]): Coroutine<boolean> {
   for (const { ledger } of ports) {
     yield* ledger.materialize();
     if ((yield* filterInSlices(maps, (change) => ledger.holds(change))).length > 0) {

@@ -3,7 +3,7 @@ import { mapStep, unmapOf, unmapStep, inverse } from '../changes/managed-set.js'
 import { filterInSlices, mapInSlices } from '../ranges/slices.js';
 import { isPromiseLike, waitFor, type Coroutine } from '../util/coroutine.js';
 import { EMPTY_LIST } from '../util/lists.js';
-import { DeliveryResult, type Delivery } from './delivery-result.js';
+import { DeliveryResult, holdsAny, NOTHING_TO_REPORT, type Delivery } from './delivery-result.js';
 import type { Receiver, DeliveryHooks } from './receiver.js';
 
 /**
@@ -15,7 +15,7 @@ import type { Receiver, DeliveryHooks } from './receiver.js';
  * end, past failures.
  */
 export function* deliver(set: ChangeSet, receivers: readonly Receiver[], hooks: DeliveryHooks): Coroutine<Delivery> {
-  const delivery = new DeliveryResult();
+  let result: DeliveryResult | undefined;
   if (set.unmaps.length > 0) {
     const step = unmapStep(set);
     for (let end = receivers.length; end > 0;) {
@@ -24,9 +24,8 @@ export function* deliver(set: ChangeSet, receivers: readonly Receiver[], hooks: 
       for (let index = 0; index < answers.length; index++) {
         const answer = answers[index] as Outcome | Promise<Outcome>;
         const outcome = isPromiseLike(answer) ? ((yield answer) as Outcome) : answer;
-        const adding = delivery.addUnmaps(outcome, receivers[end - 1 - index] as Receiver, step);
-        if (adding !== undefined) {
-          yield* adding;
+        if (!isPlain(outcome)) {
+          yield* (result ??= new DeliveryResult()).addUnmaps(outcome, receivers[end - 1 - index] as Receiver, step);
         }
       }
       end = start;
@@ -36,25 +35,54 @@ export function* deliver(set: ChangeSet, receivers: readonly Receiver[], hooks: 
   if (pause !== undefined) {
     yield* pause;
   }
-  const mapsOnly = mapStep(set);
-  for (let start = 0; start < receivers.length && set.maps.length > 0;) {
-    const end = groupFrom(receivers, start);
-    const answers = startMaps(receivers, start, end, mapsOnly);
-    for (let index = 0; index < answers.length; index++) {
-      const answer = answers[index] as Outcome | Promise<Outcome>;
-      const outcome = isPromiseLike(answer) ? ((yield answer) as Outcome) : answer;
-      const adding = delivery.addMaps(outcome, receivers[start + index] as Receiver, set);
-      if (adding !== undefined) {
-        yield* adding;
+  if (set.maps.length > 0) {
+    const step = mapStep(set);
+    for (let start = 0; start < receivers.length;) {
+      const end = groupFrom(receivers, start);
+      const answers = startMaps(receivers, start, end, step);
+      for (let index = 0; index < answers.length; index++) {
+        const answer = answers[index] as Outcome | Promise<Outcome>;
+        const outcome = isPromiseLike(answer) ? ((yield answer) as Outcome) : answer;
+        answers[index] = outcome;
+        if (!isPlain(outcome)) {
+          (result ??= new DeliveryResult()).addMaps(outcome, set);
+        }
       }
+      if (result?.failure !== undefined) {
+        yield* undo(set, receivers, yield* holdersOf(set, receivers, start, answers as Outcome[]), hooks, result);
+        break;
+      }
+      start = end;
     }
-    if (delivery.failure !== undefined) {
-      yield* undo(set, receivers, hooks, delivery);
-      break;
-    }
-    start = end;
   }
-  return delivery;
+  return result ?? NOTHING_TO_REPORT;
+}
+
+/** Whether everything of a step was done, and nothing else. */
+function isPlain({ status, skipped, undone, stuck, missing }: Outcome): boolean {
+  return (
+    status === 'applied' && skipped.length === 0 && undone === undefined && stuck === undefined && missing === undefined
+  );
+}
+
+/** The receivers that may hold maps of the set, in order: those before `start`, and some of those that have answered after it. */
+function* holdersOf(
+  { maps }: ChangeSet,
+  receivers: readonly Receiver[],
+  start: number,
+  outcomes: readonly Outcome[],
+): Coroutine<readonly Receiver[]> {
+  const holders = receivers.slice(0, start);
+  for (const [index, { status, error }] of outcomes.entries()) {
+    const receiver = receivers[start + index] as Receiver;
+    // A receiver that failed has undone its own maps, unless it broke in the middle, or reported a failure that its
+    // targets do not confirm.
+    const hasUndone = status === 'failed' && error !== undefined && receiver.broken === undefined;
+    if (!hasUndone || (yield* holdsAny(receiver, maps))) {
+      holders.push(receiver);
+    }
+  }
+  return holders;
 }
 
 /** Starts the unmaps at each receiver of a group, in reverse order. Returns the answers in that order. */
@@ -121,11 +149,12 @@ function groupBefore(receivers: readonly Receiver[], end: number): number {
 function* undo(
   set: ChangeSet,
   all: readonly Receiver[],
+  holders: readonly Receiver[],
   hooks: DeliveryHooks,
   delivery: DeliveryResult,
 ): Coroutine<void> {
   const unmaps = yield* mapInSlices(set.maps.toReversed(), unmapOf);
-  for (const receiver of delivery.mapped.toReversed()) {
+  for (const receiver of holders.toReversed()) {
     delivery.add(yield* waitFor(receiver.serve(inverse(set.generation, unmaps, []))));
   }
   if (set.unmaps.length > 0) {

@@ -1,4 +1,4 @@
-import { filter, map, Observable, Subject } from 'rxjs';
+import { filter, map, Observable, Subject, type Subscriber, type TeardownLogic } from 'rxjs';
 import { lazyCopyOf } from '../changes/copies.js';
 import { ManagedSet } from '../changes/managed-set.js';
 import type { ChangeSet, ShareableRegion } from '../contracts/change-set.js';
@@ -17,6 +17,8 @@ export class ManagerStreams {
   readonly #events = new Subject<RegionEvent>();
   readonly #changes = new Subject<ChangeSet>();
   readonly #shareable: ShareableList;
+  /** Number of subscribers of all its observables. */
+  observerCount = 0;
 
   constructor(queue: SerialQueue, view: View) {
     this.#queue = queue;
@@ -25,11 +27,11 @@ export class ManagerStreams {
   }
 
   get events$(): Observable<RegionEvent> {
-    return this.#events.asObservable();
+    return this.#counted((subscriber) => this.#events.subscribe(subscriber));
   }
 
   changes(): Observable<ChangeSet> {
-    return new Observable((subscriber) => {
+    return this.#counted((subscriber) => {
       // A command that the subscriber gives while it handles the snapshot is queued until it is subscribed to later sets.
       this.#queue.hold(() => {
         const { generation } = this.#view;
@@ -47,28 +49,15 @@ export class ManagerStreams {
   }
 
   shareable(): Observable<readonly ShareableRegion[]> {
-    return new Observable((subscriber) => {
+    return this.#counted((subscriber) => {
       this.#queue.hold(() => {
         this.#shareable.subscribe(subscriber);
       });
     });
   }
 
-  /** Emits the events and the change set of a command; makes neither when there is no subscriber. */
-  publish(draft: Draft, set: ManagedSet): Coroutine<void> | undefined {
-    return this.#events.observed || this.#changes.observed || this.#shareable.observed
-      ? this.#emit(draft, set)
-      : undefined;
-  }
-
-  /** Completes all of them. */
-  end(): void {
-    this.#events.complete();
-    this.#changes.complete();
-    this.#shareable.end();
-  }
-
-  *#emit(draft: Draft, set: ManagedSet): Coroutine<void> {
+  /** Emits the events and the change set of a command. Not to be called when there are no subscribers. */
+  *publish(draft: Draft, set: ManagedSet): Coroutine<void> {
     if (this.#events.observed) {
       for (const event of draft.events()) {
         this.#events.next(event);
@@ -84,6 +73,24 @@ export class ManagerStreams {
         yield* this.#shareable.update(set.generation, ManagedSet.detailsOf(set)?.removed ?? [], set.maps);
       }
     }
+  }
+
+  /** Completes all of them. */
+  end(): void {
+    this.#events.complete();
+    this.#changes.complete();
+    this.#shareable.end();
+  }
+
+  /** An observable whose subscribers are counted. */
+  #counted<T>(subscribe: (subscriber: Subscriber<T>) => TeardownLogic): Observable<T> {
+    return new Observable((subscriber) => {
+      this.observerCount += 1;
+      subscriber.add(() => {
+        this.observerCount -= 1;
+      });
+      return subscribe(subscriber);
+    });
   }
 }
 

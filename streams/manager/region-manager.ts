@@ -1,13 +1,11 @@
 import type { Observable } from 'rxjs';
 import type { Attachment, AttachOptions } from '../attachments/attachment.js';
-import type { AttachmentHandle } from '../attachments/attachment-handle.js';
 import { AttachmentCommands } from '../attachments/attachment-commands.js';
 import { Attachments } from '../attachments/attachments.js';
 import type { ChangeSet, MemoryMapSnapshot, ShareableRegion } from '../contracts/change-set.js';
 import { checkVaMapper } from '../contracts/contract-checks.js';
 import { SerialQueue } from '../util/serial-queue.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
-import type { RegionContext } from '../regions/draft.js';
 import { DmaError } from '../contracts/errors.js';
 import { copyOf } from '../regions/region-handle.js';
 import { RegionTable } from '../regions/region-table.js';
@@ -113,25 +111,16 @@ export class RegionManager implements AsyncDisposable {
       vaMapper,
       warn,
     });
-    let sequence = 0;
-    const context: RegionContext = {
-      table: this.#table,
-      privates: this.#vas.privates,
-      transact: (work) => this.#command(() => this.#transactions.runEdit(work)),
-      checkPrivate: (region, range) => {
-        this.#vas.checkMapper(region, range);
-        this.#attachments.checkPrivate(region, range);
-      },
-      nextSequence: () => sequence++,
-    };
     this.#transactions = new Transactions({
-      context,
+      queue: this.#queue,
+      table: this.#table,
       view: this.#view,
       vas: this.#vas,
+      hasMapper: vaMapper !== undefined,
       attachments: this.#attachments,
       attachmentCommands: this.#attachmentCommands,
+      streams: this.#streams,
       warn,
-      publish: (draft, set) => this.#streams.publish(draft, set),
     });
   }
 
@@ -180,7 +169,7 @@ export class RegionManager implements AsyncDisposable {
    * @throws DmaError `ERR_CLOSED`
    */
   transaction<T>(work: (edit: RegionEdit) => T): Promise<T> {
-    return this.#command(() => this.#transactions.run(work));
+    return this.#queue.run(() => this.#transactions.run(work));
   }
 
   /**
@@ -206,7 +195,7 @@ export class RegionManager implements AsyncDisposable {
    * completes
    */
   attach(target: DmaTarget | TargetBranch, options?: AttachOptions): Promise<Attachment> {
-    return this.#command<AttachmentHandle>(() => run(this.#attachmentCommands.attach(target, options)));
+    return this.#queue.run<Attachment>(() => run(this.#attachmentCommands.attach(target, options)));
   }
 
   /**
@@ -244,22 +233,13 @@ export class RegionManager implements AsyncDisposable {
    * now, which is unmapped when the call completes
    */
   close(): Promise<void> {
-    this.#closing ??= this.#queue.run(() => run(this.#close()));
+    this.#queue.close(closedError);
+    this.#closing ??= this.#queue.runAlways(() => run(this.#close()));
     return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  #command<T>(command: () => T | Promise<T>): Promise<T> {
-    if (this.#closing === undefined) {
-      return this.#queue.run(command);
-    }
-    const error = closedError();
-    return this.#queue.run<T>(() => {
-      throw error;
-    });
   }
 
   *#close(): Coroutine<void> {

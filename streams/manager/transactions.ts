@@ -8,26 +8,30 @@ import { ManagedSet } from '../changes/managed-set.js';
 import { deliver } from '../branches/delivery.js';
 import { difference, simpleDifference, type Difference } from '../view/difference.js';
 import { Draft, type RegionContext } from '../regions/draft.js';
+import type { RegionTable } from '../regions/region-table.js';
 import type { RegionCommandEdit } from '../regions/region-handle.js';
 import { DmaError } from '../contracts/errors.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { RegionEdit } from '../contracts/region.js';
 import { filterInSlices, joinInSlices, mapInSlices } from '../ranges/slices.js';
 import { EMPTY_LIST } from '../util/lists.js';
+import type { SerialQueue } from '../util/serial-queue.js';
 import { isPromiseLike, run as runCoroutine, waitFor, type Coroutine } from '../util/coroutine.js';
 import type { VaOwner } from '../host-addresses/va-owner.js';
 import type { View } from '../view/view.js';
+import type { ManagerStreams } from './manager-streams.js';
 
 /** What transactions read and change. */
 interface TransactionsOptions {
-  readonly context: RegionContext;
+  readonly queue: SerialQueue;
+  readonly table: RegionTable;
   readonly view: View;
   readonly vas: VaOwner;
+  readonly hasMapper: boolean;
   readonly attachments: Attachments;
   readonly attachmentCommands: AttachmentCommands;
+  readonly streams: ManagerStreams;
   readonly warn: (warning: DmaError) => void;
-  /** Emits the events and the change set of a transaction that has taken effect. */
-  readonly publish: (draft: Draft, set: ManagedSet) => Coroutine<void> | undefined;
 }
 
 /** Runs transactions, one at a time: their edits, the delivery to the targets, and the commit or the rollback. */
@@ -35,21 +39,33 @@ export class Transactions {
   readonly #options: TransactionsOptions;
   readonly #context: RegionContext;
   readonly #view: View;
-  readonly #vas: VaOwner;
+  /** `undefined` without a mapper: then there are no host addresses and no private memory. */
+  readonly #vas: VaOwner | undefined;
   readonly #attachments: Attachments;
   readonly #attachmentCommands: AttachmentCommands;
   readonly #warn: (warning: DmaError) => void;
-  readonly #publish: TransactionsOptions['publish'];
+  readonly #streams: ManagerStreams;
 
   constructor(options: TransactionsOptions) {
+    const { queue, table, vas, attachments } = options;
     this.#options = options;
-    this.#context = options.context;
     this.#view = options.view;
-    this.#vas = options.vas;
-    this.#attachments = options.attachments;
+    this.#vas = options.hasMapper ? vas : undefined;
+    this.#attachments = attachments;
     this.#attachmentCommands = options.attachmentCommands;
     this.#warn = options.warn;
-    this.#publish = options.publish;
+    this.#streams = options.streams;
+    let sequence = 0;
+    this.#context = {
+      table,
+      privates: vas.privates,
+      transact: (work) => queue.run(() => this.#runEdit(work)),
+      checkPrivate: (region, range) => {
+        vas.checkMapper(region, range);
+        attachments.checkPrivate(region, range);
+      },
+      nextSequence: () => sequence++,
+    };
   }
 
   /** Runs `RegionManager.transaction`. */
@@ -73,7 +89,7 @@ export class Transactions {
   }
 
   /** Runs a command of a region: a transaction of one edit, which may yield to the event loop. */
-  runEdit(work: (edit: RegionCommandEdit) => Coroutine<void> | undefined): void | Promise<void> {
+  #runEdit(work: (edit: RegionCommandEdit) => Coroutine<void> | undefined): void | Promise<void> {
     const draft = new Draft(this.#context);
     this.#view.begin(draft);
     let editing: Coroutine<void> | undefined;
@@ -97,48 +113,45 @@ export class Transactions {
   /** Delivers the edits of a draft to the targets, then applies them to the view. On failure: rolls the draft back. */
   *#takeEffect(draft: Draft): Coroutine<void> {
     const { privates } = draft;
+    const vas = this.#vas;
     const generation = this.#view.generation + 1;
     let change: Difference;
     try {
       change = simpleDifference(draft.edits) ?? (yield* difference(this.#context.table, draft));
-      if (this.#vas.hasPrivates || privates !== undefined) {
-        yield* this.#view.indexEdits(draft.edits);
-        yield* this.#vas.check(privates, change);
-      }
-      if (privates !== undefined) {
-        if (this.#attachments.hasStuck) {
-          yield* this.#attachmentCommands.clearStuck(privates.added, generation);
-        }
-        yield* this.#vas.make(privates);
+      if (vas?.hasPrivates === true || privates !== undefined) {
+        change = yield* this.#makePrivates(draft, change, generation);
       }
     } catch (error) {
       return yield* this.#rollBackAndThrow(draft, yield* this.#withBlockers(error));
     }
-    const maps = this.#vas.hasPrivates ? yield* this.#vas.withVas(change.maps) : change.maps;
-    const details = { active: this.#view, removed: change.removed, addressOf: undefined };
-    const set = new ManagedSet(details, generation, change.unmaps, maps);
-    const delivery = this.#needsNoDelivery(set)
-      ? yield* waitFor(this.#vas.releaseFiles(change.removed))
-      : yield* deliver(set, this.#attachments.attached, new CommandHooks(set, change, this.#options));
-    for (const skipped of delivery?.skipped ?? EMPTY_LIST) {
-      this.#warn(skipped);
+    const { unmaps, maps, removed } = change;
+    const set = new ManagedSet({ active: this.#view, removed, addressOf: undefined }, generation, unmaps, maps);
+    const { attached } = this.#attachments;
+    let delivery: Delivery | undefined;
+    if ((unmaps.length > 0 || maps.length > 0) && attached.length > 0) {
+      delivery = yield* deliver(set, attached, new CommandHooks(set, removed, this.#options, vas));
+      for (const skipped of delivery.skipped) {
+        this.#warn(skipped);
+      }
+      if (delivery.failure !== undefined) {
+        yield* this.#rollBack(draft);
+        yield* waitFor(vas?.discard());
+        // Also over the removed mappings: the undo may have cleared a stuck mapping there, which had kept the VA of an
+        // earlier one in use.
+        yield* waitFor(vas?.releaseUnused(yield* rangesOf([maps, removed])));
+        throw mapFailure(delivery.failure, delivery, yield* this.#attachments.blockersOf(delivery.failure));
+      }
+    } else if (vas !== undefined) {
+      // No target is attached, but earlier ones may have needed the VAs.
+      yield* waitFor(vas.releaseFiles(removed));
     }
-    if (delivery?.failure !== undefined) {
-      yield* this.#rollBack(draft);
-      yield* waitFor(this.#vas.discard());
-      // Also over the removed mappings: the undo may have cleared a stuck mapping there, which had kept the VA of an
-      // earlier one in use.
-      yield* waitFor(this.#vas.releaseUnused(yield* rangesOf([set.maps, change.removed])));
-      throw mapFailure(delivery.failure, delivery, yield* this.#attachments.blockersOf(delivery.failure));
-    }
-    const applying = this.#view.apply(set.maps === change.maps ? change : { ...change, maps: set.maps });
+    const applying = this.#view.apply(change);
     if (applying !== undefined) {
       yield* applying;
     }
-    const pending = privates === undefined ? undefined : yield* this.#vas.commit(privates);
-    const publishing = this.#publish(draft, set);
-    if (publishing !== undefined) {
-      yield* publishing;
+    const pending = privates === undefined || vas === undefined ? undefined : yield* vas.commit(privates);
+    if (this.#streams.observerCount > 0) {
+      yield* this.#streams.publish(draft, set);
     }
     if (pending !== undefined) {
       yield pending;
@@ -149,6 +162,21 @@ export class Transactions {
         throw unmapFailure(delivery.unmapError, stuck);
       }
     }
+  }
+
+  /** Makes the private memory that a transaction adds. Returns the change with its host addresses. */
+  *#makePrivates(draft: Draft, change: Difference, generation: number): Coroutine<Difference> {
+    const { privates } = draft;
+    const { vas } = this.#options;
+    yield* this.#view.indexEdits(draft.edits);
+    yield* vas.check(privates, change);
+    if (privates !== undefined) {
+      if (this.#attachments.hasStuck) {
+        yield* this.#attachmentCommands.clearStuck(privates.added, generation);
+      }
+      yield* vas.make(privates);
+    }
+    return vas.hasPrivates ? { ...change, maps: yield* vas.withVas(change.maps) } : change;
   }
 
   *#rollBack(draft: Draft): Coroutine<void> {
@@ -174,14 +202,6 @@ export class Transactions {
     return blockers.length === 0 ? error : mapFailure(failure, NO_AFTERMATH, blockers);
   }
 
-  /**
-   * Whether no target has to be called. The VAs of removed mappings are released all the same: earlier targets may have
-   * needed them.
-   */
-  #needsNoDelivery({ unmaps, maps }: ManagedSet): boolean {
-    return (unmaps.length === 0 && maps.length === 0) || this.#attachments.attached.length === 0;
-  }
-
   /** The mappings that became stuck during the delivery and still are. */
   #stillStuck({ stuck }: Delivery): Coroutine<Delivery['stuck']> {
     return filterInSlices(stuck, (at) => this.#attachments.attached.some((handle) => handle.isStuck(at)));
@@ -205,35 +225,35 @@ function ignoreRejection(promise: PromiseLike<unknown>): void {
  */
 class CommandHooks implements DeliveryHooks {
   readonly #set: ChangeSet;
-  readonly #change: Difference;
+  readonly #removed: readonly MapChange[];
   readonly #options: TransactionsOptions;
+  readonly #vas: VaOwner | undefined;
 
-  constructor(set: ChangeSet, change: Difference, options: TransactionsOptions) {
+  constructor(set: ChangeSet, removed: readonly MapChange[], options: TransactionsOptions, vas: VaOwner | undefined) {
     this.#set = set;
-    this.#change = change;
+    this.#removed = removed;
     this.#options = options;
+    this.#vas = vas;
   }
 
   unmapped(): Coroutine<readonly MapChange[]> {
-    return waitFor(this.#change.removed);
+    return waitFor(this.#removed);
   }
 
   beforeMaps(): Coroutine<void> | undefined {
-    const { attachments, vas } = this.#options;
-    if (this.#set.maps.length > 0 && attachments.hasStuck) {
+    if (this.#set.maps.length > 0 && this.#options.attachments.hasStuck) {
       return this.#clearStuckAndRelease();
     }
-    const pending = vas.releaseFiles(this.#change.removed);
+    const pending = this.#vas?.releaseFiles(this.#removed);
     return pending === undefined ? undefined : waitFor(pending);
   }
 
   *beforeRestore(): Coroutine<void> {
-    yield* waitFor(this.#options.vas.releaseUnused(yield* mapInSlices(this.#set.maps, ({ range }) => range)));
+    yield* waitFor(this.#vas?.releaseUnused(yield* mapInSlices(this.#set.maps, ({ range }) => range)));
   }
 
   *#clearStuckAndRelease(): Coroutine<void> {
-    const { attachmentCommands, vas } = this.#options;
-    yield* attachmentCommands.clearStuck(this.#set.maps, this.#set.generation);
-    yield* waitFor(vas.releaseFiles(this.#change.removed));
+    yield* this.#options.attachmentCommands.clearStuck(this.#set.maps, this.#set.generation);
+    yield* waitFor(this.#vas?.releaseFiles(this.#removed));
   }
 }

@@ -34,9 +34,21 @@ export class SerialQueue {
   #openCalls = 0;
   /** Functions that settle the promises of commands that ended during such a call, and of all commands after them. In order. */
   #unsettled: (() => void)[] = [];
+  /** Makes the error of commands that are refused; `undefined` until the queue is closed. */
+  #refusal: (() => Error) | undefined = undefined;
 
-  /** Resolves or rejects like the command. A command that throws does not affect the others. */
+  /** Resolves or rejects like the command. A command that throws does not affect the others. After `close`, refuses the command. */
   run<T>(command: Command<T>): Promise<T> {
+    return this.runAlways(this.#refusal === undefined ? command : thrower(this.#refusal()));
+  }
+
+  /** Commands that are given to `run` from now on reject with this error, in their turn. */
+  close(refusal: () => Error): void {
+    this.#refusal ??= refusal;
+  }
+
+  /** As `run`, also after `close`. */
+  runAlways<T>(command: Command<T>): Promise<T> {
     this.#openCalls += 1;
     try {
       if (this.#busy || this.#unsettled.length > 0) {
@@ -177,4 +189,10 @@ export class SerialQueue {
       this.#drain();
     });
   }
+}
+
+function thrower(error: Error): () => never {
+  return () => {
+    throw error;
+  };
 }
