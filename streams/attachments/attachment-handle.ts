@@ -16,7 +16,8 @@ import { eachInSlices, mapInSlices } from '../ranges/slices.js';
 import { Ledger } from '../target/ledger.js';
 import type { Monitor } from '../target/monitor.js';
 import type { TargetPort } from '../target/target-port.js';
-import { isPromiseLike, run, waitFor, type Coroutine } from '../util/coroutine.js';
+import { isPromiseLike } from '../util/checks.js';
+import { run, waitFor, type Coroutine } from '../util/coroutine.js';
 import { EMPTY_LIST } from '../util/lists.js';
 import { pauseIfOver } from '../util/time-slice.js';
 import type { Attachment } from './attachment.js';
@@ -36,6 +37,7 @@ export class AttachmentHandle implements Attachment, Receiver {
   /** `leaving`: gets no more maps, but something is held or stuck, or a call has not been answered. */
   phase: 'attached' | 'leaving' | 'gone' = 'attached';
   readonly ledgers: AttachmentLedgers;
+  readonly concurrent: boolean;
   readonly #branch: Branch;
   readonly #commands: HandleCommands;
   readonly #outcomes = new Subject<Outcome>();
@@ -48,6 +50,7 @@ export class AttachmentHandle implements Attachment, Receiver {
   /** @throws what the branch function throws */
   constructor(branch: TargetBranch, commands: HandleCommands, warn: (warning: DmaError) => void) {
     this.#branch = new Branch(branch, warn);
+    this.concurrent = this.#branch.concurrent;
     this.#commands = commands;
     this.#assumedLedger = this.#branch.ports.length === 0 ? new Ledger() : undefined;
     this.ledgers = new AttachmentLedgers(this.#branch, this.#assumedLedger);
@@ -73,10 +76,6 @@ export class AttachmentHandle implements Attachment, Receiver {
 
   get pending(): boolean {
     return this.#branch.pending;
-  }
-
-  get concurrent(): boolean {
-    return this.#branch.concurrent;
   }
 
   get outcomes$(): Observable<Outcome> {

@@ -21,6 +21,8 @@ export class Branch {
   readonly ports: readonly TargetPort[];
   /** The addresses of its VA mappers. */
   readonly vas: readonly HeldAddresses[];
+  /** Whether all its targets may be served at the same time as those of other branches. */
+  readonly concurrent: boolean;
   /** The subscribers to the sets: usually one. A `Subject` would take several times as long. */
   #listeners: readonly Subscriber<ChangeSet>[] = [];
   readonly #outcomes$: Observable<Outcome>;
@@ -44,6 +46,7 @@ export class Branch {
     }
     this.#outcomes$ = outcomes$ as Observable<Outcome>;
     ({ ports: this.ports, vas: this.vas } = partsOf(this.#outcomes$));
+    this.concurrent = this.ports.length > 0 && this.ports.every(({ target }) => target.concurrent === true);
   }
 
   /** Subscribes to the outcomes. To be called once, before the first set. */
@@ -85,11 +88,6 @@ export class Branch {
   /** Whether a set has not been answered. */
   get pending(): boolean {
     return this.#open !== undefined;
-  }
-
-  /** Whether all its targets may be served at the same time as those of other branches. */
-  get concurrent(): boolean {
-    return this.ports.length > 0 && this.ports.every(({ target }) => target.concurrent === true);
   }
 
   /** Whether exactly this range is stuck at the target of this name; always when no target is known. */

@@ -5,7 +5,8 @@ import type { BatchStop, DmaMapRequest, DmaTarget } from '../contracts/dma-targe
 import { DmaError, toDmaError } from '../contracts/errors.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { filterInSlices, mapInSlices } from '../ranges/slices.js';
-import { isPromiseLike, type Coroutine } from '../util/coroutine.js';
+import { isPromiseLike } from '../util/checks.js';
+import type { Coroutine } from '../util/coroutine.js';
 
 /**
  * The answer to a call: `undefined` when it has succeeded, an error when it has failed, a promise when it has not been

@@ -1,4 +1,4 @@
-import { isPromiseLike } from './coroutine.js';
+import { isPromiseLike } from './checks.js';
 import { SyncPromise } from './sync-promise.js';
 
 /** How long a running call may take to end after its attach was aborted, in milliseconds. */

@@ -1,7 +1,6 @@
 import { withoutPause } from './time-slice.js';
-import { isPromiseLike, SyncPromise } from './sync-promise.js';
-
-export { isPromiseLike };
+import { isPromiseLike } from './checks.js';
+import { SyncPromise } from './sync-promise.js';
 
 /**
  * A function that may have to wait. It yields each promise that it waits for, and continues with the result. Without promises it runs

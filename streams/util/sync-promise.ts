@@ -1,3 +1,5 @@
+import { isPromiseLike } from './checks.js';
+
 /** Callbacks to run, in order; `undefined` if none is running. */
 let dueCallbacks: (() => void)[] | undefined;
 
@@ -109,13 +111,4 @@ export class SyncPromise<T> implements Promise<T> {
     this.#reactions = [];
     runDue(reactions);
   }
-}
-
-/** Whether the value has a method `then`. Throws if `then` is a getter that throws. */
-export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
-  return (
-    ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
-    'then' in value &&
-    typeof value.then === 'function'
-  );
 }
