@@ -1,43 +1,15 @@
 import type { VfioDevice } from '../binding/index.js';
-import { DmaError, type Attachment, type AttachOptions, type RegionManager } from '../streams/index.js';
+import { DmaError, type Attachment, type AttachOptions, type DmaTarget, type RegionManager } from '../streams/index.js';
+import { show } from '../streams/internal.js';
+import type {
+  AssignedDevice,
+  AssignedDevicesOptions,
+  AssignmentInterface,
+  AssignOptions,
+} from './assigned/assigned-device.js';
 import { deviceAccessOf, type DeviceAccess, type Domain } from './assigned/domain.js';
 import { IommufdDomain } from './assigned/iommufd-domain.js';
 import { Type1Domain } from './assigned/type1-domain.js';
-import type { IommufdTargetOptions } from './iommufd-target.js';
-
-/** The kernel interface for an assigned device: `'type1'` is its group in a VFIO container, `'iommufd'` its device file with an iommufd. */
-export type AssignmentInterface = 'type1' | 'iommufd';
-
-export interface AssignOptions extends AttachOptions {
-  /** The kernel interface to use. */
-  readonly through: AssignmentInterface;
-}
-
-export interface AssignedDevicesOptions {
-  /** How iommufd targets map memory: see `IommufdTargetOptions.by`. Default: `'auto'`. */
-  readonly by?: NonNullable<IommufdTargetOptions['by']>;
-}
-
-/** A device that is assigned to the guest. Its DMA can access the active memory of the manager, and no other memory. */
-export interface AssignedDevice extends AsyncDisposable {
-  /** `'0000:00:04.0'` */
-  readonly address: string;
-  readonly through: AssignmentInterface;
-  /** The open device, for access to registers, to map BARs, and to reset it. `remove()` closes it. */
-  readonly device: VfioDevice;
-  /** The attachment at the manager, common to devices that share mappings. Do not detach it: the last `remove()` does. */
-  readonly attachment: Attachment;
-  /**
-   * Removes the device from the guest and closes it. If it is the last device that shares the mappings, they are unmapped first.
-   *
-   * The device is closed even on failure. While the manager maps a BAR of the device, the kernel keeps the device and its group open:
-   * remove that region first. Calling it again returns the same promise.
-   *
-   * @throws DmaUnmapError if a mapping cannot be unmapped and the device is still open elsewhere. The unmap is retried by the next `add`,
-   * `remove` or `close`
-   */
-  remove(): Promise<void>;
-}
 
 /**
  * The devices that are assigned to a guest, and their IOMMU domains (VFIO containers, IOASes of iommufd).
@@ -63,7 +35,7 @@ export interface AssignedDevice extends AsyncDisposable {
  */
 export class AssignedDevices implements AsyncDisposable {
   readonly #manager: Pick<RegionManager, 'attach' | 'attachments'>;
-  readonly #by: IommufdTargetOptions['by'];
+  readonly #options: AssignedDevicesOptions;
   readonly #access: DeviceAccess;
   readonly #devices = new Map<string, AssignedDevice>();
   readonly #domains: Record<AssignmentInterface, Domain[]> = { type1: [], iommufd: [] };
@@ -73,11 +45,20 @@ export class AssignedDevices implements AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   /**
-   * @param manager the devices can access its active memory. The caller keeps ownership: close it after this object
+   * @param manager the devices can access its active memory. The caller keeps ownership. Close it after this object; if it is closed
+   * before, that unmaps everything, `add` rejects, and `close` closes the devices
+   * @throws TypeError if `name` is not a string, or `attachAs` is not a function
    */
   constructor(manager: Pick<RegionManager, 'attach' | 'attachments'>, options: AssignedDevicesOptions = {}) {
     this.#manager = manager;
-    this.#by = options.by;
+    const { name, attachAs } = options;
+    if (name !== undefined && typeof name !== 'string') {
+      throw new TypeError(`name must be a string, not ${show(name)}`);
+    }
+    if (attachAs !== undefined && typeof attachAs !== 'function') {
+      throw new TypeError(`attachAs must be a function, not ${show(attachAs)}`);
+    }
+    this.#options = { ...options };
     this.#access = deviceAccessOf(options);
   }
 
@@ -146,7 +127,17 @@ export class AssignedDevices implements AsyncDisposable {
       });
       return removing;
     };
-    const assigned = { address: pci.address, through, device, attachment, remove, [Symbol.asyncDispose]: remove };
+    const assigned = {
+      address: pci.address,
+      through,
+      device,
+      attachment,
+      get iovaRanges() {
+        return domain.iovaRanges;
+      },
+      remove,
+      [Symbol.asyncDispose]: remove,
+    };
     this.#devices.set(pci.address, assigned);
     return assigned;
   }
@@ -160,9 +151,10 @@ export class AssignedDevices implements AsyncDisposable {
         return { domain, device };
       }
     }
-    const name = unusedName(through === 'type1' ? 'vfio' : 'iommufd', domains);
+    const { by, name: base = through === 'type1' ? 'vfio' : 'iommufd' } = this.#options;
+    const name = unusedName(base, [...this.#domains.type1, ...this.#domains.iommufd]);
     const domain =
-      through === 'type1' ? new Type1Domain(this.#access, name) : new IommufdDomain(this.#access, name, this.#by);
+      through === 'type1' ? new Type1Domain(this.#access, name) : new IommufdDomain(this.#access, name, by);
     try {
       const device = domain.addDevice(pci);
       if (device === undefined) {
@@ -183,7 +175,8 @@ export class AssignedDevices implements AsyncDisposable {
       return attachment;
     }
     domain.attachment = undefined;
-    domain.attachment = await this.#manager.attach(domain.target.forManager, options);
+    const { attachAs = (target: DmaTarget): DmaTarget => target } = this.#options;
+    domain.attachment = await this.#manager.attach(domain.target.attachable(attachAs), options);
     return domain.attachment;
   }
 

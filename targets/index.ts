@@ -11,4 +11,9 @@ export { IommufdTarget } from './iommufd-target.js';
 export type { IommufdTargetOptions } from './iommufd-target.js';
 export { VfioType1Target } from './vfio-type1-target.js';
 export { AssignedDevices } from './assigned-devices.js';
-export type { AssignedDevice, AssignedDevicesOptions, AssignmentInterface, AssignOptions } from './assigned-devices.js';
+export type {
+  AssignedDevice,
+  AssignedDevicesOptions,
+  AssignmentInterface,
+  AssignOptions,
+} from './assigned/assigned-device.js';

@@ -80,6 +80,17 @@ for (const { through, by } of WAYS) {
       expect(machine.space.read(at(1), 5).toString()).to.equal('again');
     });
 
+    it('say which addresses they can access: not those of interrupts; and none once they are removed', async () => {
+      const device = await assigned.add(FIRST, { through });
+      const reaches = (address: bigint): boolean =>
+        device.iovaRanges.some(({ start, last }) => start <= address && address <= last);
+      expect([0x1000n, 0xfedff000n, 0xfee00000n, 0xfef00000n].map(reaches)).to.deep.equal([true, true, false, true]);
+      await device.remove();
+      expect(() => device.iovaRanges)
+        .to.throw(DmaError)
+        .with.property('code', 'ERR_CLOSED');
+    });
+
     it('follow what comes and goes while they are in', async () => {
       const { device } = await assigned.add(FIRST, { through });
       enable(device);

@@ -85,6 +85,7 @@ describe('AssignedDevices', () => {
         );
         expect(device).to.include({ address: FIRST, through });
         expect(device.attachment.target).to.equal(name);
+        expect(device.iovaRanges).to.deep.equal([{ start: 0n, last: (1n << 39n) - 1n }]);
         expect(assigned.devices).to.deep.equal([device]);
       });
 

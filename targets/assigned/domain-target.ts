@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { DmaError, forwardTarget, type DmaTarget } from '../../streams/index.js';
+import { DmaError, forwardTarget, type DmaTarget, type TargetBranch } from '../../streams/index.js';
 import type { IommufdTarget } from '../iommufd-target.js';
 import type { VfioType1Target } from '../vfio-type1-target.js';
 
@@ -10,14 +10,14 @@ import type { VfioType1Target } from '../vfio-type1-target.js';
  */
 export class DomainTarget {
   readonly name: string;
-  /** The target to attach to the manager. */
-  readonly forManager: DmaTarget;
+  readonly #forwarding: DmaTarget;
+  #attachable: DmaTarget | TargetBranch | undefined;
   #underWay: Promise<void> | undefined;
   #ended = false;
 
   constructor(target: VfioType1Target | IommufdTarget) {
     this.name = target.name;
-    this.forManager = forwardTarget(target, {
+    this.#forwarding = forwardTarget(target, {
       checkMaps: (requests) => this.#mapping(() => target.checkMaps(requests)),
       mapDma: (request) => this.#mapping(() => target.mapDma(request)),
       unmapDma: (range) => this.#unmapping(() => target.unmapDma(range)),
@@ -27,6 +27,15 @@ export class DomainTarget {
         ? { mappedRanges: () => (this.#ended ? [] : target.mappedRanges()) }
         : { mappedCount: () => (this.#ended ? 0 : target.mappedCount()) }),
     });
+  }
+
+  /**
+   * What to attach to the manager: what `attachAs` returns for this target. It is called once, because a manager recognizes a target that
+   * it attaches again by its identity.
+   */
+  attachable(attachAs: (target: DmaTarget) => DmaTarget | TargetBranch): DmaTarget | TargetBranch {
+    this.#attachable ??= attachAs(this.#forwarding);
+    return this.#attachable;
   }
 
   /** Resolves when no call is pending, including calls that the manager makes in response to a finished call. */

@@ -1,4 +1,12 @@
-import { findPciDevice, Iommufd, VfioContainer, VfioDevice, VfioGroup, type PciDevice } from '../../binding/index.js';
+import {
+  findPciDevice,
+  Iommufd,
+  VfioContainer,
+  VfioDevice,
+  VfioGroup,
+  type IovaRange,
+  type PciDevice,
+} from '../../binding/index.js';
 import { DmaError, type Attachment } from '../../streams/index.js';
 import type { DomainTarget } from './domain-target.js';
 
@@ -11,6 +19,8 @@ export interface Domain {
   attachment: Attachment | undefined;
   /** Number of devices in the domain. */
   readonly size: number;
+  /** The I/O virtual addresses that can be mapped, ascending. @throws DmaError `ERR_CLOSED` after `close` */
+  readonly iovaRanges: readonly IovaRange[];
   /**
    * Opens a device and adds it. Returns `undefined` if the kernel does not allow it to share the mappings with the present devices.
    *

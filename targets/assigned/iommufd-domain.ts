@@ -1,4 +1,4 @@
-import type { Ioas, Iommufd, PciDevice, VfioDevice } from '../../binding/index.js';
+import type { Ioas, Iommufd, IovaRange, PciDevice, VfioDevice } from '../../binding/index.js';
 import type { Attachment } from '../../streams/index.js';
 import { IommufdTarget, type IommufdTargetOptions } from '../iommufd-target.js';
 import { canJoin, type DeviceAccess, type Domain } from './domain.js';
@@ -32,6 +32,10 @@ export class IommufdDomain implements Domain {
 
   get size(): number {
     return this.#devices.size;
+  }
+
+  get iovaRanges(): readonly IovaRange[] {
+    return this.#ioas.iovaRanges;
   }
 
   addDevice({ address }: PciDevice): VfioDevice | undefined {

@@ -1,4 +1,4 @@
-import type { PciDevice, VfioContainer, VfioDevice, VfioGroup } from '../../binding/index.js';
+import type { IovaRange, PciDevice, VfioContainer, VfioDevice, VfioGroup } from '../../binding/index.js';
 import { DmaError, type Attachment } from '../../streams/index.js';
 import { VfioType1Target } from '../vfio-type1-target.js';
 import { canJoin, type DeviceAccess, type Domain } from './domain.js';
@@ -26,6 +26,10 @@ export class Type1Domain implements Domain {
 
   get size(): number {
     return [...this.#groups.values()].reduce((sum, { devices }) => sum + devices.size, 0);
+  }
+
+  get iovaRanges(): readonly IovaRange[] {
+    return this.#container.info.iovaRanges;
   }
 
   addDevice({ address, iommuGroup }: PciDevice): VfioDevice | undefined {
