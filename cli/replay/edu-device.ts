@@ -1,7 +1,8 @@
 import { PAGE_SIZE } from '../../streams/internal.js';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AddressSpace, Memfd, type IovaRange, type PciDevice, type VfioDevice } from '../../binding/index.js';
+import { AddressSpace, Memfd, type IovaRange, type PciDevice } from '../../binding/index.js';
 import { DmaError, MemoryRange, type DmaTarget, type MapChange } from '../../streams/index.js';
+import type { AssignedDevice } from '../../targets/index.js';
 import type { DmaDevice, DmaHardware } from './dma-device.js';
 
 // Of the PCI specification: the command register of the configuration space, and bits of it.
@@ -28,14 +29,6 @@ export function isEdu({ id }: PciDevice): boolean {
   return id === '1234:11e8';
 }
 
-export interface EduSurroundings {
-  /** Of the target. */
-  readonly name: string;
-  /** What programs the IOMMU in front of it. */
-  readonly target: DmaTarget;
-  readonly iovaRanges: () => readonly IovaRange[];
-}
-
 /**
  * A device whose DMA goes through the real IOMMU. It copies between I/O virtual addresses and a buffer of its own that the host cannot
  * see: so a page beside all mappings is mapped for it while it works, from which bytes come and to which they go.
@@ -47,24 +40,28 @@ export class EduDevice implements DmaDevice, DmaHardware {
   readonly address: string;
   readonly hardware = this;
   readonly mostMappings = MOST_MAPPINGS;
-  readonly #device: VfioDevice;
-  readonly #surroundings: EduSurroundings;
+  readonly #assigned: AssignedDevice;
+  readonly #target: DmaTarget;
   #desk: Desk | undefined;
 
-  constructor(device: VfioDevice, surroundings: EduSurroundings) {
-    this.name = surroundings.name;
-    this.address = device.label;
-    this.#device = device;
-    this.#surroundings = surroundings;
+  /**
+   * @param name name of the target
+   * @param target programs the IOMMU for the device, without the manager
+   */
+  constructor(assigned: AssignedDevice, name: string, target: DmaTarget) {
+    this.name = name;
+    this.address = assigned.address;
+    this.#assigned = assigned;
+    this.#target = target;
   }
 
   /** Lets it do DMA. @throws DmaError when there is no place beside the mappings, or the device does not answer */
   async start(mappings: readonly MapChange[]): Promise<void> {
-    const { target, iovaRanges } = this.#surroundings;
-    this.#desk = await Desk.open(target, freePage(mappings, iovaRanges()));
-    const command = this.#device.readConfig(COMMAND_REGISTER, 2);
+    const { device, iovaRanges } = this.#assigned;
+    this.#desk = await Desk.open(this.#target, freePage(mappings, iovaRanges));
+    const command = device.readConfig(COMMAND_REGISTER, 2);
     command.writeUInt16LE(command.readUInt16LE() | MEMORY_DECODING | BUS_MASTERING);
-    this.#device.writeConfig(COMMAND_REGISTER, command);
+    device.writeConfig(COMMAND_REGISTER, command);
   }
 
   async stop(): Promise<void> {
@@ -93,7 +90,7 @@ export class EduDevice implements DmaDevice, DmaHardware {
     this.#writeRegister(DMA_COUNT, BigInt(length));
     this.#writeRegister(DMA_COMMAND, command);
     const end = performance.now() + TRANSFER_TIMEOUT;
-    while ((this.#device.readBar(0, DMA_COMMAND, 8).readBigUInt64LE() & START) !== 0n) {
+    while ((this.#assigned.device.readBar(0, DMA_COMMAND, 8).readBigUInt64LE() & START) !== 0n) {
       if (performance.now() > end) {
         throw new DmaError(`the DMA of ${this.address} does not end`, {
           code: 'ETIMEDOUT',
@@ -107,7 +104,7 @@ export class EduDevice implements DmaDevice, DmaHardware {
   #writeRegister(register: bigint, value: bigint): void {
     const data = Buffer.alloc(8);
     data.writeBigUInt64LE(value);
-    this.#device.writeBar(0, register, data);
+    this.#assigned.device.writeBar(0, register, data);
   }
 
   #started(): Desk {

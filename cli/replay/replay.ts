@@ -1,18 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AddressSpace } from '../../binding/index.js';
 import { memoryHeadroom, type MemoryHeadroom } from '../../binding/memory/memory-headroom.js';
-import {
-  RegionManager,
-  type Attachment,
-  type DmaError,
-  type MapChange,
-  type MemoryMapSnapshot,
-} from '../../streams/index.js';
+import { RegionManager, type DmaError, type MapChange, type MemoryMapSnapshot } from '../../streams/index.js';
 import { codeOf, messageOf, reasonOf } from '../errors.js';
 import { describeSection } from '../trace/section.js';
 import type { Trace } from '../trace/trace.js';
 import { Checkpoint } from './checkpoint.js';
-import type { CreatedTarget } from './created-target.js';
+import type { AttachedTarget } from './attached-target.js';
 import { checkDma, type DeviceUnderCheck, type DmaCheckResult } from './dma-check.js';
 import { FileGuestMemory, MappedGuestMemory } from './guest-memory.js';
 import { Journal } from './journal.js';
@@ -43,9 +37,8 @@ const MOST_HELD_ADDRESSES = 32_768;
 /** A timer of Node's takes at most 2^31 - 1 milliseconds. */
 const LONGEST_SLEEP = 2 ** 30;
 
-interface Attached extends CreatedTarget {
+interface Attached extends AttachedTarget {
   readonly choice: TargetChoice;
-  readonly attachment: Attachment;
 }
 
 /**
@@ -167,20 +160,16 @@ async function attachAll(
   vaAvailable: boolean,
 ): Promise<void> {
   for (const choice of choices) {
-    const created = choice.create();
-    const target = journalTarget(
-      created.target,
-      (call) => {
-        journal.record(call);
-      },
-      choice.byVa && vaAvailable ? { needsVa: true } : {},
+    const target = await choice.attach(manager, (unwrapped) =>
+      journalTarget(
+        unwrapped,
+        (call) => {
+          journal.record(call);
+        },
+        choice.byVa && vaAvailable ? { needsVa: true } : {},
+      ),
     );
-    try {
-      attached.push({ ...created, choice, attachment: await manager.attach(target) });
-    } catch (error) {
-      created.close?.();
-      throw error;
-    }
+    attached.push({ ...target, choice });
   }
 }
 
@@ -267,7 +256,7 @@ function heldOf(mappings: readonly MapChange[], ledger: readonly HeldMapping[]):
   return mappings.filter(({ range }) => held.has(range.toString()));
 }
 
-/** Unmaps everything, then gives back what the targets had opened: every one of them, whatever fails. */
+/** Unmaps everything at all targets, then closes what was opened for them, whatever fails. Returns the first error. */
 async function closeQuietly(manager: RegionManager, attached: readonly Attached[]): Promise<Error | undefined> {
   const failures: unknown[] = [];
   const note = (error: unknown): void => {
@@ -275,11 +264,7 @@ async function closeQuietly(manager: RegionManager, attached: readonly Attached[
   };
   await manager.close().catch(note);
   for (const { close } of attached) {
-    try {
-      close?.();
-    } catch (error) {
-      note(error);
-    }
+    await close?.().catch(note);
   }
   const [first] = failures;
   return first === undefined || first instanceof Error ? first : new Error(messageOf(first));

@@ -1,8 +1,7 @@
 import { parsePciAddress } from '../../binding/index.js';
 import { LoggingTarget, SoftIommuTarget } from '../../targets/index.js';
 import { messageOf, UsageError } from '../errors.js';
-import type { CreatedTarget } from './created-target.js';
-import { openIommufdTarget, openType1Target } from './real-target.js';
+import { attachDevice, attachSoftware, type AttachTarget } from './attached-target.js';
 import { parseSoftOptions, type SoftOptions } from './soft-options.js';
 
 /** What one `--target NAME[:ARG][,SETTING]…` asks for. */
@@ -14,12 +13,12 @@ export interface TargetChoice {
   readonly kind: 'log' | 'soft' | 'real';
   /** A kernel's target of this kind maps by host virtual address. */
   readonly byVa: boolean;
-  /** @throws DmaError when the device of a real IOMMU cannot be opened; then nothing stays open */
-  readonly create: () => CreatedTarget;
+  /** Makes a target each time. */
+  readonly attach: AttachTarget;
 }
 
-type Described = Omit<TargetChoice, 'create'> & {
-  readonly create: (name: string) => CreatedTarget;
+type Described = Omit<TargetChoice, 'attach'> & {
+  readonly attach: (name: string) => AttachTarget;
 };
 
 const KINDS: Readonly<Record<string, (argument: string | undefined, asked: string) => Described>> = {
@@ -32,7 +31,7 @@ const KINDS: Readonly<Record<string, (argument: string | undefined, asked: strin
       description: 'a log of all calls',
       kind: 'log',
       byVa: false,
-      create: (name) => ({ target: new LoggingTarget({ name, write: NOWHERE }) }),
+      attach: (name) => attachSoftware(() => ({ target: new LoggingTarget({ name, write: NOWHERE }) })),
     };
   },
   soft: (argument = 'type1v2', asked) => {
@@ -42,10 +41,11 @@ const KINDS: Readonly<Record<string, (argument: string | undefined, asked: strin
       description: `software IOMMU, like ${MODELS[options.model]}`,
       kind: 'soft',
       byVa: options.model === 'type1v2',
-      create: (name) => {
-        const target = new SoftIommuTarget({ ...options, name });
-        return { target, device: target };
-      },
+      attach: (name) =>
+        attachSoftware(() => {
+          const target = new SoftIommuTarget({ ...options, name });
+          return { target, device: target };
+        }),
     };
   },
   vfio: (argument, asked) => {
@@ -55,7 +55,7 @@ const KINDS: Readonly<Record<string, (argument: string | undefined, asked: strin
       description: 'the IOMMU of this machine, by VFIO type1',
       kind: 'real',
       byVa: true,
-      create: (name) => openType1Target(address, name),
+      attach: (name) => attachDevice(address, 'type1', name),
     };
   },
   iommufd: (argument, asked) => {
@@ -66,7 +66,7 @@ const KINDS: Readonly<Record<string, (argument: string | undefined, asked: strin
       kind: 'real',
       // Memory of devices is mapped by host virtual address, also where the rest goes by file.
       byVa: true,
-      create: (name) => openIommufdTarget(address, name),
+      attach: (name) => attachDevice(address, 'iommufd', name),
     };
   },
 };
@@ -120,10 +120,10 @@ export const DEFAULT_TARGETS: readonly string[] = ['log', 'soft:type1v2', 'soft:
 export function chooseTargets(asked: readonly string[]): readonly TargetChoice[] {
   const taken = new Set<string>();
   return asked.map((text) => {
-    const { create, ...described } = parse(text);
+    const { attach, ...described } = parse(text);
     const name = unusedName(described.name, taken);
     taken.add(name);
-    return { ...described, name, create: () => create(name) };
+    return { ...described, name, attach: attach(name) };
   });
 }
 

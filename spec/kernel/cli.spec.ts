@@ -10,7 +10,7 @@ const NOBODY = 65534;
 
 interface Summary {
   readonly op: string;
-  readonly targets: readonly { readonly name: string; readonly failed: number }[];
+  readonly targets: readonly { readonly name: string; readonly maps: number; readonly failed: number }[];
   readonly dma: { readonly checked: number; readonly failed: number; readonly hardware?: readonly object[] };
 }
 
@@ -65,10 +65,10 @@ describe('dma-streams on a machine with an IOMMU', function () {
       expect(stderr).to.equal('');
       expect(status).to.equal(0);
       const summary = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as Summary;
-      expect(summary.targets.map(({ name, failed }) => [name, failed])).to.deep.equal([
-        [`vfio:${FIRST}`, 0],
-        [`iommufd:${SECOND}`, 0],
-        ['soft', 0],
+      expect(summary.targets.map(({ name, maps, failed }) => [name, maps, failed])).to.deep.equal([
+        [`vfio:${FIRST}`, 5, 0],
+        [`iommufd:${SECOND}`, 5, 0],
+        ['soft', 5, 0],
       ]);
       // Four mappings, one of them read-only. Each device: both ends both ways, and two writes that are lost; the software: three more each.
       expect(summary.dma).to.deep.equal({
@@ -79,6 +79,18 @@ describe('dma-streams on a machine with an IOMMU', function () {
           { target: `iommufd:${SECOND}`, address: SECOND, mappings: 4, of: 4 },
         ],
       });
+    });
+
+    it('programs a container of its own for each device, though the devices could share one', async () => {
+      const args = ['replay', trace, '--json', '--target', `vfio:${FIRST}`, '--target', `vfio:${SECOND}`];
+      const { status, stdout } = await dmaStreams(args);
+      const summary = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as Summary;
+      expect(summary.targets.map(({ name, maps }) => [name, maps])).to.deep.equal([
+        [`vfio:${FIRST}`, 5],
+        [`vfio:${SECOND}`, 5],
+      ]);
+      expect(summary.dma.hardware).to.have.length(2);
+      expect(status).to.equal(0);
     });
 
     it('says in words that the device did the DMA, with a device that was free again', async () => {

@@ -31,9 +31,9 @@ describe('a replay whose signal is aborted', () => {
     if (soft === undefined) {
       throw new TypeError('no target');
     }
-    const create: TargetChoice['create'] = () => {
-      const created = soft.create();
-      const device = created.device;
+    const attach: TargetChoice['attach'] = async (manager, wrap) => {
+      const attached = await soft.attach(manager, wrap);
+      const device = attached.device;
       if (device === undefined) {
         throw new TypeError('no device');
       }
@@ -43,9 +43,13 @@ describe('a replay whose signal is aborted', () => {
         write: (iova, data) => device.write(iova, data),
         ...change(device),
       };
-      return { target: created.target, device: changed, close: () => done.push('closed') };
+      const close = (): Promise<void> => {
+        done.push('closed');
+        return Promise.resolve();
+      };
+      return { ...attached, device: changed, close };
     };
-    return { ...soft, create };
+    return { ...soft, attach };
   };
 
   const run = async (

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { AttachTarget } from '../../../cli/replay/attached-target.js';
 import { bytesToPin, checkMemory } from '../../../cli/replay/memory-need.js';
 import { replay } from '../../../cli/replay/replay.js';
 import { chooseTargets } from '../../../cli/replay/target-choice.js';
@@ -81,7 +82,7 @@ describe('memory that a real IOMMU pins', () => {
     checkMemory(trace, undefined);
   });
 
-  it('is looked at before a target is made, and at real IOMMUs alone', async () => {
+  it('is looked at before a target is attached, and at real IOMMUs alone', async () => {
     const trace = await readTrace(`${PACKAGE}examples/traces/q35-boot.jsonl`);
     let started = 0;
     const observer = {
@@ -91,12 +92,12 @@ describe('memory that a real IOMMU pins', () => {
       warned: () => undefined,
     };
     const headroom = (): { bytes: bigint } => ({ bytes: 2000n * MIB });
-    let created = 0;
+    let attached = 0;
     const targets = chooseTargets(['soft']).map((choice) => ({
       ...choice,
-      create: () => {
-        created++;
-        return choice.create();
+      attach: (...args: Parameters<AttachTarget>) => {
+        attached++;
+        return choice.attach(...args);
       },
     }));
     const asReal = targets.map((choice) => ({ ...choice, kind: 'real' as const }));
@@ -108,9 +109,9 @@ describe('memory that a real IOMMU pins', () => {
       .to.be.instanceOf(Error)
       .with.property('message')
       .that.matches(/takes 2\.79 GiB/);
-    expect([created, started]).to.deep.equal([0, 0]);
+    expect([attached, started]).to.deep.equal([0, 0]);
 
     const { failedCommits } = await replay(trace, { targets, speed: 'max', headroom }, observer);
-    expect([failedCommits, created, started]).to.deep.equal([0, 1, 1]);
+    expect([failedCommits, attached, started]).to.deep.equal([0, 1, 1]);
   });
 });
