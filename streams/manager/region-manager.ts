@@ -7,7 +7,7 @@ import { checkVaMapper } from '../contracts/contract-checks.js';
 import { SerialQueue } from '../util/serial-queue.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import { DmaError } from '../contracts/errors.js';
-import { copyOf } from '../regions/region-handle.js';
+import { copyOf } from '../regions/region-checks.js';
 import { RegionTable } from '../regions/region-table.js';
 import type { Region, RegionEdit, RegionEvent, RegionParams } from '../contracts/region.js';
 import type { TargetBranch } from '../contracts/target-branch.js';

@@ -72,7 +72,7 @@ export class Transactions {
   /** Runs `RegionManager.transaction`. */
   run<T>(work: (edit: RegionEdit) => T): T | Promise<T> {
     const draft = new Draft(this.#context);
-    this.#view.begin(draft);
+    this.#view.begin(draft.steps);
     let value: T;
     try {
       value = work(draft);
@@ -92,7 +92,7 @@ export class Transactions {
   /** Runs a command of a region: a transaction of one edit, which may yield to the event loop. */
   #runEdit(work: (edit: RegionCommandEdit) => Coroutine<void> | undefined): void | Promise<void> {
     const draft = new Draft(this.#context);
-    this.#view.begin(draft);
+    this.#view.begin(draft.steps);
     let editing: Coroutine<void> | undefined;
     try {
       editing = work(draft);
@@ -118,7 +118,7 @@ export class Transactions {
     const generation = this.#view.generation + 1;
     let change: Difference;
     try {
-      change = simpleDifference(draft.edits) ?? (yield* difference(this.#context.table, draft));
+      change = simpleDifference(draft.steps) ?? (yield* difference(this.#context.table, draft.steps));
       if (vas?.hasPrivates === true || privates !== undefined) {
         change = yield* this.#makePrivates(draft, change, generation);
       }
@@ -169,7 +169,7 @@ export class Transactions {
   *#makePrivates(draft: Draft, change: Difference, generation: number): Coroutine<Difference> {
     const { privates } = draft;
     const { vas } = this.#options;
-    yield* this.#view.indexEdits(draft.edits);
+    yield* this.#view.prepareLookups();
     yield* vas.check(privates, change);
     if (privates !== undefined) {
       if (this.#attachments.hasStuck) {

@@ -1,8 +1,11 @@
 import { isMappingType } from '../contracts/contract-checks.js';
 import { DmaError } from '../contracts/errors.js';
 import { MemoryRange, PAGE_SIZE, PAGE_SIZE_NUMBER } from '../ranges/memory-range.js';
-import type { Backing, Mappable, MapParams, MappingParams, RegionParams } from '../contracts/region.js';
-import { isObject, isBoolean, checkObject, show } from '../util/checks.js';
+import type { MapChange } from '../contracts/change-set.js';
+import type { FileBacking, Mappable, MapParams, MappingParams, RegionParams } from '../contracts/region.js';
+import { checkObject, isObject, show } from '../util/checks.js';
+import { outOfRegionError } from './edit-errors.js';
+import type { RegionState } from './region-state.js';
 
 /** Offsets in files are signed 64-bit numbers (`off_t`). */
 const FILE_SIZE_LIMIT = 1n << 63n;
@@ -11,15 +14,19 @@ const FILE_SIZE_LIMIT = 1n << 63n;
 const FD_MAX = 0x7fffffff;
 
 /**
- * Checks of arguments at run time, also for callers without TypeScript. Each throws a `TypeError` or `RangeError` that names the argument, and
- * changes nothing.
+ * Checks of arguments at run time, also for callers without TypeScript, and what is made of the arguments: copies, because a command may wait in the
+ * queue while the caller changes them. Each throws an error that names the argument, and changes nothing.
  */
 
 /** @throws TypeError */
-export function checkRange(range: unknown, what: string): asserts range is MemoryRange {
+function checkRange(range: unknown, what: string): asserts range is MemoryRange {
   if (!(range instanceof MemoryRange)) {
-    throw new TypeError(`${what} must be a MemoryRange, not ${show(range)}: make one with MemoryRange.of(start, end)`);
+    throw rangeError(range, what);
   }
+}
+
+function rangeError(range: unknown, what: string): TypeError {
+  return new TypeError(`${what} must be a MemoryRange, not ${show(range)}: make one with MemoryRange.of(start, end)`);
 }
 
 /** @throws TypeError or RangeError */
@@ -38,79 +45,121 @@ export function checkRegionParams(params: RegionParams): asserts params is Regio
   }
 }
 
-/** @throws TypeError */
-export function checkMapParams(params: MapParams, region: string): void {
+/**
+ * A copy of the parameters that a region is mapped with.
+ *
+ * @throws TypeError
+ */
+export function mapParamsOf(params: MapParams, region: string): MapParams {
   checkObject(params, `the parameters that region "${region}" is mapped with`);
+  const copy: MapParams =
+    params.executable === undefined && params.prefetch === undefined ? { writable: params.writable } : { ...params };
   for (const flag of ['writable', 'executable', 'prefetch'] as const) {
-    const value: unknown = params[flag];
+    const value: unknown = copy[flag];
     if (typeof value !== 'boolean' && (flag === 'writable' || value !== undefined)) {
       throw new TypeError(`${flag} of region "${region}" must be a boolean, not ${show(value)}`);
     }
   }
+  return copy;
+}
+
+/** An object of a caller whose type has not been checked. */
+type Unchecked<T> = { readonly [K in keyof T]?: unknown } | null | undefined;
+
+/**
+ * The mapping that the parameters describe, in guest physical addresses. It is the one object that the region, the change set and the ledgers of
+ * the targets share. Does not look at the file: see `checkFile`.
+ *
+ * @throws TypeError or RangeError; DmaError `ERR_OUT_OF_REGION`
+ */
+export function mappingOf(params: Unchecked<MappingParams>, state: RegionState): MapChange {
+  const rangeInRegion = params?.rangeInRegion;
+  const writable = params?.writable;
+  if (!(rangeInRegion instanceof MemoryRange) || typeof writable !== 'boolean') {
+    // The texts are made only if a check failed.
+    checkObject(params, `the parameters of a mapping in region "${state.name}"`);
+    checkRange(rangeInRegion, `rangeInRegion of a mapping in region "${state.name}"`);
+    throw new TypeError(`writable of a mapping in region "${state.name}" must be a boolean, not ${show(writable)}`);
+  }
+  const backing = params?.backing === 'private' ? 'private' : fileBackingOf(params?.backing, rangeInRegion, state.name);
+  return { range: guestRangeOf(rangeInRegion, state), region: state.name, type: state.type, writable, backing };
 }
 
 /**
- * Checks the parameters of a mapping, and returns a copy of its backing.
+ * The guest physical addresses of a range from which mappings are removed.
  *
- * @throws TypeError or RangeError; DmaError if the file is closed, or the mapping ends after the end of the file
+ * @throws TypeError; DmaError `ERR_OUT_OF_REGION`
  */
-export function checkMappingParams(params: MappingParams, region: string): Backing {
-  if (!isObject(params) || !(params.rangeInRegion instanceof MemoryRange) || !isBoolean(params.writable)) {
-    // The texts are made only if a check failed.
-    checkObject(params, `the parameters of a mapping in region "${region}"`);
-    checkRange(params.rangeInRegion, `rangeInRegion of a mapping in region "${region}"`);
-    throw new TypeError(`writable of a mapping in region "${region}" must be a boolean, not ${show(params.writable)}`);
+export function rangeToRemove(rangeInRegion: unknown, state: RegionState): MemoryRange {
+  if (!(rangeInRegion instanceof MemoryRange)) {
+    throw rangeError(rangeInRegion, `rangeInRegion of region "${state.name}"`);
   }
-  return checkBacking(params.backing, params.rangeInRegion, region);
+  return guestRangeOf(rangeInRegion, state);
 }
 
-function checkBacking(backing: Backing, range: MemoryRange, region: string): Backing {
-  if (backing === 'private') {
-    return backing;
+function guestRangeOf(rangeInRegion: MemoryRange, state: RegionState): MemoryRange {
+  const { startPage, endPage } = state.range;
+  if (rangeInRegion.endPage > endPage - startPage) {
+    throw outOfRegionError(state, rangeInRegion);
   }
-  if (!isObject(backing) || !isObject(backing.mappable) || typeof backing.fileOffset !== 'bigint') {
+  return startPage === 0
+    ? rangeInRegion
+    : MemoryRange.ofPages(startPage + rangeInRegion.startPage, startPage + rangeInRegion.endPage);
+}
+
+function fileBackingOf(backing: unknown, range: MemoryRange, region: string): FileBacking {
+  const given = backing as Unchecked<FileBacking>;
+  const mappable = given?.mappable;
+  const fileOffset = given?.fileOffset;
+  if (typeof mappable !== 'object' || mappable === null || typeof fileOffset !== 'bigint') {
     checkObject(backing, `backing of a mapping in region "${region}" ('private', or a mappable and a fileOffset)`);
-    checkObject(backing.mappable, `mappable of a mapping in region "${region}"`);
-    throw new TypeError(
-      `fileOffset of a mapping in region "${region}" must be a bigint, not ${show(backing.fileOffset)}`,
-    );
+    checkObject(mappable, `mappable of a mapping in region "${region}"`);
+    throw new TypeError(`fileOffset of a mapping in region "${region}" must be a bigint, not ${show(fileOffset)}`);
   }
-  const { mappable, fileOffset } = backing;
-  const fd: unknown = mappable.fd; // throws if the file is closed
-  // Doubles as long as they are exact: bigint arithmetic takes ten times as long.
+  // A double as long as it is exact: bigint arithmetic takes ten times as long.
   const offset = Number(fileOffset);
-  const end = offset + (range.endPage - range.startPage) * PAGE_SIZE_NUMBER;
-  if (
-    offset < 0 ||
-    offset % PAGE_SIZE_NUMBER !== 0 ||
-    end > Number.MAX_SAFE_INTEGER ||
-    end > sizeOf(mappable) ||
-    !isFd(fd)
-  ) {
-    checkFileRange(mappable, fileOffset, range, region);
-    if (!isFd(fd)) {
-      throw new TypeError(`fd of mappable "${mappable.label}" must be a file descriptor, not ${show(fd)}`);
-    }
+  if (offset < 0 || offset % PAGE_SIZE_NUMBER !== 0 || endInFile(offset, range) > Number.MAX_SAFE_INTEGER) {
+    checkFileOffset(fileOffset, range, region);
   }
-  return { mappable, fileOffset };
+  return { mappable: mappable as Mappable, fileOffset };
 }
 
-/** @throws RangeError, or DmaError if the file is known to be too short */
-function checkFileRange(mappable: Mappable, fileOffset: bigint, range: MemoryRange, region: string): void {
+/** @throws RangeError */
+function checkFileOffset(fileOffset: bigint, range: MemoryRange, region: string): void {
   if (fileOffset < 0n || fileOffset % PAGE_SIZE !== 0n) {
     throw new RangeError(
       `fileOffset ${fileOffset} of a mapping in region "${region}" is not a multiple of the page size ${PAGE_SIZE}`,
     );
   }
-  const end = fileOffset + range.length;
-  if (end > FILE_SIZE_LIMIT) {
+  if (fileOffset + range.length > FILE_SIZE_LIMIT) {
     throw new RangeError(
       `the mapping at fileOffset ${fileOffset} in region "${region}" ends after 2^63, the limit of file sizes`,
     );
   }
+}
+
+/**
+ * Checks that the file is open, and not known to be too short: to be called when the mapping is added.
+ *
+ * @throws TypeError for a wrong `fd`; the error of the file if it is closed; DmaError `ERR_BEYOND_FILE`
+ */
+export function checkFile({ mappable, fileOffset }: FileBacking, { range, region }: MapChange): void {
+  const fd: unknown = mappable.fd; // throws if the file is closed
+  if (typeof fd !== 'number' || !Number.isInteger(fd) || fd < 0 || fd > FD_MAX) {
+    throw new TypeError(`fd of mappable "${mappable.label}" must be a file descriptor, not ${show(fd)}`);
+  }
   const { size } = mappable;
-  if ((typeof size === 'bigint' || typeof size === 'number') && end > size) {
-    throw new DmaError(`the mapping ends at offset ${end} of "${mappable.label}", which ends at ${size}`, {
+  if (typeof size !== 'bigint' && typeof size !== 'number') {
+    return;
+  }
+  // Doubles as long as they are exact.
+  const end = endInFile(Number(fileOffset), range);
+  if (end <= Number(size) && end <= Number.MAX_SAFE_INTEGER) {
+    return;
+  }
+  const exactEnd = fileOffset + range.length;
+  if (exactEnd > size) {
+    throw new DmaError(`the mapping ends at offset ${exactEnd} of "${mappable.label}", which ends at ${size}`, {
       code: 'ERR_BEYOND_FILE',
       region,
       range,
@@ -119,11 +168,12 @@ function checkFileRange(mappable: Mappable, fileOffset: bigint, range: MemoryRan
   }
 }
 
-/** Size in bytes; `Infinity` if it is not known. */
-function sizeOf({ size }: Mappable): number {
-  return typeof size === 'bigint' ? Number(size) : typeof size === 'number' ? size : Infinity;
+/** Where a mapping ends in its file, as a double. */
+function endInFile(offset: number, { startPage, endPage }: MemoryRange): number {
+  return offset + (endPage - startPage) * PAGE_SIZE_NUMBER;
 }
 
-function isFd(fd: unknown): boolean {
-  return Number.isInteger(fd) && (fd as number) >= 0 && (fd as number) <= FD_MAX;
+/** A copy of parameters that are checked later. Values that are not objects are returned, to be refused then. */
+export function copyOf<T>(params: T): T {
+  return isObject(params) ? { ...params } : params;
 }

@@ -1,13 +1,25 @@
+import type { MapChange } from '../contracts/change-set.js';
+import type { MapParams, MappingParams, MappingType, Region } from '../contracts/region.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-import type { RegionState } from './region-state.js';
 import type { Coroutine } from '../util/coroutine.js';
-import type { Backing, MapParams, MappingParams, MappingType, Region, RegionEdit } from '../contracts/region.js';
-import { isObject } from '../util/checks.js';
+import { removedError } from './edit-errors.js';
+import { mapParamsOf, mappingOf, rangeToRemove } from './region-checks.js';
+import type { RegionState } from './region-state.js';
 
-/** The edits of a command of a region. Those that may take long have a variant with pauses for the event loop. */
-export interface RegionCommandEdit extends RegionEdit {
-  removeMappingsInSlices(region: Region, rangeInRegion: MemoryRange): Coroutine<void> | undefined;
-  removeRegionInSlices(region: Region): Coroutine<void>;
+/**
+ * The edits of the commands of a region. Their arguments have been checked; what depends on the state of the regions is checked here. Those that may
+ * take long return the rest of their work, with pauses for the event loop.
+ *
+ * Each throws `ERR_REGION_REMOVED` for a region that has been removed, except for `removeState`.
+ */
+export interface RegionCommandEdit {
+  /** @param params `undefined` to unmap the region */
+  changeAccess(state: RegionState, params: MapParams | undefined): void;
+  /** @param mapping is kept, and becomes part of the change set */
+  insertMapping(state: RegionState, mapping: MapChange): void;
+  /** @param range guest physical addresses */
+  removeMappingsIn(state: RegionState, range: MemoryRange): Coroutine<void> | undefined;
+  removeState(state: RegionState): Coroutine<void>;
 }
 
 /** Puts a command of a region into the queue of its manager. */
@@ -49,34 +61,50 @@ export class RegionHandle implements Region {
   }
 
   map(params: MapParams): Promise<void> {
-    const copy = copyOfMapParams(params);
+    let checked: MapParams;
+    try {
+      checked = mapParamsOf(params, this.#state.name);
+    } catch (error) {
+      return this.#refuse(error);
+    }
     return this.#transact((edit) => {
-      edit.map(this, copy);
+      edit.changeAccess(this.#state, checked);
       return undefined;
     });
   }
 
   unmap(): Promise<void> {
     return this.#transact((edit) => {
-      edit.unmap(this);
+      edit.changeAccess(this.#state, undefined);
       return undefined;
     });
   }
 
   addMapping(params: MappingParams): Promise<void> {
-    const copy = copyOfMapping(params);
+    let mapping: MapChange;
+    try {
+      mapping = mappingOf(params, this.#state);
+    } catch (error) {
+      return this.#refuse(error);
+    }
     return this.#transact((edit) => {
-      edit.addMapping(this, copy);
+      edit.insertMapping(this.#state, mapping);
       return undefined;
     });
   }
 
   removeMappings(rangeInRegion: MemoryRange): Promise<void> {
-    return this.#transact((edit) => edit.removeMappingsInSlices(this, rangeInRegion));
+    let range: MemoryRange;
+    try {
+      range = rangeToRemove(rangeInRegion, this.#state);
+    } catch (error) {
+      return this.#refuse(error);
+    }
+    return this.#transact((edit) => edit.removeMappingsIn(this.#state, range));
   }
 
   remove(): Promise<void> {
-    return this.#transact((edit) => edit.removeRegionInSlices(this));
+    return this.#transact((edit) => edit.removeState(this.#state));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -86,34 +114,11 @@ export class RegionHandle implements Region {
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return `Region "${this.name}" ${this.range.toString()} priority ${this.priority} ${this.type}${this.active ? ' active' : ''}`;
   }
-}
 
-/**
- * Copies the parameters at the call, because the command may wait in the queue while the caller changes them. Values that are not objects are
- * returned, to be refused by the checks of the command.
- */
-export function copyOf<T>(params: T): T {
-  return isObject(params) ? { ...params } : params;
-}
-
-/** Like `copyOf`. Copies the usual properties one by one, which is faster than a spread, and gives objects that are faster to read. */
-export function copyOfMapParams(params: MapParams): MapParams {
-  if (!isObject(params) || params.executable !== undefined || params.prefetch !== undefined) {
-    return copyOf(params);
+  /** Rejects a command with wrong arguments, in the order of the queue. */
+  #refuse(error: unknown): Promise<void> {
+    return this.#transact(() => {
+      throw this.#state.present ? error : removedError(this.#state);
+    });
   }
-  return { writable: params.writable };
-}
-
-function copyOfMapping(params: MappingParams): MappingParams {
-  if (!isObject(params)) {
-    return params;
-  }
-  const { rangeInRegion, backing, writable } = params;
-  return { rangeInRegion, backing: copyOfBacking(backing), writable };
-}
-
-function copyOfBacking(backing: Backing): Backing {
-  return !isObject(backing) || backing === 'private'
-    ? backing
-    : { mappable: backing.mappable, fileOffset: backing.fileOffset };
 }

@@ -1,14 +1,16 @@
 import { EMPTY_LIST } from '../util/lists.js';
 import { sortedByAddress } from '../ranges/sort-by-address.js';
 import type { MapChange, UnmapChange } from '../contracts/change-set.js';
-import { NO_REMOVALS, unmapOf, type Removals } from '../changes/managed-set.js';
+import { unmapOf, type Removals } from '../changes/managed-set.js';
 import { pauseIfOver } from '../util/time-slice.js';
 import { sameMapping } from '../changes/mapping.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap } from '../ranges/range-map.js';
-import type { RegionEdits } from '../regions/region-edits.js';
 import type { RegionState } from '../regions/region-state.js';
 import type { RegionTable } from '../regions/region-table.js';
+import type { RegionBefore, StateBefore } from '../regions/state-before.js';
+import type { MappingsStep, Step } from '../regions/step.js';
+import type { Steps } from '../regions/steps.js';
 import {
   eachInSlices,
   entriesInSlices,
@@ -18,8 +20,7 @@ import {
   sortedInSlices,
 } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
-import { netEdits, mappingsBefore } from './edited-mappings.js';
-import { withRegionAccess, withRegionAccessInSlices } from './region-access.js';
+import { readOnly, withRegionAccessInSlices } from './region-access.js';
 
 /** The difference between the view before and after a transaction. */
 export interface Difference extends Removals {
@@ -27,12 +28,6 @@ export interface Difference extends Removals {
   readonly maps: readonly MapChange[];
   /** Regions whose `active` changes. */
   readonly toggled: readonly RegionState[];
-}
-
-/** The edits of a transaction. */
-export interface Edits {
-  readonly edits: readonly RegionEdits[];
-  editOf(state: RegionState): RegionEdits | undefined;
 }
 
 /** The removed mappings of one region. */
@@ -45,6 +40,8 @@ interface Contribution {
   removed: readonly MapChange[];
 }
 
+const NO_DIFFERENCE: Difference = { unmaps: EMPTY_LIST, removed: EMPTY_LIST, maps: EMPTY_LIST, toggled: EMPTY_LIST };
+
 /** Limit of edits for which the difference is computed without a pause. */
 const EDITS_AT_ONCE_MAX = 4096;
 
@@ -55,15 +52,15 @@ const EDITS_AT_ONCE_MAX = 4096;
  * Affected regions are those that were edited, and those that an edit of another region covered or uncovered. If a region was active before
  * and is active after the transaction with the same access, its added and removed mappings change; otherwise all of its mappings.
  */
-export function* difference(table: RegionTable, draft: Edits): Coroutine<Difference> {
-  const { edits } = draft;
+export function* difference(table: RegionTable, steps: Steps): Coroutine<Difference> {
+  const before = yield* steps.before();
   const contributions: Contribution[] = [];
   const addedLists: (readonly MapChange[])[] = [];
-  const visible = yield* filterInSlices(edits, changesVisibility);
+  const visible = yield* filterInSlices(before.regions, changesVisibility);
   if (visible.length === 0) {
-    for (const edit of edits) {
-      if (edit.state.active) {
-        yield* contributeEdits(edit, contributions, addedLists);
+    for (const region of before.regions) {
+      if (region.state.active) {
+        yield* contributeEdits(region, contributions, addedLists);
       }
       const pause = pauseIfOver();
       if (pause !== undefined) {
@@ -73,25 +70,26 @@ export function* difference(table: RegionTable, draft: Edits): Coroutine<Differe
     return yield* withoutUnchanged(contributions, yield* joinInSlices(addedLists), EMPTY_LIST);
   }
   const toggled: RegionState[] = [];
-  for (const state of yield* affected(table, draft)) {
-    const edit = draft.editOf(state);
-    const before = state.active;
-    const after = state.present && state.visible !== undefined && !table.isCovered(state);
-    if (before !== after) {
+  for (const state of yield* affected(table, before)) {
+    const region = before.of(state);
+    const wasActive = state.active;
+    const isActive = state.present && state.visible !== undefined && !table.isCovered(state);
+    if (wasActive !== isActive) {
       toggled.push(state);
     }
-    const writableBefore = edit === undefined ? state.visible?.writable : edit.visibleBefore?.writable;
+    const writableBefore = region === undefined ? state.visible?.writable : region.visible?.writable;
     const writableAfter = state.visible?.writable;
-    if (before && after && writableBefore === writableAfter) {
-      if (edit !== undefined) {
-        yield* contributeEdits(edit, contributions, addedLists);
+    if (wasActive && isActive && writableBefore === writableAfter) {
+      if (region !== undefined) {
+        yield* contributeEdits(region, contributions, addedLists);
       }
     } else {
-      if (before) {
-        const mappings = yield* withRegionAccessInSlices(yield* mappingsBefore(state, edit), writableBefore);
-        contributions.push({ state, range: state.range, allRemoved: !after, removed: mappings });
+      if (wasActive) {
+        const mappings = yield* region?.mappings() ?? entriesInSlices(state.mappings);
+        const removed = yield* withRegionAccessInSlices(mappings, writableBefore);
+        contributions.push({ state, range: state.range, allRemoved: !isActive, removed });
       }
-      if (after) {
+      if (isActive) {
         addedLists.push(yield* withRegionAccessInSlices(yield* entriesInSlices(state.mappings), writableAfter));
       }
     }
@@ -104,45 +102,44 @@ export function* difference(table: RegionTable, draft: Edits): Coroutine<Differe
 }
 
 /**
- * The same without a coroutine, for the most common transactions: mappings were either added to or removed from a single region, and not too many.
- * Returns `undefined` for other transactions.
+ * The same without a coroutine, for the most common transactions: one step, which adds mappings to a region or removes mappings from it, and not
+ * too many. Returns `undefined` for other transactions.
  */
-export function simpleDifference(edits: readonly RegionEdits[]): Difference | undefined {
-  const [only] = edits;
-  if (only === undefined || edits.length > 1 || changesVisibility(only)) {
+export function simpleDifference({ list }: Steps): Difference | undefined {
+  const step = list[0];
+  if (list.length !== 1 || step === undefined || !isMappingsStep(step) || step.mappings.length > EDITS_AT_ONCE_MAX) {
     return undefined;
   }
-  const { state, added, removed } = only;
+  const { state, kind } = step;
   if (!state.active) {
-    return { ...NO_REMOVALS, maps: EMPTY_LIST, toggled: EMPTY_LIST };
+    return NO_DIFFERENCE;
   }
-  const writable = state.visible?.writable;
-  if (removed.length === 0 && added.length <= EDITS_AT_ONCE_MAX) {
-    const maps = sortedByAddress(withRegionAccess(added, writable));
-    return { ...NO_REMOVALS, maps, toggled: EMPTY_LIST };
-  }
-  if (added.length === 0 && removed.length <= EDITS_AT_ONCE_MAX) {
-    const mappings = sortedByAddress(withRegionAccess(removed, writable));
-    return { unmaps: mappings.map(unmapOf), removed: mappings, maps: EMPTY_LIST, toggled: EMPTY_LIST };
-  }
-  return undefined;
+  const edited = state.visible?.writable === true ? step.mappings : step.mappings.map(readOnly);
+  const mappings = edited.length === 1 ? edited : sortedByAddress(edited);
+  return kind === 'mappings-added'
+    ? { unmaps: EMPTY_LIST, removed: EMPTY_LIST, maps: mappings, toggled: EMPTY_LIST }
+    : { unmaps: mappings.map(unmapOf), removed: mappings, maps: EMPTY_LIST, toggled: EMPTY_LIST };
 }
 
-function changesVisibility(edit: RegionEdits): boolean {
-  return edit.presentBefore !== edit.state.present || edit.visibleBefore !== edit.state.visible;
+function isMappingsStep(step: Step): step is MappingsStep {
+  return step.kind === 'mappings-added' || step.kind === 'mappings-removed';
+}
+
+function changesVisibility(region: RegionBefore): boolean {
+  return region.changesVisibility;
 }
 
 /** Adds the edited mappings of a region that was and is active with the same access. */
 function* contributeEdits(
-  edit: RegionEdits,
+  region: RegionBefore,
   contributions: Contribution[],
   addedLists: (readonly MapChange[])[],
 ): Coroutine<void> {
-  if (edit.isEmpty) {
+  if (region.hasSameMappings) {
     return;
   }
-  const { state } = edit;
-  const { added, removed } = yield* netEdits(edit);
+  const { state } = region;
+  const { added, removed } = yield* region.netEdits();
   const writable = state.visible?.writable;
   if (removed.length > 0) {
     const mappings = yield* withRegionAccessInSlices(removed, writable);
@@ -154,22 +151,22 @@ function* contributeEdits(
 }
 
 /** The edited regions, and the regions that share addresses with them if their visibility changed. Each region occurs once. */
-function affected(table: RegionTable, draft: Edits): Coroutine<readonly RegionState[]> {
-  const { edits } = draft;
-  const [only] = edits;
-  return edits.length === 1 && only?.state.present === true
+function affected(table: RegionTable, before: StateBefore): Coroutine<readonly RegionState[]> {
+  const { regions } = before;
+  const [only] = regions;
+  return only?.state.present === true && regions.length === 1
     ? table.overlappingInSlices(only.state.range)
-    : affectedByMany(table, draft);
+    : affectedByMany(table, before);
 }
 
-function* affectedByMany(table: RegionTable, draft: Edits): Coroutine<readonly RegionState[]> {
+function* affectedByMany(table: RegionTable, before: StateBefore): Coroutine<readonly RegionState[]> {
   const states: RegionState[] = [];
   const others = new Set<RegionState>();
-  for (const edit of draft.edits) {
-    states.push(edit.state);
-    const found = changesVisibility(edit) ? yield* table.overlappingInSlices(edit.state.range) : [];
+  for (const region of before.regions) {
+    states.push(region.state);
+    const found = region.changesVisibility ? yield* table.overlappingInSlices(region.state.range) : [];
     yield* eachInSlices(found, (other) => {
-      if (draft.editOf(other) === undefined && !others.has(other)) {
+      if (before.of(other) === undefined && !others.has(other)) {
         others.add(other);
         states.push(other);
       }

@@ -5,14 +5,6 @@ import type { Coroutine } from '../util/coroutine.js';
 import { done } from '../util/sliced-work.js';
 
 /** The mappings with the access that targets have: writable only if their region is. Returns the same list for a writable region. */
-export function withRegionAccess(
-  mappings: readonly MapChange[],
-  regionWritable: boolean | undefined,
-): readonly MapChange[] {
-  return regionWritable === true ? mappings : mappings.map(readOnly);
-}
-
-/** The same for a list that may be long. */
 export function withRegionAccessInSlices(
   mappings: readonly MapChange[],
   regionWritable: boolean | undefined,

@@ -5,22 +5,22 @@ import type { Difference } from './difference.js';
 import { pauseIfOver } from '../util/time-slice.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { CopyCursor } from '../ranges/range-map.js';
-import type { RegionEdits } from '../regions/region-edits.js';
 import { PendingToggle, type RegionState } from '../regions/region-state.js';
 import type { RegionTable } from '../regions/region-table.js';
+import type { RegionBefore, StateBefore } from '../regions/state-before.js';
+import type { Steps } from '../regions/steps.js';
 import {
   COPIES_PER_STEP,
   COPY_ENTRIES_MAX,
   eachInSlices,
   filterInSlices,
+  joinInSlices,
   PREALLOCATED_LENGTH_MIN,
   sortedInSlices,
 } from '../ranges/slices.js';
-import type { PendingEdits } from '../regions/pending-edits.js';
 import { runAtOnce, type Coroutine } from '../util/coroutine.js';
+import { append } from '../util/lists.js';
 import { inSlices } from '../util/sliced-work.js';
-import { BeforeEdits } from './before-edits.js';
-import { mappingsBefore } from './edited-mappings.js';
 import { readOnly } from './region-access.js';
 import { rewind, Versions, type Version } from './versions.js';
 
@@ -30,15 +30,15 @@ const TOGGLES_AT_ONCE_MAX = 512;
 /**
  * The memory map that the guest sees: the mappings of the active regions, as of the last command that took effect.
  *
- * It stores no mappings. It reads them from the regions, and ignores the edits of a transaction that has not taken effect. For an older
+ * It stores no mappings. It reads them from the regions, and ignores the steps of a transaction that has not taken effect. For an older
  * version it reverses the later changes, which are kept only as long as a snapshot needs them.
  */
 export class View {
   #generation = 0;
   readonly #versions = new Versions();
   readonly #table: RegionTable;
-  #pending: PendingEdits | undefined = undefined;
-  readonly #beforeEdits = new WeakMap<RegionEdits, BeforeEdits>();
+  /** The steps of the transaction that has not taken effect. They have changed the regions already. */
+  #pending: Steps | undefined = undefined;
 
   constructor(table: RegionTable) {
     this.#table = table;
@@ -49,12 +49,12 @@ export class View {
     return this.#generation;
   }
 
-  /** Starts a transaction: its edits are ignored until `apply`. */
-  begin(edits: PendingEdits): void {
-    this.#pending = edits;
+  /** Starts a transaction: its steps are ignored until `apply`. */
+  begin(steps: Steps): void {
+    this.#pending = steps;
   }
 
-  /** Ends a transaction whose edits have been rolled back. */
+  /** Ends a transaction whose steps have been taken back. */
   abandon(): void {
     this.#pending = undefined;
   }
@@ -94,7 +94,7 @@ export class View {
   /** Makes all regions inactive, at the end of the manager. Older snapshots do not change. */
   *end(): Coroutine<void> {
     const removed = this.#versions.isObserved ? yield* this.all() : [];
-    const toggle = yield* prepareToggle(yield* this.#activeRegions());
+    const toggle = yield* prepareToggle(yield* this.#activeRegions(undefined));
     toggle.apply();
     this.#versions.append({ unmaps: [], removed, maps: [], toggled: [] });
   }
@@ -107,13 +107,14 @@ export class View {
 
   /** The first active mapping that shares a page with `range`. */
   firstOverlap(range: MemoryRange): MapChange | undefined {
-    const removed = this.#pending?.removed?.overlapping(range) ?? [];
-    for (const state of sortByAddress([...this.#table.overlapping(range), ...removed].filter(isActive))) {
-      const edit = this.#pending?.editOf(state);
-      const mapping =
-        edit === undefined ? state.mappings.firstOverlap(range) : this.#indexOf(edit).firstOverlap(state, range);
+    const before = this.#pending === undefined ? undefined : runAtOnce(this.#pending.before());
+    const regions = this.#table.overlapping(range);
+    append(regions, before?.removedOverlapping(range));
+    for (const state of sortByAddress(regions.filter(isActive))) {
+      const region = before?.of(state);
+      const mapping = region === undefined ? state.mappings.firstOverlap(range) : region.firstOverlap(range);
       if (mapping !== undefined) {
-        return isWritableBefore(state, edit) ? mapping : readOnly(mapping);
+        return isWritableBefore(state, region) ? mapping : readOnly(mapping);
       }
     }
     return undefined;
@@ -121,7 +122,8 @@ export class View {
 
   /** All active mappings, in ascending order. Regions must not be edited before the coroutine ends. */
   *all(): Coroutine<readonly MapChange[]> {
-    const regions = yield* this.#activeRegions();
+    const before = this.#pending === undefined ? undefined : yield* this.#pending.before();
+    const regions = yield* this.#activeRegions(before);
     let count = 0;
     yield* eachInSlices(regions, ({ mappings }) => {
       count += mappings.size;
@@ -130,10 +132,10 @@ export class View {
     const all = count < PREALLOCATED_LENGTH_MIN ? [] : new Array<MapChange>(count);
     const cursor = { page: 0, at: 0 };
     for (const state of regions) {
-      const edit = this.#pending?.editOf(state);
-      const isWritable = isWritableBefore(state, edit);
-      if (edit !== undefined && !edit.isEmpty) {
-        yield* eachInSlices(yield* sortedInSlices(yield* mappingsBefore(state, edit)), (mapping) => {
+      const region = before?.of(state);
+      const isWritable = isWritableBefore(state, region);
+      if (region?.hasSameMappings === false) {
+        yield* eachInSlices(yield* sortedInSlices(yield* region.mappings()), (mapping) => {
           all[cursor.at++] = isWritable ? mapping : readOnly(mapping);
         });
         continue;
@@ -157,17 +159,10 @@ export class View {
   }
 
   /** In ascending order. */
-  *#activeRegions(): Coroutine<readonly RegionState[]> {
-    const present = yield* filterInSlices(yield* this.#table.all(), isActive);
-    const removed = this.#pending?.removed;
-    if (removed !== undefined) {
-      yield* eachInSlices(yield* removed.all(), (state) => {
-        if (isActive(state)) {
-          present.push(state);
-        }
-      });
-    }
-    return yield* sortedInSlices(present);
+  *#activeRegions(before: StateBefore | undefined): Coroutine<readonly RegionState[]> {
+    const present = yield* this.#table.all();
+    const states = before === undefined ? present : yield* joinInSlices([present, yield* before.allRemoved()]);
+    return yield* sortedInSlices(yield* filterInSlices(states, isActive));
   }
 
   /** A snapshot of the current generation. Its mappings are computed when they are first read. */
@@ -188,23 +183,11 @@ export class View {
     };
   }
 
-  /** Indexes the edits of regions, before many calls of `firstOverlap` and `at`. Otherwise the first such call does it, without a pause. */
-  *indexEdits(edits: readonly RegionEdits[]): Coroutine<void> {
-    for (const edit of edits) {
-      if (!edit.isEmpty) {
-        this.#beforeEdits.set(edit, yield* BeforeEdits.of(edit));
-      }
+  /** Prepares many calls of `firstOverlap` and `at` before the transaction ends. Otherwise the first such call does it, without a pause. */
+  *prepareLookups(): Coroutine<void> {
+    if (this.#pending !== undefined) {
+      yield* (yield* this.#pending.before()).index();
     }
-  }
-
-  /** The index of an edited region. It is made at the first call, and again after further edits. */
-  #indexOf(edit: RegionEdits): BeforeEdits {
-    let before = this.#beforeEdits.get(edit);
-    if (before?.isCurrent(edit) !== true) {
-      before = runAtOnce(BeforeEdits.of(edit));
-      this.#beforeEdits.set(edit, before);
-    }
-    return before;
   }
 }
 
@@ -234,7 +217,7 @@ function isActive(state: RegionState): boolean {
   return state.active;
 }
 
-/** Whether a region was mapped writable before the edits. */
-function isWritableBefore(state: RegionState, edit: RegionEdits | undefined): boolean {
-  return (edit === undefined ? state.visible : edit.visibleBefore)?.writable === true;
+/** Whether a region was mapped writable before the steps of the transaction. */
+function isWritableBefore(state: RegionState, before: RegionBefore | undefined): boolean {
+  return (before === undefined ? state.visible : before.visible)?.writable === true;
 }

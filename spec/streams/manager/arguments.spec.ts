@@ -6,8 +6,10 @@ import {
   type MapParams,
   type MappingParams,
   type Region,
+  type RegionEvent,
   type RegionParams,
 } from '../../../streams/index.js';
+import { FakeMappable } from '../../support/fake-mappable.js';
 import { addRegion, FILE, mapping, range, rejectionOf, viewOf } from '../support/phrases.js';
 
 const nothing = [undefined, null, 7, 'text', true, Symbol('s'), 5n, () => undefined];
@@ -109,6 +111,83 @@ describe('RegionManager: arguments', () => {
       { mapDma: () => undefined, unmapDma: () => undefined },
     ]) {
       expect(() => toTarget(bad as unknown as DmaTarget)).to.throw(TypeError);
+    }
+  });
+
+  it('that are modified while the command waits do not change it', async () => {
+    const backing = { mappable: FILE, fileOffset: 0x4000n };
+    const added = { rangeInRegion: range(0x4000, 0x5000), backing, writable: true };
+    const params = { writable: true, executable: true };
+    const events: RegionEvent[] = [];
+    manager.events$.subscribe((event) => events.push(event));
+    const waiting: Promise<void>[] = [];
+    await manager.transaction(() => {
+      waiting.push(region.addMapping(added), region.map(params));
+      Object.assign(added, { rangeInRegion: range(0x6000, 0x7000), writable: false });
+      backing.fileOffset = 0x9000n;
+      params.executable = false;
+    });
+    await Promise.all(waiting);
+    const [made] = manager.snapshot().mappings.slice(1);
+    expect(made).to.deep.include({ range: range(0x4000, 0x5000), writable: true });
+    expect(made?.backing).to.deep.equal({ mappable: FILE, fileOffset: 0x4000n });
+    expect(events.at(-1)).to.deep.equal({
+      kind: 'region-mapped',
+      region: 'ram',
+      params: { writable: true, executable: true },
+    });
+    await region.removeMappings(range(0x4000, 0x5000));
+    await region.map({ writable: true });
+  });
+
+  it('that are invalid reject in the order of the commands, and change nothing', async () => {
+    const settled: string[] = [];
+    const waiting: Promise<void>[] = [];
+    const give = (name: string, command: Promise<void>): void => {
+      waiting.push(
+        command.then(
+          () => void settled.push(name),
+          (error: unknown) => void settled.push(`${name}: ${(error as Error).name}`),
+        ),
+      );
+    };
+    await manager.transaction(() => {
+      give('good', region.addMapping(mapping(0x4000, 0x5000)));
+      give('no parameters', region.addMapping(undefined as never));
+      give('not a range', region.removeMappings('0x0' as never));
+      give('no flag', region.map({} as never));
+      give('outside', region.addMapping(mapping(0xf000, 0x11000)));
+      give('good again', region.removeMappings(range(0x4000, 0x5000)));
+    });
+    await Promise.all(waiting);
+    expect(settled).to.deep.equal([
+      'good',
+      'no parameters: TypeError',
+      'not a range: TypeError',
+      'no flag: TypeError',
+      'outside: DmaError',
+      'good again',
+    ]);
+  });
+
+  it('are checked against the state when the command runs, not at the call', async () => {
+    const file = new FakeMappable('closes', 0x1000n);
+    const other = await addRegion(manager, 0x20000, 0x30000, { name: 'other', shown: 'hidden' });
+    const waiting: Promise<Error>[] = [];
+    await manager.transaction((edit) => {
+      waiting.push(
+        rejectionOf(region.addMapping(mapping(0x4000, 0x5000, { mappable: file, fileOffset: 0n }))),
+        rejectionOf(other.addMapping(mapping(0x0, 0x1000))),
+        rejectionOf(other.addMapping(undefined as never)),
+        rejectionOf(other.removeMappings(range(0x0, 0x20000))),
+      );
+      edit.removeRegion(other);
+      file.close();
+    });
+    const [closed, ...removed] = await Promise.all(waiting);
+    expect(closed?.message).to.include('closes');
+    for (const error of removed) {
+      expect(error).to.include({ code: 'ERR_REGION_REMOVED', region: 'other' });
     }
   });
 

@@ -23,13 +23,19 @@ export class RegionsOnly {
     };
   }
 
+  /** Begins a transaction, which the view ignores. */
+  begin(): Draft {
+    const draft = new Draft(this.#context);
+    this.view.begin(draft.steps);
+    return draft;
+  }
+
   /** Makes edits in one transaction, applies them or rolls them back, and returns the difference. */
   edit(work: (edit: RegionEdit) => void, then: 'apply' | 'roll back' = 'apply'): Difference {
-    const draft = new Draft(this.#context);
-    this.view.begin(draft);
+    const draft = this.begin();
     work(draft);
     draft.end();
-    const change = simpleDifference(draft.edits) ?? runAtOnce(difference(this.table, draft));
+    const change = simpleDifference(draft.steps) ?? runAtOnce(difference(this.table, draft.steps));
     if (then === 'apply') {
       const applying = this.view.apply(change);
       if (applying !== undefined) {

@@ -1,0 +1,204 @@
+import type { MapChange } from '../contracts/change-set.js';
+import type { MapParams } from '../contracts/region.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import { RangeMap } from '../ranges/range-map.js';
+import { eachInSlices, entriesInSlices, filterInSlices, joinInSlices } from '../ranges/slices.js';
+import { runAtOnce, type Coroutine } from '../util/coroutine.js';
+import type { RegionState } from './region-state.js';
+import { RegionTable } from './region-table.js';
+import type { Step } from './step.js';
+
+/** The state of the regions before the steps of a transaction. It stays correct while the steps are taken back. */
+export class StateBefore {
+  readonly #regions: RegionBefore[] = [];
+  readonly #byState = new Map<RegionState, RegionBefore>();
+  #removed: RegionTable | undefined = undefined;
+
+  private constructor() {
+    // Only `of` makes objects.
+  }
+
+  static *of(steps: readonly Step[]): Coroutine<StateBefore> {
+    const before = new StateBefore();
+    yield* eachInSlices(steps, (step) => {
+      before.#take(step);
+    });
+    return before;
+  }
+
+  /** The regions that the steps are about, each once, in the order of their first steps. */
+  get regions(): readonly RegionBefore[] {
+    return this.#regions;
+  }
+
+  /** What a region was before the steps; `undefined` if no step is about it. */
+  of(state: RegionState): RegionBefore | undefined {
+    return this.#byState.get(state);
+  }
+
+  /** The regions that were in the table before the steps, and are not now, and share a page with `range`. */
+  removedOverlapping(range: MemoryRange): readonly RegionState[] {
+    return this.#removed?.overlapping(range).filter(isAbsent) ?? [];
+  }
+
+  /** All regions that were in the table before the steps, and are not now. */
+  *allRemoved(): Coroutine<readonly RegionState[]> {
+    return this.#removed === undefined ? [] : yield* filterInSlices(yield* this.#removed.all(), isAbsent);
+  }
+
+  /** Makes the indexes that `RegionBefore.firstOverlap` needs. Otherwise its first call makes them, without a pause. */
+  *index(): Coroutine<void> {
+    for (const region of this.#regions) {
+      yield* region.index();
+    }
+  }
+
+  #take(step: Step): void {
+    const { state } = step;
+    let region = this.#byState.get(state);
+    if (region === undefined) {
+      region = new RegionBefore(step);
+      this.#regions.push(region);
+      this.#byState.set(state, region);
+    }
+    region.take(step);
+    if (step.kind === 'region-removed' && region.present) {
+      (this.#removed ??= new RegionTable()).add(state);
+    }
+  }
+}
+
+/** What a region was before the steps of a transaction, and its mappings that the steps add and remove. */
+export class RegionBefore {
+  readonly state: RegionState;
+  /** Whether it was in the table. */
+  readonly present: boolean;
+  /** The parameters with which it was mapped; `undefined` if it was not mapped. */
+  visible: MapParams | undefined;
+  /** Whether `visible` is from a step: the first step that changes it tells. */
+  #isVisibleKnown = false;
+  /** The mappings of each step that adds mappings. */
+  readonly #added: (readonly MapChange[])[] = [];
+  /** The mappings of each step that removes mappings. */
+  readonly #removed: (readonly MapChange[])[] = [];
+  #index: MappingIndex | undefined = undefined;
+
+  /** @param first the first step of the region */
+  constructor(first: Step) {
+    this.state = first.state;
+    this.present = first.kind !== 'region-added';
+    this.visible = first.state.visible;
+  }
+
+  /** Takes note of the next step of the region. */
+  take(step: Step): void {
+    switch (step.kind) {
+      case 'region-added':
+        this.#noteVisible(undefined);
+        break;
+      case 'region-removed':
+        this.#noteVisible(step.visible);
+        break;
+      case 'access-changed':
+        this.#noteVisible(step.before);
+        break;
+      case 'mappings-added':
+        this.#added.push(step.mappings);
+        break;
+      case 'mappings-removed':
+        this.#removed.push(step.mappings);
+    }
+  }
+
+  /** Whether its mappings are the same as before. */
+  get hasSameMappings(): boolean {
+    return this.#added.length === 0 && this.#removed.length === 0;
+  }
+
+  /** Whether the steps have changed how it is mapped, or whether it is in the table. For the end of the transaction. */
+  get changesVisibility(): boolean {
+    return this.present !== this.state.present || this.visible !== this.state.visible;
+  }
+
+  /** The added and the removed mappings, each in the order of the steps, without those that were added and removed again. */
+  *netEdits(): Coroutine<{ readonly added: readonly MapChange[]; readonly removed: readonly MapChange[] }> {
+    const added = yield* joinInSlices(this.#added);
+    const removed = yield* joinInSlices(this.#removed);
+    if (added.length === 0 || removed.length === 0) {
+      return { added, removed };
+    }
+    const [setOfAdded, setOfRemoved] = [yield* setOf(added), yield* setOf(removed)];
+    return {
+      added: yield* filterInSlices(added, (mapping) => !setOfRemoved.has(mapping)),
+      removed: yield* filterInSlices(removed, (mapping) => !setOfAdded.has(mapping)),
+    };
+  }
+
+  /** All mappings before the steps, in no order. */
+  *mappings(): Coroutine<readonly MapChange[]> {
+    const { mappings } = this.state;
+    if (this.hasSameMappings) {
+      return yield* entriesInSlices(mappings);
+    }
+    const { added, removed } = yield* this.index();
+    // While the steps are taken back, removed mappings may be in the region again.
+    const kept = yield* filterInSlices(
+      yield* entriesInSlices(mappings),
+      (mapping) => !added.has(mapping) && removed.startingAt(mapping.range.startPage) !== mapping,
+    );
+    return yield* joinInSlices([kept, yield* entriesInSlices(removed)]);
+  }
+
+  /** The first mapping before the steps that shares a page with `range`. */
+  firstOverlap(range: MemoryRange): MapChange | undefined {
+    const { mappings } = this.state;
+    if (this.hasSameMappings) {
+      return mappings.firstOverlap(range);
+    }
+    const { added, removed } = this.#index ?? runAtOnce(this.index());
+    const gone = removed.firstOverlap(range);
+    const kept = mappings.overlapping(range).find((mapping) => !added.has(mapping));
+    return gone === undefined || (kept !== undefined && kept.range.startPage < gone.range.startPage) ? kept : gone;
+  }
+
+  /** Makes the index of its edited mappings, once. */
+  *index(): Coroutine<MappingIndex> {
+    if (this.#index === undefined) {
+      const added = yield* setOf(yield* joinInSlices(this.#added));
+      const removed = new RangeMap<MapChange>();
+      yield* eachInSlices(yield* joinInSlices(this.#removed), (mapping) => {
+        if (!added.has(mapping)) {
+          removed.insert(mapping);
+        }
+      });
+      this.#index = { added, removed };
+    }
+    return this.#index;
+  }
+
+  #noteVisible(visible: MapParams | undefined): void {
+    if (!this.#isVisibleKnown) {
+      this.#isVisibleKnown = true;
+      this.visible = visible;
+    }
+  }
+}
+
+interface MappingIndex {
+  /** Every added mapping, also one that was removed again. */
+  readonly added: ReadonlySet<MapChange>;
+  /** The removed mappings that were there before the steps. */
+  readonly removed: RangeMap<MapChange>;
+}
+
+function isAbsent({ present }: RegionState): boolean {
+  return !present;
+}
+
+function* setOf<T>(items: readonly T[]): Coroutine<Set<T>> {
+  const set = new Set<T>();
+  yield* eachInSlices(items, (item) => {
+    set.add(item);
+  });
+  return set;
+}
