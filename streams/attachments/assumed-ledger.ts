@@ -11,12 +11,12 @@ import type { Coroutine } from '../util/coroutine.js';
  * acknowledges.
  */
 export function* recordAssumed(ledger: Ledger, set: ChangeSet, outcome: Outcome): Coroutine<void> {
-  yield* ledger.begin(set);
+  yield* ledger.beginListed(set);
   const failed = outcome.status === 'failed';
   const isStuck = yield* rangesNamedIn(stuckOf(outcome), failed);
   const isMissing = yield* rangesNamedIn(outcome.missing, failed);
   const recordUnmap = (range: MemoryRange): void => {
-    const mapping = ledger.takeForUnmap(range, set);
+    const mapping = ledger.take(range);
     if (mapping === undefined) {
       return;
     }
@@ -33,12 +33,12 @@ export function* recordAssumed(ledger: Ledger, set: ChangeSet, outcome: Outcome)
   yield* eachInSlices(set.maps, (mapping: MapChange) => {
     if (set.undo) {
       if (!isMissing(mapping.range)) {
-        ledger.restore(mapping);
+        ledger.recordMap(mapping);
       } else if (!ledger.restoreStuck(mapping)) {
         ledger.markMissing(mapping);
       }
     } else if (!failed && !skipped.has(mapping.range.startPage)) {
-      ledger.hold(mapping);
+      ledger.recordMap(mapping);
     }
   });
 }

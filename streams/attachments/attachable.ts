@@ -7,7 +7,7 @@ import type { TargetBranch } from '../contracts/target-branch.js';
 import { ensureMapped } from '../operators/ensure-mapped.js';
 import { toTarget } from '../operators/to-target.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-import { NO_FD_HINT } from '../target/target-calls.js';
+import { NO_FD_HINT } from '../target/obstacles.js';
 import type { TargetPort } from '../target/target-port.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
 

@@ -89,7 +89,7 @@ function* mapAgain({ target, ledger }: TargetPort): Coroutine<void> {
   yield* ledger.materialize();
   for (const change of yield* ledger.heldInSlices()) {
     try {
-      yield* waitFor(toAnswer(target.mapDma(requestOf(change))));
+      yield* waitFor(toAnswer(target.mapDma(requestOf(change, change.hostVa))));
     } catch (error) {
       if (toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name }).code !== 'EEXIST') {
         ledger.forget(change);

@@ -1,4 +1,5 @@
 import type { ChangeSet, MapChange, UnmapChange } from '../contracts/change-set.js';
+import type { DmaError } from '../contracts/errors.js';
 import type { HostVa } from '../contracts/host-va.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { mapInSlices } from '../ranges/slices.js';
@@ -28,6 +29,9 @@ function* removeEachOf(removed: readonly MapChange[]): Coroutine<Removals> {
 /** Returns the host virtual address of the mapping at exactly this range. */
 export type AddressOf = (range: MemoryRange) => HostVa | undefined;
 
+/** For each map of a set its host address, or the error with which the mapper has refused it. */
+export type Addresses = readonly (HostVa | DmaError)[];
+
 /** The active mappings, as of the last command that took effect. */
 export interface ActiveMappings {
   readonly generation: number;
@@ -42,6 +46,8 @@ export interface SetDetails {
   readonly removed: readonly MapChange[];
   /** Returns the host virtual addresses of mappings; `undefined` if the maps of the set have none. */
   readonly addressOf: AddressOf | undefined;
+  /** The addresses of the maps, which the maps do not have themselves; `undefined` when the maps need none. */
+  readonly addresses?: Addresses | undefined;
 }
 
 /**

@@ -8,6 +8,8 @@ import { inSlices } from '../util/sliced-work.js';
 /** The mappings of a target, derived from the active ones and from the progress of the current set. */
 export interface Account {
   readonly held: readonly MapChange[];
+  /** What the current set has mapped so far, in order. */
+  readonly mapped: readonly MapChange[];
   /** What the current set has unmapped so far. */
   readonly unmapped: readonly MapChange[];
   /** The generation of the current set. */
@@ -81,9 +83,9 @@ export class DerivedAccount {
     this.mapped += 1;
   }
 
-  /** The maps of the current set that have been made, in order. */
-  made(): Coroutine<readonly MapChange[]> {
-    return this.#withoutSkipped(this.#maps.slice(0, this.mapped));
+  /** Counts the next removed mapping of the current set as unmapped, and returns it. */
+  take(): MapChange | undefined {
+    return this.#removed[this.unmapped++];
   }
 
   /** To be called when a set has been served. Returns whether it was the last one, so that nothing is held. */
@@ -99,18 +101,19 @@ export class DerivedAccount {
   *account(): Coroutine<Account> {
     const generation = this.#generation;
     const unmapped = yield* this.#addressed(this.#removed.slice(0, this.unmapped));
+    const mapped = yield* this.#addressed(yield* this.#withoutSkipped(this.#maps.slice(0, this.mapped)));
     if (this.#phase === 'replay') {
-      return { held: yield* this.made(), unmapped, generation };
+      return { held: mapped, mapped, unmapped, generation };
     }
     if (this.#phase === 'detach') {
-      return { held: yield* this.#addressed(this.#removed.slice(this.unmapped)), unmapped, generation };
+      return { held: yield* this.#addressed(this.#removed.slice(this.unmapped)), mapped, unmapped, generation };
     }
     const before = yield* this.#addressed(yield* this.#withoutSkipped(yield* this.#active.all()));
     if (generation <= this.#active.generation) {
-      return { held: before, unmapped: [], generation }; // The set is part of the active mappings.
+      return { held: before, mapped, unmapped: [], generation }; // The set is part of the active mappings.
     }
     const kept = yield* without(before, unmapped);
-    return { held: yield* joinInSlices([kept, yield* this.made()]), unmapped, generation };
+    return { held: yield* joinInSlices([kept, mapped]), mapped, unmapped, generation };
   }
 
   /** As `account`, within the call. */
@@ -130,7 +133,7 @@ export class DerivedAccount {
     return addressOf === undefined
       ? mappings
       : yield* mapInSlices(mappings, (mapping) => {
-          const hostVa = mapping.hostVa ?? addressOf(mapping.range);
+          const hostVa = mapping.hostVa === undefined ? addressOf(mapping.range) : undefined;
           return hostVa === undefined ? mapping : withChanges(mapping, { hostVa });
         });
   }

@@ -1,44 +1,75 @@
-import { sortByAddress } from '../ranges/sort-by-address.js';
-import { eachInSlices, entriesInSlices, sortedInSlices } from '../ranges/slices.js';
-import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import { ManagedSet } from '../changes/managed-set.js';
-import { DerivedAccount } from './derived-account.js';
-import { StuckMappings } from './stuck-mappings.js';
-import { UnmappedMappings } from './unmapped-mappings.js';
+import { sameMapping } from '../changes/mapping.js';
+import type { ChangeSet, MapChange, UnmapChange } from '../contracts/change-set.js';
+import type { LedgerEntry } from '../contracts/ledger-entry.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap } from '../ranges/range-map.js';
-import { sameMapping } from '../changes/mapping.js';
-import type { LedgerEntry } from '../contracts/ledger-entry.js';
+import { eachInSlices, entriesInSlices, filterInSlices, sortedInSlices } from '../ranges/slices.js';
+import { sortByAddress } from '../ranges/sort-by-address.js';
 import type { Coroutine } from '../util/coroutine.js';
+import { ITEMS_AT_ONCE_MAX } from '../util/sliced-work.js';
+import { DerivedAccount } from './derived-account.js';
+import { StuckMappings } from './stuck-mappings.js';
+import type { MapList } from './target-calls.js';
+import { UnmappedMappings } from './unmapped-mappings.js';
 
 /**
  * The mappings that one target holds, and those that it should hold and does not (missing).
  *
- * A mapping is identified by the page at which it starts, and has at most one state: held, stuck or missing. While the
- * held mappings can be derived from the active ones, they are not listed.
+ * A mapping is identified by the page at which it starts, and has at most one state: held, stuck or missing.
+ *
+ * While the held mappings can be derived from the active ones, they are not listed, and only the progress of the
+ * current set is counted. They can be as long as the target is served nothing but sets of its manager, and every failed
+ * call is a map of device memory.
  */
 export class Ledger {
-  /** To be changed only while the ledger is not derived. */
+  /** To be changed only while the held mappings are listed: see `materialize`. */
   readonly stuck = new StuckMappings();
+  /** `undefined` when the held mappings are listed. Then nothing is stuck or missing. */
   #derived: DerivedAccount | undefined = undefined;
-  /** By start; empty while it is derived. */
+  /** By start; empty while they are derived. */
   #held = new Map<number, MapChange>();
   readonly #missing = new RangeMap<MapChange>();
   readonly #unmapped = new UnmappedMappings();
+  /** Whether the current set is an inverse one. */
+  #isUndo = false;
+  /** The maps that the current set has made, in order; empty while they are counted. */
+  #mapped: MapChange[] = [];
 
-  /**
-   * The derived account to keep while a set is served, instead of the list; `undefined` when the held mappings cannot
-   * be derived from the active ones. They can be as long as every failed call was a map of device memory.
-   */
-  derive(set: ChangeSet): DerivedAccount | undefined {
+  /** To be called before each set. Returns a coroutine if mappings have to be listed or indexed first. */
+  begin(set: ChangeSet): Coroutine<void> | undefined {
+    this.#isUndo = set.undo === true;
     const details = ManagedSet.detailsOf(set);
-    if (details === undefined) {
-      return undefined;
-    }
-    if (set.snapshot && this.#isBlank) {
+    if (details !== undefined && set.snapshot && this.#isBlank) {
       this.#derived = new DerivedAccount(details.active);
     }
-    return this.#derived?.begin(set, details) === true ? this.#derived : undefined;
+    if (this.#derived !== undefined && details !== undefined && this.#derived.begin(set, details)) {
+      return undefined;
+    }
+    if (this.#derived !== undefined || (this.#isUndo && set.maps.length > 0)) {
+      return this.beginListed(set);
+    }
+    this.#unmapped.begin(set.generation);
+    this.#mapped = [];
+    return undefined;
+  }
+
+  /** As `begin`, for a ledger that lists what is held from this set on. */
+  *beginListed({ generation, undo }: ChangeSet): Coroutine<void> {
+    this.#isUndo = undo === true;
+    yield* this.materialize();
+    this.#unmapped.begin(generation);
+    this.#mapped = [];
+    if (undo === true) {
+      yield* this.#unmapped.index();
+    }
+  }
+
+  /** To be called when a set has been served. */
+  endSet(): void {
+    if (this.#derived?.end() === true) {
+      this.#derived = undefined;
+    }
   }
 
   /** The attachment has ended: nothing more is derived from the active mappings. */
@@ -46,108 +77,122 @@ export class Ledger {
     this.#derived = undefined;
   }
 
-  /** Whether the held mappings are derived from the active ones, and not listed. */
-  get isDerived(): boolean {
-    return this.#derived !== undefined;
-  }
-
-  /** To be called when a set with a derived account has been served. */
-  endDerived(): void {
-    if (this.#derived?.end() === true) {
-      this.#derived = undefined;
-    }
-  }
-
   /**
-   * From now on lists the held mappings, and those that the current set has unmapped. A reader sees the same state
-   * meanwhile.
+   * From now on lists what is held, and what the current set has mapped and unmapped. Readers see the same meanwhile.
    */
   *materialize(): Coroutine<void> {
     for (let derived = this.#derived; derived !== undefined; derived = this.#derived) {
       const { mapped, unmapped } = derived;
-      const { held, unmapped: unmappedInSet, generation } = yield* derived.account();
-      const listed = new Map<number, MapChange>();
-      yield* eachInSlices(held, (mapping) => {
-        listed.set(mapping.range.startPage, mapping);
+      const account = yield* derived.account();
+      const held = new Map<number, MapChange>();
+      yield* eachInSlices(account.held, (mapping) => {
+        held.set(mapping.range.startPage, mapping);
       });
       // The call of an aborted attach may have completed meanwhile: then the list is made again.
       if (this.#derived === derived && derived.mapped === mapped && derived.unmapped === unmapped) {
         this.#derived = undefined;
-        this.#held = listed;
-        this.#unmapped.reset(unmappedInSet, generation);
+        this.#held = held;
+        this.#mapped = account.mapped.slice();
+        this.#unmapped.reset(account.unmapped, account.generation);
       }
     }
   }
 
-  /** To be called before a set without a derived account is served. */
-  *begin(set: ChangeSet): Coroutine<void> {
+  /** Maps of the current set were made: those from index `from` up to, but not including, `to`. */
+  recordMaps(list: MapList, from: number, to: number): void {
     if (this.#derived !== undefined) {
-      yield* this.materialize();
+      this.#derived.mapped += to - from;
+      return;
     }
-    this.#unmapped.begin(set.generation);
-    if (set.undo === true && set.maps.length > 0) {
-      yield* this.#unmapped.index();
+    for (let index = from; index < to; index++) {
+      this.recordMap(list.mappingAt(index));
     }
   }
 
+  /** A map of the current set was made. To be called only while the held mappings are listed. */
+  recordMap(change: MapChange): void {
+    const { startPage } = change.range;
+    this.#held.set(startPage, change);
+    this.#mapped.push(change);
+    if (this.#missing.size > 0) {
+      this.#missing.remove(change.range);
+    }
+    if (this.#isUndo) {
+      this.#unmapped.removeAt(startPage);
+    }
+  }
+
+  /** A map of device memory has failed in the current set, and was skipped. */
+  recordSkip(change: MapChange): void {
+    this.#derived?.skip(change);
+  }
+
+  /** The maps that the current set has made, in order. From now on the held mappings are listed. */
+  *mappedInSet(): Coroutine<readonly MapChange[]> {
+    yield* this.materialize();
+    return this.#mapped;
+  }
+
   /**
-   * Removes the mapping at exactly this range, which is to be unmapped. One that was held or missing can be restored by
-   * an inverse set of the same generation.
+   * Removes the mappings at exactly these ranges, which are to be unmapped, and appends those that were held or stuck
+   * to `taken`. To be called for the unmaps of a set in their order.
    *
-   * @returns the mapping, if it was held or stuck
+   * @returns a coroutine if there are many
    */
-  takeForUnmap(range: MemoryRange, set: ChangeSet): MapChange | undefined {
+  takeForUnmap(covers: UnmapChange['covers'], taken: MapChange[]): Coroutine<void> | undefined {
+    if (covers.length > ITEMS_AT_ONCE_MAX) {
+      return eachInSlices(covers, (range) => {
+        append(taken, this.take(range));
+      });
+    }
+    for (const range of covers) {
+      append(taken, this.take(range));
+    }
+    return undefined;
+  }
+
+  /**
+   * As `takeForUnmap`, for one mapping, which is returned if it was held or stuck. One that was held or missing can be
+   * restored by an inverse set of the same generation.
+   */
+  take(range: MemoryRange): MapChange | undefined {
+    if (this.#derived !== undefined) {
+      return this.#derived.take();
+    }
     const held = this.#held.get(range.startPage);
     if (held?.range.equals(range) === true) {
       this.#held.delete(range.startPage);
-      this.#unmapped.add(held, set);
+      this.#unmapped.add(held, this.#isUndo);
       return held;
     }
     const stuck = this.stuck.size === 0 ? undefined : this.stuck.takeForRetry(range);
     // An inverse set unmaps what should not be held: what is missing stays missing.
-    const missing = this.#missing.size === 0 || set.undo ? undefined : this.#missing.remove(range);
+    const missing = this.#missing.size === 0 || this.#isUndo ? undefined : this.#missing.remove(range);
     if (missing !== undefined) {
-      this.#unmapped.add(missing, set);
+      this.#unmapped.add(missing, this.#isUndo);
     }
     return stuck;
   }
 
-  /** Whether an inverse set, for which `begin` has been called, has to map this mapping again. */
-  mustRestore(change: MapChange): boolean {
-    const { startPage } = change.range;
-    return this.#unmapped.startsAt(startPage) || this.#missing.startingAt(startPage) !== undefined;
+  /** Whether each successful unmap of the current set has to be recorded. */
+  get recordsUnmaps(): boolean {
+    return this.#isUndo || (this.#derived === undefined && this.stuck.hasRetries);
   }
 
-  /** The mappings that an inverse set restores, ascending. */
-  *unmappedInSlices(): Coroutine<readonly MapChange[]> {
-    yield* this.materialize();
-    const byStart = yield* this.#unmapped.index();
-    return yield* sortedInSlices([...byStart.values()]);
+  get hasStuck(): boolean {
+    return this.#derived === undefined && this.stuck.size > 0;
   }
 
-  /** The target holds the mapping. */
-  hold(change: MapChange): void {
-    this.#held.set(change.range.startPage, change);
-    if (this.#missing.size > 0) {
-      this.#missing.remove(change.range);
-    }
-  }
-
-  /** An inverse set has mapped the mapping again. */
-  restore(change: MapChange): void {
-    this.hold(change);
-    this.#unmapped.removeAt(change.range.startPage);
-  }
-
-  /** The target no longer holds the mapping. Not to be called while the ledger is derived. */
-  forget(change: MapChange): void {
-    this.#held.delete(change.range.startPage);
-  }
-
-  /** The target should hold the mapping, and does not. Not to be called while the ledger is derived. */
-  markMissing(change: MapChange): void {
-    this.#missing.replace(change);
-    this.#unmapped.removeAt(change.range.startPage);
+  /**
+   * The maps that an inverse set has to make: what was unmapped, or is missing, and is not stuck. What is stuck counts
+   * as restored.
+   */
+  toRestore(maps: readonly MapChange[]): Coroutine<readonly MapChange[]> {
+    return filterInSlices(maps, (change) => {
+      const { startPage } = change.range;
+      const isGone = this.#unmapped.startsAt(startPage) || this.#missing.startingAt(startPage) !== undefined;
+      return isGone && !this.restoreStuck(change);
+    });
   }
 
   /**
@@ -162,11 +207,29 @@ export class Ledger {
       return false;
     }
     this.stuck.remove(stuck.range);
-    this.restore(stuck);
+    this.recordMap(stuck);
     return true;
   }
 
-  /** Whether the mapping is listed as held. Derived mappings are not listed. */
+  /** The mappings that an inverse set restores, ascending. */
+  *unmappedInSlices(): Coroutine<readonly MapChange[]> {
+    yield* this.materialize();
+    const byStart = yield* this.#unmapped.index();
+    return yield* sortedInSlices([...byStart.values()]);
+  }
+
+  /** The target no longer holds the mapping. To be called only while the held mappings are listed. */
+  forget(change: MapChange): void {
+    this.#held.delete(change.range.startPage);
+  }
+
+  /** The target should hold the mapping, and does not. To be called only while the held mappings are listed. */
+  markMissing(change: MapChange): void {
+    this.#missing.replace(change);
+    this.#unmapped.removeAt(change.range.startPage);
+  }
+
+  /** Whether the mapping is listed as held. */
   holds({ range }: MapChange): boolean {
     return this.#held.get(range.startPage)?.range.equals(range) === true;
   }
@@ -218,15 +281,19 @@ export class Ledger {
 
   /** What the target holds, including what is stuck. Ascending. */
   entries(): LedgerEntry[] {
-    const entry = ({ range, region, writable }: MapChange, stuck: boolean): LedgerEntry => ({
-      range,
-      region,
-      writable,
-      stuck,
-    });
     return sortByAddress([
-      ...this.held().map((change) => entry(change, false)),
-      ...this.stuck.list().map((mapping) => entry(mapping, true)),
+      ...this.held().map((mapping) => entryOf(mapping, false)),
+      ...this.stuck.list().map((mapping) => entryOf(mapping, true)),
     ]);
+  }
+}
+
+function entryOf({ range, region, writable }: MapChange, stuck: boolean): LedgerEntry {
+  return { range, region, writable, stuck };
+}
+
+function append(taken: MapChange[], mapping: MapChange | undefined): void {
+  if (mapping !== undefined) {
+    taken.push(mapping);
   }
 }

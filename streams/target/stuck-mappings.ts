@@ -21,6 +21,11 @@ export class StuckMappings {
     return this.#byRange.size;
   }
 
+  /** Whether stuck mappings are being unmapped again. */
+  get hasRetries(): boolean {
+    return this.#retried.size > 0;
+  }
+
   /** The unmap of a mapping has failed. */
   add(mapping: MapChange, generation: number): void {
     const isRetry = this.#retried.delete(mapping.range.startPage);

@@ -1,12 +1,14 @@
 import { toAnswer } from './answers.js';
-import { isRefused } from '../changes/mapping.js';
-import type { MapChange } from '../contracts/change-set.js';
+import { ManagedSet, type Addresses } from '../changes/managed-set.js';
+import { withChanges } from '../changes/mapping.js';
+import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import type { BatchStop, DmaMapRequest, DmaTarget } from '../contracts/dma-target.js';
 import { DmaError, toDmaError } from '../contracts/errors.js';
+import type { HostVa } from '../contracts/host-va.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-import { filterInSlices, mapInSlices } from '../ranges/slices.js';
 import { isPromiseLike } from '../util/checks.js';
 import type { Coroutine } from '../util/coroutine.js';
+import { inSlices, ITEMS_AT_ONCE_MAX } from '../util/sliced-work.js';
 
 /**
  * The answer to a call: `undefined` when it has succeeded, an error when it has failed, a promise when it has not been
@@ -14,84 +16,149 @@ import type { Coroutine } from '../util/coroutine.js';
  */
 export type Answer = undefined | DmaError | PromiseLike<unknown>;
 
+/** The answer to a batch: `undefined` when all of its calls have succeeded. */
+export type BatchAnswer = undefined | FailedBatch | PromiseLike<unknown>;
+
+/** A batch that has stopped: the number of its calls that took effect, and the error of the next one. */
+export interface FailedBatch {
+  readonly done: number;
+  readonly error: DmaError;
+}
+
+/** What a call is for. */
+interface About {
+  readonly range: MemoryRange;
+  readonly region?: string;
+}
+
 /** Limits of one batch: calls, and pages (256 MiB). An abort takes effect between two batches. */
 const BATCH_CALLS_MAX = 4096;
 const BATCH_PAGES_MAX = 1 << 16;
+
+/** The maps of a set, and their requests. */
+export class MapList {
+  readonly set: ChangeSet;
+  readonly maps: readonly MapChange[];
+  /** Parallel to the maps: the addresses of a managed set. `undefined` when the maps have them, or there are none. */
+  readonly addresses: Addresses | undefined;
+  /** Those of all maps, and those of the maps that have not been refused. Made for `checkMaps`, used for the calls. */
+  #all: DmaMapRequest[] | undefined = undefined;
+  #allowed: DmaMapRequest[] = [];
+
+  /** @param maps all maps of the set, or some of them if the set has no addresses */
+  constructor(set: ChangeSet, maps: readonly MapChange[]) {
+    this.set = set;
+    this.maps = maps;
+    this.addresses = ManagedSet.detailsOf(set)?.addresses;
+  }
+
+  /** The host address of a map, or the error with which a mapper or an operator has refused it. */
+  addressAt(index: number): HostVa | DmaError | undefined {
+    const { refused, hostVa } = this.maps[index] as MapChange;
+    return refused ?? (this.addresses === undefined ? hostVa : this.addresses[index]);
+  }
+
+  /** The map with its address. */
+  mappingAt(index: number): MapChange {
+    const change = this.maps[index] as MapChange;
+    const hostVa = this.addressAt(index);
+    return hostVa === undefined || hostVa === change.hostVa || hostVa instanceof DmaError
+      ? change
+      : withChanges(change, { hostVa });
+  }
+
+  /** Makes all requests. Returns a coroutine when there are many. */
+  makeAll(): Coroutine<void> | undefined {
+    const { length } = this.maps;
+    this.#all = this.#allowed = [];
+    if (length > ITEMS_AT_ONCE_MAX) {
+      return inSlices(length, (from, to) => {
+        this.#append(from, to);
+      });
+    }
+    this.#append(0, length);
+    return undefined;
+  }
+
+  /** The requests of the maps that have not been refused. To be called after `makeAll`. */
+  get allowed(): readonly DmaMapRequest[] {
+    return this.#allowed;
+  }
+
+  requestAt(index: number): DmaMapRequest {
+    return this.#all?.[index] ?? requestOf(this.maps[index] as MapChange, this.addressAt(index));
+  }
+
+  /** The requests of the maps from index `from` up to, but not including, `to`. */
+  requestsBetween(from: number, to: number): readonly DmaMapRequest[] {
+    const all = this.#all;
+    if (all !== undefined) {
+      return to - from === all.length ? all : all.slice(from, to);
+    }
+    const requests: DmaMapRequest[] = [];
+    for (let index = from; index < to; index++) {
+      requests.push(this.requestAt(index));
+    }
+    return requests;
+  }
+
+  #append(from: number, to: number): void {
+    const all = this.#all as DmaMapRequest[];
+    for (let index = from; index < to; index++) {
+      const address = this.addressAt(index);
+      const isRefused = address instanceof DmaError;
+      if (isRefused && this.#allowed === all) {
+        this.#allowed = all.slice();
+      }
+      const request = requestOf(this.maps[index] as MapChange, address);
+      all.push(request);
+      if (this.#allowed !== all && !isRefused) {
+        this.#allowed.push(request);
+      }
+    }
+  }
+}
 
 /** Makes the calls of one target. What they throw or reject with is returned as a `DmaError`. */
 export class TargetCalls {
   readonly target: DmaTarget;
   /** Unsubscribes from the observable of a map that has not been answered. */
   signal: AbortSignal | undefined = undefined;
-  /** The requests of the current set: those that `check` has made are used to map as well. */
-  #requests: { readonly maps: readonly MapChange[]; readonly requests: readonly DmaMapRequest[] } | undefined =
-    undefined;
 
   constructor(target: DmaTarget) {
     this.target = target;
   }
 
-  /** The reason why the target cannot be called for a map, if there is one. */
-  obstacle(change: MapChange): DmaError | undefined {
-    if (change.refused !== undefined) {
-      return change.refused;
-    }
-    if (this.target.needsVa === true && change.hostVa === undefined) {
-      return this.#refusal(
-        change,
-        'ERR_NO_VA',
-        'the target needs a host virtual address, and the map has none',
-        NO_VA_HINT,
-      );
-    }
-    if (this.target.needsFd === true && change.backing === 'private') {
-      return this.#refusal(change, 'ERR_NO_FD', 'the target needs a file, and private memory has none', NO_FD_HINT);
-    }
-    return undefined;
-  }
-
-  /** Calls `checkMaps` of the target for the maps of a set. Returns its error. */
-  *check(maps: readonly MapChange[]): Coroutine<DmaError | undefined> {
+  /** Calls `checkMaps`, which the target has. */
+  check(requests: readonly DmaMapRequest[]): Answer {
     try {
-      const requests = yield* mapInSlices(maps, requestOf);
-      this.#requests = { maps, requests };
-      const allowed = yield* filterInSlices(maps, isAllowed);
-      const answer = toAnswer(
-        this.target.checkMaps?.(allowed.length === maps.length ? requests : yield* mapInSlices(allowed, requestOf)),
-        this.signal,
-      );
-      if (isPromiseLike(answer)) {
-        yield answer;
-      }
-      return undefined;
+      const returned: unknown = this.target.checkMaps?.(requests);
+      return returned === undefined ? undefined : this.#answerOf(returned, this.signal);
     } catch (thrown) {
       return this.#toError(thrown);
     }
   }
 
-  map(change: MapChange): Answer {
+  map(request: DmaMapRequest): Answer {
     try {
-      const answer = toAnswer(this.target.mapDma(requestOf(change)), this.signal);
-      return isPromiseLike(answer) ? answer : undefined;
+      const returned: unknown = this.target.mapDma(request);
+      return returned === undefined ? undefined : this.#answerOf(returned, this.signal);
     } catch (thrown) {
-      return this.#toError(thrown, change);
+      return this.#toError(thrown, request);
     }
   }
 
   unmap(range: MemoryRange): Answer {
     try {
-      const answer = toAnswer(this.target.unmapDma(range));
-      return isPromiseLike(answer) ? answer : undefined;
+      const returned: unknown = this.target.unmapDma(range);
+      return returned === undefined ? undefined : this.#answerOf(returned);
     } catch (thrown) {
       return this.#toError(thrown, { range });
     }
   }
 
   /** Waits for an answer, and returns its error; `about` is what the call was for. */
-  *errorOf(
-    answer: Answer,
-    about: { readonly range: MemoryRange; readonly region?: string },
-  ): Coroutine<DmaError | undefined> {
+  *errorOf(answer: Answer, about?: About): Coroutine<DmaError | undefined> {
     if (answer === undefined || answer instanceof DmaError) {
       return answer;
     }
@@ -103,12 +170,51 @@ export class TargetCalls {
     }
   }
 
+  /** Makes several maps by one call of `mapDmaBatch`, which the target has; a single one by `mapDma`. */
+  mapBatch(requests: readonly DmaMapRequest[]): BatchAnswer {
+    if (requests.length === 1) {
+      return failedFirst(this.map(requests[0] as DmaMapRequest));
+    }
+    try {
+      const returned: unknown = this.target.mapDmaBatch?.(requests);
+      return returned === undefined ? undefined : this.#batchAnswerOf(toAnswer(returned, this.signal), requests);
+    } catch (thrown) {
+      return { done: 0, error: this.#toError(thrown, requests[0]) };
+    }
+  }
+
+  /** Unmaps these ranges, as `mapBatch` maps. */
+  unmapBatch(items: readonly About[]): BatchAnswer {
+    if (items.length === 1) {
+      return failedFirst(this.unmap((items[0] as About).range));
+    }
+    try {
+      const returned: unknown = this.target.unmapDmaBatch?.(items.map(rangeOf));
+      return returned === undefined ? undefined : this.#batchAnswerOf(toAnswer(returned), items);
+    } catch (thrown) {
+      return { done: 0, error: this.#toError(thrown, items[0]) };
+    }
+  }
+
+  /** Waits for the answer to a batch. Returns `undefined` when all of its calls have succeeded. */
+  *failureOf(answer: BatchAnswer, items: readonly About[]): Coroutine<FailedBatch | undefined> {
+    try {
+      if (!isPromiseLike(answer)) {
+        return answer;
+      }
+      const stop: unknown = yield answer;
+      return items.length === 1 ? undefined : this.#stopOf(stop, items); // A single call has no result.
+    } catch (thrown) {
+      return { done: 0, error: this.#toError(thrown, items[0]) };
+    }
+  }
+
   /** The number of items, from index `from` on, that one batch takes. */
-  batchLength(items: readonly { readonly range: MemoryRange }[], from: number): number {
+  batchLength(items: readonly About[], from: number): number {
     let pages = 0;
     let count = 0;
     while (count < BATCH_CALLS_MAX && from + count < items.length) {
-      const { startPage, endPage } = (items[from + count] as { readonly range: MemoryRange }).range;
+      const { startPage, endPage } = (items[from + count] as About).range;
       pages += endPage - startPage;
       if (count > 0 && pages > BATCH_PAGES_MAX) {
         break;
@@ -118,85 +224,33 @@ export class TargetCalls {
     return count;
   }
 
-  /**
-   * Makes the maps from index `first` up to, but not including, `end`, by one call of `mapDmaBatch`; a single one by
-   * `mapDma`.
-   *
-   * @returns the number of maps that were made before one failed, and the error of that one
-   */
-  *mapBatch(
-    maps: readonly MapChange[],
-    first: number,
-    end: number,
-  ): Coroutine<{ readonly done: number; readonly error?: DmaError | undefined }> {
-    const only = maps[first];
-    if (end - first === 1 && only !== undefined) {
-      const error = yield* this.errorOf(this.map(only), only);
-      return { done: error === undefined ? 1 : 0, error };
+  #answerOf(returned: unknown, signal?: AbortSignal): Answer {
+    const answer = toAnswer(returned, signal);
+    return isPromiseLike(answer) ? answer : undefined;
+  }
+
+  #batchAnswerOf(answer: unknown, items: readonly About[]): BatchAnswer {
+    return isPromiseLike(answer) ? answer : this.#stopOf(answer, items);
+  }
+
+  /** What a batch has returned, checked. */
+  #stopOf(stop: unknown, items: readonly About[]): FailedBatch | undefined {
+    if (typeof stop !== 'object' || stop === null) {
+      return undefined;
     }
-    const changes = first === 0 && end === maps.length ? maps : maps.slice(first, end);
-    return yield* this.#callBatch(changes, () =>
-      toAnswer(this.target.mapDmaBatch?.(this.#requestsOf(maps, first, changes)), this.signal),
-    );
-  }
-
-  /** Unmaps these ranges, as `mapBatch` maps. */
-  *unmapBatch(
-    calls: readonly { readonly range: MemoryRange }[],
-  ): Coroutine<{ readonly done: number; readonly error?: DmaError | undefined }> {
-    const [only] = calls;
-    if (calls.length === 1 && only !== undefined) {
-      const error = yield* this.errorOf(this.unmap(only.range), only);
-      return { done: error === undefined ? 1 : 0, error };
+    const { done } = stop as BatchStop;
+    if (!Number.isInteger(done) || done < 0 || done >= items.length) {
+      const invalid = new DmaError('the target returned an invalid result of a batch', {
+        code: 'ERR_TARGET_FAILED',
+        target: this.target.name,
+        hint: 'a batch returns nothing when all of it took effect, else { done, error }: how many did, and why the next one did not',
+      });
+      return { done: 0, error: this.#toError(invalid, items[0]) };
     }
-    return yield* this.#callBatch(calls, () => toAnswer(this.target.unmapDmaBatch?.(calls.map(({ range }) => range))));
+    return { done, error: this.#toError((stop as BatchStop).error, items[done]) };
   }
 
-  *#callBatch(
-    items: readonly { readonly range: MemoryRange; readonly region?: string }[],
-    call: () => unknown,
-  ): Coroutine<{ readonly done: number; readonly error?: DmaError | undefined }> {
-    let done = 0;
-    try {
-      const answer = call();
-      const stop: unknown = isPromiseLike(answer) ? yield answer : answer;
-      if (typeof stop !== 'object' || stop === null) {
-        return { done: items.length };
-      }
-      ({ done } = stop as BatchStop);
-      if (!Number.isInteger(done) || done < 0 || done >= items.length) {
-        done = 0;
-        throw new DmaError('the target returned an invalid result of a batch', {
-          code: 'ERR_TARGET_FAILED',
-          target: this.target.name,
-          hint: 'a batch returns nothing when all of it took effect, else { done, error }: how many did, and why the next one did not',
-        });
-      }
-      throw (stop as BatchStop).error;
-    } catch (thrown) {
-      return { done, error: this.#toError(thrown, items[done]) };
-    }
-  }
-
-  /** Drops the requests of the last set. */
-  dropRequests(): void {
-    this.#requests = undefined;
-  }
-
-  /** The requests of `changes`, which are the maps from index `first` on. */
-  #requestsOf(maps: readonly MapChange[], first: number, changes: readonly MapChange[]): readonly DmaMapRequest[] {
-    if (this.#requests?.maps !== maps) {
-      return changes.map(requestOf);
-    }
-    const { requests } = this.#requests;
-    return changes === maps ? requests : requests.slice(first, first + changes.length);
-  }
-
-  #refusal(change: MapChange, code: string, message: string, hint: string): DmaError {
-    return new DmaError(message, { code, target: this.target.name, region: change.region, range: change.range, hint });
-  }
-
-  #toError(thrown: unknown, about?: { readonly range: MemoryRange; readonly region?: string }): DmaError {
+  #toError(thrown: unknown, about?: About): DmaError {
     return toDmaError(thrown, {
       fallbackCode: 'ERR_TARGET_FAILED',
       target: this.target.name,
@@ -206,16 +260,21 @@ export class TargetCalls {
   }
 }
 
-function isAllowed(change: MapChange): boolean {
-  return !isRefused(change);
+/** The answer to a single call, as that to a batch. */
+function failedFirst(answer: Answer): BatchAnswer {
+  return answer instanceof DmaError ? { done: 0, error: answer } : answer;
 }
 
-export const NO_FD_HINT = 'back the memory by a Memfd, or detach the target first';
-const NO_VA_HINT = 'put ensureMapped(vaMapper) before toTarget(target) in the branch';
+function rangeOf({ range }: About): MemoryRange {
+  return range;
+}
 
-/** The request for a map. */
-export function requestOf(change: MapChange): DmaMapRequest {
-  const { range, region, type, writable, backing, hostVa } = change;
+/** The request for a map. This is the only place where a host address is put on. */
+export function requestOf(
+  { range, region, type, writable, backing }: MapChange,
+  address: HostVa | DmaError | undefined,
+): DmaMapRequest {
+  const hostVa = address instanceof DmaError ? undefined : address;
   if (backing === 'private') {
     return hostVa === undefined
       ? { range, region, type, writable, fileOffset: 0n }

@@ -1,16 +1,17 @@
+import { inverse, unmapOf } from '../changes/managed-set.js';
+import { SetResult } from '../changes/set-result.js';
 import type { ChangeSet, MapChange, Outcome } from '../contracts/change-set.js';
-import { ManagedSet } from '../changes/managed-set.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import type { DmaError } from '../contracts/errors.js';
-import type { DerivedAccount } from './derived-account.js';
-import { Ledger } from './ledger.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-import { SetResult } from '../changes/set-result.js';
+import { mapInSlices } from '../ranges/slices.js';
 import { run, type Coroutine } from '../util/coroutine.js';
+import { EMPTY_LIST } from '../util/lists.js';
+import { Ledger } from './ledger.js';
 import type { Monitor } from './monitor.js';
 import { TargetCalls } from './target-calls.js';
-import { TargetMaps, type MapPause } from './target-maps.js';
-import { TargetUnmaps, type UnmapPause } from './target-unmaps.js';
+import { TargetMaps } from './target-maps.js';
+import { TargetUnmaps } from './target-unmaps.js';
 
 /**
  * Serves change sets by calls of one target, one call at a time, and keeps the ledger of what the target holds.
@@ -51,53 +52,7 @@ export class TargetPort {
 
   /** Serves one set. The next one must not be served before this one has been answered. */
   serve(set: ChangeSet): Outcome | Promise<Outcome> {
-    const derived = this.ledger.derive(set);
-    if (derived === undefined || !(set instanceof ManagedSet)) {
-      return run(this.#serve(set));
-    }
-    // Most sets are served to their end here, without a coroutine.
-    const unmapPause = set.unmaps.length > 0 ? this.#unmaps.begin(set, derived) : undefined;
-    const mapPause = unmapPause === undefined && set.maps.length > 0 ? this.#maps.begin(set, derived) : undefined;
-    if (unmapPause === undefined && mapPause === undefined) {
-      this.ledger.endDerived();
-      return new SetResult().outcome(set.generation, this.name);
-    }
-    return run(this.#serveDerived(set, derived, unmapPause, mapPause));
-  }
-
-  *#serveDerived(
-    set: ManagedSet,
-    derived: DerivedAccount,
-    unmapPause: UnmapPause | undefined,
-    mapPause: MapPause | undefined,
-  ): Coroutine<Outcome> {
-    const result = new SetResult();
-    if (unmapPause !== undefined) {
-      yield* this.#unmaps.resume(unmapPause, set, derived, result);
-    }
-    const paused =
-      mapPause ??
-      (set.maps.length > 0 ? this.#maps.begin(set, this.ledger.isDerived ? derived : undefined) : undefined);
-    yield* this.#finishMaps(paused, set, result);
-    this.ledger.endDerived();
-    return result.outcome(set.generation, this.name);
-  }
-
-  *#serve(set: ChangeSet): Coroutine<Outcome> {
-    const result = new SetResult();
-    yield* this.ledger.begin(set);
-    if (set.unmaps.length > 0) {
-      yield* this.#unmaps.serve(set, result);
-    }
-    yield* this.#finishMaps(set.maps.length > 0 ? this.#maps.begin(set, undefined) : undefined, set, result);
-    return result.outcome(set.generation, this.name);
-  }
-
-  *#finishMaps(paused: MapPause | undefined, set: ChangeSet, result: SetResult): Coroutine<void> {
-    const mapped = paused === undefined ? undefined : yield* this.#maps.resume(paused, set, result);
-    if (mapped !== undefined) {
-      yield* this.#undo(set, mapped, result);
-    }
+    return run(this.#serve(set));
   }
 
   /** Unmaps one stuck mapping again. Returns the error if it is still stuck. */
@@ -105,26 +60,27 @@ export class TargetPort {
     return this.#unmaps.unmapStuck(mapping, generation);
   }
 
-  /** Undoes a set that has failed: unmaps its maps, newest first, then maps again what it had unmapped. */
-  *#undo(set: ChangeSet, mapped: readonly MapChange[], result: SetResult): Coroutine<void> {
-    yield* this.#unmaps.unmapEach(mapped.toReversed(), (change, error) => {
-      this.ledger.forget(change);
-      const at = { target: this.name, range: change.range };
-      if (error === undefined) {
-        result.add('undone', at);
-      } else {
-        this.ledger.stuck.add(change, set.generation);
-        result.add('stuck', at);
-      }
-      return undefined;
-    });
-    if (set.unmaps.length > 0) {
-      const { generation, snapshot } = set;
-      const maps = yield* this.ledger.unmappedInSlices();
-      const restored = yield* this.#serve({ generation, snapshot, undo: true, unmaps: [], maps });
-      for (const at of restored.missing ?? []) {
-        result.add('missing', at);
-      }
+  *#serve(set: ChangeSet): Coroutine<Outcome> {
+    const result = new SetResult();
+    const listing = this.ledger.begin(set);
+    if (listing !== undefined) {
+      yield* listing;
     }
+    if (set.unmaps.length > 0) {
+      yield* this.#unmaps.serve(set, result);
+    }
+    if (set.maps.length > 0 && (yield* this.#maps.serve(set, result))) {
+      yield* this.#undo(set, result);
+    }
+    this.ledger.endSet();
+    return result.outcome(set.generation, this.target.name);
+  }
+
+  /** Undoes a set that has failed: unmaps its maps, newest first, then maps again what it had unmapped. */
+  *#undo({ generation, unmaps }: ChangeSet, result: SetResult): Coroutine<void> {
+    const mapped = yield* this.ledger.mappedInSet();
+    const removed = unmaps.length === 0 ? EMPTY_LIST : yield* this.ledger.unmappedInSlices();
+    const undo = inverse(generation, yield* mapInSlices(mapped.toReversed(), unmapOf), removed);
+    result.addUndo(yield* this.#serve(undo));
   }
 }

@@ -1,38 +1,15 @@
-import type { ChangeSet, MapChange, UnmapChange } from '../contracts/change-set.js';
-import { ManagedSet } from '../changes/managed-set.js';
-import type { DmaError } from '../contracts/errors.js';
-import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
-import type { DerivedAccount } from './derived-account.js';
-import type { Ledger } from './ledger.js';
-import type { MemoryRange } from '../ranges/memory-range.js';
 import type { SetResult } from '../changes/set-result.js';
-import { eachInSlices, joinInSlices, mapInSlices } from '../ranges/slices.js';
-import { runAtOnce, type Coroutine } from '../util/coroutine.js';
-import type { Answer, TargetCalls } from './target-calls.js';
-import { callOf, mappingCount, stillHeldAfter, unmapsOfItems, type UnmapCall, type UnmapItem } from './unmap-calls.js';
+import type { ChangeSet, MapChange, UnmapChange } from '../contracts/change-set.js';
+import { DmaUnmapError, type DmaError } from '../contracts/errors.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import { eachInSlices } from '../ranges/slices.js';
+import type { Coroutine } from '../util/coroutine.js';
+import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
+import type { Ledger } from './ledger.js';
+import type { TargetCalls } from './target-calls.js';
 
-/** A call that failed, and the items after it. */
-interface FailedUnmap {
-  readonly item: UnmapItem;
-  readonly error: DmaError;
-  readonly rest: readonly UnmapItem[];
-}
-
-/**
- * The place where a set waits: after a call that was not answered within the call, or failed; or at a pause of the
- * event loop.
- */
-export interface UnmapPause {
-  readonly items: readonly UnmapItem[];
-  readonly next: number;
-  readonly answer: Answer;
-}
-
-/** Most unmaps whose calls are listed without a look at the clock. */
-const UNMAPS_AT_ONCE_MAX = 256;
-
-/** Stands for the items of a longer set, which `resume` lists. */
-const ITEMS_NOT_LISTED: readonly UnmapItem[] = [];
+/** A mapping that a call of its own unmaps, or a call that unmaps several. */
+type UnmapCall = MapChange | { readonly range: MemoryRange; readonly ends: readonly MapChange[] };
 
 /** Serves the unmaps of one target, to the end, past failures. A failed unmap leaves its mappings stuck. */
 export class TargetUnmaps {
@@ -44,53 +21,27 @@ export class TargetUnmaps {
     this.#ledger = ledger;
   }
 
+  /** Serves the unmaps of a set: together if the target takes batches, else one by one. */
   *serve(set: ChangeSet, result: SetResult): Coroutine<void> {
-    yield* this.#serveListed(set.unmaps, set, result);
-  }
-
-  /**
-   * Begins with a set that has a derived account, and makes calls as long as they succeed within the call.
-   *
-   * @returns the place for `resume`; `undefined` when the set has been served
-   */
-  begin(set: ManagedSet, derived: DerivedAccount): UnmapPause | undefined {
-    if (set.unmaps.length > UNMAPS_AT_ONCE_MAX) {
-      return { items: ITEMS_NOT_LISTED, next: 0, answer: undefined };
+    const { target } = this.#calls;
+    const { unmaps } = set;
+    const each = target.unmapShape === 'exact';
+    if (target.unmapDmaBatch !== undefined && (unmaps.length > 1 || (each && (unmaps[0]?.covers.length ?? 0) > 1))) {
+      yield* this.#serveTogether(set, each, result);
+      return;
     }
-    const items = runAtOnce(this.#itemsOf(set));
-    return this.#target.unmapDmaBatch === undefined || items.length === 1
-      ? this.#unmapAtOnce(items, 0, derived)
-      : { items, next: 0, answer: undefined };
-  }
-
-  /** Serves the rest of such a set. After a failure the ledger lists what is held. */
-  *resume(pause: UnmapPause, set: ManagedSet, derived: DerivedAccount, result: SetResult): Coroutine<void> {
-    const isUnlisted = pause.items === ITEMS_NOT_LISTED;
-    const items = isUnlisted ? yield* this.#itemsOf(set) : pause.items;
-    const failedUnmap = yield* this.#target.unmapDmaBatch === undefined || items.length === 1
-      ? this.#unmapOneByOneDerived(isUnlisted ? this.#unmapAtOnce(items, 0, derived) : pause, derived)
-      : this.#unmapBatchesDerived(items, derived);
-    if (failedUnmap !== undefined) {
-      const { item, error, rest } = failedUnmap;
-      yield* this.#ledger.materialize();
-      yield* this.#recordUnmap(callOf(item), error, set, result);
-      yield* this.#serveListed(yield* unmapsOfItems(rest), set, result);
-    }
-  }
-
-  /** Unmaps each of these ranges, past failures, in batches if the target takes batches. Reports each, in order. */
-  *unmapEach<T extends { readonly range: MemoryRange }>(
-    items: readonly T[],
-    report: (item: T, error: DmaError | undefined) => Coroutine<void> | undefined,
-  ): Coroutine<void> {
-    for (let next = 0; next < items.length;) {
-      const count = this.#target.unmapDmaBatch === undefined ? 1 : this.#calls.batchLength(items, next);
-      const { done, error } = yield* this.#calls.unmapBatch(items.slice(next, next + count));
-      const end = next + done + (error === undefined ? 0 : 1);
-      for (const failed = next + done; next < end; next++) {
-        const reporting = report(items[next] as T, next === failed ? error : undefined);
-        if (reporting !== undefined) {
-          yield* reporting;
+    for (const unmap of unmaps) {
+      const calls: UnmapCall[] = [];
+      const taking = this.#appendCalls(unmap, each, calls);
+      if (taking !== undefined) {
+        yield* taking;
+      }
+      for (const call of calls) {
+        const { range } = call;
+        const answer = this.#calls.unmap(range);
+        const error = answer === undefined ? undefined : yield* this.#calls.errorOf(answer, { range });
+        if (error !== undefined || this.#ledger.recordsUnmaps) {
+          yield* this.#record(call, error, set, result);
         }
         const pause = pauseIfOver();
         if (pause !== undefined) {
@@ -100,70 +51,93 @@ export class TargetUnmaps {
     }
   }
 
+  /** As `serve`, in batches. */
+  *#serveTogether(set: ChangeSet, each: boolean, result: SetResult): Coroutine<void> {
+    const calls: UnmapCall[] = [];
+    for (const unmap of set.unmaps) {
+      const taking = this.#appendCalls(unmap, each, calls);
+      if (taking !== undefined) {
+        yield* taking;
+      }
+      const pause = pauseIfOver(unmap.covers.length);
+      if (pause !== undefined) {
+        yield pause;
+      }
+    }
+    for (let next = 0; next < calls.length;) {
+      const count = this.#calls.batchLength(calls, next);
+      const batch = count === calls.length ? calls : calls.slice(next, next + count);
+      const answer = this.#calls.unmapBatch(batch);
+      const failed = answer === undefined ? undefined : yield* this.#calls.failureOf(answer, batch);
+      const end = next + (failed === undefined ? count : failed.done);
+      if (this.#ledger.recordsUnmaps) {
+        for (; next < end; next++) {
+          yield* this.#record(calls[next] as UnmapCall, undefined, set, result);
+        }
+      }
+      next = end;
+      if (failed !== undefined) {
+        yield* this.#record(calls[next] as UnmapCall, failed.error, set, result);
+        next += 1;
+      }
+      const pause = next < calls.length ? pauseIfOver(LONG_STEP) : undefined;
+      if (pause !== undefined) {
+        yield pause;
+      }
+    }
+  }
+
+  /**
+   * Takes the mappings of an unmap out of the ledger, and appends the calls that unmap them.
+   *
+   * @param each whether each mapping needs a call of its own
+   * @returns a coroutine if that may take long
+   */
+  #appendCalls(unmap: UnmapChange, each: boolean, calls: UnmapCall[]): Coroutine<void> | undefined {
+    const { covers, range } = unmap;
+    return each || (covers.length === 1 && covers[0]?.equals(range) === true)
+      ? this.#ledger.takeForUnmap(covers, calls as MapChange[])
+      : this.#appendWhole(unmap, calls);
+  }
+
+  *#appendWhole({ covers, range }: UnmapChange, calls: UnmapCall[]): Coroutine<void> {
+    const taken: MapChange[] = [];
+    const taking = this.#ledger.takeForUnmap(covers, taken);
+    if (taking !== undefined) {
+      yield* taking;
+    }
+    // One call over the whole range would also unmap, or cut, what is stuck in it.
+    if (this.#ledger.hasStuck && this.#ledger.stuck.overlaps(range)) {
+      yield* eachInSlices(taken, (mapping) => {
+        calls.push(mapping);
+      });
+    } else if (taken.length > 0) {
+      calls.push({ range, ends: taken });
+    }
+  }
+
   /** Unmaps one stuck mapping again. Returns the error if it is still stuck. */
   *unmapStuck(mapping: MapChange, generation: number): Coroutine<DmaError | undefined> {
-    const error = yield* this.#calls.errorOf(this.#calls.unmap(mapping.range), { range: mapping.range });
+    const { range } = mapping;
+    const error = yield* this.#calls.errorOf(this.#calls.unmap(range), { range });
     if (error === undefined) {
-      this.#ledger.stuck.remove(mapping.range);
+      this.#ledger.stuck.remove(range);
     } else {
       this.#ledger.stuck.addAgain(mapping, generation);
     }
     return error;
   }
 
-  get #target(): TargetCalls['target'] {
-    return this.#calls.target;
-  }
-
-  *#serveListed(unmaps: readonly UnmapChange[], set: ChangeSet, result: SetResult): Coroutine<void> {
-    yield* this.#target.unmapDmaBatch !== undefined && unmaps.length > 1
-      ? this.#unmapBatches(unmaps, set, result)
-      : this.#unmapOneByOne(unmaps, set, result);
-  }
-
-  *#unmapOneByOne(unmaps: readonly UnmapChange[], set: ChangeSet, result: SetResult): Coroutine<void> {
-    for (const unmap of unmaps) {
-      for (const call of yield* this.#callsOf(unmap, set)) {
-        const answer = this.#calls.unmap(call.range);
-        const error = answer === undefined ? undefined : yield* this.#calls.errorOf(answer, call);
-        yield* this.#recordUnmap(call, error, set, result);
-      }
-    }
-  }
-
-  *#unmapBatches(unmaps: readonly UnmapChange[], set: ChangeSet, result: SetResult): Coroutine<void> {
-    const calls: (readonly UnmapCall[])[] = [];
-    for (const unmap of unmaps) {
-      calls.push(yield* this.#callsOf(unmap, set));
-    }
-    yield* this.unmapEach(yield* joinInSlices(calls), (call, error) => this.#recordUnmap(call, error, set, result));
-  }
-
-  /** The calls that unmap what the target holds of the mappings in `covers`. Removes these from the ledger. */
-  *#callsOf(unmap: UnmapChange, set: ChangeSet): Coroutine<readonly UnmapCall[]> {
-    const held: MapChange[] = [];
-    yield* eachInSlices(unmap.covers, (range) => {
-      const taken = this.#ledger.takeForUnmap(range, set);
-      if (taken !== undefined) {
-        held.push(taken);
-      }
-    });
-    if (held.length === 0) {
-      return [];
-    }
-    // One call over the whole range would also unmap, or cut, what is stuck in it.
-    const whole = this.#target.unmapShape !== 'exact' && !this.#ledger.stuck.overlaps(unmap.range);
-    return whole
-      ? [{ range: unmap.range, ends: held }]
-      : yield* mapInSlices(held, (change) => ({ range: change.range, ends: [change] }));
-  }
-
   /** Records the answer to a call for each of its mappings. */
-  *#recordUnmap({ ends }: UnmapCall, error: DmaError | undefined, set: ChangeSet, result: SetResult): Coroutine<void> {
+  *#record(call: UnmapCall, error: DmaError | undefined, set: ChangeSet, result: SetResult): Coroutine<void> {
+    const mappings = 'ends' in call ? call.ends : [call];
     result.error ??= error;
-    const isStillHeld = error === undefined ? undefined : yield* stillHeldAfter(error, ends.length);
-    yield* eachInSlices(ends, (change) => {
-      const at = { target: this.#target.name, range: change.range };
+    if (error !== undefined) {
+      yield* this.#ledger.materialize();
+    }
+    const isStillHeld = error === undefined ? undefined : yield* stillHeldAfter(error, mappings.length);
+    yield* eachInSlices(mappings, (change) => {
+      const at = { target: this.#calls.target.name, range: change.range };
       if (isStillHeld?.(change) === true) {
         this.#ledger.stuck.add(change, set.generation);
         result.add('stuck', at);
@@ -175,76 +149,25 @@ export class TargetUnmaps {
       }
     });
   }
+}
 
-  /** Makes calls as long as they succeed within the call. */
-  #unmapAtOnce(items: readonly UnmapItem[], from: number, derived: DerivedAccount): UnmapPause | undefined {
-    for (let next = from; next < items.length; next++) {
-      const item = items[next] as UnmapItem;
-      derived.unmapped += mappingCount(item);
-      const answer = this.#calls.unmap(item.range);
-      if (answer !== undefined) {
-        return { items, next, answer };
-      }
-      const pause = pauseIfOver();
-      if (pause !== undefined) {
-        return { items, next, answer: pause };
-      }
-    }
-    return undefined;
+/**
+ * A test which mappings of a failed call are still held. A `DmaUnmapError` names them; any other error means all of
+ * them.
+ *
+ * @param count the number of mappings of the call
+ */
+function* stillHeldAfter(error: DmaError, count: number): Coroutine<(mapping: MapChange) => boolean> {
+  if (!(error instanceof DmaUnmapError)) {
+    return () => true;
   }
-
-  /** One call after another, until one fails. */
-  *#unmapOneByOneDerived(first: UnmapPause | undefined, derived: DerivedAccount): Coroutine<FailedUnmap | undefined> {
-    for (let paused = first; paused !== undefined;) {
-      const { items, next, answer }: UnmapPause = paused;
-      const item = items[next] as UnmapItem;
-      const error: DmaError | undefined = yield* this.#calls.errorOf(answer, { range: item.range });
-      if (error !== undefined) {
-        return { item, error, rest: items.slice(next + 1) };
-      }
-      const pause = pauseIfOver();
-      if (pause !== undefined) {
-        yield pause;
-      }
-      paused = this.#unmapAtOnce(items, next + 1, derived);
-    }
-    return undefined;
+  const { stuck } = error;
+  if (count === 1) {
+    return ({ range }) => stuck.some((at) => at.range.equals(range));
   }
-
-  /** As `#unmapOneByOneDerived`, in batches. */
-  *#unmapBatchesDerived(items: readonly UnmapItem[], derived: DerivedAccount): Coroutine<FailedUnmap | undefined> {
-    for (let next = 0; next < items.length;) {
-      const count = this.#calls.batchLength(items, next);
-      const slice = count === items.length ? items : items.slice(next, next + count);
-      const { done, error } = yield* this.#calls.unmapBatch(slice);
-      const end = next + done + (error === undefined ? 0 : 1);
-      for (; next < end; next++) {
-        derived.unmapped += mappingCount(items[next] as UnmapItem);
-      }
-      if (error !== undefined) {
-        return { item: items[end - 1] as UnmapItem, error, rest: items.slice(end) };
-      }
-      const pause = next < items.length ? pauseIfOver(LONG_STEP) : undefined;
-      if (pause !== undefined) {
-        yield pause;
-      }
-    }
-    return undefined;
-  }
-
-  /** The calls that unmap what a set removes, in order. */
-  *#itemsOf(set: ManagedSet): Coroutine<readonly UnmapItem[]> {
-    const removed = ManagedSet.detailsOf(set)?.removed ?? [];
-    if (this.#target.unmapShape === 'exact') {
-      return removed;
-    }
-    let next = 0;
-    return yield* mapInSlices(set.unmaps, ({ range, covers }): UnmapItem => {
-      const first = next;
-      next += covers.length;
-      return covers.length === 1 && covers[0] === range
-        ? (removed[first] as MapChange)
-        : { range, ends: removed.slice(first, next) };
-    });
-  }
+  const byStart = new Map<number, MemoryRange>();
+  yield* eachInSlices(stuck, ({ range }) => {
+    byStart.set(range.startPage, range);
+  });
+  return ({ range }) => byStart.get(range.startPage)?.equals(range) === true;
 }

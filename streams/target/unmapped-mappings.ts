@@ -1,4 +1,4 @@
-import type { ChangeSet, MapChange } from '../contracts/change-set.js';
+import type { MapChange } from '../contracts/change-set.js';
 import { eachInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
 
@@ -31,8 +31,8 @@ export class UnmappedMappings {
   }
 
   /** Adds a mapping that a set has unmapped, unless the set is an inverse one. */
-  add(mapping: MapChange, set: ChangeSet): void {
-    if (set.undo !== true) {
+  add(mapping: MapChange, isUndo: boolean): void {
+    if (!isUndo) {
       this.#list.push(mapping);
       this.#byStart?.set(mapping.range.startPage, mapping);
     }

@@ -50,7 +50,7 @@ describe('TargetPort', () => {
     expect(without.port.usesVa(change.range)).to.equal(false);
     const adopted = new TargetPort(new RecordingTarget({ needsVa: true }));
     adopted.ledger.begin({ generation: 1, snapshot: false, unmaps: [], maps: [] });
-    adopted.ledger.hold(change);
+    adopted.ledger.recordMap(change);
     expect(adopted.usesVa(change.range)).to.equal(true);
   });
 });
