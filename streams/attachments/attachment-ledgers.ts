@@ -25,7 +25,7 @@ export class AttachmentLedgers {
 
   get hasStuck(): boolean {
     for (const ledger of this.list) {
-      if (ledger.stuck.size > 0) {
+      if (ledger.hasStuck) {
         return true;
       }
     }

@@ -1,11 +1,13 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { map } from 'rxjs';
 import {
   DmaError,
   ensureMapped,
   RegionManager,
   toTarget,
   type Attachment,
+  type ChangeSet,
   type Region,
   type RegionEdit,
   type TargetBranch,
@@ -256,7 +258,7 @@ describe('RegionManager: the derived account of a target', () => {
   });
 
   /**
-   * A target in a branch of one's own is served copies, and has a list. Two managers get the same commands, one with each, and the same calls
+   * A target behind an operator that copies the sets has a list. Two managers get the same commands, one with each, and the same calls
    * fail: nobody could tell them apart.
    */
   it('has the same effect as a list, whatever fails', async function () {
@@ -315,10 +317,12 @@ describe('RegionManager: the derived account of a target', () => {
         return this.stage.manager.attach(this.#listed ? this.#branchOf(target) : target);
       }
 
+      /** Its sets are copies, from which nothing can be derived. */
       #branchOf(target: RecordingTarget): TargetBranch {
+        const copied = map((set: ChangeSet): ChangeSet => ({ ...set }));
         return target.needsVa
-          ? (changes$) => changes$.pipe(ensureMapped(this.stage.va), toTarget(target))
-          : toTarget(target);
+          ? (changes$) => changes$.pipe(copied, ensureMapped(this.stage.va), toTarget(target))
+          : (changes$) => changes$.pipe(copied, toTarget(target));
       }
 
       async begin(): Promise<void> {
