@@ -39,8 +39,11 @@ export class PageTree {
   /** Its first slot in the block, and the slot after its last entry. */
   protected first = 0;
   protected end = 0;
-  /** The pages that belong to it, from `leafStart` up to (not including) `leafEnd`, which is `Infinity` for the last leaf. */
-  protected leafStart = 0;
+  /**
+   * The pages that belong to it, from `leafStart` up to (not including) `leafEnd`, which is `Infinity` for the last leaf. None after the nodes have
+   * changed.
+   */
+  protected leafStart = Infinity;
   protected leafEnd = Infinity;
 
   /**
@@ -49,6 +52,17 @@ export class PageTree {
    * @returns the slot in its block of the last entry that starts at or before the page; `first - 1` if there is none
    */
   protected find(page: number): number {
+    // Most pages belong to the leaf of the last one: a set is in ascending order, and a search precedes each change.
+    if (page >= this.leafStart && page < this.leafEnd) {
+      const { block, first } = this;
+      this.end = first + (block.counts[indexInBlock(this.leaf)] as number);
+      return search(block.starts, first, ENTRIES_PER_LEAF, page);
+    }
+    return this.#descend(page);
+  }
+
+  /** As `find`, from the root down. */
+  #descend(page: number): number {
     const leaves = this.#leaves;
     if (leaves === undefined) {
       return -1;
@@ -112,13 +126,14 @@ export class PageTree {
     if (this.#leaves === undefined) {
       this.#leaves = new Level(ENTRIES_PER_LEAF);
       this.#root = this.#leaves.add();
-      this.find(0);
+      this.#descend(0);
     }
     return this.#leaves;
   }
 
   /** Ensures that the leaf of this page, and each node on the path to it, is not full. `atEnd`: see `makeSpaceInChild`. */
   #makeRoom(page: number, atEnd: boolean): void {
+    this.leafStart = Infinity;
     const top = this.#upperLevels.at(-1) ?? this.#leafLevel();
     if (top.isFull(this.#root)) {
       const level = new Level(CHILDREN_PER_NODE);
@@ -141,6 +156,7 @@ export class PageTree {
 
   /** Ensures that the leaf of this page, and each node on the path to it, is not underfull. */
   #refill(page: number): void {
+    this.leafStart = Infinity;
     let node = this.#root;
     for (let height = this.#upperLevels.length - 1; height >= 0; height--) {
       const level = this.#upperLevels[height] as Level;
