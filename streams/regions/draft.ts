@@ -13,7 +13,7 @@ import {
   transactionEndedError,
 } from './edit-errors.js';
 import { PrivateEdits, type PrivateMemory } from './private-memory.js';
-import { checkFile, checkRegionParams, mapParamsOf, mappingOf, rangeToRemove } from './region-checks.js';
+import { checkOpen, checkRegionParams, mapParamsOf, mappingOf, rangeToRemove } from './region-checks.js';
 import { RegionHandle, type RegionCommandEdit, type Transact } from './region-handle.js';
 import { RegionState } from './region-state.js';
 import type { RegionTable } from './region-table.js';
@@ -132,7 +132,7 @@ export class Draft implements RegionEdit, RegionCommandEdit {
     if (backing === 'private') {
       this.#checkPrivate(mapping);
     } else {
-      checkFile(backing, mapping);
+      checkOpen(backing.mappable);
     }
     const existing = this.steps.addMapping(state, mapping);
     if (existing !== undefined) {

@@ -68,9 +68,10 @@ type Unchecked<T> = { readonly [K in keyof T]?: unknown } | null | undefined;
 
 /**
  * The mapping that the parameters describe, in guest physical addresses. It is the one object that the region, the change set and the ledgers of
- * the targets share. Does not look at the file: see `checkFile`.
+ * the targets share. Whether the file is open is checked later: see
+ * `checkOpen`.
  *
- * @throws TypeError or RangeError; DmaError `ERR_OUT_OF_REGION`
+ * @throws TypeError or RangeError; DmaError `ERR_OUT_OF_REGION`, or `ERR_BEYOND_FILE` if the file is known to be too short
  */
 export function mappingOf(params: Unchecked<MappingParams>, state: RegionState): MapChange {
   const rangeInRegion = params?.rangeInRegion;
@@ -116,50 +117,36 @@ function fileBackingOf(backing: unknown, range: MemoryRange, region: string): Fi
     checkObject(mappable, `mappable of a mapping in region "${region}"`);
     throw new TypeError(`fileOffset of a mapping in region "${region}" must be a bigint, not ${show(fileOffset)}`);
   }
-  // A double as long as it is exact: bigint arithmetic takes ten times as long.
+  // Doubles as long as they are exact: bigint arithmetic takes more instructions.
   const offset = Number(fileOffset);
-  if (offset < 0 || offset % PAGE_SIZE_NUMBER !== 0 || endInFile(offset, range) > Number.MAX_SAFE_INTEGER) {
-    checkFileOffset(fileOffset, range, region);
+  const end = offset + (range.endPage - range.startPage) * PAGE_SIZE_NUMBER;
+  if (
+    offset < 0 ||
+    offset % PAGE_SIZE_NUMBER !== 0 ||
+    end > Number.MAX_SAFE_INTEGER ||
+    end > sizeOf(mappable as Mappable)
+  ) {
+    checkFileRange(mappable as Mappable, fileOffset, range, region);
   }
   return { mappable: mappable as Mappable, fileOffset };
 }
 
-/** @throws RangeError */
-function checkFileOffset(fileOffset: bigint, range: MemoryRange, region: string): void {
+/** @throws RangeError, or DmaError if the file is known to be too short */
+function checkFileRange(mappable: Mappable, fileOffset: bigint, range: MemoryRange, region: string): void {
   if (fileOffset < 0n || fileOffset % PAGE_SIZE !== 0n) {
     throw new RangeError(
       `fileOffset ${fileOffset} of a mapping in region "${region}" is not a multiple of the page size ${PAGE_SIZE}`,
     );
   }
-  if (fileOffset + range.length > FILE_SIZE_LIMIT) {
+  const end = fileOffset + range.length;
+  if (end > FILE_SIZE_LIMIT) {
     throw new RangeError(
       `the mapping at fileOffset ${fileOffset} in region "${region}" ends after 2^63, the limit of file sizes`,
     );
   }
-}
-
-/**
- * Checks that the file is open, and not known to be too short: to be called when the mapping is added.
- *
- * @throws TypeError for a wrong `fd`; the error of the file if it is closed; DmaError `ERR_BEYOND_FILE`
- */
-export function checkFile({ mappable, fileOffset }: FileBacking, { range, region }: MapChange): void {
-  const fd: unknown = mappable.fd; // throws if the file is closed
-  if (typeof fd !== 'number' || !Number.isInteger(fd) || fd < 0 || fd > FD_MAX) {
-    throw new TypeError(`fd of mappable "${mappable.label}" must be a file descriptor, not ${show(fd)}`);
-  }
   const { size } = mappable;
-  if (typeof size !== 'bigint' && typeof size !== 'number') {
-    return;
-  }
-  // Doubles as long as they are exact.
-  const end = endInFile(Number(fileOffset), range);
-  if (end <= Number(size) && end <= Number.MAX_SAFE_INTEGER) {
-    return;
-  }
-  const exactEnd = fileOffset + range.length;
-  if (exactEnd > size) {
-    throw new DmaError(`the mapping ends at offset ${exactEnd} of "${mappable.label}", which ends at ${size}`, {
+  if ((typeof size === 'bigint' || typeof size === 'number') && end > size) {
+    throw new DmaError(`the mapping ends at offset ${end} of "${mappable.label}", which ends at ${size}`, {
       code: 'ERR_BEYOND_FILE',
       region,
       range,
@@ -168,9 +155,21 @@ export function checkFile({ mappable, fileOffset }: FileBacking, { range, region
   }
 }
 
-/** Where a mapping ends in its file, as a double. */
-function endInFile(offset: number, { startPage, endPage }: MemoryRange): number {
-  return offset + (endPage - startPage) * PAGE_SIZE_NUMBER;
+/** Size in bytes; `Infinity` if it is not known. */
+function sizeOf({ size }: Mappable): number {
+  return typeof size === 'bigint' ? Number(size) : typeof size === 'number' ? size : Infinity;
+}
+
+/**
+ * Checks that a file is open: to be called when the mapping is added.
+ *
+ * @throws TypeError for a wrong `fd`; the error of the file if it is closed
+ */
+export function checkOpen(mappable: Mappable): void {
+  const fd: unknown = mappable.fd; // throws if the file is closed
+  if (typeof fd !== 'number' || !Number.isInteger(fd) || fd < 0 || fd > FD_MAX) {
+    throw new TypeError(`fd of mappable "${mappable.label}" must be a file descriptor, not ${show(fd)}`);
+  }
 }
 
 /** A copy of parameters that are checked later. Values that are not objects are returned, to be refused then. */

@@ -35,7 +35,8 @@ const TOGGLES_AT_ONCE_MAX = 512;
  */
 export class View {
   #generation = 0;
-  readonly #versions = new Versions();
+  /** Made for the first snapshot. */
+  #versions: Versions | undefined = undefined;
   readonly #table: RegionTable;
   /** The steps of the transaction that has not taken effect. They have changed the regions already. */
   #pending: Steps | undefined = undefined;
@@ -87,16 +88,16 @@ export class View {
     this.#pending = undefined;
     if (change.unmaps.length > 0 || change.maps.length > 0) {
       this.#generation += 1;
-      this.#versions.append(change);
+      this.#versions?.append(change);
     }
   }
 
   /** Makes all regions inactive, at the end of the manager. Older snapshots do not change. */
   *end(): Coroutine<void> {
-    const removed = this.#versions.isObserved ? yield* this.all() : [];
+    const removed = this.#versions?.isObserved === true ? yield* this.all() : [];
     const toggle = yield* prepareToggle(yield* this.#activeRegions(undefined));
     toggle.apply();
-    this.#versions.append({ unmaps: [], removed, maps: [], toggled: [] });
+    this.#versions?.append({ unmaps: [], removed, maps: [], toggled: [] });
   }
 
   /** The active mapping at exactly this range. */
@@ -167,7 +168,7 @@ export class View {
 
   /** A snapshot of the current generation. Its mappings are computed when they are first read. */
   snapshot(): MemoryMapSnapshot {
-    let version: Version | undefined = this.#versions.latest();
+    let version: Version | undefined = (this.#versions ??= new Versions()).latest();
     let mappings: readonly MapChange[] | undefined;
     const read = (): readonly MapChange[] => {
       mappings ??= copiesOf(rewind(this.allNow(), version));
