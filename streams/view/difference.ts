@@ -104,6 +104,9 @@ export function* difference(table: RegionTable, steps: Steps): Coroutine<Differe
 /**
  * The same without a coroutine, for the most common transactions: one step, which adds mappings to a region or removes mappings from it, and not
  * too many. Returns `undefined` for other transactions.
+ *
+ * With it, a change takes 11,800 instructions instead of 23,700 alone, and 3,900 instead of 4,200 in sets of 64
+ * (`npm run bench:kernel -- --instructions pipeline`).
  */
 export function simpleDifference({ list }: Steps): Difference | undefined {
   const step = list[0];
