@@ -281,6 +281,7 @@ describe('the targets of kernel IOMMUs', () => {
       it(`${kind}: check a whole set before its first map, memory of devices aside`, () => {
         const target = make(iommu);
         void target.checkMaps?.([request(0x10000), request(0xfee00000, 0x1000, { type: 'device' })]);
+        expect(target.checkMaps?.([request(0x10000), request(0x100000000)]), 'in both windows').to.equal(undefined);
         const error = errorOf(() => target.checkMaps?.([request(0x10000), request(0xfee00000)]));
         expect(error).to.include({ code: 'EINVAL', target: target.name });
         expect(error.range?.toString()).to.equal('0xfee00000-0xfee01000');

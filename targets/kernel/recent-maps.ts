@@ -11,8 +11,8 @@ const SPREAD = 0x9e3779b1;
 /**
  * A direct-mapped cache of maps, by first page. Each page has one slot. A new entry evicts the entry in its slot.
  *
- * Faster than a `Map`, which is rehashed as a whole whenever it has grown or shrunk by half. A `Map` that is alternately filled and emptied
- * is rehashed for each set.
+ * With a `Map` instead, which is rehashed whenever it has grown or shrunk by half, a change takes 11,690 instructions instead of 11,140 in
+ * sets of 64, and 22,400 instead of 22,100 alone (`npm run bench:kernel -- --instructions iommufd-by-file`).
  */
 export class RecentMaps {
   #slots: (DmaMapRequest | undefined)[] = [];

@@ -28,6 +28,21 @@ describe('sortByAddress', () => {
     );
   });
 
+  it('does the same in long lists of pages near each other, and in short ones', () => {
+    const page = fc.oneof(fc.nat(40), fc.nat(2 ** 31));
+    const pages = fc.oneof(
+      fc.array(page, { minLength: 256, maxLength: 600, size: 'max' }),
+      fc.array(page, { maxLength: 255, size: 'max' }),
+    );
+    fc.assert(
+      fc.property(pages, (starts) => {
+        const items = itemsAt(starts);
+        const sorted = items.toSorted((a, b) => a.range.startPage - b.range.startPage);
+        expect(sortByAddress(items)).to.deep.equal(sorted);
+      }),
+    );
+  });
+
   it('sorts a list that is longer than all lists before', () => {
     const items = itemsAt(Array.from({ length: 20_000 }, (_, index) => (index * 7_919) % 20_000));
     sortByAddress(items);
