@@ -9,6 +9,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { countedQuestions, kernelQuestions } from './kernel/index.js';
 import { KERNEL_ARGUMENTS, NODE_FLAGS } from './kernel/instructions.js';
 import { compareRuns, drawComparison } from './support/compare.js';
+import { outputColumns } from './support/layout.js';
 import { buildNative, projectRoot } from './support/native-program.js';
 import { drawVerdict } from './support/report.js';
 import { readResults, ResultsFileError, writeResults } from './support/results.js';
@@ -78,6 +79,7 @@ try {
         : `${compare}: it holds instructions, and no times; give --instructions, or a file of a run without`,
     );
   }
+  const columns = outputColumns();
   const loop = buildNative('ioctl_loop');
   mkdirSync(OUT, { recursive: true });
   const inGuest = join(OUT, 'kernel.json');
@@ -90,6 +92,7 @@ try {
   const command = [
     ...[process.execPath, ...flags, join(projectRoot, 'dist/bench/kernel/guest.js')],
     ...['--json', inGuest, '--loop', loop, '--size', String(size)],
+    ...(columns === Infinity ? [] : ['--columns', String(columns)]),
     ...[...(quick ? ['--quick'] : []), ...(instructions ? ['--instructions'] : []), ...program.args],
   ];
   const { status, error } = spawnSync(process.execPath, [...lab, ...command], {
@@ -104,9 +107,9 @@ try {
     const run = { ...readResults(inGuest), date: new Date().toISOString() };
     writeResults(json, run);
     if (earlier !== undefined) {
-      console.log(drawComparison(compareRuns(earlier, run), earlier, run));
+      console.log(drawComparison(compareRuns(earlier, run), earlier, run, columns));
     }
-    console.log(drawVerdict(run.questions));
+    console.log(drawVerdict(run.questions, columns));
     console.log(`written to ${json}`);
   } else {
     console.error(`bench:kernel: nothing was measured: the lab ended with ${String(status)}`);

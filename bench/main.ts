@@ -7,6 +7,7 @@ import { Argument, Command, CommanderError } from 'commander';
 import { questions } from './questions/index.js';
 import { compareRuns, drawComparison } from './support/compare.js';
 import { measure } from './support/host.js';
+import { outputColumns } from './support/layout.js';
 import { projectRoot } from './support/native-program.js';
 import { drawQuestion, drawVerdict } from './support/report.js';
 import { makeResults, readResults, ResultsFileError, writeResults, type QuestionResult } from './support/results.js';
@@ -39,20 +40,21 @@ try {
   // Fails before the measurement, which takes minutes.
   const earlier = compare === undefined ? undefined : readResults(compare);
   const chosen = questions.filter(({ name }) => program.args.length === 0 || program.args.includes(name));
+  const columns = outputColumns();
   const results: QuestionResult[] = [];
   for (const question of chosen) {
     const { samples, warnings } = await measure(question, quick, progress(question.name));
     const { name, title, about } = question;
     const result = { name, title, about, warnings: [...new Set(warnings)], figures: question.figures(samples) };
     results.push(result);
-    console.log(drawQuestion(result));
+    console.log(drawQuestion(result, columns));
   }
   const run = makeResults({ where: 'host', quick, calibration: CALIBRATION, questions: results });
   writeResults(json, run);
   if (earlier !== undefined) {
-    console.log(drawComparison(compareRuns(earlier, run), earlier, run));
+    console.log(drawComparison(compareRuns(earlier, run), earlier, run, columns));
   }
-  console.log(drawVerdict(results));
+  console.log(drawVerdict(results, columns));
   console.log(`written to ${json}`);
 } catch (error) {
   if (error instanceof CommanderError) {

@@ -85,8 +85,8 @@ function changes({ figures }: QuestionResult): string[] {
   const others: Figure[] = [];
   const counts = new Set<number>();
   for (const figure of figures) {
-    const [, name, count] = /^(?!growth)(.+), ([\d,]+) mappings$/.exec(figure.name) ?? [];
-    if (name === undefined || count === undefined) {
+    const [, name, count] = /^(.+), ([\d,]+) mappings$/.exec(figure.name) ?? [];
+    if (figure.unit !== 'ns' || name === undefined || count === undefined) {
       others.push(figure);
       continue;
     }
@@ -98,14 +98,13 @@ function changes({ figures }: QuestionResult): string[] {
   const columns = [...counts].toSorted((a, b) => a - b);
   return [
     ...table(
-      ['ns a change, by mappings', ...columns.map((count) => count.toLocaleString('en')), 'at most', 'growth'],
+      ['ns a change, by mappings', ...columns.map((count) => count.toLocaleString('en')), 'growth'],
       [...byCount].map(([name, cells]) => [
         name,
         ...columns.map((count) => {
           const cell = cells.get(count);
           return cell === undefined ? '' : formatNumber(cell.median);
         }),
-        formatLimit([...cells.values()]),
         growth([...cells.values()]),
       ]),
     ),
@@ -118,11 +117,6 @@ function changes({ figures }: QuestionResult): string[] {
       figures: others.filter(({ id }) => !id.startsWith('growth/')),
     }),
   ];
-}
-
-function formatLimit(cells: readonly Figure[]): string {
-  const limit = cells.find(({ atMost }) => atMost !== undefined)?.atMost;
-  return limit === undefined ? '' : formatNumber(limit);
 }
 
 function growth(cells: readonly Figure[]): string {

@@ -1,6 +1,6 @@
 import { timed } from '../support/clock.js';
 import type { NativeProgram } from '../support/native-program.js';
-import type { BenchMachine } from './machine.js';
+import type { AnyCaller } from './caller.js';
 import { byFile, type WayName } from './ways.js';
 
 /** Sets of mappings that are added and removed repeatedly. */
@@ -17,7 +17,7 @@ export interface Cycle {
 export type LoopWork = 'alone' | 'memory';
 
 /** A round through the pipeline, in nanoseconds per change. Each round continues at the place where the last one ended. */
-export function pipelineRound(machine: BenchMachine, { size, set, changes }: Cycle): () => Promise<number> {
+export function pipelineRound(machine: AnyCaller, { size, set, changes }: Cycle): () => Promise<number> {
   let at = 0;
   const round = async (): Promise<void> => {
     for (let done = 0; done < changes; done += 2 * set) {

@@ -14,6 +14,7 @@ interface Options {
   readonly json: string;
   readonly loop: string;
   readonly size: string;
+  readonly columns?: string;
   readonly quick?: true;
   readonly instructions?: true;
 }
@@ -27,10 +28,11 @@ const program = new Command()
   .requiredOption('--json <file>')
   .requiredOption('--loop <program>')
   .requiredOption('--size <MiB>')
+  .option('--columns <columns>')
   .option('--quick')
   .option('--instructions')
   .parse();
-const { json, loop, size, quick = false, instructions = false } = program.opts<Options>();
+const { json, loop, size, columns, quick = false, instructions = false } = program.opts<Options>();
 const questions = instructions ? countedQuestions : kernelQuestions;
 
 // Each mapping may be two memory areas of the process.
@@ -47,7 +49,7 @@ for (const question of questions.filter(({ name }) => program.args.length === 0 
   const { name, title, about } = question;
   const result = { name, title, about, warnings: [], figures: question.figures(samples) };
   results.push(result);
-  console.log(drawQuestion(result));
+  console.log(drawQuestion(result, columns === undefined ? Infinity : Number(columns)));
   console.log(`(${((Date.now() - started) / 1000).toFixed(0)} s)\n`);
 }
 memfd.close();

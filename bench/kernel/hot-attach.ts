@@ -2,6 +2,7 @@ import type { Attachment, DmaTarget } from '../../streams/index.js';
 import { Iommufd, VfioDevice } from '../../binding/index.js';
 import { timed, timedNow } from '../support/clock.js';
 import { idleTarget } from '../support/idle-target.js';
+import { HOT_ATTACH_RATIO } from '../support/limits.js';
 import { NativeProgram } from '../support/native-program.js';
 import type { Figure, Sample, Samples } from '../support/question.js';
 import { runRounds } from '../support/rounds.js';
@@ -13,8 +14,6 @@ import { byFile, FIRST, has, loopArguments, open, openIoas, SECOND, WAYS, type W
 const COUNT = 10_000;
 const QUICK_COUNT = 1000;
 const SIZE = 4096;
-/** As a multiple of the C++ loop. */
-const LIMIT = 1.1;
 
 export const hotAttach: KernelQuestion = {
   name: 'hot-attach',
@@ -42,7 +41,7 @@ export const hotAttach: KernelQuestion = {
       const beside = `${id}/first`;
       return [
         ...make.ratio(`${id}/attach/ratio`, `${way}, attach: × C++`, `${id}/attach`, `${id}/loop/attach`, {
-          atMost: LIMIT,
+          atMost: HOT_ATTACH_RATIO,
         }),
         ...make.ratio(`${id}/detach/ratio`, `${way}, detach: × C++`, `${id}/detach`, `${id}/loop/detach`),
         ...make.ratio(`${id}/second/ratio`, `${way}, a second IOAS: × the first`, `${id}/second`, beside),

@@ -1,13 +1,15 @@
-import type { DmaTarget } from '../../streams/index.js';
+import { toTarget } from '../../streams/index.js';
 import { idleKernelTarget } from '../support/idle-target.js';
+import { BRANCH_INSTRUCTIONS_RATIO, IDLE_INSTRUCTIONS, type WayRatios } from '../support/limits.js';
 import { NativeProgram } from '../support/native-program.js';
 import type { Figure, Sample, Samples } from '../support/question.js';
 import { runRounds, type Case } from '../support/rounds.js';
 import { FigureMaker } from '../support/statistics.js';
-import { loopRound, loopWorks, pipelineRound, type Cycle, type LoopWork } from './cycling.js';
+import { callerAlone, type AnyCaller } from './caller.js';
+import { loopRound, loopWorks, pipelineRound, type Cycle } from './cycling.js';
 import type { KernelContext, KernelQuestion } from './kernel-question.js';
 import { BenchMachine } from './machine.js';
-import { byFile, FIRST, has, loopArguments, open, SECOND, WAYS, type WayName } from './ways.js';
+import { byFile, FIRST, has, loopArguments, open, ratiosOf, SECOND, WAYS, type WayName } from './ways.js';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -34,29 +36,20 @@ export const KERNEL_ARGUMENTS = 'norandmaps nokaslr';
 
 interface Shape extends Cycle {
   readonly name: string;
+  /** Which limits apply to it at a target with a device. */
+  readonly limits: keyof WayRatios;
+  /** The limit at a no-op target, in instructions. */
+  readonly idleLimit?: number;
 }
 
-const ONE_BY_ONE: Shape = { name: '4 KiB, one by one', size: 4 * KiB, set: 1, changes: 2048 };
-const SETS: Shape = { name: '4 KiB, sets of 64', size: 4 * KiB, set: 64, changes: 4096 };
-const LARGE_SETS: Shape = { name: '2 MiB, sets of 64', size: 2 * MiB, set: 64, changes: 128 };
-
-/** Limits for a change at a no-op target, in instructions. */
-const IDLE_LIMITS: Readonly<Record<string, number>> = { [SETS.name]: 3500 };
-
-/**
- * Limits as multiples of the C++ loops. For small mappings, the pipeline can save only the cost of host virtual addresses. For large mappings,
- * the number of pages dominates, with the first access to each page by its address.
- */
-const BY_VA = { [SETS.name]: { alone: 1.75 }, [LARGE_SETS.name]: { memory: 1.02 } };
-const RATIO_LIMITS: Readonly<Record<WayName, Readonly<Record<string, Partial<Record<LoopWork, number>>>>>> = {
-  type1: BY_VA,
-  'iommufd by va': BY_VA,
-  'iommufd by file': {
-    [ONE_BY_ONE.name]: { alone: 2.5 },
-    [SETS.name]: { alone: 1.6 },
-    [LARGE_SETS.name]: { alone: 1.02 },
-  },
-};
+const IDLE_SHAPES: readonly Shape[] = [
+  { name: '4 KiB, one by one', size: 4 * KiB, set: 1, changes: 2048, limits: 'oneByOne' },
+  { name: '4 KiB, sets of 64', size: 4 * KiB, set: 64, changes: 4096, limits: 'sets', idleLimit: IDLE_INSTRUCTIONS },
+];
+const SHAPES: readonly Shape[] = [
+  ...IDLE_SHAPES,
+  { name: '2 MiB, sets of 64', size: 2 * MiB, set: 64, changes: 128, limits: 'large' },
+];
 
 /** Warm-up rounds: most of the pipeline is compiled during the first question. */
 const WARM_UPS = 24;
@@ -72,42 +65,54 @@ function times(quick: boolean, warmUps: number): Times {
   return quick ? { rounds: 2, warmUps: 1 } : { rounds: ROUNDS, warmUps };
 }
 
+/** A no-op target behind a branch that the caller makes. */
+const BY_BRANCH = 'pipeline by branch';
+/** The same rounds without the library. */
+const CALLER = 'pipeline caller';
+
 const pipeline: KernelQuestion = {
   name: 'pipeline',
   title: 'instructions per change, at a no-op target',
   about:
     'Everything except system calls: the pipeline, and the objects that the caller creates for it. The target checks a set before its first ' +
-    'map and receives it in one call, as the kernel targets do.',
+    'map and receives it in one call, as the kernel targets do. A branch by hand is attach((changes$) => changes$.pipe(toTarget(target))). ' +
+    "Baseline: the caller's objects alone, in the same rounds; they are part of the other figures.",
 
   async measure({ memfd, quick, onRound }: KernelContext): Promise<Samples> {
-    const machine = await BenchMachine.create(memfd);
-    try {
-      return await runRounds(
-        await pipelineCases(
-          'pipeline',
-          machine,
-          idleKernelTarget('idle'),
-          [ONE_BY_ONE, SETS],
-          times(quick, FIRST_WARM_UPS),
-        ),
-        onRound,
-      );
-    } finally {
-      await machine[Symbol.asyncDispose]();
-    }
+    await using machine = await BenchMachine.create(memfd);
+    await using branched = await BenchMachine.create(memfd);
+    const often = times(quick, FIRST_WARM_UPS);
+    await machine.manager.attach(idleKernelTarget('idle'));
+    const target = idleKernelTarget('branched');
+    await branched.manager.attach((changes$) => changes$.pipe(toTarget(target)));
+    return await runRounds(
+      [
+        ...casesOf('pipeline', machine, IDLE_SHAPES, often),
+        ...casesOf(BY_BRANCH, branched, IDLE_SHAPES, often),
+        ...casesOf(CALLER, callerAlone(memfd), IDLE_SHAPES, often),
+      ],
+      onRound,
+    );
   },
 
   figures(samples: Samples): Figure[] {
     const make = new FigureMaker(samples);
-    return [ONE_BY_ONE, SETS].flatMap(({ name }) =>
-      make.figure(`instructions/pipeline/${name}`, `no system calls, ${name}`, 'instructions', {
-        atMost: IDLE_LIMITS[name],
-      }),
-    );
+    return IDLE_SHAPES.flatMap(({ name, idleLimit }) => {
+      const id = idOf('pipeline', name);
+      const branch = idOf(BY_BRANCH, name);
+      return [
+        ...make.figure(id, `no system calls, ${name}`, 'instructions', { atMost: idleLimit }),
+        ...make.ratio(`${branch}/ratio`, `a branch by hand, ${name}: × attach(target)`, branch, id, {
+          atMost: BRANCH_INSTRUCTIONS_RATIO,
+        }),
+        ...make.figure(branch, `a branch by hand, ${name}`, 'instructions'),
+        ...make.figure(idOf(CALLER, name), `the caller's own objects alone, ${name}`, 'instructions', {
+          baseline: true,
+        }),
+      ];
+    });
   },
 };
-
-const SHAPES = [ONE_BY_ONE, SETS, LARGE_SETS];
 
 function questionOf(way: WayName): KernelQuestion {
   return {
@@ -124,16 +129,16 @@ function questionOf(way: WayName): KernelQuestion {
 
     figures(samples: Samples): Figure[] {
       const make = new FigureMaker(samples);
-      return SHAPES.flatMap(({ name }) => {
-        const id = `instructions/${way}/${name}`;
+      return SHAPES.flatMap(({ name, limits }) => {
+        const id = idOf(way, name);
         const shown = `${way}, ${name}`;
-        const limits = RATIO_LIMITS[way][name];
+        const ratios = ratiosOf(way)[limits];
         return [
           ...make.ratio(`${id}/ratio-alone`, `${shown}: × C++, ioctls alone`, id, `${id}/loop/alone`, {
-            atMost: limits?.alone,
+            atMost: ratios.alone,
           }),
           ...make.ratio(`${id}/ratio-memory`, `${shown}: × C++, ioctls and mmap`, id, `${id}/loop/memory`, {
-            atMost: limits?.memory,
+            atMost: ratios.memory,
           }),
           ...make.figure(id, shown, 'instructions'),
           ...make.figure(`${id}/loop/memory`, `C++, ioctls and mmap: ${shown}`, 'instructions', { baseline: true }),
@@ -152,8 +157,8 @@ async function measureWay(way: WayName, { memfd, quick, loop, onRound }: KernelC
   const machine = await BenchMachine.create(memfd);
   try {
     const often = times(quick, WARM_UPS);
-    const cases = await pipelineCases(way, machine, opened.target, SHAPES, often);
-    return await runRounds([...cases, ...loopCases(way, program, often)], onRound);
+    await machine.manager.attach(opened.target);
+    return await runRounds([...casesOf(way, machine, SHAPES, often), ...loopCases(way, program, often)], onRound);
   } finally {
     await machine[Symbol.asyncDispose]();
     await program.close();
@@ -161,24 +166,18 @@ async function measureWay(way: WayName, { memfd, quick, loop, onRound }: KernelC
   }
 }
 
-async function pipelineCases(
-  name: string,
-  machine: BenchMachine,
-  target: DmaTarget,
-  shapes: readonly Shape[],
-  often: Times,
-): Promise<Case[]> {
-  await machine.manager.attach(target);
-  return shapes.map((shape) => {
-    const round = pipelineRound(machine, shape);
-    return counting(`instructions/${name}/${shape.name}`, often, round);
-  });
+function casesOf(name: string, caller: AnyCaller, shapes: readonly Shape[], often: Times): Case[] {
+  return shapes.map((shape) => counting(idOf(name, shape.name), often, pipelineRound(caller, shape)));
+}
+
+function idOf(name: string, shape: string): string {
+  return `instructions/${name}/${shape}`;
 }
 
 function loopCases(way: WayName, program: NativeProgram, often: Times): Case[] {
   return SHAPES.flatMap((shape) =>
     loopWorks(way).map((work) =>
-      counting(`instructions/${way}/${shape.name}/loop/${work}`, often, loopRound(way, program, shape, work)),
+      counting(`${idOf(way, shape.name)}/loop/${work}`, often, loopRound(way, program, shape, work)),
     ),
   );
 }

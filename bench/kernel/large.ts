@@ -1,5 +1,6 @@
 import type { Attachment } from '../../streams/index.js';
 import { timed } from '../support/clock.js';
+import { PARALLEL_RATIO, STALL_MS } from '../support/limits.js';
 import { NativeProgram } from '../support/native-program.js';
 import type { Figure, Sample, Samples } from '../support/question.js';
 import { runRounds } from '../support/rounds.js';
@@ -12,10 +13,6 @@ import { byFile, FIRST, has, loopArguments, open, SECOND, WAYS, type WayName } f
 const MiB = 2 ** 20;
 /** Memory of the C++ loop: a part, because two threads may take minutes for all of it. */
 const LOOP_SIZE = 128 * MiB;
-/** Milliseconds. */
-const STALL_LIMIT = 10;
-/** As a multiple of the time for one target. */
-const PARALLEL_LIMIT = 1.2;
 
 export const large: KernelQuestion = {
   name: 'large',
@@ -45,9 +42,9 @@ export const large: KernelQuestion = {
       const part = `${way}, ${LOOP_SIZE / MiB} MiB`;
       return [
         ...make.ratio(`${id}/parallel`, `${of} at two targets: × one`, `${id}/two`, `${id}/one`, {
-          atMost: PARALLEL_LIMIT,
+          atMost: PARALLEL_RATIO,
         }),
-        ...make.figure(`${id}/stall`, `${of}: longest stall`, 'ms', { atMost: STALL_LIMIT }),
+        ...make.figure(`${id}/stall`, `${of}: longest stall`, 'ms', { atMost: STALL_MS }),
         ...make.figure(`${id}/one`, `${of}: added and removed, one target`, 'ms'),
         ...make.figure(`${id}/two`, `${of}: added and removed, two targets`, 'ms'),
         ...make.ratio(

@@ -7,6 +7,7 @@ import {
   type Ioas,
   type PciDevice,
 } from '../../binding/index.js';
+import { BY_FILE_RATIOS, BY_VA_RATIOS, type WayRatios } from '../support/limits.js';
 import { IommufdTarget, VfioType1Target } from '../../targets/index.js';
 
 /** The two devices of the guest, in separate IOMMU groups. */
@@ -24,6 +25,11 @@ export interface Way {
 
 export function byFile(way: WayName): boolean {
   return way === 'iommufd by file';
+}
+
+/** The limits for maps and unmaps, as multiples of the C++ loop. */
+export function ratiosOf(way: WayName): WayRatios {
+  return byFile(way) ? BY_FILE_RATIOS : BY_VA_RATIOS;
 }
 
 /** Whether this kernel supports it: mapping by file requires Linux 6.14. */

@@ -5,17 +5,13 @@ import { filled } from '../support/filled.js';
 import { idleTarget } from '../support/idle-target.js';
 import { buildNative, NativeProgram } from '../support/native-program.js';
 import type { Figure, Host, Measured, Parameters, Question, Round, Samples } from '../support/question.js';
+import { ATTACH_RATIOS, STALL_MS } from '../support/limits.js';
 import { slot } from '../support/scattered.js';
 import { longestStall } from '../support/stall.js';
 import { FigureMaker } from '../support/statistics.js';
 
 const COUNTS = [65_535, 1_000_000];
 const QUICK_COUNTS = [4_000];
-
-/** Nanoseconds per mapping. */
-const ATTACH_LIMIT: Readonly<Record<number, number>> = { 65_535: 100, 1_000_000: 150 };
-/** The longest permitted stall of the event loop, in milliseconds. */
-const STALL_LIMIT = 10;
 
 export const attach: Question = {
   name: 'attach',
@@ -44,14 +40,19 @@ export const attach: Question = {
     const make = new FigureMaker(samples);
     return [...QUICK_COUNTS, ...COUNTS].flatMap((count) => {
       const of = `${count.toLocaleString('en')} mappings`;
-      const atMost = ATTACH_LIMIT[count];
       const beside = (what: string): Readonly<Record<string, string>> => ({
         loop: `attach/loop/${count}`,
         'std::map': `attach/std-map/${count}/${what}`,
       });
       const rows = (kind: string, suffix: string): Figure[] => [
+        ...make.ratio(
+          `attach/${count}${kind}/attach/ratio`,
+          `attach, ${of}${suffix}: × std::map`,
+          `attach/${count}${kind}/attach`,
+          `attach/std-map/${count}/attach`,
+          { atMost: ATTACH_RATIOS[count] },
+        ),
         ...make.figure(`attach/${count}${kind}/attach`, `attach, ${of}${suffix}, each`, 'ns', {
-          atMost,
           beside: beside('attach'),
         }),
         ...make.figure(`attach/${count}${kind}/detach`, `detach, ${of}${suffix}, each`, 'ns', {
@@ -63,7 +64,7 @@ export const attach: Question = {
         ...rows('', ''),
         ...rows('/batch', ', a target that takes sets'),
         ...make.figure(`attach/${count}/stall`, `longest stall during attach and detach, ${of}`, 'ms', {
-          atMost: STALL_LIMIT,
+          atMost: STALL_MS,
         }),
         ...make.figure(`attach/${count}/idle-stall`, 'longest stall of an idle event loop', 'ms', baseline),
         ...make.figure(`attach/loop/${count}`, `a loop over ${of}, a function call each`, 'ns', baseline),

@@ -1,42 +1,41 @@
-import type { MappingParams } from '../../streams/index.js';
-import { MemoryRange, RegionManager, type Region } from '../../streams/index.js';
-import { timed } from '../support/clock.js';
-import { idleTarget } from '../support/idle-target.js';
-import type { Figure, Host, Measured, Parameters, Question, Round, Samples } from '../support/question.js';
+import type { Figure, Host, Measured, Parameters, Question, Samples } from '../support/question.js';
 import { counted } from '../support/format.js';
-import { mapping, shuffled } from '../support/scattered.js';
+import { BRANCH_RATIO, GROWTH, STD_MAP_RATIOS } from '../support/limits.js';
 import { FigureMaker } from '../support/statistics.js';
 import { changeBaselines } from './change-baselines.js';
-import { idOf, ORDERS, ordersOf, type Order } from './change-cases.js';
+import {
+  BRANCH_COUNT,
+  branchIdOf,
+  branchNameOf,
+  BRANCH_SETS,
+  COUNTS,
+  idOf,
+  nameOf,
+  ORDERS,
+  QUICK_BRANCH_COUNT,
+  QUICK_COUNTS,
+  SETS,
+  TARGETS,
+  type Order,
+} from './change-cases.js';
+import { setUpBranches, setUpChanges } from './change-rounds.js';
 
-const COUNTS = [100, 10_000, 100_000, 1_000_000];
-const QUICK_COUNTS = [100, 1000];
 /** Mapping counts that are also measured with a target that takes sets. */
 const BATCH_COUNTS = [100, 100_000];
 const ALL_COUNTS = [...new Set([...QUICK_COUNTS, ...COUNTS])].toSorted((a, b) => a - b);
-const TARGETS = [1, 4];
-const SETS = [1, 64, 4096];
+/** The size of a set at which changes are compared with `std::map`. */
+const LIMITED_SET = 64;
 
-/** Changes in a round of a case, half of them adding and half removing: some ten milliseconds. */
-const CHANGES: Readonly<Record<number, number>> = { 1: 4096, 64: 16_384, 4096: 32_768 };
-
-/** The same for a quick run. */
+/** The part of the changes that a quick run makes. */
 const QUICK_WORK = 0.125;
-
-/** Limits for a change, in nanoseconds: for one target; for several, for each of them. */
-const ONE_TARGET: Readonly<Record<number, number>> = { 1: 1500, 64: 200, 4096: 120 };
-const EACH_TARGET: Readonly<Record<number, number>> = { 1: 2000, 64: 250, 4096: 250 };
-/** The mapping counts to which these limits apply. Above them, growth is limited. */
-const LIMITED_COUNT = 100_000;
-/** From the smallest count. */
-const GROWTH: Readonly<Record<number, number>> = { 100_000: 2, 1_000_000: 2.5 };
 
 export const change: Question = {
   name: 'change',
   title: 'cost of a change',
   about:
     'One mapping is added to or removed from a visible region with many mappings, at no-op targets. Each command is awaited. Limits apply to ' +
-    'random places. Sequential places are shown for comparison: there the memory is in the processor caches.',
+    'random places, as multiples of std::map with a virtual call. Sequential places are shown for comparison: there the memory is in the ' +
+    'processor caches. A branch by hand is attach((changes$) => changes$.pipe(toTarget(target))).',
 
   hosts(quick: boolean): Host[] {
     const counts = quick ? QUICK_COUNTS : COUNTS;
@@ -53,103 +52,71 @@ export const change: Question = {
         parameters,
         ...times,
       })),
+      {
+        name: 'a branch by hand',
+        parameters: { branch: true, count: quick ? QUICK_BRANCH_COUNT : BRANCH_COUNT, work },
+        ...times,
+      },
     ];
   },
 
   setUp(parameters: Parameters): Promise<Measured> {
-    return 'counts' in parameters ? changeBaselines(parameters, TARGETS) : setUpChanges(parameters);
+    if ('counts' in parameters) {
+      return changeBaselines(parameters, TARGETS);
+    }
+    return parameters['branch'] === true ? setUpBranches(parameters) : setUpChanges(parameters);
   },
 
   figures(samples: Samples): Figure[] {
-    return [...pipelineFigures(samples), ...growthFigures(samples), ...baselineFigures(samples)];
+    return [
+      ...ratioFigures(samples),
+      ...pipelineFigures(samples),
+      ...branchFigures(samples),
+      ...growthFigures(samples),
+      ...baselineFigures(samples),
+    ];
   },
 };
 
-interface Setup {
-  readonly manager: RegionManager;
-  readonly region: Region;
+/** The figures that have limits: multiples of `std::map`, and of a target that is attached as it is. */
+function ratioFigures(samples: Samples): Figure[] {
+  const make = new FigureMaker(samples);
+  return [
+    ...ALL_COUNTS.flatMap((count) => {
+      const atMost = STD_MAP_RATIOS[count];
+      const id = idOf(count, 1, LIMITED_SET, 'random');
+      const name = `${nameOf(LIMITED_SET, 1, false, 'random')}, ${counted(count, 'mapping')}: × std::map`;
+      return atMost === undefined
+        ? []
+        : make.ratio(`${id}/ratio`, name, id, `change/std-map/${count}/1/random`, { atMost });
+    }),
+    ...branchCases().flatMap(({ count, set }) =>
+      make.ratio(
+        `change/branch/${count}/${set}/ratio`,
+        `${branchNameOf(count, set)}: × attach(target)`,
+        branchIdOf(count, set, 'branch'),
+        branchIdOf(count, set, 'target'),
+        { atMost: BRANCH_RATIO },
+      ),
+    ),
+  ];
 }
 
-async function setUpChanges(parameters: Parameters): Promise<Measured> {
-  const count = Number(parameters['count']);
-  const targets = Number(parameters['targets']);
-  const batch = parameters['batch'] === true;
-  const work = Number(parameters['work']);
-  const manager = new RegionManager();
-  const region = await manager.addRegion({ name: 'ram', type: 'ram', range: MemoryRange.ofPages(0, 2 ** 36) });
-  for (let index = 0; index < targets; index++) {
-    await manager.attach(idleTarget(`target ${index}`, { batch }));
-  }
-  await region.map({ writable: true });
-  await manager.transaction((edit) => {
-    for (let index = 0; index < count; index++) {
-      edit.addMapping(region, mapping(index * 2));
-    }
+function branchFigures(samples: Samples): Figure[] {
+  const make = new FigureMaker(samples);
+  return branchCases().flatMap(({ count, set }) => {
+    const name = branchNameOf(count, set);
+    return [
+      ...make.figure(branchIdOf(count, set, 'branch'), name, 'ns'),
+      ...make.figure(branchIdOf(count, set, 'target'), `${name}: attach(target) beside it`, 'ns', {
+        baseline: true,
+      }),
+    ];
   });
-  // At least as many free places as the largest set has rows.
-  const places = shuffled(Math.max(count, 4096)).map((index) => index * 2 + 1);
-  const orders = { random: places, sequential: places.toSorted((a, b) => a - b) };
-  const cases: Record<string, Round> = {};
-  for (const order of batch ? (['random'] as const) : ordersOf(targets)) {
-    for (const set of SETS) {
-      const id = idOf(count, targets, set, order, batch);
-      cases[id] = inRounds(
-        { manager, region },
-        orders[order],
-        set,
-        Math.max(2 * set, (CHANGES[set] ?? set) * work),
-        id,
-      );
-    }
-  }
-  return { cases };
 }
 
-/** A case: each round continues at the place where the last one ended. */
-function inRounds(setup: Setup, places: readonly number[], set: number, changes: number, id: string): Round {
-  let from = 0;
-  return async () => {
-    const taken = await timed(() =>
-      set === 1 ? singles(setup, places, from, changes) : sets(setup, places, from, changes, set),
-    );
-    from = (from + changes / 2) % places.length;
-    return { [id]: taken / changes };
-  };
-}
-
-/** Adds and removes one by one. */
-async function singles({ region }: Setup, places: readonly number[], from: number, changes: number): Promise<void> {
-  for (let index = 0; index < changes / 2; index++) {
-    const params = mapping(places[(from + index) % places.length] ?? 1);
-    await region.addMapping(params);
-    await region.removeMappings(params.rangeInRegion);
-  }
-}
-
-/** Adds a set, removes it, and so on. */
-async function sets(
-  { manager, region }: Setup,
-  places: readonly number[],
-  from: number,
-  changes: number,
-  size: number,
-): Promise<void> {
-  for (let start = from; start < from + changes / 2; start += size) {
-    const set: MappingParams[] = [];
-    for (let index = start; index < start + size; index++) {
-      set.push(mapping(places[index % places.length] ?? 1));
-    }
-    await manager.transaction((edit) => {
-      for (const params of set) {
-        edit.addMapping(region, params);
-      }
-    });
-    await manager.transaction((edit) => {
-      for (const params of set) {
-        edit.removeMappings(region, params.rangeInRegion);
-      }
-    });
-  }
+function branchCases(): { readonly count: number; readonly set: number }[] {
+  return [QUICK_BRANCH_COUNT, BRANCH_COUNT].flatMap((count) => BRANCH_SETS.map((set) => ({ count, set })));
 }
 
 /** The figures of these cases, in this order. */
@@ -177,18 +144,10 @@ function* measured(samples: Samples): Generator<{
   }
 }
 
-function nameOf(set: number, targets: number, batch: boolean, order: Order): string {
-  const size = set === 1 ? 'single' : `set of ${set.toLocaleString('en')}`;
-  const takes = batch ? ' that takes sets' : '';
-  return `${size}, ${counted(targets, 'target')}${takes}, ${order}`;
-}
-
 function pipelineFigures(samples: Samples): Figure[] {
   const make = new FigureMaker(samples);
   return [...measured(samples)].flatMap(({ count, targets, batch, set, order, id }) => {
-    const limit = targets === 1 ? (ONE_TARGET[set] ?? NaN) : (EACH_TARGET[set] ?? NaN) * targets;
     return make.figure(id, `${nameOf(set, targets, batch, order)}, ${count.toLocaleString('en')} mappings`, 'ns', {
-      atMost: order === 'random' && count <= LIMITED_COUNT ? limit : undefined,
       beside: {
         loop: `change/loop/${targets}`,
         'std::map': `change/std-map/${count}/${targets}/${order}`,

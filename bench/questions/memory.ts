@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { AddressSpace } from '../../binding/index.js';
 import { MemoryRange, RegionManager, type MappingParams } from '../../streams/index.js';
 import { idleTarget } from '../support/idle-target.js';
+import { HEAP_BYTES, RESERVATION_MIB } from '../support/limits.js';
 import type { Figure, Host, Measured, Parameters, Question, Samples } from '../support/question.js';
 import { mapping } from '../support/scattered.js';
 import { FigureMaker } from '../support/statistics.js';
@@ -9,11 +10,6 @@ import { FigureMaker } from '../support/statistics.js';
 const MAPPINGS = 1_000_000;
 const QUICK_MAPPINGS = 10_000;
 const MiB = 2 ** 20;
-
-/** Bytes of heap for each mapping: the manager and one target that follows. */
-const HEAP_LIMIT = 200;
-/** The limit for the kernel's data structures of a reservation, in MiB. */
-const RESERVATION_LIMIT = 1;
 
 export const memory: Question = {
   name: 'memory',
@@ -46,14 +42,14 @@ export const memory: Question = {
           ...make.figure(`memory/${count}/manager`, `each of ${of}, in the manager`, 'bytes'),
           ...make.figure(`memory/${count}/target`, `each of ${of}, at each target`, 'bytes'),
           ...make.figure(`memory/${count}/all`, `each of ${of}, in the manager and at one target`, 'bytes', {
-            atMost: HEAP_LIMIT,
+            atMost: HEAP_BYTES,
           }),
           ...make.figure(`memory/${count}/plain`, `each of ${of}, in a plain array of the caller's objects`, 'bytes', {
             baseline: true,
           }),
         ];
       }),
-      ...make.figure('memory/reservation', 'an address space of 1 TiB, empty', 'MiB', { atMost: RESERVATION_LIMIT }),
+      ...make.figure('memory/reservation', 'an address space of 1 TiB, empty', 'MiB', { atMost: RESERVATION_MIB }),
     ];
   },
 };

@@ -2,14 +2,13 @@ import { stallScenes } from '../stalls/index.js';
 import { memoryScenes } from '../stalls/memory.js';
 import type { Scene } from '../stalls/scene.js';
 import { counted } from '../support/format.js';
+import { STALL_MS } from '../support/limits.js';
 import type { Figure, Host, Measured, Parameters, Question, Round, Samples } from '../support/question.js';
 import { StallMeter } from '../support/stall.js';
 import { FigureMaker } from '../support/statistics.js';
 
 const COUNT = 100_000;
 const QUICK_COUNT = 4000;
-/** The longest permitted stall of the event loop, in milliseconds. */
-const LIMIT = 10;
 
 const scenes = [...stallScenes, ...memoryScenes];
 
@@ -46,7 +45,7 @@ export const stall: Question = {
         const id = idOf(name, count);
         const title = `${name}, of ${counted(count, 'mapping')}`;
         return [
-          ...make.figure(id, title, 'ms', { atMost: LIMIT }),
+          ...make.figure(id, title, 'ms', { atMost: STALL_MS }),
           ...make.figure(`${id}/whole`, `${title}, with the collector`, 'ms', { baseline: true }),
         ];
       }),

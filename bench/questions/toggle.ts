@@ -2,6 +2,7 @@ import { MemoryRange, RegionManager, type Region } from '../../streams/index.js'
 import { timed } from '../support/clock.js';
 import { counted } from '../support/format.js';
 import { idleTarget } from '../support/idle-target.js';
+import { TOGGLE_MICROSECONDS } from '../support/limits.js';
 import type { Figure, Host, Measured, Parameters, Question, Samples } from '../support/question.js';
 import { slot } from '../support/scattered.js';
 import { FigureMaker } from '../support/statistics.js';
@@ -9,8 +10,6 @@ import { FigureMaker } from '../support/statistics.js';
 const OTHERS = 100;
 const MAPPINGS = [1, 100];
 const TIMES = 500;
-/** Microseconds to hide the overlay and show it again. */
-const LIMIT: Readonly<Record<number, number>> = { 1: 3, 100: 20 };
 
 export const toggle: Question = {
   name: 'toggle',
@@ -58,7 +57,7 @@ export const toggle: Question = {
           idOf(mappings, covers),
           `hide and show, ${counted(mappings, 'mapping')}, over ${covers ? 'RAM' : 'nothing'}`,
           'µs',
-          { atMost: LIMIT[mappings] },
+          { atMost: TOGGLE_MICROSECONDS[mappings] },
         ),
       ),
     );

@@ -1,6 +1,6 @@
-import Table from 'cli-table3';
 import { median, quantile } from 'simple-statistics';
 import { formatValue } from './format.js';
+import { drawRows, wrap } from './layout.js';
 import type { Figure } from './question.js';
 import type { Results } from './results.js';
 
@@ -74,15 +74,11 @@ function safeRatio(now: number, before: number): number {
   return now === before ? 1 : now / before;
 }
 
-/** Draws what has changed, and what has not. */
-export function drawComparison(runs: ComparedRuns, before: Results, now: Results): string {
-  const table = new Table({
-    head: ['comparison', 'before', 'now', 'ratio', 'spread', ''],
-    colAligns: ['left', 'right', 'right', 'right', 'right', 'left'],
-    style: { head: [], border: [], compact: true },
-  });
-  for (const one of runs.comparisons.filter(({ id }) => id !== now.calibration)) {
-    table.push([
+/** Draws what has changed, and what has not; `columns`: the width of the terminal. */
+export function drawComparison(runs: ComparedRuns, before: Results, now: Results, columns = Infinity): string {
+  const rows = runs.comparisons
+    .filter(({ id }) => id !== now.calibration)
+    .map((one) => [
       one.now.baseline === true ? `· ${one.name}` : one.name,
       formatValue(one.before.median, one.before.unit),
       formatValue(one.now.median, one.now.unit),
@@ -90,11 +86,10 @@ export function drawComparison(runs: ComparedRuns, before: Results, now: Results
       `${one.low.toFixed(2)} to ${one.high.toFixed(2)}`,
       one.verdict === 'same' ? '' : one.verdict.toUpperCase(),
     ]);
-  }
   const own = runs.comparisons.filter((one) => one.now.baseline !== true);
   const more = own.filter(({ verdict }) => verdict === 'more');
   const less = own.filter(({ verdict }) => verdict === 'less');
-  return [
+  const head = [
     `before: ${describe(before)}`,
     `now:    ${describe(now)}`,
     now.counted === undefined
@@ -103,11 +98,18 @@ export function drawComparison(runs: ComparedRuns, before: Results, now: Results
     `MORE and LESS: the interquartile ranges of both runs do not overlap, and the medians differ by more than ${runs.noise * 100} %.`,
     ...(before.quick === now.quick ? [] : ['One of the two was a quick run: only what both have is compared.']),
     ...(before.machine.cpu === now.machine.cpu ? [] : ['The two ran on different processors.']),
-    table.toString(),
+  ];
+  const table = {
+    head: ['comparison', 'before', 'now', 'ratio', 'spread', ''],
+    aligns: ['left', 'right', 'right', 'right', 'right', 'left'] as const,
+    rows,
+  };
+  const sum =
     `${own.length} figures compared: ${more.length} more, ${less.length} less, ${own.length - more.length - less.length} within the noise` +
-      (runs.unmatched === 0 ? '' : `; ${runs.unmatched} exist in only one run`),
-    '',
-  ].join('\n');
+    (runs.unmatched === 0 ? '' : `; ${runs.unmatched} exist in only one run`);
+  return [...head.flatMap((line) => wrap(line, columns)), drawRows(table, columns), ...wrap(sum, columns), ''].join(
+    '\n',
+  );
 }
 
 function describe({ date, commit = 'no commit', machine }: Results): string {

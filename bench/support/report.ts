@@ -1,20 +1,19 @@
-import Table from 'cli-table3';
-import { formatNumber, formatSpread, formatValue, verdictOf, wrap } from './format.js';
+import { formatNumber, formatSpread, formatValue, verdictOf } from './format.js';
+import { drawRows, drawText, wrap } from './layout.js';
 import type { Figure } from './question.js';
 import type { QuestionResult } from './results.js';
 
-/** Draws a table of the figures of one question with their limits, baselines last. */
-export function drawQuestion({ title, about, figures, warnings }: QuestionResult): string {
-  const columns = [...new Set(figures.flatMap(({ ratios = {} }) => Object.keys(ratios)))];
-  const table = new Table({
-    head: [title, 'median', 'least', 'spread', 'at most', '', ...columns.map((column) => `× ${column}`)],
-    colAligns: ['left', 'right', 'right', 'right', 'right', 'left', ...columns.map(() => 'right' as const)],
-    style: { head: [], border: [], compact: true },
-  });
-  for (const figure of [...figures.filter((one) => one.baseline !== true), ...figures.filter((one) => one.baseline)]) {
-    table.push(row(figure, columns));
-  }
-  return [wrap(about, 110), ...warnings.map((warning) => `! ${warning}`), table.toString(), ''].join('\n');
+/** Draws the figures of one question with their limits, baselines last; `columns`: the width of the terminal. */
+export function drawQuestion({ title, about, figures, warnings }: QuestionResult, columns = Infinity): string {
+  const ratios = [...new Set(figures.flatMap(({ ratios: all = {} }) => Object.keys(all)))];
+  const sorted = [...figures.filter((one) => one.baseline !== true), ...figures.filter((one) => one.baseline)];
+  const table = {
+    head: [title, 'median', 'least', 'spread', 'at most', '', ...ratios.map((column) => `× ${column}`)],
+    aligns: ['left', 'right', 'right', 'right', 'right', 'left', ...ratios.map(() => 'right' as const)] as const,
+    rows: sorted.map((figure) => row(figure, ratios)),
+  };
+  const warned = warnings.map((warning) => drawText(`! ${warning}`, columns));
+  return [drawText(about, columns), ...warned, drawRows(table, columns), ''].join('\n');
 }
 
 function row(figure: Figure, columns: readonly string[]): string[] {
@@ -33,15 +32,16 @@ function row(figure: Figure, columns: readonly string[]): string[] {
   ];
 }
 
-/** How many limits are met, and which are not. */
-export function drawVerdict(questions: readonly QuestionResult[]): string {
+/** How many limits are met, and which are not; `columns`: the width of the terminal. */
+export function drawVerdict(questions: readonly QuestionResult[], columns = Infinity): string {
   const limited = questions.flatMap(({ figures }) => figures.filter(({ atMost }) => atMost !== undefined));
   const missed = limited.filter(({ median, atMost }) => atMost !== undefined && median > atMost);
   return [
     limited.length === 0 ? 'no limits apply' : `${limited.length - missed.length} of ${limited.length} limits met`,
-    ...missed.map((figure) => {
+    ...missed.flatMap((figure) => {
       const limit = formatValue(figure.atMost ?? NaN, figure.unit);
-      return `  NOT MET: ${figure.name}: ${formatValue(figure.median, figure.unit)}, at most ${limit}`;
+      const text = `NOT MET: ${figure.name}: ${formatValue(figure.median, figure.unit)}, at most ${limit}`;
+      return wrap(text, columns, 2);
     }),
   ].join('\n');
 }

@@ -85,10 +85,9 @@ describe('npm run bench', function () {
 
   it('says what is measured at the most that it should be', () => {
     const limits = new Map(figures().map(({ id, atMost }) => [id, atMost]));
-    expect(limits.get('change/100/1/1/random')).to.equal(1500);
-    expect(limits.get('change/100/1/64/random')).to.equal(200);
-    expect(limits.get('change/100/1/4096/random')).to.equal(120);
-    expect(limits.get('change/100/4/1/random')).to.equal(8000);
+    expect(limits.get('change/10000/1/64/random/ratio')).to.equal(1.6);
+    expect(limits.get('change/branch/10000/1/ratio')).to.equal(1.05);
+    expect(limits.get('change/branch/10000/64/ratio')).to.equal(1.05);
     expect(limits.get('toggle/1/over-ram')).to.equal(3);
     expect(limits.get('toggle/100/over-ram')).to.equal(20);
     expect(limits.get('memory/10000/all')).to.equal(200);

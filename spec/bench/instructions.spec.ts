@@ -64,7 +64,11 @@ describe('the questions of bench:kernel --instructions', () => {
   const ways = ['type1', 'iommufd by va', 'iommufd by file'];
   const shapes = ['4 KiB, one by one', '4 KiB, sets of 64', '2 MiB, sets of 64'];
   const samples = new Map<string, readonly number[]>([
-    ...shapes.map((shape) => [`instructions/pipeline/${shape}`, [4000, 5000, 9000]] as const),
+    ...shapes.flatMap((shape) => [
+      [`instructions/pipeline/${shape}`, [4000, 5000, 9000]] as const,
+      [`instructions/pipeline by branch/${shape}`, [4100, 5100, 9090]] as const,
+      [`instructions/pipeline caller/${shape}`, [1400, 1400, 1400]] as const,
+    ]),
     ...ways.flatMap((way) =>
       shapes.flatMap((shape) => [
         [`instructions/${way}/${shape}`, [12_000, 12_000, 30_000]] as const,
@@ -81,9 +85,11 @@ describe('the questions of bench:kernel --instructions', () => {
     expect(idle).to.include({ median: 5000, unit: 'instructions', atMost: 3500 });
   });
 
-  it('give multiples of the C++ loops, and the most that they may be', () => {
+  it('give multiples of the C++ loops and of a target without a branch, and the most that they may be', () => {
     const limits = figures.filter(({ unit, atMost }) => unit === 'times' && atMost !== undefined);
     expect(Object.fromEntries(limits.map(({ id, atMost }) => [id, atMost]))).to.deep.equal({
+      'instructions/pipeline by branch/4 KiB, one by one/ratio': 1.02,
+      'instructions/pipeline by branch/4 KiB, sets of 64/ratio': 1.02,
       'instructions/type1/4 KiB, sets of 64/ratio-alone': 1.75,
       'instructions/type1/2 MiB, sets of 64/ratio-memory': 1.02,
       'instructions/iommufd by va/4 KiB, sets of 64/ratio-alone': 1.75,
@@ -94,6 +100,13 @@ describe('the questions of bench:kernel --instructions', () => {
     });
     expect(figure('instructions/type1/4 KiB, sets of 64/ratio-alone')?.median).to.equal(2);
     expect(figure('instructions/type1/4 KiB, sets of 64/ratio-memory')?.median).to.equal(1.5);
+  });
+
+  it("show the caller's own objects as a baseline, and subtract them from nothing", () => {
+    const caller = figure('instructions/pipeline caller/4 KiB, sets of 64');
+    expect(caller).to.include({ median: 1400, unit: 'instructions', baseline: true });
+    expect(figure('instructions/pipeline/4 KiB, sets of 64')?.median).to.equal(5000);
+    expect(figure('instructions/pipeline by branch/4 KiB, sets of 64/ratio')?.median).to.equal(1.02);
   });
 
   it('give every figure an id of its own', () => {

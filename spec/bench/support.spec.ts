@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildNative, NativeProgram } from '../../bench/support/native-program.js';
+import { drawQuestion, drawVerdict } from '../../bench/support/report.js';
 import { runRounds, type Case } from '../../bench/support/rounds.js';
 import { longestStall } from '../../bench/support/stall.js';
 import { FigureMaker } from '../../bench/support/statistics.js';
@@ -67,6 +68,44 @@ describe('a figure', () => {
   it('is none when nothing was measured', () => {
     expect(make.figure('absent', 'a name', 'ns')).to.deep.equal([]);
     expect(make.ratio('absent', 'a name', 'time', 'absent')).to.deep.equal([]);
+  });
+});
+
+describe('a table of figures', () => {
+  const figures = ['a', 'b'].flatMap((id) =>
+    new FigureMaker(
+      new Map([
+        [id, [30]],
+        ['loop', [2]],
+      ]),
+    ).figure(id, `${id}, a change of some kind, 10,000 mappings`, 'ns', {
+      atMost: id === 'a' ? 20 : 40,
+      beside: { loop: 'loop' },
+    }),
+  );
+  const question = {
+    name: 'made',
+    title: 'a title',
+    about: 'What is measured here. '.repeat(9).trim(),
+    warnings: [],
+    figures,
+  };
+
+  it('has a row for each figure, where there is room', () => {
+    const text = drawQuestion(question);
+    expect(text).to.match(/│ a, a change .* │ +30\.0 ns │ +30\.0 │ +0 % │ +20\.0 ns │ NOT MET: 1\.50 times │ +15\.0 │/);
+    expect(text).to.match(/│ b, a change .* │ met +│/);
+  });
+
+  it('is a list with all the same cells, where the terminal is narrower', () => {
+    const lines = drawQuestion(question, 60).split('\n');
+    expect(lines.filter((line) => line.length > 60)).to.deep.equal([]);
+    expect(lines.join(' ').replaceAll(/ +/g, ' ')).to.contain(
+      'a, a change of some kind, 10,000 mappings median 30.0 ns, least 30.0, spread 0 %, at most 20.0 ns, NOT MET: 1.50 times, × loop 15.0',
+    );
+    const verdict = drawVerdict([question], 60).split('\n');
+    expect(verdict.filter((line) => line.length > 60)).to.deep.equal([]);
+    expect(verdict[0]).to.equal('1 of 2 limits met');
   });
 });
 
