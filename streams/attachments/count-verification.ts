@@ -92,7 +92,6 @@ function* mapAgain({ target, ledger }: TargetPort): Coroutine<void> {
       yield* waitFor(toAnswer(target.mapDma(requestOf(change, change.hostVa))));
     } catch (error) {
       if (toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name }).code !== 'EEXIST') {
-        ledger.forget(change);
         ledger.markMissing(change);
       }
     }

@@ -78,7 +78,6 @@ export function* recordActual(
       yield* ledger.materialize();
     }
     yield* eachInSlices(lost, (change) => {
-      ledger.forget(change);
       ledger.markMissing(change);
     });
     yield* eachInSlices(noLongerStuck, ({ range }) => {

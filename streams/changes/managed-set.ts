@@ -1,11 +1,12 @@
 import type { ChangeSet, MapChange, UnmapChange } from '../contracts/change-set.js';
-import type { DmaError } from '../contracts/errors.js';
+import { DmaError } from '../contracts/errors.js';
 import type { HostVa } from '../contracts/host-va.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { mapInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { EMPTY_LIST } from '../util/lists.js';
 import { done } from '../util/sliced-work.js';
+import { withChanges } from './mapping.js';
 
 /** The unmaps of a set, with the mappings that they remove. */
 export interface Removals {
@@ -101,12 +102,39 @@ function partOf(set: ChangeSet, unmaps: readonly UnmapChange[], maps: readonly M
     : new ManagedSet(details, set.generation, unmaps, maps, set.snapshot);
 }
 
-/** The same set with other maps: those that have host virtual addresses. */
-export function withAddresses(set: ChangeSet, maps: readonly MapChange[], addressOf: AddressOf): ChangeSet {
+/**
+ * The same set with host addresses: beside the maps of a managed set, on the maps of a plain one.
+ *
+ * @param addressOf returns the address of a map again later
+ */
+export function withAddresses(set: ChangeSet, addresses: Addresses, addressOf: AddressOf): Coroutine<ChangeSet> {
+  const { generation, snapshot, unmaps, maps } = set;
   const details = ManagedSet.detailsOf(set);
   return details === undefined
-    ? withMaps(set, maps)
-    : new ManagedSet({ ...details, addressOf }, set.generation, set.unmaps, maps, set.snapshot);
+    ? withAddressesOnMaps(set, addresses)
+    : done(new ManagedSet({ ...details, addressOf, addresses }, generation, unmaps, maps, snapshot), 1);
+}
+
+function* withAddressesOnMaps(set: ChangeSet, addresses: Addresses): Coroutine<ChangeSet> {
+  return withMaps(set, yield* addressedMaps(set.maps, addresses));
+}
+
+/** The same set with its host addresses on its maps, as operators outside this library see it. */
+export function* withHostVas(set: ChangeSet): Coroutine<ChangeSet> {
+  const details = ManagedSet.detailsOf(set);
+  if (details?.addresses === undefined) {
+    return set;
+  }
+  const maps = yield* addressedMaps(set.maps, details.addresses);
+  return new ManagedSet({ ...details, addresses: undefined }, set.generation, set.unmaps, maps, set.snapshot);
+}
+
+function addressedMaps(maps: readonly MapChange[], addresses: Addresses): Coroutine<readonly MapChange[]> {
+  let next = 0;
+  return mapInSlices(maps, (change) => {
+    const address = addresses[next++] as HostVa | DmaError;
+    return address instanceof DmaError ? { ...change, refused: address } : withChanges(change, { hostVa: address });
+  });
 }
 
 /** A plain set with the same unmaps and other maps. */

@@ -2,11 +2,11 @@ import type { MonoTypeOperatorFunction } from 'rxjs';
 import { append } from '../util/lists.js';
 import { partsOf, SetStream, sharedSets } from '../branches/branch-stream.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
-import { withAddresses, type AddressOf } from '../changes/managed-set.js';
+import { ManagedSet, withAddresses, type Addresses, type AddressOf } from '../changes/managed-set.js';
 import { VaRegistry } from '../host-addresses/va-registry.js';
 import { DmaError } from '../contracts/errors.js';
 import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
-import { isRefused, withChanges } from '../changes/mapping.js';
+import { isRefused } from '../changes/mapping.js';
 import { checkVaMapper } from '../contracts/contract-checks.js';
 import type { HostVa } from '../contracts/host-va.js';
 import { run, type Coroutine } from '../util/coroutine.js';
@@ -55,39 +55,39 @@ export function ensureMapped(va: VaMapper): MonoTypeOperatorFunction<ChangeSet> 
     return new SetStream(
       { ports, vas: [...others, vas] },
       sharedSets(changes$).pipe(
-        mapInOrder((set) => (set.maps.length === 0 ? set : run(withAddressesInSlices(vas, addressOf, set)))),
+        mapInOrder((set) => (set.maps.length === 0 ? set : run(addressed(vas, addressOf, set)))),
       ),
     );
   };
 }
 
-function* withAddressesInSlices(vas: VaRegistry, addressOf: AddressOf, set: ChangeSet): Coroutine<ChangeSet> {
-  const { length } = set.maps;
-  if (length <= ADDRESSES_PER_STEP) {
-    return withAddresses(set, withVas(vas, set.maps), addressOf);
+function* addressed(vas: VaRegistry, addressOf: AddressOf, set: ChangeSet): Coroutine<ChangeSet> {
+  const { maps } = set;
+  const known = ManagedSet.detailsOf(set)?.addresses;
+  if (maps.length <= ADDRESSES_PER_STEP) {
+    return yield* withAddresses(set, addressesOf(vas, maps, known), addressOf);
   }
-  const maps: MapChange[] = [];
-  for (let first = 0; first < length; first += ADDRESSES_PER_STEP) {
-    append(maps, withVas(vas, set.maps.slice(first, first + ADDRESSES_PER_STEP)));
+  const addresses: (HostVa | DmaError)[] = [];
+  for (let first = 0; first < maps.length; first += ADDRESSES_PER_STEP) {
+    const end = first + ADDRESSES_PER_STEP;
+    append(addresses, addressesOf(vas, maps.slice(first, end), known?.slice(first, end)));
     const pause = pauseIfOver(LONG_STEP);
     if (pause !== undefined) {
       yield pause;
     }
   }
-  return withAddresses(set, maps, addressOf);
+  return yield* withAddresses(set, addresses, addressOf);
 }
 
-function withVas(vas: VaRegistry, changes: readonly MapChange[]): readonly MapChange[] {
-  if (!changes.some(isRefused)) {
-    const answers = vas.ensureAll(changes);
-    return changes.map((change, index) => withAnswer(change, answers[index] as HostVa | DmaError));
+/** The addresses of the maps. None is made for a map that an operator or a mapper has refused; its error stays. */
+function addressesOf(vas: VaRegistry, maps: readonly MapChange[], known: Addresses | undefined): Addresses {
+  if (known === undefined && !maps.some(isRefused)) {
+    return vas.ensureAll(maps);
   }
-  const answers = vas.ensureAll(changes.filter((change) => !isRefused(change))).values();
-  return changes.map((change) =>
-    isRefused(change) ? change : withAnswer(change, answers.next().value as HostVa | DmaError),
-  );
-}
-
-function withAnswer(change: MapChange, answer: HostVa | DmaError): MapChange {
-  return answer instanceof DmaError ? { ...change, refused: answer } : withChanges(change, { hostVa: answer });
+  const refusals = maps.map(({ refused }, index) => {
+    const address = known?.[index];
+    return address instanceof DmaError ? address : refused;
+  });
+  const made = vas.ensureAll(maps.filter((_, index) => refusals[index] === undefined)).values();
+  return refusals.map((refusal) => refusal ?? (made.next().value as HostVa | DmaError));
 }

@@ -1,7 +1,7 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
 import { partsOf, SetStream, sharedSets } from '../branches/branch-stream.js';
 import type { ChangeSet } from '../contracts/change-set.js';
-import { withMaps } from '../changes/managed-set.js';
+import { withHostVas, withMaps } from '../changes/managed-set.js';
 import { checkMappingType } from '../contracts/contract-checks.js';
 import type { MappingType } from '../contracts/region.js';
 import { filterInSlices } from '../ranges/slices.js';
@@ -35,9 +35,14 @@ export function onlyType(type: MappingType): MonoTypeOperatorFunction<ChangeSet>
 
 function* ofType(set: ChangeSet, type: MappingType): Coroutine<ChangeSet> {
   const isOfType = (change: { readonly type: MappingType }): boolean => change.type === type;
-  const maps = yield* filterInSlices(set.maps, isOfType);
   const unmaps = yield* filterInSlices(set.unmaps, isOfType);
-  return maps.length === set.maps.length && unmaps.length === set.unmaps.length
-    ? set
-    : { ...withMaps(set, maps), unmaps };
+  let maps = yield* filterInSlices(set.maps, isOfType);
+  if (maps.length === set.maps.length && unmaps.length === set.unmaps.length) {
+    return set;
+  }
+  const addressed = yield* withHostVas(set); // A part of the maps must have its addresses with it.
+  if (addressed !== set) {
+    maps = yield* filterInSlices(addressed.maps, isOfType);
+  }
+  return { ...withMaps(set, maps), unmaps };
 }

@@ -32,7 +32,7 @@ export class DerivedAccount {
   #removed: readonly MapChange[] = [];
   #generation = -1;
   /** The host addresses, which the maps of a set have and the active mappings have not. */
-  #addressOf: AddressOf | undefined = undefined;
+  addressOf: AddressOf | undefined = undefined;
   /** The number of maps, and of removed mappings, of the current set that have been served, in order. */
   mapped = 0;
   unmapped = 0;
@@ -70,7 +70,7 @@ export class DerivedAccount {
     if (set.maps.length > 0) {
       this.#maps = set.maps;
     }
-    this.#addressOf ??= addressOf;
+    this.addressOf ??= addressOf;
     if (!set.snapshot) {
       this.#phase = set.generation === this.#active.generation ? 'detach' : 'live';
     }
@@ -129,13 +129,10 @@ export class DerivedAccount {
   }
 
   *#addressed(mappings: readonly MapChange[]): Coroutine<readonly MapChange[]> {
-    const addressOf = this.#addressOf;
+    const { addressOf } = this;
     return addressOf === undefined
       ? mappings
-      : yield* mapInSlices(mappings, (mapping) => {
-          const hostVa = mapping.hostVa === undefined ? addressOf(mapping.range) : undefined;
-          return hostVa === undefined ? mapping : withChanges(mapping, { hostVa });
-        });
+      : yield* mapInSlices(mappings, (mapping) => withAddress(mapping, addressOf));
   }
 
   *#withoutSkipped(mappings: readonly MapChange[]): Coroutine<readonly MapChange[]> {
@@ -162,4 +159,10 @@ function* without(mappings: readonly MapChange[], others: readonly MapChange[]):
     }
   });
   return yield* filterInSlices(mappings, ({ range }) => !starts.has(range.startPage));
+}
+
+/** The mapping with its host address, if it has one. */
+export function withAddress(mapping: MapChange, addressOf: AddressOf | undefined): MapChange {
+  const hostVa = mapping.hostVa === undefined ? addressOf?.(mapping.range) : undefined;
+  return hostVa === undefined ? mapping : withChanges(mapping, { hostVa });
 }

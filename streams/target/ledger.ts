@@ -1,4 +1,4 @@
-import { ManagedSet } from '../changes/managed-set.js';
+import { ManagedSet, type AddressOf } from '../changes/managed-set.js';
 import { sameMapping } from '../changes/mapping.js';
 import type { ChangeSet, MapChange, UnmapChange } from '../contracts/change-set.js';
 import type { LedgerEntry } from '../contracts/ledger-entry.js';
@@ -8,7 +8,7 @@ import { eachInSlices, entriesInSlices, filterInSlices, sortedInSlices } from '.
 import { sortByAddress } from '../ranges/sort-by-address.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { ITEMS_AT_ONCE_MAX } from '../util/sliced-work.js';
-import { DerivedAccount } from './derived-account.js';
+import { DerivedAccount, withAddress } from './derived-account.js';
 import { StuckMappings } from './stuck-mappings.js';
 import type { MapList } from './target-calls.js';
 import { UnmappedMappings } from './unmapped-mappings.js';
@@ -16,11 +16,10 @@ import { UnmappedMappings } from './unmapped-mappings.js';
 /**
  * The mappings that one target holds, and those that it should hold and does not (missing).
  *
- * A mapping is identified by the page at which it starts, and has at most one state: held, stuck or missing.
- *
- * While the held mappings can be derived from the active ones, they are not listed, and only the progress of the
- * current set is counted. They can be as long as the target is served nothing but sets of its manager, and every failed
- * call is a map of device memory.
+ * A mapping is identified by the page at which it starts, and has at most one state: held, stuck or missing. While the
+ * held mappings can be derived from the active ones, they are not listed, and only the progress of the current set is
+ * counted. They can be as long as the target is served nothing but sets of its manager, and every failed call is a map
+ * of device memory.
  */
 export class Ledger {
   /** To be changed only while the held mappings are listed: see `materialize`. */
@@ -31,6 +30,7 @@ export class Ledger {
   #held = new Map<number, MapChange>();
   readonly #missing = new RangeMap<MapChange>();
   readonly #unmapped = new UnmappedMappings();
+  #addressOf: AddressOf | undefined = undefined; // Of mappings that were taken while they were derived.
   /** Whether the current set is an inverse one. */
   #isUndo = false;
   /** The maps that the current set has made, in order; empty while they are counted. */
@@ -91,6 +91,7 @@ export class Ledger {
       // The call of an aborted attach may have completed meanwhile: then the list is made again.
       if (this.#derived === derived && derived.mapped === mapped && derived.unmapped === unmapped) {
         this.#derived = undefined;
+        this.#addressOf = derived.addressOf;
         this.#held = held;
         this.#mapped = account.mapped.slice();
         this.#unmapped.reset(account.unmapped, account.generation);
@@ -135,9 +136,7 @@ export class Ledger {
 
   /**
    * Removes the mappings at exactly these ranges, which are to be unmapped, and appends those that were held or stuck
-   * to `taken`. To be called for the unmaps of a set in their order.
-   *
-   * @returns a coroutine if there are many
+   * to `taken`. To be called for the unmaps of a set in their order. Returns a coroutine if there are many.
    */
   takeForUnmap(covers: UnmapChange['covers'], taken: MapChange[]): Coroutine<void> | undefined {
     if (covers.length > ITEMS_AT_ONCE_MAX) {
@@ -172,6 +171,11 @@ export class Ledger {
       this.#unmapped.add(missing, this.#isUndo);
     }
     return stuck;
+  }
+
+  /** The unmap of a mapping that was taken has failed. To be called only while the held mappings are listed. */
+  markStuck(mapping: MapChange, generation: number): void {
+    this.stuck.add(withAddress(mapping, this.#addressOf), generation);
   }
 
   /** Whether each successful unmap of the current set has to be recorded. */
@@ -218,13 +222,9 @@ export class Ledger {
     return yield* sortedInSlices([...byStart.values()]);
   }
 
-  /** The target no longer holds the mapping. To be called only while the held mappings are listed. */
-  forget(change: MapChange): void {
-    this.#held.delete(change.range.startPage);
-  }
-
   /** The target should hold the mapping, and does not. To be called only while the held mappings are listed. */
   markMissing(change: MapChange): void {
+    this.#held.delete(change.range.startPage);
     this.#missing.replace(change);
     this.#unmapped.removeAt(change.range.startPage);
   }

@@ -139,7 +139,7 @@ export class TargetUnmaps {
     yield* eachInSlices(mappings, (change) => {
       const at = { target: this.#calls.target.name, range: change.range };
       if (isStillHeld?.(change) === true) {
-        this.#ledger.stuck.add(change, set.generation);
+        this.#ledger.markStuck(change, set.generation);
         result.add('stuck', at);
         return;
       }

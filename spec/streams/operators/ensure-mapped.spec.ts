@@ -1,8 +1,21 @@
 import { expect } from 'chai';
-import { map as mapTo, type Observable } from 'rxjs';
-import { DmaError, ensureMapped, type ChangeSet, type MapChange, type VaMapper } from '../../../streams/index.js';
+import { map as mapTo, tap, type MonoTypeOperatorFunction, type Observable } from 'rxjs';
+import {
+  DmaError,
+  ensureMapped,
+  onlyType,
+  toTarget,
+  type Attachment,
+  type ChangeSet,
+  type DmaTarget,
+  type MapChange,
+  type TargetBranch,
+  type VaMapper,
+} from '../../../streams/index.js';
 import { FakeVaMapper } from '../../support/fake-va-mapper.js';
 import { changeSet, map, unmap } from '../support/change-sets.js';
+import { addRegion, mapping, range } from '../support/phrases.js';
+import { Stage } from '../support/stage.js';
 import { marbles } from '../support/marbles.js';
 
 const BASE = 0x7f00_0000_0000n;
@@ -128,6 +141,113 @@ describe('ensureMapped', () => {
       expectObservable(failing.pipe(ensureMapped(va))).toBe('a-#', { a: changeSet(1) });
       expectObservable(endless.pipe(ensureMapped(va)), '^--!').toBe('a---', { a: changeSet(1) });
       expectSubscriptions(endless.subscriptions).toBe('^--!');
+    });
+  });
+
+  describe('at a manager', () => {
+    let stage: Stage;
+
+    beforeEach(() => {
+      stage = new Stage();
+    });
+
+    /** Attaches a target behind `ensureMapped` and another operator, and maps RAM and device memory. */
+    async function mapBehind(
+      operator: MonoTypeOperatorFunction<ChangeSet>,
+    ): Promise<{ readonly requests: readonly string[]; readonly attachment: Attachment }> {
+      const requests: string[] = [];
+      const target: DmaTarget = {
+        name: 'T',
+        mapDma: ({ range: at, hostVa }) => void requests.push(`${at.toString()} ${String(hostVa?.address)}`),
+        unmapDma: () => undefined,
+      };
+      const branch: TargetBranch = (changes$) => changes$.pipe(ensureMapped(stage.va), operator, toTarget(target));
+      const attachment = await stage.manager.attach(branch);
+      const ram = await addRegion(stage.manager, 0x0, 0x10000);
+      const bar = await addRegion(stage.manager, 0x10000, 0x20000, { type: 'device' });
+      await stage.manager.transaction((edit) => {
+        edit.addMapping(ram, mapping(0x0, 0x1000));
+        edit.addMapping(ram, mapping(0x2000, 0x3000));
+        edit.addMapping(bar, mapping(0x0, 0x1000));
+      });
+      return { requests, attachment };
+    }
+
+    const addressed = (start: number): string => `${range(start, start + 0x1000).toString()} ${BASE + BigInt(start)}`;
+
+    it('shows an operator behind it the VAs on the maps, and the refusals', async () => {
+      stage.va.failAll('ensure 0x10000', 'ENOMEM');
+      const seen: string[] = [];
+      const { requests } = await mapBehind(
+        tap(({ maps }) => {
+          for (const { range: at, hostVa, refused } of maps) {
+            seen.push(`${at.toString()} ${refused?.code ?? String(hostVa?.address)}`);
+          }
+        }),
+      );
+      expect(seen).to.deep.equal([addressed(0x0), addressed(0x2000), '0x10000-0x11000 ENOMEM']);
+      expect(requests).to.deep.equal([addressed(0x0), addressed(0x2000)]);
+    });
+
+    it('gives the target the VAs when an operator copies the sets, or takes a part of them', async () => {
+      const all = [addressed(0x0), addressed(0x2000), addressed(0x10000)];
+      expect((await mapBehind(mapTo((set) => ({ ...set })))).requests).to.deep.equal(all);
+      stage = new Stage();
+      expect((await mapBehind(onlyType('ram'))).requests).to.deep.equal(all.slice(0, 2));
+      stage = new Stage();
+      expect((await mapBehind(onlyType('device'))).requests).to.deep.equal(all.slice(2));
+    });
+
+    it('keeps a refusal when another one follows it, which asks for nothing then', async () => {
+      stage.va.failAll('ensure 0x2000', 'ENOMEM');
+      const later = new FakeVaMapper();
+      const refused = await mapBehind(ensureMapped(later)).catch((error: unknown) => error);
+      expect(refused).to.include({ code: 'ENOMEM' });
+      expect(later.calls).to.deep.equal(['ensure 0x0-0x1000', 'ensure 0x10000-0x11000']);
+    });
+
+    it('keeps the VAs for an undo at the target, and while something is stuck', async () => {
+      const calls: string[] = [];
+      let failing = '';
+      const call = (text: string): void => {
+        calls.push(text);
+        if (failing !== '' && text.startsWith(failing)) {
+          throw new DmaError('made to fail', { code: 'EIO' });
+        }
+      };
+      const attachment = await stage.manager.attach((changes$) =>
+        changes$.pipe(
+          ensureMapped(stage.va),
+          toTarget({
+            name: 'T',
+            mapDma: ({ range: at, hostVa }) => {
+              call(`map ${at.toString()} ${String(hostVa?.address)}`);
+            },
+            unmapDma: (at) => {
+              call(`unmap ${at.toString()}`);
+            },
+          }),
+        ),
+      );
+      const ram = await addRegion(stage.manager, 0x0, 0x10000, {
+        mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000)],
+      });
+      failing = 'unmap 0x0';
+      await ram.removeMappings(range(0x0, 0x1000)).catch(() => undefined);
+      expect(stage.va.calls, 'stuck').not.to.include('release 0x0-0x1000');
+      failing = '';
+      await attachment.retryStuck();
+      expect(stage.va.calls, 'no longer stuck').to.include('release 0x0-0x1000');
+      failing = 'map 0x6000';
+      calls.length = 0;
+      await stage.manager
+        .transaction((edit) => {
+          edit.addMapping(ram, mapping(0x4000, 0x5000));
+          edit.addMapping(ram, mapping(0x6000, 0x7000));
+        })
+        .catch(() => undefined);
+      expect(calls).to.deep.equal([`map ${addressed(0x4000)}`, `map ${addressed(0x6000)}`, 'unmap 0x4000-0x5000']);
+      expect(stage.va.violations).to.deep.equal([]);
     });
   });
 });
