@@ -167,6 +167,15 @@ export class MemoryRange {
     return MemoryRange.of(this.start + offset, this.end + offset);
   }
 
+  /**
+   * This range, moved up by a number of pages. Nothing is checked: the result must be inside the address space.
+   *
+   * @internal
+   */
+  movedUp(pages: number): MemoryRange {
+    return new MemoryRange(this.startPage + pages, this.endPage + pages);
+  }
+
   equals(other: MemoryRange): boolean {
     return this.startPage === other.startPage && this.endPage === other.endPage;
   }

@@ -129,7 +129,9 @@ export class Draft implements RegionEdit, RegionCommandEdit {
   insertMapping(state: RegionState, mapping: MapChange): void {
     checkPresent(state);
     const { range, backing } = mapping;
-    if (backing === 'private') {
+    // `typeof` is inlined; a comparison of an object with a string is a call.
+    const isPrivate = typeof backing === 'string';
+    if (isPrivate) {
       this.#checkPrivate(mapping);
     } else {
       checkOpen(backing.mappable);
@@ -138,7 +140,7 @@ export class Draft implements RegionEdit, RegionCommandEdit {
     if (existing !== undefined) {
       throw mappingOverlapError(state.name, range, existing);
     }
-    if (backing === 'private') {
+    if (isPrivate) {
       this.#editedPrivates().add(mapping);
     }
   }
@@ -167,7 +169,7 @@ export class Draft implements RegionEdit, RegionCommandEdit {
   }
 
   #noteRemoved(mapping: MapChange): void {
-    if (mapping.backing === 'private') {
+    if (typeof mapping.backing === 'string') {
       this.#editedPrivates().remove(mapping);
     }
   }

@@ -103,9 +103,7 @@ function guestRangeOf(rangeInRegion: MemoryRange, state: RegionState): MemoryRan
   if (rangeInRegion.endPage > endPage - startPage) {
     throw outOfRegionError(state, rangeInRegion);
   }
-  return startPage === 0
-    ? rangeInRegion
-    : MemoryRange.ofPages(startPage + rangeInRegion.startPage, startPage + rangeInRegion.endPage);
+  return startPage === 0 ? rangeInRegion : rangeInRegion.movedUp(startPage);
 }
 
 function fileBackingOf(backing: unknown, range: MemoryRange, region: string): FileBacking {
