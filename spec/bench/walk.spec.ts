@@ -80,7 +80,7 @@ describe('npm run walk', function () {
     const paths = rows.map(({ path }) => path);
     expect(paths[0]).to.equal('streams/regions/region-handle.ts');
     expect(rows[0]?.functions[0]).to.equal('addMapping');
-    const stops = ['streams/manager/transactions.ts', 'streams/regions/draft.ts', 'streams/operators/to-target.ts'];
+    const stops = ['streams/manager/transactions.ts', 'streams/regions/draft.ts', 'streams/target/target-port.ts'];
     expect(paths.filter((path) => stops.includes(path))).to.deep.equal(stops);
     for (const path of paths) {
       expect(() => readFileSync(join(projectRoot, path)), path).not.to.throw();

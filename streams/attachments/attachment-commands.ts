@@ -120,7 +120,7 @@ export class AttachmentCommands implements HandleCommands {
   *clearStuck(maps: readonly MapChange[], generation: number): Coroutine<void> {
     const ranges = yield* mapInSlices(maps, ({ range }) => range);
     for (const handle of this.#attachments.all.toReversed()) {
-      if (handle.ledgers.hasStuck && !handle.pending) {
+      if (handle.hasStuck && !handle.pending) {
         const { tried } = yield* handle.unmapStuck(generation, ranges);
         yield* waitFor(this.#vas.releaseUnused(tried));
         yield* this.#endIfEmpty(handle);
@@ -173,7 +173,7 @@ export class AttachmentCommands implements HandleCommands {
     this.#attachments.remove(handle);
     yield* this.#endOrKeepLeaving(handle);
     yield* waitFor(this.#vas.releaseUnused(kept));
-    if (handle.ledgers.hasStuck) {
+    if (handle.hasStuck) {
       throw unmapFailure(cause, yield* handle.ledgers.stuck());
     }
   }
@@ -185,7 +185,7 @@ export class AttachmentCommands implements HandleCommands {
     const { tried, error } = yield* handle.unmapStuck(this.#view.generation);
     yield* waitFor(this.#vas.releaseUnused(tried));
     yield* this.#endIfEmpty(handle);
-    if (handle.ledgers.hasStuck) {
+    if (handle.hasStuck) {
       throw unmapFailure(error, yield* handle.ledgers.stuck());
     }
   }
@@ -243,7 +243,7 @@ export class AttachmentCommands implements HandleCommands {
    */
   *#endOrKeepLeaving(handle: AttachmentHandle): Coroutine<void> {
     const wasPending = handle.pending;
-    if (wasPending || handle.ledgers.hasStuck || !(yield* handle.ledgers.isEmpty())) {
+    if (wasPending || handle.hasStuck || !(yield* handle.ledgers.isEmpty())) {
       yield* handle.markLeaving();
       this.#attachments.addLeaving(handle);
       if (wasPending) {

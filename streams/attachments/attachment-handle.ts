@@ -16,8 +16,7 @@ import { eachInSlices, mapInSlices } from '../ranges/slices.js';
 import { Ledger } from '../target/ledger.js';
 import type { Monitor } from '../target/monitor.js';
 import type { TargetPort } from '../target/target-port.js';
-import { isPromiseLike } from '../util/checks.js';
-import { run, waitFor, type Coroutine } from '../util/coroutine.js';
+import { type Coroutine, isPromiseLike, run, waitFor } from '../util/coroutine.js';
 import { EMPTY_LIST } from '../util/lists.js';
 import { pauseIfOver } from '../util/time-slice.js';
 import type { Attachment } from './attachment.js';
@@ -194,6 +193,15 @@ export class AttachmentHandle implements Attachment, Receiver {
       }
     }
     return { tried, error };
+  }
+
+  get hasStuck(): boolean {
+    for (const ledger of this.ledgers.list) {
+      if (ledger.hasStuck) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** Calls back when the open set has been answered; within the call when there is none. */

@@ -23,19 +23,14 @@ export class AttachmentLedgers {
     this.list = assumed === undefined ? branch.ports.map((port) => port.ledger) : [assumed];
   }
 
-  get hasStuck(): boolean {
-    for (const ledger of this.list) {
-      if (ledger.hasStuck) {
-        return true;
-      }
-    }
-    return false;
-  }
-
   /** All that is held, `stuck` where an unmap failed. Ascending. */
   entries(): readonly LedgerEntry[] {
-    const entries = this.list.flatMap((ledger) => ledger.entries());
-    return this.list.length === 1 ? entries : sortByAddress(entries);
+    return sortByAddress(
+      this.list.flatMap((ledger) => [
+        ...ledger.held().map((mapping) => entryOf(mapping, false)),
+        ...ledger.stuck.list().map((mapping) => entryOf(mapping, true)),
+      ]),
+    );
   }
 
   /** All that the targets should hold and do not, ascending, each start once. */
@@ -121,4 +116,8 @@ export class AttachmentLedgers {
     }
     return found;
   }
+}
+
+function entryOf({ range, region, writable }: MapChange, stuck: boolean): LedgerEntry {
+  return { range, region, writable, stuck };
 }

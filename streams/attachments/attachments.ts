@@ -34,11 +34,11 @@ export class Attachments implements VaUsers {
   /** Whether something is stuck at any target that is attached or leaving. */
   get hasStuck(): boolean {
     for (const handle of this.attached) {
-      if (handle.ledgers.hasStuck) {
+      if (handle.hasStuck) {
         return true;
       }
     }
-    return this.#leaving.some((handle) => handle.ledgers.hasStuck);
+    return this.#leaving.some((handle) => handle.hasStuck);
   }
 
   add(handle: AttachmentHandle): void {

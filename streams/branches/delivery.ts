@@ -1,8 +1,7 @@
 import type { ChangeSet, Outcome } from '../contracts/change-set.js';
 import { mapStep, unmapOf, unmapStep, inverse } from '../changes/managed-set.js';
 import { filterInSlices, mapInSlices } from '../ranges/slices.js';
-import { isPromiseLike } from '../util/checks.js';
-import { waitFor, type Coroutine } from '../util/coroutine.js';
+import { type Coroutine, isPromiseLike, waitFor } from '../util/coroutine.js';
 import { EMPTY_LIST } from '../util/lists.js';
 import { DeliveryResult, holdsAny, NOTHING_TO_REPORT, type Delivery } from './delivery-result.js';
 import type { Receiver, DeliveryHooks } from './receiver.js';

@@ -2,6 +2,7 @@ import type { ChangeSet, Outcome } from '../contracts/change-set.js';
 import { DmaError, DmaUnmapError, toDmaError, type TargetRange } from '../contracts/errors.js';
 import { MemoryRange } from '../ranges/memory-range.js';
 import { isObject, show } from '../util/checks.js';
+import { EMPTY_LIST } from '../util/lists.js';
 
 /** The optional details of an outcome. */
 export type OutcomeDetails = {
@@ -43,7 +44,7 @@ export function stuckOf({ stuck, error }: Outcome): readonly TargetRange[] | und
  */
 export function checkedOutcome(answer: unknown, set: ChangeSet, onWrong: (problem: string) => void): Outcome | string {
   try {
-    if (!isObject(answer)) {
+    if (typeof answer !== 'object' || answer === null) {
       return show(answer);
     }
     const { status, skipped } = answer as Partial<Outcome>;
@@ -135,4 +136,45 @@ function isFailedAt(value: unknown): boolean {
 
 function isTargetRangeList(value: unknown): boolean {
   return Array.isArray(value) && (ownLists.has(value) || value.every(isTargetRange));
+}
+
+/** Collects the result of one set. */
+export class SetResult implements OutcomeDetails {
+  error: DmaError | undefined = undefined;
+  failedAt: OutcomeDetails['failedAt'] = undefined;
+  skipped: readonly DmaError[] = EMPTY_LIST;
+  declare undone?: readonly TargetRange[];
+  declare stuck?: readonly TargetRange[];
+  declare missing?: readonly TargetRange[];
+
+  add(list: (typeof RANGE_LIST_KEYS)[number], range: TargetRange): void {
+    ((this[list] ??= []) as TargetRange[]).push(range);
+  }
+
+  /** Adds the lists of the inverse set that has undone this one. */
+  addUndo(undo: Outcome): void {
+    for (const list of RANGE_LIST_KEYS) {
+      const [own, more] = [this[list], undo[list]];
+      if (more !== undefined) {
+        this[list] = own === undefined ? more : [...own, ...more];
+      }
+    }
+  }
+
+  skip(error: DmaError): void {
+    if (this.skipped === EMPTY_LIST) {
+      this.skipped = [error];
+    } else {
+      (this.skipped as DmaError[]).push(error);
+    }
+  }
+
+  outcome(generation: number, target: string): Outcome {
+    const { skipped, error } = this;
+    if (error === undefined) {
+      const outcome: Outcome = { generation, target, status: 'applied', skipped };
+      return this.undone === undefined ? outcome : withDetails(outcome, this);
+    }
+    return withDetails({ generation, target, status: 'failed', skipped, error }, this);
+  }
 }

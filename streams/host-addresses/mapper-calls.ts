@@ -3,8 +3,8 @@ import type { DmaError } from '../contracts/errors.js';
 import type { HostVa } from '../contracts/host-va.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-import { isPromiseLike } from '../util/checks.js';
 import { mapperError, noVaError, releaseError, reportReleaseFailures } from './va-errors.js';
+import { isPromiseLike } from '../util/coroutine.js';
 
 /** Makes the calls of one VA mapper, and checks what it returns. What it throws becomes a `DmaError`. */
 export class MapperCalls {

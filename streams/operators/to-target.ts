@@ -3,7 +3,6 @@ import { checkTarget } from '../contracts/contract-checks.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
 import { TargetPort } from '../target/target-port.js';
-import { mapInOrder } from '../util/map-in-order.js';
 
 /**
  * Makes a branch of a target: applies each change set by calls of the target, one call at a time, and emits one outcome
@@ -36,7 +35,7 @@ export function toTarget(target: DmaTarget): TargetBranch {
   checkTarget(target);
   return (changes$) => {
     const port = new TargetPort(target);
-    const outcomes$ = sharedSets(changes$).pipe(mapInOrder((set) => port.serve(set)));
+    const outcomes$ = port.outcomesOf(sharedSets(changes$));
     return new BranchStream({ ports: [port], vas: partsOf(changes$).vas }, (subscriber) =>
       outcomes$.subscribe(subscriber),
     );

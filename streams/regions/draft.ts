@@ -129,7 +129,7 @@ export class Draft implements RegionEdit, RegionCommandEdit {
   insertMapping(state: RegionState, mapping: MapChange): void {
     checkPresent(state);
     const { range, backing } = mapping;
-    // `typeof` is inlined; a comparison of an object with a string is a call.
+    // See `mappingOf`.
     const isPrivate = typeof backing === 'string';
     if (isPrivate) {
       this.#checkPrivate(mapping);

@@ -82,7 +82,10 @@ export function mappingOf(params: Unchecked<MappingParams>, state: RegionState):
     checkRange(rangeInRegion, `rangeInRegion of a mapping in region "${state.name}"`);
     throw new TypeError(`writable of a mapping in region "${state.name}" must be a boolean, not ${show(writable)}`);
   }
-  const backing = params?.backing === 'private' ? 'private' : fileBackingOf(params?.backing, rangeInRegion, state.name);
+  const given = params?.backing;
+  // `typeof` first: it is inlined, and a comparison of an object with a string is a call.
+  const backing =
+    typeof given === 'string' && given === 'private' ? given : fileBackingOf(given, rangeInRegion, state.name);
   return { range: guestRangeOf(rangeInRegion, state), region: state.name, type: state.type, writable, backing };
 }
 

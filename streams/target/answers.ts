@@ -1,7 +1,6 @@
 import { from, isObservable, Observable, observable, type ObservableInput } from 'rxjs';
 import { DmaError } from '../contracts/errors.js';
-import { isPromiseLike } from '../util/checks.js';
-import { SyncPromise } from '../util/sync-promise.js';
+import { SyncPromise, isPromiseLike } from '../util/coroutine.js';
 
 /** The observable of a call was unsubscribed before it completed: it is not known whether the call took effect. */
 export class UnsubscribedError extends DmaError {

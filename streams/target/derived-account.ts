@@ -19,6 +19,9 @@ export interface Account {
 /** Most removed mappings that are compared with the skipped ones. */
 const REMOVED_COMPARED_MAX = 256;
 
+/** Most unmaps that are compared with their mappings in one go. */
+const UNMAPS_COMPARED_MAX = 4096;
+
 /**
  * The account of a target that has been served only sets of its manager, all with success. It holds the active
  * mappings, except for device memory that could not be mapped. No list is kept, only the progress of the current set.
@@ -86,6 +89,23 @@ export class DerivedAccount {
   /** Counts the next removed mapping of the current set as unmapped, and returns it. */
   take(): MapChange | undefined {
     return this.#removed[this.unmapped++];
+  }
+
+  /** As `take`, for all removed mappings of a set, if each is unmapped by itself: see `Ledger.takeEach`. */
+  takeEach({ unmaps }: ChangeSet, each: boolean): readonly MapChange[] | undefined {
+    const removed = this.#removed;
+    if (!each) {
+      if (unmaps.length !== removed.length || unmaps.length > UNMAPS_COMPARED_MAX) {
+        return undefined;
+      }
+      for (let index = 0; index < removed.length; index++) {
+        if (unmaps[index]?.range !== removed[index]?.range) {
+          return undefined;
+        }
+      }
+    }
+    this.unmapped = removed.length;
+    return removed;
   }
 
   /** To be called when a set has been served. Returns whether it was the last one, so that nothing is held. */

@@ -1,7 +1,6 @@
 import { ManagedSet, type AddressOf } from '../changes/managed-set.js';
 import { sameMapping } from '../changes/mapping.js';
 import type { ChangeSet, MapChange, UnmapChange } from '../contracts/change-set.js';
-import type { LedgerEntry } from '../contracts/ledger-entry.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap } from '../ranges/range-map.js';
 import { eachInSlices, entriesInSlices, filterInSlices, sortedInSlices } from '../ranges/slices.js';
@@ -151,6 +150,15 @@ export class Ledger {
   }
 
   /**
+   * As `takeForUnmap`, for all unmaps of a set, if the held mappings are derived and each is unmapped by itself.
+   *
+   * @param each whether each mapping is unmapped by itself, also where an unmap covers several
+   */
+  takeEach(set: ChangeSet, each: boolean): readonly MapChange[] | undefined {
+    return this.#derived?.takeEach(set, each);
+  }
+
+  /**
    * As `takeForUnmap`, for one mapping, which is returned if it was held or stuck. One that was held or missing can be
    * restored by an inverse set of the same generation.
    */
@@ -278,18 +286,6 @@ export class Ledger {
   get #isBlank(): boolean {
     return this.#derived === undefined && this.#held.size === 0 && this.stuck.size === 0 && this.#missing.size === 0;
   }
-
-  /** What the target holds, including what is stuck. Ascending. */
-  entries(): LedgerEntry[] {
-    return sortByAddress([
-      ...this.held().map((mapping) => entryOf(mapping, false)),
-      ...this.stuck.list().map((mapping) => entryOf(mapping, true)),
-    ]);
-  }
-}
-
-function entryOf({ range, region, writable }: MapChange, stuck: boolean): LedgerEntry {
-  return { range, region, writable, stuck };
 }
 
 function append(taken: MapChange[], mapping: MapChange | undefined): void {

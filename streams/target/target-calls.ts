@@ -6,8 +6,7 @@ import type { BatchStop, DmaMapRequest, DmaTarget } from '../contracts/dma-targe
 import { DmaError, toDmaError } from '../contracts/errors.js';
 import type { HostVa } from '../contracts/host-va.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-import { isPromiseLike } from '../util/checks.js';
-import type { Coroutine } from '../util/coroutine.js';
+import { type Coroutine, isPromiseLike } from '../util/coroutine.js';
 import { inSlices, ITEMS_AT_ONCE_MAX } from '../util/sliced-work.js';
 
 /**
@@ -275,7 +274,7 @@ export function requestOf(
   address: HostVa | DmaError | undefined,
 ): DmaMapRequest {
   const hostVa = address instanceof DmaError ? undefined : address;
-  if (backing === 'private') {
+  if (typeof backing === 'string') {
     return hostVa === undefined
       ? { range, region, type, writable, fileOffset: 0n }
       : { range, region, type, writable, fileOffset: 0n, hostVa };

@@ -1,4 +1,4 @@
-import type { SetResult } from '../changes/set-result.js';
+import type { SetResult } from '../changes/outcomes.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import { DmaError, withContext } from '../contracts/errors.js';
@@ -206,6 +206,6 @@ export class TargetMaps {
     if (needsVa === true && address === undefined) {
       return noVaError(name, change);
     }
-    return needsFd === true && change.backing === 'private' ? noFdError(name, change) : undefined;
+    return needsFd === true && typeof change.backing === 'string' ? noFdError(name, change) : undefined;
   }
 }

@@ -1,5 +1,6 @@
+import type { Observable } from 'rxjs';
 import { inverse, unmapOf } from '../changes/managed-set.js';
-import { SetResult } from '../changes/set-result.js';
+import { SetResult } from '../changes/outcomes.js';
 import type { ChangeSet, MapChange, Outcome } from '../contracts/change-set.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import type { DmaError } from '../contracts/errors.js';
@@ -7,6 +8,7 @@ import type { MemoryRange } from '../ranges/memory-range.js';
 import { mapInSlices } from '../ranges/slices.js';
 import { run, type Coroutine } from '../util/coroutine.js';
 import { EMPTY_LIST } from '../util/lists.js';
+import { mapInOrder } from '../util/map-in-order.js';
 import { Ledger } from './ledger.js';
 import type { Monitor } from './monitor.js';
 import { TargetCalls } from './target-calls.js';
@@ -48,6 +50,11 @@ export class TargetPort {
   usesVa(range: MemoryRange): boolean {
     const mapping = this.ledger.at(range);
     return mapping !== undefined && (mapping.hostVa !== undefined || this.target.needsVa === true);
+  }
+
+  /** Serves sets one after another, and emits the outcome of each. */
+  outcomesOf(sets$: Observable<ChangeSet>): Observable<Outcome> {
+    return sets$.pipe(mapInOrder((set) => this.serve(set)));
   }
 
   /** Serves one set. The next one must not be served before this one has been answered. */

@@ -1,4 +1,4 @@
-import type { SetResult } from '../changes/set-result.js';
+import type { SetResult } from '../changes/outcomes.js';
 import type { ChangeSet, MapChange, UnmapChange } from '../contracts/change-set.js';
 import { DmaUnmapError, type DmaError } from '../contracts/errors.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
@@ -53,17 +53,7 @@ export class TargetUnmaps {
 
   /** As `serve`, in batches. */
   *#serveTogether(set: ChangeSet, each: boolean, result: SetResult): Coroutine<void> {
-    const calls: UnmapCall[] = [];
-    for (const unmap of set.unmaps) {
-      const taking = this.#appendCalls(unmap, each, calls);
-      if (taking !== undefined) {
-        yield* taking;
-      }
-      const pause = pauseIfOver(unmap.covers.length);
-      if (pause !== undefined) {
-        yield pause;
-      }
-    }
+    const calls = this.#ledger.takeEach(set, each) ?? (yield* this.#callsOf(set, each));
     for (let next = 0; next < calls.length;) {
       const count = this.#calls.batchLength(calls, next);
       const batch = count === calls.length ? calls : calls.slice(next, next + count);
@@ -85,6 +75,21 @@ export class TargetUnmaps {
         yield pause;
       }
     }
+  }
+
+  *#callsOf({ unmaps }: ChangeSet, each: boolean): Coroutine<readonly UnmapCall[]> {
+    const calls: UnmapCall[] = [];
+    for (const unmap of unmaps) {
+      const taking = this.#appendCalls(unmap, each, calls);
+      if (taking !== undefined) {
+        yield* taking;
+      }
+      const pause = pauseIfOver(unmap.covers.length);
+      if (pause !== undefined) {
+        yield pause;
+      }
+    }
+    return calls;
   }
 
   /**

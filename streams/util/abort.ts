@@ -1,5 +1,4 @@
-import { isPromiseLike } from './checks.js';
-import { SyncPromise } from './sync-promise.js';
+import { SyncPromise, isPromiseLike } from './coroutine.js';
 
 /** How long a running call may take to end after its attach was aborted, in milliseconds. */
 const ABORT_GRACE_MS = 1000;

@@ -6,15 +6,6 @@ export function isBoolean(value: unknown): boolean {
   return typeof value === 'boolean';
 }
 
-/** Whether the value has a method `then`. Throws if `then` is a getter that throws. */
-export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
-  return (
-    ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
-    'then' in value &&
-    typeof value.then === 'function'
-  );
-}
-
 /** @throws TypeError */
 export function checkObject(value: unknown, what: string): asserts value is object {
   if (typeof value !== 'object' || value === null) {

@@ -1,6 +1,6 @@
 import { Observable, type OperatorFunction, type Subscriber, type Subscription } from 'rxjs';
 import { pauseIfOver } from './time-slice.js';
-import { isPromiseLike } from './checks.js';
+import { isPromiseLike } from './coroutine.js';
 
 /**
  * Operator that maps each value to a result or a promise of one: one value at a time, in order. Values that arrive

@@ -1,5 +1,5 @@
 import { inOwnSlice, pauseIfOver } from './time-slice.js';
-import { isPromiseLike } from './checks.js';
+import { isPromiseLike } from './coroutine.js';
 
 /** Steps of `pauseIfOver` for the start of a command, without its own steps. */
 const STEPS_PER_COMMAND = 8;
