@@ -8,7 +8,7 @@ import { COMMANDS, LARGEST_SET, walk, type CommandName } from './walk/commands.j
 import { drawWalk } from './walk/draw.js';
 
 /** Files for an `addMapping` or `removeMappings`, or a set of them, at an idle target. Not for one with all methods of a kernel target. */
-const MOST_FILES = 45;
+const MOST_FILES = 28;
 
 const ABOVE_LIMIT = 1;
 const BAD_USAGE = 2;

@@ -87,6 +87,13 @@ describe('npm run walk', function () {
     }
   });
 
+  it('goes through the files that docs/architecture.md lists, in that order', () => {
+    const page = readFileSync(join(projectRoot, 'docs/architecture.md'), 'utf8');
+    const [, section = ''] = page.split('### Every file on the way');
+    const listed = [...(section.split('\n## ')[0] ?? '').matchAll(/^\d+\. `(\S+)`$/gm)].map(([, path]) => path);
+    expect(listed).to.deep.equal(rowsOf(single.stdout).map(({ path }) => path));
+  });
+
   it('walks further with the methods of a kernel target, without a limit', () => {
     const { status, stdout } = walk('--kernel');
     expect(totalsOf(stdout).functions).to.be.above(totalsOf(single.stdout).functions);

@@ -16,7 +16,7 @@ import type { SerialQueue } from '../util/serial-queue.js';
 import type { View } from '../view/view.js';
 import { branchOf, checkNeedsNoFd, claim, claimantOf, unclaim } from './attachable.js';
 import type { AttachOptions } from './attachment.js';
-import { AttachmentHandle, type HandleCommands } from './attachment-handle.js';
+import { anyStuck, AttachmentHandle, type HandleCommands } from './attachment-handle.js';
 import type { Attachments } from './attachments.js';
 import { replay } from './replay.js';
 import { findFaults, recordActual } from './verification.js';
@@ -61,7 +61,7 @@ export class AttachmentCommands implements HandleCommands {
     const checkpoint = this.#vas.checkpoint;
     try {
       yield* this.#claimTargets(handle);
-      if (attachments.hasStuck) {
+      if (anyStuck(attachments.attached) || anyStuck(attachments.leaving)) {
         yield* this.clearStuck(yield* view.all(), view.generation);
       }
       yield* replay(handle, options, { view, warn, blockersOf: (failure) => attachments.blockersOf(failure) });

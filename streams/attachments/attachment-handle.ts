@@ -245,3 +245,13 @@ export class AttachmentHandle implements Attachment, Receiver {
     return outcome;
   }
 }
+
+/** Whether something is stuck at a target of one of these attachments. */
+export function anyStuck(handles: readonly AttachmentHandle[]): boolean {
+  for (const handle of handles) {
+    if (handle.hasStuck) {
+      return true;
+    }
+  }
+  return false;
+}

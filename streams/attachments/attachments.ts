@@ -14,12 +14,8 @@ export class Attachments implements VaUsers {
   attaching: AttachmentHandle | undefined = undefined;
   /** Those that get change sets, in attach order. */
   attached: readonly AttachmentHandle[] = [];
-  #leaving: AttachmentHandle[] = [];
-
   /** Those that have been detached, but with something stuck, or a call that has not been answered. */
-  get leaving(): readonly AttachmentHandle[] {
-    return this.#leaving;
-  }
+  leaving: readonly AttachmentHandle[] = [];
 
   /** Those that users see, in attach order: with the one whose replay is running. */
   get visible(): readonly AttachmentHandle[] {
@@ -28,17 +24,7 @@ export class Attachments implements VaUsers {
 
   /** Those of all phases. */
   get all(): readonly AttachmentHandle[] {
-    return this.#leaving.length === 0 ? this.visible : [...this.visible, ...this.#leaving];
-  }
-
-  /** Whether something is stuck at any target that is attached or leaving. */
-  get hasStuck(): boolean {
-    for (const handle of this.attached) {
-      if (handle.hasStuck) {
-        return true;
-      }
-    }
-    return this.#leaving.some((handle) => handle.hasStuck);
+    return this.leaving.length === 0 ? this.visible : [...this.visible, ...this.leaving];
   }
 
   add(handle: AttachmentHandle): void {
@@ -51,18 +37,18 @@ export class Attachments implements VaUsers {
   }
 
   addLeaving(handle: AttachmentHandle): void {
-    if (!this.#leaving.includes(handle)) {
-      this.#leaving.push(handle);
+    if (!this.leaving.includes(handle)) {
+      this.leaving = [...this.leaving, handle];
     }
   }
 
   removeLeaving(handle: AttachmentHandle): void {
-    this.#leaving = this.#leaving.filter((other) => other !== handle);
+    this.leaving = this.leaving.filter((other) => other !== handle);
   }
 
   usesVa(range: MemoryRange): boolean {
     const uses = (handle: AttachmentHandle): boolean => handle.usesVa(range);
-    return this.visible.some(uses) || this.#leaving.some(uses);
+    return this.visible.some(uses) || this.leaving.some(uses);
   }
 
   usersOf(range: MemoryRange): readonly VaUser[] {

@@ -1,4 +1,5 @@
 import type { AttachmentCommands } from '../attachments/attachment-commands.js';
+import { anyStuck } from '../attachments/attachment-handle.js';
 import type { Attachments } from '../attachments/attachments.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import { mapFailure, unmapFailure } from '../branches/command-errors.js';
@@ -171,7 +172,8 @@ export class Transactions {
     yield* this.#view.prepareLookups();
     yield* vas.check(privates, change);
     if (privates !== undefined) {
-      if (this.#attachments.hasStuck) {
+      const { attached, leaving } = this.#attachments;
+      if (anyStuck(attached) || anyStuck(leaving)) {
         yield* this.#attachmentCommands.clearStuck(privates.added, generation);
       }
       yield* vas.make(privates);
@@ -241,7 +243,8 @@ class CommandHooks implements DeliveryHooks {
   }
 
   beforeMaps(): Coroutine<void> | undefined {
-    if (this.#set.maps.length > 0 && this.#options.attachments.hasStuck) {
+    const { attached, leaving } = this.#options.attachments;
+    if (this.#set.maps.length > 0 && (anyStuck(attached) || anyStuck(leaving))) {
       return this.#clearStuckAndRelease();
     }
     const pending = this.#vas?.releaseFiles(this.#removed);

@@ -84,8 +84,8 @@ export class MapList {
     return this.#allowed;
   }
 
-  requestAt(index: number): DmaMapRequest {
-    return this.#all?.[index] ?? requestOf(this.maps[index] as MapChange, this.addressAt(index));
+  requestAt(index: number, address = this.addressAt(index)): DmaMapRequest {
+    return this.#all?.[index] ?? requestOf(this.maps[index] as MapChange, address);
   }
 
   /** The requests of the maps from index `from` up to, but not including, `to`. */

@@ -2,6 +2,7 @@ import type { SetResult } from '../changes/outcomes.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import { DmaError, withContext } from '../contracts/errors.js';
+import type { HostVa } from '../contracts/host-va.js';
 import { filterInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
@@ -59,10 +60,11 @@ export class TargetMaps {
     }
     for (let index = 0; index < length; index++) {
       const change = list.maps[index] as MapChange;
+      const address = list.addressAt(index);
       let error =
-        this.#obstacle(list, index) ?? (this.#ledger.hasStuck ? yield* this.#clearStuck(change, set) : undefined);
+        this.#obstacle(change, address) ?? (this.#ledger.hasStuck ? yield* this.#clearStuck(change, set) : undefined);
       if (error === undefined) {
-        const answer = this.#calls.map(list.requestAt(index));
+        const answer = this.#calls.map(list.requestAt(index, address));
         error = answer === undefined ? undefined : yield* this.#calls.errorOf(answer, change);
         this.#record(list, index, index + 1, error);
       }
@@ -83,7 +85,8 @@ export class TargetMaps {
     for (let next = 0; next < maps.length;) {
       const first = maps[next] as MapChange;
       let error =
-        this.#obstacle(list, next) ?? (this.#ledger.hasStuck ? yield* this.#clearStuck(first, set) : undefined);
+        this.#obstacle(first, list.addressAt(next)) ??
+        (this.#ledger.hasStuck ? yield* this.#clearStuck(first, set) : undefined);
       if (error === undefined) {
         const end = this.#endOfBatch(list, next);
         const requests = list.requestsBetween(next, end);
@@ -118,7 +121,7 @@ export class TargetMaps {
     }
     const end = first + this.#calls.batchLength(list.maps, first);
     let last = first + 1;
-    while (last < end && this.#obstacle(list, last) === undefined) {
+    while (last < end && this.#obstacle(list.maps[last] as MapChange, list.addressAt(last)) === undefined) {
       last += 1;
     }
     return last;
@@ -193,19 +196,18 @@ export class TargetMaps {
   }
 
   /** The reason why the target is not called for a map, if there is one. */
-  #obstacle(list: MapList, index: number): DmaError | undefined {
-    const { name, needsVa, needsFd } = this.#target;
-    const change = list.maps[index] as MapChange;
+  #obstacle(change: MapChange, address: HostVa | DmaError | undefined): DmaError | undefined {
     if (this.#isAborted) {
-      return abortedError(name, change, this.monitor?.signal?.reason);
+      return abortedError(this.#target.name, change, this.monitor?.signal?.reason);
     }
-    const address = list.addressAt(index);
     if (address instanceof DmaError) {
       return address;
     }
-    if (needsVa === true && address === undefined) {
-      return noVaError(name, change);
+    if (address === undefined && this.#target.needsVa === true) {
+      return noVaError(this.#target.name, change);
     }
-    return needsFd === true && typeof change.backing === 'string' ? noFdError(name, change) : undefined;
+    return typeof change.backing === 'string' && this.#target.needsFd === true
+      ? noFdError(this.#target.name, change)
+      : undefined;
   }
 }

@@ -6,7 +6,7 @@ import { eachInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
 import type { Ledger } from './ledger.js';
-import type { TargetCalls } from './target-calls.js';
+import type { Answer, TargetCalls } from './target-calls.js';
 
 /** A mapping that a call of its own unmaps, or a call that unmaps several. */
 type UnmapCall = MapChange | { readonly range: MemoryRange; readonly ends: readonly MapChange[] };
@@ -31,29 +31,52 @@ export class TargetUnmaps {
       return;
     }
     for (const unmap of unmaps) {
-      const calls: UnmapCall[] = [];
-      const taking = this.#appendCalls(unmap, each, calls);
-      if (taking !== undefined) {
-        yield* taking;
-      }
-      for (const call of calls) {
-        const { range } = call;
-        const answer = this.#calls.unmap(range);
-        const error = answer === undefined ? undefined : yield* this.#calls.errorOf(answer, { range });
-        if (error !== undefined || this.#ledger.recordsUnmaps) {
-          yield* this.#record(call, error, set, result);
+      if (isOfOne(unmap)) {
+        const mapping = this.#ledger.take(unmap.range);
+        const unmapping = mapping === undefined ? undefined : this.#unmap(mapping, set, result);
+        if (unmapping !== undefined) {
+          yield* unmapping;
         }
-        const pause = pauseIfOver();
-        if (pause !== undefined) {
-          yield pause;
-        }
+      } else {
+        yield* this.#unmapCovers(unmap, each, set, result);
       }
+      const pause = pauseIfOver();
+      if (pause !== undefined) {
+        yield pause;
+      }
+    }
+  }
+
+  /** As `serve`, for one unmap that removes several mappings. */
+  *#unmapCovers(unmap: UnmapChange, each: boolean, set: ChangeSet, result: SetResult): Coroutine<void> {
+    for (const call of yield* this.#callsOf([unmap], each)) {
+      const unmapping = this.#unmap(call, set, result);
+      if (unmapping !== undefined) {
+        yield* unmapping;
+      }
+      const pause = pauseIfOver();
+      if (pause !== undefined) {
+        yield pause;
+      }
+    }
+  }
+
+  /** Makes a call. Returns a coroutine if it is not answered yet, or its answer has to be recorded. */
+  #unmap(call: UnmapCall, set: ChangeSet, result: SetResult): Coroutine<void> | undefined {
+    const answer = this.#calls.unmap(call.range);
+    return answer === undefined && !this.#ledger.recordsUnmaps ? undefined : this.#finish(call, answer, set, result);
+  }
+
+  *#finish(call: UnmapCall, answer: Answer, set: ChangeSet, result: SetResult): Coroutine<void> {
+    const error = answer === undefined ? undefined : yield* this.#calls.errorOf(answer, { range: call.range });
+    if (error !== undefined || this.#ledger.recordsUnmaps) {
+      yield* this.#record(call, error, set, result);
     }
   }
 
   /** As `serve`, in batches. */
   *#serveTogether(set: ChangeSet, each: boolean, result: SetResult): Coroutine<void> {
-    const calls = this.#ledger.takeEach(set, each) ?? (yield* this.#callsOf(set, each));
+    const calls = this.#ledger.takeEach(set, each) ?? (yield* this.#callsOf(set.unmaps, each));
     for (let next = 0; next < calls.length;) {
       const count = this.#calls.batchLength(calls, next);
       const batch = count === calls.length ? calls : calls.slice(next, next + count);
@@ -77,7 +100,7 @@ export class TargetUnmaps {
     }
   }
 
-  *#callsOf({ unmaps }: ChangeSet, each: boolean): Coroutine<readonly UnmapCall[]> {
+  *#callsOf(unmaps: readonly UnmapChange[], each: boolean): Coroutine<readonly UnmapCall[]> {
     const calls: UnmapCall[] = [];
     for (const unmap of unmaps) {
       const taking = this.#appendCalls(unmap, each, calls);
@@ -99,9 +122,8 @@ export class TargetUnmaps {
    * @returns a coroutine if that may take long
    */
   #appendCalls(unmap: UnmapChange, each: boolean, calls: UnmapCall[]): Coroutine<void> | undefined {
-    const { covers, range } = unmap;
-    return each || (covers.length === 1 && covers[0]?.equals(range) === true)
-      ? this.#ledger.takeForUnmap(covers, calls as MapChange[])
+    return each || isOfOne(unmap)
+      ? this.#ledger.takeForUnmap(unmap.covers, calls as MapChange[])
       : this.#appendWhole(unmap, calls);
   }
 
@@ -154,6 +176,11 @@ export class TargetUnmaps {
       }
     });
   }
+}
+
+/** Whether an unmap removes one mapping, of its own range. */
+function isOfOne({ range, covers }: UnmapChange): boolean {
+  return covers.length === 1 && covers[0]?.equals(range) === true;
 }
 
 /**
