@@ -11,7 +11,8 @@ import type { Step } from './step.js';
 /** The state of the regions before the steps of a transaction. It stays correct while the steps are taken back. */
 export class StateBefore {
   readonly #regions: RegionBefore[] = [];
-  readonly #byState = new Map<RegionState, RegionBefore>();
+  /** `undefined` as long as there is one region. */
+  #byState: Map<RegionState, RegionBefore> | undefined = undefined;
   #removed: RegionTable | undefined = undefined;
 
   private constructor() {
@@ -33,7 +34,8 @@ export class StateBefore {
 
   /** What a region was before the steps; `undefined` if no step is about it. */
   of(state: RegionState): RegionBefore | undefined {
-    return this.#byState.get(state);
+    const [first] = this.#regions;
+    return first?.state === state ? first : this.#byState?.get(state);
   }
 
   /** The regions that were in the table before the steps, and are not now, and share a page with `range`. */
@@ -55,11 +57,14 @@ export class StateBefore {
 
   #take(step: Step): void {
     const { state } = step;
-    let region = this.#byState.get(state);
+    let region = this.of(state);
     if (region === undefined) {
       region = new RegionBefore(step);
+      if (this.#regions.length > 0) {
+        this.#byState ??= new Map();
+        this.#byState.set(state, region);
+      }
       this.#regions.push(region);
-      this.#byState.set(state, region);
     }
     region.take(step);
     if (step.kind === 'region-removed' && region.present) {

@@ -91,6 +91,13 @@ export class DerivedAccount {
     return this.#removed[this.unmapped++];
   }
 
+  /** As `take`, for the next mappings. */
+  takeNext(count: number): readonly MapChange[] {
+    const first = this.unmapped;
+    this.unmapped += count;
+    return first === 0 && count === this.#removed.length ? this.#removed : this.#removed.slice(first, first + count);
+  }
+
   /** As `take`, for all removed mappings of a set, if each is unmapped by itself: see `Ledger.takeEach`. */
   takeEach({ unmaps }: ChangeSet, each: boolean): readonly MapChange[] | undefined {
     const removed = this.#removed;

@@ -6,7 +6,6 @@ import { RangeMap } from '../ranges/range-map.js';
 import { eachInSlices, entriesInSlices, filterInSlices, sortedInSlices } from '../ranges/slices.js';
 import { sortByAddress } from '../ranges/sort-by-address.js';
 import type { Coroutine } from '../util/coroutine.js';
-import { ITEMS_AT_ONCE_MAX } from '../util/sliced-work.js';
 import { DerivedAccount, withAddress } from './derived-account.js';
 import { StuckMappings } from './stuck-mappings.js';
 import type { MapList } from './target-calls.js';
@@ -133,24 +132,28 @@ export class Ledger {
     return this.#mapped;
   }
 
-  /**
-   * Removes the mappings at exactly these ranges, which are to be unmapped, and appends those that were held or stuck
-   * to `taken`. To be called for the unmaps of a set in their order. Returns a coroutine if there are many.
-   */
-  takeForUnmap(covers: UnmapChange['covers'], taken: MapChange[]): Coroutine<void> | undefined {
-    if (covers.length > ITEMS_AT_ONCE_MAX) {
-      return eachInSlices(covers, (range) => {
-        append(taken, this.take(range));
-      });
-    }
-    for (const range of covers) {
-      append(taken, this.take(range));
-    }
-    return undefined;
+  /** As `takeListed`, for the next mappings that the set removes. `undefined` if the held mappings are listed. */
+  takeCounted(count: number): readonly MapChange[] | undefined {
+    return this.#derived?.takeNext(count);
   }
 
   /**
-   * As `takeForUnmap`, for all unmaps of a set, if the held mappings are derived and each is unmapped by itself.
+   * Removes the mappings at exactly these ranges, which are to be unmapped, and returns those that were held or stuck.
+   * To be called for the unmaps of a set in their order.
+   */
+  *takeListed(covers: UnmapChange['covers']): Coroutine<readonly MapChange[]> {
+    const taken: MapChange[] = [];
+    yield* eachInSlices(covers, (range) => {
+      const mapping = this.take(range);
+      if (mapping !== undefined) {
+        taken.push(mapping);
+      }
+    });
+    return taken;
+  }
+
+  /**
+   * As `takeCounted`, for all unmaps of a set, if the held mappings are derived and each is unmapped by itself.
    *
    * @param each whether each mapping is unmapped by itself, also where an unmap covers several
    */
@@ -159,7 +162,7 @@ export class Ledger {
   }
 
   /**
-   * As `takeForUnmap`, for one mapping, which is returned if it was held or stuck. One that was held or missing can be
+   * As `takeListed`, for one mapping, which is returned if it was held or stuck. One that was held or missing can be
    * restored by an inverse set of the same generation.
    */
   take(range: MemoryRange): MapChange | undefined {
@@ -285,11 +288,5 @@ export class Ledger {
 
   get #isBlank(): boolean {
     return this.#derived === undefined && this.#held.size === 0 && this.stuck.size === 0 && this.#missing.size === 0;
-  }
-}
-
-function append(taken: MapChange[], mapping: MapChange | undefined): void {
-  if (mapping !== undefined) {
-    taken.push(mapping);
   }
 }

@@ -2,7 +2,7 @@ import type { SetResult } from '../changes/outcomes.js';
 import type { ChangeSet, MapChange, UnmapChange } from '../contracts/change-set.js';
 import { DmaUnmapError, type DmaError } from '../contracts/errors.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-import { eachInSlices } from '../ranges/slices.js';
+import { eachInSlices, joinInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
 import type { Ledger } from './ledger.js';
@@ -38,21 +38,17 @@ export class TargetUnmaps {
           yield* unmapping;
         }
       } else {
-        yield* this.#unmapCovers(unmap, each, set, result);
-      }
-      const pause = pauseIfOver();
-      if (pause !== undefined) {
-        yield pause;
-      }
-    }
-  }
-
-  /** As `serve`, for one unmap that removes several mappings. */
-  *#unmapCovers(unmap: UnmapChange, each: boolean, set: ChangeSet, result: SetResult): Coroutine<void> {
-    for (const call of yield* this.#callsOf([unmap], each)) {
-      const unmapping = this.#unmap(call, set, result);
-      if (unmapping !== undefined) {
-        yield* unmapping;
+        const taken = this.#ledger.takeCounted(unmap.covers.length) ?? (yield* this.#ledger.takeListed(unmap.covers));
+        for (const call of this.#callsFor(unmap, taken, each)) {
+          const unmapping = this.#unmap(call, set, result);
+          if (unmapping !== undefined) {
+            yield* unmapping;
+          }
+          const pause = pauseIfOver();
+          if (pause !== undefined) {
+            yield pause;
+          }
+        }
       }
       const pause = pauseIfOver();
       if (pause !== undefined) {
@@ -100,47 +96,33 @@ export class TargetUnmaps {
     }
   }
 
+  /** Takes the mappings of all unmaps out of the ledger. Returns the calls that unmap them, in order. */
   *#callsOf(unmaps: readonly UnmapChange[], each: boolean): Coroutine<readonly UnmapCall[]> {
-    const calls: UnmapCall[] = [];
+    const calls: (readonly UnmapCall[])[] = [];
     for (const unmap of unmaps) {
-      const taking = this.#appendCalls(unmap, each, calls);
-      if (taking !== undefined) {
-        yield* taking;
-      }
-      const pause = pauseIfOver(unmap.covers.length);
+      const { covers } = unmap;
+      const taken = this.#ledger.takeCounted(covers.length) ?? (yield* this.#ledger.takeListed(covers));
+      calls.push(this.#callsFor(unmap, taken, each));
+      const pause = pauseIfOver();
       if (pause !== undefined) {
         yield pause;
       }
     }
-    return calls;
+    return yield* joinInSlices(calls);
   }
 
   /**
-   * Takes the mappings of an unmap out of the ledger, and appends the calls that unmap them.
+   * The calls for an unmap.
    *
+   * @param taken its mappings that the target holds
    * @param each whether each mapping needs a call of its own
-   * @returns a coroutine if that may take long
    */
-  #appendCalls(unmap: UnmapChange, each: boolean, calls: UnmapCall[]): Coroutine<void> | undefined {
-    return each || isOfOne(unmap)
-      ? this.#ledger.takeForUnmap(unmap.covers, calls as MapChange[])
-      : this.#appendWhole(unmap, calls);
-  }
-
-  *#appendWhole({ covers, range }: UnmapChange, calls: UnmapCall[]): Coroutine<void> {
-    const taken: MapChange[] = [];
-    const taking = this.#ledger.takeForUnmap(covers, taken);
-    if (taking !== undefined) {
-      yield* taking;
-    }
+  #callsFor(unmap: UnmapChange, taken: readonly MapChange[], each: boolean): readonly UnmapCall[] {
+    const { range } = unmap;
     // One call over the whole range would also unmap, or cut, what is stuck in it.
-    if (this.#ledger.hasStuck && this.#ledger.stuck.overlaps(range)) {
-      yield* eachInSlices(taken, (mapping) => {
-        calls.push(mapping);
-      });
-    } else if (taken.length > 0) {
-      calls.push({ range, ends: taken });
-    }
+    return each || taken.length === 0 || isOfOne(unmap) || (this.#ledger.hasStuck && this.#ledger.stuck.overlaps(range))
+      ? taken
+      : [{ range, ends: taken }];
   }
 
   /** Unmaps one stuck mapping again. Returns the error if it is still stuck. */

@@ -247,19 +247,36 @@ function* differenceOf(
   toggled: readonly RegionState[],
   kept: RangeMap<MapChange> | undefined,
 ): Coroutine<Difference> {
+  const [only] = contributions;
+  if (only === undefined) {
+    return { unmaps: EMPTY_LIST, removed: EMPTY_LIST, maps, toggled };
+  }
+  if (contributions.length === 1) {
+    return { unmaps: yield* unmapsOf(only, kept), removed: only.removed, maps, toggled };
+  }
   // Regions that are active at the same time do not overlap.
-  const unmapping = yield* sortedInSlices(yield* filterInSlices(contributions, ({ removed }) => removed.length > 0));
+  const unmapping = yield* sortedInSlices(contributions);
   const unmaps: (readonly UnmapChange[])[] = [];
-  for (const { state, allRemoved, removed } of unmapping) {
-    if (allRemoved && kept?.overlaps(state.range) !== true) {
-      const { range, name: region, type } = state;
-      unmaps.push([{ range, region, type, covers: yield* mapInSlices(removed, rangeOf) }]);
-    } else {
-      unmaps.push(yield* mapInSlices(removed, unmapOf));
-    }
+  for (const contribution of unmapping) {
+    unmaps.push(yield* unmapsOf(contribution, kept));
   }
   const removed = yield* joinInSlices(yield* mapInSlices(unmapping, (contribution) => contribution.removed));
   return { unmaps: yield* joinInSlices(unmaps), removed, maps, toggled };
+}
+
+/** The unmaps of the removed mappings of a region: one over its whole range where nothing stays, else one for each. */
+function* unmapsOf(
+  { state, allRemoved, removed }: Contribution,
+  kept: RangeMap<MapChange> | undefined,
+): Coroutine<readonly UnmapChange[]> {
+  if (removed.length === 0) {
+    return EMPTY_LIST;
+  }
+  if (!allRemoved || kept?.overlaps(state.range) === true) {
+    return yield* mapInSlices(removed, unmapOf);
+  }
+  const { range, name: region, type } = state;
+  return [{ range, region, type, covers: yield* mapInSlices(removed, rangeOf) }];
 }
 
 function rangeOf({ range }: MapChange): MemoryRange {
