@@ -10,11 +10,11 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** Runs a compiled program of the project. It collects coverage itself, so the run's own coverage stays off in it. */
+/** Runs a compiled program of the project. It collects coverage itself, so the run's own coverage stays off in it. A CI would colour it. */
 function run(program: string, ...args: readonly string[]): Ended {
   return spawnSync(process.execPath, [join(projectRoot, 'dist', program), ...args], {
     encoding: 'utf8',
-    env: { ...process.env, NODE_V8_COVERAGE: '' },
+    env: { ...process.env, NODE_V8_COVERAGE: '', NO_COLOR: '1' },
   });
 }
 
