@@ -1,22 +1,26 @@
 import type { ChangeSet, MapChange, UnmapChange } from '../contracts/change-set.js';
 import { eachInSlices } from '../ranges/slices.js';
-import { withHostVas } from './managed-set.js';
+import { ManagedSet, withHostVas, withMaps } from './managed-set.js';
 import type { Coroutine } from '../util/coroutine.js';
 
 /**
- * Freezes a set with all that is in it, and with its host addresses on its maps, so that an operator or observer cannot change what others receive. Ranges,
+ * The form of a set that an operator of a user gets: a plain object, which shares the lists of the set and all that is in
+ * them. These are frozen, so that the operator cannot change what others get; host addresses are on the maps. Ranges,
  * mappables and host virtual addresses are immutable already.
+ *
+ * It is no managed set, because the operator may withhold it: a target behind it does not hold what is active.
  */
 export function* frozenSet(shared: ChangeSet): Coroutine<ChangeSet> {
-  const set = yield* withHostVas(shared);
-  if (!Object.isFrozen(set)) {
-    yield* eachInSlices(set.unmaps, freezeUnmap);
-    yield* eachInSlices(set.maps, freezeMap);
-    Object.freeze(set.unmaps);
-    Object.freeze(set.maps);
-    Object.freeze(set);
+  const { unmaps, maps } = yield* withHostVas(shared);
+  if (!Object.isFrozen(unmaps)) {
+    yield* eachInSlices(unmaps, freezeUnmap);
+    Object.freeze(unmaps);
   }
-  return set;
+  if (!Object.isFrozen(maps)) {
+    yield* eachInSlices(maps, freezeMap);
+    Object.freeze(maps);
+  }
+  return Object.freeze(ManagedSet.detailsOf(shared) === undefined ? shared : withMaps(shared, maps));
 }
 
 function freezeUnmap(unmap: UnmapChange): void {

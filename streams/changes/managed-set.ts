@@ -54,8 +54,8 @@ export interface SetDetails {
 /**
  * A change set that a manager made. Its details have the active mappings, and the mappings that its unmaps remove.
  *
- * A target that received only such sets has exactly the active mappings mapped, so its ledger need not list them. A changed copy, as operators
- * make it, is a plain `ChangeSet`.
+ * A target that received only such sets has exactly the active mappings mapped, so its ledger need not list them. What operators of users get
+ * and make are plain sets: see `frozenSet`.
  */
 export class ManagedSet implements ChangeSet {
   readonly generation: number;

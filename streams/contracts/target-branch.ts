@@ -8,7 +8,7 @@ import type { ChangeSet, Outcome } from './change-set.js';
  * `{ ...set, maps: set.maps.filter(…) }`.
  *
  * The manager knows the targets of a branch that returns what `toTarget` or `fanOut` returned, also behind operators of RxJS. It does not know
- * those of an observable that is made otherwise, for example with `new Observable` or `zip`: then `attachment.target` is `'branch'`, the ledger
+ * those of an observable that is made otherwise, for example with `new Observable`, `zip` or `endWith`: then `attachment.target` is `'branch'`, the ledger
  * follows from the outcomes, and nothing prevents that a target is attached twice.
  */
 export type TargetBranch = OperatorFunction<ChangeSet, Outcome>;

@@ -233,13 +233,21 @@ export class RegionManager implements AsyncDisposable {
    * now, which is unmapped when the call completes
    */
   close(): Promise<void> {
-    this.#queue.close(closedError);
-    this.#closing ??= this.#queue.runAlways(() => run(this.#close()));
-    return this.#closing;
+    return this.#closing ?? this.#startClosing();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** The work begins when the promise is known: a target that closes the manager in it gets the same one. */
+  #startClosing(): Promise<void> {
+    let closing!: Promise<void>;
+    this.#queue.close(closedError);
+    this.#queue.hold(() => {
+      closing = this.#closing = this.#queue.runAlways(() => run(this.#close()));
+    });
+    return closing;
   }
 
   *#close(): Coroutine<void> {

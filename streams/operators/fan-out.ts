@@ -37,18 +37,22 @@ import { mapInOrder } from '../util/map-in-order.js';
  */
 export function fanOut(...branches: TargetBranch[]): TargetBranch {
   branches.forEach(checkBranch);
+  const makeAll = (): readonly Branch[] => branches.map((branch) => new Branch(branch));
   return (changes$) => {
-    const all = branches.map((branch) => new Branch(branch));
-    const name = all.map((branch) => branch.name).join('+');
-    const outcomes$ = sharedSets(changes$).pipe(mapInOrder((set) => run(serve(set, all, name))));
+    const made = makeAll();
+    const name = made.map((branch) => branch.name).join('+');
     const parts = {
-      ports: all.flatMap(({ ports }) => ports),
-      vas: [...partsOf(changes$).vas, ...all.flatMap(({ vas }) => vas)],
+      ports: made.flatMap(({ ports }) => ports),
+      vas: [...partsOf(changes$).vas, ...made.flatMap(({ vas }) => vas)],
     };
+    let unused: readonly Branch[] | undefined = made;
     return new BranchStream(parts, (subscriber) => {
+      const all = unused ?? makeAll();
+      unused = undefined;
       for (const branch of all) {
         branch.start();
       }
+      const outcomes$ = sharedSets(changes$).pipe(mapInOrder((set) => run(serve(set, all, name))));
       subscriber.add(outcomes$.subscribe(subscriber));
       return () => {
         for (const branch of all) {

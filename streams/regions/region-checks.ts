@@ -68,8 +68,7 @@ type Unchecked<T> = { readonly [K in keyof T]?: unknown } | null | undefined;
 
 /**
  * The mapping that the parameters describe, in guest physical addresses. It is the one object that the region, the change set and the ledgers of
- * the targets share. Whether the file is open is checked later: see
- * `checkOpen`.
+ * the targets share. Whether the file is open is checked later: see `checkOpen`.
  *
  * @throws TypeError or RangeError; DmaError `ERR_OUT_OF_REGION`, or `ERR_BEYOND_FILE` if the file is known to be too short
  */

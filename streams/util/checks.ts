@@ -2,7 +2,7 @@ export function isObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null;
 }
 
-export function isBoolean(value: unknown): boolean {
+function isBoolean(value: unknown): boolean {
   return typeof value === 'boolean';
 }
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { map, Observable, tap } from 'rxjs';
+import { filter, map, mergeWith, Observable, tap } from 'rxjs';
 import {
   DmaError,
   DmaMapError,
@@ -109,7 +109,7 @@ describe('RegionManager: branches', () => {
       await stage.manager.attach(again);
     });
 
-    it('gets the sets themselves, frozen with all that is in them, and not copies', async () => {
+    it('gets the lists of the sets themselves, frozen with all that is in them, and not copies', async () => {
       const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
       const seen: ChangeSet[][] = [[], []];
       for (const [index, list] of seen.entries()) {
@@ -129,8 +129,9 @@ describe('RegionManager: branches', () => {
       const [first = [], second = []] = seen.map((list) => list.slice(1));
       expect(first).to.have.length(2);
       first.forEach((set, index) => {
-        expect(set).to.equal(second[index]);
         const { maps, unmaps } = set;
+        expect(maps).to.equal(second[index]?.maps);
+        expect(unmaps).to.equal(second[index]?.unmaps);
         for (const part of [set, maps, unmaps, ...maps, ...unmaps, ...unmaps.map(({ covers }) => covers)]) {
           expect(Object.isFrozen(part)).to.equal(true);
         }
@@ -138,6 +139,35 @@ describe('RegionManager: branches', () => {
       });
       expect(Object.keys(first[0] ?? {})).to.have.members(['generation', 'snapshot', 'unmaps', 'maps']);
     });
+
+    for (const way of ['at its start', 'within fanOut'] as const) {
+      it(`can withhold whole sets from its target, ${way}: their unmaps make no call there`, async () => {
+        const target = stage.target();
+        const isWanted = (set: ChangeSet): boolean =>
+          [...set.maps, ...set.unmaps].every(({ region }) => region === 'mine');
+        const branch: TargetBranch = (changes$) =>
+          changes$.pipe(
+            filter(isWanted),
+            toTarget(target),
+            mergeWith(
+              changes$.pipe(
+                filter((set) => !isWanted(set)),
+                map(applied),
+              ),
+            ),
+          );
+        const attachment = await stage.manager.attach(way === 'at its start' ? branch : fanOut(branch));
+        const mine = await addRegion(stage.manager, 0x0, 0x10000, { name: 'mine', mappings: [mapping(0x0, 0x1000)] });
+        const other = await addRegion(stage.manager, 0x10000, 0x20000, {
+          name: 'other',
+          mappings: [mapping(0x0, 0x1000)],
+        });
+        expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw']);
+        await other.remove();
+        await mine.remove();
+        expect(target.calls).to.deep.equal(['map 0x0-0x1000 rw', 'unmap 0x0-0x10000']);
+      });
+    }
 
     it('knows its targets behind operators of RxJS, and does not behind an observable that is made otherwise', async () => {
       const target = stage.target();

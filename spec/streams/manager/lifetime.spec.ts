@@ -56,6 +56,20 @@ describe('RegionManager: lifetime', () => {
       ]);
     });
 
+    it('returns the same promise to a target that calls it meanwhile', async () => {
+      const { manager } = new Stage();
+      let inner: Promise<void> | undefined;
+      await manager.attach({
+        name: 'closer',
+        mapDma: () => undefined,
+        unmapDma: () => void (inner ??= manager.close()),
+      });
+      await addRegion(manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
+      const outer = manager.close();
+      await outer;
+      expect(inner).to.equal(outer);
+    });
+
     it('returns the same promise when it is called again', async () => {
       const target = stage.target();
       await stage.manager.attach(target);

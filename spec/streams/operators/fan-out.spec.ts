@@ -245,6 +245,16 @@ describe('fanOut', () => {
     expect(ended).to.equal(4);
   });
 
+  it('serves each of its subscriptions, one after another', () => {
+    const target = new RecordingTarget();
+    const outcomes$ = of(changeSet(1)).pipe(fanOut(toTarget(target), toTarget(new RecordingTarget({ name: 'other' }))));
+    const seen: string[] = [];
+    for (let time = 0; time < 2; time++) {
+      outcomes$.subscribe(({ status }) => seen.push(status));
+    }
+    expect(seen).to.deep.equal(['applied', 'applied']);
+  });
+
   it('throws at once when an argument is not a branch', () => {
     expect(() => fanOut('no branch' as unknown as TargetBranch)).to.throw(TypeError, 'branch');
   });
