@@ -247,7 +247,9 @@ describe('fanOut', () => {
 
   it('serves each of its subscriptions, one after another', () => {
     const target = new RecordingTarget();
-    const outcomes$ = of(changeSet(1)).pipe(fanOut(toTarget(target), toTarget(new RecordingTarget({ name: 'other' }))));
+    const outcomes$ = of(changeSet(1, { maps: [A] })).pipe(
+      fanOut(toTarget(target), toTarget(new RecordingTarget({ name: 'other' }))),
+    );
     const seen: string[] = [];
     for (let time = 0; time < 2; time++) {
       outcomes$.subscribe(({ status }) => seen.push(status));
