@@ -112,7 +112,16 @@ export function withAddresses(set: ChangeSet, addresses: Addresses, addressOf: A
   const details = ManagedSet.detailsOf(set);
   return details === undefined
     ? withAddressesOnMaps(set, addresses)
-    : done(new ManagedSet({ ...details, addressOf, addresses }, generation, unmaps, maps, snapshot), 1);
+    : done(
+        new ManagedSet(
+          { active: details.active, removed: details.removed, addressOf, addresses },
+          generation,
+          unmaps,
+          maps,
+          snapshot,
+        ),
+        1,
+      );
 }
 
 function* withAddressesOnMaps(set: ChangeSet, addresses: Addresses): Coroutine<ChangeSet> {
