@@ -61,7 +61,7 @@ export class AttachmentCommands implements HandleCommands {
     const checkpoint = this.#vas.checkpoint;
     try {
       yield* this.#claimTargets(handle);
-      if (anyStuck(attachments.attached) || anyStuck(attachments.leaving)) {
+      if (anyStuck(attachments)) {
         yield* this.clearStuck(yield* view.all(), view.generation);
       }
       yield* replay(handle, options, { view, warn, blockersOf: (failure) => attachments.blockersOf(failure) });

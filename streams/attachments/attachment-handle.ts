@@ -247,11 +247,10 @@ export class AttachmentHandle implements Attachment, Receiver {
 }
 
 /** Whether something is stuck at a target of one of these attachments. */
-export function anyStuck(handles: readonly AttachmentHandle[]): boolean {
-  for (const handle of handles) {
-    if (handle.hasStuck) {
-      return true;
-    }
-  }
-  return false;
+export function anyStuck(attachments: {
+  readonly attached: readonly AttachmentHandle[];
+  readonly leaving: readonly AttachmentHandle[];
+}): boolean {
+  const isStuck = ({ hasStuck }: AttachmentHandle): boolean => hasStuck;
+  return attachments.attached.some(isStuck) || attachments.leaving.some(isStuck);
 }

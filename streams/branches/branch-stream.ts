@@ -17,9 +17,14 @@ export interface BranchParts {
   readonly ports: readonly TargetPort[];
   /** The addresses of its VA mappers. */
   readonly vas: readonly HeldAddresses[];
+  /**
+   * All ports that were made for its sets, to which `toTarget` and `fanOut` add; `undefined` outside of a branch. A port
+   * that `ports` does not name is behind an observable that was combined with this one.
+   */
+  readonly made?: TargetPort[] | undefined;
 }
 
-export const NO_PARTS: BranchParts = { ports: [], vas: [] };
+const NO_PARTS: BranchParts = { ports: [], vas: [] };
 
 /* eslint-disable rxjs-x/no-subclass, @typescript-eslint/no-deprecated -- `lift` is how the operators of RxJS 7 make their result */
 

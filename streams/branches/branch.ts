@@ -6,7 +6,7 @@ import { checkedOutcome, withDetails } from '../changes/outcomes.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
 import { type Coroutine, isRunningCallbacks, run, SyncPromise, waitFor } from '../util/coroutine.js';
 import type { TargetPort } from '../target/target-port.js';
-import { NO_PARTS, partsOf, SetStream, type HeldAddresses } from './branch-stream.js';
+import { partsOf, SetStream, type HeldAddresses } from './branch-stream.js';
 import { show } from '../util/checks.js';
 
 /**
@@ -39,12 +39,16 @@ export class Branch {
     this.#warnOf = (problem) => {
       warn(this.#badOutcome(problem));
     };
-    const outcomes$: unknown = branch(new SetStream(NO_PARTS, this.#input()));
+    const made: TargetPort[] = [];
+    const outcomes$: unknown = branch(new SetStream({ ports: [], vas: [], made }, this.#input()));
     if (!isObservable(outcomes$)) {
       throw new TypeError(`a branch must return an Observable of outcomes, not ${show(outcomes$)}`);
     }
     this.#outcomes$ = outcomes$ as Observable<Outcome>;
-    ({ ports: this.ports, vas: this.vas } = partsOf(this.#outcomes$));
+    const { ports, vas } = partsOf(this.#outcomes$);
+    // A branch counts as one whose targets are not known where it does not tell all of them: none may be forgotten.
+    this.ports = made.every((port) => ports.includes(port)) ? ports : [];
+    this.vas = vas;
     this.concurrent = this.ports.length > 0 && this.ports.every(({ target }) => target.concurrent === true);
   }
 

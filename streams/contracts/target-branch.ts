@@ -8,7 +8,8 @@ import type { ChangeSet, Outcome } from './change-set.js';
  * `{ ...set, maps: set.maps.filter(…) }`.
  *
  * The manager knows the targets of a branch that returns what `toTarget` or `fanOut` returned, also behind operators of RxJS. It does not know
- * those of an observable that is made otherwise, for example with `new Observable`, `zip` or `endWith`: then `attachment.target` is `'branch'`, the ledger
- * follows from the outcomes, and nothing prevents that a target is attached twice.
+ * those of an observable that is made otherwise, for example with `new Observable`, `zip` or `endWith`, nor those of targets that are combined
+ * otherwise than by `fanOut`. Then `attachment.target` is `'branch'`, the ledger follows from the outcomes, and nothing prevents that a target is
+ * attached twice.
  */
 export type TargetBranch = OperatorFunction<ChangeSet, Outcome>;

@@ -172,8 +172,7 @@ export class Transactions {
     yield* this.#view.prepareLookups();
     yield* vas.check(privates, change);
     if (privates !== undefined) {
-      const { attached, leaving } = this.#attachments;
-      if (anyStuck(attached) || anyStuck(leaving)) {
+      if (anyStuck(this.#attachments)) {
         yield* this.#attachmentCommands.clearStuck(privates.added, generation);
       }
       yield* vas.make(privates);
@@ -243,8 +242,7 @@ class CommandHooks implements DeliveryHooks {
   }
 
   beforeMaps(): Coroutine<void> | undefined {
-    const { attached, leaving } = this.#options.attachments;
-    if (this.#set.maps.length > 0 && (anyStuck(attached) || anyStuck(leaving))) {
+    if (this.#set.maps.length > 0 && anyStuck(this.#options.attachments)) {
       return this.#clearStuckAndRelease();
     }
     const pending = this.#vas?.releaseFiles(this.#removed);

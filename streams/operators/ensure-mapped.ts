@@ -51,9 +51,9 @@ export function ensureMapped(va: VaMapper): MonoTypeOperatorFunction<ChangeSet> 
   const vas = VaRegistry.of(va);
   const addressOf: AddressOf = (range) => vas.at(range);
   return (changes$) => {
-    const { ports, vas: others } = partsOf(changes$);
+    const { ports, vas: others, made } = partsOf(changes$);
     return new SetStream(
-      { ports, vas: [...others, vas] },
+      { ports, vas: [...others, vas], made },
       sharedSets(changes$).pipe(
         mapInOrder((set) => (set.maps.length === 0 ? set : run(addressed(vas, addressOf, set)))),
       ),

@@ -39,13 +39,13 @@ export function fanOut(...branches: TargetBranch[]): TargetBranch {
   branches.forEach(checkBranch);
   const makeAll = (): readonly Branch[] => branches.map((branch) => new Branch(branch));
   return (changes$) => {
-    const made = makeAll();
-    const name = made.map((branch) => branch.name).join('+');
-    const parts = {
-      ports: made.flatMap(({ ports }) => ports),
-      vas: [...partsOf(changes$).vas, ...made.flatMap(({ vas }) => vas)],
-    };
-    let unused: readonly Branch[] | undefined = made;
+    const first = makeAll();
+    const name = first.map((branch) => branch.name).join('+');
+    const before = partsOf(changes$);
+    const ports = first.flatMap((branch) => branch.ports);
+    before.made?.push(...ports);
+    const parts = { ports, vas: [...before.vas, ...first.flatMap(({ vas }) => vas)], made: before.made };
+    let unused: readonly Branch[] | undefined = first;
     return new BranchStream(parts, (subscriber) => {
       const all = unused ?? makeAll();
       unused = undefined;

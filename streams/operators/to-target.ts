@@ -35,9 +35,9 @@ export function toTarget(target: DmaTarget): TargetBranch {
   checkTarget(target);
   return (changes$) => {
     const port = new TargetPort(target);
+    const { vas, made } = partsOf(changes$);
+    made?.push(port);
     const outcomes$ = port.outcomesOf(sharedSets(changes$));
-    return new BranchStream({ ports: [port], vas: partsOf(changes$).vas }, (subscriber) =>
-      outcomes$.subscribe(subscriber),
-    );
+    return new BranchStream({ ports: [port], vas, made }, (subscriber) => outcomes$.subscribe(subscriber));
   };
 }

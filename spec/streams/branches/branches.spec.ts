@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { filter, map, mergeWith, Observable, tap } from 'rxjs';
+import { filter, map, mergeWith, Observable, tap, zipWith } from 'rxjs';
 import {
   DmaError,
   DmaMapError,
@@ -191,6 +191,24 @@ describe('RegionManager: branches', () => {
       expect(ledgerOf(wrapped)).to.deep.equal(['0x0-0x1000 rw']);
       await region.remove();
       expect(ledgerOf(wrapped)).to.deep.equal([]);
+    });
+
+    it('counts as one without known targets where it combines them otherwise than by fanOut: nothing is forgotten', async () => {
+      const [a, b] = [stage.target({ name: 'a' }), stage.target({ name: 'b' })];
+      const attachment = await stage.manager.attach((changes$) =>
+        toTarget(a)(changes$).pipe(
+          zipWith(toTarget(b)(changes$)),
+          map(([one, other]) => (other.status === 'failed' ? other : one)),
+        ),
+      );
+      expect(attachment.target).to.equal('branch');
+      const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
+      b.failAll('unmap', 'EBUSY');
+      expect(await rejectionOf(region.removeMappings(range(0x0, 0x1000)))).to.be.instanceOf(DmaUnmapError);
+      expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw stuck']);
+      b.mend();
+      await attachment.retryStuck();
+      expect(ledgerOf(attachment)).to.deep.equal([]);
     });
 
     it('emits one outcome for each step that is delivered', async () => {
