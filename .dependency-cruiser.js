@@ -4,6 +4,7 @@
 /** The folders of the project, and what each may import besides itself: other folders, packages, modules of Node.js. */
 const FOLDERS = {
   streams: { folders: [], packages: ['rxjs'], builtins: false },
+  testing: { folders: ['streams'], packages: ['rxjs'], builtins: true },
   binding: { folders: ['streams'], packages: ['node-gyp-build'], builtins: true },
   targets: { folders: ['streams', 'binding'], packages: ['rxjs'], builtins: true },
   cli: {

@@ -1,0 +1,10 @@
+export { RecordingTarget } from './recording-target.js';
+export type { RecordingTargetOptions, Reply } from './recording-target.js';
+export { FakeVaMapper } from './fake-va-mapper.js';
+export type { FakeVaMapperOptions } from './fake-va-mapper.js';
+export { FakeMappable } from './fake-mappable.js';
+export { FailingFake } from './failing-fake.js';
+export type { FailurePlan, FakeCall } from './call-record.js';
+export { addRam, mapOf, setOf, unmapOf } from './builders.js';
+export type { RangeLike, SetContents } from './builders.js';
+export { outcomeText, setText } from './texts.js';

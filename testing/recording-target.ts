@@ -1,0 +1,242 @@
+import { from, Observable, type ObservableInput } from 'rxjs';
+import {
+  DmaError,
+  type DmaErrorDetails,
+  type DmaMapRequest,
+  type DmaTarget,
+  type MemoryRange,
+} from '../streams/index.js';
+import { RangeMap } from '../streams/internal.js';
+import { CallRecord, type FakeCall } from './call-record.js';
+import { FailingFake } from './failing-fake.js';
+import { serveBatch, type BatchAnswer, type CallAnswer } from './serve-batch.js';
+
+/** When a call of a fake ends: at once if nothing is returned, otherwise when the promise settles or the observable completes. */
+export type Reply = (call: FakeCall) => void | PromiseLike<unknown> | Observable<unknown>;
+
+export interface RecordingTargetOptions {
+  /** Default: `'T'`. */
+  readonly name?: string;
+  /** Receives the text of each call with the name before it: `'T: map 0x0-0x4000 rw'`. Several fakes may share a journal to show the order of their calls. */
+  readonly journal?: string[];
+  readonly needsVa?: boolean;
+  readonly needsFd?: boolean;
+  /** Default: `'superset'`. */
+  readonly unmapShape?: 'superset' | 'exact';
+  readonly concurrent?: boolean;
+  /** Whether the target has `mapDmaBatch` and `unmapDmaBatch`. Each call in a batch is recorded separately. Default: `false`. */
+  readonly batches?: boolean;
+  /**
+   * When each call ends. `'sync'` (the default): at once. `'async'`: by a promise, in a later turn of the event loop. A function: as it says
+   * for that call, with a promise or an observable. A map or unmap takes effect when its call ends.
+   */
+  readonly reply?: 'sync' | 'async' | Reply;
+}
+
+/**
+ * A target without hardware, for tests. It records its calls, and knows what it holds.
+ *
+ * - It refuses each call that breaches the contract of `DmaTarget`: a map that overlaps another one, an unmap of only a part of a map, an
+ *   unmap that is not exactly one map when `unmapShape` is `'exact'`, a call before the previous one has ended, a map without a host address
+ *   or a file that it needs. Such a call fails with the code `ERR_CONTRACT`, has no effect, and is described in `violations`.
+ * - It fails on plan: `failCall`, `failRange`, `failAll`, `failWhen`. A failed call has no effect.
+ * - It answers late on plan: option `reply`.
+ *
+ * @example
+ * ```ts
+ * import { RegionManager } from 'dma-streams';
+ * import { addRam, RecordingTarget } from 'dma-streams/testing';
+ *
+ * const target = new RecordingTarget();
+ * const manager = new RegionManager();
+ * await manager.attach(target);
+ * await addRam(manager, '0x0-0x4000');
+ * console.log(target.calls); // [ 'map 0x0-0x4000 rw' ]
+ * ```
+ */
+export class RecordingTarget extends FailingFake implements DmaTarget {
+  readonly name: string;
+  readonly needsVa: boolean;
+  readonly needsFd: boolean;
+  readonly unmapShape: 'superset' | 'exact';
+  readonly concurrent: boolean;
+  mapDmaBatch?: NonNullable<DmaTarget['mapDmaBatch']>;
+  unmapDmaBatch?: NonNullable<DmaTarget['unmapDmaBatch']>;
+  /** The number of calls in each batch. */
+  readonly batchSizes: number[] = [];
+  /** The requests of all map calls, failed ones included. */
+  readonly requests: DmaMapRequest[] = [];
+  readonly #reply: 'sync' | 'async' | Reply;
+  readonly #held = new RangeMap<Held>();
+  /** Ranges whose map call was unsubscribed: the caller may unmap them without knowing whether they are mapped. */
+  readonly #cancelled: MemoryRange[] = [];
+  #busyWith: string | undefined;
+
+  constructor(options: RecordingTargetOptions = {}) {
+    const { name = 'T', unmapShape = 'superset', reply = 'sync' } = options;
+    super(new CallRecord(name, options.journal), 'EIO');
+    this.name = name;
+    this.needsVa = options.needsVa ?? false;
+    this.needsFd = options.needsFd ?? false;
+    this.unmapShape = unmapShape;
+    this.concurrent = options.concurrent ?? false;
+    this.#reply = reply;
+    if (options.batches === true) {
+      this.mapDmaBatch = (requests) => this.#batch(requests, (request) => this.mapDma(request));
+      this.unmapDmaBatch = (ranges) => this.#batch(ranges, (range) => this.unmapDma(range));
+    }
+  }
+
+  /** The ranges that are mapped, in ascending order. */
+  held(): readonly MemoryRange[] {
+    return this.#held.toArray().map(({ range }) => range);
+  }
+
+  /** The requests of the maps that exist, in ascending order. */
+  heldRequests(): readonly DmaMapRequest[] {
+    return this.#held.toArray().map(({ request }) => request);
+  }
+
+  /** The same as `held`, for `Attachment.verify()`. */
+  mappedRanges(): readonly MemoryRange[] {
+    return this.held();
+  }
+
+  mapDma(request: DmaMapRequest): CallAnswer {
+    const { range, region, writable } = request;
+    this.requests.push(request);
+    const text = `map ${range} ${writable ? 'rw' : 'ro'}`;
+    return this.#serve({ kind: 'map', range, text }, this.#breachOfMap(text, request), { region }, () => {
+      this.#held.insert({ range, request });
+    });
+  }
+
+  unmapDma(range: MemoryRange): CallAnswer {
+    const text = `unmap ${range}`;
+    return this.#serve({ kind: 'unmap', range, text }, this.#breachOfUnmap(text, range), {}, () => {
+      for (const held of this.#held.overlapping(range)) {
+        this.#held.remove(held.range);
+      }
+    });
+  }
+
+  #breachOfMap(text: string, { range, hostVa, mappable }: DmaMapRequest): string | undefined {
+    const inTheWay = this.#held.firstOverlap(range);
+    return (
+      this.#breachOfOrder(text) ??
+      (this.needsVa && hostVa === undefined ? `${text} has no host virtual address` : undefined) ??
+      (this.needsFd && mappable === undefined ? `${text} has no mappable` : undefined) ??
+      (inTheWay === undefined ? undefined : `${text} overlaps ${inTheWay.range}, which is mapped`)
+    );
+  }
+
+  #breachOfUnmap(text: string, range: MemoryRange): string | undefined {
+    const held = this.#held.overlapping(range);
+    const cut = held.find((one) => !range.contains(one.range));
+    const exact = held.length === 1 && held[0]?.range.equals(range) === true;
+    const uncertain = this.#cancelled.findIndex((one) => range.contains(one));
+    if (uncertain >= 0) {
+      this.#cancelled.splice(uncertain, 1);
+    }
+    return (
+      this.#breachOfOrder(text) ??
+      (cut === undefined ? undefined : `${text} cuts ${cut.range}`) ??
+      (this.unmapShape === 'superset' || exact || uncertain >= 0 ? undefined : `${text} is not exactly one map`)
+    );
+  }
+
+  #breachOfOrder(text: string): string | undefined {
+    return this.#busyWith === undefined ? undefined : `${text} was called before "${this.#busyWith}" had ended`;
+  }
+
+  #batch<T extends DmaMapRequest | MemoryRange>(items: readonly T[], call: (item: T) => CallAnswer): BatchAnswer {
+    this.batchSizes.push(items.length);
+    return serveBatch(items, call);
+  }
+
+  #serve(
+    call: Omit<FakeCall, 'number'>,
+    breach: string | undefined,
+    details: Partial<DmaErrorDetails>,
+    apply: () => void,
+  ): CallAnswer {
+    const { kind, range, text } = call;
+    const number = this.calls.length;
+    const request = kind.toUpperCase();
+    if (breach !== undefined) {
+      this.violations.push(breach);
+    }
+    const code = this.record.record(call, breach === undefined ? undefined : 'ERR_CONTRACT');
+    const end = (): void => {
+      if (code !== undefined) {
+        const message = breach ?? 'failed on plan';
+        throw new DmaError(message, { code, syscall: 'ioctl', request, target: this.name, range, ...details });
+      }
+      apply();
+    };
+    if (this.#reply === 'sync' || breach !== undefined) {
+      end();
+      return undefined;
+    }
+    const answer = this.#reply === 'async' ? nextTurn() : this.#reply({ ...call, number });
+    if (answer === undefined) {
+      end();
+      return undefined;
+    }
+    this.#busyWith = text;
+    const free = (): void => {
+      this.#busyWith = undefined;
+    };
+    if (answer instanceof Promise) {
+      return answer.finally(free).then(end);
+    }
+    return this.#observe(answer as ObservableInput<unknown>, free, end, call);
+  }
+
+  /** The answer as an observable, which makes the call take effect before it completes. */
+  #observe(
+    answer: ObservableInput<unknown>,
+    free: () => void,
+    end: () => void,
+    { kind, range }: Omit<FakeCall, 'number'>,
+  ): Observable<unknown> {
+    return new Observable((subscriber) => {
+      let ended = false;
+      const subscription = from(answer).subscribe({
+        error: (error: unknown) => {
+          ended = true;
+          free();
+          subscriber.error(error);
+        },
+        complete: () => {
+          ended = true;
+          free();
+          try {
+            end();
+            subscriber.complete();
+          } catch (error) {
+            subscriber.error(error);
+          }
+        },
+      });
+      return () => {
+        subscription.unsubscribe();
+        if (!ended) {
+          free();
+          if (kind === 'map') {
+            this.#cancelled.push(range);
+          }
+        }
+      };
+    });
+  }
+}
+
+interface Held {
+  readonly range: MemoryRange;
+  readonly request: DmaMapRequest;
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
