@@ -11,6 +11,7 @@ import { CallRecord, type FakeCall } from './call-record.js';
 import { FailingFake } from './failing-fake.js';
 import { serveBatch, type BatchAnswer, type CallAnswer } from './serve-batch.js';
 
+/* eslint-disable @typescript-eslint/no-invalid-void-type -- a method that returns nothing is what the rule is not about */
 /** When a call of a fake ends: at once if nothing is returned, otherwise when the promise settles or the observable completes. */
 export type Reply = (call: FakeCall) => void | PromiseLike<unknown> | Observable<unknown>;
 

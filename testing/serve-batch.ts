@@ -14,6 +14,7 @@ import {
 import type { Observable, ObservableInput } from 'rxjs';
 import type { BatchStop } from '../streams/index.js';
 
+/* eslint-disable @typescript-eslint/no-invalid-void-type -- a method that returns nothing is what the rule is not about */
 /** What a single call of a target returns. */
 export type CallAnswer = void | Promise<void> | Observable<unknown>;
 
@@ -32,7 +33,7 @@ export function serveBatch<T>(items: readonly T[], call: (item: T) => CallAnswer
       const answer = call(items[done] as T);
       if (answer !== undefined) {
         const rest$ = serveLater(answer, items, done, call);
-        return isObservable(answer) ? rest$ : lastValueFrom(rest$);
+        return isObservable(answer) ? rest$ : lastValueFrom(rest$, { defaultValue: undefined });
       }
     } catch (error) {
       return stopAt(done, error);
