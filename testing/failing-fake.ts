@@ -4,6 +4,7 @@ import type { CallRecord, FailurePlan } from './call-record.js';
 
 /** What the fakes of this kit have in common: a record of calls, failures on plan, and breaches of the contract by their caller. */
 export abstract class FailingFake {
+  abstract readonly name: string;
   /** A sentence for each call that breached the contract. */
   readonly violations: string[] = [];
   protected readonly record: CallRecord;

@@ -42,6 +42,7 @@ export interface FakeVaMapperOptions {
  * ```
  */
 export class FakeVaMapper extends FailingFake implements VaMapper {
+  readonly name = 'va';
   /** The size of each batch: `'ensure 3'`, `'release 1'`. */
   readonly batches: string[] = [];
   ensureMappedBatch?: (changes: readonly MapChange[]) => readonly (HostVa | Error)[];

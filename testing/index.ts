@@ -8,3 +8,5 @@ export type { FailurePlan, FakeCall } from './call-record.js';
 export { addRam, mapOf, setOf, unmapOf } from './builders.js';
 export type { RangeLike, SetContents } from './builders.js';
 export { outcomeText, setText } from './texts.js';
+export { marbleTest } from './marbles.js';
+export type { MarbleHelpers, TextExpectation } from './marbles.js';

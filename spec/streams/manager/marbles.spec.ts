@@ -1,6 +1,6 @@
 import { map, Subject } from 'rxjs';
 import { RegionManager, type ChangeSet, type DmaTarget, type Region } from '../../../streams/index.js';
-import { marbles } from '../support/marbles.js';
+import { marbleTest } from '../../../testing/index.js';
 import { mapping, range } from '../support/phrases.js';
 
 /** What a change set says, in a word: `'s1'` for a snapshot of generation 1, `'2 -1+1'` for one unmap and one map. */
@@ -48,7 +48,7 @@ describe('RegionManager, in marbles', () => {
   }
 
   it('a late subscriber gets one snapshot, at once, then every later change set, in the frame of its command', () => {
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       cold('-0-1-2|').subscribe((page) => {
         add(Number(page));
       });
@@ -60,7 +60,7 @@ describe('RegionManager, in marbles', () => {
   });
 
   it('in one change set every unmap comes before every map: unmaps in reverse attach order, maps in attach order', () => {
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       add(0);
       for (const name of ['a', 'b', 'c']) {
         void manager.attach(target(name));
@@ -73,7 +73,7 @@ describe('RegionManager, in marbles', () => {
   });
 
   it('attach replays in ascending order, in the frame of the call, then follows', () => {
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       for (const page of [5, 1, 3]) {
         add(page);
       }
@@ -88,7 +88,7 @@ describe('RegionManager, in marbles', () => {
   });
 
   it('a command from inside a subscriber is queued: every subscriber sees the first change before the second', () => {
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       void manager.attach(target('a'));
       const told$ = new Subject<string>();
       manager.changes().subscribe(({ generation }) => {
@@ -109,7 +109,7 @@ describe('RegionManager, in marbles', () => {
   });
 
   it('what did not change causes neither a call nor a change set', () => {
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       add(0);
       void manager.attach(target('a'));
       cold('-x-y|').subscribe((what) => {
@@ -128,7 +128,7 @@ describe('RegionManager, in marbles', () => {
   });
 
   it('the streams complete when the manager is closed', () => {
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       cold('-0-x|').subscribe((what) => {
         if (what === 'x') {
           void manager.close();

@@ -16,7 +16,7 @@ import { FakeVaMapper } from '../../support/fake-va-mapper.js';
 import { changeSet, map, unmap } from '../support/change-sets.js';
 import { addRegion, mapping, range } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
-import { marbles } from '../support/marbles.js';
+import { marbleTest } from '../../../testing/index.js';
 
 const BASE = 0x7f00_0000_0000n;
 
@@ -44,7 +44,7 @@ describe('ensureMapped', () => {
 
   it('emits every set with the VA on every map, in the same frame and order', () => {
     const [one, two, three] = [map('0x0-0x1000'), map('0x2000-0x3000'), map('0x4000-0x5000')];
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       const sets = { a: changeSet(1, { maps: [one, two] }), b: changeSet(2, { maps: [three] }) };
       expectObservable(cold('a--b|', sets).pipe(ensureMapped(va))).toBe('a--b|', {
         a: changeSet(1, { maps: [withVa(one), withVa(two)] }),
@@ -55,7 +55,7 @@ describe('ensureMapped', () => {
   });
 
   it('emits sets without maps unchanged, also empty ones, and releases nothing', () => {
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       const sets = { a: changeSet(1), b: changeSet(2, { unmaps: [unmap('0x0-0x1000')] }) };
       expectObservable(cold('ab|', sets).pipe(ensureMapped(va))).toBe('ab|', sets);
     });
@@ -64,7 +64,7 @@ describe('ensureMapped', () => {
 
   it('keeps generation, snapshot and undo', () => {
     const change = map('0x0-0x1000');
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       const sets = {
         s: { ...changeSet(4, { maps: [change] }), snapshot: true },
         u: changeSet(5, { maps: [change], undo: true }),
@@ -78,7 +78,7 @@ describe('ensureMapped', () => {
 
   it('does not modify the sets of its source', () => {
     const set = Object.freeze(changeSet(1, { maps: Object.freeze([Object.freeze(map('0x0-0x1000'))]) }));
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       expectObservable(mapsInWords(cold('a|', { a: set }).pipe(ensureMapped(va)))).toBe('a|', {
         a: `0x0-0x1000 ${BASE}`,
       });
@@ -88,7 +88,7 @@ describe('ensureMapped', () => {
   it('marks a map that has no VA as refused, and gives the others theirs', () => {
     va.failAll('ensure 0x2000', 'ENOMEM');
     const maps = ['0x0-0x1000', '0x2000-0x3000', '0x4000-0x5000'].map((text) => map(text));
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       expectObservable(mapsInWords(cold('a|', { a: changeSet(1, { maps }) }).pipe(ensureMapped(va)))).toBe('a|', {
         a: `0x0-0x1000 ${BASE}, 0x2000-0x3000 ENOMEM, 0x4000-0x5000 ${BASE + 0x4000n}`,
       });
@@ -97,7 +97,7 @@ describe('ensureMapped', () => {
 
   it('does not change a map that an operator before it has refused', () => {
     const refused = map('0x0-0x1000', { refused: new DmaError('not here', { code: 'EPERM' }) });
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       const sets = { a: changeSet(1, { maps: [refused] }) };
       expectObservable(cold('a|', sets).pipe(ensureMapped(va))).toBe('a|', sets);
     });
@@ -115,7 +115,7 @@ describe('ensureMapped', () => {
       release: () => undefined,
     };
     const maps = [map('0x0-0x1000'), map('0x2000-0x3000')];
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       expectObservable(mapsInWords(cold('a|', { a: changeSet(1, { maps }) }).pipe(ensureMapped(odd)))).toBe('a|', {
         a: '0x0-0x1000 ERR_VA_MAPPER, 0x2000-0x3000 ERR_VA_MAPPER',
       });
@@ -124,7 +124,7 @@ describe('ensureMapped', () => {
 
   it('calls the mapper again when no manager owns it, because the VA may have been released', () => {
     const change = map('0x0-0x1000');
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       const sets = { a: changeSet(1, { maps: [change] }) };
       expectObservable(cold('a-a|', sets).pipe(ensureMapped(va))).toBe('a-a|', {
         a: changeSet(1, { maps: [withVa(change)] }),
@@ -135,7 +135,7 @@ describe('ensureMapped', () => {
   });
 
   it('passes errors and completion on, and unsubscribes from its source', () => {
-    marbles().run(({ cold, expectObservable, expectSubscriptions }) => {
+    marbleTest(({ cold, expectObservable, expectSubscriptions }) => {
       const failing = cold('a-#', { a: changeSet(1) });
       const endless = cold('a---a---', { a: changeSet(1) });
       expectObservable(failing.pipe(ensureMapped(va))).toBe('a-#', { a: changeSet(1) });

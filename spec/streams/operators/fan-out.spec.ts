@@ -12,7 +12,7 @@ import {
 import { FakeVaMapper } from '../../support/fake-va-mapper.js';
 import { RecordingTarget } from '../../support/recording-target.js';
 import { changeSet, inWords, map, unmap } from '../support/change-sets.js';
-import { marbles } from '../support/marbles.js';
+import { marbleTest } from '../../../testing/index.js';
 import { nextTurn, texts } from '../support/phrases.js';
 
 const [A, B] = [map('0x0-0x1000'), map('0x2000-0x3000')];
@@ -67,7 +67,7 @@ describe('fanOut', () => {
   }
 
   it('answers every set with exactly one outcome, in order, also an empty one', () => {
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       const sets = {
         a: changeSet(1, { maps: [A] }),
         b: changeSet(2),
@@ -202,7 +202,7 @@ describe('fanOut', () => {
   });
 
   it('applies every set when it has no branches', () => {
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       expectObservable(cold('a-a|', { a: changeSet(1, { maps: [A] }) }).pipe(fanOut(), mapTo(inWords))).toBe('a-a|', {
         a: '1 applied',
       });

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { onlyType, type ChangeSet } from '../../../streams/index.js';
 import { changeSet, map, unmap } from '../support/change-sets.js';
-import { marbles } from '../support/marbles.js';
+import { marbleTest } from '../../../testing/index.js';
 
 describe('onlyType', () => {
   const ram = map('0x0-0x1000');
@@ -10,7 +10,7 @@ describe('onlyType', () => {
   const noBar = unmap('0x100000-0x101000', ['0x100000-0x101000'], 'device');
 
   it('keeps the changes of that type, and only those', () => {
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       const sets = {
         a: changeSet(1, { maps: [ram, bar] }),
         b: changeSet(2, { unmaps: [noRam, noBar], maps: [bar] }),
@@ -27,7 +27,7 @@ describe('onlyType', () => {
   });
 
   it('emits a set in which nothing is left as an empty set', () => {
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       const sets = { a: changeSet(1, { maps: [bar] }), b: changeSet(2), c: changeSet(3, { unmaps: [noBar] }) };
       expectObservable(cold('(abc|)', sets).pipe(onlyType('ram'))).toBe('(abc|)', {
         a: changeSet(1),
@@ -38,7 +38,7 @@ describe('onlyType', () => {
   });
 
   it('keeps the other members of a set', () => {
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       const undo = changeSet(7, { maps: [ram, bar], undo: true });
       const snapshot: ChangeSet = { ...changeSet(8, { maps: [ram, bar] }), snapshot: true };
       expectObservable(cold('us|', { u: undo, s: snapshot }).pipe(onlyType('ram'))).toBe('us|', {
@@ -50,7 +50,7 @@ describe('onlyType', () => {
 
   it('emits a set of that type alone without a copy', () => {
     const set = changeSet(1, { maps: [ram], unmaps: [noRam] });
-    marbles().run(({ cold }) => {
+    marbleTest(({ cold }) => {
       cold('a|', { a: set })
         .pipe(onlyType('ram'))
         .subscribe((passed) => {
@@ -60,7 +60,7 @@ describe('onlyType', () => {
   });
 
   it('passes errors and completion on, and unsubscribes from its source', () => {
-    marbles().run(({ cold, expectObservable, expectSubscriptions }) => {
+    marbleTest(({ cold, expectObservable, expectSubscriptions }) => {
       const failing = cold('  a-#', { a: changeSet(1) });
       const endless = cold('  a---a---', { a: changeSet(1) });
       expectObservable(failing.pipe(onlyType('ram'))).toBe('a-#', { a: changeSet(1) });

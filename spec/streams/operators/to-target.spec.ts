@@ -11,7 +11,7 @@ import {
 } from '../../../streams/index.js';
 import { RecordingTarget } from '../../support/recording-target.js';
 import { changeSet, inWords, map, unmap } from '../support/change-sets.js';
-import { marbles } from '../support/marbles.js';
+import { marbleTest } from '../../../testing/index.js';
 import { gate, nextTurn, texts } from '../support/phrases.js';
 
 function words(sets$: Observable<ChangeSet>, target: DmaTarget): Observable<string> {
@@ -47,7 +47,7 @@ describe('toTarget', () => {
 
   describe('answers', () => {
     it('every set with exactly one outcome, in order, also an empty one', () => {
-      marbles().run(({ cold, expectObservable }) => {
+      marbleTest(({ cold, expectObservable }) => {
         const sets = {
           a: changeSet(1, { maps: [A, B] }),
           b: changeSet(2),
@@ -76,7 +76,7 @@ describe('toTarget', () => {
     });
 
     it('an inverse set with the generation of the set that it undoes', () => {
-      marbles().run(({ cold, expectObservable }) => {
+      marbleTest(({ cold, expectObservable }) => {
         const sets = { a: changeSet(1, { maps: [A] }), u: changeSet(1, { unmaps: [unmap('0x0-0x1000')], undo: true }) };
         expectObservable(words(cold('au|', sets), target)).toBe('au|', {
           a: '1 applied',
@@ -121,14 +121,14 @@ describe('toTarget', () => {
 
     it('with an outcome, not an error of the stream, when the target fails', () => {
       target.failCall(1, 'ENOSPC');
-      marbles().run(({ cold, expectObservable }) => {
+      marbleTest(({ cold, expectObservable }) => {
         const sets = { a: changeSet(1, { maps: [A, B] }), b: changeSet(2, { maps: [A, B] }) };
         expectObservable(words(cold('a-b|', sets), target)).toBe('a-b|', { a: '1 failed ENOSPC', b: '2 applied' });
       });
     });
 
     it('nothing more when its source errors, or when it is unsubscribed', () => {
-      marbles().run(({ cold, expectObservable, expectSubscriptions }) => {
+      marbleTest(({ cold, expectObservable, expectSubscriptions }) => {
         const failing = cold('a-#', { a: changeSet(1) });
         expectObservable(words(failing, target)).toBe('a-#', { a: '1 applied' });
         const endless = cold('a---a---', { a: changeSet(1) });

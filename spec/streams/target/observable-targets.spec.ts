@@ -12,7 +12,7 @@ import {
   type MemoryRange,
 } from '../../../streams/index.js';
 import { changeSet, inWords, map as mapOf, unmap } from '../support/change-sets.js';
-import { marbles } from '../support/marbles.js';
+import { marbleTest } from '../../../testing/index.js';
 import { addRegion, ledgerOf, mapping, nextTurn, range, rejectionOf, texts, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
 
@@ -21,7 +21,7 @@ const [A, B] = [mapOf('0x0-0x1000'), mapOf('0x2000-0x3000')] as const;
 describe('targets that return observables', () => {
   describe('behind toTarget, in virtual time', () => {
     it('are subscribed once for each call, one call after another; the outcome is emitted when the last has completed', () => {
-      marbles().run(({ cold, expectObservable, expectSubscriptions }) => {
+      marbleTest(({ cold, expectObservable, expectSubscriptions }) => {
         const answers = [cold('--x|'), cold('-|'), cold('(xy|)'), cold('----|')] as const;
         let call = 0;
         const next = (): Observable<string> => answers[call++] ?? EMPTY;
@@ -42,7 +42,7 @@ describe('targets that return observables', () => {
     });
 
     it('fail when their observable errors, in that frame, and the set is undone, newest first', () => {
-      marbles().run(({ cold, expectObservable }) => {
+      marbleTest(({ cold, expectObservable }) => {
         const calls$ = new Subject<string>();
         const told = (text: string, answer: Observable<unknown>): Observable<unknown> =>
           defer(() => {
@@ -64,7 +64,7 @@ describe('targets that return observables', () => {
     });
 
     it('are as synchronous as those that return nothing when they complete at once', () => {
-      marbles().run(({ cold, expectObservable }) => {
+      marbleTest(({ cold, expectObservable }) => {
         const target: DmaTarget = { name: 'T', mapDma: () => of(1), unmapDma: () => EMPTY };
         const sets = { a: changeSet(1, { maps: [A, B] }), b: changeSet(2, { unmaps: [unmap('0x0-0x1000')] }) };
         expectObservable(cold('a-b|', sets).pipe(toTarget(target), map(inWords))).toBe('a-b|', {
@@ -75,7 +75,7 @@ describe('targets that return observables', () => {
     });
 
     it('are served in order in a fanOut: unmaps in reverse, then maps, each when the one before has answered', () => {
-      marbles().run(({ cold, expectObservable }) => {
+      marbleTest(({ cold, expectObservable }) => {
         const calls$ = new Subject<string>();
         const target = (name: string, frames: string): DmaTarget => ({
           name,
@@ -95,7 +95,7 @@ describe('targets that return observables', () => {
 
   describe('at a manager, in virtual time', () => {
     it('delay later commands and targets until they complete', () => {
-      marbles().run(({ cold, expectObservable }) => {
+      marbleTest(({ cold, expectObservable }) => {
         const manager = new RegionManager();
         const calls$ = new Subject<string>();
         const target = (name: string, answer: () => unknown): DmaTarget => ({
@@ -124,7 +124,7 @@ describe('targets that return observables', () => {
     });
 
     it('are unsubscribed in the frame in which the attach is aborted; then everything mapped is unmapped', () => {
-      marbles().run(({ cold, expectObservable, expectSubscriptions }) => {
+      marbleTest(({ cold, expectObservable, expectSubscriptions }) => {
         const manager = new RegionManager();
         void manager.transaction((edit) => {
           const region = edit.addRegion({ name: 'ram', range: range(0x0, 0x10000), type: 'ram' });

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { delay, Observable, of, Subject } from 'rxjs';
 import { mapInOrder } from '../../../streams/util/map-in-order.js';
-import { marbles } from '../support/marbles.js';
+import { marbleTest } from '../../../testing/index.js';
 
 /** A thenable that settles after so many frames of marble time, which a promise could not. */
 function after<T>(frames: number, value: T): Promise<T> {
@@ -24,39 +24,39 @@ const later = (value: string): Promise<string> => after(3, value.toUpperCase());
 
 describe('mapInOrder', () => {
   it('emits a synchronous result in the same frame', () => {
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       expectObservable(answered(cold('a-(bc)-|'), upper)).toBe('A-(BC)-|');
     });
   });
 
   it('maps one value at a time, and queues those that arrive meanwhile', () => {
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       expectObservable(answered(cold('ab-----c|'), later)).toBe('---A--B---(C|)');
     });
   });
 
   it('keeps the order when a fast value waits behind a slow one', () => {
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       const mixed = (value: string): string | Promise<string> => (value === 's' ? after(5, 'S') : upper(value));
       expectObservable(answered(cold('sab---------c|'), mixed)).toBe('-----(SAB)--C|');
     });
   });
 
   it('completes when all values before have been mapped', () => {
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       expectObservable(answered(cold('a|'), later)).toBe('---(A|)');
       expectObservable(answered(cold('|'), later)).toBe('|');
     });
   });
 
   it('errors as its source does when all values before have been mapped', () => {
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       expectObservable(answered(cold('ab#'), later)).toBe('---A--(B#)');
     });
   });
 
   it('errors when the projection throws or rejects', () => {
-    marbles().run(({ cold, expectObservable }) => {
+    marbleTest(({ cold, expectObservable }) => {
       const boom = new Error('boom');
       const throws = (value: string): string => {
         if (value === 'b') {
@@ -80,7 +80,7 @@ describe('mapInOrder', () => {
   });
 
   it('maps no further value once it is unsubscribed', () => {
-    marbles().run(({ cold, expectObservable, expectSubscriptions, flush }) => {
+    marbleTest(({ cold, expectObservable, expectSubscriptions, flush }) => {
       const started: string[] = [];
       const source = cold('abc---|');
       const slow = (value: string): Promise<string> => {
