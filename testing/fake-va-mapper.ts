@@ -6,6 +6,7 @@ import {
   type ReleaseFailure,
   type VaMapper,
 } from '../streams/index.js';
+import { RangeMap } from '../streams/internal.js';
 import { CallRecord } from './call-record.js';
 import { FailingFake } from './failing-fake.js';
 
@@ -51,7 +52,7 @@ export class FakeVaMapper extends FailingFake implements VaMapper {
   ) => readonly ReleaseFailure[] | undefined | Promise<readonly ReleaseFailure[] | undefined>;
   /** Ranges whose release has not ended yet. */
   #leaving: readonly MemoryRange[] = [];
-  readonly #held = new Map<string, { readonly change: MapChange; readonly hostVa: HostVa }>();
+  readonly #held = new RangeMap<Held>();
 
   constructor({ journal, batches = 'none' }: FakeVaMapperOptions = {}) {
     super(new CallRecord('va', journal), 'ENOMEM');
@@ -66,14 +67,14 @@ export class FakeVaMapper extends FailingFake implements VaMapper {
 
   /** The ranges that have an address, in ascending order. */
   held(): readonly MemoryRange[] {
-    return [...this.#held.values()].map(({ change }) => change.range).sort((a, b) => a.startPage - b.startPage);
+    return this.#held.toArray().map(({ range }) => range);
   }
 
   ensureMapped(change: MapChange): HostVa {
     const { range, region } = change;
     const text = `ensure ${range}`;
-    const held = this.#held.get(range.toString());
-    const breach = this.#breachOfEnsure(text, change, held?.change);
+    const held = this.#heldAt(range);
+    const breach = this.#breachOfEnsure(text, change, held);
     const code = this.record.record({ kind: 'ensure', range, text }, this.#noted(breach));
     if (code !== undefined) {
       throw new DmaError(breach ?? 'failed on plan', { code, syscall: 'mmap', region, range });
@@ -82,31 +83,36 @@ export class FakeVaMapper extends FailingFake implements VaMapper {
       return held.hostVa;
     }
     const hostVa = { address: BASE + range.start };
-    this.#held.set(range.toString(), { change, hostVa });
+    this.#held.insert({ range, change, hostVa });
     return hostVa;
   }
 
   release(range: MemoryRange): void {
     const text = `release ${range}`;
-    const breach = this.#held.has(range.toString()) ? undefined : `${text} is not a range that has an address`;
+    const breach = this.#heldAt(range) !== undefined ? undefined : `${text} is not a range that has an address`;
     const code = this.record.record({ kind: 'release', range, text }, this.#noted(breach));
     if (code !== undefined) {
       throw new DmaError(breach ?? 'failed on plan', { code, syscall: 'mmap', range });
     }
-    this.#held.delete(range.toString());
+    this.#held.remove(range);
   }
 
-  #breachOfEnsure(text: string, change: MapChange, held: MapChange | undefined): string | undefined {
+  #heldAt(range: MemoryRange): Held | undefined {
+    const held = this.#held.startingAt(range.startPage);
+    return held?.range.equals(range) === true ? held : undefined;
+  }
+
+  #breachOfEnsure(text: string, change: MapChange, held: Held | undefined): string | undefined {
     const { range } = change;
     const leaving = this.#leaving.find((other) => other.overlaps(range));
     if (leaving !== undefined) {
       return `${text} overlaps ${leaving}, whose release has not ended`;
     }
     if (held !== undefined) {
-      return isSameMapping(held, change) ? undefined : `${text} is the range of another mapping`;
+      return isSameMapping(held.change, change) ? undefined : `${text} is the range of another mapping`;
     }
-    const inTheWay = this.held().find((other) => other.overlaps(range));
-    return inTheWay === undefined ? undefined : `${text} overlaps ${inTheWay}, which has an address`;
+    const inTheWay = this.#held.firstOverlap(range);
+    return inTheWay === undefined ? undefined : `${text} overlaps ${inTheWay.range}, which has an address`;
   }
 
   /** Notes a breach, and returns its error code. */
@@ -150,6 +156,12 @@ export class FakeVaMapper extends FailingFake implements VaMapper {
     this.#leaving = this.#leaving.filter((range) => !ranges.includes(range));
     return this.#releaseEach(ranges);
   }
+}
+
+interface Held {
+  readonly range: MemoryRange;
+  readonly change: MapChange;
+  readonly hostVa: HostVa;
 }
 
 function isSameMapping(a: MapChange, b: MapChange): boolean {

@@ -44,20 +44,16 @@ export function serveBatch<T>(items: readonly T[], call: (item: T) => CallAnswer
 
 /** Goes on with a batch whose call number `done` has been made and ends later. */
 function serveLater<T>(
-  answer: ObservableInput<unknown>,
+  answer: CallAnswer,
   items: readonly T[],
   done: number,
   call: (item: T) => CallAnswer,
 ): Observable<BatchStop | undefined> {
-  const answers$ = concat(
-    of(answer),
-    from(items.slice(done + 1)).pipe(concatMap((item) => defer(() => of(call(item) ?? EMPTY)))),
-  );
   let ended = done;
-  const count = (): void => {
-    ended += 1;
-  };
-  const all$ = answers$.pipe(concatMap((one) => from(one as ObservableInput<unknown>).pipe(tap({ complete: count }))));
+  const counted = (one: CallAnswer): Observable<unknown> =>
+    from((one ?? EMPTY) as ObservableInput<unknown>).pipe(tap({ complete: () => (ended += 1) }));
+  const calls$ = from(items.slice(done + 1)).pipe(concatMap((item) => defer(() => counted(call(item)))));
+  const all$ = concat(counted(answer), calls$);
   return concat(all$.pipe(ignoreElements()), of(undefined)).pipe(
     catchError((error: unknown) => defer(() => of(stopAt(ended, error)))),
   );

@@ -3,7 +3,7 @@ import { countedQuestions } from '../../bench/kernel/index.js';
 import { idleKernelTarget } from '../../bench/support/idle-target.js';
 import { MemoryRange, RegionManager, type MappingParams, type Outcome } from '../../streams/index.js';
 import { IommufdTarget, VfioType1Target } from '../../targets/index.js';
-import { FakeMappable } from '../support/fake-mappable.js';
+import { FakeMappable } from '../../testing/index.js';
 
 describe('the idle target that stands for one of the kernel', () => {
   for (const { name, prototype } of [IommufdTarget, VfioType1Target]) {

@@ -40,10 +40,10 @@ describe('failing at every step, with a real address space', function () {
     get file() {
       return memfd;
     },
-    vaMapper(plan, sets) {
+    vaMapper(plan, batches) {
       injected?.[Symbol.dispose]();
       spaces.pop()?.space.close();
-      const watched = new WatchedSpace(undefined, sets !== undefined);
+      const watched = new WatchedSpace(undefined, batches !== undefined);
       spaces.push(watched);
       injected = new FaultyNative(plan, { failed });
       return watched;
@@ -76,14 +76,14 @@ describe('failing at every step, with a real address space', function () {
 
   for (const [name, operation] of Object.entries(OPERATIONS)) {
     for (const targets of [1, 2, 3]) {
-      for (const [reply, sets] of [
+      for (const [reply, batches] of [
         ['sync', undefined],
         ['async', undefined],
-        ['sync', 'together'],
+        ['sync', 'sync'],
       ] as const) {
-        const how = sets === undefined ? '' : ', addresses in sets';
+        const how = batches === undefined ? '' : ', addresses in batches';
         it(`${name}: call 0, 1, 2 … of a target or of native code fails, with ${targets} ${reply} targets${how}`, async () => {
-          const setting = { targets, reply, va: 'all', ...(sets === undefined ? {} : { sets }) } as const;
+          const setting = { targets, reply, va: 'all', ...(batches === undefined ? {} : { batches }) } as const;
           await forEveryCall(setting, operation, false, operation.mends ? checkLastingFault : checkOneFault, world);
           await forEveryCall(setting, operation, true, checkLastingFault, world);
         });
@@ -98,7 +98,7 @@ describe('failing at every step, with a real address space', function () {
     }
     await forEveryCall({ targets: 1, reply: 'sync', va: 'all' }, ten, false, checkOneFault, world);
     expect(failed).to.include.keys('addressSpaceMap', 'addressSpaceRelease');
-    await forEveryCall({ targets: 1, reply: 'sync', va: 'all', sets: 'together' }, ten, false, checkOneFault, world);
+    await forEveryCall({ targets: 1, reply: 'sync', va: 'all', batches: 'sync' }, ten, false, checkOneFault, world);
     expect(failed).to.include.keys('addressSpaceMapRows', 'addressSpaceReleaseRows');
   });
 });

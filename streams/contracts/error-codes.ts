@@ -10,6 +10,7 @@ export const LIBRARY_ERRORS = {
   ERR_BEYOND_FILE: 'a mapping ends after the end of its file',
   ERR_BRANCH_ENDED: 'a branch has completed, failed or been detached, and accepts no more change sets',
   ERR_CLOSED: 'the object has been closed',
+  ERR_CONTRACT: 'a call breached the contract of DmaTarget or VaMapper',
   ERR_DMA_FAULT: 'a device accessed an address that is not mapped, or wrote to a read-only mapping',
   ERR_INVALID_HOST_VA: 'the host virtual address does not belong to an AddressSpace, or has been released',
   ERR_MAPPING_CUT: 'the range contains only a part of a mapping',

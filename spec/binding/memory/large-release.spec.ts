@@ -15,7 +15,7 @@ import {
 } from '../../../streams/index.js';
 import { FaultPlan } from '../../streams/support/faults.js';
 import { FaultyNative } from '../../support/faulty-native.js';
-import { RecordingTarget } from '../../support/recording-target.js';
+import { RecordingTarget } from '../../../testing/index.js';
 import { ram } from '../support/changes.js';
 import { BINDING, runChild, STREAMS } from '../support/child.js';
 import { memfdAreas, openDescriptors } from '../support/descriptors.js';

@@ -2,13 +2,13 @@ import { expect } from 'chai';
 import { DmaMapError, DmaUnmapError, type DmaTarget, type Outcome } from '../../../streams/index.js';
 import { addRegion, gate, ledgerOf, mapping, nextTurn, range, rejectionOf, texts, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
-import { describeForEveryWay } from '../../support/fake-va-mapper.js';
+import { describeWithVaBatches } from '../../support/va-batches.js';
 
-describeForEveryWay('RegionManager: attach and detach', (sets) => {
+describeWithVaBatches('RegionManager: attach and detach', (batches) => {
   let stage: Stage;
 
   beforeEach(() => {
-    stage = new Stage({ sets });
+    stage = new Stage({ batches });
   });
 
   afterEach(() => {
@@ -136,7 +136,7 @@ describeForEveryWay('RegionManager: attach and detach', (sets) => {
       expect(region.active).to.equal(true);
       await region.addMapping(mapping(0x6000, 0x7000));
       expect(target.calls).to.deep.equal([]);
-      target.mend();
+      target.clearFailures();
       await manager.attach(target);
       expect(target.held()).to.have.length(4);
     });
@@ -268,7 +268,7 @@ describeForEveryWay('RegionManager: attach and detach', (sets) => {
       expect(await rejectionOf(attachment.retryStuck())).to.be.instanceOf(DmaUnmapError);
       expect(completed).to.equal(false);
 
-      target.mend();
+      target.clearFailures();
       await attachment.retryStuck();
       expect(completed).to.equal(true);
       expect(target.held()).to.deep.equal([]);
@@ -284,7 +284,7 @@ describeForEveryWay('RegionManager: attach and detach', (sets) => {
       await rejectionOf(attachment.detach());
       await rejectionOf(attachment.detach());
       expect(await rejectionOf(manager.attach(target))).to.be.instanceOf(DmaUnmapError);
-      target.mend();
+      target.clearFailures();
       target.takeCalls();
       const again = await manager.attach(target);
       expect(target.takeCalls()).to.deep.equal(['unmap 0x0-0x4000', 'map 0x0-0x4000 rw']);

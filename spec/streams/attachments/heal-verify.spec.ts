@@ -7,19 +7,19 @@ import {
   type DmaTarget,
   type Region,
 } from '../../../streams/index.js';
-import type { RecordingTarget } from '../../support/recording-target.js';
+import type { RecordingTarget } from '../../../testing/index.js';
+import { describeWithVaBatches } from '../../support/va-batches.js';
 import { addRegion, ledgerOf, mapping, range, rejectionOf, texts, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
-import { describeForEveryWay } from '../../support/fake-va-mapper.js';
 
-describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
+describeWithVaBatches('RegionManager: missing, verify and heal', (batches) => {
   let stage: Stage;
   let target: RecordingTarget;
   let attachment: Attachment;
   let region: Region;
 
   beforeEach(async () => {
-    stage = new Stage({ sets });
+    stage = new Stage({ batches });
     target = stage.target({ needsVa: true });
     attachment = await stage.manager.attach(target);
     region = await addRegion(stage.manager, 0x0, 0x10000, {
@@ -47,7 +47,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
       await loseTheSecond();
       expect(texts(attachment.missing())).to.deep.equal(['0x2000-0x3000']);
       expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw', '0x4000-0x5000 rw']);
-      target.mend();
+      target.clearFailures();
       await attachment.heal();
       expect(target.calls).to.deep.equal(['map 0x2000-0x3000 rw']);
       expect(attachment.missing()).to.deep.equal([]);
@@ -73,7 +73,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
 
     it('is mapped again when its region is hidden and shown', async () => {
       await loseTheSecond();
-      target.mend();
+      target.clearFailures();
       await region.unmap();
       await region.map({ writable: true });
       expect(attachment.missing()).to.deep.equal([]);
@@ -120,7 +120,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
         'T 0x0-0x1000',
         'other 0x0-0x1000',
       ]);
-      other.mend();
+      other.clearFailures();
       target.failCall(target.calls.length, 'EBUSY');
       expect(await rejectionOf(second.heal())).to.include({ code: 'ERR_RANGE_STUCK' });
       expect(ledgerOf(attachment)).to.include('0x0-0x1000 rw stuck');
@@ -150,7 +150,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
     expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 ro stuck']);
     expect(texts(attachment.missing())).to.deep.equal(['0x0-0x1000']);
     // Now the first lets go, but the plain one does not: the VA stays. The undo puts the mapping back at the plain one.
-    target.mend();
+    target.clearFailures();
     plain.takeCalls();
     plain.failCall(0).failCall(1);
     last.failAll('map');
@@ -160,8 +160,8 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
         edit.addMapping(region, mapping(0x8000, 0x9000));
       }),
     );
-    plain.mend();
-    last.mend();
+    plain.clearFailures();
+    last.clearFailures();
     await attachment.heal();
     await lastAttachment.heal();
     for (const healed of manager.attachments) {
@@ -178,7 +178,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
     it('finds what is missing, stuck and unexpected, ascending', async () => {
       target.failAll('unmap 0x4000');
       await rejectionOf(region.removeMappings(range(0x4000, 0x5000)));
-      target.mend();
+      target.clearFailures();
       await target.unmapDma(range(0x0, 0x1000));
       await target.mapDma({
         range: range(0x1000, 0x2000),
@@ -198,7 +198,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
 
     it('finds nothing at a target that has been detached, and is attached elsewhere', async () => {
       await loseTheSecond();
-      target.mend();
+      target.clearFailures();
       await attachment.detach();
       await stage.manager.attach(target);
       expect(await attachment.verify()).to.deep.equal([]);
@@ -295,7 +295,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
     it('removes a stuck mapping from the ledger that the target no longer holds', async () => {
       target.failAll('unmap 0x4000');
       await rejectionOf(region.removeMappings(range(0x4000, 0x5000)));
-      target.mend();
+      target.clearFailures();
       await target.unmapDma(range(0x4000, 0x5000));
       target.takeCalls();
       await attachment.heal();
@@ -307,7 +307,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
     it('completes a detach when the target no longer holds what was stuck', async () => {
       target.failAll('unmap 0x4000');
       await rejectionOf(attachment.detach());
-      target.mend();
+      target.clearFailures();
       await target.unmapDma(range(0x4000, 0x5000));
       let completed = false;
       attachment.outcomes$.subscribe({ complete: () => (completed = true) });
@@ -319,7 +319,7 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
     it('unmaps what is stuck', async () => {
       target.failAll('unmap 0x4000');
       await rejectionOf(region.removeMappings(range(0x4000, 0x5000)));
-      target.mend();
+      target.clearFailures();
       await attachment.heal();
       expect(texts(target.mappedRanges())).to.deep.equal(['0x0-0x1000', '0x2000-0x3000']);
       expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000', '0x2000-0x3000']);
@@ -327,12 +327,12 @@ describeForEveryWay('RegionManager: missing, verify and heal', (sets) => {
 
     it('rejects when something cannot be unmapped, after it has repaired everything else', async () => {
       await loseTheSecond();
-      target.mend();
+      target.clearFailures();
       target.failAll('unmap 0x4000');
       await rejectionOf(region.removeMappings(range(0x4000, 0x5000)));
       expect(await rejectionOf(attachment.heal())).to.be.instanceOf(DmaUnmapError);
       expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw', '0x2000-0x3000 rw', '0x4000-0x5000 rw stuck']);
-      target.mend();
+      target.clearFailures();
       await attachment.heal();
       expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw', '0x2000-0x3000 rw']);
     });

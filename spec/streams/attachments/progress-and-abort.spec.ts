@@ -170,7 +170,7 @@ describe('RegionManager: progress and abort of an attach', () => {
       expect(await rejectionOf(attaching)).to.include({ code: 'ABORT_ERR' });
       expect(texts(target.held())).to.deep.equal(['0x0-0x1000']);
       expect(await rejectionOf(stage.manager.attach(target))).to.be.instanceOf(DmaUnmapError);
-      target.mend();
+      target.clearFailures();
       const attachment = await stage.manager.attach(target);
       expect(ledgerOf(attachment)).to.deep.equal(viewOf(stage.manager));
     });
@@ -277,7 +277,7 @@ describe('RegionManager: progress and abort of an attach', () => {
         await nextTurn();
         await nextTurn();
         expect(stage.warnings.map(({ name, code }) => `${name} ${code}`)).to.deep.equal(['DmaUnmapError EBUSY']);
-        target.mend();
+        target.clearFailures();
         const attachment = await manager.attach(target);
         expect(ledgerOf(attachment)).to.deep.equal(viewOf(manager));
       });

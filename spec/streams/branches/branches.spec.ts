@@ -51,13 +51,13 @@ describe('RegionManager: branches', () => {
       const failed = await rejectionOf(region.map({ writable: false }));
       log(`${failed.name} ${String(failed.code)} ${String((failed as unknown as DmaMapError).missing.length)}`);
       expect(texts(attachment.missing())).to.have.length(3);
-      target.mend();
+      target.clearFailures();
       await attachment.heal();
       log('healed');
       target.failAll('unmap 0x0', 'EBUSY');
       const stuck = await rejectionOf(region.removeMappings(range(0x0, 0x3000)));
       log(`${stuck.name} ${String(stuck.code)}`);
-      target.mend();
+      target.clearFailures();
       await attachment.retryStuck();
       log('retried');
       expect(attachment.target).to.equal('T');
@@ -206,7 +206,7 @@ describe('RegionManager: branches', () => {
       b.failAll('unmap', 'EBUSY');
       expect(await rejectionOf(region.removeMappings(range(0x0, 0x1000)))).to.be.instanceOf(DmaUnmapError);
       expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw stuck']);
-      b.mend();
+      b.clearFailures();
       await attachment.retryStuck();
       expect(ledgerOf(attachment)).to.deep.equal([]);
     });

@@ -85,8 +85,8 @@ describe('RegionManager: a branch', () => {
       const error = await rejectionOf(attachment.detach());
       expect(error).to.include({ name: 'DmaUnmapError', code: 'EBUSY' });
       expect((error as unknown as DmaUnmapError).stuck.map(({ target }) => target)).to.deep.equal(['one', 'two']);
-      one.mend();
-      two.mend();
+      one.clearFailures();
+      two.clearFailures();
       await attachment.retryStuck();
       expect([one.held(), two.held()]).to.deep.equal([[], []]);
     });

@@ -2,13 +2,13 @@ import { expect } from 'chai';
 import { DmaMapError, type RegionEvent } from '../../../streams/index.js';
 import { addRegion, ledgerOf, mapping, range, rejectionOf, texts, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
-import { describeForEveryWay } from '../../support/fake-va-mapper.js';
+import { describeWithVaBatches } from '../../support/va-batches.js';
 
-describeForEveryWay('RegionManager: undo of a failed map', (sets) => {
+describeWithVaBatches('RegionManager: undo of a failed map', (batches) => {
   let stage: Stage;
 
   beforeEach(() => {
-    stage = new Stage({ sets });
+    stage = new Stage({ batches });
   });
 
   afterEach(() => {
@@ -27,7 +27,7 @@ describeForEveryWay('RegionManager: undo of a failed map', (sets) => {
     expect(va.held()).to.deep.equal([]);
     expect(viewOf(manager)).to.deep.equal([]);
 
-    target.mend();
+    target.clearFailures();
     await region.addMapping(mapping(0x0, 0x4000));
     expect(texts(target.held())).to.deep.equal(['0x0-0x4000']);
     expect(viewOf(manager)).to.deep.equal(['0x0-0x4000 rw']);
@@ -58,7 +58,7 @@ describeForEveryWay('RegionManager: undo of a failed map', (sets) => {
       'unmap 0x0-0x1000',
     ]);
     expect(region.active).to.equal(false);
-    target.mend();
+    target.clearFailures();
     await region.map({ writable: true });
     expect(region.active).to.equal(true);
   });
@@ -157,7 +157,7 @@ describeForEveryWay('RegionManager: undo of a failed map', (sets) => {
     manager.changes().subscribe(({ generation }) => generations.push(generation));
     target.failAll('map');
     await rejectionOf(region.addMapping(mapping(0x0, 0x1000)));
-    target.mend();
+    target.clearFailures();
     await region.addMapping(mapping(0x0, 0x1000));
     expect(events.map(({ kind }) => kind)).to.deep.equal(['mapping-added']);
     expect(generations).to.deep.equal([0, 1]);

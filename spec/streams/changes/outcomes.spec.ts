@@ -70,7 +70,7 @@ describe('RegionManager: the details of an outcome', () => {
         target.takeCalls();
         calls.forEach((call) => target.failCall(call, 'ENOMEM'));
         errors.push(told(await rejectionOf(change())));
-        target.mend();
+        target.clearFailures();
         errors.push(ledgerOf(attachment), texts(attachment.missing()));
         await attachment.heal();
       }

@@ -19,7 +19,7 @@ const range = MemoryRange.of(0x1000, 0x2000);
 
 describe('errors', () => {
   describe('the codes of this library', () => {
-    const sources = ['streams', 'binding', 'targets'].flatMap((folder) =>
+    const sources = ['streams', 'binding', 'targets', 'testing'].flatMap((folder) =>
       readdirSync(join(projectRoot, folder), { recursive: true, encoding: 'utf8' })
         .filter((file) => file.endsWith('.ts') && !file.endsWith('error-codes.ts'))
         .map((file) => readFileSync(join(projectRoot, folder, file), 'utf8')),

@@ -8,17 +8,17 @@ import {
   type DmaMapError,
   type Region,
 } from '../../../streams/index.js';
-import type { RecordingTarget } from '../../support/recording-target.js';
+import type { RecordingTarget } from '../../../testing/index.js';
+import { describeWithVaBatches } from '../../support/va-batches.js';
 import { addRegion, gate, mapping, nextTurn, privateMapping, range, rejectionOf, texts } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
-import { describeForEveryWay } from '../../support/fake-va-mapper.js';
 
-describeForEveryWay('RegionManager: host addresses that a target may be using', (sets) => {
+describeWithVaBatches('RegionManager: host addresses that a target may be using', (batches) => {
   let stage: Stage;
   let region: Region;
 
   beforeEach(async () => {
-    stage = new Stage({ sets });
+    stage = new Stage({ batches });
     region = await addRegion(stage.manager, 0x0, 0x10000);
   });
 
@@ -40,7 +40,7 @@ describeForEveryWay('RegionManager: host addresses that a target may be using', 
         iommu.failAll('map');
         expect(await rejectionOf(region.addMapping(mapping(0x0, 0x6000)))).to.include({ code: 'EIO', target: 'iommu' });
         expect(stage.va.held()).to.deep.equal([]);
-        iommu.mend();
+        iommu.clearFailures();
         await region.addMapping(mapping(0x0, 0x4000));
         expect(texts(iommu.held())).to.deep.equal(['0x0-0x4000']);
       });
@@ -90,7 +90,7 @@ describeForEveryWay('RegionManager: host addresses that a target may be using', 
         await region.addMapping(mapping(0x1000, 0x2000));
         const a = stage.target({ name: 'a', needsVa: true });
         expectNamesB((await rejectionOf(stage.manager.attach(a))) as unknown as DmaError);
-        b.mend();
+        b.clearFailures();
         await stage.manager.attach(a);
       });
 
@@ -138,7 +138,7 @@ describe('RegionManager: host addresses of an aborted attach', () => {
   let call: ReturnType<typeof gate>;
 
   beforeEach(async () => {
-    stage = new Stage({ sets: 'later' });
+    stage = new Stage({ batches: 'async' });
     region = await addRegion(stage.manager, 0x0, 0x10000);
     await region.addMapping(mapping(0x0, 0x1000));
     call = gate();

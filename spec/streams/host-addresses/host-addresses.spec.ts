@@ -2,13 +2,13 @@ import { expect } from 'chai';
 import { DmaMapError, RegionManager, type VaMapper } from '../../../streams/index.js';
 import { addRegion, mapping, range, rejectionOf, texts, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
-import { describeForEveryWay } from '../../support/fake-va-mapper.js';
+import { describeWithVaBatches } from '../../support/va-batches.js';
 
-describeForEveryWay('RegionManager: host virtual addresses', (sets) => {
+describeWithVaBatches('RegionManager: host virtual addresses', (batches) => {
   let stage: Stage;
 
   beforeEach(() => {
-    stage = new Stage({ sets });
+    stage = new Stage({ batches });
   });
 
   afterEach(() => {
@@ -141,7 +141,7 @@ describeForEveryWay('RegionManager: host virtual addresses', (sets) => {
     expect(targets[1]?.calls).to.deep.equal([]);
     expect(stage.va.held()).to.deep.equal([]);
     expect(viewOf(stage.manager)).to.deep.equal([]);
-    stage.va.mend();
+    stage.va.clearFailures();
     await region.addMapping(mapping(0x2000, 0x3000));
   });
 

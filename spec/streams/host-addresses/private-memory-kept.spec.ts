@@ -1,17 +1,17 @@
 import { expect } from 'chai';
 import type { Region } from '../../../streams/index.js';
-import type { RecordingTarget } from '../../support/recording-target.js';
+import type { RecordingTarget } from '../../../testing/index.js';
+import { describeWithVaBatches } from '../../support/va-batches.js';
 import { addRegion, mapping, privateMapping, range, rejectionOf, texts, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
-import { describeForEveryWay } from '../../support/fake-va-mapper.js';
 
 /** The contents of private memory are lost when its address is released. */
-describeForEveryWay('RegionManager: the contents of private memory', (sets) => {
+describeWithVaBatches('RegionManager: the contents of private memory', (batches) => {
   let stage: Stage;
   let region: Region;
 
   beforeEach(async () => {
-    stage = new Stage({ sets });
+    stage = new Stage({ batches });
     region = await addRegion(stage.manager, 0x0, 0x10000);
   });
 
@@ -29,7 +29,7 @@ describeForEveryWay('RegionManager: the contents of private memory', (sets) => {
         former = await stage.leaveStuck('former', needsVa);
         live = stage.target({ name: 'live', needsVa: true });
         await stage.manager.attach(live);
-        former.mend();
+        former.clearFailures();
         stage.takeJournal();
       });
 
@@ -79,7 +79,7 @@ describeForEveryWay('RegionManager: the contents of private memory', (sets) => {
 
     it('are kept by a command that removes it, unmaps what is stuck, and fails', async () => {
       await region.addMapping(privateMapping(0x0, 0x2000));
-      former.mend();
+      former.clearFailures();
       live.failAll('map 0x2000');
       stage.takeJournal();
       const error = await rejectionOf(
@@ -112,7 +112,7 @@ describeForEveryWay('RegionManager: the contents of private memory', (sets) => {
       target.failAll('unmap');
       await rejectionOf(region.removeMappings(range(0x0, 0x2000)));
       expect(await rejectionOf(region.addMapping(privateMapping(0x0, end)))).to.include({ code: 'ERR_RANGE_STUCK' });
-      target.mend();
+      target.clearFailures();
       stage.takeJournal();
       await region.addMapping(privateMapping(0x0, end));
       const now = range(0x0, end).toString();

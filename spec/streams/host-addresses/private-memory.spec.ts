@@ -2,13 +2,13 @@ import { expect } from 'chai';
 import type { Region, RegionEdit } from '../../../streams/index.js';
 import { addRegion, mapping, privateMapping, range, rejectionOf, texts, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
-import { describeForEveryWay } from '../../support/fake-va-mapper.js';
+import { describeWithVaBatches } from '../../support/va-batches.js';
 
-describeForEveryWay('RegionManager: private memory', (sets) => {
+describeWithVaBatches('RegionManager: private memory', (batches) => {
   let stage: Stage;
 
   beforeEach(() => {
-    stage = new Stage({ sets });
+    stage = new Stage({ batches });
   });
 
   afterEach(() => {
@@ -159,7 +159,7 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
       target.failAll('map');
       await rejectionOf(region.addMapping(privateMapping(0x0, 0x4000)));
       expect(va.held()).to.deep.equal([]);
-      target.mend();
+      target.clearFailures();
       await region.addMapping(privateMapping(0x0, 0x4000));
       expect(texts(va.held())).to.deep.equal(['0x0-0x4000']);
     });
@@ -180,7 +180,7 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
       expect(target.calls).to.deep.equal([]);
       expect(va.held()).to.deep.equal([]);
       expect(viewOf(manager)).to.deep.equal([]);
-      va.mend();
+      va.clearFailures();
       await region.addMapping(privateMapping(0x0, 0x4000));
     });
 
@@ -304,7 +304,7 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
       target.failAll('unmap');
       expect(await rejectionOf(region.remove())).to.include({ name: 'DmaUnmapError' });
       expect(texts(va.held())).to.deep.equal(['0x0-0x4000']);
-      target.mend();
+      target.clearFailures();
       await attachment.retryStuck();
       expect(va.held()).to.deep.equal([]);
     });
@@ -316,7 +316,7 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
       const region = await addRegion(manager, 0x0, 0x10000, { mappings: [privateMapping(0x0, 0x4000)] });
       target.failAll('unmap');
       await rejectionOf(region.unmap());
-      target.mend();
+      target.clearFailures();
       await attachment.retryStuck();
       expect(texts(va.held())).to.deep.equal(['0x0-0x4000']);
       expect(va.calls).to.deep.equal(['ensure 0x0-0x4000']);
@@ -333,7 +333,7 @@ describeForEveryWay('RegionManager: private memory', (sets) => {
         code: 'ERR_RANGE_STUCK',
         region: 'ram',
       });
-      target.mend();
+      target.clearFailures();
       await attachment.retryStuck();
       await region.addMapping(privateMapping(0x2000, 0x6000));
       expect(viewOf(manager)).to.deep.equal(['0x2000-0x6000 rw']);

@@ -8,7 +8,7 @@ import {
   type Region,
   type VaMapper,
 } from '../../../streams/index.js';
-import { RecordingTarget } from '../../support/recording-target.js';
+import { RecordingTarget } from '../../../testing/index.js';
 import { addRegion, mapping, privateMapping, range, rejectionOf, texts, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
 
@@ -32,7 +32,7 @@ function removeAll(region: Region): Promise<void> {
 
 describe('RegionManager: host virtual addresses in batches', () => {
   it('are made with one call, and released with one; a single one is made by ensureMapped', async () => {
-    const stage = new Stage({ sets: 'together' });
+    const stage = new Stage({ batches: 'sync' });
     await stage.manager.attach(stage.target({ needsVa: true }));
     const region = await addRegion(stage.manager, 0x0, 0x10000);
     await addAll(stage.manager, region, pages(3));
@@ -43,7 +43,7 @@ describe('RegionManager: host virtual addresses in batches', () => {
   });
 
   it('are requested only for mappings that have none', async () => {
-    const stage = new Stage({ sets: 'together' });
+    const stage = new Stage({ batches: 'sync' });
     const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: pages(4) });
     for (const name of ['a', 'b']) {
       await stage.manager.attach(stage.target({ name, needsVa: true }));
@@ -54,7 +54,7 @@ describe('RegionManager: host virtual addresses in batches', () => {
   });
 
   it('of which one fails refuse that map alone, and are released when the command is undone', async () => {
-    const stage = new Stage({ sets: 'together' });
+    const stage = new Stage({ batches: 'sync' });
     const target = stage.target({ needsVa: true });
     await stage.manager.attach(target);
     const region = await addRegion(stage.manager, 0x0, 0x10000);
@@ -70,7 +70,7 @@ describe('RegionManager: host virtual addresses in batches', () => {
       'release 0x4000-0x5000',
     ]);
     expect(viewOf(stage.manager)).to.deep.equal([]);
-    stage.va.mend();
+    stage.va.clearFailures();
     await addAll(stage.manager, region, pages(3));
     stage.expectContractsKept();
   });
@@ -249,7 +249,7 @@ describe('RegionManager: host virtual addresses in batches', () => {
       const region = await addRegion(manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
       target.failAll('unmap');
       await rejectionOf(region.removeMappings(range(0x0, 0x1000)));
-      target.mend();
+      target.clearFailures();
       const retried = attachment.retryStuck();
       expect(await settles(retried)).to.equal(false);
       finish();

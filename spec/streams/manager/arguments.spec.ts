@@ -9,7 +9,7 @@ import {
   type RegionEvent,
   type RegionParams,
 } from '../../../streams/index.js';
-import { FakeMappable } from '../../support/fake-mappable.js';
+import { FakeMappable } from '../../../testing/index.js';
 import { addRegion, FILE, mapping, range, rejectionOf, viewOf } from '../support/phrases.js';
 
 const nothing = [undefined, null, 7, 'text', true, Symbol('s'), 5n, () => undefined];

@@ -6,7 +6,7 @@ import {
   type MappingParams,
   type Region,
 } from '../../../streams/index.js';
-import { FakeMappable } from '../../support/fake-mappable.js';
+import { FakeMappable } from '../../../testing/index.js';
 import { StallTarget } from '../../../bench/stalls/target.js';
 import { rejectionOf } from '../support/phrases.js';
 import { tickingClock } from '../support/ticking-clock.js';

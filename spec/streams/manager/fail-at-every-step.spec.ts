@@ -11,7 +11,7 @@ for (const targets of [1, 2, 3]) {
         settings.push({ targets, reply, va });
       }
       if (targets === 2 && va === 'all') {
-        settings.push({ targets, reply, va, sets: 'together' }, { targets, reply, va, sets: 'later' });
+        settings.push({ targets, reply, va, batches: 'sync' }, { targets, reply, va, batches: 'async' });
       }
     }
   }
@@ -23,11 +23,11 @@ describe('RegionManager: a failure of every call in turn', function () {
   for (const [name, operation] of Object.entries(OPERATIONS)) {
     describe(name, () => {
       for (const setting of settings) {
-        const { targets, reply, va, sets } = setting;
+        const { targets, reply, va, batches } = setting;
         if (operation.needsVa === true && va === 'none') {
           continue;
         }
-        const what = `${targets} ${reply} target${targets > 1 ? 's' : ''}, ${va === 'none' ? 'no VA mapper' : `VAs for ${va}`}${sets === undefined ? '' : `, made in sets, released ${sets}`}`;
+        const what = `${targets} ${reply} target${targets > 1 ? 's' : ''}, ${va === 'none' ? 'no VA mapper' : `VAs for ${va}`}${batches === undefined ? '' : `, made in batches, released ${batches}`}`;
 
         it(`call 0, 1, 2 … fails, with ${what}: all is as before, or as after`, async () => {
           await forEveryCall(setting, operation, false, operation.mends === true ? checkLastingFault : checkOneFault);

@@ -140,7 +140,7 @@ describe('RegionManager: lifetime', () => {
       expect(error).to.be.instanceOf(DmaUnmapError).and.include({ code: 'EBUSY', target: 'a' });
       expect(b.held()).to.deep.equal([]);
       expect(texts(stage.va.held())).to.deep.equal(['0x2000-0x3000']);
-      a.mend();
+      a.clearFailures();
       await attachment.retryStuck();
       expect(stage.va.held()).to.deep.equal([]);
       expect(a.held()).to.deep.equal([]);

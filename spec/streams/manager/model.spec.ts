@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect } from 'chai';
 import { commands, START } from '../support/model-commands.js';
 import { PAGES } from '../support/model-edits.js';
-import { EVERY_WAY } from '../../support/fake-va-mapper.js';
+import { VA_BATCHES } from '../../support/va-batches.js';
 import { fakes, Real } from '../support/model-world.js';
 import { PageModel } from '../support/page-model.js';
 
@@ -16,8 +16,8 @@ describe('RegionManager, compared with a model that is an array of pages', () =>
   it(`agrees on the view, the ledgers and the VAs, and makes no call for an unchanged mapping (${RUNS} runs)`, async function () {
     this.timeout(60_000 + RUNS * 100);
     await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...EVERY_WAY), commands, async (sets, run) => {
-        const real = new Real(fakes(sets));
+      fc.asyncProperty(fc.constantFrom(...VA_BATCHES), commands, async (batches, run) => {
+        const real = new Real(fakes(batches));
         await real.attach(real.wide);
         await real.run(START);
         const model = new PageModel(PAGES).after(START);

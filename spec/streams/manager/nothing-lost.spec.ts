@@ -12,9 +12,7 @@ import {
   type MappingParams,
   type Region,
 } from '../../../streams/index.js';
-import { FakeMappable } from '../../support/fake-mappable.js';
-import { FakeVaMapper } from '../../support/fake-va-mapper.js';
-import { RecordingTarget } from '../../support/recording-target.js';
+import { FakeMappable, FakeVaMapper, RecordingTarget } from '../../../testing/index.js';
 
 const range = (start: number, end: number): MemoryRange => MemoryRange.of(start, end);
 
@@ -177,8 +175,8 @@ describe('RegionManager: combinations of failures', () => {
     first.failCall(2, 'EIO');
     first.failCall(3, 'EIO');
     await errorOf(region.map({ writable: false }));
-    second.mend();
-    first.mend();
+    second.clearFailures();
+    first.clearFailures();
     expect(attachment.ledger().filter(({ stuck }) => stuck)).to.have.length(1);
     second.takeCalls();
 

@@ -13,7 +13,7 @@ import {
 } from '../../../streams/index.js';
 import { FaultyTarget, FaultyVaMapper } from '../support/faults.js';
 import { edit, fitted, PAGES, type AnyEdit } from '../support/model-edits.js';
-import { EVERY_WAY, type Sets } from '../../support/fake-va-mapper.js';
+import { VA_BATCHES, type VaBatches } from '../../support/va-batches.js';
 import { fakes, inModelWords, rangeOf, Real } from '../support/model-world.js';
 import { PageModel, type Edit } from '../support/page-model.js';
 import { texts } from '../support/phrases.js';
@@ -39,10 +39,10 @@ class Storm extends Real {
   model = new PageModel(PAGES);
   readonly places: readonly Place[];
 
-  constructor(sets: Sets) {
-    super(fakes(sets));
+  constructor(batches: VaBatches) {
+    super(fakes(batches));
     const { va } = this;
-    const left = new FaultyTarget(this.plan, va, { name: 'left', needsVa: true, together: true, concurrent: true });
+    const left = new FaultyTarget(this.plan, va, { name: 'left', needsVa: true, batches: true, concurrent: true });
     const right = new FaultyTarget(this.plan, va, {
       name: 'right',
       unmapShape: 'exact',
@@ -267,11 +267,11 @@ describe('RegionManager, with random failures', () => {
       this.timeout(60_000 + RUNS * 200);
       await fc.assert(
         fc.asyncProperty(
-          fc.constantFrom(...EVERY_WAY),
+          fc.constantFrom(...VA_BATCHES),
           fc.array(step, { maxLength: 40, size: 'max' }),
           pattern,
-          async (sets, steps, failing) => {
-            const storm = new Storm(sets);
+          async (batches, steps, failing) => {
+            const storm = new Storm(batches);
             await storm.run(START);
             storm.model = storm.model.after(START) ?? storm.model;
             for (const place of storm.places) {

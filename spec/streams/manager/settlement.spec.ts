@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { RegionManager, type Attachment, type DmaTarget, type Region } from '../../../streams/index.js';
-import { RecordingTarget } from '../../support/recording-target.js';
+import { RecordingTarget } from '../../../testing/index.js';
 import { gate, mapping, nextTurn, range, type Gate } from '../support/phrases.js';
 
 /** What one step of a run asks the manager for; `inside`: from within a subscriber of the next event. */
@@ -45,25 +45,21 @@ const steps = fc.array(
   { minLength: 2, maxLength: 24 },
 );
 
-/** Answers at once, in a microtask, or in a later turn of the event loop, as the paces say, which are gone through again and again. */
-class UnevenTarget extends RecordingTarget {
-  constructor(name: string, paces: readonly number[]) {
-    let call = 0;
-    super({ name, reply: 'sync' });
-    const { mapDma, unmapDma } = this;
-    const atPace = async (pace: number, work: () => unknown): Promise<void> => {
-      for (let turn = 1; turn < pace; turn++) {
-        await nextTurn();
-      }
-      await work();
-    };
-    const paced = (work: () => unknown): void | Promise<void> => {
+/** A target whose calls end at once, in a microtask, or in a later turn of the event loop: each call as the next of the paces says, over and over. */
+function unevenTarget(name: string, paces: readonly number[]): RecordingTarget {
+  let call = 0;
+  const laterTurn = async (pace: number): Promise<void> => {
+    for (let turn = 1; turn < pace; turn++) {
+      await nextTurn();
+    }
+  };
+  return new RecordingTarget({
+    name,
+    reply: () => {
       const pace = paces[call++ % paces.length] ?? 0;
-      return pace === 0 ? (work() as undefined) : atPace(pace, work);
-    };
-    this.mapDma = (request) => paced(() => mapDma.call(this, request));
-    this.unmapDma = (at) => paced(() => unmapDma.call(this, at));
-  }
+      return pace === 0 ? undefined : laterTurn(pace);
+    },
+  });
 }
 
 /** Gives commands to a manager, and notes in which order they were given, took effect, and had their promises settled. */
@@ -121,7 +117,7 @@ class Run {
       case 'attach twice': {
         const [earlier] = this.#targets;
         const target =
-          what === 'attach twice' && earlier !== undefined ? earlier : new UnevenTarget(`T${number}`, this.#paces);
+          what === 'attach twice' && earlier !== undefined ? earlier : unevenTarget(`T${number}`, this.#paces);
         this.#targets.push(target);
         const attaching = this.manager.attach(target);
         attaching.then(

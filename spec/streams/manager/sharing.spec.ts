@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import { ensureMapped, fanOut, RegionManager, toTarget, type TargetBranch } from '../../../streams/index.js';
-import { FakeVaMapper } from '../../support/fake-va-mapper.js';
-import { RecordingTarget } from '../../support/recording-target.js';
+import { FakeVaMapper, RecordingTarget } from '../../../testing/index.js';
 import { addRegion, gate, ledgerOf, mapping, nextTurn, rejectionOf, texts } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
 
@@ -35,7 +34,7 @@ describe('RegionManager: two managers', () => {
     });
 
     it('can use it in succession: the mapper is free once close() has resolved', async () => {
-      const later = new Stage({ sets: 'later' });
+      const later = new Stage({ batches: 'async' });
       await later.manager.attach(later.target({ needsVa: true }));
       await addRegion(later.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000)] });
       const closing = later.manager.close();
@@ -57,7 +56,7 @@ describe('RegionManager: two managers', () => {
       await rejectionOf(stage.manager.close());
       expectRefused(second);
       expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000']);
-      target.mend();
+      target.clearFailures();
       await attachment.retryStuck();
       const next = second();
       await next.attach(target);
@@ -79,7 +78,7 @@ describe('RegionManager: two managers', () => {
       const next = second();
       await next.attach(stage.target({ name: 'next', needsVa: true }));
       await addRegion(next, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
-      target.mend();
+      target.clearFailures();
       await attachment.retryStuck();
       expect(target.held()).to.deep.equal([]);
       expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000']);
@@ -133,7 +132,7 @@ describe('RegionManager: two managers', () => {
       expect(await rejectionOf(other.attach(target))).to.include({ code: 'ERR_ALREADY_ATTACHED' });
       call.open();
       await attaching;
-      target.mend();
+      target.clearFailures();
       await other.attach(target);
     });
 
@@ -156,7 +155,7 @@ describe('RegionManager: two managers', () => {
       const error = await rejectionOf(other.attach(target));
       expect(error).to.include({ code: 'ERR_ALREADY_ATTACHED' });
       expect(error.hint).to.include('retryStuck()');
-      target.mend();
+      target.clearFailures();
       await attachment.retryStuck();
       await other.attach(target);
     });

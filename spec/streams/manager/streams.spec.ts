@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { ChangeSet, Region, ShareableRegion } from '../../../streams/index.js';
-import { FakeMappable } from '../../support/fake-mappable.js';
+import { FakeMappable } from '../../../testing/index.js';
 import { addRegion, FILE, mapping, privateMapping, range, rejectionOf, texts, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
 import { uncaughtIn } from '../support/uncaught.js';
@@ -195,7 +195,7 @@ describe('RegionManager: streams', () => {
       const attachment = await stage.manager.attach(target);
       attachment.outcomes$.subscribe(observer);
       await rejectionOf(region.addMapping(mapping(0x0, 0x1000)));
-      target.mend();
+      target.clearFailures();
       await region.addMapping(mapping(0x0, 0x1000));
       target.failAll();
       await rejectionOf(region.remove());

@@ -12,11 +12,9 @@ import {
   type TargetBranch,
   type VaMapper,
 } from '../../../streams/index.js';
-import { FakeVaMapper } from '../../support/fake-va-mapper.js';
-import { changeSet, map, unmap } from '../support/change-sets.js';
+import { marbleTest, FakeVaMapper, mapOf, setOf, unmapOf } from '../../../testing/index.js';
 import { addRegion, mapping, range } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
-import { marbleTest } from '../../../testing/index.js';
 
 const BASE = 0x7f00_0000_0000n;
 
@@ -43,12 +41,12 @@ describe('ensureMapped', () => {
   });
 
   it('emits every set with the VA on every map, in the same frame and order', () => {
-    const [one, two, three] = [map('0x0-0x1000'), map('0x2000-0x3000'), map('0x4000-0x5000')];
+    const [one, two, three] = [mapOf('0x0-0x1000'), mapOf('0x2000-0x3000'), mapOf('0x4000-0x5000')];
     marbleTest(({ cold, expectObservable }) => {
-      const sets = { a: changeSet(1, { maps: [one, two] }), b: changeSet(2, { maps: [three] }) };
+      const sets = { a: setOf(1, { maps: [one, two] }), b: setOf(2, { maps: [three] }) };
       expectObservable(cold('a--b|', sets).pipe(ensureMapped(va))).toBe('a--b|', {
-        a: changeSet(1, { maps: [withVa(one), withVa(two)] }),
-        b: changeSet(2, { maps: [withVa(three)] }),
+        a: setOf(1, { maps: [withVa(one), withVa(two)] }),
+        b: setOf(2, { maps: [withVa(three)] }),
       });
     });
     expect(va.calls).to.deep.equal(['ensure 0x0-0x1000', 'ensure 0x2000-0x3000', 'ensure 0x4000-0x5000']);
@@ -56,18 +54,18 @@ describe('ensureMapped', () => {
 
   it('emits sets without maps unchanged, also empty ones, and releases nothing', () => {
     marbleTest(({ cold, expectObservable }) => {
-      const sets = { a: changeSet(1), b: changeSet(2, { unmaps: [unmap('0x0-0x1000')] }) };
+      const sets = { a: setOf(1), b: setOf(2, { unmaps: [unmapOf('0x0-0x1000')] }) };
       expectObservable(cold('ab|', sets).pipe(ensureMapped(va))).toBe('ab|', sets);
     });
     expect(va.calls).to.deep.equal([]);
   });
 
   it('keeps generation, snapshot and undo', () => {
-    const change = map('0x0-0x1000');
+    const change = mapOf('0x0-0x1000');
     marbleTest(({ cold, expectObservable }) => {
       const sets = {
-        s: { ...changeSet(4, { maps: [change] }), snapshot: true },
-        u: changeSet(5, { maps: [change], undo: true }),
+        s: { ...setOf(4, { maps: [change] }), snapshot: true },
+        u: setOf(5, { maps: [change], undo: true }),
       };
       expectObservable(cold('su|', sets).pipe(ensureMapped(va))).toBe('su|', {
         s: { ...sets.s, maps: [withVa(change)] },
@@ -77,7 +75,7 @@ describe('ensureMapped', () => {
   });
 
   it('does not modify the sets of its source', () => {
-    const set = Object.freeze(changeSet(1, { maps: Object.freeze([Object.freeze(map('0x0-0x1000'))]) }));
+    const set = Object.freeze(setOf(1, { maps: Object.freeze([Object.freeze(mapOf('0x0-0x1000'))]) }));
     marbleTest(({ cold, expectObservable }) => {
       expectObservable(mapsInWords(cold('a|', { a: set }).pipe(ensureMapped(va)))).toBe('a|', {
         a: `0x0-0x1000 ${BASE}`,
@@ -87,18 +85,18 @@ describe('ensureMapped', () => {
 
   it('marks a map that has no VA as refused, and gives the others theirs', () => {
     va.failAll('ensure 0x2000', 'ENOMEM');
-    const maps = ['0x0-0x1000', '0x2000-0x3000', '0x4000-0x5000'].map((text) => map(text));
+    const maps = ['0x0-0x1000', '0x2000-0x3000', '0x4000-0x5000'].map((text) => mapOf(text));
     marbleTest(({ cold, expectObservable }) => {
-      expectObservable(mapsInWords(cold('a|', { a: changeSet(1, { maps }) }).pipe(ensureMapped(va)))).toBe('a|', {
+      expectObservable(mapsInWords(cold('a|', { a: setOf(1, { maps }) }).pipe(ensureMapped(va)))).toBe('a|', {
         a: `0x0-0x1000 ${BASE}, 0x2000-0x3000 ENOMEM, 0x4000-0x5000 ${BASE + 0x4000n}`,
       });
     });
   });
 
   it('does not change a map that an operator before it has refused', () => {
-    const refused = map('0x0-0x1000', { refused: new DmaError('not here', { code: 'EPERM' }) });
+    const refused = mapOf('0x0-0x1000', { refused: new DmaError('not here', { code: 'EPERM' }) });
     marbleTest(({ cold, expectObservable }) => {
-      const sets = { a: changeSet(1, { maps: [refused] }) };
+      const sets = { a: setOf(1, { maps: [refused] }) };
       expectObservable(cold('a|', sets).pipe(ensureMapped(va))).toBe('a|', sets);
     });
     expect(va.calls).to.deep.equal([]);
@@ -114,20 +112,20 @@ describe('ensureMapped', () => {
       },
       release: () => undefined,
     };
-    const maps = [map('0x0-0x1000'), map('0x2000-0x3000')];
+    const maps = [mapOf('0x0-0x1000'), mapOf('0x2000-0x3000')];
     marbleTest(({ cold, expectObservable }) => {
-      expectObservable(mapsInWords(cold('a|', { a: changeSet(1, { maps }) }).pipe(ensureMapped(odd)))).toBe('a|', {
+      expectObservable(mapsInWords(cold('a|', { a: setOf(1, { maps }) }).pipe(ensureMapped(odd)))).toBe('a|', {
         a: '0x0-0x1000 ERR_VA_MAPPER, 0x2000-0x3000 ERR_VA_MAPPER',
       });
     });
   });
 
   it('calls the mapper again when no manager owns it, because the VA may have been released', () => {
-    const change = map('0x0-0x1000');
+    const change = mapOf('0x0-0x1000');
     marbleTest(({ cold, expectObservable }) => {
-      const sets = { a: changeSet(1, { maps: [change] }) };
+      const sets = { a: setOf(1, { maps: [change] }) };
       expectObservable(cold('a-a|', sets).pipe(ensureMapped(va))).toBe('a-a|', {
-        a: changeSet(1, { maps: [withVa(change)] }),
+        a: setOf(1, { maps: [withVa(change)] }),
       });
     });
     expect(va.calls).to.deep.equal(['ensure 0x0-0x1000', 'ensure 0x0-0x1000']);
@@ -136,10 +134,10 @@ describe('ensureMapped', () => {
 
   it('passes errors and completion on, and unsubscribes from its source', () => {
     marbleTest(({ cold, expectObservable, expectSubscriptions }) => {
-      const failing = cold('a-#', { a: changeSet(1) });
-      const endless = cold('a---a---', { a: changeSet(1) });
-      expectObservable(failing.pipe(ensureMapped(va))).toBe('a-#', { a: changeSet(1) });
-      expectObservable(endless.pipe(ensureMapped(va)), '^--!').toBe('a---', { a: changeSet(1) });
+      const failing = cold('a-#', { a: setOf(1) });
+      const endless = cold('a---a---', { a: setOf(1) });
+      expectObservable(failing.pipe(ensureMapped(va))).toBe('a-#', { a: setOf(1) });
+      expectObservable(endless.pipe(ensureMapped(va)), '^--!').toBe('a---', { a: setOf(1) });
       expectSubscriptions(endless.subscriptions).toBe('^--!');
     });
   });

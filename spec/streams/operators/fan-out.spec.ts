@@ -9,13 +9,18 @@ import {
   type Outcome,
   type TargetBranch,
 } from '../../../streams/index.js';
-import { FakeVaMapper } from '../../support/fake-va-mapper.js';
-import { RecordingTarget } from '../../support/recording-target.js';
-import { changeSet, inWords, map, unmap } from '../support/change-sets.js';
-import { marbleTest } from '../../../testing/index.js';
+import {
+  marbleTest,
+  FakeVaMapper,
+  mapOf,
+  outcomeText,
+  RecordingTarget,
+  setOf,
+  unmapOf,
+} from '../../../testing/index.js';
 import { nextTurn, texts } from '../support/phrases.js';
 
-const [A, B] = [map('0x0-0x1000'), map('0x2000-0x3000')];
+const [A, B] = [mapOf('0x0-0x1000'), mapOf('0x2000-0x3000')];
 
 function answers(name: string, answer: (set: ChangeSet) => Partial<Outcome> = () => ({})): TargetBranch {
   return (changes$) =>
@@ -69,12 +74,12 @@ describe('fanOut', () => {
   it('answers every set with exactly one outcome, in order, also an empty one', () => {
     marbleTest(({ cold, expectObservable }) => {
       const sets = {
-        a: changeSet(1, { maps: [A] }),
-        b: changeSet(2),
-        c: changeSet(3, { unmaps: [unmap('0x0-0x1000')] }),
+        a: setOf(1, { maps: [A] }),
+        b: setOf(2),
+        c: setOf(3, { unmaps: [unmapOf('0x0-0x1000')] }),
       };
       const branch = fanOut(toTarget(first), toTarget(second));
-      expectObservable(cold('a-(bc)-|', sets).pipe(branch, mapTo(inWords))).toBe('a-(bc)-|', {
+      expectObservable(cold('a-(bc)-|', sets).pipe(branch, mapTo(outcomeText))).toBe('a-(bc)-|', {
         a: '1 applied',
         b: '2 applied',
         c: '3 applied',
@@ -84,9 +89,9 @@ describe('fanOut', () => {
 
   it('serves unmaps in reverse order of the branches, then maps in their order', async () => {
     const { serve } = serving(fanOut(toTarget(first), toTarget(second), toTarget(third)));
-    await serve(changeSet(1, { maps: [A] }));
+    await serve(setOf(1, { maps: [A] }));
     journal.length = 0;
-    await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')], maps: [B] }));
+    await serve(setOf(2, { unmaps: [unmapOf('0x0-0x1000')], maps: [B] }));
     expect(journal).to.deep.equal([
       '3: unmap 0x0-0x1000',
       '2: unmap 0x0-0x1000',
@@ -100,23 +105,21 @@ describe('fanOut', () => {
   it('serves a branch when the one before it has answered', async () => {
     const slow = new RecordingTarget({ name: 'slow', journal, reply: 'async' });
     const { serve } = serving(fanOut(toTarget(slow), toTarget(first)));
-    const outcome = serve(changeSet(1, { maps: [A] }));
+    const outcome = serve(setOf(1, { maps: [A] }));
     expect(journal).to.deep.equal(['slow: map 0x0-0x1000 rw']);
     await outcome;
     expect(journal).to.deep.equal(['slow: map 0x0-0x1000 rw', '1: map 0x0-0x1000 rw']);
   });
 
   it('names all its targets in its outcomes', async () => {
-    const outcome = await serving(fanOut(toTarget(first), fanOut(toTarget(second), toTarget(third)))).serve(
-      changeSet(1),
-    );
+    const outcome = await serving(fanOut(toTarget(first), fanOut(toTarget(second), toTarget(third)))).serve(setOf(1));
     expect(outcome.target).to.equal('1+2+3');
   });
 
   it('undoes a set in all branches when a map fails in one, newest first', async () => {
     third.failCall(1, 'ENOMEM');
     const { serve } = serving(fanOut(toTarget(first), toTarget(second), toTarget(third)));
-    const outcome = await serve(changeSet(1, { maps: [A, B] }));
+    const outcome = await serve(setOf(1, { maps: [A, B] }));
     expect(journal.slice(6)).to.deep.equal([
       '3: unmap 0x0-0x1000',
       '2: unmap 0x2000-0x3000',
@@ -124,7 +127,7 @@ describe('fanOut', () => {
       '1: unmap 0x2000-0x3000',
       '1: unmap 0x0-0x1000',
     ]);
-    expect(inWords(outcome)).to.equal('1 failed ENOMEM');
+    expect(outcomeText(outcome)).to.equal('1 failed ENOMEM');
     expect(outcome.error).to.include({ target: '3' });
     expect(String(outcome.failedAt?.range)).to.equal('0x2000-0x3000');
     expect(outcome.undone?.map(({ target, range }) => `${target} ${range.toString()}`)).to.deep.equal([
@@ -138,33 +141,33 @@ describe('fanOut', () => {
 
   it('maps again at each target what it had unmapped for that set', async () => {
     const { serve } = serving(fanOut(toTarget(first), toTarget(second)));
-    await serve(changeSet(1, { maps: [A] }));
+    await serve(setOf(1, { maps: [A] }));
     second.failAll('map 0x2000');
-    await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')], maps: [B] }));
+    await serve(setOf(2, { unmaps: [unmapOf('0x0-0x1000')], maps: [B] }));
     expect(texts(first.held())).to.deep.equal(['0x0-0x1000']);
     expect(texts(second.held())).to.deep.equal(['0x0-0x1000']);
   });
 
   it('names what could not be mapped again, and what could not be unmapped', async () => {
     const { serve } = serving(fanOut(toTarget(first), toTarget(second)));
-    await serve(changeSet(1, { maps: [A] }));
+    await serve(setOf(1, { maps: [A] }));
     first.failAll('map 0x0', 'EFAULT');
     second.failAll('map 0x2000', 'ENOMEM');
-    const outcome = await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')], maps: [B] }));
-    expect(inWords(outcome)).to.equal('2 failed ENOMEM');
+    const outcome = await serve(setOf(2, { unmaps: [unmapOf('0x0-0x1000')], maps: [B] }));
+    expect(outcomeText(outcome)).to.equal('2 failed ENOMEM');
     expect(outcome.missing?.map(({ target, range }) => `${target} ${range.toString()}`)).to.deep.equal([
       '1 0x0-0x1000',
     ]);
-    const again = await serve(changeSet(2, { maps: [A], undo: true }));
-    expect(inWords(again)).to.equal('2 failed EFAULT');
+    const again = await serve(setOf(2, { maps: [A], undo: true }));
+    expect(outcomeText(again)).to.equal('2 failed EFAULT');
   });
 
   it('continues after a failed unmap, and names it', async () => {
     const { serve } = serving(fanOut(toTarget(first), toTarget(second), toTarget(third)));
-    await serve(changeSet(1, { maps: [A] }));
+    await serve(setOf(1, { maps: [A] }));
     second.failAll('unmap', 'EBUSY');
-    const outcome = await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')], maps: [B] }));
-    expect(inWords(outcome)).to.equal('2 failed EBUSY');
+    const outcome = await serve(setOf(2, { unmaps: [unmapOf('0x0-0x1000')], maps: [B] }));
+    expect(outcomeText(outcome)).to.equal('2 failed EBUSY');
     expect(outcome.stuck?.map(({ target }) => target)).to.deep.equal(['2']);
     expect([first, second, third].map((target) => target.held().length)).to.deep.equal([1, 2, 1]);
   });
@@ -174,7 +177,7 @@ describe('fanOut', () => {
       unmaps.length > 0 ? { status: 'failed', error: new DmaError('no', { code: 'EBUSY' }) } : {},
     );
     const outcome = await serving(fanOut(vague)).serve(
-      changeSet(1, { unmaps: [unmap('0x0-0x4000', ['0x0-0x1000', '0x2000-0x3000'])] }),
+      setOf(1, { unmaps: [unmapOf('0x0-0x4000', { covers: ['0x0-0x1000', '0x2000-0x3000'] })] }),
     );
     expect(outcome.stuck?.map(({ target, range }) => `${target} ${range.toString()}`)).to.deep.equal([
       'vague 0x0-0x1000',
@@ -186,8 +189,8 @@ describe('fanOut', () => {
     first.failAll('map', 'EFAULT');
     third.failAll('map', 'EPERM');
     const { serve } = serving(fanOut(toTarget(first), toTarget(second), toTarget(third)));
-    const outcome = await serve(changeSet(1, { maps: [{ ...A, type: 'device' }] }));
-    expect(inWords(outcome)).to.equal('1 applied skipped EFAULT skipped EPERM');
+    const outcome = await serve(setOf(1, { maps: [{ ...A, type: 'device' }] }));
+    expect(outcomeText(outcome)).to.equal('1 applied skipped EFAULT skipped EPERM');
   });
 
   it('works with a VA mapper in front of one of its branches only', async () => {
@@ -196,14 +199,14 @@ describe('fanOut', () => {
     const { serve } = serving(
       fanOut(toTarget(first), (changes$) => changes$.pipe(ensureMapped(va), toTarget(byAddress))),
     );
-    expect(inWords(await serve(changeSet(1, { maps: [A] })))).to.equal('1 applied');
+    expect(outcomeText(await serve(setOf(1, { maps: [A] })))).to.equal('1 applied');
     expect(first.requests[0]).not.to.have.property('hostVa');
     expect(byAddress.requests[0]).to.have.property('hostVa');
   });
 
   it('applies every set when it has no branches', () => {
     marbleTest(({ cold, expectObservable }) => {
-      expectObservable(cold('a-a|', { a: changeSet(1, { maps: [A] }) }).pipe(fanOut(), mapTo(inWords))).toBe('a-a|', {
+      expectObservable(cold('a-a|', { a: setOf(1, { maps: [A] }) }).pipe(fanOut(), mapTo(outcomeText))).toBe('a-a|', {
         a: '1 applied',
       });
     });
@@ -211,8 +214,8 @@ describe('fanOut', () => {
 
   it('fails a set when a branch has ended, and undoes it in the others', async () => {
     const { serve } = serving(fanOut(toTarget(first), (changes$) => changes$.pipe(take(1), answers('short'))));
-    expect(inWords(await serve(changeSet(1, { maps: [A] })))).to.equal('1 applied');
-    expect(inWords(await serve(changeSet(2, { maps: [B] })))).to.equal('2 failed ERR_BRANCH_ENDED');
+    expect(outcomeText(await serve(setOf(1, { maps: [A] })))).to.equal('1 applied');
+    expect(outcomeText(await serve(setOf(2, { maps: [B] })))).to.equal('2 failed ERR_BRANCH_ENDED');
     expect(texts(first.held())).to.deep.equal(['0x0-0x1000']);
   });
 
@@ -222,7 +225,7 @@ describe('fanOut', () => {
         subscriber.next({ generation: 9, target: 'chatty', status: 'failed', skipped: [] });
         return changes$.pipe(answers('chatty')).subscribe(subscriber);
       });
-    expect(inWords(await serving(fanOut(chatty, toTarget(first))).serve(changeSet(1, { maps: [A] })))).to.equal(
+    expect(outcomeText(await serving(fanOut(chatty, toTarget(first))).serve(setOf(1, { maps: [A] })))).to.equal(
       '1 applied',
     );
   });
@@ -230,7 +233,7 @@ describe('fanOut', () => {
   it('waits for a branch that does not answer, and queues later sets', async () => {
     const { serve } = serving(fanOut(toTarget(first), () => NEVER, toTarget(third)));
     let answered = false;
-    void serve(changeSet(1, { maps: [A] })).then(() => (answered = true));
+    void serve(setOf(1, { maps: [A] })).then(() => (answered = true));
     await nextTurn();
     expect(answered).to.equal(false);
     expect(third.calls).to.deep.equal([]);
@@ -239,7 +242,7 @@ describe('fanOut', () => {
   it('ends its branches when its source completes, and when it is unsubscribed', () => {
     let ended = 0;
     const counting: TargetBranch = (changes$) => changes$.pipe(tap({ complete: () => (ended += 1) }), answers('x'));
-    of(changeSet(1)).pipe(fanOut(counting, counting)).subscribe();
+    of(setOf(1)).pipe(fanOut(counting, counting)).subscribe();
     expect(ended).to.equal(2);
     new Subject<ChangeSet>().pipe(fanOut(counting, counting)).subscribe().unsubscribe();
     expect(ended).to.equal(4);
@@ -247,14 +250,14 @@ describe('fanOut', () => {
 
   it('serves each of its subscriptions, one after another', () => {
     const target = new RecordingTarget();
-    const outcomes$ = of(changeSet(1, { maps: [A] })).pipe(
+    const outcomes$ = of(setOf(1, { maps: [A] }), setOf(2, { unmaps: [A.range] })).pipe(
       fanOut(toTarget(target), toTarget(new RecordingTarget({ name: 'other' }))),
     );
     const seen: string[] = [];
     for (let time = 0; time < 2; time++) {
-      outcomes$.subscribe(({ status }) => seen.push(status));
+      outcomes$.subscribe((outcome) => seen.push(outcomeText(outcome)));
     }
-    expect(seen).to.deep.equal(['applied', 'applied']);
+    expect(seen).to.deep.equal(['1 applied', '2 applied', '1 applied', '2 applied']);
   });
 
   it('throws at once when an argument is not a branch', () => {
@@ -265,10 +268,7 @@ describe('fanOut', () => {
     let subscribed = 0;
     const counting: TargetBranch = (changes$) =>
       changes$.pipe(tap({ subscribe: () => (subscribed += 1) }), answers('x'));
-    expect(() => of(changeSet(1)).pipe(fanOut(counting, () => 'no observable' as never))).to.throw(
-      TypeError,
-      'Observable',
-    );
+    expect(() => of(setOf(1)).pipe(fanOut(counting, () => 'no observable' as never))).to.throw(TypeError, 'Observable');
     expect(subscribed).to.equal(0);
   });
 });

@@ -9,13 +9,11 @@ import {
   type DmaTarget,
   type Outcome,
 } from '../../../streams/index.js';
-import { RecordingTarget } from '../../support/recording-target.js';
-import { changeSet, inWords, map, unmap } from '../support/change-sets.js';
-import { marbleTest } from '../../../testing/index.js';
+import { marbleTest, mapOf, outcomeText, RecordingTarget, setOf, unmapOf } from '../../../testing/index.js';
 import { gate, nextTurn, texts } from '../support/phrases.js';
 
 function words(sets$: Observable<ChangeSet>, target: DmaTarget): Observable<string> {
-  return sets$.pipe(toTarget(target), mapTo(inWords));
+  return sets$.pipe(toTarget(target), mapTo(outcomeText));
 }
 
 /** Serves sets one after another, each when the one before it has been answered. */
@@ -32,7 +30,7 @@ function serving(target: DmaTarget): { serve(set: ChangeSet): Promise<Outcome> }
   };
 }
 
-const [A, B, C] = [map('0x0-0x1000'), map('0x2000-0x3000'), map('0x4000-0x5000')];
+const [A, B, C] = [mapOf('0x0-0x1000'), mapOf('0x2000-0x3000'), mapOf('0x4000-0x5000')];
 
 describe('toTarget', () => {
   let target: RecordingTarget;
@@ -49,9 +47,9 @@ describe('toTarget', () => {
     it('every set with exactly one outcome, in order, also an empty one', () => {
       marbleTest(({ cold, expectObservable }) => {
         const sets = {
-          a: changeSet(1, { maps: [A, B] }),
-          b: changeSet(2),
-          c: changeSet(3, { unmaps: [unmap('0x0-0x1000')] }),
+          a: setOf(1, { maps: [A, B] }),
+          b: setOf(2),
+          c: setOf(3, { unmaps: [unmapOf('0x0-0x1000')] }),
         };
         expectObservable(words(cold('a-(bc)-|', sets), target)).toBe('a-(bc)-|', {
           a: '1 applied',
@@ -64,20 +62,20 @@ describe('toTarget', () => {
 
     it('every inverse set with what it has undone, and no other set', async () => {
       const { serve } = serving(target);
-      await serve(changeSet(1, { maps: [A, B] }));
-      expect(await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')] }))).not.to.have.any.keys(
+      await serve(setOf(1, { maps: [A, B] }));
+      expect(await serve(setOf(2, { unmaps: [unmapOf('0x0-0x1000')] }))).not.to.have.any.keys(
         'undone',
         'stuck',
         'missing',
         'error',
       );
-      const outcome = await serve(changeSet(3, { unmaps: [unmap('0x2000-0x3000')], undo: true }));
+      const outcome = await serve(setOf(3, { unmaps: [unmapOf('0x2000-0x3000')], undo: true }));
       expect(texts(outcome.undone?.map(({ range }) => range) ?? [])).to.deep.equal(['0x2000-0x3000']);
     });
 
     it('an inverse set with the generation of the set that it undoes', () => {
       marbleTest(({ cold, expectObservable }) => {
-        const sets = { a: changeSet(1, { maps: [A] }), u: changeSet(1, { unmaps: [unmap('0x0-0x1000')], undo: true }) };
+        const sets = { a: setOf(1, { maps: [A] }), u: setOf(1, { unmaps: [unmapOf('0x0-0x1000')], undo: true }) };
         expectObservable(words(cold('au|', sets), target)).toBe('au|', {
           a: '1 applied',
           u: '1 applied',
@@ -91,9 +89,9 @@ describe('toTarget', () => {
       const slow = new RecordingTarget({ reply: 'async', journal: log });
       const sets = new Subject<ChangeSet>();
       words(sets, slow).subscribe({ next: (outcome) => log.push(outcome), complete: () => log.push('complete') });
-      sets.next(changeSet(1, { maps: [A, B] }));
-      sets.next(changeSet(2, { unmaps: [unmap('0x0-0x1000')] }));
-      sets.next(changeSet(3));
+      sets.next(setOf(1, { maps: [A, B] }));
+      sets.next(setOf(2, { unmaps: [unmapOf('0x0-0x1000')] }));
+      sets.next(setOf(3));
       sets.complete();
       expect(log).to.deep.equal(['T: map 0x0-0x1000 rw']);
       while (log.at(-1) !== 'complete') {
@@ -111,7 +109,7 @@ describe('toTarget', () => {
     });
 
     it('with the name of its target', async () => {
-      expect(await serving(new RecordingTarget({ name: 'nic' })).serve(changeSet(5))).to.deep.equal({
+      expect(await serving(new RecordingTarget({ name: 'nic' })).serve(setOf(5))).to.deep.equal({
         generation: 5,
         target: 'nic',
         status: 'applied',
@@ -122,16 +120,16 @@ describe('toTarget', () => {
     it('with an outcome, not an error of the stream, when the target fails', () => {
       target.failCall(1, 'ENOSPC');
       marbleTest(({ cold, expectObservable }) => {
-        const sets = { a: changeSet(1, { maps: [A, B] }), b: changeSet(2, { maps: [A, B] }) };
+        const sets = { a: setOf(1, { maps: [A, B] }), b: setOf(2, { maps: [A, B] }) };
         expectObservable(words(cold('a-b|', sets), target)).toBe('a-b|', { a: '1 failed ENOSPC', b: '2 applied' });
       });
     });
 
     it('nothing more when its source errors, or when it is unsubscribed', () => {
       marbleTest(({ cold, expectObservable, expectSubscriptions }) => {
-        const failing = cold('a-#', { a: changeSet(1) });
+        const failing = cold('a-#', { a: setOf(1) });
         expectObservable(words(failing, target)).toBe('a-#', { a: '1 applied' });
-        const endless = cold('a---a---', { a: changeSet(1) });
+        const endless = cold('a---a---', { a: setOf(1) });
         expectObservable(words(endless, target), '^--!').toBe('a---', { a: '1 applied' });
         expectSubscriptions(endless.subscriptions).toBe('^--!');
       });
@@ -141,7 +139,7 @@ describe('toTarget', () => {
   describe('serves', () => {
     it('one call after another', async () => {
       const slow = new RecordingTarget({ reply: 'async' });
-      const outcome = await serving(slow).serve(changeSet(1, { maps: [A, B, C] }));
+      const outcome = await serving(slow).serve(setOf(1, { maps: [A, B, C] }));
       expect(outcome.status).to.equal('applied');
       expect(slow.violations).to.deep.equal([]);
     });
@@ -150,16 +148,16 @@ describe('toTarget', () => {
       const sets = new Subject<ChangeSet>();
       const seen: string[] = [];
       words(sets, target).subscribe((outcome) => seen.push(outcome));
-      sets.next(changeSet(1, { maps: [A] }));
+      sets.next(setOf(1, { maps: [A] }));
       expect(seen).to.deep.equal(['1 applied']);
     });
 
     it('unmaps before maps', async () => {
       const { serve } = serving(target);
-      await serve(changeSet(1, { maps: [A, B] }));
+      await serve(setOf(1, { maps: [A, B] }));
       target.takeCalls();
       await serve(
-        changeSet(2, { maps: [map('0x1000-0x2000')], unmaps: [unmap('0x2000-0x3000'), unmap('0x0-0x1000')] }),
+        setOf(2, { maps: [mapOf('0x1000-0x2000')], unmaps: [unmapOf('0x2000-0x3000'), unmapOf('0x0-0x1000')] }),
       );
       expect(target.calls).to.deep.equal(['unmap 0x2000-0x3000', 'unmap 0x0-0x1000', 'map 0x1000-0x2000 rw']);
     });
@@ -168,9 +166,9 @@ describe('toTarget', () => {
       const exact = new RecordingTarget({ unmapShape: 'exact' });
       for (const one of [target, exact]) {
         const { serve } = serving(one);
-        await serve(changeSet(1, { maps: [A, C] }));
+        await serve(setOf(1, { maps: [A, C] }));
         one.takeCalls();
-        await serve(changeSet(2, { unmaps: [unmap('0x0-0x10000', ['0x0-0x1000', '0x4000-0x5000'])] }));
+        await serve(setOf(2, { unmaps: [unmapOf('0x0-0x10000', { covers: ['0x0-0x1000', '0x4000-0x5000'] })] }));
       }
       expect(target.calls).to.deep.equal(['unmap 0x0-0x10000']);
       expect(exact.calls).to.deep.equal(['unmap 0x0-0x1000', 'unmap 0x4000-0x5000']);
@@ -179,7 +177,7 @@ describe('toTarget', () => {
 
     it('no unmap of a range at which the target holds nothing', async () => {
       const { serve } = serving(target);
-      const outcome = await serve(changeSet(1, { unmaps: [unmap('0x0-0x1000')] }));
+      const outcome = await serve(setOf(1, { unmaps: [unmapOf('0x0-0x1000')] }));
       expect(outcome.status).to.equal('applied');
       expect(target.calls).to.deep.equal([]);
     });
@@ -192,12 +190,12 @@ describe('toTarget', () => {
         unmapDma: () => undefined,
       });
       await serve(
-        changeSet(1, {
+        setOf(1, {
           maps: [
             A,
-            map('0x2000-0x3000', { hostVa: { address: 5n }, writable: false, type: 'device', region: 'bar' }),
-            map('0x4000-0x5000', { backing: 'private' }),
-            map('0x6000-0x7000', { backing: 'private', hostVa: { address: 7n } }),
+            mapOf('0x2000-0x3000', { hostVa: { address: 5n }, writable: false, type: 'device', region: 'bar' }),
+            mapOf('0x4000-0x5000', { backing: 'private' }),
+            mapOf('0x6000-0x7000', { backing: 'private', hostVa: { address: 7n } }),
           ],
         }),
       );
@@ -223,7 +221,7 @@ describe('toTarget', () => {
   describe('when a map fails', () => {
     it('undoes the maps of the set, newest first, and names them', async () => {
       target.failCall(2, 'ENOMEM');
-      const outcome = await serving(target).serve(changeSet(1, { maps: [A, B, C] }));
+      const outcome = await serving(target).serve(setOf(1, { maps: [A, B, C] }));
       expect(target.calls.slice(2)).to.deep.equal([
         'map 0x4000-0x5000 rw -> ENOMEM',
         'unmap 0x2000-0x3000',
@@ -237,10 +235,12 @@ describe('toTarget', () => {
 
     it('maps again what the set had unmapped', async () => {
       const { serve } = serving(target);
-      await serve(changeSet(1, { maps: [A, B] }));
+      await serve(setOf(1, { maps: [A, B] }));
       target.takeCalls();
       target.failAll('map 0x4000');
-      await serve(changeSet(2, { unmaps: [unmap('0x0-0x3000', ['0x0-0x1000', '0x2000-0x3000'])], maps: [C] }));
+      await serve(
+        setOf(2, { unmaps: [unmapOf('0x0-0x3000', { covers: ['0x0-0x1000', '0x2000-0x3000'] })], maps: [C] }),
+      );
       expect(target.calls).to.deep.equal([
         'unmap 0x0-0x3000',
         'map 0x4000-0x5000 rw -> EIO',
@@ -251,40 +251,42 @@ describe('toTarget', () => {
 
     it('does not map again what an earlier set had unmapped', async () => {
       const { serve } = serving(target);
-      await serve(changeSet(1, { maps: [A, B] }));
-      await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')] }));
+      await serve(setOf(1, { maps: [A, B] }));
+      await serve(setOf(2, { unmaps: [unmapOf('0x0-0x1000')] }));
       target.failAll('map 0x4000');
-      await serve(changeSet(3, { unmaps: [unmap('0x2000-0x3000')], maps: [C] }));
+      await serve(setOf(3, { unmaps: [unmapOf('0x2000-0x3000')], maps: [C] }));
       expect(texts(target.held())).to.deep.equal(['0x2000-0x3000']);
     });
 
     it('names what it could not unmap, and what it could not map again', async () => {
       const { serve } = serving(target);
-      await serve(changeSet(1, { maps: [A] }));
+      await serve(setOf(1, { maps: [A] }));
       target.failAll('map 0x', 'EFAULT');
-      const outcome = await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')], maps: [B] }));
+      const outcome = await serve(setOf(2, { unmaps: [unmapOf('0x0-0x1000')], maps: [B] }));
       expect(texts(outcome.missing?.map(({ range }) => range) ?? [])).to.deep.equal(['0x0-0x1000']);
-      target.mend();
+      target.clearFailures();
       target.failAll('unmap', 'EBUSY');
       const other = new RecordingTarget().failAll('unmap', 'EBUSY').failCall(1, 'ENOMEM');
-      const second = await serving(other).serve(changeSet(1, { maps: [A, B] }));
+      const second = await serving(other).serve(setOf(1, { maps: [A, B] }));
       expect(texts(second.stuck?.map(({ range }) => range) ?? [])).to.deep.equal(['0x0-0x1000']);
     });
 
     it('skips the map if it is one of device memory', async () => {
       target.failAll('map 0x2000', 'EFAULT');
-      const outcome = await serving(target).serve(changeSet(1, { maps: [A, { ...B, type: 'device' }, C] }));
-      expect(inWords(outcome)).to.equal('1 applied skipped EFAULT');
+      const outcome = await serving(target).serve(setOf(1, { maps: [A, { ...B, type: 'device' }, C] }));
+      expect(outcomeText(outcome)).to.equal('1 applied skipped EFAULT');
       expect(texts(target.held())).to.deep.equal(['0x0-0x1000', '0x4000-0x5000']);
     });
 
     it('serves the rest of an inverse set, and names what failed as missing', async () => {
       const { serve } = serving(target);
-      await serve(changeSet(1, { maps: [A, B, C] }));
-      await serve(changeSet(2, { unmaps: [unmap('0x0-0x10000', ['0x0-0x1000', '0x2000-0x3000', '0x4000-0x5000'])] }));
+      await serve(setOf(1, { maps: [A, B, C] }));
+      await serve(
+        setOf(2, { unmaps: [unmapOf('0x0-0x10000', { covers: ['0x0-0x1000', '0x2000-0x3000', '0x4000-0x5000'] })] }),
+      );
       target.failAll('map 0x2000', 'EFAULT');
-      const outcome = await serve(changeSet(2, { maps: [A, B, C], undo: true }));
-      expect(inWords(outcome)).to.equal('2 failed EFAULT');
+      const outcome = await serve(setOf(2, { maps: [A, B, C], undo: true }));
+      expect(outcomeText(outcome)).to.equal('2 failed EFAULT');
       expect(texts(outcome.missing?.map(({ range }) => range) ?? [])).to.deep.equal(['0x2000-0x3000']);
       expect(texts(target.held())).to.deep.equal(['0x0-0x1000', '0x4000-0x5000']);
     });
@@ -293,37 +295,37 @@ describe('toTarget', () => {
   describe('serving an inverse set', () => {
     it('maps again only what this target had unmapped', async () => {
       const { serve } = serving(target);
-      await serve(changeSet(1, { maps: [A] }));
-      await serve(changeSet(2, { unmaps: [unmap('0x0-0x10000', ['0x0-0x1000', '0x2000-0x3000'])] }));
+      await serve(setOf(1, { maps: [A] }));
+      await serve(setOf(2, { unmaps: [unmapOf('0x0-0x10000', { covers: ['0x0-0x1000', '0x2000-0x3000'] })] }));
       target.takeCalls();
-      await serve(changeSet(2, { maps: [A, B], undo: true }));
+      await serve(setOf(2, { maps: [A, B], undo: true }));
       expect(target.calls).to.deep.equal(['map 0x0-0x1000 rw']);
     });
 
     it('does not map again what this target had unmapped for an earlier set only', async () => {
       const { serve } = serving(target);
-      const bar = map('0x0-0x1000', { type: 'device' });
-      const hidden = { unmaps: [unmap('0x0-0x1000', ['0x0-0x1000'], 'device')] };
-      await serve(changeSet(1, { maps: [bar] }));
-      await serve(changeSet(2, hidden));
+      const bar = mapOf('0x0-0x1000', { type: 'device' });
+      const hidden = { unmaps: [unmapOf('0x0-0x1000', { type: 'device' })] };
+      await serve(setOf(1, { maps: [bar] }));
+      await serve(setOf(2, hidden));
       target.failAll('map', 'EFAULT');
-      await serve(changeSet(3, { maps: [bar] }));
-      target.mend();
-      await serve(changeSet(4, hidden));
-      await serve(changeSet(4, { maps: [bar], undo: true }));
+      await serve(setOf(3, { maps: [bar] }));
+      target.clearFailures();
+      await serve(setOf(4, hidden));
+      await serve(setOf(4, { maps: [bar], undo: true }));
       expect(target.held()).to.deep.equal([]);
     });
 
     it('counts a mapping whose unmap had failed as held', async () => {
       const { serve } = serving(target);
-      await serve(changeSet(1, { maps: [A] }));
+      await serve(setOf(1, { maps: [A] }));
       target.failAll('unmap');
-      await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')] }));
-      target.mend();
+      await serve(setOf(2, { unmaps: [unmapOf('0x0-0x1000')] }));
+      target.clearFailures();
       target.takeCalls();
-      expect(inWords(await serve(changeSet(2, { maps: [A], undo: true })))).to.equal('2 applied');
+      expect(outcomeText(await serve(setOf(2, { maps: [A], undo: true })))).to.equal('2 applied');
       expect(target.calls).to.deep.equal([]);
-      await serve(changeSet(3, { unmaps: [unmap('0x0-0x1000')] }));
+      await serve(setOf(3, { unmaps: [unmapOf('0x0-0x1000')] }));
       expect(target.calls).to.deep.equal(['unmap 0x0-0x1000']);
     });
   });
@@ -331,25 +333,25 @@ describe('toTarget', () => {
   describe('when an unmap fails', () => {
     it('serves the rest of the set, and names the unmap in the outcome', async () => {
       const { serve } = serving(target);
-      await serve(changeSet(1, { maps: [A, B] }));
+      await serve(setOf(1, { maps: [A, B] }));
       target.failAll('unmap 0x0', 'EBUSY');
-      const outcome = await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000'), unmap('0x2000-0x3000')], maps: [C] }));
-      expect(inWords(outcome)).to.equal('2 failed EBUSY');
+      const outcome = await serve(setOf(2, { unmaps: [unmapOf('0x0-0x1000'), unmapOf('0x2000-0x3000')], maps: [C] }));
+      expect(outcomeText(outcome)).to.equal('2 failed EBUSY');
       expect(texts(outcome.stuck?.map(({ range }) => range) ?? [])).to.deep.equal(['0x0-0x1000']);
       expect(texts(target.held())).to.deep.equal(['0x0-0x1000', '0x4000-0x5000']);
     });
 
     it('unmaps again before a new map of the same pages', async () => {
       const { serve } = serving(target);
-      await serve(changeSet(1, { maps: [A] }));
+      await serve(setOf(1, { maps: [A] }));
       target.failAll('unmap', 'EBUSY');
-      await serve(changeSet(2, { unmaps: [unmap('0x0-0x1000')] }));
-      const refused = await serve(changeSet(3, { maps: [map('0x0-0x2000')] }));
-      expect(inWords(refused)).to.equal('3 failed ERR_RANGE_STUCK');
+      await serve(setOf(2, { unmaps: [unmapOf('0x0-0x1000')] }));
+      const refused = await serve(setOf(3, { maps: [mapOf('0x0-0x2000')] }));
+      expect(outcomeText(refused)).to.equal('3 failed ERR_RANGE_STUCK');
       expect(refused.error?.cause).to.include({ code: 'EBUSY' });
-      target.mend();
+      target.clearFailures();
       target.takeCalls();
-      expect(inWords(await serve(changeSet(4, { maps: [map('0x0-0x2000')] })))).to.equal('4 applied');
+      expect(outcomeText(await serve(setOf(4, { maps: [mapOf('0x0-0x2000')] })))).to.equal('4 applied');
       expect(target.calls).to.deep.equal(['unmap 0x0-0x1000', 'map 0x0-0x2000 rw']);
     });
   });
@@ -357,7 +359,7 @@ describe('toTarget', () => {
   describe('does not call the target for a map', () => {
     it('that an operator has refused', async () => {
       const refused = new DmaError('not here', { code: 'EPERM' });
-      const outcome = await serving(target).serve(changeSet(1, { maps: [A, { ...B, refused }] }));
+      const outcome = await serving(target).serve(setOf(1, { maps: [A, { ...B, refused }] }));
       expect(outcome.error).to.equal(refused);
       expect(target.calls).to.deep.equal(['map 0x0-0x1000 rw', 'unmap 0x0-0x1000']);
     });
@@ -365,12 +367,12 @@ describe('toTarget', () => {
     it('that has no VA or no fd when the target needs one', async () => {
       const picky = new RecordingTarget({ needsVa: true, needsFd: true });
       const { serve } = serving(picky);
-      expect(inWords(await serve(changeSet(1, { maps: [A] })))).to.equal('1 failed ERR_NO_VA');
+      expect(outcomeText(await serve(setOf(1, { maps: [A] })))).to.equal('1 failed ERR_NO_VA');
       const hostVa = { address: 1n };
       expect(
-        inWords(await serve(changeSet(2, { maps: [map('0x0-0x1000', { hostVa, backing: 'private' })] }))),
+        outcomeText(await serve(setOf(2, { maps: [mapOf('0x0-0x1000', { hostVa, backing: 'private' })] }))),
       ).to.equal('2 failed ERR_NO_FD');
-      expect(inWords(await serve(changeSet(3, { maps: [{ ...A, hostVa }] })))).to.equal('3 applied');
+      expect(outcomeText(await serve(setOf(3, { maps: [{ ...A, hostVa }] })))).to.equal('3 applied');
       expect(picky.calls).to.deep.equal(['map 0x0-0x1000 rw']);
     });
   });
@@ -383,8 +385,8 @@ describe('toTarget', () => {
     sets.pipe(toTarget(slow)).subscribe(({ generation }) => generations.push(generation));
     for (let generation = 1; generation <= 10_000; generation++) {
       sets.next(
-        changeSet(generation, {
-          maps: [map(`0x${(generation * 4096).toString(16)}-0x${((generation + 1) * 4096).toString(16)}`)],
+        setOf(generation, {
+          maps: [mapOf(`0x${(generation * 4096).toString(16)}-0x${((generation + 1) * 4096).toString(16)}`)],
         }),
       );
     }

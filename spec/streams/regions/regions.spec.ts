@@ -7,7 +7,7 @@ import {
   type RegionEvent,
   type RegionParams,
 } from '../../../streams/index.js';
-import { FakeMappable } from '../../support/fake-mappable.js';
+import { FakeMappable } from '../../../testing/index.js';
 import { addRegion, FILE, mapping, range, rejectionOf, viewOf } from '../support/phrases.js';
 
 describe('RegionManager: regions', () => {

@@ -20,14 +20,14 @@ export interface Operation {
 async function stick({ targets: [first], regions: { high } }: Prepared): Promise<void> {
   first?.failAll('unmap 0x20000');
   expect(await rejectionOf(high.removeMappings(range(0x0, 0x1000)))).to.be.instanceOf(DmaUnmapError);
-  first?.mend();
+  first?.clearFailures();
 }
 
 /** Makes a mapping missing at the first target: the read-only map fails, and so does the restoration in the undo. */
 async function lose({ targets: [first], regions: { low } }: Prepared): Promise<void> {
   first?.failAll('map 0x2000', 'EFAULT');
   expect(await rejectionOf(low.map({ writable: false }))).to.be.instanceOf(DmaMapError);
-  first?.mend();
+  first?.clearFailures();
 }
 
 /** All public operations of a manager, a region and an attachment that call a target or a VA mapper. */

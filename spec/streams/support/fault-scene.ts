@@ -9,7 +9,7 @@ import {
   type Region,
   type VaMapper,
 } from '../../../streams/index.js';
-import type { Sets } from '../../support/fake-va-mapper.js';
+import type { VaBatches } from '../../support/va-batches.js';
 import { FaultPlan, FaultyTarget, FaultyVaMapper, type FaultyTargetOptions, type Watched } from './faults.js';
 import { addRegion, FILE, mapping, texts } from './phrases.js';
 
@@ -18,20 +18,20 @@ export interface Setting {
   readonly reply: 'sync' | 'async';
   /** Which targets need a VA. `'none'`: there is also no VA mapper. */
   readonly va: 'none' | 'all' | 'all but the first';
-  /** How the VA mapper handles sets. Default: it has no methods for sets. */
-  readonly sets?: Sets;
+  /** How the VA mapper handles batches. Default: it has no methods for batches. */
+  readonly batches?: VaBatches;
 }
 
 /** The file and the VA mapper of a scene. Default: fakes. */
 export interface World {
   readonly file: Mappable;
-  vaMapper(plan: FaultPlan, sets?: Sets): Watched & VaMapper;
+  vaMapper(plan: FaultPlan, batches?: VaBatches): Watched & VaMapper;
   target?(plan: FaultPlan, va: Watched | undefined, options: FaultyTargetOptions): FaultyTarget;
   /** Compares the state that a target reports with its real state. */
   check?(target: FaultyTarget): void;
 }
 
-const FAKES: World = { file: FILE, vaMapper: (plan, sets) => new FaultyVaMapper(plan, sets) };
+const FAKES: World = { file: FILE, vaMapper: (plan, batches) => new FaultyVaMapper(plan, batches) };
 
 /** A manager with regions and attached targets. All calls fail by one plan. */
 export class Scene {
@@ -48,7 +48,7 @@ export class Scene {
 
   private constructor(setting: Setting, world: World) {
     this.#world = world;
-    this.va = setting.va === 'none' ? undefined : world.vaMapper(this.plan, setting.sets);
+    this.va = setting.va === 'none' ? undefined : world.vaMapper(this.plan, setting.batches);
     this.manager = new RegionManager({
       ...(this.va === undefined ? {} : { vaMapper: this.va }),
       onWarning: (warning) => {
@@ -60,7 +60,7 @@ export class Scene {
       // Asynchronously, but in the same turn of the event loop, because there are many runs.
       const reply = setting.reply === 'sync' ? setting.reply : () => Promise.resolve();
       // Every second target has batch methods. All except the first are concurrent.
-      const options = { name: `target ${index}`, needsVa, reply, together: index % 2 === 1, concurrent: index > 0 };
+      const options = { name: `target ${index}`, needsVa, reply, batches: index % 2 === 1, concurrent: index > 0 };
       const make = world.target ?? ((...args) => new FaultyTarget(...args));
       this.targets.push(make(this.plan, this.va, options));
     }

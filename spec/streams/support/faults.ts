@@ -1,13 +1,6 @@
-import {
-  DmaError,
-  type DmaMapRequest,
-  type DmaTarget,
-  type HostVa,
-  type MapChange,
-  type MemoryRange,
-} from '../../../streams/index.js';
-import { FakeVaMapper, type Sets } from '../../support/fake-va-mapper.js';
-import { RecordingTarget, type RecordingTargetOptions } from '../../support/recording-target.js';
+import { DmaError, type DmaMapRequest, type DmaTarget, type MemoryRange } from '../../../streams/index.js';
+import { FakeVaMapper, RecordingTarget, type RecordingTargetOptions } from '../../../testing/index.js';
+import type { VaBatches } from '../../support/va-batches.js';
 
 /** Decides which calls of all fakes fail: the n-th, the n-th and all later ones, or some by a pattern. */
 export class FaultPlan {
@@ -67,17 +60,18 @@ export interface SettledTarget extends DmaTarget {
   unmapDma(range: MemoryRange): void | Promise<void>;
 }
 
-export interface FaultyTargetOptions extends RecordingTargetOptions {
+export interface FaultyTargetOptions extends Omit<RecordingTargetOptions, 'reply'> {
+  readonly reply?: 'sync' | 'async' | (() => Promise<void>);
   /** The target that does the work. It is called first, unless the call fails. */
   readonly inner?: SettledTarget | undefined;
 }
 
-/** A recording target that fails by plan, records its maps, and checks that VAs exist as long as they are needed. */
-export class FaultyTarget extends RecordingTarget {
+/** A recording target that fails by plan, and checks that VAs exist as long as they are needed. */
+export class FaultyTarget extends RecordingTarget implements SettledTarget {
   readonly #plan: FaultPlan;
   readonly #va: Watched | undefined;
   readonly #inner: SettledTarget | undefined;
-  readonly #details = new Map<number, string>();
+  #strikes = false;
 
   constructor(plan: FaultPlan, va: Watched | undefined, options: FaultyTargetOptions) {
     super(options);
@@ -87,30 +81,25 @@ export class FaultyTarget extends RecordingTarget {
     if (options.needsVa === true) {
       va?.users.push(this);
     }
+    this.failWhen(() => (this.#strikes ? 'EIO' : undefined));
   }
 
   /** Its maps with access and file offset, in ascending order: `'0x0-0x1000 rw 0x7000'`. */
   contents(): string[] {
-    return this.held().map((range) => this.#details.get(range.startPage) ?? `${range.toString()} of nowhere`);
+    return this.heldRequests().map(
+      ({ range, writable, fileOffset }) => `${range} ${writable ? 'rw' : 'ro'} 0x${fileOffset.toString(16)}`,
+    );
   }
 
   override mapDma(request: DmaMapRequest): void | Promise<void> {
-    const { range, writable, fileOffset } = request;
+    const { range } = request;
     if (this.needsVa && this.#va?.held().some((held) => held.equals(range)) !== true) {
-      this.violations.push(`map ${range.toString()} came before its VA was there`);
+      this.violations.push(`map ${range} came before its VA was there`);
     }
-    const answer = this.#byPlan(
+    return this.#byPlan(
       () => super.mapDma(request),
       () => this.#inner?.mapDma(request),
     );
-    const remember = (): void => {
-      this.#details.set(range.startPage, `${range.toString()} ${writable ? 'rw' : 'ro'} 0x${fileOffset.toString(16)}`);
-    };
-    if (answer === undefined) {
-      remember();
-      return undefined;
-    }
-    return answer.then(remember);
   }
 
   override unmapDma(range: MemoryRange): void | Promise<void> {
@@ -120,17 +109,11 @@ export class FaultyTarget extends RecordingTarget {
     );
   }
 
-  #byPlan(call: () => void | Promise<void>, work: () => void | Promise<void>): void | Promise<void> {
-    if (!this.#plan.strikes()) {
-      const done = work();
-      return done === undefined ? call() : done.then(call);
-    }
-    try {
-      this.failAll();
-      return call();
-    } finally {
-      this.mend();
-    }
+  #byPlan(call: () => unknown, work: () => void | Promise<void>): void | Promise<void> {
+    this.#strikes = this.#plan.strikes();
+    const done = this.#strikes ? undefined : work();
+    // The option `reply` makes no observables.
+    return (done === undefined ? call() : done.then(call)) as void | Promise<void>;
   }
 }
 
@@ -139,31 +122,20 @@ export class FaultyVaMapper extends FakeVaMapper implements Watched {
   readonly users: FaultyTarget[] = [];
   readonly #plan: FaultPlan;
 
-  constructor(plan: FaultPlan, sets?: Sets) {
-    super(sets === undefined ? {} : { sets });
+  constructor(plan: FaultPlan, batches: VaBatches = 'none') {
+    super({ batches });
     this.#plan = plan;
-  }
-
-  override ensureMapped(change: MapChange): HostVa {
-    if (!this.#plan.strikes()) {
-      return super.ensureMapped(change);
-    }
-    try {
-      this.failAll();
-      return super.ensureMapped(change);
-    } finally {
-      this.mend();
-    }
+    this.failWhen(({ kind }) => (kind === 'ensure' && plan.strikes() ? 'ENOMEM' : undefined));
   }
 
   override release(range: MemoryRange): void {
     const user = this.users.find((target) => target.held().some((held) => held.overlaps(range)));
     if (user !== undefined) {
-      this.violations.push(`release ${range.toString()}, which is mapped at ${user.name}`);
+      this.violations.push(`release ${range}, which is mapped at ${user.name}`);
     }
     super.release(range);
     if (this.#plan.strikes()) {
-      throw new DmaError('made to fail after the work was done', { code: 'EIO', range });
+      throw new DmaError('failed on plan after the work was done', { code: 'EIO', range });
     }
   }
 }

@@ -9,8 +9,8 @@ import {
   type RegionEdit,
   type VaMapper,
 } from '../../../streams/index.js';
-import type { Sets } from '../../support/fake-va-mapper.js';
-import { FakeMappable } from '../../support/fake-mappable.js';
+import { FakeMappable } from '../../../testing/index.js';
+import type { VaBatches } from '../../support/va-batches.js';
 import { FaultPlan, FaultyTarget, FaultyVaMapper, type Watched, type SettledTarget } from './faults.js';
 import type { Edit } from './page-model.js';
 
@@ -23,11 +23,11 @@ export interface ModelWorld {
   readonly inner?: SettledTarget;
 }
 
-/** A world of fakes. `sets`: how the VA mapper handles sets. */
-export function fakes(sets: Sets): ModelWorld {
+/** A world of fakes. `batches`: how the VA mapper handles batches. */
+export function fakes(batches: VaBatches): ModelWorld {
   return {
     files: new Map(['a', 'b'].map((label) => [label, new FakeMappable(label)])),
-    vaMapper: (plan) => new FaultyVaMapper(plan, sets),
+    vaMapper: (plan) => new FaultyVaMapper(plan, batches),
   };
 }
 
@@ -55,7 +55,7 @@ export class Real {
       name: 'exact',
       unmapShape: 'exact',
       reply: () => Promise.resolve(),
-      together: true,
+      batches: true,
     });
   }
 

@@ -7,7 +7,7 @@ import {
   type Region,
   type RegionManager,
 } from '../../../streams/index.js';
-import { FakeMappable } from '../../support/fake-mappable.js';
+import { FakeMappable } from '../../../testing/index.js';
 
 /** Builders and texts for specs of the region manager. */
 

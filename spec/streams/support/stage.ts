@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { RegionManager, type DmaError } from '../../../streams/index.js';
-import { FakeVaMapper, type Sets } from '../../support/fake-va-mapper.js';
-import { RecordingTarget, type RecordingTargetOptions } from '../../support/recording-target.js';
+import { FakeVaMapper, RecordingTarget, type RecordingTargetOptions } from '../../../testing/index.js';
+import type { VaBatches } from '../../support/va-batches.js';
 import { rejectionOf } from './phrases.js';
 
 /** A manager, its VA mapper, and the targets of a spec. All of them write to one journal. */
@@ -14,8 +14,8 @@ export class Stage {
   /** In the order in which they were created. */
   readonly targets: RecordingTarget[] = [];
 
-  constructor(options: { readonly withVaMapper?: boolean; readonly sets?: Sets } = {}) {
-    this.va = new FakeVaMapper({ journal: this.journal, sets: options.sets ?? 'one by one' });
+  constructor(options: { readonly withVaMapper?: boolean; readonly batches?: VaBatches } = {}) {
+    this.va = new FakeVaMapper({ journal: this.journal, batches: options.batches ?? 'none' });
     this.manager = new RegionManager({
       ...(options.withVaMapper === false ? {} : { vaMapper: this.va }),
       onWarning: (warning) => {
@@ -30,7 +30,7 @@ export class Stage {
     return target;
   }
 
-  /** Attaches a new target, and detaches it with failing unmaps: all active mappings are stuck at it. Its unmaps fail until `mend()`. */
+  /** Attaches a new target, and detaches it with failing unmaps: all active mappings are stuck at it. Its unmaps fail until `clearFailures()`. */
   async leaveStuck(name: string, needsVa: boolean): Promise<RecordingTarget> {
     const target = this.target({ name, needsVa });
     const attachment = await this.manager.attach(target);

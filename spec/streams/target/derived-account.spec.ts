@@ -12,7 +12,7 @@ import {
   type RegionEdit,
   type TargetBranch,
 } from '../../../streams/index.js';
-import type { RecordingTarget, RecordingTargetOptions } from '../../support/recording-target.js';
+import type { RecordingTarget, RecordingTargetOptions } from '../../../testing/index.js';
 import { addRegion, gate, ledgerOf, mapping, nextTurn, range, rejectionOf, texts } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
 
@@ -280,7 +280,7 @@ describe('RegionManager: the derived account of a target', () => {
     const kind: fc.Arbitrary<Omit<RecordingTargetOptions, 'name' | 'journal'>> = fc.record({
       unmapShape: fc.constantFrom('superset', 'exact'),
       reply: fc.constantFrom('sync', 'async'),
-      together: fc.boolean(),
+      batches: fc.boolean(),
       needsVa: fc.boolean(),
     });
 
@@ -373,7 +373,7 @@ describe('RegionManager: the derived account of a target', () => {
             });
           });
           await both(async (side) => {
-            side.targets.forEach((target) => target.mend());
+            side.targets.forEach((target) => target.clearFailures());
             if (after === 'retry') {
               await Promise.all(side.attachments.map((one) => one.retryStuck()));
             } else if (after === 'heal') {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { DmaError, Outcome, Region } from '../../../streams/index.js';
-import type { RecordingTarget } from '../../support/recording-target.js';
+import type { RecordingTarget } from '../../../testing/index.js';
 import { addRegion, ledgerOf, mapping, range, rejectionOf, texts, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
 

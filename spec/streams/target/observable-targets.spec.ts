@@ -11,8 +11,7 @@ import {
   type DmaTarget,
   type MemoryRange,
 } from '../../../streams/index.js';
-import { changeSet, inWords, map as mapOf, unmap } from '../support/change-sets.js';
-import { marbleTest } from '../../../testing/index.js';
+import { marbleTest, mapOf, outcomeText, setOf, unmapOf } from '../../../testing/index.js';
 import { addRegion, ledgerOf, mapping, nextTurn, range, rejectionOf, texts, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
 
@@ -27,10 +26,10 @@ describe('targets that return observables', () => {
         const next = (): Observable<string> => answers[call++] ?? EMPTY;
         const target: DmaTarget = { name: 'T', mapDma: next, unmapDma: next };
         const sets = {
-          a: changeSet(1, { maps: [A, B] }),
-          b: changeSet(2, { unmaps: [unmap('0x0-0x1000')], maps: [A] }),
+          a: setOf(1, { maps: [A, B] }),
+          b: setOf(2, { unmaps: [unmapOf('0x0-0x1000')], maps: [A] }),
         };
-        expectObservable(cold('ab|', sets).pipe(toTarget(target), map(inWords))).toBe('----a---(b|)', {
+        expectObservable(cold('ab|', sets).pipe(toTarget(target), map(outcomeText))).toBe('----a---(b|)', {
           a: '1 applied',
           b: '2 applied',
         });
@@ -54,7 +53,7 @@ describe('targets that return observables', () => {
           mapDma: ({ range: at }) => told(`+${at.startPage}`, at.startPage === 2 ? cold('-#') : cold('--|')),
           unmapDma: (at) => told(`-${at.startPage}`, cold('---|')),
         };
-        const out$ = cold('a|', { a: changeSet(1, { maps: [A, B] }) }).pipe(
+        const out$ = cold('a|', { a: setOf(1, { maps: [A, B] }) }).pipe(
           toTarget(target),
           map(({ status, undone }) => `${status} ${texts((undone ?? []).map((at) => at.range)).join()}`),
         );
@@ -66,8 +65,8 @@ describe('targets that return observables', () => {
     it('are as synchronous as those that return nothing when they complete at once', () => {
       marbleTest(({ cold, expectObservable }) => {
         const target: DmaTarget = { name: 'T', mapDma: () => of(1), unmapDma: () => EMPTY };
-        const sets = { a: changeSet(1, { maps: [A, B] }), b: changeSet(2, { unmaps: [unmap('0x0-0x1000')] }) };
-        expectObservable(cold('a-b|', sets).pipe(toTarget(target), map(inWords))).toBe('a-b|', {
+        const sets = { a: setOf(1, { maps: [A, B] }), b: setOf(2, { unmaps: [unmapOf('0x0-0x1000')] }) };
+        expectObservable(cold('a-b|', sets).pipe(toTarget(target), map(outcomeText))).toBe('a-b|', {
           a: '1 applied',
           b: '2 applied',
         });
@@ -82,10 +81,10 @@ describe('targets that return observables', () => {
           mapDma: () => defer(() => (calls$.next(`${name}+`), cold(frames))),
           unmapDma: () => defer(() => (calls$.next(`${name}-`), cold(frames))),
         });
-        const sets = { a: changeSet(1, { maps: [A] }), b: changeSet(2, { unmaps: [unmap('0x0-0x1000')], maps: [A] }) };
+        const sets = { a: setOf(1, { maps: [A] }), b: setOf(2, { unmaps: [unmapOf('0x0-0x1000')], maps: [A] }) };
         const branch = fanOut(toTarget(target('p', '--|')), toTarget(target('q', '-|')));
         expectObservable(calls$).toBe('p-qrs-t-u', { p: 'p+', q: 'q+', r: 'q-', s: 'p-', t: 'p+', u: 'q+' });
-        expectObservable(cold('ab|', sets).pipe(branch, map(inWords))).toBe('---a-----(b|)', {
+        expectObservable(cold('ab|', sets).pipe(branch, map(outcomeText))).toBe('---a-----(b|)', {
           a: '1 applied',
           b: '2 applied',
         });
@@ -192,11 +191,11 @@ describe('targets that return observables', () => {
       const error = (await rejectionOf(region.map({ writable: false }))) as unknown as DmaMapError;
       expect(error).to.include({ name: 'DmaMapError', code: 'ENOMEM', target: 'behind' });
       expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw', '0x2000-0x3000 rw']);
-      behind.mend();
+      behind.clearFailures();
       inner.failAll('unmap 0x2000', 'EBUSY');
       expect(await rejectionOf(region.removeMappings(range(0x2000, 0x3000)))).to.include({ code: 'EBUSY' });
       expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw', '0x2000-0x3000 rw stuck']);
-      inner.mend();
+      inner.clearFailures();
       await attachment.retryStuck();
       await inner.unmapDma(range(0x0, 0x1000));
       await attachment.heal();
@@ -328,7 +327,7 @@ describe('targets that return observables', () => {
       abort.abort();
       expect((await attaching).message).to.include('0x0-0x1000 could not be unmapped');
       expect(stage.va.held()).to.have.length(1);
-      inner.mend();
+      inner.clearFailures();
       await region.remove();
       await stage.manager.close();
       expect([inner.held(), stage.va.held()]).to.deep.equal([[], []]);

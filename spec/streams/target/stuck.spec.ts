@@ -2,13 +2,13 @@ import { expect } from 'chai';
 import { DmaMapError, DmaUnmapError, type Region } from '../../../streams/index.js';
 import { addRegion, ledgerOf, mapping, nextTurn, range, rejectionOf, texts, viewOf } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
-import { describeForEveryWay } from '../../support/fake-va-mapper.js';
+import { describeWithVaBatches } from '../../support/va-batches.js';
 
-describeForEveryWay('RegionManager: a failed unmap', (sets) => {
+describeWithVaBatches('RegionManager: a failed unmap', (batches) => {
   let stage: Stage;
 
   beforeEach(() => {
-    stage = new Stage({ sets });
+    stage = new Stage({ batches });
   });
 
   afterEach(() => {
@@ -75,7 +75,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
     expect(stage.takeJournal()).to.deep.equal(['b: unmap 0x0-0x1000 -> EIO']);
     expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000', '0x2000-0x3000']);
 
-    targets.b.mend();
+    targets.b.clearFailures();
     await attachments.b.retryStuck();
     expect(stage.takeJournal()).to.deep.equal(['b: unmap 0x0-0x1000', 'va: release 0x0-0x1000']);
     expect(ledgerOf(attachments.b)).to.deep.equal(['0x2000-0x3000 rw']);
@@ -89,10 +89,10 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
     targets.c.failAll('unmap');
     const error = await rejectionOf(region.removeMappings(range(0x0, 0x1000)));
     expect((error as unknown as DmaUnmapError).stuck.map(({ target }) => target)).to.deep.equal(['c', 'a']);
-    targets.a.mend();
+    targets.a.clearFailures();
     await attachments.a.retryStuck();
     expect(texts(stage.va.held())).to.include('0x0-0x1000');
-    targets.c.mend();
+    targets.c.clearFailures();
     await attachments.c.retryStuck();
     expect(texts(stage.va.held())).not.to.include('0x0-0x1000');
   });
@@ -102,7 +102,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
     targets.b.failAll('unmap');
     await rejectionOf(region.unmap());
     expect(ledgerOf(attachments.b)).to.deep.equal(['0x0-0x1000 rw stuck', '0x2000-0x3000 rw stuck']);
-    targets.b.mend();
+    targets.b.clearFailures();
     stage.takeJournal();
     await attachments.b.retryStuck();
     expect(stage.takeJournal()).to.deep.equal([
@@ -149,7 +149,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
     });
 
     it('first retries the unmap, and maps when that succeeds', async () => {
-      at.targets.b.mend();
+      at.targets.b.clearFailures();
       await at.region.addMapping(mapping(0x0, 0x2000, { fileOffset: 0x7000n }));
       expect(stage.journal).to.deep.equal([
         'b: unmap 0x0-0x1000',
@@ -172,7 +172,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
     });
 
     it('retries also for the very same mapping', async () => {
-      at.targets.b.mend();
+      at.targets.b.clearFailures();
       await at.region.addMapping(mapping(0x0, 0x1000));
       expect(stage.journal).to.include('b: unmap 0x0-0x1000').and.include('b: map 0x0-0x1000 rw');
       expect(ledgerOf(at.attachments.b)).to.deep.equal(['0x0-0x1000 rw', '0x2000-0x3000 rw']);
@@ -204,7 +204,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
       const refused = await rejectionOf(at.region.addMapping(mapping(0x0, 0x2000)));
       expect(refused).to.include({ code: 'ERR_RANGE_STUCK' });
       expect(stage.takeJournal()).to.deep.equal(['b: unmap 0x0-0x1000 -> EIO']);
-      at.targets.b.mend();
+      at.targets.b.clearFailures();
       await at.region.addMapping(mapping(0x0, 0x2000));
       expect(texts(at.targets.b.held())).to.deep.equal([]);
       expect(texts(at.targets.a.held())).to.deep.equal(['0x0-0x2000', '0x2000-0x3000']);
@@ -289,7 +289,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
       stage.takeJournal();
       const [, second] = stage.targets;
       second?.takeCalls();
-      second?.mend().failCall(0);
+      second?.clearFailures().failCall(0);
       await stage.manager.transaction((edit) => {
         edit.removeMappings(region, range(0x0, 0x1000));
         edit.addMapping(region, mapping(0x0, 0x2000));
@@ -322,7 +322,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
     expect(ledgerOf(attachment)).to.deep.equal(['0x0-0x1000 rw stuck']);
     expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000']);
     expect(region.active).to.equal(false);
-    first.mend();
+    first.clearFailures();
     await attachment.retryStuck();
     expect(stage.va.held()).to.deep.equal([]);
   });
@@ -338,7 +338,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
     await region.addMapping(mapping(0x0, 0x1000, { fileOffset: 0x9000n }));
     const second = stage.target({ name: 'second', needsVa: true });
     expect(await rejectionOf(manager.attach(second))).to.include({ code: 'ERR_RANGE_STUCK' });
-    first.mend();
+    first.clearFailures();
     stage.takeJournal();
     await manager.attach(second);
     expect(stage.journal).to.deep.equal([
@@ -355,7 +355,7 @@ describeForEveryWay('RegionManager: a failed unmap', (sets) => {
     await rejectionOf(attachments.b.detach());
     await region.remove();
     expect(texts(stage.va.held())).to.deep.equal(['0x0-0x1000', '0x2000-0x3000']);
-    targets.b.mend();
+    targets.b.clearFailures();
     await attachments.b.retryStuck();
     await nextTurn();
     expect(stage.va.held()).to.deep.equal([]);

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { ChangeSet, MapChange } from '../../../streams/index.js';
 import { TargetPort } from '../../../streams/target/target-port.js';
-import { RecordingTarget, type RecordingTargetOptions } from '../../support/recording-target.js';
+import { RecordingTarget, type RecordingTargetOptions } from '../../../testing/index.js';
 import { FILE, range } from '../support/phrases.js';
 
 describe('TargetPort', () => {
@@ -31,7 +31,7 @@ describe('TargetPort', () => {
     target.failAll('unmap');
     await unmap();
     expect(port.usesVa(change.range)).to.equal(true);
-    target.mend();
+    target.clearFailures();
     await unmap();
     expect(port.usesVa(change.range)).to.equal(false);
   });

@@ -17,30 +17,30 @@ describe('a target that takes batches', () => {
     await addRegion(stage.manager, 0x0, 0x10000, {
       mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000), mapping(0x4000, 0x5000)],
     });
-    const target = stage.target({ together: true });
+    const target = stage.target({ batches: true });
     const attachment = await stage.manager.attach(target);
-    expect(target.batches).to.deep.equal([3]);
+    expect(target.batchSizes).to.deep.equal([3]);
     expect(target.takeCalls()).to.deep.equal(['map 0x0-0x1000 rw', 'map 0x2000-0x3000 rw', 'map 0x4000-0x5000 rw']);
     await attachment.detach();
-    expect(target.batches).to.deep.equal([3, 3]);
+    expect(target.batchSizes).to.deep.equal([3, 3]);
     expect(target.takeCalls()).to.deep.equal(['unmap 0x0-0x1000', 'unmap 0x2000-0x3000', 'unmap 0x4000-0x5000']);
     stage.expectContractsKept();
   });
 
   it('gets a single map, and a single unmap, by a call of its own', async () => {
     const stage = new Stage();
-    const target = stage.target({ together: true });
+    const target = stage.target({ batches: true });
     await stage.manager.attach(target);
     const region = await addRegion(stage.manager, 0x0, 0x10000, { mappings: [mapping(0x0, 0x1000)] });
     await region.removeMappings(range(0x0, 0x1000));
     expect(target.calls).to.deep.equal(['map 0x0-0x1000 rw', 'unmap 0x0-0x1000']);
-    expect(target.batches).to.deep.equal([]);
+    expect(target.batchSizes).to.deep.equal([]);
   });
 
   for (const failing of [0, 1, 2]) {
     it(`has the maps before map ${failing} of three undone, newest first, when that one fails`, async () => {
       const stage = new Stage();
-      const target = stage.target({ together: true });
+      const target = stage.target({ batches: true });
       const attachment = await stage.manager.attach(target);
       target.failCall(failing, 'ENOSPC');
       const all = [mapping(0x0, 0x1000), mapping(0x2000, 0x3000), mapping(0x4000, 0x5000)];
@@ -52,7 +52,7 @@ describe('a target that takes batches', () => {
       expect(error.range?.toString()).to.equal(all[failing]?.rangeInRegion.toString());
       expect(target.takeCalls().slice(failing + 1)).to.deep.equal(made.toReversed().map((one) => `unmap ${one}`));
       expect(attachment.ledger()).to.deep.equal([]);
-      target.mend();
+      target.clearFailures();
       await region.map({ writable: true });
       expect(target.takeCalls()).to.have.length(3);
       stage.expectContractsKept();
@@ -66,9 +66,9 @@ describe('a target that takes batches', () => {
     });
     await addRegion(stage.manager, 0x10000, 0x20000, { type: 'device', mappings: [mapping(0x0, 0x1000)] });
     await addRegion(stage.manager, 0x20000, 0x30000, { mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000)] });
-    const target = stage.target({ together: true }).failAll('map 0x10000-0x11000');
+    const target = stage.target({ batches: true }).failAll('map 0x10000-0x11000');
     const attachment = await stage.manager.attach(target);
-    expect(target.batches).to.deep.equal([5, 2]);
+    expect(target.batchSizes).to.deep.equal([5, 2]);
     expect(target.calls.filter((call) => !call.includes('->'))).to.have.length(4);
     expect(texts(attachment.ledger().map((entry) => entry.range))).to.deep.equal([
       '0x0-0x1000',
@@ -82,7 +82,7 @@ describe('a target that takes batches', () => {
 
   it('has only the failed unmap stuck, and unmaps the rest', async () => {
     const stage = new Stage();
-    const target = stage.target({ together: true, unmapShape: 'exact' });
+    const target = stage.target({ batches: true, unmapShape: 'exact' });
     const attachment = await stage.manager.attach(target);
     const region = await addRegion(stage.manager, 0x0, 0x10000, {
       mappings: [mapping(0x0, 0x1000), mapping(0x2000, 0x3000), mapping(0x4000, 0x5000)],
@@ -91,7 +91,7 @@ describe('a target that takes batches', () => {
     expect(await rejectionOf(region.removeMappings(range(0x0, 0x10000)))).to.be.instanceOf(DmaUnmapError);
     expect(ledgerOf(attachment)).to.deep.equal(['0x2000-0x3000 rw stuck']);
     expect(texts(target.held())).to.deep.equal(['0x2000-0x3000']);
-    target.mend();
+    target.clearFailures();
     await attachment.retryStuck();
     expect(target.held()).to.deep.equal([]);
   });

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { RecordingTarget } from '../../support/recording-target.js';
+import type { RecordingTarget } from '../../../testing/index.js';
 import { addRegion, mapping, range } from '../support/phrases.js';
 import { Stage } from '../support/stage.js';
 

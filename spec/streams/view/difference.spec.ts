@@ -2,10 +2,9 @@ import { expect } from 'chai';
 import type { MapChange, Region, RegionEdit } from '../../../streams/index.js';
 import type { Difference } from '../../../streams/view/difference.js';
 import { sameMapping, sameMemory } from '../../../streams/changes/mapping.js';
-import { map } from '../support/change-sets.js';
+import { FakeMappable, mapOf } from '../../../testing/index.js';
 import { RegionsOnly } from '../support/regions-only.js';
 import { FILE, mapping, range } from '../support/phrases.js';
-import { FakeMappable } from '../../support/fake-mappable.js';
 
 /** What a difference says, as text. */
 function told({ unmaps, removed, maps, toggled }: Difference) {
@@ -250,28 +249,28 @@ describe('difference', () => {
   }).timeout(20_000);
 
   describe('comparing a mapping', () => {
-    const one = map('0x0-0x1000');
+    const one = mapOf('0x0-0x1000');
     const table: readonly (readonly [string, MapChange, boolean, boolean])[] = [
       ['a copy', { ...one }, true, true],
       ['one of another region', { ...one, region: 'other' }, true, true],
       ['one with a VA', { ...one, hostVa: { address: 1n } }, true, true],
       ['one that is not writable', { ...one, writable: false }, false, true],
       ['one of another type', { ...one, type: 'device' }, false, true],
-      ['a longer one', map('0x0-0x2000'), false, false],
-      ['one at another address', map('0x1000-0x2000', { backing: one.backing }), false, false],
+      ['a longer one', mapOf('0x0-0x2000'), false, false],
+      ['one at another address', mapOf('0x1000-0x2000', { backing: one.backing }), false, false],
       [
         'one at another file offset',
-        map('0x0-0x1000', { backing: { mappable: FILE, fileOffset: 0x1000n } }),
+        mapOf('0x0-0x1000', { backing: { mappable: FILE, fileOffset: 0x1000n } }),
         false,
         false,
       ],
       [
         'one of another file',
-        map('0x0-0x1000', { backing: { mappable: new FakeMappable('file'), fileOffset: 0n } }),
+        mapOf('0x0-0x1000', { backing: { mappable: new FakeMappable('file'), fileOffset: 0n } }),
         false,
         false,
       ],
-      ['private memory', map('0x0-0x1000', { backing: 'private' }), false, false],
+      ['private memory', mapOf('0x0-0x1000', { backing: 'private' }), false, false],
     ];
     for (const [what, other, same, memory] of table) {
       it(`with ${what}, finds ${same ? 'the same mapping' : memory ? 'another mapping of the same memory' : 'another mapping'}`, () => {
@@ -281,9 +280,9 @@ describe('difference', () => {
     }
 
     it('of private memory, finds the same mapping if the range is the same', () => {
-      const priv = map('0x0-0x1000', { backing: 'private' });
+      const priv = mapOf('0x0-0x1000', { backing: 'private' });
       expect(sameMapping(priv, { ...priv })).to.equal(true);
-      expect(sameMapping(priv, map('0x0-0x2000', { backing: 'private' }))).to.equal(false);
+      expect(sameMapping(priv, mapOf('0x0-0x2000', { backing: 'private' }))).to.equal(false);
     });
   });
 });
