@@ -6,3 +6,5 @@ export { RangeMap } from './ranges/range-map.js';
 export type { Ranged } from './ranges/range-map.js';
 export { show } from './util/checks.js';
 export { SerialQueue } from './util/serial-queue.js';
+export { toAnswer } from './target/answers.js';
+export { isPromiseLike } from './util/coroutine.js';

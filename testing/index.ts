@@ -10,3 +10,5 @@ export type { RangeLike, SetContents } from './builders.js';
 export { outcomeText, setText } from './texts.js';
 export { marbleTest } from './marbles.js';
 export type { MarbleHelpers, TextExpectation } from './marbles.js';
+export { checkTarget } from './check-target.js';
+export type { CheckTargetOptions, TargetCheck } from './check-target.js';
