@@ -14,6 +14,9 @@ import { Unmapper } from './soft-iommu/unmapper.js';
  * `mapDma` only checks that a file is not shorter than the mapping; `read` and `write` access the backing. File systems and pinning are
  * not modelled: descriptors that `fstat` cannot examine are accepted.
  *
+ * The model `iommufd` deviates from the contract of `DmaTarget` in one rule: an unmap of a range without maps fails, as in the kernel. The
+ * library makes no such call of this target, because its maps end at once.
+ *
  * @example
  * ```ts
  * import { MemoryRange } from 'dma-streams';

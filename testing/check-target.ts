@@ -120,9 +120,8 @@ export function checkTarget<T extends DmaTarget>(
     });
   }
   const checks = checksOf(made, bench);
-  // What the close of this target throws is an error of the first check.
-  const closed = options.close?.(made);
-  closed?.catch(() => undefined);
+  const closed = closeListed(made, options.close);
+  closed.catch(() => undefined); // It fails the checks.
   return checks.map((check) => ({
     ...check,
     run: async () => {
@@ -130,6 +129,10 @@ export function checkTarget<T extends DmaTarget>(
       await check.run();
     },
   }));
+}
+
+async function closeListed<T extends DmaTarget>(target: T, close: CheckTargetOptions<T>['close']): Promise<void> {
+  await close?.(target);
 }
 
 function checksOf(target: DmaTarget, options: BenchOptions): readonly TargetCheck[] {
@@ -149,10 +152,10 @@ async function runCheck({ rule, run }: ContractCheck, options: BenchOptions): Pr
   try {
     await run(bench);
   } catch (error) {
-    failure = withRule(error, rule);
+    failure = withRule(error, rule, bench.steps);
   }
   await bench.close().catch((error: unknown) => {
-    failure ??= withRule(error, 'checkTarget: the target, its memory and its manager can be closed');
+    failure ??= withRule(error, 'checkTarget: the target, its memory and its manager can be closed', bench.steps);
   });
   if (failure !== undefined) {
     throw failure;

@@ -2,7 +2,7 @@ import { MemoryRange, type DmaTarget, type MapChange, type Mappable, type VaMapp
 import { mapOf, type RangeLike } from '../builders.js';
 import { FakeMappable } from '../fake-mappable.js';
 import { FakeVaMapper } from '../fake-va-mapper.js';
-import { Steps } from './contract-error.js';
+import { Steps, thrownText } from './contract-error.js';
 import { look, type HeldOption } from './look.js';
 import { TestedTarget } from './tested-target.js';
 
@@ -93,7 +93,7 @@ export class CheckBench {
   /**
    * Closes all that was made, the last first, also after a failure. Then the bench can be used again.
    *
-   * @throws the first error of a close
+   * @throws ContractError with the first error of a close as its cause
    */
   async close(): Promise<void> {
     const errors: unknown[] = [];
@@ -106,7 +106,8 @@ export class CheckBench {
       }
     }
     if (errors.length > 0) {
-      throw errors[0];
+      const text = thrownText(errors[0]);
+      throw this.steps.breach(`the target and its manager must close without an error, but failed: ${text}`, errors[0]);
     }
   }
 }

@@ -14,6 +14,11 @@ export class Steps {
     this.#texts.push(text);
   }
 
+  /** The last step. */
+  get last(): string {
+    return this.#texts.at(-1) ?? 'nothing';
+  }
+
   /** The error of a breach. The first line says what is wrong, the others which steps led to it. */
   breach(summary: string, cause?: unknown): ContractError {
     const steps = this.#texts.map((text, index) => `\n  step ${index + 1}: ${text}`).join('');
@@ -35,8 +40,8 @@ export function thrownText(thrown: unknown): string {
 }
 
 /** Adds the rule of the contract to the error of a breach. Errors of another kind get the same form. */
-export function withRule(error: unknown, rule: string): ContractError {
-  const known = error instanceof ContractError;
-  const message = known ? error.message : `the check could not be made: ${thrownText(error)}`;
-  return new ContractError(`${message}\n  rule: ${rule}`, { cause: known ? error.cause : error });
+export function withRule(error: unknown, rule: string, steps: Steps): ContractError {
+  const { message, cause } =
+    error instanceof ContractError ? error : steps.breach(`the check could not go on: ${thrownText(error)}`, error);
+  return new ContractError(`${message}\n  rule: ${rule}`, cause === undefined ? {} : { cause });
 }

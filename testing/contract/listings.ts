@@ -1,9 +1,10 @@
-import { MemoryRange, type Attachment, type DmaMapRequest } from '../../streams/index.js';
+import type { Attachment, DmaMapRequest, MemoryRange } from '../../streams/index.js';
 import { show, toAnswer } from '../../streams/internal.js';
 import type { CheckBench } from './check-bench.js';
 import { CheckScene } from './check-scene.js';
 import type { ContractCheck, Traits } from './contract-check.js';
 import { listText, thrownText } from './contract-error.js';
+import { isHeld } from './look.js';
 import type { TestedTarget } from './tested-target.js';
 
 const lists = ({ target }: Traits): boolean => target.mappedRanges !== undefined;
@@ -90,7 +91,7 @@ export const LISTINGS: readonly ContractCheck[] = [
         throw bench.steps.breach(`verify() must find that ${bench.at(2)} is lost, but it found nothing`);
       }
       await scene.run('heal()', () => attachment.heal());
-      await tested.holds(scene.active, 'after heal()');
+      await tested.holds(scene.active);
       await expectFindings(bench, attachment, []);
     },
   },
@@ -103,7 +104,7 @@ export const LISTINGS: readonly ContractCheck[] = [
       await tested.map(bench.mapAt(30, 2));
       await expectFindings(bench, attachment, [`unexpected ${bench.at(30, 2)}`]);
       await scene.run('heal()', () => attachment.heal());
-      await tested.holds(scene.active, 'after heal()');
+      await tested.holds(scene.active);
       await expectFindings(bench, attachment, []);
     },
   },
@@ -143,7 +144,7 @@ async function expectFindings(bench: CheckBench, attachment: Attachment, expecte
 async function expectList(bench: CheckBench, { target, mapped }: TestedTarget): Promise<void> {
   bench.steps.begin('mappedRanges()');
   const listed: unknown = await toAnswer(target.mappedRanges?.());
-  if (!Array.isArray(listed) || !listed.every((range) => range instanceof MemoryRange)) {
+  if (!Array.isArray(listed) || !isHeld(listed)) {
     throw bench.steps.breach('mappedRanges() must return an array of MemoryRange, or a promise or observable of one');
   }
   const [is, should] = [listed, mapped].map((ranges: readonly MemoryRange[]) =>
@@ -158,7 +159,7 @@ async function expectList(bench: CheckBench, { target, mapped }: TestedTarget): 
 async function countOf(bench: CheckBench, { target }: TestedTarget): Promise<number | undefined> {
   bench.steps.begin('mappedCount()');
   const count: unknown = await toAnswer(target.mappedCount?.());
-  if (count !== undefined && !(Number.isSafeInteger(count) && Number(count) >= 0)) {
+  if (!isHeld(count) || Array.isArray(count)) {
     throw bench.steps.breach(`mappedCount() must return a number of maps or undefined, but it returned ${show(count)}`);
   }
   return count as number | undefined;

@@ -1,4 +1,4 @@
-import type { DmaTarget, MemoryRange } from '../../streams/index.js';
+import { MemoryRange, type DmaTarget } from '../../streams/index.js';
 import { toAnswer } from '../../streams/internal.js';
 
 /** What a check can see of a target: its maps; their number; or only which calls succeed. */
@@ -18,9 +18,17 @@ export function sightOf(target: Partial<DmaTarget>, held: HeldOption | undefined
 }
 
 /** Asks the target, or the option `held`, what the target holds. The question is asked synchronously. */
-export async function look(target: DmaTarget, held: HeldOption | undefined): Promise<Held> {
+export async function look(target: DmaTarget, held: HeldOption | undefined): Promise<unknown> {
   if (held !== undefined) {
     return await held(target);
   }
-  return (await toAnswer(target.mappedRanges === undefined ? target.mappedCount?.() : target.mappedRanges())) as Held;
+  return await toAnswer(target.mappedRanges === undefined ? target.mappedCount?.() : target.mappedRanges());
+}
+
+export function isHeld(value: unknown): value is Held {
+  return (
+    value === undefined ||
+    (Number.isSafeInteger(value) && Number(value) >= 0) ||
+    (Array.isArray(value) && value.every((range) => range instanceof MemoryRange))
+  );
 }

@@ -14,11 +14,11 @@ export const SIDE_BY_SIDE: readonly ContractCheck[] = [
         a.mapEach([bench.mapAt(0), bench.mapAt(1, 2)]),
         b.mapEach([bench.mapAt(4), bench.mapAt(0, 3)]),
       ]);
-      await a.holds(a.mapped, 'after maps at two targets the first one:');
-      await b.holds(b.mapped, 'after maps at two targets the second one:');
+      await a.holds(a.mapped, 'after the maps at two targets at once, the first:');
+      await b.holds(b.mapped, 'after the maps at two targets, at the second of them,');
       await Promise.all([a.unmap(bench.at(1, 2)), b.unmap(bench.at(4))]);
-      await a.holds(a.mapped, 'after unmaps at two targets the first one:');
-      await b.holds(b.mapped, 'after unmaps at two targets the second one:');
+      await a.holds(a.mapped, 'after the unmaps at two targets, at the first of them,');
+      await b.holds(b.mapped, 'after the unmaps at two targets, at the second of them,');
       await Promise.all([a.empty(), b.empty()]);
     },
   },
@@ -34,8 +34,8 @@ export const SIDE_BY_SIDE: readonly ContractCheck[] = [
       await scene.attach(tested[1]);
       const step = async (text: string, command: () => Promise<unknown>): Promise<void> => {
         await scene.run(text, command);
-        await tested[0].holds(scene.active, `after "${text}" the first of two targets:`);
-        await tested[1].holds(scene.active, `after "${text}" the second of two targets:`);
+        await tested[0].holds(scene.active, `after "${text}", at the first of two targets,`);
+        await tested[1].holds(scene.active, `after "${text}", at the second of two targets,`);
       };
       await step('add six mappings', () =>
         scene.manager.transaction((edit) => {
@@ -57,8 +57,8 @@ export const SIDE_BY_SIDE: readonly ContractCheck[] = [
       await step('unmap the region', () => scene.ram.unmap());
       await step('map the region', () => scene.ram.map({ writable: true }));
       await scene.run('close the manager', () => scene.manager.close());
-      await tested[0].holds([], 'after the manager was closed the first of two targets:');
-      await tested[1].holds([], 'after the manager was closed the second of two targets:');
+      await tested[0].holds([], 'after the manager was closed, at the first of two targets,');
+      await tested[1].holds([], 'after the manager was closed, at the second of two targets,');
     },
   },
 ];

@@ -1,7 +1,7 @@
 import type { DmaMapRequest, DmaTarget, HostVa, MapChange, MemoryRange, VaMapper } from '../../streams/index.js';
 import { isPromiseLike, show, toAnswer } from '../../streams/internal.js';
 import { ContractError, listText, thrownText, type Steps } from './contract-error.js';
-import type { Held } from './look.js';
+import { isHeld, type Held } from './look.js';
 
 /** The methods of a target that take one argument. */
 type Method = 'mapDma' | 'unmapDma' | 'mapDmaBatch' | 'unmapDmaBatch' | 'checkMaps';
@@ -10,7 +10,7 @@ type Method = 'mapDma' | 'unmapDma' | 'mapDmaBatch' | 'unmapDmaBatch' | 'checkMa
 export class TestedTarget {
   readonly target: DmaTarget;
   readonly steps: Steps;
-  readonly #look: () => Promise<Held>;
+  readonly #look: () => Promise<unknown>;
   readonly #vaMapper: () => VaMapper;
   readonly #addresses = new Map<string, MemoryRange>();
   /** What the direct calls of the check have mapped. */
@@ -18,7 +18,7 @@ export class TestedTarget {
   /** Number of maps at the start, where the target counts them. */
   #others = 0;
 
-  constructor(target: DmaTarget, steps: Steps, look: () => Promise<Held>, vaMapper: () => VaMapper) {
+  constructor(target: DmaTarget, steps: Steps, look: () => Promise<unknown>, vaMapper: () => VaMapper) {
     this.target = target;
     this.steps = steps;
     this.#look = look;
@@ -32,7 +32,7 @@ export class TestedTarget {
 
   /** Notes how many maps the target counts before its first one. */
   async begin(): Promise<this> {
-    const held = await this.#look();
+    const held = await this.#seen();
     this.#others = typeof held === 'number' ? held : 0;
     if (Array.isArray(held) && held.length > 0) {
       throw this.steps.breach(`a new target must hold nothing, but it holds ${listText(held)}`);
@@ -132,29 +132,52 @@ export class TestedTarget {
     await this.holds(this.#mapped);
   }
 
-  /** Compares what the target holds with what it should hold. Cannot see anything where the sight is `'calls'`. */
-  async holds(expected: readonly MemoryRange[], when = 'then'): Promise<void> {
+  /**
+   * Compares what the target holds with what it should hold. Cannot see anything where the sight is `'calls'`.
+   *
+   * @param when for the message. Default: after the last step
+   */
+  async holds(expected: readonly MemoryRange[], when = `after "${this.steps.last}"`): Promise<void> {
     this.compare(await this.read(), expected, when);
   }
 
   /** What the target holds. The target is asked synchronously. */
   async read(): Promise<Held> {
-    const held = await this.#look();
+    const held = await this.#seen();
     return typeof held === 'number' ? held - this.#others : held;
   }
 
-  compare(held: Held, expected: readonly MemoryRange[], when = 'then'): void {
+  compare(held: Held, expected: readonly MemoryRange[], when: string): void {
+    const should = `${when} the target must hold ${listText(sorted(expected))}`;
     if (typeof held === 'number') {
       if (held !== expected.length) {
-        const should = `${expected.length} maps (${listText(expected)})`;
-        throw this.steps.breach(`${when} the target must hold ${should}, but it counts ${held}`);
+        throw this.steps.breach(`${should}, but it counts ${held} maps`);
       }
       return;
     }
     if (held !== undefined && textOf(held) !== textOf(expected)) {
-      const should = `${when} the target must hold ${listText(sorted(expected))}`;
-      throw this.steps.breach(`${should}, but it holds ${listText(sorted(held))}`);
+      const missing = without(expected, held);
+      const surplus = without(held, expected);
+      const differences = [
+        ...(missing.length === 0 ? [] : [`lacks ${listText(missing)}`]),
+        ...(surplus.length === 0 ? [] : [`also holds ${listText(surplus)}`]),
+      ];
+      throw this.steps.breach(`${should}, but it ${differences.join(' and ') || 'lists a map twice'}`);
     }
+  }
+
+  async #seen(): Promise<Held> {
+    let held: unknown;
+    try {
+      held = await this.#look();
+    } catch (error) {
+      throw this.steps.breach(`the target must say what it holds, but failed: ${thrownText(error)}`, error);
+    }
+    if (isHeld(held)) {
+      return held;
+    }
+    const kinds = 'an array of MemoryRange (mappedRanges, the option held) or a number (mappedCount)';
+    throw this.steps.breach(`what the target holds must be ${kinds}, but it is ${show(held)}`);
   }
 
   #addressOf(change: MapChange): HostVa {
@@ -181,4 +204,9 @@ function sorted(ranges: readonly MemoryRange[]): readonly MemoryRange[] {
 
 function textOf(ranges: readonly MemoryRange[]): string {
   return sorted(ranges).join();
+}
+
+/** The ranges of `all` that are not in `others`, ascending. */
+function without(all: readonly MemoryRange[], others: readonly MemoryRange[]): readonly MemoryRange[] {
+  return sorted(all).filter((range) => !others.some((other) => other.equals(range)));
 }

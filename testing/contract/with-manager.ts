@@ -16,9 +16,9 @@ export const WITH_MANAGER: readonly ContractCheck[] = [
       const scene = await CheckScene.create(bench);
       await fill(bench, scene);
       await scene.attach(tested);
-      await tested.holds(scene.active, 'after the attach');
+      await tested.holds(scene.active);
       await scene.run('close the manager', () => scene.manager.close());
-      await tested.holds([], 'after the manager was closed');
+      await tested.holds([]);
     },
   },
   {
@@ -62,14 +62,11 @@ export const WITH_MANAGER: readonly ContractCheck[] = [
           scene.add(edit, bench.mapAt(page));
         });
       });
-      await tested.holds(
-        attachment.ledger().map(({ range }) => range),
-        'after the command',
-      );
+      await tested.holds(attachment.ledger().map(({ range }) => range));
       await scene.command('remove the device memory', (edit) => {
         scene.remove(edit, scene.device.range);
       });
-      await tested.holds(scene.active, 'after the command');
+      await tested.holds(scene.active);
     },
   },
   {
@@ -92,11 +89,11 @@ export const WITH_MANAGER: readonly ContractCheck[] = [
       const tested = await bench.makeTarget();
       const scene = await CheckScene.create(bench);
       await fill(bench, scene);
-      for (const time of ['first', 'second']) {
+      for (let time = 0; time < 2; time++) {
         const attachment = await scene.attach(tested);
-        await tested.holds(scene.active, `after the ${time} attach`);
+        await tested.holds(scene.active);
         await scene.run('detach the target', () => attachment.detach());
-        await tested.holds([], `after the ${time} detach`);
+        await tested.holds([]);
       }
     },
   },
@@ -126,7 +123,7 @@ export const WITH_MANAGER: readonly ContractCheck[] = [
         scene.add(edit, bench.mapAt(2));
         scene.add(edit, bench.mapAt(4));
       });
-      await tested.holds(scene.active, 'after the next command');
+      await tested.holds(scene.active);
     },
   },
 ];
@@ -145,10 +142,10 @@ async function fill(bench: CheckBench, scene: CheckScene): Promise<void> {
 async function follow(bench: CheckBench, tested: TestedTarget, scene: CheckScene): Promise<void> {
   const step = async (text: string, command: () => Promise<unknown>): Promise<void> => {
     await scene.run(text, command);
-    await tested.holds(scene.active, `after the command "${text}"`);
+    await tested.holds(scene.active);
   };
   await fill(bench, scene);
-  await tested.holds(scene.active, 'after the command "add four mappings"');
+  await tested.holds(scene.active);
   await step('add a mapping', () => scene.manager.transaction((edit) => scene.add(edit, bench.mapAt(9))));
   await step('remove a mapping', () => scene.manager.transaction((edit) => scene.remove(edit, bench.at(2))));
   await step('replace a mapping by two', () =>
@@ -162,7 +159,7 @@ async function follow(bench: CheckBench, tested: TestedTarget, scene: CheckScene
   await step('unmap the region', () => scene.ram.unmap());
   await step('map the region', () => scene.ram.map({ writable: true }));
   await step('close the manager', () => scene.manager.close().then(() => undefined));
-  await tested.holds([], 'after the manager was closed');
+  await tested.holds([]);
 }
 
 /**
@@ -193,7 +190,7 @@ async function undo(bench: CheckBench, place: 'before' | 'after', number: number
     (thrown: unknown) => thrown,
   );
   if (error === undefined) {
-    await tested.holds(scene.active, 'after the command');
+    await tested.holds(scene.active);
     return false;
   }
   if ((error as DmaMapError).target !== beside.name) {
@@ -206,9 +203,9 @@ async function undo(bench: CheckBench, place: 'before' | 'after', number: number
   } else {
     await scene.run('unmap at the target beside what is stuck', () => attachment.retryStuck());
   }
-  await tested.holds(scene.active, 'after that');
+  await tested.holds(scene.active);
   await scene.run('close the manager', () => scene.manager.close());
-  await tested.holds([], 'after the manager was closed');
+  await tested.holds([]);
   return true;
 }
 
