@@ -14,7 +14,7 @@ export type RangeLike = MemoryRange | string;
 
 const RAM = new FakeMappable('ram');
 
-/** @throws RangeError or SyntaxError, as `MemoryRange.parse` */
+/** @throws RangeError as `MemoryRange.parse` */
 export function rangeOf(range: RangeLike): MemoryRange {
   return typeof range === 'string' ? MemoryRange.parse(range) : range;
 }

@@ -7,9 +7,11 @@ export abstract class FailingFake {
   abstract readonly name: string;
   /** A sentence for each call that breached the contract. */
   readonly violations: string[] = [];
+  /** @internal */
   protected readonly record: CallRecord;
   readonly #defaultCode: string;
 
+  /** @internal */
   protected constructor(record: CallRecord, defaultCode: string) {
     this.record = record;
     this.#defaultCode = defaultCode;

@@ -1,5 +1,6 @@
 export { RecordingTarget } from './recording-target.js';
 export type { RecordingTargetOptions, Reply } from './recording-target.js';
+export type { CallAnswer } from './serve-batch.js';
 export { FakeVaMapper } from './fake-va-mapper.js';
 export type { FakeVaMapperOptions } from './fake-va-mapper.js';
 export { FakeMappable } from './fake-mappable.js';

@@ -1,4 +1,4 @@
-import { from, Observable, type ObservableInput } from 'rxjs';
+import { isObservable, Observable } from 'rxjs';
 import {
   DmaError,
   type DmaErrorDetails,
@@ -188,22 +188,22 @@ export class RecordingTarget extends FailingFake implements DmaTarget {
     const free = (): void => {
       this.#busyWith = undefined;
     };
-    if (answer instanceof Promise) {
-      return answer.finally(free).then(end);
+    if (isObservable(answer)) {
+      return this.#observe(answer, free, end, call);
     }
-    return this.#observe(answer as ObservableInput<unknown>, free, end, call);
+    return Promise.resolve(answer).finally(free).then(end);
   }
 
   /** The answer as an observable, which makes the call take effect before it completes. */
   #observe(
-    answer: ObservableInput<unknown>,
+    answer$: Observable<unknown>,
     free: () => void,
     end: () => void,
     { kind, range }: Omit<FakeCall, 'number'>,
   ): Observable<unknown> {
     return new Observable((subscriber) => {
       let ended = false;
-      const subscription = from(answer).subscribe({
+      const subscription = answer$.subscribe({
         error: (error: unknown) => {
           ended = true;
           free();

@@ -43,7 +43,7 @@ describe('docs/architecture.md', () => {
   }
 
   it('names no file that is not there', () => {
-    const paths = page.match(/`(?:streams|binding|targets|cli|bench|lab|spec)\/[\w/-]+\.(?:ts|cc|h)`/g) ?? [];
+    const paths = page.match(/`(?:streams|testing|binding|targets|cli|bench|lab|spec)\/[\w/-]+\.(?:ts|cc|h)`/g) ?? [];
     const missing = paths.map((path) => path.slice(1, -1)).filter((path) => !existsSync(join(projectRoot, path)));
     expect(missing.filter((path) => !path.includes('/my-'))).to.deep.equal([]);
     expect(paths.length).to.be.at.least(40);
@@ -51,7 +51,7 @@ describe('docs/architecture.md', () => {
 });
 
 describe('the README.md of a folder', () => {
-  const folders = ['binding', 'binding/memory', 'binding/iommu', ...foldersOf('streams')];
+  const folders = ['binding', 'binding/memory', 'binding/iommu', 'testing', ...foldersOf('streams')];
 
   for (const folder of folders) {
     it(`of ${folder}/ names each of its files`, () => {
