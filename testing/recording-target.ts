@@ -134,7 +134,7 @@ export class RecordingTarget extends FailingFake implements DmaTarget {
   #breachOfUnmap(text: string, range: MemoryRange): string | undefined {
     const held = this.#held.overlapping(range);
     const cut = held.find((one) => !range.contains(one.range));
-    const exact = held.length === 1 && held[0]?.range.equals(range) === true;
+    const exact = held[0]?.range.equals(range) === true;
     const uncertain = this.#cancelled.findIndex((one) => range.contains(one));
     if (uncertain >= 0) {
       this.#cancelled.splice(uncertain, 1);

@@ -2,21 +2,21 @@ import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
 import { RegionManager, type DmaTarget } from '../../streams/index.js';
 import { callToJson, callToText, LoggingTarget } from '../../targets/index.js';
-import { mapOf, range } from './support/requests.js';
+import { requestOf, range } from './support/requests.js';
 
 const INDEX = new URL('../../targets/index.js', import.meta.url).href;
 const STREAMS = new URL('../../streams/index.js', import.meta.url).href;
 
 const memfd = { fd: 0, label: 'ram0 file' };
-const RAM = mapOf(0x0, 0xa0000, { region: 'ram0', mappable: memfd });
-const ROM = mapOf(0xfffc0000, 0x1_0000_0000, {
+const RAM = requestOf(0x0, 0xa0000, { region: 'ram0', mappable: memfd });
+const ROM = requestOf(0xfffc0000, 0x1_0000_0000, {
   region: 'bios',
   writable: false,
   mappable: memfd,
   fileOffset: 0x40000n,
 });
-const BAR = mapOf(0xe000_0000, 0xe000_1000, { region: 'bar', type: 'device', mappable: memfd });
-const PRIVATE = mapOf(0x1_0000_0000, 0x1_0000_1000, { region: 'private', hostVa: { address: 0x7f00_0000_0000n } });
+const BAR = requestOf(0xe000_0000, 0xe000_1000, { region: 'bar', type: 'device', mappable: memfd });
+const PRIVATE = requestOf(0x1_0000_0000, 0x1_0000_1000, { region: 'private', hostVa: { address: 0x7f00_0000_0000n } });
 
 /** A target that writes to a list, and the list. */
 function logged(format?: 'text' | 'json', name?: string): { readonly target: LoggingTarget; readonly lines: string[] } {
@@ -168,7 +168,7 @@ describe('LoggingTarget', () => {
 describe('a call as a line', () => {
   it('carries the code of its error last, when it failed', () => {
     const unmap = { op: 'unmap', target: 'soft', range: range(0, 0x1000), failed: 'EINVAL' } as const;
-    const map = { op: 'map', target: 'soft', request: mapOf(0, 0x1000), failed: 'ENOSPC' } as const;
+    const map = { op: 'map', target: 'soft', request: requestOf(0, 0x1000), failed: 'ENOSPC' } as const;
     expect(callToJson(unmap)).to.equal('{"target":"soft","op":"unmap","range":"0x0-0x1000","failed":"EINVAL"}');
     expect(callToJson(map)).to.equal(
       '{"target":"soft","op":"map","range":"0x0-0x1000","region":"ram","type":"ram","writable":true,"fileOffset":"0x0","failed":"ENOSPC"}',

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { DmaError, MemoryRange } from '../../streams/index.js';
 import { FakeVaMapper, mapOf, RecordingTarget, type FailingFake, type FakeCall } from '../../testing/index.js';
-import { codeOf, requestOf } from './support/calls.js';
+import { codeOf, requestAt } from './support/calls.js';
 
 const [A, B, C] = ['0x0-0x1000', '0x1000-0x2000', '0x4000-0x8000'].map((text) => MemoryRange.parse(text)) as [
   MemoryRange,
@@ -26,7 +26,7 @@ const SUBJECTS: Readonly<Record<string, (journal?: string[]) => Subject>> = {
       fake,
       words: ['map', 'unmap'],
       defaultCode: 'EIO',
-      add: (range) => fake.mapDma(requestOf(range)),
+      add: (range) => fake.mapDma(requestAt(range)),
       remove: (range) => fake.unmapDma(range),
     };
   },

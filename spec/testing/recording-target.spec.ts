@@ -10,7 +10,7 @@ import {
   type RecordingTargetOptions,
 } from '../../testing/index.js';
 import { gate, nextTurn, rejectionOf, texts } from '../streams/support/phrases.js';
-import { codeOf, mapAt, requestOf, resultOf, unmapAt } from './support/calls.js';
+import { codeOf, mapAt, requestAt, resultOf, unmapAt } from './support/calls.js';
 
 const r = (text: string): MemoryRange => MemoryRange.parse(text);
 
@@ -61,10 +61,10 @@ describe('RecordingTarget', () => {
       [
         'a map that overlaps another one',
         {},
-        (target) => target.mapDma(requestOf('0x1000-0x3000')),
+        (target) => target.mapDma(requestAt('0x1000-0x3000')),
         'map 0x1000-0x3000 rw overlaps 0x0-0x2000, which is mapped',
       ],
-      ['a map of what is mapped', {}, (target) => target.mapDma(requestOf('0x0-0x2000')), 'map 0x0-0x2000 rw overlaps'],
+      ['a map of what is mapped', {}, (target) => target.mapDma(requestAt('0x0-0x2000')), 'map 0x0-0x2000 rw overlaps'],
       [
         'an unmap of a part of a map',
         {},
@@ -129,7 +129,7 @@ describe('RecordingTarget', () => {
     ] as const) {
       it(`a call before the one before it, which answers with ${answer}, has ended`, () => {
         const target = new RecordingTarget({ reply });
-        const first = target.mapDma(requestOf('0x0-0x1000'));
+        const first = target.mapDma(requestAt('0x0-0x1000'));
         if (first instanceof Observable) {
           first.subscribe();
         }
@@ -165,7 +165,7 @@ describe('RecordingTarget', () => {
   describe('option reply', () => {
     it("'async': a call ends in a later turn of the event loop, and takes effect then", async () => {
       const target = new RecordingTarget({ reply: 'async' });
-      const call = target.mapDma(requestOf('0x0-0x1000'));
+      const call = target.mapDma(requestAt('0x0-0x1000'));
       await Promise.resolve();
       expect(target.held()).to.deep.equal([]);
       expect(await call).to.equal(undefined);
@@ -185,7 +185,7 @@ describe('RecordingTarget', () => {
           return call.kind === 'unmap' ? open.opened : undefined;
         },
       });
-      expect(target.mapDma(requestOf('0x0-0x1000'))).to.equal(undefined);
+      expect(target.mapDma(requestAt('0x0-0x1000'))).to.equal(undefined);
       const unmap = target.unmapDma(r('0x0-0x1000'));
       expect(unmap).to.be.instanceOf(Promise);
       await nextTurn();
@@ -204,7 +204,7 @@ describe('RecordingTarget', () => {
       for (const reply of [() => Promise.reject(failure), () => throwError(() => failure)]) {
         const target = new RecordingTarget({ reply });
         for (let time = 0; time < 2; time++) {
-          expect(await rejectionOf(resultOf(target.mapDma(requestOf('0x0-0x1000'))))).to.equal(failure);
+          expect(await rejectionOf(resultOf(target.mapDma(requestAt('0x0-0x1000'))))).to.equal(failure);
         }
         expect(target.held()).to.deep.equal([]);
         target.checkContract();
@@ -228,7 +228,7 @@ describe('RecordingTarget', () => {
     it('an observable: takes effect when it completes, before the subscriber is told, in virtual time', () => {
       const target = new RecordingTarget({ reply: ({ kind }) => (kind === 'map' ? timer(3) : of('x')) });
       marbleTest(({ expectObservable }) => {
-        const call = target.mapDma(requestOf('0x0-0x1000')) as Observable<unknown>;
+        const call = target.mapDma(requestAt('0x0-0x1000')) as Observable<unknown>;
         const held = new Observable<string>((subscriber) => {
           subscriber.next(texts(target.held()).join());
           return call.subscribe({
@@ -248,7 +248,7 @@ describe('RecordingTarget', () => {
     it('an observable of a call that fails on plan errors when it would have completed', () => {
       const target = new RecordingTarget({ reply: () => timer(2) }).failAll();
       marbleTest(({ expectObservable }) => {
-        const call = target.mapDma(requestOf('0x0-0x1000')) as Observable<unknown>;
+        const call = target.mapDma(requestAt('0x0-0x1000')) as Observable<unknown>;
         const code$ = new Observable<string>((subscriber) =>
           call.subscribe({
             error: (error: unknown) => {
@@ -265,7 +265,7 @@ describe('RecordingTarget', () => {
       it(`a map that is unsubscribed has no effect; its range may be unmapped once (${unmapShape})`, () => {
         const answers = new Subject<unknown>();
         const target = new RecordingTarget({ unmapShape, reply: ({ kind }) => (kind === 'map' ? answers : undefined) });
-        (target.mapDma(requestOf('0x0-0x1000')) as Observable<unknown>).subscribe().unsubscribe();
+        (target.mapDma(requestAt('0x0-0x1000')) as Observable<unknown>).subscribe().unsubscribe();
         expect(answers.observed).to.equal(false);
         expect(unmapAt(target, '0x0-0x1000')).to.equal(undefined);
         target.checkContract();
@@ -295,7 +295,7 @@ describe('RecordingTarget', () => {
         });
 
         const map = async (ranges: readonly string[]): Promise<BatchStop | undefined> =>
-          (await resultOf(target.mapDmaBatch?.(ranges.map((range) => requestOf(range))))) as BatchStop | undefined;
+          (await resultOf(target.mapDmaBatch?.(ranges.map((range) => requestAt(range))))) as BatchStop | undefined;
         const unmap = async (ranges: readonly string[]): Promise<BatchStop | undefined> =>
           (await resultOf(target.unmapDmaBatch?.(ranges.map(r)))) as BatchStop | undefined;
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { AddressSpace, Memfd } from '../../../binding/index.js';
 import { DmaError, DmaFault } from '../../../streams/index.js';
 import { SoftIommuTarget } from '../../../targets/index.js';
-import { ALL_MODELS, mapOf, PAGE, range } from '../support/requests.js';
+import { ALL_MODELS, requestOf, PAGE, range } from '../support/requests.js';
 import { temporaryFolder } from '../../../lab/temporary-folder.js';
 
 /** The fault that `work` throws; fails the test when it throws none. */
@@ -40,7 +40,7 @@ for (const model of ALL_MODELS) {
     });
 
     it('reaches exactly the mapped bytes of the file, from its offset', () => {
-      target.mapDma(mapOf(0x100000, 0x102000, { mappable: memfd, fileOffset: 0x3000n }));
+      target.mapDma(requestOf(0x100000, 0x102000, { mappable: memfd, fileOffset: 0x3000n }));
       const pattern = Buffer.from(Array.from({ length: 0x2000 }, (_, index) => (index * 7) % 251));
       target.write(0x100000n, pattern);
       expect(bytesOf(memfd, 0x3000, 0x2000).equals(pattern)).to.equal(true);
@@ -51,13 +51,13 @@ for (const model of ALL_MODELS) {
     });
 
     it('reads what the VMM wrote', () => {
-      target.mapDma(mapOf(0x1000, 0x2000, { mappable: memfd }));
+      target.mapDma(requestOf(0x1000, 0x2000, { mappable: memfd }));
       writeSync(memfd.fd, Buffer.from('hello'), 0, 5, 0x123);
       expect(target.read(0x1123n, 5).toString()).to.equal('hello');
     });
 
     it('one byte beyond the end is a fault at that byte, and nothing was written', () => {
-      target.mapDma(mapOf(0x1000, 0x2000, { mappable: memfd }));
+      target.mapDma(requestOf(0x1000, 0x2000, { mappable: memfd }));
       expect(target.read(0x1fffn, 1)).to.deep.equal(Buffer.alloc(1));
       expect(faultOf(() => target.read(0x1fffn, 2))).to.include({ iova: 0x2000n, access: 'read' });
       const fault = faultOf(() => target.write(0x1fffn, Buffer.from('ab')));
@@ -67,7 +67,7 @@ for (const model of ALL_MODELS) {
     });
 
     it('one byte before the start is a fault at that byte', () => {
-      target.mapDma(mapOf(0x1000, 0x2000, { mappable: memfd }));
+      target.mapDma(requestOf(0x1000, 0x2000, { mappable: memfd }));
       expect(faultOf(() => target.read(0xfffn, 2)).iova).to.equal(0xfffn);
       expect(faultOf(() => target.write(0xfffn, Buffer.alloc(2))).iova).to.equal(0xfffn);
     });
@@ -79,9 +79,9 @@ for (const model of ALL_MODELS) {
 
     it('crosses adjacent mappings, whatever is behind each', () => {
       using other = Memfd.create('other', 0x1000n);
-      target.mapDma(mapOf(0x1000, 0x2000, { mappable: memfd, fileOffset: 0x4000n }));
-      target.mapDma(mapOf(0x2000, 0x3000, { mappable: other }));
-      target.mapDma(mapOf(0x3000, 0x4000, { mappable: memfd }));
+      target.mapDma(requestOf(0x1000, 0x2000, { mappable: memfd, fileOffset: 0x4000n }));
+      target.mapDma(requestOf(0x2000, 0x3000, { mappable: other }));
+      target.mapDma(requestOf(0x3000, 0x4000, { mappable: memfd }));
       const data = Buffer.alloc(0x1004, 'abcd');
       target.write(0x1ffen, data);
       expect(bytesOf(memfd, 0x4ffe, 2).toString()).to.equal('ab');
@@ -91,15 +91,15 @@ for (const model of ALL_MODELS) {
     });
 
     it('faults at a hole between two mappings, and writes neither', () => {
-      target.mapDma(mapOf(0x1000, 0x2000, { mappable: memfd }));
-      target.mapDma(mapOf(0x3000, 0x4000, { mappable: memfd, fileOffset: 0x1000n }));
+      target.mapDma(requestOf(0x1000, 0x2000, { mappable: memfd }));
+      target.mapDma(requestOf(0x3000, 0x4000, { mappable: memfd, fileOffset: 0x1000n }));
       expect(faultOf(() => target.read(0x1800n, 0x2000)).iova).to.equal(0x2000n);
       expect(faultOf(() => target.write(0x1800n, Buffer.alloc(0x2000, 1))).iova).to.equal(0x2000n);
       expect(bytesOf(memfd, 0, 0x2000).every((byte) => byte === 0)).to.equal(true);
     });
 
     it('a write through a read-only map is a fault that names it; a read is not', () => {
-      target.mapDma(mapOf(0x1000, 0x2000, { mappable: memfd, writable: false, region: 'rom' }));
+      target.mapDma(requestOf(0x1000, 0x2000, { mappable: memfd, writable: false, region: 'rom' }));
       const fault = faultOf(() => target.write(0x1800n, Buffer.from('x')));
       expect(fault).to.include({ iova: 0x1800n, access: 'write' });
       expect(fault.message).to.contain('"rom"').and.contain('read-only');
@@ -107,14 +107,14 @@ for (const model of ALL_MODELS) {
     });
 
     it('a write that runs into a read-only map writes nothing', () => {
-      target.mapDma(mapOf(0x1000, 0x2000, { mappable: memfd }));
-      target.mapDma(mapOf(0x2000, 0x3000, { mappable: memfd, fileOffset: 0x1000n, writable: false }));
+      target.mapDma(requestOf(0x1000, 0x2000, { mappable: memfd }));
+      target.mapDma(requestOf(0x2000, 0x3000, { mappable: memfd, fileOffset: 0x1000n, writable: false }));
       expect(faultOf(() => target.write(0x1ff0n, Buffer.alloc(0x20, 1))).iova).to.equal(0x2000n);
       expect(bytesOf(memfd, 0, 0x2000).every((byte) => byte === 0)).to.equal(true);
     });
 
     it('after the unmap is a fault, and the bytes stay as they were', () => {
-      target.mapDma(mapOf(0x1000, 0x2000, { mappable: memfd }));
+      target.mapDma(requestOf(0x1000, 0x2000, { mappable: memfd }));
       target.write(0x1000n, Buffer.from('before'));
       target.unmapDma(range(0x1000, 0x2000));
       faultOf(() => target.write(0x1000n, Buffer.from('behind')));
@@ -149,7 +149,7 @@ for (const model of ALL_MODELS) {
     });
 
     it('of a length far beyond what is mapped faults before it takes memory', () => {
-      target.mapDma(mapOf(0, 0x1000, { mappable: memfd }));
+      target.mapDma(requestOf(0, 0x1000, { mappable: memfd }));
       expect(faultOf(() => target.read(0n, 2 ** 50)).iova).to.equal(0x1000n);
     });
   });
@@ -165,7 +165,7 @@ describe('SoftIommuTarget: DMA to a plain file', () => {
     fd = openSync(join(directory, 'ram'), 'w+');
     ftruncateSync(fd, 0x4000);
     target = new SoftIommuTarget();
-    target.mapDma(mapOf(0x10000, 0x14000, { mappable: { fd, label: 'ram file' }, region: 'dimm' }));
+    target.mapDma(requestOf(0x10000, 0x14000, { mappable: { fd, label: 'ram file' }, region: 'dimm' }));
   });
 
   afterEach(() => {
@@ -208,7 +208,7 @@ describe('SoftIommuTarget: DMA far into a file', () => {
   beforeEach(() => {
     memfd = Memfd.create('sparse', LIMIT + 0x10000n);
     target = new SoftIommuTarget();
-    target.mapDma(mapOf(0x10000, 0x14000, { region: 'far', mappable: memfd, fileOffset: LIMIT - 0x2000n }));
+    target.mapDma(requestOf(0x10000, 0x14000, { region: 'far', mappable: memfd, fileOffset: LIMIT - 0x2000n }));
   });
 
   afterEach(() => {
@@ -236,7 +236,7 @@ describe('SoftIommuTarget: DMA to a file that is gone', () => {
   it('is an error that names the target and the region, as the system gives it', () => {
     const target = new SoftIommuTarget();
     const fd = openSync('/dev/zero', 'r');
-    target.mapDma(mapOf(0x1000, 0x2000, { mappable: { fd, label: 'zero' }, region: 'dimm' }));
+    target.mapDma(requestOf(0x1000, 0x2000, { mappable: { fd, label: 'zero' }, region: 'dimm' }));
     expect(() => target.write(0x1000n, Buffer.from('a')))
       .to.throw(DmaError)
       .that.includes({ code: 'EBADF', errno: -9, syscall: 'write', target: 'soft', region: 'dimm' });
@@ -249,7 +249,7 @@ describe('SoftIommuTarget: DMA to a file that is gone', () => {
   it('of a closed memfd says that it is closed', () => {
     const target = new SoftIommuTarget();
     const memfd = Memfd.create('gone', 0x1000n);
-    target.mapDma(mapOf(0x1000, 0x2000, { mappable: memfd }));
+    target.mapDma(requestOf(0x1000, 0x2000, { mappable: memfd }));
     memfd.close();
     for (const access of [() => target.read(0x1000n, 1), () => target.write(0x1000n, Buffer.from('a'))]) {
       expect(access)
@@ -280,7 +280,7 @@ describe('SoftIommuTarget: DMA to private memory', () => {
       writable,
       backing: 'private',
     });
-    target.mapDma(mapOf(start, end, { hostVa, writable }));
+    target.mapDma(requestOf(start, end, { hostVa, writable }));
   }
 
   it('reaches the bytes at its host address', () => {
@@ -294,7 +294,7 @@ describe('SoftIommuTarget: DMA to private memory', () => {
 
   it('crosses from a file to it', () => {
     using memfd = Memfd.create('ram', 0x1000n);
-    target.mapDma(mapOf(0xf000, 0x10000, { mappable: memfd }));
+    target.mapDma(requestOf(0xf000, 0x10000, { mappable: memfd }));
     mapPrivate(0x10000, 0x11000);
     target.write(0xfffen, Buffer.from('abcd'));
     expect(bytesOf(memfd, 0xffe, 2).toString()).to.equal('ab');
@@ -319,7 +319,7 @@ describe('SoftIommuTarget: DMA to private memory', () => {
   });
 
   it('at an address that no address space made is an error', () => {
-    target.mapDma(mapOf(0x10000, 0x11000, { hostVa: { address: 0x7fff_0000_0000n } }));
+    target.mapDma(requestOf(0x10000, 0x11000, { hostVa: { address: 0x7fff_0000_0000n } }));
     for (const access of [() => target.read(0x10000n, 1), () => target.write(0x10000n, Buffer.from('a'))]) {
       expect(access).to.throw(DmaError).with.property('code', 'ERR_INVALID_HOST_VA');
     }
@@ -329,7 +329,7 @@ describe('SoftIommuTarget: DMA to private memory', () => {
 describe('SoftIommuTarget: DMA to nothing', () => {
   it('with neither a file nor a host address is an error that says what to give', () => {
     const target = new SoftIommuTarget();
-    target.mapDma(mapOf(0x1000, 0x2000));
+    target.mapDma(requestOf(0x1000, 0x2000));
     for (const access of [() => target.read(0x1000n, 1), () => target.write(0x1000n, Buffer.from('a'))]) {
       expect(access)
         .to.throw(DmaError, /neither/)

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { MemoryRange } from '../../../streams/index.js';
 import { SoftIommuTarget } from '../../../targets/index.js';
 import { defaultReserved } from '../../../targets/soft-iommu/model.js';
-import { handMade, heldBy, KERNEL_MODELS, mapAll, mapOf, range, refusal, request } from '../support/requests.js';
+import { handMade, heldBy, KERNEL_MODELS, mapAll, requestOf, range, refusal, request } from '../support/requests.js';
 
 const TOP = 1n << 64n;
 
@@ -127,12 +127,12 @@ for (const { model, map } of KERNEL_MODELS) {
 
     describe('over a mapping', () => {
       beforeEach(() => {
-        target.mapDma(mapOf(0x4000, 0x8000, { region: 'first' }));
+        target.mapDma(requestOf(0x4000, 0x8000, { region: 'first' }));
       });
 
       for (const { geometry, start, end } of OVERLAPS) {
         it(`${geometry}: EEXIST, and the error names what is in the way`, () => {
-          const error = refusal(() => target.mapDma(mapOf(start, end, { region: 'second' })), 'EEXIST');
+          const error = refusal(() => target.mapDma(requestOf(start, end, { region: 'second' })), 'EEXIST');
           expect(error).to.include({ request: map, target: target.name, region: 'second' });
           expect(error.range?.toString()).to.equal(range(start, end).toString());
           expect(error.message).to.contain('0x4000-0x8000').and.contain('"first"');
@@ -143,20 +143,20 @@ for (const { model, map } of KERNEL_MODELS) {
 
       for (const { where, start, end } of BESIDES) {
         it(`${where}: nothing is in the way`, () => {
-          target.mapDma(mapOf(start, end));
+          target.mapDma(requestOf(start, end));
           expect(heldBy(target)).to.have.length(2).and.include(range(start, end).toString());
         });
       }
 
       it('the same map again, down to backing and access: EEXIST', () => {
-        const same = mapOf(0x10000, 0x11000);
+        const same = requestOf(0x10000, 0x11000);
         target.mapDma(same);
         refusal(() => target.mapDma(same), 'EEXIST');
       });
 
       it('of two in the way the error names the lower', () => {
-        target.mapDma(mapOf(0x9000, 0xa000));
-        expect(refusal(() => target.mapDma(mapOf(0x7000, 0x10000)), 'EEXIST').message).to.contain('0x4000-0x8000');
+        target.mapDma(requestOf(0x9000, 0xa000));
+        expect(refusal(() => target.mapDma(requestOf(0x7000, 0x10000)), 'EEXIST').message).to.contain('0x4000-0x8000');
       });
     });
 
@@ -236,7 +236,7 @@ for (const { model, map } of KERNEL_MODELS) {
       ['hostVa', { hostVa: { address: 4096 } }],
     ] as const) {
       it(`of a ${field} of a wrong type, ${inspect(fields)}: a TypeError that names it`, () => {
-        expect(() => target.mapDma({ ...mapOf(0, 0x1000), ...(fields as object) })).to.throw(TypeError, field);
+        expect(() => target.mapDma({ ...requestOf(0, 0x1000), ...(fields as object) })).to.throw(TypeError, field);
         expect(target.entries).to.equal(0);
       });
     }
@@ -247,7 +247,7 @@ for (const { model, map } of KERNEL_MODELS) {
       ['a host virtual address', { hostVa: { address: 0x7f00_0000_0800n } }],
     ] as const) {
       it(`of ${what} that is not page aligned: EINVAL`, () => {
-        const error = refusal(() => target.mapDma(mapOf(0, 0x1000, options)), 'EINVAL');
+        const error = refusal(() => target.mapDma(requestOf(0, 0x1000, options)), 'EINVAL');
         expect(error.message).to.contain('page size');
         expect(target.entries).to.equal(0);
       });
@@ -256,7 +256,7 @@ for (const { model, map } of KERNEL_MODELS) {
     describe('where the IOMMU cannot translate', () => {
       for (const { what, start, end, rule } of OUTSIDE) {
         it(`${what}: EINVAL, and the error names the rule`, () => {
-          const error = refusal(() => target.mapDma(mapOf(start, end)), 'EINVAL');
+          const error = refusal(() => target.mapDma(requestOf(start, end)), 'EINVAL');
           const named = rule === 'aperture' ? 'aperture 0x0-0x1000000000000' : 'reserved range 0xfee00000-0xfef00000';
           expect(error.message).to.contain(named);
           expect(error.hint).to.contain(named);
@@ -267,7 +267,7 @@ for (const { model, map } of KERNEL_MODELS) {
 
       for (const { what, start, end } of INSIDE) {
         it(`${what}: maps`, () => {
-          target.mapDma(mapOf(start, end));
+          target.mapDma(requestOf(start, end));
           expect(heldBy(target)).to.deep.equal([range(start, end).toString()]);
         });
       }
@@ -279,8 +279,8 @@ describe('SoftIommuTarget: of two rules that a map breaks', () => {
   /** A mapping exists below the reserved window; the map is over both. */
   function overlapAndWindow(model: 'type1v2' | 'iommufd'): () => void {
     const target = new SoftIommuTarget({ model, reserved: defaultReserved('x64') });
-    target.mapDma(mapOf(0xfed00000, 0xfee00000));
-    return () => target.mapDma(mapOf(0xfedff000, 0xfee01000));
+    target.mapDma(requestOf(0xfed00000, 0xfee00000));
+    return () => target.mapDma(requestOf(0xfedff000, 0xfee01000));
   }
 
   it('type1v2 finds the mapping in the way first', () => {
@@ -293,14 +293,14 @@ describe('SoftIommuTarget: of two rules that a map breaks', () => {
 
   it('type1v2 finds the full table before the reserved window', () => {
     const target = new SoftIommuTarget({ entryLimit: 0 });
-    refusal(() => target.mapDma(mapOf(0xfee00000, 0xfee01000)), 'ENOSPC');
+    refusal(() => target.mapDma(requestOf(0xfee00000, 0xfee01000)), 'ENOSPC');
   });
 });
 
 describe('SoftIommuTarget exact: maps', () => {
   let target: SoftIommuTarget;
   const memfd = { fd: -1, label: 'none' };
-  const first = mapOf(0x4000, 0x8000, { mappable: memfd, fileOffset: 0x1000n });
+  const first = requestOf(0x4000, 0x8000, { mappable: memfd, fileOffset: 0x1000n });
 
   beforeEach(() => {
     target = new SoftIommuTarget({ model: 'exact' });
@@ -329,7 +329,7 @@ describe('SoftIommuTarget exact: maps', () => {
 
   for (const { geometry, start, end } of OVERLAPS) {
     it(`refuses another map ${geometry}: EINVAL`, () => {
-      refusal(() => target.mapDma(mapOf(start, end)), 'EINVAL');
+      refusal(() => target.mapDma(requestOf(start, end)), 'EINVAL');
       expect(heldBy(target)).to.deep.equal(['0x4000-0x8000']);
     });
   }

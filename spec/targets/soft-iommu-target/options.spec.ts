@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { DmaError } from '../../../streams/index.js';
 import { SoftIommuTarget } from '../../../targets/index.js';
 import { defaultReserved } from '../../../targets/soft-iommu/model.js';
-import { ALL_MODELS, handMade, heldBy, mapAll, mapOf, range, refusal, request } from '../support/requests.js';
+import { ALL_MODELS, handMade, heldBy, mapAll, requestOf, range, refusal, request } from '../support/requests.js';
 
 describe('SoftIommuTarget: options', () => {
   it('is type1v2, and called soft, when nothing is said', () => {
@@ -46,10 +46,10 @@ describe('SoftIommuTarget: options', () => {
         [0x0, 0x2000],
         [0xf000, 0x11000],
       ] as const) {
-        expect(refusal(() => target.mapDma(mapOf(start, end)), 'EINVAL').message).to.contain('0x1000-0x10000');
+        expect(refusal(() => target.mapDma(requestOf(start, end)), 'EINVAL').message).to.contain('0x1000-0x10000');
       }
-      expect(refusal(() => target.mapDma(mapOf(0x7000, 0x9000)), 'EINVAL').message).to.contain('0x8000-0x9000');
-      expect(refusal(() => target.mapDma(mapOf(0xa000, 0xb000)), 'EINVAL').message).to.contain('0xa000-0xb000');
+      expect(refusal(() => target.mapDma(requestOf(0x7000, 0x9000)), 'EINVAL').message).to.contain('0x8000-0x9000');
+      expect(refusal(() => target.mapDma(requestOf(0xa000, 0xb000)), 'EINVAL').message).to.contain('0xa000-0xb000');
       mapAll(target, [
         [0x1000, 0x8000],
         [0x9000, 0xa000],
@@ -74,17 +74,17 @@ describe('SoftIommuTarget: options', () => {
 
   it('names the setting that lifts a limit, wherever one is met', () => {
     const target = new SoftIommuTarget({ model: 'iommufd', aperture: range(0, 0x2000), reserved: [], entryLimit: 1 });
-    const outside = refusal(() => target.mapDma(mapOf(0x2000, 0x3000)), 'EINVAL');
+    const outside = refusal(() => target.mapDma(requestOf(0x2000, 0x3000)), 'EINVAL');
     expect(outside.hint).to.contain('option "aperture" (on the command line, --target soft:iommufd,aperture=A-B)');
-    target.mapDma(mapOf(0, 0x1000));
-    const full = refusal(() => target.mapDma(mapOf(0x1000, 0x2000)), 'ENOSPC');
+    target.mapDma(requestOf(0, 0x1000));
+    const full = refusal(() => target.mapDma(requestOf(0x1000, 0x2000)), 'ENOSPC');
     expect(full.hint).to.contain('option "entryLimit" (on the command line, --target soft:iommufd,entries=N)');
   });
 
   it('with nothing reserved, and all addresses to translate, even the last page of 2^64 maps', () => {
     const target = new SoftIommuTarget({ aperture: range(0n, 1n << 64n), reserved: [] });
-    target.mapDma(mapOf((1n << 64n) - 0x1000n, 1n << 64n));
-    target.mapDma(mapOf(0xfee00000, 0xfef00000));
+    target.mapDma(requestOf((1n << 64n) - 0x1000n, 1n << 64n));
+    target.mapDma(requestOf(0xfee00000, 0xfef00000));
     expect(heldBy(target)).to.deep.equal(['0xfee00000-0xfef00000', '0xfffffffffffff000-0x10000000000000000']);
   });
 });
@@ -97,14 +97,14 @@ describe('SoftIommuTarget: faults', () => {
         [3, 'EIO'],
       ]);
       const target = new SoftIommuTarget({ model, faults });
-      const first = refusal(() => target.mapDma(mapOf(0, 0x1000, { region: 'dimm' })), 'ENOMEM');
+      const first = refusal(() => target.mapDma(requestOf(0, 0x1000, { region: 'dimm' })), 'ENOMEM');
       expect(first).to.include({ target: target.name, region: 'dimm' });
       expect(first.range?.toString()).to.equal('0x0-0x1000');
       expect(first.hint).to.contain('faults');
       expect(heldBy(target)).to.deep.equal([]);
 
-      target.mapDma(mapOf(0, 0x1000));
-      target.mapDma(mapOf(0x1000, 0x2000));
+      target.mapDma(requestOf(0, 0x1000));
+      target.mapDma(requestOf(0x1000, 0x2000));
       const fourth = refusal(() => target.unmapDma(range(0, 0x1000)), 'EIO');
       expect(fourth.message).to.contain('call 3');
       expect(heldBy(target)).to.deep.equal(['0x0-0x1000', '0x1000-0x2000']);
@@ -120,15 +120,15 @@ describe('SoftIommuTarget: faults', () => {
       [1, 'EIO'],
     ]);
     const target = new SoftIommuTarget({ model: 'iommufd', faults });
-    expect(refusal(() => target.mapDma(mapOf(0, 0x1000)), 'ENOMEM').request).to.equal('IOMMU_IOAS_MAP');
+    expect(refusal(() => target.mapDma(requestOf(0, 0x1000)), 'ENOMEM').request).to.equal('IOMMU_IOAS_MAP');
     expect(refusal(() => target.unmapDma(range(0, 0x1000)), 'EIO').request).to.equal('IOMMU_IOAS_UNMAP');
   });
 
   it('a call that fails by itself counts too', () => {
     const target = new SoftIommuTarget({ faults: new Map([[2, 'EIO']]) });
-    target.mapDma(mapOf(0, 0x1000));
-    refusal(() => target.mapDma(mapOf(0, 0x1000)), 'EEXIST');
-    refusal(() => target.mapDma(mapOf(0x1000, 0x2000)), 'EIO');
+    target.mapDma(requestOf(0, 0x1000));
+    refusal(() => target.mapDma(requestOf(0, 0x1000)), 'EEXIST');
+    refusal(() => target.mapDma(requestOf(0x1000, 0x2000)), 'EIO');
   });
 
   it('a malformed call counts too', () => {
@@ -141,14 +141,14 @@ describe('SoftIommuTarget: faults', () => {
     expect(() => target.unmapDma(null as never)).to.throw(TypeError);
     refusal(() => target.mapDma(request(null as never)), 'EIO');
     refusal(() => target.unmapDma(handMade(0x1000n, 1n)), 'ENOMEM');
-    target.mapDma(mapOf(0, 0x1000));
+    target.mapDma(requestOf(0, 0x1000));
     expect(target.entries).to.equal(1);
   });
 
   it('can be given, and taken back, later', () => {
     const faults = new Map<number, string>();
     const target = new SoftIommuTarget({ faults });
-    target.mapDma(mapOf(0, 0x1000));
+    target.mapDma(requestOf(0, 0x1000));
     faults.set(1, 'EBUSY');
     refusal(() => target.unmapDma(range(0, 0x1000)), 'EBUSY');
     faults.set(2, 'EBUSY');
@@ -159,7 +159,7 @@ describe('SoftIommuTarget: faults', () => {
 
   it('a code of the library has no number', () => {
     const target = new SoftIommuTarget({ faults: new Map([[0, 'ERR_MINE']]) });
-    expect(() => target.mapDma(mapOf(0, 0x1000)))
+    expect(() => target.mapDma(requestOf(0, 0x1000)))
       .to.throw(DmaError)
       .that.includes({ code: 'ERR_MINE' });
   });

@@ -6,7 +6,7 @@ import {
   heldBy,
   KERNEL_MODELS,
   mapAll,
-  mapOf,
+  requestOf,
   PAGE,
   range,
   refusal,
@@ -45,7 +45,7 @@ for (const { model, unmap } of KERNEL_MODELS) {
       ]);
       target.unmapDma(range(0x0, 0x4000));
       expect(heldBy(target)).to.deep.equal(['0x8000-0xc000']);
-      target.mapDma(mapOf(0x0, 0x4000));
+      target.mapDma(requestOf(0x0, 0x4000));
       expect(heldBy(target)).to.deep.equal(['0x0-0x4000', '0x8000-0xc000']);
     });
 
@@ -95,7 +95,7 @@ for (const { model, unmap } of KERNEL_MODELS) {
       ['its middle', 0x5000, 0x6000],
     ] as const) {
       it(`that cuts one mapping, ${what}: ${cutCode}, and it stays whole`, () => {
-        target.mapDma(mapOf(0x4000, 0x8000));
+        target.mapDma(requestOf(0x4000, 0x8000));
         refusal(() => target.unmapDma(range(start, end)), cutCode);
         expect(heldBy(target)).to.deep.equal(['0x4000-0x8000']);
       });
@@ -103,7 +103,7 @@ for (const { model, unmap } of KERNEL_MODELS) {
 
     for (const { what, start, length } of UNALIGNED) {
       it(`not page aligned in ${what}: ${cutCode}, and the mapping stays`, () => {
-        target.mapDma(mapOf(0x4000, 0x8000));
+        target.mapDma(requestOf(0x4000, 0x8000));
         const error = refusal(() => target.unmapDma(handMade(start, length)), cutCode);
         expect(error.request).to.equal(unmap);
         expect(heldBy(target)).to.deep.equal(['0x4000-0x8000']);
@@ -111,7 +111,7 @@ for (const { model, unmap } of KERNEL_MODELS) {
     }
 
     it('of no bytes: EINVAL', () => {
-      target.mapDma(mapOf(0x4000, 0x8000));
+      target.mapDma(requestOf(0x4000, 0x8000));
       refusal(() => target.unmapDma(handMade(0x4000n, 0n)), 'EINVAL');
       expect(heldBy(target)).to.deep.equal(['0x4000-0x8000']);
     });
@@ -122,7 +122,7 @@ for (const { model, unmap } of KERNEL_MODELS) {
       ['beyond it', TOP, 0x1000n],
     ] as const) {
       it(`that wraps 2^64, ${what}: EOVERFLOW`, () => {
-        target.mapDma(mapOf(0x4000, 0x8000));
+        target.mapDma(requestOf(0x4000, 0x8000));
         refusal(() => target.unmapDma(handMade(start, length)), 'EOVERFLOW');
         expect(heldBy(target)).to.deep.equal(['0x4000-0x8000']);
       });

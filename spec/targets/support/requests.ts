@@ -32,7 +32,7 @@ export function request(of: MemoryRange, options: RequestOptions = {}): DmaMapRe
 }
 
 /** A map request over the bytes from `start` to `end`. */
-export function mapOf(start: number | bigint, end: number | bigint, options: RequestOptions = {}): DmaMapRequest {
+export function requestOf(start: number | bigint, end: number | bigint, options: RequestOptions = {}): DmaMapRequest {
   return request(range(start, end), options);
 }
 
@@ -44,7 +44,7 @@ export function handMade(start: bigint, length: bigint): MemoryRange {
 /** Maps page-granular ranges, each given by its first and its last address. */
 export function mapAll(target: SoftIommuTarget, ranges: readonly (readonly [number, number])[]): void {
   for (const [start, end] of ranges) {
-    target.mapDma(mapOf(start, end));
+    target.mapDma(requestOf(start, end));
   }
 }
 

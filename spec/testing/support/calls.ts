@@ -1,14 +1,11 @@
 import { lastValueFrom, Observable } from 'rxjs';
-import { DmaError, MemoryRange, type DmaMapRequest, type DmaTarget, type MapChange } from '../../../streams/index.js';
-import { mapOf, type RangeLike } from '../../../testing/index.js';
+import { DmaError, MemoryRange, type DmaMapRequest, type DmaTarget } from '../../../streams/index.js';
+import type { RangeLike } from '../../../testing/index.js';
+import { request, type RequestOptions } from '../../targets/support/requests.js';
 
-/** The request with which a target gets a map of RAM. */
-export function requestOf(
-  range: RangeLike,
-  options: Partial<Pick<MapChange, 'writable' | 'region'>> & Partial<Pick<DmaMapRequest, 'hostVa' | 'mappable'>> = {},
-): DmaMapRequest {
-  const { range: at, region, type, writable } = mapOf(range);
-  return { range: at, region, type, writable, fileOffset: 0n, ...options };
+/** A map request, writable RAM but for what is given. */
+export function requestAt(range: RangeLike, options?: RequestOptions): DmaMapRequest {
+  return request(typeof range === 'string' ? MemoryRange.parse(range) : range, options);
 }
 
 /** The code of the error that `work` throws; `undefined` if it throws nothing. */
@@ -25,8 +22,8 @@ export function codeOf(work: () => unknown): string | undefined {
 }
 
 /** Maps a range at a target that answers at once. Returns the code of the error if the call fails. */
-export function mapAt(target: DmaTarget, ...request: Parameters<typeof requestOf>): string | undefined {
-  return codeOf(() => target.mapDma(requestOf(...request)));
+export function mapAt(target: DmaTarget, ...request: Parameters<typeof requestAt>): string | undefined {
+  return codeOf(() => target.mapDma(requestAt(...request)));
 }
 
 /** Unmaps a range at a target that answers at once. Returns the code of the error if the call fails. */
