@@ -1,4 +1,4 @@
-import { isObservable, Observable } from 'rxjs';
+import { isObservable, Observable, tap } from 'rxjs';
 import {
   DmaError,
   type DmaErrorDetails,
@@ -83,7 +83,11 @@ export class RecordingTarget extends FailingFake implements DmaTarget {
     this.concurrent = options.concurrent ?? false;
     this.#reply = reply;
     if (options.batches === true) {
-      this.mapDmaBatch = (requests) => this.#batch(requests, (request) => this.mapDma(request));
+      this.mapDmaBatch = (requests) =>
+        this.#cancellable(
+          requests,
+          this.#batch(requests, (one) => this.mapDma(one)),
+        );
       this.unmapDmaBatch = (ranges) => this.#batch(ranges, (range) => this.unmapDma(range));
     }
   }
@@ -153,6 +157,19 @@ export class RecordingTarget extends FailingFake implements DmaTarget {
   #batch<T extends DmaMapRequest | MemoryRange>(items: readonly T[], call: (item: T) => CallAnswer): BatchAnswer {
     this.batchSizes.push(items.length);
     return serveBatch(items, call);
+  }
+
+  /** Notes, when a batch of maps is unsubscribed, that the caller may unmap the ranges of those that were not made. */
+  #cancellable(requests: readonly DmaMapRequest[], answer: BatchAnswer): BatchAnswer {
+    const unsubscribe = (): void => {
+      const known = [...this.held(), ...this.#cancelled];
+      for (const { range } of requests) {
+        if (!known.some((one) => one.equals(range))) {
+          this.#cancelled.push(range);
+        }
+      }
+    };
+    return isObservable(answer) ? answer.pipe(tap({ unsubscribe })) : answer;
   }
 
   #serve(
