@@ -39,8 +39,8 @@ export interface BatchStop {
  * result, it is the last emitted value; otherwise emitted values are ignored. The next call is made, or the outcome emitted, synchronously
  * when the observable completes. Tests can therefore run in virtual time.
  *
- * **Abort of an attach.** The library unsubscribes from the observable of a map call or of `checkMaps`. It cannot know whether the map took
- * effect, so it unmaps the range: an unmap of a range without maps must not fail. A promise cannot be cancelled: the library
+ * **Abort of an attach.** The library unsubscribes from the observable of a map call, of a batch of maps or of `checkMaps`. It cannot know
+ * whether a map took effect, so it unmaps its range: an unmap of a range without maps must not fail. A promise cannot be cancelled: the library
  * waits for it for one second, and unmaps what the call mapped, also when the promise settles later.
  */
 export interface DmaTarget {

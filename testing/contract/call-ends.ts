@@ -1,4 +1,4 @@
-import type { DmaMapRequest, MemoryRange } from '../../streams/index.js';
+import type { MemoryRange } from '../../streams/index.js';
 import { isPromiseLike, toAnswer } from '../../streams/internal.js';
 import type { CheckBench } from './check-bench.js';
 import type { ContractCheck } from './contract-check.js';
@@ -32,13 +32,36 @@ export const CALL_ENDS: readonly ContractCheck[] = [
     async run(bench) {
       const tested = await bench.makeTarget();
       await tested.map(bench.mapAt(0));
-      await cancelMap(bench, tested, tested.requestOf(bench.mapAt(2, 2)));
+      await cancel(bench, tested, 'mapDma', tested.requestOf(bench.mapAt(2, 2)), 0);
       await tested.unmap(bench.at(2, 2));
       await bench.turns();
       await tested.holds([bench.at(0)]);
       await tested.map(bench.mapAt(2));
       await tested.holdsMapped();
       await tested.empty();
+    },
+  },
+  {
+    name: 'can unmap each range of a batch that was cancelled, and then holds nothing of it',
+    rule: 'DmaTarget, abort of an attach: the library unsubscribes from the observable of a batch as well, and unmaps each of its ranges',
+    applies: ({ target }) => target.mapDmaBatch !== undefined,
+    async run(bench) {
+      for (const turns of [0, 1, 2]) {
+        const tested = await bench.makeTarget();
+        await tested.map(bench.mapAt(0));
+        const changes = [2, 4, 6, 8].map((page) => bench.mapAt(page));
+        const requests = changes.map((change) => tested.requestOf(change));
+        await cancel(bench, tested, 'mapDmaBatch', requests, turns);
+        for (const { range } of changes.toReversed()) {
+          await tested.unmap(range);
+        }
+        await bench.turns();
+        await tested.holds([bench.at(0)]);
+        await tested.mapEach(changes);
+        await tested.holdsMapped();
+        await tested.empty();
+        await bench.close();
+      }
     },
   },
   {
@@ -72,11 +95,26 @@ async function checkEnd(
   await tested.holds(expected, `some turns of the event loop after ${callText(method, argument)}`);
 }
 
-/** Starts a map, and unsubscribes from its observable at once. A map that ends in another way is waited for. */
-async function cancelMap(bench: CheckBench, tested: TestedTarget, request: DmaMapRequest): Promise<void> {
-  bench.steps.begin(`${callText('mapDma', request)}, cancelled if it returns an observable`);
-  const answer = toAnswer(tested.start('mapDma', request), AbortSignal.abort());
+/**
+ * Starts a call, and unsubscribes from its observable after a number of turns of the event loop, as an abort does. A call that ends in another
+ * way is waited for.
+ */
+async function cancel(
+  bench: CheckBench,
+  tested: TestedTarget,
+  method: 'mapDma' | 'mapDmaBatch',
+  argument: unknown,
+  turns: number,
+): Promise<void> {
+  bench.steps.begin(`${callText(method, argument)}, cancelled after ${turns} turns if it returns an observable`);
+  const abort = new AbortController();
+  if (turns === 0) {
+    abort.abort();
+  }
+  const answer = toAnswer(tested.start(method, argument), abort.signal);
   if (isPromiseLike(answer)) {
+    await bench.turns(turns);
+    abort.abort();
     await answer.then(undefined, (error: unknown) => {
       if ((error as { readonly code?: unknown }).code !== 'ABORT_ERR') {
         throw error;

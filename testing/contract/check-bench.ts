@@ -83,9 +83,9 @@ export class CheckBench {
     this.#closers.push(() => (made as { close?: () => unknown }).close?.());
   }
 
-  /** Waits for three turns of the event loop: what is still going on after a call can happen. */
-  async turns(): Promise<void> {
-    for (let turn = 0; turn < 3; turn++) {
+  /** Waits for some turns of the event loop: what is still going on after a call can happen. */
+  async turns(count = 3): Promise<void> {
+    for (let turn = 0; turn < count; turn++) {
       await new Promise((resolve) => setImmediate(resolve));
     }
   }

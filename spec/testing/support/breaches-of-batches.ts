@@ -1,3 +1,4 @@
+import { Observable } from 'rxjs';
 import type { BatchStop, DmaMapRequest, MemoryRange } from '../../../streams/index.js';
 import type { Breach } from './breach.js';
 import { type BatchAnswer, SmallTarget } from './small-target.js';
@@ -155,5 +156,22 @@ export const BREACHES_OF_BATCHES: Readonly<Record<string, Breach>> = {
     found: ['holds what is active beside other targets that are concurrent'],
     message:
       'after "add six mappings", at the first of two targets, the target must hold 0x100000-0x101000, 0x101000-0x102000, 0x102000-0x103000, 0x103000-0x104000, 0x107000-0x108000, 0x109000-0x10a000, but it lacks 0x102000-0x103000, 0x107000-0x108000',
+  },
+
+  'a cancelled batch goes on': {
+    make: () =>
+      new (class extends SmallTarget {
+        override mapDmaBatch(requests: readonly DmaMapRequest[]): BatchAnswer {
+          return new Observable((subscriber) => {
+            setImmediate(() => {
+              subscriber.next(this.serve(requests, (request) => this.insert(request)));
+              subscriber.complete();
+            });
+          });
+        }
+      })(),
+    found: ['can unmap each range of a batch that was cancelled, and then holds nothing of it'],
+    message:
+      'after "unmapDma(0x102000-0x103000)" the target must hold 0x100000-0x101000, but it also holds 0x102000-0x103000, 0x104000-0x105000, 0x106000-0x107000, 0x108000-0x109000',
   },
 };
