@@ -5,17 +5,8 @@
  * other memory is unmapped.
  */
 import assert from 'node:assert/strict';
-import {
-  DmaError,
-  MemoryRange,
-  toTarget,
-  type ChangeSet,
-  type DmaMapRequest,
-  type DmaTarget,
-  type MapChange,
-} from 'dma-streams';
-import { map } from 'rxjs';
-import { TestScheduler } from 'rxjs/testing';
+import { DmaError, toTarget, type DmaMapRequest, type DmaTarget, type MemoryRange } from 'dma-streams';
+import { marbleTest } from 'dma-streams/testing';
 
 class QuotaTarget implements DmaTarget {
   readonly name = 'quota';
@@ -50,35 +41,17 @@ class QuotaTarget implements DmaTarget {
   }
 }
 
-function mapOf(start: number): MapChange {
-  const range = MemoryRange.ofLength(start, 0x1000);
-  const backing = { mappable: { fd: 0, label: 'none' }, fileOffset: 0n };
-  return { range, region: 'ram', type: 'ram', writable: true, backing };
-}
-
-function setOf(generation: number, maps: readonly MapChange[], unmaps: readonly MapChange[] = []): ChangeSet {
-  return {
-    generation,
-    snapshot: false,
-    unmaps: unmaps.map(({ range, region, type }) => ({ range, region, type, covers: [range] })),
-    maps,
-  };
-}
-
-const [one, two, three] = [mapOf(0x1000), mapOf(0x3000), mapOf(0x5000)];
+const [one, two, three] = ['0x1000-0x2000', '0x3000-0x4000', '0x5000-0x6000'] as const;
 const target = new QuotaTarget(0x2000n);
-const scheduler = new TestScheduler((actual, expected) => {
-  assert.deepEqual(actual, expected);
-});
 
-scheduler.run(({ cold, expectObservable }) => {
-  const sets = { a: setOf(1, [one]), b: setOf(2, [two, three]), c: setOf(3, [], [one]), d: setOf(4, [two, three]) };
-  const outcomes$ = cold('a-b-c-d|', sets).pipe(
-    toTarget(target),
-    map(({ generation, status, error }) => `${generation} ${status} ${error?.code ?? ''}`.trim()),
-  );
-
-  expectObservable(outcomes$).toBe('a-b-c-d|', {
+marbleTest(({ sets, expectOutcomes }) => {
+  const sets$ = sets('a-b-c-d|', {
+    a: { maps: [one] },
+    b: { maps: [two, three] },
+    c: { unmaps: [one] },
+    d: { maps: [two, three] },
+  });
+  expectOutcomes(sets$.pipe(toTarget(target))).toBe('a-b-c-d|', {
     a: '1 applied',
     b: '2 failed ENOSPC',
     c: '3 applied',

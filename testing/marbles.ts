@@ -11,35 +11,35 @@ import { outcomeText, setText } from './texts.js';
 export interface TextExpectation {
   /**
    * @param marbles a marble diagram
-   * @param texts the text for each letter of the diagram
+   * @param texts the text for each letter of the diagram; or a list of texts, where the letters are the digits from 0
    * @param error what the observable errors with, where the diagram has a `#`
    * @throws Error if a letter has no text
    */
-  toBe(marbles: string, texts?: Readonly<Record<string, string>>, error?: unknown): void;
+  toBe(marbles: string, texts?: Readonly<Record<string, string>> | readonly string[], error?: unknown): void;
 }
 
 /** The helpers of RxJS's `TestScheduler.run`, and those for change sets, outcomes and calls. */
 export interface MarbleHelpers extends RunHelpers {
   /**
    * A cold observable of change sets. Generations are counted in the order of the diagram, from 1; an undo has the generation of the set
-   * before it. A value that is a whole `ChangeSet` is emitted as it is.
+   * before it. A value that is a whole `ChangeSet` is emitted as it is. `values` may be a list, where the letters are the digits from 0.
    *
    * @throws Error if a letter has no value; as `MemoryRange.parse` for a text that is not a range
    */
-  sets(
+  readonly sets: (
     marbles: string,
-    values?: Readonly<Record<string, SetContents | ChangeSet>>,
+    values?: Readonly<Record<string, SetContents | ChangeSet>> | readonly (SetContents | ChangeSet)[],
     error?: unknown,
-  ): Observable<ChangeSet>;
+  ) => Observable<ChangeSet>;
   /** Expects outcomes, as texts of `outcomeText`: `'3 applied'`. */
-  expectOutcomes(outcomes$: Observable<Outcome>, subscriptionMarbles?: string): TextExpectation;
+  readonly expectOutcomes: (outcomes$: Observable<Outcome>, subscriptionMarbles?: string) => TextExpectation;
   /** Expects change sets, as texts of `setText`: `'2: map 0x4000-0x8000 rw'`. */
-  expectSets(sets$: Observable<ChangeSet>, subscriptionMarbles?: string): TextExpectation;
+  readonly expectSets: (sets$: Observable<ChangeSet>, subscriptionMarbles?: string) => TextExpectation;
   /**
    * Expects the calls that fakes receive from now on: `'map 0x0-0x4000 rw'`. Calls of several fakes have the name of the fake before them:
    * `'A: map 0x0-0x4000 rw'`. This observable never completes.
    */
-  expectCalls(...fakes: readonly [FailingFake, ...FailingFake[]]): TextExpectation;
+  readonly expectCalls: (...fakes: readonly [FailingFake, ...FailingFake[]]) => TextExpectation;
 }
 
 /**
@@ -124,7 +124,7 @@ function helpersOn(
     },
     sets: (marbles, values = {}, error) => {
       const emitted = numbered(checkLetters(marbles, values));
-      return run.cold(marbles, values, error).pipe(map((_, index) => emitted[index] as ChangeSet));
+      return run.cold(marbles, undefined, error).pipe(map((_, index) => emitted[index] as ChangeSet));
     },
     expectOutcomes: (outcomes$, subscriptionMarbles) =>
       expectTexts('the outcomes', outcomes$.pipe(map(outcomeText)), subscriptionMarbles),
@@ -142,7 +142,8 @@ function helpersOn(
 }
 
 /** Returns the values of a diagram in the order of its letters. */
-function checkLetters<T>(marbles: string, values: Readonly<Record<string, T>>): T[] {
+function checkLetters<T>(marbles: string, list: Readonly<Record<string, T>> | readonly T[]): T[] {
+  const values = Object.fromEntries(Object.entries<T>(list));
   return TestScheduler.parseMarbles(marbles, undefined, undefined, false, true).flatMap(({ notification }) => {
     if (notification.kind !== 'N') {
       return [];

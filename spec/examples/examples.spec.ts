@@ -26,6 +26,7 @@ const ESSENCE: Readonly<Record<string, readonly string[]>> = {
     'iommu holds 0x0-0x1000000, 0x2000000-0x3000000, 0x4000000-0x5000000',
     'after the detach it holds 0 mappings',
   ],
+  'marble-order': ['all events came in the expected order, in the expected frames'],
   'marble-test': ['the outcomes came when they had to, and a set that did not fit left nothing behind'],
   'share-memory': ['shared: 0x100000-0x1100000 of ram', 'the other process reads: hello', 'the VMM reads: world'],
 };

@@ -66,6 +66,13 @@ describe('marbleTest', () => {
       });
     });
 
+    it('takes a list of values for digits, as expectations do', () => {
+      marbleTest(({ sets, expectSets }) => {
+        expectSets(sets('01-0|', [{}, { maps: [ONE] }])).toBe('01-2|', ['1', `2: map ${ONE} rw`, '3']);
+      });
+      expect(failureOf(({ sets }) => void sets('02', [{}, {}])).message).to.contain('values are given for: 0, 1');
+    });
+
     it('errors where the diagram has a #', () => {
       marbleTest(({ sets, expectSets }) => {
         const boom = new Error('boom');
