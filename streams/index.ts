@@ -1,16 +1,6 @@
 export { MemoryRange } from './ranges/memory-range.js';
-export type {
-  Backing,
-  FileBacking,
-  Mappable,
-  MapParams,
-  MappingParams,
-  MappingType,
-  Region,
-  RegionEdit,
-  RegionEvent,
-  RegionParams,
-} from './contracts/region.js';
+export type { Backing, FileBacking, Mappable, MappingType } from './contracts/backing.js';
+export type { MapParams, MappingParams, Region, RegionEdit, RegionEvent, RegionParams } from './contracts/region.js';
 export type {
   ChangeSet,
   MapChange,

@@ -1,7 +1,7 @@
 import type { DmaError, TargetRange } from './errors.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { HostVa } from './host-va.js';
-import type { Backing, Mappable, MappingType } from './region.js';
+import type { Backing, Mappable, MappingType } from './backing.js';
 
 /** A mapping that became active. */
 export interface MapChange {

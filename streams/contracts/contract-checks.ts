@@ -1,6 +1,6 @@
 import { checkObject, checkCallback, show } from '../util/checks.js';
 import type { DmaTarget } from './dma-target.js';
-import type { MappingType } from './region.js';
+import type { MappingType } from './backing.js';
 import type { TargetBranch } from './target-branch.js';
 import type { VaMapper } from './va-mapper.js';
 

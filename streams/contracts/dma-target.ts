@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import type { Mappable, MappingType } from './region.js';
+import type { Mappable, MappingType } from './backing.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { HostVa } from './host-va.js';
 

@@ -12,6 +12,7 @@ export const LIBRARY_ERRORS = {
   ERR_CLOSED: 'the object has been closed',
   ERR_CONTRACT: 'a call breached the contract of DmaTarget or VaMapper',
   ERR_DMA_FAULT: 'a device accessed an address that is not mapped, or wrote to a read-only mapping',
+  ERR_INVALID_ARG_VALUE: 'an argument has a value that cannot be used with the options of the object',
   ERR_INVALID_HOST_VA: 'the host virtual address does not belong to an AddressSpace, or has been released',
   ERR_MAPPING_CUT: 'the range contains only a part of a mapping',
   ERR_MAPPING_OVERLAP: 'the mapping overlaps another mapping of its region',

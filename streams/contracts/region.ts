@@ -1,26 +1,6 @@
+import type { Backing, MappingType } from './backing.js';
+import type { MapChange } from './change-set.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-
-/** An object with a file descriptor that can be mapped: a memfd, a file, a VFIO device, a dma-buf. */
-export interface Mappable {
-  /** @throws when closed */
-  readonly fd: number;
-  /** Name in messages. */
-  readonly label: string;
-  /** Length in bytes, if known. A mapping that ends after it is refused with `ERR_BEYOND_FILE`. */
-  readonly size?: bigint | number;
-}
-
-/** The memory behind a mapping: a part of a file, or private anonymous memory, which is accessible only at its host virtual address. */
-export type Backing = FileBacking | 'private';
-
-export interface FileBacking {
-  readonly mappable: Mappable;
-  /** In bytes, page aligned. */
-  readonly fileOffset: bigint;
-}
-
-/** `'device'` is memory of a device, for example a PCI BAR. A target that cannot map it skips it, and the command succeeds. */
-export type MappingType = 'ram' | 'device';
 
 export interface RegionParams {
   /** Name in messages. Need not be unique. */
@@ -30,6 +10,11 @@ export interface RegionParams {
   /** A finite number. Where two regions overlap, the one with the higher priority is active. Default: 0. */
   readonly priority?: number;
   readonly type: MappingType;
+  /**
+   * What shows where the region has no mapping. `'opaque'` (the default): nothing, as for the registers of a device over RAM. `'transparent'`: what
+   * is below it, as for a container of other regions; needs a manager with `overlap: 'any'`.
+   */
+  readonly holes?: 'opaque' | 'transparent';
 }
 
 export interface MapParams {
@@ -46,6 +31,13 @@ export interface MappingParams {
   readonly rangeInRegion: MemoryRange;
   readonly backing: Backing;
   readonly writable: boolean;
+  /**
+   * In bytes, a power of two of at least 4096. The mapping is delivered to targets in pieces that do not cross multiples of it, so that a region
+   * above it, or `removeMappings`, disturbs only the pieces that it touches. Such a mapping may be cut at multiples of its granule. Each piece
+   * is a map of each target: a mapping may have at most 4,194,304 of them. Guest address and file offset must be equal modulo the granule.
+   * Not for private memory. Default: none, the mapping is one piece.
+   */
+  readonly granule?: bigint;
 }
 
 /**
@@ -61,15 +53,26 @@ export interface Region extends AsyncDisposable {
   readonly range: MemoryRange;
   readonly priority: number;
   readonly type: MappingType;
-  /** Whether the region is mapped, and not covered by a mapped region of higher priority, or of equal priority that was added earlier. */
+  /**
+   * Whether the region is mapped, and shows at one address at least: one that no mapped region of higher priority, or of equal priority that was
+   * added earlier, covers.
+   */
   readonly active: boolean;
+  /**
+   * The parts of its mappings that show, in ascending order: what the targets have mapped of this region. Each is the longest part of one mapping
+   * that no other region covers, and inside one granule if the mapping has a granule. A copy, as of the last command that took effect.
+   */
+  readonly activeMappings: readonly MapChange[];
   /** Maps the region, or changes the parameters with which it is mapped. Has no effect if it is mapped with the same parameters. */
   map(params: MapParams): Promise<void>;
   /** Unmaps the region. Regions that it covered become active. Has no effect if it is not mapped. */
   unmap(): Promise<void>;
-  /** Adds a mapping, which must be inside the region and must not overlap another mapping of the region. */
+  /** Adds a mapping, which must be inside the region and must not overlap another mapping of the region: also where regions may overlap. */
   addMapping(params: MappingParams): Promise<void>;
-  /** Removes the mappings inside `rangeInRegion`, which must not contain only a part of a mapping. Has no effect if there are none. */
+  /**
+   * Removes the mappings inside `rangeInRegion`. It must not contain only a part of a mapping, except for a mapping with a granule, which may be
+   * cut at multiples of its granule (guest addresses). Has no effect if there are none.
+   */
   removeMappings(rangeInRegion: MemoryRange): Promise<void>;
   /** Removes the region from its manager, with its mappings. Calling it again has no effect; every other method then fails. */
   remove(): Promise<void>;

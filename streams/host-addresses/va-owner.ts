@@ -1,7 +1,7 @@
 import { withChanges, sameMapping } from '../changes/mapping.js';
 import { append, EMPTY_LIST } from '../util/lists.js';
 import type { MapChange } from '../contracts/change-set.js';
-import type { Difference } from '../view/difference.js';
+import type { Difference } from '../view/removals.js';
 import { privateMemoryError } from '../regions/edit-errors.js';
 import { VaRegistry } from './va-registry.js';
 import { DmaError } from '../contracts/errors.js';

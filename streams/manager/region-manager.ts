@@ -17,7 +17,7 @@ import { Transactions } from './transactions.js';
 import { callUser } from '../util/user-callback.js';
 import { VaOwner } from '../host-addresses/va-owner.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
-import { checkCallback, checkObject } from '../util/checks.js';
+import { checkCallback, checkObject, show } from '../util/checks.js';
 import { View } from '../view/view.js';
 
 export interface RegionManagerOptions {
@@ -36,6 +36,17 @@ export interface RegionManagerOptions {
    * dropped.
    */
   readonly onWarning?: (warning: DmaError) => void;
+  /**
+   * Which regions may overlap.
+   *
+   * - `'contained'` (the default): of two regions that overlap, the one of higher priority contains the other one completely, or both have the
+   *   same priority and range. A region is active as a whole or not at all, and every mapping is delivered as one map.
+   * - `'any'`: all. Each address is resolved by itself: of the mapped regions that cover it, the one with the highest priority shows; of equals,
+   *   the one that was added first. A mapping that is covered in part is delivered in pieces. When its pieces change, they are unmapped and
+   *   the new ones mapped in the same change set: between the two steps, devices that access the whole mapping get faults, also outside the
+   *   region above it. `MappingParams.granule` limits this to the granules that are touched. Private memory cannot be covered.
+   */
+  readonly overlap?: 'contained' | 'any';
 }
 
 /**
@@ -74,9 +85,8 @@ export interface RegionManagerOptions {
  */
 export class RegionManager implements AsyncDisposable {
   readonly #queue = new SerialQueue();
-  readonly #table = new RegionTable();
-  readonly #view = new View(this.#table);
-  readonly #streams = new ManagerStreams(this.#queue, this.#view);
+  readonly #view: View;
+  readonly #streams: ManagerStreams;
   readonly #attachments = new Attachments();
   readonly #attachmentCommands: AttachmentCommands;
   readonly #vas: VaOwner;
@@ -89,7 +99,8 @@ export class RegionManager implements AsyncDisposable {
    */
   constructor(options: RegionManagerOptions = {}) {
     checkObject(options, 'the options of a RegionManager');
-    const { vaMapper, onWarning } = options;
+    const { vaMapper, onWarning, overlap = 'contained' } = options;
+    checkOverlapRule(overlap);
     checkCallback(onWarning, 'onWarning');
     if (vaMapper !== undefined) {
       checkVaMapper(vaMapper);
@@ -97,6 +108,9 @@ export class RegionManager implements AsyncDisposable {
     const warn = (warning: DmaError): void => {
       callUser(() => onWarning?.(warning));
     };
+    const table = new RegionTable(overlap);
+    this.#view = new View(table);
+    this.#streams = new ManagerStreams(this.#queue, this.#view);
     this.#vas = new VaOwner({
       mapper: vaMapper,
       view: this.#view,
@@ -113,7 +127,7 @@ export class RegionManager implements AsyncDisposable {
     });
     this.#transactions = new Transactions({
       queue: this.#queue,
-      table: this.#table,
+      table,
       view: this.#view,
       vas: this.#vas,
       hasMapper: vaMapper !== undefined,
@@ -145,8 +159,7 @@ export class RegionManager implements AsyncDisposable {
    *
    * On failure: nothing has changed.
    *
-   * @throws RegionOverlapError when it overlaps another region, unless the one of higher priority contains the other
-   * one completely, or both have the same priority and range; TypeError or RangeError for a wrong parameter; DmaError
+   * @throws RegionOverlapError when it overlaps another region in a way that option `overlap` of the manager does not allow; TypeError or RangeError for a wrong parameter; DmaError
    * `ERR_CLOSED`
    */
   addRegion(params: RegionParams): Promise<Region> {
@@ -258,6 +271,13 @@ export class RegionManager implements AsyncDisposable {
     if (failed !== undefined) {
       throw failed;
     }
+  }
+}
+
+/** @throws TypeError */
+function checkOverlapRule(rule: unknown): void {
+  if (rule !== 'contained' && rule !== 'any') {
+    throw new TypeError(`overlap of a RegionManager must be 'contained' or 'any', not ${show(rule)}`);
   }
 }
 

@@ -5,9 +5,11 @@ import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import { mapFailure, unmapFailure } from '../branches/command-errors.js';
 import type { Delivery } from '../branches/delivery-result.js';
 import type { DeliveryHooks } from '../branches/receiver.js';
+import { copiesOf } from '../changes/copies.js';
 import { ManagedSet } from '../changes/managed-set.js';
 import { deliver } from '../branches/delivery.js';
-import { difference, simpleDifference, type Difference } from '../view/difference.js';
+import { difference, simpleDifference } from '../view/difference.js';
+import type { Difference } from '../view/removals.js';
 import { Draft, type RegionContext } from '../regions/draft.js';
 import type { RegionTable } from '../regions/region-table.js';
 import type { RegionCommandEdit } from '../regions/region-handle.js';
@@ -66,6 +68,7 @@ export class Transactions {
         attachments.checkPrivate(region, range);
       },
       nextSequence: () => sequence++,
+      activeMappings: (state) => copiesOf(this.#view.of(state)),
     };
   }
 

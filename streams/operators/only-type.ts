@@ -3,7 +3,7 @@ import { partsOf, SetStream, sharedSets } from '../branches/branch-stream.js';
 import type { ChangeSet } from '../contracts/change-set.js';
 import { withHostVas, withMaps } from '../changes/managed-set.js';
 import { checkMappingType } from '../contracts/contract-checks.js';
-import type { MappingType } from '../contracts/region.js';
+import type { MappingType } from '../contracts/backing.js';
 import { filterInSlices } from '../ranges/slices.js';
 import { run, type Coroutine } from '../util/coroutine.js';
 import { mapInOrder } from '../util/map-in-order.js';

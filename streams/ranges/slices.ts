@@ -134,10 +134,30 @@ function* sortMany<T extends Ranged>(items: readonly T[]): Coroutine<readonly T[
   return unsorted === 0 ? items : yield* mergeSorted(items);
 }
 
-function* mergeSorted<T extends Ranged>(items: readonly T[]): Coroutine<readonly T[]> {
+function mergeSorted<T extends Ranged>(items: readonly T[]): Coroutine<readonly T[]> {
+  return mergeRuns(items, sortByAddress, mergeInSlices);
+}
+
+/** A copy of the list, sorted by `compare`. Equal items keep their order. */
+export function sortedByInSlices<T>(
+  items: readonly T[],
+  compare: (one: T, other: T) => number,
+): Coroutine<readonly T[]> {
+  return mergeRuns(
+    items,
+    (run) => run.sort(compare),
+    (left, right) => mergeMany(left, right, compare),
+  );
+}
+
+function* mergeRuns<T>(
+  items: readonly T[],
+  sort: (run: T[]) => readonly T[],
+  merge: (left: readonly T[], right: readonly T[]) => Coroutine<readonly T[]>,
+): Coroutine<readonly T[]> {
   let runs: (readonly T[])[] = [];
   for (let from = 0; from < items.length; from += SORT_RUN_LENGTH) {
-    runs.push(sortByAddress(items.slice(from, from + SORT_RUN_LENGTH)));
+    runs.push(sort(items.slice(from, from + SORT_RUN_LENGTH)));
     const pause = pauseIfOver(LONG_STEP);
     if (pause !== undefined) {
       yield pause;
@@ -146,7 +166,7 @@ function* mergeSorted<T extends Ranged>(items: readonly T[]): Coroutine<readonly
   while (runs.length > 1) {
     const longer: (readonly T[])[] = [];
     for (let index = 0; index < runs.length; index += 2) {
-      longer.push(yield* mergeInSlices(runs[index] ?? [], runs[index + 1] ?? []));
+      longer.push(yield* merge(runs[index] ?? [], runs[index + 1] ?? []));
     }
     runs = longer;
   }
@@ -154,7 +174,15 @@ function* mergeSorted<T extends Ranged>(items: readonly T[]): Coroutine<readonly
 }
 
 /** Merges two lists that are in ascending order. Returns one of them if the other is empty. */
-export function* mergeInSlices<T extends Ranged>(left: readonly T[], right: readonly T[]): Coroutine<readonly T[]> {
+export function mergeInSlices<T extends Ranged>(left: readonly T[], right: readonly T[]): Coroutine<readonly T[]> {
+  return mergeMany(left, right, (one, other) => one.range.startPage - other.range.startPage);
+}
+
+function* mergeMany<T>(
+  left: readonly T[],
+  right: readonly T[],
+  compare: (one: T, other: T) => number,
+): Coroutine<readonly T[]> {
   if (left.length === 0 || right.length === 0) {
     return left.length === 0 ? right : left;
   }
@@ -163,7 +191,7 @@ export function* mergeInSlices<T extends Ranged>(left: readonly T[], right: read
   yield* inSlices(left.length + right.length, (from, to) => {
     for (let index = from; index < to; index++) {
       const [one, other] = [left[nextLeft], right[nextRight]];
-      if (other === undefined || (one !== undefined && one.range.startPage <= other.range.startPage)) {
+      if (other === undefined || (one !== undefined && compare(one, other) <= 0)) {
         all.push(one as T);
         nextLeft += 1;
       } else {

@@ -1,9 +1,10 @@
 import type { MapChange } from '../contracts/change-set.js';
 import type { MapParams, MappingParams, Region, RegionEdit, RegionEvent, RegionParams } from '../contracts/region.js';
-import type { MemoryRange } from '../ranges/memory-range.js';
+import { partsOutside, type MemoryRange } from '../ranges/memory-range.js';
 import { eachInSlices, overlappingInSlices } from '../ranges/slices.js';
 import { show } from '../util/checks.js';
 import { runAtOnce, type Coroutine } from '../util/coroutine.js';
+import { partOf } from './pieces.js';
 import {
   mappingCutError,
   mappingOverlapError,
@@ -11,11 +12,12 @@ import {
   regionOverlapError,
   removedError,
   transactionEndedError,
+  transparentHolesError,
 } from './edit-errors.js';
 import { PrivateEdits, type PrivateMemory } from './private-memory.js';
 import { checkOpen, checkRegionParams, mapParamsOf, mappingOf, rangeToRemove } from './region-checks.js';
 import { RegionHandle, type RegionCommandEdit, type Transact } from './region-handle.js';
-import { RegionState } from './region-state.js';
+import { RegionState, type RegionMapping } from './region-state.js';
 import type { RegionTable } from './region-table.js';
 import { Steps } from './steps.js';
 
@@ -27,6 +29,8 @@ export interface RegionContext {
   /** @throws DmaError if private memory cannot be added now */
   readonly checkPrivate: (region: string, range: MemoryRange) => void;
   readonly nextSequence: () => number;
+  /** The parts of the mappings of a region that show, as of the last command that took effect. */
+  readonly activeMappings: (state: RegionState) => readonly MapChange[];
 }
 
 /**
@@ -69,15 +73,18 @@ export class Draft implements RegionEdit, RegionCommandEdit {
   addRegion(params: RegionParams): Region {
     this.#checkOpen();
     checkRegionParams(params);
-    const { name, range, type, priority = 0 } = params;
+    const { range, priority = 0 } = params;
+    if (params.holes === 'transparent' && this.#context.table.rule !== 'any') {
+      throw transparentHolesError(params);
+    }
     const existing = this.#context.table.conflict(range, priority);
     if (existing !== undefined) {
       throw regionOverlapError(params, priority, existing);
     }
     const context = this.#context;
-    const state = new RegionState({ name, range, priority, type, sequence: context.nextSequence(), owner: context });
+    const state = new RegionState({ ...params, priority, sequence: context.nextSequence(), owner: context });
     this.steps.addRegion(state);
-    return new RegionHandle(state, context.transact);
+    return new RegionHandle(state, context);
   }
 
   removeRegion(region: Region): void {
@@ -126,7 +133,7 @@ export class Draft implements RegionEdit, RegionCommandEdit {
     }
   }
 
-  insertMapping(state: RegionState, mapping: MapChange): void {
+  insertMapping(state: RegionState, mapping: RegionMapping): void {
     checkPresent(state);
     const { range, backing } = mapping;
     // See `mappingOf`.
@@ -158,13 +165,19 @@ export class Draft implements RegionEdit, RegionCommandEdit {
   *#removeAllIn(state: RegionState, range: MemoryRange): Coroutine<void> {
     const found = yield* overlappingInSlices(state.mappings, range);
     yield* eachInSlices(found, (mapping) => {
-      if (!range.contains(mapping.range)) {
+      if (!mayCut(mapping, range)) {
         throw mappingCutError(state.name, range, mapping);
       }
     });
     yield* eachInSlices(found, (mapping) => {
-      this.steps.removeMapping(state, mapping.range);
-      this.#noteRemoved(mapping);
+      if (range.contains(mapping.range)) {
+        this.steps.removeMapping(state, mapping.range);
+        this.#noteRemoved(mapping);
+      } else {
+        const part = mapping.range.intersection(range) as MemoryRange;
+        const rests = partsOutside(mapping.range, range).map((rest) => partOf(mapping, rest));
+        this.steps.cutMapping(state, mapping, part, rests);
+      }
     });
   }
 
@@ -207,6 +220,14 @@ export class Draft implements RegionEdit, RegionCommandEdit {
       throw transactionEndedError();
     }
   }
+}
+
+/** Whether removing `range` cuts the mapping not at all, or only at multiples of its granule. */
+function mayCut({ range: { startPage, endPage }, granule }: RegionMapping, range: MemoryRange): boolean {
+  const isBorder = (page: number): boolean => granule !== undefined && page % granule === 0;
+  return (
+    (range.startPage <= startPage || isBorder(range.startPage)) && (range.endPage >= endPage || isBorder(range.endPage))
+  );
 }
 
 /** @throws DmaError `ERR_REGION_REMOVED` */

@@ -1,7 +1,7 @@
 import type { MapChange } from '../contracts/change-set.js';
 import { DmaError, RegionOverlapError } from '../contracts/errors.js';
-import { MemoryRange, partsOutside } from '../ranges/memory-range.js';
-import type { RegionState } from './region-state.js';
+import { MemoryRange, PAGE_SIZE_NUMBER, partsOutside } from '../ranges/memory-range.js';
+import type { RegionMapping, RegionState } from './region-state.js';
 import type { RegionParams } from '../contracts/region.js';
 
 /** A new region overlaps an existing one, and neither contains the other at a higher priority. */
@@ -15,9 +15,11 @@ export function regionOverlapError(params: RegionParams, priority: number, exist
       `(${existing.range.toString()}, priority ${existing.priority}): ${rule}`,
     params.name,
     existing.name,
-    { range: params.range, hint: divisionHint(params, priority, existing) },
+    { range: params.range, hint: `${divisionHint(params, priority, existing)} ${ANY_OVERLAP_HINT}` },
   );
 }
+
+const ANY_OVERLAP_HINT = "Or make the manager with `overlap: 'any'`, where regions may overlap in any way.";
 
 /** How to divide one of the two regions, so that all parts can be added. */
 function divisionHint(added: RegionParams, priority: number, existing: RegionState): string {
@@ -81,12 +83,32 @@ export function mappingOverlapError(region: string, range: MemoryRange, existing
   });
 }
 
-export function mappingCutError(region: string, range: MemoryRange, mapping: MapChange): DmaError {
-  return new DmaError(`the range cuts the mapping ${mapping.range.toString()}`, {
-    code: 'ERR_MAPPING_CUT',
-    region,
+export function mappingCutError(region: string, range: MemoryRange, mapping: RegionMapping): DmaError {
+  const text = mapping.range.toString();
+  const granule = mapping.granule === undefined ? undefined : `0x${(mapping.granule * PAGE_SIZE_NUMBER).toString(16)}`;
+  return new DmaError(
+    granule === undefined
+      ? `the range cuts the mapping ${text}`
+      : `the range cuts the mapping ${text} between multiples of its granule ${granule}`,
+    {
+      code: 'ERR_MAPPING_CUT',
+      region,
+      range,
+      hint:
+        granule === undefined
+          ? `remove the whole mapping ${text}, then add the part to keep; a mapping with a granule may be cut at multiples of it`
+          : `start and end the range at multiples of ${granule} (guest addresses), or remove the whole mapping`,
+    },
+  );
+}
+
+/** An argument that the manager's rule of overlap does not allow. */
+export function transparentHolesError({ name, range }: RegionParams): DmaError {
+  return new DmaError("a region with holes: 'transparent' shows the regions below it in part", {
+    code: 'ERR_INVALID_ARG_VALUE',
+    region: name,
     range,
-    hint: `remove the whole mapping ${mapping.range.toString()}, then add the part to keep`,
+    hint: "make the manager with `overlap: 'any'`",
   });
 }
 

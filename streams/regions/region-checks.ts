@@ -2,13 +2,17 @@ import { isMappingType } from '../contracts/contract-checks.js';
 import { DmaError } from '../contracts/errors.js';
 import { MemoryRange, PAGE_SIZE, PAGE_SIZE_NUMBER } from '../ranges/memory-range.js';
 import type { MapChange } from '../contracts/change-set.js';
-import type { FileBacking, Mappable, MapParams, MappingParams, RegionParams } from '../contracts/region.js';
+import type { FileBacking, Mappable } from '../contracts/backing.js';
+import type { MapParams, MappingParams, RegionParams } from '../contracts/region.js';
 import { checkObject, isObject, show } from '../util/checks.js';
 import { outOfRegionError } from './edit-errors.js';
-import type { RegionState } from './region-state.js';
+import type { RegionMapping, RegionState } from './region-state.js';
 
 /** Offsets in files are signed 64-bit numbers (`off_t`). */
 const FILE_SIZE_LIMIT = 1n << 63n;
+
+/** Most pieces of one mapping: each is an object, and must fit into memory. */
+const PIECES_MAX = 1 << 22;
 
 /** File descriptors are signed 32-bit numbers. */
 const FD_MAX = 0x7fffffff;
@@ -43,6 +47,10 @@ export function checkRegionParams(params: RegionParams): asserts params is Regio
   if (!isMappingType(type)) {
     throw new TypeError(`type of region "${params.name}" must be 'ram' or 'device', not ${show(type)}`);
   }
+  const holes: unknown = params.holes;
+  if (holes !== undefined && holes !== 'opaque' && holes !== 'transparent') {
+    throw new TypeError(`holes of region "${params.name}" must be 'opaque' or 'transparent', not ${show(holes)}`);
+  }
 }
 
 /**
@@ -72,7 +80,7 @@ type Unchecked<T> = { readonly [K in keyof T]?: unknown } | null | undefined;
  *
  * @throws TypeError or RangeError; DmaError `ERR_OUT_OF_REGION`, or `ERR_BEYOND_FILE` if the file is known to be too short
  */
-export function mappingOf(params: Unchecked<MappingParams>, state: RegionState): MapChange {
+export function mappingOf(params: Unchecked<MappingParams>, state: RegionState): RegionMapping {
   const rangeInRegion = params?.rangeInRegion;
   const writable = params?.writable;
   if (!(rangeInRegion instanceof MemoryRange) || typeof writable !== 'boolean') {
@@ -85,7 +93,46 @@ export function mappingOf(params: Unchecked<MappingParams>, state: RegionState):
   // `typeof` first: it is inlined, and a comparison of an object with a string is a call.
   const backing =
     typeof given === 'string' && given === 'private' ? given : fileBackingOf(given, rangeInRegion, state.name);
-  return { range: guestRangeOf(rangeInRegion, state), region: state.name, type: state.type, writable, backing };
+  const mapping: RegionMapping = {
+    range: guestRangeOf(rangeInRegion, state),
+    region: state.name,
+    type: state.type,
+    writable,
+    backing,
+  };
+  return params?.granule === undefined ? mapping : { ...mapping, granule: granuleOf(params.granule, mapping) };
+}
+
+/**
+ * The granule of a mapping in pages.
+ *
+ * @throws TypeError or RangeError
+ */
+function granuleOf(granule: unknown, { range, region, backing }: MapChange): number {
+  const of = `granule of the mapping ${range.toString()} in region "${region}"`;
+  if (typeof granule !== 'bigint') {
+    throw new TypeError(`${of} must be a bigint, not ${show(granule)}`);
+  }
+  if (granule < PAGE_SIZE || (granule & (granule - 1n)) !== 0n) {
+    throw new RangeError(`${of} must be a power of two of at least ${PAGE_SIZE} bytes, not ${granule}`);
+  }
+  if (backing === 'private') {
+    throw new TypeError(`${of}: private memory is one piece, and takes no granule; use a memfd as its backing`);
+  }
+  if ((range.start - backing.fileOffset) % granule !== 0n) {
+    throw new RangeError(
+      `${of} is 0x${granule.toString(16)}, but guest address 0x${range.start.toString(16)} and file offset ` +
+        `0x${backing.fileOffset.toString(16)} differ modulo it: choose an offset or an address that agrees, or a smaller granule`,
+    );
+  }
+  const pages = Number(granule / PAGE_SIZE);
+  const pieces = Math.ceil(range.endPage / pages) - Math.floor(range.startPage / pages);
+  if (pieces > PIECES_MAX) {
+    throw new RangeError(
+      `${of} is 0x${granule.toString(16)}, which makes ${pieces} pieces; at most ${PIECES_MAX} are possible: use a larger granule`,
+    );
+  }
+  return pages;
 }
 
 /**

@@ -1,10 +1,11 @@
 import type { MapChange } from '../contracts/change-set.js';
-import type { MapParams, MappingParams, MappingType, Region } from '../contracts/region.js';
+import type { MappingType } from '../contracts/backing.js';
+import type { MapParams, MappingParams, Region } from '../contracts/region.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { removedError } from './edit-errors.js';
 import { mapParamsOf, mappingOf, rangeToRemove } from './region-checks.js';
-import type { RegionState } from './region-state.js';
+import type { RegionMapping, RegionState } from './region-state.js';
 
 /**
  * The edits of the commands of a region. Their arguments have been checked; what depends on the state of the regions is checked here. Those that may
@@ -16,7 +17,7 @@ export interface RegionCommandEdit {
   /** @param params `undefined` to unmap the region */
   changeAccess(state: RegionState, params: MapParams | undefined): void;
   /** @param mapping is kept, and becomes part of the change set */
-  insertMapping(state: RegionState, mapping: MapChange): void;
+  insertMapping(state: RegionState, mapping: RegionMapping): void;
   /** @param range guest physical addresses */
   removeMappingsIn(state: RegionState, range: MemoryRange): Coroutine<void> | undefined;
   removeState(state: RegionState): Coroutine<void>;
@@ -25,14 +26,21 @@ export interface RegionCommandEdit {
 /** Puts a command of a region into the queue of its manager. */
 export type Transact = (work: (edit: RegionCommandEdit) => Coroutine<void> | undefined) => Promise<void>;
 
+/** The parts of a manager that the commands of its regions use. */
+export interface RegionCommands {
+  readonly transact: Transact;
+  /** A copy of the parts of the mappings of a region that show. */
+  readonly activeMappings: (state: RegionState) => readonly MapChange[];
+}
+
 /** The region object of users. Each command is a transaction of one edit. */
 export class RegionHandle implements Region {
   readonly #state: RegionState;
-  readonly #transact: Transact;
+  readonly #commands: RegionCommands;
 
-  constructor(state: RegionState, transact: Transact) {
+  constructor(state: RegionState, commands: RegionCommands) {
     this.#state = state;
-    this.#transact = transact;
+    this.#commands = commands;
   }
 
   /** The state of a region; `undefined` for other objects. */
@@ -60,6 +68,10 @@ export class RegionHandle implements Region {
     return this.#state.active;
   }
 
+  get activeMappings(): readonly MapChange[] {
+    return this.#commands.activeMappings(this.#state);
+  }
+
   map(params: MapParams): Promise<void> {
     let checked: MapParams;
     try {
@@ -67,27 +79,27 @@ export class RegionHandle implements Region {
     } catch (error) {
       return this.#refuse(error);
     }
-    return this.#transact((edit) => {
+    return this.#commands.transact((edit) => {
       edit.changeAccess(this.#state, checked);
       return undefined;
     });
   }
 
   unmap(): Promise<void> {
-    return this.#transact((edit) => {
+    return this.#commands.transact((edit) => {
       edit.changeAccess(this.#state, undefined);
       return undefined;
     });
   }
 
   addMapping(params: MappingParams): Promise<void> {
-    let mapping: MapChange;
+    let mapping: RegionMapping;
     try {
       mapping = mappingOf(params, this.#state);
     } catch (error) {
       return this.#refuse(error);
     }
-    return this.#transact((edit) => {
+    return this.#commands.transact((edit) => {
       edit.insertMapping(this.#state, mapping);
       return undefined;
     });
@@ -100,11 +112,11 @@ export class RegionHandle implements Region {
     } catch (error) {
       return this.#refuse(error);
     }
-    return this.#transact((edit) => edit.removeMappingsIn(this.#state, range));
+    return this.#commands.transact((edit) => edit.removeMappingsIn(this.#state, range));
   }
 
   remove(): Promise<void> {
-    return this.#transact((edit) => edit.removeState(this.#state));
+    return this.#commands.transact((edit) => edit.removeState(this.#state));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -117,7 +129,7 @@ export class RegionHandle implements Region {
 
   /** Rejects a command with wrong arguments, in the order of the queue. */
   #refuse(error: unknown): Promise<void> {
-    return this.#transact(() => {
+    return this.#commands.transact(() => {
       throw this.#state.present ? error : removedError(this.#state);
     });
   }

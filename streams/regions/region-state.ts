@@ -1,10 +1,24 @@
+import type { MappingType } from '../contracts/backing.js';
 import type { MapChange } from '../contracts/change-set.js';
+import type { MapParams, RegionParams } from '../contracts/region.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-import { RangeMap } from '../ranges/range-map.js';
-import type { MapParams, MappingType } from '../contracts/region.js';
+import { RangeMap, type Ranged } from '../ranges/range-map.js';
 
-/** Toggles many regions at the same moment: each region refers to it, and changes when it is applied. */
-export class PendingToggle {
+/** A mapping of a region, in guest physical addresses. `writable` is that of the mapping, without that of the region. */
+export interface RegionMapping extends MapChange {
+  /** In pages; absent if the mapping is one piece. */
+  readonly granule?: number;
+}
+
+/** What a transaction changes of the addresses at which a region shows. The parts of each list are in ascending order and do not touch. */
+export interface ShownChange {
+  readonly state: RegionState;
+  readonly removed: readonly Ranged[];
+  readonly added: readonly Ranged[];
+}
+
+/** Changes many regions at the same moment: each region refers to it, and changes when it is applied. */
+export class PendingChanges {
   isApplied = false;
 
   apply(): void {
@@ -13,15 +27,17 @@ export class PendingToggle {
 }
 
 /**
- * The state of one region in its manager. Each edit changes `visible`, `present` and `mappings` immediately; `active` changes when a transaction
- * takes effect.
+ * The state of one region in its manager. Each edit changes `visible`, `present` and `mappings` immediately; which addresses show changes when a
+ * transaction takes effect.
  */
 export class RegionState {
   readonly name: string;
   readonly range: MemoryRange;
   readonly priority: number;
   readonly type: MappingType;
-  /** Number of the region in its manager. Of regions with the same priority and range, the one with the lowest number is active. */
+  /** Whether it covers other regions only where it has mappings. */
+  readonly isTransparent: boolean;
+  /** Number of the region in its manager. Of regions with the same priority, the one with the lowest number shows. */
   readonly sequence: number;
   /** The `RegionContext` of the manager that the region belongs to. */
   readonly owner: object;
@@ -29,41 +45,112 @@ export class RegionState {
   visible: MapParams | undefined = undefined;
   /** Whether it is in the table: added, and not removed. */
   present = false;
+  /** Whether a mapping with a granule has been added to it. */
+  hasGranules = false;
+  readonly mappings = new RangeMap<RegionMapping>();
   #active = false;
-  #pendingToggle: PendingToggle | undefined = undefined;
-  /** By guest physical address. `writable` is that of the mapping, without that of the region. */
-  readonly mappings = new RangeMap<MapChange>();
+  /** The parts that show, if it is active and they are not the whole region. */
+  #parts: RangeMap<Ranged> | undefined = undefined;
+  #pending: { readonly group: PendingChanges; readonly change: ShownChange } | undefined = undefined;
 
-  constructor(params: {
-    readonly name: string;
-    readonly range: MemoryRange;
-    readonly priority: number;
-    readonly type: MappingType;
-    readonly sequence: number;
-    readonly owner: object;
-  }) {
+  constructor(params: RegionParams & { readonly priority: number; readonly sequence: number; readonly owner: object }) {
     this.name = params.name;
     this.range = params.range;
     this.priority = params.priority;
     this.type = params.type;
+    this.isTransparent = params.holes === 'transparent';
     this.sequence = params.sequence;
     this.owner = params.owner;
   }
 
-  /** Whether it is active, as of the last transaction that took effect. */
+  /** Whether it shows at one address at least, as of the last transaction that took effect. */
   get active(): boolean {
-    return this.#pendingToggle?.isApplied === true ? !this.#active : this.#active;
+    if (this.#pending?.group.isApplied === true) {
+      this.#settle();
+    }
+    return this.#active;
   }
 
-  /** Changes `active` now. */
-  toggle(): void {
-    this.#active = !this.active;
-    this.#pendingToggle = undefined;
+  /** Whether it shows at all of its addresses. */
+  get isWhole(): boolean {
+    return this.active && this.#parts === undefined;
   }
 
-  /** Changes `active` when `toggle` is applied. */
-  toggleWith(toggle: PendingToggle): void {
-    this.#active = this.active;
-    this.#pendingToggle = toggle;
+  /** Whether its mappings are what targets have of it while it is active: none is divided. Other regions do not depend on its mappings. */
+  get isPlain(): boolean {
+    return this.#parts === undefined && !this.hasGranules && !this.isTransparent && this.#pending === undefined;
   }
+
+  /** Number of the parts that show. */
+  get partCount(): number {
+    return this.active ? (this.#parts?.size ?? 1) : 0;
+  }
+
+  /** The parts that show, in ascending order; they do not touch. */
+  parts(): readonly Ranged[] {
+    return this.active ? (this.#parts?.toArray() ?? [this]) : [];
+  }
+
+  /** The parts that show and share a page with `range`. */
+  partsOverlapping(range: MemoryRange): readonly Ranged[] {
+    if (!this.active) {
+      return [];
+    }
+    return this.#parts?.overlapping(range) ?? (this.range.overlaps(range) ? [this] : []);
+  }
+
+  /** Changes which addresses show, now. */
+  show(change: ShownChange): void {
+    if (this.#pending?.group.isApplied === true) {
+      this.#settle();
+    }
+    this.#pending = undefined;
+    this.#apply(change);
+  }
+
+  /** Changes which addresses show, when `group` is applied. */
+  showWith(group: PendingChanges, change: ShownChange): void {
+    if (this.#pending?.group.isApplied === true) {
+      this.#settle();
+    }
+    this.#pending = { group, change };
+  }
+
+  #settle(): void {
+    const pending = this.#pending;
+    this.#pending = undefined;
+    if (pending !== undefined) {
+      this.#apply(pending.change);
+    }
+  }
+
+  #apply({ removed, added }: ShownChange): void {
+    if (this.#parts === undefined && isAllOrNothing(added, this.range)) {
+      this.#active = added.length > 0;
+      return;
+    }
+    const parts = (this.#parts ??= this.#wholeAsParts());
+    for (const { range } of removed) {
+      parts.remove(range);
+    }
+    for (const part of added) {
+      parts.insert({ range: part.range });
+    }
+    this.#active = parts.size > 0;
+    if (parts.size === 0 || parts.startingAt(this.range.startPage)?.range.equals(this.range) === true) {
+      this.#parts = undefined;
+    }
+  }
+
+  #wholeAsParts(): RangeMap<Ranged> {
+    const parts = new RangeMap<Ranged>();
+    if (this.#active) {
+      parts.insert({ range: this.range });
+    }
+    return parts;
+  }
+}
+
+function isAllOrNothing([first, ...rest]: readonly Ranged[], range: MemoryRange): boolean {
+  return first === undefined || (rest.length === 0 && first.range.equals(range));
 }

@@ -1,183 +1,164 @@
-import { append } from '../util/lists.js';
 import { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap } from '../ranges/range-map.js';
-import type { RegionState } from './region-state.js';
-import { eachInSlices, entriesInSlices, overlappingInSlices } from '../ranges/slices.js';
+import { eachInSlices, entriesInSlices, overlappingInSlices, sortedByInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { done } from '../util/sliced-work.js';
+import { pauseIfOver } from '../util/time-slice.js';
+import { ContainedRule } from './contained-rule.js';
+import type { RegionState } from './region-state.js';
 
 /** Limit of regions that are searched without a pause. */
 const REGIONS_AT_ONCE_MAX = 1024;
 
-/** The regions of one priority and range, in the order in which they were added. */
-interface Slot {
+/** Which regions may overlap: see `RegionManagerOptions.overlap`. */
+export type OverlapRule = 'contained' | 'any';
+
+/** The regions of one level that share pages with an aligned range of that level's size. */
+interface Bucket {
   readonly range: MemoryRange;
   readonly regions: RegionState[];
 }
 
-/** The regions of one priority. Their ranges are equal or disjoint. */
-interface Layer {
-  readonly priority: number;
-  readonly slots: RangeMap<Slot>;
-}
-
 /**
- * All regions, by priority and address.
+ * All regions, by address. They may overlap.
  *
- * Two regions may overlap only if the one of higher priority contains the other, or if their priorities and ranges are equal. Therefore, of the
- * regions at an address each contains the next, and a region covers another one completely or not at all.
+ * A region of more than 2^(n-1) and at most 2^n pages is in level n, which is divided into aligned buckets of 2^n pages: so it is in one or two
+ * buckets. A search looks into the buckets of each level that share pages with the range: its cost is that of a search in a sorted map for each
+ * size of region, and of the regions of similar size nearby.
  */
 export class RegionTable {
-  /** Highest priority first. */
-  #layers: Layer[] = [];
+  readonly rule: OverlapRule;
+  readonly #levels = new Map<number, RangeMap<Bucket>>();
+  /** `undefined` where regions may overlap in any way. */
+  readonly #contained: ContainedRule | undefined;
   #size = 0;
 
-  /** A region that conflicts with a new region of this range and priority, if there is one. */
+  constructor(rule: OverlapRule = 'contained') {
+    this.rule = rule;
+    this.#contained = rule === 'contained' ? new ContainedRule() : undefined;
+  }
+
+  /** A region that a new region of this range and priority must not overlap, if there is one. */
   conflict(range: MemoryRange, priority: number): RegionState | undefined {
-    for (const layer of this.#layers) {
-      const slot =
-        layer.priority === priority
-          ? conflictAmongEquals(layer, range)
-          : layer.priority > priority
-            ? conflictAbove(layer, range)
-            : conflictBelow(layer, range);
-      if (slot !== undefined) {
-        return slot.regions[0];
-      }
-    }
-    return undefined;
+    return this.#contained?.conflict(range, priority);
   }
 
   /** Adds a region, which must not conflict with another one. */
   add(state: RegionState): void {
     this.#size += 1;
-    const layer = this.#layer(state.priority);
-    const slot = layer.slots.startingAt(state.range.startPage);
-    if (slot === undefined) {
-      layer.slots.insert({ range: state.range, regions: [state] });
-      return;
+    this.#contained?.add(state);
+    const level = levelOf(state.range);
+    let buckets = this.#levels.get(level);
+    if (buckets === undefined) {
+      buckets = new RangeMap();
+      this.#levels.set(level, buckets);
     }
-    const later = slot.regions.findIndex((other) => other.sequence > state.sequence);
-    slot.regions.splice(later === -1 ? slot.regions.length : later, 0, state);
+    for (const range of bucketRanges(state.range, level)) {
+      const bucket = buckets.startingAt(range.startPage);
+      if (bucket === undefined) {
+        buckets.insert({ range, regions: [state] });
+      } else {
+        bucket.regions.push(state);
+      }
+    }
   }
 
   remove(state: RegionState): void {
-    const layer = this.#layer(state.priority);
-    const slot = layer.slots.startingAt(state.range.startPage);
-    const index = slot?.regions.indexOf(state) ?? -1;
-    if (slot === undefined || index === -1) {
+    const level = levelOf(state.range);
+    const buckets = this.#levels.get(level);
+    if (buckets?.startingAt(bucketStart(state.range, level))?.regions.includes(state) !== true) {
       return;
     }
     this.#size -= 1;
-    slot.regions.splice(index, 1);
-    if (slot.regions.length === 0) {
-      layer.slots.remove(slot.range);
+    this.#contained?.remove(state);
+    for (const range of bucketRanges(state.range, level)) {
+      const regions = buckets.startingAt(range.startPage)?.regions ?? [];
+      regions.splice(regions.indexOf(state), 1);
+      if (regions.length === 0) {
+        buckets.remove(range);
+      }
     }
-    if (layer.slots.size === 0) {
-      this.#layers = this.#layers.filter((other) => other !== layer);
+    if (buckets.size === 0) {
+      this.#levels.delete(level);
     }
   }
 
-  /**
-   * All regions that share a page with `range`: by descending priority, then in ascending order of addresses, then in the order in which they were
-   * added.
-   */
+  /** All regions that share a page with `range`, by rank: see `compareRank`. */
   overlapping(range: MemoryRange): RegionState[] {
-    let found: RegionState[] = [];
-    for (const { slots } of this.#layers) {
-      const first = slots.firstOverlap(range);
-      if (first === undefined) {
-        continue;
-      }
-      // If one contains the range, no other range of the layer overlaps it.
-      const regions = first.range.contains(range)
-        ? first.regions
-        : slots.overlapping(range).flatMap((slot) => slot.regions);
-      if (found.length === 0) {
-        found = [...regions];
-      } else {
-        append(found, regions);
+    const found: RegionState[] = [];
+    for (const buckets of this.#levels.values()) {
+      for (const bucket of buckets.overlapping(range)) {
+        appendOverlapping(found, bucket, range);
       }
     }
-    return found;
+    return found.length > 1 ? found.sort(compareRank) : found;
   }
 
-  /** All regions, in the same order as `overlapping`. */
+  /** All regions, in no order. */
   *all(): Coroutine<RegionState[]> {
     const all: RegionState[] = [];
-    for (const { slots } of this.#layers) {
-      yield* eachInSlices(yield* entriesInSlices(slots), ({ regions }) => {
-        append(all, regions);
+    for (const buckets of this.#levels.values()) {
+      yield* eachInSlices(yield* entriesInSlices(buckets), ({ range, regions }) => {
+        for (const state of regions) {
+          if (range.startPage <= state.range.startPage) {
+            all.push(state);
+          }
+        }
       });
     }
     return all;
   }
 
   /** Like `overlapping`, with pauses for the event loop. Regions must not be added or removed before the coroutine ends. */
-  overlappingInSlices(range: MemoryRange): Coroutine<RegionState[]> {
+  overlappingInSlices(range: MemoryRange): Coroutine<readonly RegionState[]> {
     return this.#size <= REGIONS_AT_ONCE_MAX ? done(this.overlapping(range), 1) : this.#overlappingMany(range);
   }
 
-  *#overlappingMany(range: MemoryRange): Coroutine<RegionState[]> {
+  *#overlappingMany(range: MemoryRange): Coroutine<readonly RegionState[]> {
     const found: RegionState[] = [];
-    for (const { slots } of this.#layers) {
-      yield* eachInSlices(yield* overlappingInSlices(slots, range), ({ regions }) => {
-        append(found, regions);
-      });
-    }
-    return found;
-  }
-
-  /** Whether another mapped region covers this one. */
-  isCovered(state: RegionState): boolean {
-    for (const layer of this.#layers) {
-      if (layer.priority < state.priority) {
-        return false;
-      }
-      for (const other of layer.slots.firstOverlap(state.range)?.regions ?? []) {
-        if (layer.priority === state.priority && other.sequence >= state.sequence) {
-          break;
-        }
-        if (other.visible !== undefined) {
-          return true;
+    for (const buckets of this.#levels.values()) {
+      for (const bucket of yield* overlappingInSlices(buckets, range)) {
+        appendOverlapping(found, bucket, range);
+        const pause = pauseIfOver(bucket.regions.length);
+        if (pause !== undefined) {
+          yield pause;
         }
       }
     }
-    return false;
+    return yield* sortedByInSlices(found, compareRank);
   }
+}
 
-  #layer(priority: number): Layer {
-    const index = this.#layers.findIndex((layer) => layer.priority <= priority);
-    const found = this.#layers[index];
-    if (found?.priority === priority) {
-      return found;
+/** Compares two regions by the rule of which one shows where both are mapped: the one of higher priority; of equals, the one added first. */
+export function compareRank(one: RegionState, other: RegionState): number {
+  return other.priority - one.priority || one.sequence - other.sequence;
+}
+
+/** Appends the regions of a bucket that share a page with `range`. A region that is in two buckets is appended for the first of them. */
+function appendOverlapping(found: RegionState[], bucket: Bucket, range: MemoryRange): void {
+  const { startPage, endPage } = bucket.range;
+  for (const state of bucket.regions) {
+    const first = Math.max(state.range.startPage, range.startPage);
+    if (startPage <= first && first < endPage && state.range.overlaps(range)) {
+      found.push(state);
     }
-    const layer: Layer = { priority, slots: new RangeMap<Slot>() };
-    this.#layers.splice(index === -1 ? this.#layers.length : index, 0, layer);
-    return layer;
   }
 }
 
-function conflictAmongEquals(layer: Layer, range: MemoryRange): Slot | undefined {
-  const slot = layer.slots.firstOverlap(range);
-  return slot?.range.equals(range) === false ? slot : undefined;
+function levelOf({ startPage, endPage }: MemoryRange): number {
+  const pages = endPage - startPage;
+  const level = Math.ceil(Math.log2(pages));
+  // The logarithm is rounded.
+  return 2 ** level < pages ? level + 1 : level;
 }
 
-/** In a layer of higher priority: a range that overlaps `range` must contain it. */
-function conflictAbove(layer: Layer, range: MemoryRange): Slot | undefined {
-  const slot = layer.slots.firstOverlap(range);
-  return slot?.range.contains(range) === false ? slot : undefined;
+function bucketStart({ startPage }: MemoryRange, level: number): number {
+  return startPage - (startPage % 2 ** level);
 }
 
-/** In a layer of lower priority: `range` must contain each range that it overlaps. Only the first and the last of them can exceed it. */
-function conflictBelow(layer: Layer, range: MemoryRange): Slot | undefined {
-  const first = layer.slots.firstOverlap(range);
-  if (first === undefined) {
-    return undefined;
-  }
-  if (!range.contains(first.range)) {
-    return first;
-  }
-  const last = layer.slots.firstOverlap(MemoryRange.ofPages(range.endPage - 1, range.endPage));
-  return last !== undefined && !range.contains(last.range) ? last : undefined;
+function bucketRanges(range: MemoryRange, level: number): readonly MemoryRange[] {
+  const size = 2 ** level;
+  const start = bucketStart(range, level);
+  const first = MemoryRange.ofPages(start, start + size);
+  return range.endPage <= start + size ? [first] : [first, MemoryRange.ofPages(start + size, start + 2 * size)];
 }

@@ -1,10 +1,16 @@
-import type { MapChange } from '../contracts/change-set.js';
 import type { MapParams } from '../contracts/region.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-import { RangeMap } from '../ranges/range-map.js';
-import { eachInSlices, entriesInSlices, filterInSlices, joinInSlices } from '../ranges/slices.js';
+import { RangeMap, type Ranged } from '../ranges/range-map.js';
+import {
+  eachInSlices,
+  entriesInSlices,
+  filterInSlices,
+  joinInSlices,
+  mergeInSlices,
+  overlappingInSlices,
+} from '../ranges/slices.js';
 import { runAtOnce, type Coroutine } from '../util/coroutine.js';
-import type { RegionState } from './region-state.js';
+import type { RegionMapping, RegionState } from './region-state.js';
 import { RegionTable } from './region-table.js';
 import type { Step } from './step.js';
 
@@ -68,7 +74,7 @@ export class StateBefore {
     }
     region.take(step);
     if (step.kind === 'region-removed' && region.present) {
-      (this.#removed ??= new RegionTable()).add(state);
+      (this.#removed ??= new RegionTable('any')).add(state);
     }
   }
 }
@@ -83,9 +89,11 @@ export class RegionBefore {
   /** Whether `visible` is from a step: the first step that changes it tells. */
   #isVisibleKnown = false;
   /** The mappings of each step that adds mappings. */
-  readonly #added: (readonly MapChange[])[] = [];
+  readonly #added: (readonly RegionMapping[])[] = [];
   /** The mappings of each step that removes mappings. */
-  readonly #removed: (readonly MapChange[])[] = [];
+  readonly #removed: (readonly RegionMapping[])[] = [];
+  /** The mappings, and the parts of mappings, that each step adds or removes. */
+  readonly #edited: (readonly Ranged[])[] = [];
   #index: MappingIndex | undefined = undefined;
 
   /** @param first the first step of the region */
@@ -109,9 +117,17 @@ export class RegionBefore {
         break;
       case 'mappings-added':
         this.#added.push(step.mappings);
+        this.#edited.push(step.mappings);
         break;
       case 'mappings-removed':
         this.#removed.push(step.mappings);
+        this.#edited.push(step.mappings);
+        break;
+      case 'mapping-cut':
+      case 'mapping-joined':
+        this.#removed.push([step.mapping]);
+        this.#added.push(step.rests);
+        this.#edited.push([{ range: step.part }]);
     }
   }
 
@@ -126,7 +142,7 @@ export class RegionBefore {
   }
 
   /** The added and the removed mappings, each in the order of the steps, without those that were added and removed again. */
-  *netEdits(): Coroutine<{ readonly added: readonly MapChange[]; readonly removed: readonly MapChange[] }> {
+  *netEdits(): Coroutine<{ readonly added: readonly RegionMapping[]; readonly removed: readonly RegionMapping[] }> {
     const added = yield* joinInSlices(this.#added);
     const removed = yield* joinInSlices(this.#removed);
     if (added.length === 0 || removed.length === 0) {
@@ -140,7 +156,7 @@ export class RegionBefore {
   }
 
   /** All mappings before the steps, in no order. */
-  *mappings(): Coroutine<readonly MapChange[]> {
+  *mappings(): Coroutine<readonly RegionMapping[]> {
     const { mappings } = this.state;
     if (this.hasSameMappings) {
       return yield* entriesInSlices(mappings);
@@ -154,8 +170,28 @@ export class RegionBefore {
     return yield* joinInSlices([kept, yield* entriesInSlices(removed)]);
   }
 
+  /** The addresses whose mappings may differ from before, in no order. They may overlap. */
+  edited(): Coroutine<readonly Ranged[]> {
+    return joinInSlices(this.#edited);
+  }
+
+  /** The mappings before the steps that share a page with `range`, in ascending order. */
+  *overlappingInSlices(range: MemoryRange): Coroutine<readonly RegionMapping[]> {
+    const now = yield* overlappingInSlices(this.state.mappings, range);
+    if (this.hasSameMappings) {
+      return now;
+    }
+    const { added, removed } = yield* this.index();
+    // While the steps are taken back, removed mappings may be in the region again.
+    const kept = yield* filterInSlices(
+      now,
+      (mapping) => !added.has(mapping) && removed.startingAt(mapping.range.startPage) !== mapping,
+    );
+    return yield* mergeInSlices(kept, yield* overlappingInSlices(removed, range));
+  }
+
   /** The first mapping before the steps that shares a page with `range`. */
-  firstOverlap(range: MemoryRange): MapChange | undefined {
+  firstOverlap(range: MemoryRange): RegionMapping | undefined {
     const { mappings } = this.state;
     if (this.hasSameMappings) {
       return mappings.firstOverlap(range);
@@ -170,7 +206,7 @@ export class RegionBefore {
   *index(): Coroutine<MappingIndex> {
     if (this.#index === undefined) {
       const added = yield* setOf(yield* joinInSlices(this.#added));
-      const removed = new RangeMap<MapChange>();
+      const removed = new RangeMap<RegionMapping>();
       yield* eachInSlices(yield* joinInSlices(this.#removed), (mapping) => {
         if (!added.has(mapping)) {
           removed.insert(mapping);
@@ -191,9 +227,9 @@ export class RegionBefore {
 
 interface MappingIndex {
   /** Every added mapping, also one that was removed again. */
-  readonly added: ReadonlySet<MapChange>;
+  readonly added: ReadonlySet<RegionMapping>;
   /** The removed mappings that were there before the steps. */
-  readonly removed: RangeMap<MapChange>;
+  readonly removed: RangeMap<RegionMapping>;
 }
 
 function isAbsent({ present }: RegionState): boolean {

@@ -1,12 +1,12 @@
-import type { MapChange } from '../contracts/change-set.js';
 import type { MapParams } from '../contracts/region.js';
 import { eachInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
-import type { RegionState } from './region-state.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import type { RegionMapping, RegionState } from './region-state.js';
 import type { RegionTable } from './region-table.js';
 
 /** One change of the regions. It has all that is needed to apply it, and to apply its inverse. */
-export type Step = RegionStep | AccessStep | MappingsStep;
+export type Step = RegionStep | AccessStep | MappingsStep | CutStep;
 
 /** A region is added to the table, or removed from it. Only a removed region may be mapped: `visible` is how. */
 export interface RegionStep {
@@ -27,7 +27,16 @@ export interface AccessStep {
 export interface MappingsStep {
   readonly kind: 'mappings-added' | 'mappings-removed';
   readonly state: RegionState;
-  readonly mappings: readonly MapChange[];
+  readonly mappings: readonly RegionMapping[];
+}
+
+/** A part of a mapping is removed, or added again. The rests are the mappings beside it, which continue the same memory. */
+export interface CutStep {
+  readonly kind: 'mapping-cut' | 'mapping-joined';
+  readonly state: RegionState;
+  readonly mapping: RegionMapping;
+  readonly part: MemoryRange;
+  readonly rests: readonly RegionMapping[];
 }
 
 /**
@@ -59,6 +68,18 @@ export function applyStep(table: RegionTable, step: Step): Coroutine<void> | und
       return eachInSlices(step.mappings, (mapping) => {
         state.mappings.remove(mapping.range);
       });
+    case 'mapping-cut':
+      state.mappings.remove(step.mapping.range);
+      for (const rest of step.rests) {
+        state.mappings.insert(rest);
+      }
+      return undefined;
+    case 'mapping-joined':
+      for (const rest of step.rests) {
+        state.mappings.remove(rest.range);
+      }
+      state.mappings.insert(step.mapping);
+      return undefined;
   }
 }
 
@@ -75,5 +96,9 @@ export function inverseOf(step: Step): Step {
       return { kind: 'mappings-removed', state: step.state, mappings: step.mappings };
     case 'mappings-removed':
       return { kind: 'mappings-added', state: step.state, mappings: step.mappings };
+    case 'mapping-cut':
+      return { ...step, kind: 'mapping-joined' };
+    case 'mapping-joined':
+      return { ...step, kind: 'mapping-cut' };
   }
 }

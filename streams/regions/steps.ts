@@ -1,13 +1,20 @@
-import type { MapChange } from '../contracts/change-set.js';
 import type { MapParams, RegionEvent } from '../contracts/region.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { EMPTY_LIST } from '../util/lists.js';
 import { pauseIfOver } from '../util/time-slice.js';
-import type { RegionState } from './region-state.js';
+import type { RegionMapping, RegionState } from './region-state.js';
 import type { RegionTable } from './region-table.js';
 import { StateBefore } from './state-before.js';
-import { applyStep, inverseOf, type AccessStep, type MappingsStep, type RegionStep, type Step } from './step.js';
+import {
+  applyStep,
+  inverseOf,
+  type AccessStep,
+  type CutStep,
+  type MappingsStep,
+  type RegionStep,
+  type Step,
+} from './step.js';
 
 /**
  * The steps of one transaction, in order. Each method changes the regions and records the step. The list serves the rollback, which applies the
@@ -46,21 +53,27 @@ export class Steps {
   }
 
   /** Adds a mapping. If it overlaps others, changes nothing, and returns one of them. */
-  addMapping(state: RegionState, mapping: MapChange): MapChange | undefined {
+  addMapping(state: RegionState, mapping: RegionMapping): RegionMapping | undefined {
     const existing = state.mappings.insert(mapping);
     if (existing === undefined) {
+      state.hasGranules ||= mapping.granule !== undefined;
       this.#recordMapping('mappings-added', state, mapping);
     }
     return existing;
   }
 
   /** Removes the mapping at exactly this range, and returns it; `undefined` if there is none. */
-  removeMapping(state: RegionState, range: MemoryRange): MapChange | undefined {
+  removeMapping(state: RegionState, range: MemoryRange): RegionMapping | undefined {
     const removed = state.mappings.removeExact(range);
     if (removed !== undefined) {
       this.#recordMapping('mappings-removed', state, removed);
     }
     return removed;
+  }
+
+  /** Removes a part of a mapping. `rests` are what stays of it. */
+  cutMapping(state: RegionState, mapping: RegionMapping, part: MemoryRange, rests: readonly RegionMapping[]): void {
+    this.#apply({ kind: 'mapping-cut', state, mapping, part, rests });
   }
 
   /** Takes all steps back. During the pauses, `before` is still the state before the steps. */
@@ -97,6 +110,12 @@ export class Steps {
           for (const mapping of step.mappings) {
             yield { kind, region, range: mapping.range, writable: mapping.writable };
           }
+          break;
+        }
+        case 'mapping-cut':
+        case 'mapping-joined': {
+          const kind = step.kind === 'mapping-cut' ? 'mapping-removed' : 'mapping-added';
+          yield { kind, region, range: step.part, writable: step.mapping.writable };
         }
       }
     }
@@ -107,16 +126,16 @@ export class Steps {
     return (this.#before ??= yield* StateBefore.of(this.#list));
   }
 
-  #apply(step: RegionStep | AccessStep): void {
+  #apply(step: RegionStep | AccessStep | CutStep): void {
     applyStep(this.#table, step);
     this.#record(step);
     this.#extendable = undefined;
   }
 
-  #recordMapping(kind: MappingsStep['kind'], state: RegionState, mapping: MapChange): void {
+  #recordMapping(kind: MappingsStep['kind'], state: RegionState, mapping: RegionMapping): void {
     const last = this.#extendable;
     if (last?.kind === kind && last.state === state) {
-      (last.mappings as MapChange[]).push(mapping);
+      (last.mappings as RegionMapping[]).push(mapping);
       this.#before = undefined;
       return;
     }

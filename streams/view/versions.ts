@@ -1,6 +1,6 @@
 import type { MapChange } from '../contracts/change-set.js';
 import { sortByAddress } from '../ranges/sort-by-address.js';
-import type { Difference } from './difference.js';
+import type { Difference } from './removals.js';
 
 /** A version of the view, and the change that led to the next version. Both are `undefined` in the latest version. */
 export interface Version {

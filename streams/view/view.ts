@@ -1,31 +1,32 @@
-import { sortByAddress } from '../ranges/sort-by-address.js';
 import type { MapChange, MemoryMapSnapshot } from '../contracts/change-set.js';
 import { copiesOf } from '../changes/copies.js';
-import type { Difference } from './difference.js';
+import type { Difference } from './removals.js';
 import { pauseIfOver } from '../util/time-slice.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-import type { CopyCursor } from '../ranges/range-map.js';
-import { PendingToggle, type RegionState } from '../regions/region-state.js';
+import type { CopyCursor, Ranged } from '../ranges/range-map.js';
+import { pieceAt, piecesIn } from '../regions/pieces.js';
+import { PendingChanges, type RegionState, type ShownChange } from '../regions/region-state.js';
 import type { RegionTable } from '../regions/region-table.js';
 import type { RegionBefore, StateBefore } from '../regions/state-before.js';
 import type { Steps } from '../regions/steps.js';
+import { sortByAddress } from '../ranges/sort-by-address.js';
 import {
   COPIES_PER_STEP,
   COPY_ENTRIES_MAX,
   eachInSlices,
   filterInSlices,
   joinInSlices,
+  mapInSlices,
   PREALLOCATED_LENGTH_MIN,
   sortedInSlices,
 } from '../ranges/slices.js';
 import { runAtOnce, type Coroutine } from '../util/coroutine.js';
-import { append } from '../util/lists.js';
-import { inSlices } from '../util/sliced-work.js';
+import { append, EMPTY_LIST } from '../util/lists.js';
 import { readOnly } from './region-access.js';
 import { rewind, Versions, type Version } from './versions.js';
 
-/** Limit of regions that are toggled without a pause. */
-const TOGGLES_AT_ONCE_MAX = 512;
+/** Limit of regions that change without a pause. */
+const REGIONS_AT_ONCE_MAX = 512;
 
 /**
  * The memory map that the guest sees: the mappings of the active regions, as of the last command that took effect.
@@ -65,22 +66,22 @@ export class View {
    *
    * The change is atomic: readers see the view either before or after it, also during the coroutine.
    *
-   * @returns the rest of the work, when many regions are toggled
+   * @returns the rest of the work, when many regions change
    */
   apply(change: Difference): Coroutine<void> | undefined {
-    if (change.toggled.length > TOGGLES_AT_ONCE_MAX) {
+    if (change.shown.length > REGIONS_AT_ONCE_MAX) {
       return this.#applyInSlices(change);
     }
-    for (const region of change.toggled) {
-      region.toggle();
+    for (const shown of change.shown) {
+      shown.state.show(shown);
     }
     this.#commit(change);
     return undefined;
   }
 
   *#applyInSlices(change: Difference): Coroutine<void> {
-    const toggle = yield* prepareToggle(change.toggled);
-    toggle.apply();
+    const pending = yield* prepare(change.shown);
+    pending.apply();
     this.#commit(change);
   }
 
@@ -95,9 +96,14 @@ export class View {
   /** Makes all regions inactive, at the end of the manager. Older snapshots do not change. */
   *end(): Coroutine<void> {
     const removed = this.#versions?.isObserved === true ? yield* this.all() : [];
-    const toggle = yield* prepareToggle(yield* this.#activeRegions(undefined));
-    toggle.apply();
-    this.#versions?.append({ unmaps: [], removed, maps: [], toggled: [] });
+    const hidden = yield* mapInSlices(yield* this.#activeRegions(undefined), (state) => ({
+      state,
+      removed: state.parts(),
+      added: EMPTY_LIST,
+    }));
+    const pending = yield* prepare(hidden);
+    pending.apply();
+    this.#versions?.append({ unmaps: [], removed, maps: [], shown: [] });
   }
 
   /** The active mapping at exactly this range. */
@@ -111,32 +117,42 @@ export class View {
     const before = this.#pending === undefined ? undefined : runAtOnce(this.#pending.before());
     const regions = this.#table.overlapping(range);
     append(regions, before?.removedOverlapping(range));
+    let first: MapChange | undefined;
     for (const state of sortByAddress(regions.filter(isActive))) {
-      const region = before?.of(state);
-      const mapping = region === undefined ? state.mappings.firstOverlap(range) : region.firstOverlap(range);
-      if (mapping !== undefined) {
-        return isWritableBefore(state, region) ? mapping : readOnly(mapping);
+      if (first !== undefined && state.range.startPage >= first.range.startPage) {
+        break;
+      }
+      const piece = firstPieceOf(state, before?.of(state), range);
+      if (piece !== undefined && (first === undefined || piece.range.startPage < first.range.startPage)) {
+        first = piece;
       }
     }
-    return undefined;
+    return first;
   }
 
-  /** All active mappings, in ascending order. Regions must not be edited before the coroutine ends. */
+  /** The active pieces of a region, in ascending order, without pauses. */
+  of(state: RegionState): readonly MapChange[] {
+    const before = this.#pending === undefined ? undefined : runAtOnce(this.#pending.before()).of(state);
+    const pieces = state.parts().flatMap(({ range }) => runAtOnce(piecesIn(state, before, range, range)));
+    return isWritableBefore(state, before) ? pieces : pieces.map(readOnly);
+  }
+
+  /** All active pieces, in ascending order. Regions must not be edited before the coroutine ends. */
   *all(): Coroutine<readonly MapChange[]> {
     const before = this.#pending === undefined ? undefined : yield* this.#pending.before();
-    const regions = yield* this.#activeRegions(before);
+    const parts = yield* this.#activeParts(before);
     let count = 0;
-    yield* eachInSlices(regions, ({ mappings }) => {
-      count += mappings.size;
+    yield* eachInSlices(parts, ({ state }) => {
+      count += state.mappings.size;
     });
     // A long list that grows would be copied several times.
-    const all = count < PREALLOCATED_LENGTH_MIN ? [] : new Array<MapChange>(count);
+    const all = count < PREALLOCATED_LENGTH_MIN || parts.some(isDivided) ? [] : new Array<MapChange>(count);
     const cursor = { page: 0, at: 0 };
-    for (const state of regions) {
+    for (const { state, range } of parts) {
       const region = before?.of(state);
       const isWritable = isWritableBefore(state, region);
-      if (region?.hasSameMappings === false) {
-        yield* eachInSlices(yield* sortedInSlices(yield* region.mappings()), (mapping) => {
+      if (region?.hasSameMappings === false || isDivided({ state })) {
+        yield* eachInSlices(yield* piecesIn(state, region, range, range), (mapping) => {
           all[cursor.at++] = isWritable ? mapping : readOnly(mapping);
         });
         continue;
@@ -157,6 +173,17 @@ export class View {
   /** The same without pauses. */
   allNow(): readonly MapChange[] {
     return runAtOnce(this.all());
+  }
+
+  /** The parts of all active regions that show, in ascending order. */
+  *#activeParts(before: StateBefore | undefined): Coroutine<readonly ActivePart[]> {
+    const parts: ActivePart[] = [];
+    for (const state of yield* this.#activeRegions(before)) {
+      yield* eachInSlices(state.parts(), ({ range }) => {
+        parts.push({ state, range });
+      });
+    }
+    return yield* sortedInSlices(parts);
   }
 
   /** In ascending order. */
@@ -192,15 +219,36 @@ export class View {
   }
 }
 
-/** Prepares to toggle many regions at once. */
-function* prepareToggle(regions: readonly RegionState[]): Coroutine<PendingToggle> {
-  const toggle = new PendingToggle();
-  yield* inSlices(regions.length, (from, to) => {
-    for (let index = from; index < to; index++) {
-      (regions[index] as RegionState).toggleWith(toggle);
-    }
+/** A part of a region that shows. */
+interface ActivePart extends Ranged {
+  readonly state: RegionState;
+}
+
+/** Prepares to change many regions at the same moment. */
+function* prepare(changes: readonly ShownChange[]): Coroutine<PendingChanges> {
+  const pending = new PendingChanges();
+  yield* eachInSlices(changes, (change) => {
+    change.state.showWith(pending, change);
   });
-  return toggle;
+  return pending;
+}
+
+/** Whether the pieces of an active region are not simply all of its mappings. */
+function isDivided({ state }: { readonly state: RegionState }): boolean {
+  return state.hasGranules || !state.isWhole;
+}
+
+/** The first piece of a region before the steps of a transaction that shares a page with `range`. */
+function firstPieceOf(state: RegionState, before: RegionBefore | undefined, range: MemoryRange): MapChange | undefined {
+  for (const { range: part } of state.partsOverlapping(range)) {
+    const section = part.intersection(range) ?? range;
+    const mapping = (before ?? state.mappings).firstOverlap(section);
+    if (mapping !== undefined) {
+      const piece = pieceAt(mapping, part, Math.max(mapping.range.startPage, section.startPage));
+      return isWritableBefore(state, before) ? piece : readOnly(piece);
+    }
+  }
+  return undefined;
 }
 
 /** Copies the next mappings of a region, like `RangeMap.copyTo`, with the access that targets have. */

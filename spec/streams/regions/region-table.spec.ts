@@ -18,11 +18,6 @@ function state(start: number, end: number, priority: number, name = `${start}-${
   });
 }
 
-function show(region: RegionState): RegionState {
-  region.visible = { writable: true };
-  return region;
-}
-
 describe('RegionTable', () => {
   describe('conflict', () => {
     // One region of priority 5 over pages 4 to 8; of which priorities may another be there?
@@ -99,75 +94,60 @@ describe('RegionTable', () => {
     });
   });
 
-  describe('isCovered', () => {
-    it('is true for a visible region of higher priority, or of the same priority and added earlier, and no other', () => {
-      const table = new RegionTable();
-      const [low, first, second, high, beside] = [
-        state(0, 4, 0),
-        state(0, 8, 1),
-        state(0, 8, 1),
-        state(0, 16, 2),
-        state(20, 24, 3),
-      ];
-      for (const region of [low, first, second, high, beside]) {
-        table.add(region);
-      }
-      const covered = (): boolean[] => [low, first, second, high, beside].map((region) => table.isCovered(region));
-      expect(covered()).to.deep.equal([false, false, false, false, false]);
-      show(second);
-      expect(covered()).to.deep.equal([true, false, false, false, false]);
-      show(first);
-      expect(covered()).to.deep.equal([true, false, true, false, false]);
-      show(high);
-      expect(covered()).to.deep.equal([true, true, true, false, false]);
-      show(low);
-      expect(covered()).to.deep.equal([true, true, true, false, false]);
+  for (const rule of ['contained', 'any'] as const) {
+    it(`gives the same results as a search of all regions, after any additions and removals, with the rule '${rule}'`, () => {
+      const step = fc.record({
+        start: fc.nat({ max: 40 }),
+        length: fc.integer({ min: 1, max: 24 }),
+        priority: fc.nat({ max: 2 }),
+        removes: fc.boolean(),
+        pick: fc.nat({ max: 9 }),
+      });
+      fc.assert(
+        fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
+          const table = new RegionTable(rule);
+          const present: RegionState[] = [];
+          for (const { start, length, priority, removes, pick } of steps) {
+            const victim = present[pick];
+            if (removes && victim !== undefined) {
+              table.remove(victim);
+              present.splice(pick, 1);
+              continue;
+            }
+            const region = state(start, start + length, priority);
+            const inTheWay = rule === 'any' ? [] : present.filter((other) => !fits(region, other));
+            const conflict = table.conflict(region.range, priority);
+            expect(conflict === undefined).to.equal(inTheWay.length === 0);
+            if (conflict !== undefined) {
+              expect(inTheWay).to.include(conflict);
+              continue;
+            }
+            table.add(region);
+            present.push(region);
+          }
+          for (const { range } of present) {
+            const found = present
+              .filter((other) => other.range.overlaps(range))
+              .sort((a, b) => b.priority - a.priority || a.sequence - b.sequence);
+            expect(table.overlapping(range)).to.deep.equal(found);
+            expect(runAtOnce(table.overlappingInSlices(range))).to.deep.equal(found);
+          }
+          expect(runAtOnce(table.all())).to.have.members(present);
+        }),
+      );
     });
-  });
+  }
 
-  it('gives the same results as a search of all regions, after any additions and removals', () => {
-    const step = fc.record({
-      start: fc.nat({ max: 20 }),
-      length: fc.integer({ min: 1, max: 12 }),
-      priority: fc.nat({ max: 2 }),
-      visible: fc.boolean(),
-      removes: fc.boolean(),
-      pick: fc.nat({ max: 9 }),
-    });
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
-        const table = new RegionTable();
-        const present: RegionState[] = [];
-        for (const { start, length, priority, visible, removes, pick } of steps) {
-          const victim = present[pick];
-          if (removes && victim !== undefined) {
-            table.remove(victim);
-            present.splice(pick, 1);
-            continue;
-          }
-          const region = state(start, start + length, priority);
-          const inTheWay = present.filter((other) => !fits(region, other));
-          const conflict = table.conflict(region.range, priority);
-          expect(conflict === undefined).to.equal(inTheWay.length === 0);
-          if (conflict !== undefined) {
-            expect(inTheWay).to.include(conflict);
-            continue;
-          }
-          table.add(visible ? show(region) : region);
-          present.push(region);
-        }
-        for (const region of present) {
-          const above = present.filter(
-            (other) =>
-              other.visible !== undefined &&
-              other.range.overlaps(region.range) &&
-              (other.priority > region.priority ||
-                (other.priority === region.priority && other.sequence < region.sequence)),
-          );
-          expect(table.isCovered(region)).to.equal(above.length > 0);
-        }
-      }),
-    );
+  it('finds regions of every size up to the whole address space', () => {
+    const table = new RegionTable('any');
+    const regions = [1, 2, 3, 4, 5, 2 ** 51, 2 ** 51 + 1, 2 ** 52 - 1, 2 ** 52].map((pages) => state(0, pages, 0));
+    const last = state(2 ** 52 - 1, 2 ** 52, 0);
+    for (const region of [...regions, last]) {
+      table.add(region);
+    }
+    expect(table.overlapping(MemoryRange.ofPages(0, 1))).to.deep.equal(regions);
+    expect(table.overlapping(last.range)).to.deep.equal([regions[8], last]);
+    expect(table.overlapping(MemoryRange.ofPages(2 ** 51, 2 ** 51 + 1))).to.deep.equal(regions.slice(6));
   });
 });
 

@@ -93,7 +93,9 @@ class Regions {
 
   contents(): Contents {
     return {
-      table: runAtOnce(this.guest.table.all()).map(({ name, sequence }) => `${sequence}: ${name}`),
+      table: runAtOnce(this.guest.table.all())
+        .map(({ name, sequence }) => `${sequence}: ${name}`)
+        .sort(),
       regions: this.states.map(contentsOf),
     };
   }

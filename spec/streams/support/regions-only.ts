@@ -3,7 +3,8 @@ import { Draft, type RegionContext } from '../../../streams/regions/draft.js';
 import { PrivateMemory } from '../../../streams/regions/private-memory.js';
 import { RegionTable } from '../../../streams/regions/region-table.js';
 import { runAtOnce } from '../../../streams/util/coroutine.js';
-import { difference, simpleDifference, type Difference } from '../../../streams/view/difference.js';
+import { difference, simpleDifference } from '../../../streams/view/difference.js';
+import type { Difference } from '../../../streams/view/removals.js';
 import { View } from '../../../streams/view/view.js';
 
 /** Regions and their view, without a manager: no queue, no targets, no VAs. */
@@ -20,6 +21,7 @@ export class RegionsOnly {
       transact: () => Promise.reject(new Error('these regions have no manager')),
       checkPrivate: () => undefined,
       nextSequence: () => sequence++,
+      activeMappings: (state) => this.view.of(state),
     };
   }
 

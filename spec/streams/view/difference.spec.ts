@@ -1,22 +1,22 @@
 import { expect } from 'chai';
 import type { MapChange, Region, RegionEdit } from '../../../streams/index.js';
-import type { Difference } from '../../../streams/view/difference.js';
+import type { Difference } from '../../../streams/view/removals.js';
 import { sameMapping, sameMemory } from '../../../streams/changes/mapping.js';
 import { FakeMappable, mapOf } from '../../../testing/index.js';
 import { RegionsOnly } from '../support/regions-only.js';
 import { FILE, mapping, range } from '../support/phrases.js';
 
 /** What a difference says, as text. */
-function told({ unmaps, removed, maps, toggled }: Difference) {
+function told({ unmaps, removed, maps, shown }: Difference) {
   return {
     unmaps: unmaps.map((unmap) => `${unmap.range.toString()}: ${unmap.covers.join(', ')}`),
     leaving: removed.map((one) => `${one.range.toString()} ${one.writable ? 'rw' : 'ro'}`),
     maps: maps.map((one) => `${one.range.toString()} ${one.writable ? 'rw' : 'ro'}`),
-    toggled: toggled.map(({ name }) => name),
+    shown: shown.map(({ state }) => state.name).sort(),
   };
 }
 
-const nothing = { unmaps: [], leaving: [], maps: [], toggled: [] };
+const nothing = { unmaps: [], leaving: [], maps: [], shown: [] };
 
 describe('difference', () => {
   let guest: RegionsOnly;
@@ -99,7 +99,7 @@ describe('difference', () => {
       {
         unmaps: ['0x0-0x10000: 0x0-0x1000, 0x4000-0x6000'],
         leaving: ['0x0-0x1000 rw', '0x4000-0x6000 ro'],
-        toggled: ['low'],
+        shown: ['low'],
       },
     ],
     [
@@ -113,7 +113,7 @@ describe('difference', () => {
       {
         unmaps: ['0x0-0x10000: 0x0-0x1000, 0x4000-0x6000'],
         leaving: ['0x0-0x1000 rw', '0x4000-0x6000 ro'],
-        toggled: ['low'],
+        shown: ['low'],
       },
     ],
     [
@@ -125,7 +125,7 @@ describe('difference', () => {
         unmaps: ['0x0-0x1000: 0x0-0x1000'],
         leaving: ['0x0-0x1000 rw'],
         maps: ['0x18000-0x19000 rw'],
-        toggled: ['high', 'low'],
+        shown: ['high', 'low'],
       },
     ],
     [
@@ -167,7 +167,7 @@ describe('difference', () => {
         edit.map(high, { writable: true });
         edit.removeMappings(high, range(0x18000, 0x19000));
       },
-      { unmaps: ['0x0-0x1000: 0x0-0x1000'], leaving: ['0x0-0x1000 rw'], toggled: ['low', 'high'] },
+      { unmaps: ['0x0-0x1000: 0x0-0x1000'], leaving: ['0x0-0x1000 rw'], shown: ['high', 'low'] },
     ],
     [
       'is empty for a covering region that is shown and hidden again',

@@ -1,0 +1,21 @@
+/** An object with a file descriptor that can be mapped: a memfd, a file, a VFIO device, a dma-buf. */
+export interface Mappable {
+  /** @throws when closed */
+  readonly fd: number;
+  /** Name in messages. */
+  readonly label: string;
+  /** Length in bytes, if known. A mapping that ends after it is refused with `ERR_BEYOND_FILE`. */
+  readonly size?: bigint | number;
+}
+
+/** The memory behind a mapping: a part of a file, or private anonymous memory, which is accessible only at its host virtual address. */
+export type Backing = FileBacking | 'private';
+
+export interface FileBacking {
+  readonly mappable: Mappable;
+  /** In bytes, page aligned. */
+  readonly fileOffset: bigint;
+}
+
+/** `'device'` is memory of a device, for example a PCI BAR. A target that cannot map it skips it, and the command succeeds. */
+export type MappingType = 'ram' | 'device';

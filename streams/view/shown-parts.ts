@@ -1,0 +1,218 @@
+import { MemoryRange, partsOutside } from '../ranges/memory-range.js';
+import { RangeMap, type Ranged } from '../ranges/range-map.js';
+import {
+  eachInSlices,
+  entriesInSlices,
+  joinInSlices,
+  mergeInSlices,
+  overlappingInSlices,
+  sortedInSlices,
+} from '../ranges/slices.js';
+import { firstEndingAfter } from '../ranges/sorted-list.js';
+import type { RegionState, ShownChange } from '../regions/region-state.js';
+import type { RegionTable } from '../regions/region-table.js';
+import type { RegionBefore, StateBefore } from '../regions/state-before.js';
+import type { Coroutine } from '../util/coroutine.js';
+import { EMPTY_LIST } from '../util/lists.js';
+import { pauseIfOver } from '../util/time-slice.js';
+
+/** A part of a region that shows. */
+interface Run extends Ranged {
+  readonly state: RegionState;
+}
+
+/**
+ * The addresses that a transaction may give to another region, in ascending order; they do not overlap. A region covers what is below it when it is
+ * mapped: a region with opaque holes at all of its addresses, a transparent one at its mappings.
+ */
+export function* coverChanges(before: StateBefore): Coroutine<readonly Ranged[]> {
+  const lists: (readonly Ranged[])[] = [];
+  for (const region of before.regions) {
+    const changed = yield* coverChangeOf(region);
+    if (changed.length > 0) {
+      lists.push(changed);
+    }
+    const pause = pauseIfOver();
+    if (pause !== undefined) {
+      yield pause;
+    }
+  }
+  return yield* mergedInSlices(yield* joinInSlices(lists));
+}
+
+function* coverChangeOf(region: RegionBefore): Coroutine<readonly Ranged[]> {
+  const { state } = region;
+  const wasMapped = region.visible !== undefined;
+  const isMapped = state.visible !== undefined;
+  if (!state.isTransparent) {
+    return wasMapped === isMapped ? EMPTY_LIST : [state];
+  }
+  if (wasMapped && isMapped) {
+    return yield* region.edited();
+  }
+  return wasMapped ? yield* region.mappings() : isMapped ? yield* entriesInSlices(state.mappings) : EMPTY_LIST;
+}
+
+/** The ranges in ascending order, where overlapping ones are joined. Those that only touch are not. */
+export function* mergedInSlices(ranges: readonly Ranged[]): Coroutine<readonly Ranged[]> {
+  if (ranges.length < 2) {
+    return ranges;
+  }
+  const merged: Ranged[] = [];
+  for (const { range } of yield* sortedInSlices(ranges)) {
+    const last = merged[merged.length - 1]?.range;
+    if (last !== undefined && range.startPage < last.endPage) {
+      merged[merged.length - 1] = {
+        range: MemoryRange.ofPages(last.startPage, Math.max(last.endPage, range.endPage)),
+      };
+    } else {
+      merged.push({ range });
+    }
+    const pause = pauseIfOver();
+    if (pause !== undefined) {
+      yield pause;
+    }
+  }
+  return merged;
+}
+
+/**
+ * How the parts that show change at `dirty` addresses, for every region for which they change.
+ *
+ * At each address the mapped region of the highest rank that covers it shows (`compareRank`). This one rule serves both rules of overlap: where
+ * each region contains those below it, a region shows as a whole or not at all.
+ */
+export function* shownChanges(
+  table: RegionTable,
+  before: StateBefore,
+  dirty: readonly Ranged[],
+): Coroutine<ReadonlyMap<RegionState, ShownChange>> {
+  const runs = new Map<RegionState, Ranged[]>();
+  yield* eachInSlices(before.regions, ({ state }) => {
+    if (state.active) {
+      runs.set(state, []);
+    }
+  });
+  for (const { range } of dirty) {
+    const regions = yield* table.overlappingInSlices(range);
+    yield* eachInSlices(regions, (state) => {
+      if (state.active && !runs.has(state)) {
+        runs.set(state, []);
+      }
+    });
+    yield* eachInSlices(yield* resolve(regions, range), (run) => {
+      const known = runs.get(run.state);
+      if (known === undefined) {
+        runs.set(run.state, [run]);
+      } else {
+        known.push(run);
+      }
+    });
+  }
+  const changes = new Map<RegionState, ShownChange>();
+  for (const [state, now] of runs) {
+    const change = yield* changeOf(state, dirty, now);
+    if (change !== undefined) {
+      changes.set(state, change);
+    }
+  }
+  return changes;
+}
+
+/** Which region shows at each address of `range`, in ascending order. `regions` are those that share a page with it, by rank. */
+function* resolve(regions: readonly RegionState[], range: MemoryRange): Coroutine<readonly Run[]> {
+  const free = new RangeMap<Ranged>();
+  free.insert({ range });
+  const runs: Run[] = [];
+  for (const state of regions) {
+    if (free.size === 0) {
+      break;
+    }
+    if (state.visible !== undefined) {
+      const covers: readonly Ranged[] = state.isTransparent
+        ? yield* overlappingInSlices(state.mappings, range)
+        : [state];
+      yield* eachInSlices(covers, (cover) => {
+        take(free, cover.range, state, runs);
+      });
+    }
+  }
+  return yield* sortedInSlices(runs);
+}
+
+/** Gives the free addresses inside `cover` to a region. */
+function take(free: RangeMap<Ranged>, cover: MemoryRange, state: RegionState, runs: Run[]): void {
+  for (const gap of free.overlapping(cover)) {
+    runs.push({ state, range: gap.range.intersection(cover) as MemoryRange });
+    free.remove(gap.range);
+    for (const range of partsOutside(gap.range, cover)) {
+      free.insert({ range });
+    }
+  }
+}
+
+/** @param runs the parts that show now at `dirty` addresses */
+function* changeOf(
+  state: RegionState,
+  dirty: readonly Ranged[],
+  runs: readonly Ranged[],
+): Coroutine<ShownChange | undefined> {
+  const removed: Ranged[] = [];
+  const kept: Ranged[] = [];
+  let next = firstEndingAfter(dirty, state.range.startPage);
+  for (; next < dirty.length && (dirty[next] as Ranged).range.startPage < state.range.endPage; next++) {
+    // The neighbours too: a part that ends where a new one begins becomes longer.
+    for (const part of state.partsOverlapping(widened((dirty[next] as Ranged).range))) {
+      if (removed[removed.length - 1]?.range !== part.range) {
+        removed.push(part);
+        kept.push(...outside(part.range, dirty, next));
+      }
+    }
+    const pause = pauseIfOver();
+    if (pause !== undefined) {
+      yield pause;
+    }
+  }
+  const added = joined(yield* mergeInSlices(kept, runs));
+  return isSame(removed, added) ? undefined : { state, removed, added };
+}
+
+/** The parts of a range outside all of `dirty`. No range of `dirty` before the index `from` shares a page with it. */
+function outside(range: MemoryRange, dirty: readonly Ranged[], from: number): Ranged[] {
+  const parts: Ranged[] = [];
+  let start = range.startPage;
+  for (let index = firstEndingAfter(dirty, start, Math.max(0, from - 1)); start < range.endPage; index++) {
+    const cut = dirty[index]?.range;
+    const end = Math.min(cut?.startPage ?? Infinity, range.endPage);
+    if (start < end) {
+      parts.push({ range: MemoryRange.ofPages(start, end) });
+    }
+    start = cut?.endPage ?? Infinity;
+  }
+  return parts;
+}
+
+/** A range with one page more at each side, inside the address space. */
+export function widened({ startPage, endPage }: MemoryRange): MemoryRange {
+  return MemoryRange.ofPages(Math.max(0, startPage - 1), Math.min(2 ** 52, endPage + 1));
+}
+
+/** Ascending parts, where those that touch are joined. */
+function joined(parts: readonly Ranged[]): readonly Ranged[] {
+  const all: Ranged[] = [];
+  for (const { range } of parts) {
+    const last = all[all.length - 1]?.range;
+    if (last?.endPage === range.startPage) {
+      all[all.length - 1] = { range: MemoryRange.ofPages(last.startPage, range.endPage) };
+    } else {
+      all.push({ range });
+    }
+  }
+  return all;
+}
+
+function isSame(some: readonly Ranged[], others: readonly Ranged[]): boolean {
+  return (
+    some.length === others.length && some.every(({ range }, index) => range.equals((others[index] as Ranged).range))
+  );
+}
