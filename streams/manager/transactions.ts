@@ -9,6 +9,7 @@ import { copiesOf } from '../changes/copies.js';
 import { ManagedSet } from '../changes/managed-set.js';
 import { deliver } from '../branches/delivery.js';
 import { difference, simpleDifference } from '../view/difference.js';
+import { checkPrivateCover } from '../view/private-cover.js';
 import type { Difference } from '../view/removals.js';
 import { Draft, type RegionContext } from '../regions/draft.js';
 import type { RegionTable } from '../regions/region-table.js';
@@ -172,6 +173,7 @@ export class Transactions {
   *#makePrivates(draft: Draft, change: Difference, generation: number): Coroutine<Difference> {
     const { privates } = draft;
     const { vas } = this.#options;
+    yield* checkPrivateCover(this.#context.table, draft.steps, privates ?? vas.privates, change);
     yield* this.#view.prepareLookups();
     yield* vas.check(privates, change);
     if (privates !== undefined) {

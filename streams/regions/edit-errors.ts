@@ -21,6 +21,10 @@ export function regionOverlapError(params: RegionParams, priority: number, exist
 
 const ANY_OVERLAP_HINT = "Or make the manager with `overlap: 'any'`, where regions may overlap in any way.";
 
+const PRIVATE_HINT =
+  'private memory keeps its host addresses and its contents also while its region is not mapped: remove it first, in a separate command, ' +
+  'or use a Memfd as its backing';
+
 /** How to divide one of the two regions, so that all parts can be added. */
 function divisionHint(added: RegionParams, priority: number, existing: RegionState): string {
   const common = added.range.intersection(existing.range)?.toString() ?? '';
@@ -67,10 +71,16 @@ export function privateMemoryError(region: string, range: MemoryRange, other: Ma
       code: 'ERR_PRIVATE_MEMORY',
       region,
       range,
-      hint:
-        'private memory keeps its host addresses and its contents also while its region is not mapped: remove it first, in a separate command, ' +
-        'or use a memfd as its backing',
+      hint: PRIVATE_HINT,
     },
+  );
+}
+
+/** A region would cover private memory, with a mapping or a hole. */
+export function privateCoverError(coverer: string, { region, range }: MapChange): DmaError {
+  return new DmaError(
+    `region "${coverer}" would cover the private memory ${range.toString()} of region "${region}", which owns its addresses`,
+    { code: 'ERR_PRIVATE_MEMORY', region: coverer, range, hint: PRIVATE_HINT },
   );
 }
 

@@ -1,6 +1,7 @@
 import type { MapChange } from '../contracts/change-set.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { Ranged } from '../ranges/range-map.js';
+import { sortByAddress } from '../ranges/sort-by-address.js';
 import { firstEndingAfter, overlappingOf } from '../ranges/sorted-list.js';
 import { piecesIn } from '../regions/pieces.js';
 import type { RegionState, ShownChange } from '../regions/region-state.js';
@@ -25,8 +26,7 @@ export function* changedPieces(
 ): Coroutine<{ readonly removed: readonly MapChange[]; readonly added: readonly MapChange[] }> {
   const windows = isSameAccess ? yield* changedWindows(state, before, change, dirty) : [state];
   const removed = yield* piecesAt(windows, (window) => state.partsOverlapping(window), state, before);
-  const partsAfter = (window: MemoryRange): readonly Ranged[] => partsAfterIn(state, change, window);
-  const added = yield* piecesAt(windows, partsAfter, state, undefined);
+  const added = yield* piecesAt(windows, (window) => partsAfter(state, change, window), state, undefined);
   return { removed, added };
 }
 
@@ -63,14 +63,18 @@ function* piecesAt(
   return all;
 }
 
-/** The parts that show after the change and share a page with `window`. */
-function partsAfterIn(state: RegionState, change: ShownChange | undefined, window: MemoryRange): readonly Ranged[] {
+/** The parts of a region that show after the change and share a page with `window`, in ascending order. */
+export function partsAfter(
+  state: RegionState,
+  change: ShownChange | undefined,
+  window: MemoryRange,
+): readonly Ranged[] {
   const parts = state.partsOverlapping(window);
   if (change === undefined) {
     return parts;
   }
   const kept = parts.filter(({ range }) => !isAmong(change.removed, range));
-  return [...kept, ...overlappingOf(change.added, window)].sort((a, b) => a.range.startPage - b.range.startPage);
+  return sortByAddress([...kept, ...overlappingOf(change.added, window)]);
 }
 
 function isAmong(parts: readonly Ranged[], range: MemoryRange): boolean {

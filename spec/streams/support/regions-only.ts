@@ -1,7 +1,7 @@
 import type { Region, RegionEdit } from '../../../streams/index.js';
 import { Draft, type RegionContext } from '../../../streams/regions/draft.js';
 import { PrivateMemory } from '../../../streams/regions/private-memory.js';
-import { RegionTable } from '../../../streams/regions/region-table.js';
+import { RegionTable, type OverlapRule } from '../../../streams/regions/region-table.js';
 import { runAtOnce } from '../../../streams/util/coroutine.js';
 import { difference, simpleDifference } from '../../../streams/view/difference.js';
 import type { Difference } from '../../../streams/view/removals.js';
@@ -9,11 +9,13 @@ import { View } from '../../../streams/view/view.js';
 
 /** Regions and their view, without a manager: no queue, no targets, no VAs. */
 export class RegionsOnly {
-  readonly table = new RegionTable();
-  readonly view = new View(this.table);
+  readonly table: RegionTable;
+  readonly view: View;
   readonly #context: RegionContext;
 
-  constructor() {
+  constructor(rule: OverlapRule = 'contained') {
+    this.table = new RegionTable(rule);
+    this.view = new View(this.table);
     let sequence = 0;
     this.#context = {
       table: this.table,
