@@ -1,6 +1,11 @@
 import { toTarget } from '../../streams/index.js';
 import { idleKernelTarget } from '../support/idle-target.js';
-import { BRANCH_INSTRUCTIONS_RATIO, IDLE_INSTRUCTIONS, type WayRatios } from '../support/limits.js';
+import {
+  ANY_OVERLAP_INSTRUCTIONS_RATIO,
+  BRANCH_INSTRUCTIONS_RATIO,
+  IDLE_INSTRUCTIONS,
+  type WayRatios,
+} from '../support/limits.js';
 import { NativeProgram } from '../support/native-program.js';
 import type { Figure, Sample, Samples } from '../support/question.js';
 import { runRounds, type Case } from '../support/rounds.js';
@@ -67,6 +72,8 @@ function times(quick: boolean, warmUps: number): Times {
 
 /** A no-op target behind a branch that the caller makes. */
 const BY_BRANCH = 'pipeline by branch';
+/** A no-op target of a manager where regions may overlap in any way. */
+const ANY_OVERLAP = 'pipeline any overlap';
 /** The same rounds without the library. */
 const CALLER = 'pipeline caller';
 
@@ -76,12 +83,15 @@ const pipeline: KernelQuestion = {
   about:
     'Everything except system calls: the pipeline, and the objects that the caller creates for it. The target checks a set before its first ' +
     'map and receives it in one call, as the kernel targets do. A branch by hand is attach((changes$) => changes$.pipe(toTarget(target))). ' +
+    "With overlap: 'any', the manager has the same one region. " +
     "Baseline: the caller's objects alone, in the same rounds; they are part of the other figures.",
 
   async measure({ memfd, quick, onRound }: KernelContext): Promise<Samples> {
     await using machine = await BenchMachine.create(memfd);
     await using branched = await BenchMachine.create(memfd);
+    await using overlapping = await BenchMachine.create(memfd, { overlap: 'any' });
     const often = times(quick, FIRST_WARM_UPS);
+    await overlapping.manager.attach(idleKernelTarget('any overlap'));
     await machine.manager.attach(idleKernelTarget('idle'));
     const target = idleKernelTarget('branched');
     await branched.manager.attach((changes$) => changes$.pipe(toTarget(target)));
@@ -89,6 +99,7 @@ const pipeline: KernelQuestion = {
       [
         ...casesOf('pipeline', machine, IDLE_SHAPES, often),
         ...casesOf(BY_BRANCH, branched, IDLE_SHAPES, often),
+        ...casesOf(ANY_OVERLAP, overlapping, IDLE_SHAPES, often),
         ...casesOf(CALLER, callerAlone(memfd), IDLE_SHAPES, often),
       ],
       onRound,
@@ -100,12 +111,17 @@ const pipeline: KernelQuestion = {
     return IDLE_SHAPES.flatMap(({ name, idleLimit }) => {
       const id = idOf('pipeline', name);
       const branch = idOf(BY_BRANCH, name);
+      const any = idOf(ANY_OVERLAP, name);
       return [
         ...make.figure(id, `no system calls, ${name}`, 'instructions', { atMost: idleLimit }),
         ...make.ratio(`${branch}/ratio`, `a branch by hand, ${name}: × attach(target)`, branch, id, {
           atMost: BRANCH_INSTRUCTIONS_RATIO,
         }),
         ...make.figure(branch, `a branch by hand, ${name}`, 'instructions'),
+        ...make.ratio(`${any}/ratio`, `overlap: 'any', ${name}: × 'contained'`, any, id, {
+          atMost: ANY_OVERLAP_INSTRUCTIONS_RATIO,
+        }),
+        ...make.figure(any, `overlap: 'any', ${name}`, 'instructions'),
         ...make.figure(idOf(CALLER, name), `the caller's own objects alone, ${name}`, 'instructions', {
           baseline: true,
         }),

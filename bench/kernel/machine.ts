@@ -1,5 +1,5 @@
 import { AddressSpace, type Memfd } from '../../binding/index.js';
-import { MemoryRange, RegionManager, type Region } from '../../streams/index.js';
+import { MemoryRange, RegionManager, type Region, type RegionManagerOptions } from '../../streams/index.js';
 import { Caller } from './caller.js';
 
 /** A manager with one visible region at 4 GiB, and the caller that changes it. */
@@ -13,9 +13,9 @@ export class BenchMachine extends Caller<Region, RegionManager> implements Async
     this.#space = space;
   }
 
-  static async create(memfd: Memfd): Promise<BenchMachine> {
+  static async create(memfd: Memfd, options: RegionManagerOptions = {}): Promise<BenchMachine> {
     const space = new AddressSpace({ size: BenchMachine.#SPACE });
-    const manager = new RegionManager({ vaMapper: space });
+    const manager = new RegionManager({ vaMapper: space, ...options });
     const range = MemoryRange.of(BenchMachine.#START, BenchMachine.#SPACE);
     const region = await manager.addRegion({ name: 'ram', range, type: 'ram' });
     await region.map({ writable: true });

@@ -14,6 +14,9 @@ export const BRANCH_RATIO = 1.05;
 /** The same in instructions. */
 export const BRANCH_INSTRUCTIONS_RATIO = 1.02;
 
+/** A manager with `overlap: 'any'` whose regions do not overlap, compared with `'contained'`, in instructions. */
+export const ANY_OVERLAP_INSTRUCTIONS_RATIO = 1.02;
+
 /** Attaching, per mapping: multiples of a walk through `std::map` with a virtual call for each, by number of mappings. */
 export const ATTACH_RATIOS: Readonly<Record<number, number>> = { 65_535: 8, 1_000_000: 8 };
 

@@ -11,6 +11,7 @@ import { projectRoot } from '../../lab/paths.js';
 const texts: Readonly<Record<string, string>> = {
   STD_MAP_RATIOS: byCount(limits.STD_MAP_RATIOS, 'at', 'mappings'),
   GROWTH: byCount(limits.GROWTH, 'to'),
+  ANY_OVERLAP_INSTRUCTIONS_RATIO: `${limits.ANY_OVERLAP_INSTRUCTIONS_RATIO} times in instructions`,
   'BRANCH_RATIO, BRANCH_INSTRUCTIONS_RATIO': `${limits.BRANCH_RATIO} times in time, ${limits.BRANCH_INSTRUCTIONS_RATIO} times in instructions`,
   IDLE_INSTRUCTIONS: `${limits.IDLE_INSTRUCTIONS.toLocaleString('en')} instructions`,
   ATTACH_RATIOS: byCount(limits.ATTACH_RATIOS, 'with', 'mappings'),

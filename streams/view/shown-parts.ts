@@ -14,6 +14,7 @@ import type { RegionTable } from '../regions/region-table.js';
 import type { RegionBefore, StateBefore } from '../regions/state-before.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { EMPTY_LIST } from '../util/lists.js';
+import { done } from '../util/sliced-work.js';
 import { pauseIfOver } from '../util/time-slice.js';
 
 /** A part of a region that shows. */
@@ -120,7 +121,18 @@ export function* shownChanges(
 }
 
 /** Which region shows at each address of `range`, in ascending order. `regions` are those that share a page with it, by rank. */
-function* resolve(regions: readonly RegionState[], range: MemoryRange): Coroutine<readonly Run[]> {
+function resolve(regions: readonly RegionState[], range: MemoryRange): Coroutine<readonly Run[]> {
+  const highest = regions.find(({ visible }) => visible !== undefined);
+  if (highest === undefined) {
+    return done(EMPTY_LIST, 1);
+  }
+  // Most regions contain those below them.
+  return !highest.isTransparent && highest.range.contains(range)
+    ? done([{ state: highest, range }], 1)
+    : resolveMany(regions, range);
+}
+
+function* resolveMany(regions: readonly RegionState[], range: MemoryRange): Coroutine<readonly Run[]> {
   const free = new RangeMap<Ranged>();
   free.insert({ range });
   const runs: Run[] = [];
