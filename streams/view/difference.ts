@@ -67,41 +67,30 @@ class Changes {
     const writableBefore = region === undefined ? state.visible?.writable : region.visible?.writable;
     const writableAfter = state.visible?.writable;
     const isSameAccess = wasActive && isActive && writableBefore === writableAfter;
-    const pause = pauseIfOver();
-    if (pause !== undefined) {
-      yield pause;
-    }
+    let removed: readonly MapChange[] = EMPTY_LIST;
+    let added: readonly MapChange[] = EMPTY_LIST;
     if (!isUndivided(state, change)) {
-      const pieces = yield* changedPieces(state, region, change, this.#dirty, isSameAccess);
-      yield* this.#add(state, !isActive, pieces.removed, writableBefore, pieces.added, writableAfter);
+      ({ removed, added } = yield* changedPieces(state, region, change, this.#dirty, isSameAccess));
     } else if (!isSameAccess) {
-      const removed = wasActive ? yield* region?.mappings() ?? entriesInSlices(state.mappings) : EMPTY_LIST;
-      const added = isActive ? yield* entriesInSlices(state.mappings) : EMPTY_LIST;
-      yield* this.#add(state, !isActive, removed, writableBefore, added, writableAfter);
+      removed = wasActive ? yield* region?.mappings() ?? entriesInSlices(state.mappings) : EMPTY_LIST;
+      added = isActive ? yield* entriesInSlices(state.mappings) : EMPTY_LIST;
     } else if (region !== undefined && !region.hasSameMappings) {
-      const { added, removed } = yield* region.netEdits();
-      yield* this.#add(state, false, removed, writableBefore, added, writableAfter);
+      ({ removed, added } = yield* region.netEdits());
     }
-  }
-
-  *#add(
-    state: RegionState,
-    isGone: boolean,
-    removed: readonly MapChange[],
-    writableBefore: boolean | undefined,
-    added: readonly MapChange[],
-    writableAfter: boolean | undefined,
-  ): Coroutine<void> {
     if (removed.length > 0) {
       this.removed.push({
         state,
         range: state.range,
-        allRemoved: isGone && (state.isWhole || (yield* this.#ownsAllInside(state))),
+        allRemoved: !isActive && (state.isWhole || (yield* this.#ownsAllInside(state))),
         removed: yield* withRegionAccessInSlices(removed, writableBefore),
       });
     }
     if (added.length > 0) {
       this.added.push(yield* withRegionAccessInSlices(added, writableAfter));
+    }
+    const pause = pauseIfOver();
+    if (pause !== undefined) {
+      yield pause;
     }
   }
 

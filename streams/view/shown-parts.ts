@@ -8,6 +8,7 @@ import {
   overlappingInSlices,
   sortedInSlices,
 } from '../ranges/slices.js';
+import { sortByAddress } from '../ranges/sort-by-address.js';
 import { firstEndingAfter } from '../ranges/sorted-list.js';
 import type { RegionState, ShownChange } from '../regions/region-state.js';
 import type { RegionTable } from '../regions/region-table.js';
@@ -26,7 +27,13 @@ interface Run extends Ranged {
  * The addresses that a transaction may give to another region, in ascending order; they do not overlap. A region covers what is below it when it is
  * mapped: a region with opaque holes at all of its addresses, a transparent one at its mappings.
  */
-export function* coverChanges(before: StateBefore): Coroutine<readonly Ranged[]> {
+export function coverChanges(before: StateBefore): Coroutine<readonly Ranged[]> {
+  const [only, ...others] = before.regions;
+  // Most transactions are about one region.
+  return only !== undefined && others.length === 0 ? coverChangeOf(only) : coverChangesOfMany(before);
+}
+
+function* coverChangesOfMany(before: StateBefore): Coroutine<readonly Ranged[]> {
   const lists: (readonly Ranged[])[] = [];
   for (const region of before.regions) {
     const changed = yield* coverChangeOf(region);
@@ -41,17 +48,25 @@ export function* coverChanges(before: StateBefore): Coroutine<readonly Ranged[]>
   return yield* mergedInSlices(yield* joinInSlices(lists));
 }
 
-function* coverChangeOf(region: RegionBefore): Coroutine<readonly Ranged[]> {
+function coverChangeOf(region: RegionBefore): Coroutine<readonly Ranged[]> {
   const { state } = region;
   const wasMapped = region.visible !== undefined;
   const isMapped = state.visible !== undefined;
-  if (!state.isTransparent) {
-    return wasMapped === isMapped ? EMPTY_LIST : [state];
-  }
+  return state.isTransparent
+    ? transparentChangeOf(region, wasMapped, isMapped)
+    : done(wasMapped === isMapped ? EMPTY_LIST : [state], 1);
+}
+
+function* transparentChangeOf(
+  region: RegionBefore,
+  wasMapped: boolean,
+  isMapped: boolean,
+): Coroutine<readonly Ranged[]> {
   if (wasMapped && isMapped) {
-    return yield* region.edited();
+    return yield* mergedInSlices(yield* region.edited());
   }
-  return wasMapped ? yield* region.mappings() : isMapped ? yield* entriesInSlices(state.mappings) : EMPTY_LIST;
+  const mappings = wasMapped ? region.mappings() : isMapped ? entriesInSlices(region.state.mappings) : undefined;
+  return mappings === undefined ? EMPTY_LIST : yield* sortedInSlices(yield* mappings);
 }
 
 /** The ranges in ascending order, where overlapping ones are joined. Those that only touch are not. */
@@ -164,7 +179,21 @@ function take(free: RangeMap<Ranged>, cover: MemoryRange, state: RegionState, ru
 }
 
 /** @param runs the parts that show now at `dirty` addresses */
-function* changeOf(
+function changeOf(
+  state: RegionState,
+  dirty: readonly Ranged[],
+  runs: readonly Ranged[],
+): Coroutine<ShownChange | undefined> {
+  const [only] = dirty;
+  if (dirty.length > 1 || only === undefined) {
+    return changeAtMany(state, dirty, runs);
+  }
+  const removed = state.partsOverlapping(widened(only.range));
+  const kept = removed.flatMap((part) => outside(part.range, dirty, 0));
+  return done(changeBetween(state, removed, kept.length === 0 ? runs : sortByAddress([...kept, ...runs])), 1);
+}
+
+function* changeAtMany(
   state: RegionState,
   dirty: readonly Ranged[],
   runs: readonly Ranged[],
@@ -185,7 +214,15 @@ function* changeOf(
       yield pause;
     }
   }
-  const added = joined(yield* mergeInSlices(kept, runs));
+  return changeBetween(state, removed, yield* mergeInSlices(kept, runs));
+}
+
+function changeBetween(
+  state: RegionState,
+  removed: readonly Ranged[],
+  parts: readonly Ranged[],
+): ShownChange | undefined {
+  const added = parts.length < 2 ? parts : joined(parts);
   return isSame(removed, added) ? undefined : { state, removed, added };
 }
 
