@@ -1,26 +1,17 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { DmaMapError, DmaUnmapError, RegionManager, type ChangeSet } from '../../../streams/index.js';
-import { FakeVaMapper } from '../../support/fake-va-mapper.js';
-import { RecordingTarget } from '../../support/recording-target.js';
+import { FakeVaMapper, RecordingTarget } from '../../../testing/index.js';
 import { edits, Model, piecesOf, textOf } from '../support/any-overlap-model.js';
 
 /** What a target has mapped, with the file, the offset and the access of each map. */
-class Contents extends RecordingTarget {
-  readonly #texts = new Map<number, string>();
-
-  contents(): string[] {
-    return this.held().map(({ startPage }) => this.#texts.get(startPage) ?? 'nothing');
-  }
-
-  override mapDma(request: Parameters<RecordingTarget['mapDma']>[0]): void | Promise<void> {
-    const { range, region, type, writable, mappable, fileOffset } = request;
-    if (mappable !== undefined) {
-      const text = textOf({ range, region, type, writable, backing: { mappable, fileOffset } });
-      this.#texts.set(range.startPage, text);
+function contentsOf(target: RecordingTarget): string[] {
+  return target.heldRequests().map(({ mappable, fileOffset, range, region, type, writable }) => {
+    if (mappable === undefined) {
+      throw new Error('there is no private memory here');
     }
-    return super.mapDma(request);
-  }
+    return textOf({ range, region, type, writable, backing: { mappable, fileOffset } });
+  });
 }
 
 const failures = fc.array(
@@ -42,11 +33,11 @@ describe('a manager where regions overlap in any way', () => {
         const va = new FakeVaMapper();
         const manager = new RegionManager({ overlap: 'any', vaMapper: va });
         const targets = [
-          new Contents({ name: 'plain' }),
-          new Contents({ name: 'exact', unmapShape: 'exact', together: true, reply: () => Promise.resolve() }),
-          new Contents({ name: 'by va', needsVa: true, together: true }),
+          new RecordingTarget({ name: 'plain' }),
+          new RecordingTarget({ name: 'exact', unmapShape: 'exact', batches: true, reply: () => Promise.resolve() }),
+          new RecordingTarget({ name: 'by va', needsVa: true, batches: true }),
         ];
-        const late = new Contents({ name: 'late' });
+        const late = new RecordingTarget({ name: 'late' });
         await Promise.all(targets.map((target) => manager.attach(target)));
         const observed = observe(manager);
         for (const [index, list] of transactions.entries()) {
@@ -62,7 +53,7 @@ describe('a manager where regions overlap in any way', () => {
               () => undefined,
               (error: unknown) => error,
             );
-          targets[target]?.mend();
+          targets[target]?.clearFailures();
           if (failed instanceof DmaMapError) {
             takeBack();
           } else if (failed !== undefined && !(failed instanceof DmaUnmapError)) {
@@ -71,7 +62,7 @@ describe('a manager where regions overlap in any way', () => {
           await settle(manager);
           const expected = piecesOf(model.regions);
           for (const one of targets) {
-            expect(one.contents(), one.name).to.deep.equal(expected);
+            expect(contentsOf(one), one.name).to.deep.equal(expected);
             expect(one.violations, one.name).to.deep.equal([]);
           }
           expect(manager.snapshot().mappings.map(textOf)).to.deep.equal(expected);
@@ -80,7 +71,7 @@ describe('a manager where regions overlap in any way', () => {
           expect(va.held().map(String)).to.deep.equal(manager.snapshot().mappings.map(({ range }) => range.toString()));
         }
         const attachment = await manager.attach(late);
-        expect(late.contents()).to.deep.equal(piecesOf(model.regions));
+        expect(contentsOf(late)).to.deep.equal(piecesOf(model.regions));
         await attachment.detach();
         await manager.close();
         expect([...targets, late].flatMap((target) => target.held())).to.deep.equal([]);

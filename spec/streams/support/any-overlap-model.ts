@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { MemoryRange, type MapChange, type Region, type RegionEdit } from '../../../streams/index.js';
-import { FakeMappable } from '../../support/fake-mappable.js';
+import { FakeMappable } from '../../../testing/index.js';
 
 /** A model of regions that overlap in any way: an array of pages, without the shortcuts of the library. */
 
