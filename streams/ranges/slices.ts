@@ -16,6 +16,8 @@ export const PREALLOCATED_LENGTH_MIN = 1 << 16;
 
 /** Number of items that are sorted without a pause. */
 const SORT_RUN_LENGTH = 1024;
+/** The same where each comparison is a call. */
+const COMPARED_RUN_LENGTH = 128;
 
 export function mapInSlices<T, R>(items: readonly T[], make: (item: T) => R): Coroutine<R[]> {
   return items.length <= ITEMS_AT_ONCE_MAX ? done(items.map(make), items.length) : mapMany(items, make);
@@ -90,8 +92,9 @@ function* copyMany<V extends Ranged>(map: RangeMap<V>): Coroutine<V[]> {
 
 /** All entries of a map that share a page with `range`, in ascending order. */
 export function overlappingInSlices<V extends Ranged>(map: RangeMap<V>, range: MemoryRange): Coroutine<V[]> {
-  if (map.size <= COPY_ENTRIES_MAX) {
-    return done(map.overlapping(range), 1 + map.size / COPIES_PER_STEP);
+  const count = Math.min(map.size, range.endPage - range.startPage);
+  if (count <= COPY_ENTRIES_MAX) {
+    return done(map.overlapping(range), 1 + count / COPIES_PER_STEP);
   }
   const first = map.firstOverlap(range);
   if (first === undefined || first.range.endPage >= range.endPage) {
@@ -135,7 +138,7 @@ function* sortMany<T extends Ranged>(items: readonly T[]): Coroutine<readonly T[
 }
 
 function mergeSorted<T extends Ranged>(items: readonly T[]): Coroutine<readonly T[]> {
-  return mergeRuns(items, sortByAddress, mergeInSlices);
+  return mergeRuns(items, SORT_RUN_LENGTH, sortByAddress, mergeInSlices);
 }
 
 /** A copy of the list, sorted by `compare`. Equal items keep their order. */
@@ -145,6 +148,7 @@ export function sortedByInSlices<T>(
 ): Coroutine<readonly T[]> {
   return mergeRuns(
     items,
+    COMPARED_RUN_LENGTH,
     (run) => run.sort(compare),
     (left, right) => mergeMany(left, right, compare),
   );
@@ -152,12 +156,13 @@ export function sortedByInSlices<T>(
 
 function* mergeRuns<T>(
   items: readonly T[],
+  length: number,
   sort: (run: T[]) => readonly T[],
   merge: (left: readonly T[], right: readonly T[]) => Coroutine<readonly T[]>,
 ): Coroutine<readonly T[]> {
   let runs: (readonly T[])[] = [];
-  for (let from = 0; from < items.length; from += SORT_RUN_LENGTH) {
-    runs.push(sort(items.slice(from, from + SORT_RUN_LENGTH)));
+  for (let from = 0; from < items.length; from += length) {
+    runs.push(sort(items.slice(from, from + length)));
     const pause = pauseIfOver(LONG_STEP);
     if (pause !== undefined) {
       yield pause;

@@ -3,6 +3,11 @@ import type { MapChange } from '../contracts/change-set.js';
 import type { MapParams, RegionParams } from '../contracts/region.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap, type Ranged } from '../ranges/range-map.js';
+import { eachInSlices, filterInSlices, overlappingInSlices } from '../ranges/slices.js';
+import { firstEndingAfter } from '../ranges/sorted-list.js';
+import type { Coroutine } from '../util/coroutine.js';
+import { EMPTY_LIST } from '../util/lists.js';
+import { done } from '../util/sliced-work.js';
 
 /** A mapping of a region, in guest physical addresses. `writable` is that of the mapping, without that of the region. */
 export interface RegionMapping extends MapChange {
@@ -51,7 +56,9 @@ export class RegionState {
   #active = false;
   /** The parts that show, if it is active and they are not the whole region. */
   #parts: RangeMap<Ranged> | undefined = undefined;
-  #pending: { readonly group: PendingChanges; readonly change: ShownChange } | undefined = undefined;
+  #pending:
+    | { readonly group: PendingChanges; readonly isActive: boolean; readonly parts: RangeMap<Ranged> | undefined }
+    | undefined = undefined;
 
   constructor(params: RegionParams & { readonly priority: number; readonly sequence: number; readonly owner: object }) {
     this.name = params.name;
@@ -86,17 +93,19 @@ export class RegionState {
     return this.active ? (this.#parts?.size ?? 1) : 0;
   }
 
-  /** The parts that show, in ascending order; they do not touch. */
-  parts(): readonly Ranged[] {
-    return this.active ? (this.#parts?.toArray() ?? [this]) : [];
-  }
-
-  /** The parts that show and share a page with `range`. */
+  /** The parts that show and share a page with `range`, in ascending order; they do not touch. */
   partsOverlapping(range: MemoryRange): readonly Ranged[] {
     if (!this.active) {
-      return [];
+      return EMPTY_LIST;
     }
-    return this.#parts?.overlapping(range) ?? (this.range.overlaps(range) ? [this] : []);
+    return this.#parts?.overlapping(range) ?? (this.range.overlaps(range) ? [this] : EMPTY_LIST);
+  }
+
+  /** The same, with pauses for the event loop. */
+  partsInSlices(range = this.range): Coroutine<readonly Ranged[]> {
+    return this.active && this.#parts !== undefined
+      ? overlappingInSlices(this.#parts, range)
+      : done(this.partsOverlapping(range), 1);
   }
 
   /** Changes which addresses show, now. */
@@ -108,19 +117,31 @@ export class RegionState {
     this.#apply(change);
   }
 
-  /** Changes which addresses show, when `group` is applied. */
-  showWith(group: PendingChanges, change: ShownChange): void {
+  /** Prepares to change which addresses show, when `group` is applied. */
+  *prepare(group: PendingChanges, { removed, added }: ShownChange): Coroutine<void> {
     if (this.#pending?.group.isApplied === true) {
       this.#settle();
     }
-    this.#pending = { group, change };
+    if (this.#parts === undefined && isAllOrNothing(added, this.range)) {
+      this.#pending = { group, isActive: added.length > 0, parts: undefined };
+      return;
+    }
+    const parts = new RangeMap<Ranged>();
+    const before = yield* this.partsInSlices();
+    const kept = yield* filterInSlices(before, ({ range }) => !isAmong(removed, range));
+    for (const list of [kept, added]) {
+      yield* eachInSlices(list, ({ range }) => {
+        parts.insert({ range });
+      });
+    }
+    this.#pending = { group, isActive: parts.size > 0, parts: this.#isDivided(parts) ? parts : undefined };
   }
 
   #settle(): void {
-    const pending = this.#pending;
-    this.#pending = undefined;
-    if (pending !== undefined) {
-      this.#apply(pending.change);
+    if (this.#pending !== undefined) {
+      this.#active = this.#pending.isActive;
+      this.#parts = this.#pending.parts;
+      this.#pending = undefined;
     }
   }
 
@@ -137,9 +158,12 @@ export class RegionState {
       parts.insert({ range: part.range });
     }
     this.#active = parts.size > 0;
-    if (parts.size === 0 || parts.startingAt(this.range.startPage)?.range.equals(this.range) === true) {
-      this.#parts = undefined;
-    }
+    this.#parts = this.#isDivided(parts) ? parts : undefined;
+  }
+
+  /** Whether these parts are neither none nor the whole region. */
+  #isDivided(parts: RangeMap<Ranged>): boolean {
+    return parts.size > 0 && parts.startingAt(this.range.startPage)?.range.equals(this.range) !== true;
   }
 
   #wholeAsParts(): RangeMap<Ranged> {
@@ -153,4 +177,9 @@ export class RegionState {
 
 function isAllOrNothing([first, ...rest]: readonly Ranged[], range: MemoryRange): boolean {
   return first === undefined || (rest.length === 0 && first.range.equals(range));
+}
+
+/** Whether a range is in an ascending list. */
+export function isAmong(parts: readonly Ranged[], range: MemoryRange): boolean {
+  return parts[firstEndingAfter(parts, range.startPage)]?.range.equals(range) === true;
 }

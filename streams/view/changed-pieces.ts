@@ -1,13 +1,14 @@
 import type { MapChange } from '../contracts/change-set.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { Ranged } from '../ranges/range-map.js';
-import { sortByAddress } from '../ranges/sort-by-address.js';
-import { firstEndingAfter, overlappingOf } from '../ranges/sorted-list.js';
+import { filterInSlices, joinInSlices, mapInSlices, mergeInSlices } from '../ranges/slices.js';
+import { overlappingOf } from '../ranges/sorted-list.js';
 import { piecesIn } from '../regions/pieces.js';
-import type { RegionState, ShownChange } from '../regions/region-state.js';
+import { isAmong, type RegionState, type ShownChange } from '../regions/region-state.js';
 import type { RegionBefore } from '../regions/state-before.js';
 import type { Coroutine } from '../util/coroutine.js';
-import { append, EMPTY_LIST } from '../util/lists.js';
+import { EMPTY_LIST } from '../util/lists.js';
+import { inSlices } from '../util/sliced-work.js';
 import { mergedInSlices, widened } from './shown-parts.js';
 
 /**
@@ -25,7 +26,7 @@ export function* changedPieces(
   isSameAccess: boolean,
 ): Coroutine<{ readonly removed: readonly MapChange[]; readonly added: readonly MapChange[] }> {
   const windows = isSameAccess ? yield* changedWindows(state, before, change, dirty) : [state];
-  const removed = yield* piecesAt(windows, (window) => state.partsOverlapping(window), state, before);
+  const removed = yield* piecesAt(windows, (window) => state.partsInSlices(window), state, before);
   const added = yield* piecesAt(windows, (window) => partsAfter(state, change, window), state, undefined);
   return { removed, added };
 }
@@ -41,42 +42,42 @@ function* changedWindows(
     return yield* mergedInSlices(edited);
   }
   // With the pages beside them: a piece that ends there becomes longer or shorter.
-  const changed = overlappingOf(dirty, state.range).map(({ range }) => ({ range: widened(range) }));
-  return yield* mergedInSlices([...edited, ...changed]);
+  const changed = yield* mapInSlices(overlappingOf(dirty, state.range), ({ range }) => ({ range: widened(range) }));
+  return yield* mergedInSlices(yield* joinInSlices([edited, changed]));
 }
 
 function* piecesAt(
   windows: readonly Ranged[],
-  partsIn: (window: MemoryRange) => readonly Ranged[],
+  partsIn: (window: MemoryRange) => Coroutine<readonly Ranged[]>,
   state: RegionState,
   before: RegionBefore | undefined,
 ): Coroutine<readonly MapChange[]> {
   const all: MapChange[] = [];
   for (const { range: window } of windows) {
-    for (const { range: part } of partsIn(window)) {
+    for (const { range: part } of yield* partsIn(window)) {
       const pieces = yield* piecesIn(state, before, part, window);
       // A long piece may reach into several windows.
       const isKnown = pieces[0]?.range.startPage === all[all.length - 1]?.range.startPage;
-      append(all, isKnown ? pieces.slice(1) : pieces);
+      yield* inSlices(pieces.length, (from, to) => {
+        for (let index = isKnown ? Math.max(1, from) : from; index < to; index++) {
+          all.push(pieces[index] as MapChange);
+        }
+      });
     }
   }
   return all;
 }
 
 /** The parts of a region that show after the change and share a page with `window`, in ascending order. */
-export function partsAfter(
+export function* partsAfter(
   state: RegionState,
   change: ShownChange | undefined,
   window: MemoryRange,
-): readonly Ranged[] {
-  const parts = state.partsOverlapping(window);
+): Coroutine<readonly Ranged[]> {
+  const parts = yield* state.partsInSlices(window);
   if (change === undefined) {
     return parts;
   }
-  const kept = parts.filter(({ range }) => !isAmong(change.removed, range));
-  return sortByAddress([...kept, ...overlappingOf(change.added, window)]);
-}
-
-function isAmong(parts: readonly Ranged[], range: MemoryRange): boolean {
-  return parts[firstEndingAfter(parts, range.startPage)]?.range.equals(range) === true;
+  const kept = yield* filterInSlices(parts, ({ range }) => !isAmong(change.removed, range));
+  return yield* mergeInSlices(kept, overlappingOf(change.added, window));
 }

@@ -38,7 +38,7 @@ export function* checkPrivateCover(
   for (const mapping of suspects) {
     const regions = table.overlapping(mapping.range).filter(({ visible }) => visible !== undefined);
     const owner = regions.find(({ mappings }) => mappings.startingAt(mapping.range.startPage) === mapping);
-    if (owner !== undefined && !isShown(owner, changes, mapping)) {
+    if (owner !== undefined && !(yield* isShown(owner, changes, mapping))) {
       const [above] = regions.filter((region) => region !== owner);
       throw privateCoverError(above?.name ?? '', mapping);
     }
@@ -49,10 +49,10 @@ export function* checkPrivateCover(
   }
 }
 
-function isShown(
+function* isShown(
   owner: RegionState,
   changes: ReadonlyMap<RegionState, Difference['shown'][number]>,
   { range }: MapChange,
-): boolean {
-  return partsAfter(owner, changes.get(owner), range).some((part) => part.range.contains(range));
+): Coroutine<boolean> {
+  return (yield* partsAfter(owner, changes.get(owner), range)).some((part) => part.range.contains(range));
 }

@@ -8,7 +8,6 @@ import {
   overlappingInSlices,
   sortedInSlices,
 } from '../ranges/slices.js';
-import { sortByAddress } from '../ranges/sort-by-address.js';
 import { firstEndingAfter } from '../ranges/sorted-list.js';
 import type { RegionState, ShownChange } from '../regions/region-state.js';
 import type { RegionTable } from '../regions/region-table.js';
@@ -185,12 +184,16 @@ function changeOf(
   runs: readonly Ranged[],
 ): Coroutine<ShownChange | undefined> {
   const [only] = dirty;
-  if (dirty.length > 1 || only === undefined) {
-    return changeAtMany(state, dirty, runs);
+  if (dirty.length === 1 && only !== undefined && state.partCount <= 1 && runs.length === 0) {
+    // Most regions show as a whole or not at all.
+    const removed = state.partsOverlapping(widened(only.range));
+    const [part] = removed;
+    const isGone = part === undefined || only.range.contains(part.range);
+    if (isGone) {
+      return done(part === undefined ? undefined : { state, removed, added: EMPTY_LIST }, 1);
+    }
   }
-  const removed = state.partsOverlapping(widened(only.range));
-  const kept = removed.flatMap((part) => outside(part.range, dirty, 0));
-  return done(changeBetween(state, removed, kept.length === 0 ? runs : sortByAddress([...kept, ...runs])), 1);
+  return changeAtMany(state, dirty, runs);
 }
 
 function* changeAtMany(
@@ -203,32 +206,20 @@ function* changeAtMany(
   let next = firstEndingAfter(dirty, state.range.startPage);
   for (; next < dirty.length && (dirty[next] as Ranged).range.startPage < state.range.endPage; next++) {
     // The neighbours too: a part that ends where a new one begins becomes longer.
-    for (const part of state.partsOverlapping(widened((dirty[next] as Ranged).range))) {
-      if (removed[removed.length - 1]?.range !== part.range) {
-        removed.push(part);
-        kept.push(...outside(part.range, dirty, next));
-      }
-    }
-    const pause = pauseIfOver();
-    if (pause !== undefined) {
-      yield pause;
+    const parts = yield* state.partsInSlices(widened((dirty[next] as Ranged).range));
+    const isKnown = removed[removed.length - 1]?.range === parts[0]?.range;
+    for (let index = isKnown ? 1 : 0; index < parts.length; index++) {
+      const part = parts[index] as Ranged;
+      removed.push(part);
+      yield* appendOutside(kept, part.range, dirty, next);
     }
   }
-  return changeBetween(state, removed, yield* mergeInSlices(kept, runs));
+  const added = yield* joinedInSlices(yield* mergeInSlices(kept, runs));
+  return (yield* isSame(removed, added)) ? undefined : { state, removed, added };
 }
 
-function changeBetween(
-  state: RegionState,
-  removed: readonly Ranged[],
-  parts: readonly Ranged[],
-): ShownChange | undefined {
-  const added = parts.length < 2 ? parts : joined(parts);
-  return isSame(removed, added) ? undefined : { state, removed, added };
-}
-
-/** The parts of a range outside all of `dirty`. No range of `dirty` before the index `from` shares a page with it. */
-function outside(range: MemoryRange, dirty: readonly Ranged[], from: number): Ranged[] {
-  const parts: Ranged[] = [];
+/** Appends the parts of a range outside all of `dirty`. No range of `dirty` before the index `from` - 1 shares a page with it. */
+function* appendOutside(parts: Ranged[], range: MemoryRange, dirty: readonly Ranged[], from: number): Coroutine<void> {
   let start = range.startPage;
   for (let index = firstEndingAfter(dirty, start, Math.max(0, from - 1)); start < range.endPage; index++) {
     const cut = dirty[index]?.range;
@@ -237,8 +228,11 @@ function outside(range: MemoryRange, dirty: readonly Ranged[], from: number): Ra
       parts.push({ range: MemoryRange.ofPages(start, end) });
     }
     start = cut?.endPage ?? Infinity;
+    const pause = pauseIfOver();
+    if (pause !== undefined) {
+      yield pause;
+    }
   }
-  return parts;
 }
 
 /** A range with one page more at each side, inside the address space. */
@@ -247,21 +241,29 @@ export function widened({ startPage, endPage }: MemoryRange): MemoryRange {
 }
 
 /** Ascending parts, where those that touch are joined. */
-function joined(parts: readonly Ranged[]): readonly Ranged[] {
+function* joinedInSlices(parts: readonly Ranged[]): Coroutine<readonly Ranged[]> {
+  if (parts.length < 2) {
+    return parts;
+  }
   const all: Ranged[] = [];
-  for (const { range } of parts) {
+  yield* eachInSlices(parts, ({ range }) => {
     const last = all[all.length - 1]?.range;
     if (last?.endPage === range.startPage) {
       all[all.length - 1] = { range: MemoryRange.ofPages(last.startPage, range.endPage) };
     } else {
       all.push({ range });
     }
-  }
+  });
   return all;
 }
 
-function isSame(some: readonly Ranged[], others: readonly Ranged[]): boolean {
-  return (
-    some.length === others.length && some.every(({ range }, index) => range.equals((others[index] as Ranged).range))
-  );
+function* isSame(some: readonly Ranged[], others: readonly Ranged[]): Coroutine<boolean> {
+  let differences = some.length === others.length ? 0 : 1;
+  if (differences === 0) {
+    let index = 0;
+    yield* eachInSlices(some, ({ range }) => {
+      differences += range.equals((others[index++] as Ranged).range) ? 0 : 1;
+    });
+  }
+  return differences === 0;
 }

@@ -16,7 +16,7 @@ import {
   eachInSlices,
   filterInSlices,
   joinInSlices,
-  mapInSlices,
+  mergeInSlices,
   PREALLOCATED_LENGTH_MIN,
   sortedInSlices,
 } from '../ranges/slices.js';
@@ -25,8 +25,8 @@ import { append, EMPTY_LIST } from '../util/lists.js';
 import { readOnly } from './region-access.js';
 import { rewind, Versions, type Version } from './versions.js';
 
-/** Limit of regions that change without a pause. */
-const REGIONS_AT_ONCE_MAX = 512;
+/** Limit of regions, and of parts of a region, that change without a pause. */
+const PARTS_AT_ONCE_MAX = 512;
 
 /**
  * The memory map that the guest sees: the mappings of the active regions, as of the last command that took effect.
@@ -66,10 +66,11 @@ export class View {
    *
    * The change is atomic: readers see the view either before or after it, also during the coroutine.
    *
-   * @returns the rest of the work, when many regions change
+   * @returns the rest of the work, when much changes
    */
   apply(change: Difference): Coroutine<void> | undefined {
-    if (change.shown.length > REGIONS_AT_ONCE_MAX) {
+    const { shown } = change;
+    if (shown.length > PARTS_AT_ONCE_MAX || shown.some(hasManyParts)) {
       return this.#applyInSlices(change);
     }
     for (const shown of change.shown) {
@@ -96,11 +97,10 @@ export class View {
   /** Makes all regions inactive, at the end of the manager. Older snapshots do not change. */
   *end(): Coroutine<void> {
     const removed = this.#versions?.isObserved === true ? yield* this.all() : [];
-    const hidden = yield* mapInSlices(yield* this.#activeRegions(undefined), (state) => ({
-      state,
-      removed: state.parts(),
-      added: EMPTY_LIST,
-    }));
+    const hidden: ShownChange[] = [];
+    for (const state of yield* this.#activeRegions(undefined)) {
+      hidden.push({ state, removed: yield* state.partsInSlices(), added: EMPTY_LIST });
+    }
     const pending = yield* prepare(hidden);
     pending.apply();
     this.#versions?.append({ unmaps: [], removed, maps: [], shown: [] });
@@ -133,7 +133,9 @@ export class View {
   /** The active pieces of a region, in ascending order, without pauses. */
   of(state: RegionState): readonly MapChange[] {
     const before = this.#pending === undefined ? undefined : runAtOnce(this.#pending.before()).of(state);
-    const pieces = state.parts().flatMap(({ range }) => runAtOnce(piecesIn(state, before, range, range)));
+    const pieces = state
+      .partsOverlapping(state.range)
+      .flatMap(({ range }) => runAtOnce(piecesIn(state, before, range, range)));
     return isWritableBefore(state, before) ? pieces : pieces.map(readOnly);
   }
 
@@ -142,11 +144,11 @@ export class View {
     const before = this.#pending === undefined ? undefined : yield* this.#pending.before();
     const parts = yield* this.#activeParts(before);
     let count = 0;
-    yield* eachInSlices(parts, ({ state }) => {
-      count += state.mappings.size;
+    yield* eachInSlices(parts, (part) => {
+      count += isDivided(part) ? 0 : part.state.mappings.size;
     });
     // A long list that grows would be copied several times.
-    const all = count < PREALLOCATED_LENGTH_MIN || parts.some(isDivided) ? [] : new Array<MapChange>(count);
+    const all = count < PREALLOCATED_LENGTH_MIN ? [] : new Array<MapChange>(count);
     const cursor = { page: 0, at: 0 };
     for (const { state, range } of parts) {
       const region = before?.of(state);
@@ -177,13 +179,22 @@ export class View {
 
   /** The parts of all active regions that show, in ascending order. */
   *#activeParts(before: StateBefore | undefined): Coroutine<readonly ActivePart[]> {
-    const parts: ActivePart[] = [];
+    const whole: ActivePart[] = [];
+    const divided: ActivePart[] = [];
     for (const state of yield* this.#activeRegions(before)) {
-      yield* eachInSlices(state.parts(), ({ range }) => {
-        parts.push({ state, range });
-      });
+      if (state.isWhole) {
+        whole.push({ state, range: state.range });
+      } else {
+        yield* eachInSlices(yield* state.partsInSlices(), ({ range }) => {
+          divided.push({ state, range });
+        });
+      }
+      const pause = pauseIfOver();
+      if (pause !== undefined) {
+        yield pause;
+      }
     }
-    return yield* sortedInSlices(parts);
+    return yield* mergeInSlices(whole, yield* sortedInSlices(divided));
   }
 
   /** In ascending order. */
@@ -219,6 +230,10 @@ export class View {
   }
 }
 
+function hasManyParts({ removed, added }: ShownChange): boolean {
+  return removed.length + added.length > PARTS_AT_ONCE_MAX;
+}
+
 /** A part of a region that shows. */
 interface ActivePart extends Ranged {
   readonly state: RegionState;
@@ -227,9 +242,13 @@ interface ActivePart extends Ranged {
 /** Prepares to change many regions at the same moment. */
 function* prepare(changes: readonly ShownChange[]): Coroutine<PendingChanges> {
   const pending = new PendingChanges();
-  yield* eachInSlices(changes, (change) => {
-    change.state.showWith(pending, change);
-  });
+  for (const change of changes) {
+    yield* change.state.prepare(pending, change);
+    const pause = pauseIfOver();
+    if (pause !== undefined) {
+      yield pause;
+    }
+  }
   return pending;
 }
 
