@@ -184,14 +184,11 @@ function changeOf(
   runs: readonly Ranged[],
 ): Coroutine<ShownChange | undefined> {
   const [only] = dirty;
-  if (dirty.length === 1 && only !== undefined && state.partCount <= 1 && runs.length === 0) {
+  if (dirty.length === 1 && only?.range.contains(state.range) === true && state.partCount < 2 && runs.length < 2) {
     // Most regions show as a whole or not at all.
-    const removed = state.partsOverlapping(widened(only.range));
-    const [part] = removed;
-    const isGone = part === undefined || only.range.contains(part.range);
-    if (isGone) {
-      return done(part === undefined ? undefined : { state, removed, added: EMPTY_LIST }, 1);
-    }
+    const removed = state.partsOverlapping(state.range);
+    const isChanged = removed.length !== runs.length || removed[0]?.range.equals((runs[0] ?? state).range) === false;
+    return done(isChanged ? { state, removed, added: runs } : undefined, 1);
   }
   return changeAtMany(state, dirty, runs);
 }
