@@ -36,6 +36,7 @@ ${TARGET_HELP.map(([name, what]) => `  ${name.padEnd(16)} ${what}`).join('\n')}
 
 Examples:
   $ dma-streams replay examples/traces/q35-boot.jsonl
+  $ dma-streams replay examples/traces/pc-overlays.jsonl
   $ dma-streams replay boot.jsonl --target soft:iommufd --quiet
   $ dma-streams replay boot.jsonl --target log --target soft --speed real
   $ dma-streams replay boot.jsonl --target vfio:0000:00:04.0 --target soft
@@ -49,6 +50,7 @@ A trace is JSON Lines, as recorded from a running QEMU:
     rom, nv-rom       memory that neither the guest nor a device can write
     ramd, romd        like ram and rom, but memory of a device
     i/o, container    no memory: a hole, which is not mapped
+  "priority", a finite number, is optional. Sections without one must not overlap. A section with one may overlap any other: of those at an address, the one with the highest priority shows (default 0), and of equals the one that was added first. With a priority, i/o covers the memory below it, as do the pages that a section takes only in part. The picture shows what is covered at the end.
   If a section does not begin and end at multiples of 0x1000, only its whole pages are mapped, with a warning. A section without a whole page is a hole. "start" and "offset" must be equal modulo 0x1000.
 
 Exit status:

@@ -145,7 +145,10 @@ export class CommitLog {
     }
     const onlyHoles = commit.holes > 0 && commit.removes.length === 0 && commit.adds.length === 0;
     if (calls.count === 0 && this.#options.shownTarget !== undefined && error === undefined && !onlyHoles) {
-      this.#write(colours.dim('      no calls: the removed sections were added again unchanged'));
+      const why = hasPriorities(commit)
+        ? 'the mappings that show have not changed'
+        : 'the removed sections were added again unchanged';
+      this.#write(colours.dim(`      no calls: ${why}`));
     }
     const lines = [
       ...calls.lines((count) => colours.dim(`      and ${counted(count, 'more call')}`)),
@@ -225,6 +228,10 @@ export class CommitLog {
 
 function accessOf({ writable, type }: DmaMapRequest): string {
   return (writable ? 'rw' : 'r') + (type === 'device' ? ' device' : '');
+}
+
+function hasPriorities({ removes, adds }: CommitResult['commit']): boolean {
+  return [...removes, ...adds].some(({ priority }) => priority !== undefined);
 }
 
 function changesOf({ removes, adds, holes }: CommitResult['commit']): string {

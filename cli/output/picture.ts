@@ -1,6 +1,7 @@
 import type { MapChange, MemoryRange } from '../../streams/index.js';
+import { NO_LAYERS, type Layers } from '../replay/layers.js';
 import type { HeldMapping } from '../replay/report.js';
-import { layOut, type Segment } from './segments.js';
+import { layOut, type CoveredMemory, type Segment } from './segments.js';
 import type { Terminal } from './terminal.js';
 import { counted, displayWidth, fit, formatSize, printable } from './text.js';
 
@@ -14,6 +15,8 @@ const MARGIN = '  ';
 const GAP = '  ';
 const WIDEST_NAME = 24;
 const NARROWEST_NAME = 6;
+/** How many sections are drawn that one segment covers; one more where it would be the only one left out. */
+const MOST_COVERED = 3;
 
 /** The fill pattern of each kind of memory. */
 interface Fill {
@@ -26,15 +29,16 @@ interface Fill {
 /**
  * Draws the guest's address space, lowest address first: each mapping as a block whose height grows with the logarithm of its
  * size, the holes between mappings, names, access, and the targets that hold it. If there are many mappings, only the largest
- * are drawn; those between them are counted.
+ * are drawn; those between them are counted. What a mapping or a window covers is drawn below it.
  */
 export function drawAddressSpace(
   mappings: readonly MapChange[],
   holders: readonly Holder[],
   terminal: Terminal,
+  layers: Layers = NO_LAYERS,
 ): string[] {
-  const segments = layOut(mappings, holders);
-  const end = mappings.at(-1)?.range.end;
+  const segments = layOut(mappings, holders, layers);
+  const end = segments.at(-1)?.range.end;
   if (end === undefined) {
     return [`${MARGIN}nothing is mapped`];
   }
@@ -76,8 +80,12 @@ function chooseColumns(
   { width, limit }: Terminal,
 ): Columns {
   const address = hex(end).length;
-  const name = Math.min(WIDEST_NAME, Math.max(...segments.map((segment) => displayWidth(labelOf(segment)))));
-  const size = Math.max(...segments.map(({ bytes }) => formatSize(bytes).length));
+  const rows = segments.flatMap((segment) => [
+    { label: labelOf(segment), bytes: segment.bytes },
+    ...coveredBy(segment).map(({ name: label, bytes }) => ({ label, bytes })),
+  ]);
+  const name = Math.min(WIDEST_NAME, Math.max(...rows.map(({ label }) => displayWidth(label))));
+  const size = Math.max(...rows.map(({ bytes }) => formatSize(bytes).length));
   const beside = MARGIN.length + address + name + size + ACCESS_WIDTH + 4 * GAP.length;
   const named = holders.map((holder) => ({
     title: printable(holder.name),
@@ -134,7 +142,32 @@ function drawSegment(segment: Segment, columns: Columns, terminal: Terminal): st
     : [[address, ...drawn, ...marks].join(GAP)];
   const before = columns.stacked ? MARGIN : MARGIN + ' '.repeat(columns.address) + GAP;
   const more = before + colour(symbol.repeat(columns.block));
-  return [...first, ...Array.from({ length: heightOf(segment) - 1 }, () => more)];
+  const covered = coveredBy(segment).map(({ name, bytes }) =>
+    colours.dim(
+      before +
+        [
+          coveredSymbol(terminal).repeat(columns.block),
+          fit(name, columns.name),
+          fit(formatSize(bytes), columns.size, 'right'),
+        ].join(GAP),
+    ),
+  );
+  return [...first, ...Array.from({ length: heightOf(segment) - 1 }, () => more), ...covered];
+}
+
+/** The rows for what a segment covers. */
+function coveredBy({ covered = [] }: Segment): readonly CoveredMemory[] {
+  const rows = covered.map(({ name, bytes }) => ({ name: printable(name), bytes }));
+  if (rows.length <= MOST_COVERED + 1) {
+    return rows;
+  }
+  const rest = rows.slice(MOST_COVERED);
+  const bytes = rest.reduce((sum, row) => sum + row.bytes, 0n);
+  return [...rows.slice(0, MOST_COVERED), { name: `${rest.length} more`, bytes }];
+}
+
+function coveredSymbol({ unicode }: Terminal): string {
+  return unicode ? '╱' : '/';
 }
 
 function labelOf(segment: Segment): string {
@@ -142,7 +175,7 @@ function labelOf(segment: Segment): string {
     case 'mapping':
       return printable(segment.name);
     case 'hole':
-      return 'hole';
+      return segment.name === undefined ? 'hole' : printable(segment.name);
     case 'folded':
       return counted(segment.mappings, 'mapping');
   }
@@ -181,6 +214,9 @@ function legend(
   for (const segment of segments) {
     const { symbol, colour } = fillOf(segment, terminal);
     kinds.set(meaningOf(segment), colour(symbol.repeat(2)));
+  }
+  if (segments.some((segment) => segment.covered !== undefined)) {
+    kinds.set('covered by what is drawn above it', colours.dim(coveredSymbol(terminal).repeat(2)));
   }
   const items = [...kinds].map(([meaning, sample]) => ({ text: `${sample} ${meaning}`, width: 3 + meaning.length }));
   const scale = 'height: log of the size';

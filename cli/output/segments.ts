@@ -1,12 +1,24 @@
 import { MemoryRange, type MapChange, type MappingType } from '../../streams/index.js';
+import { partsOutside } from '../../streams/internal.js';
+import { NO_LAYERS, type CoveredPart, type Layers, type PlacedWindow } from '../replay/layers.js';
 import type { HeldMapping } from '../replay/report.js';
 
 /** One piece of the picture. */
 export type Segment = MappingSegment | FoldedSegment | HoleSegment;
 
-export interface MappingSegment {
-  readonly kind: 'mapping';
+interface AnySegment {
   readonly range: MemoryRange;
+  /** Memory in its range that does not show, the uppermost first; absent if there is none. */
+  readonly covered?: readonly CoveredMemory[];
+}
+
+export interface CoveredMemory {
+  readonly name: string;
+  readonly bytes: bigint;
+}
+
+export interface MappingSegment extends AnySegment {
+  readonly kind: 'mapping';
   readonly bytes: bigint;
   readonly name: string;
   readonly type: MappingType;
@@ -16,9 +28,8 @@ export interface MappingSegment {
 }
 
 /** Two or more mappings, and holes between them, that are too many to be drawn. */
-export interface FoldedSegment {
+export interface FoldedSegment extends AnySegment {
   readonly kind: 'folded';
-  readonly range: MemoryRange;
   /** Of its mappings. */
   readonly bytes: bigint;
   readonly mappings: number;
@@ -26,10 +37,11 @@ export interface FoldedSegment {
   readonly holders: readonly boolean[];
 }
 
-export interface HoleSegment {
+export interface HoleSegment extends AnySegment {
   readonly kind: 'hole';
-  readonly range: MemoryRange;
   readonly bytes: bigint;
+  /** Of the window that shows there; absent if there is none. */
+  readonly name?: string;
 }
 
 /** With more mappings than this, only the largest are drawn one by one. */
@@ -41,11 +53,17 @@ const LARGEST_DRAWN = 16;
 /** How many holes are drawn then between mappings that are not: those that are larger than all others. */
 const LARGEST_HOLES = 8;
 
-/** What is to be drawn from address 0 up to the last mapping's end, in ascending order, without a gap. */
+/** How many windows are drawn by name, at most: those that are larger than all others. */
+const LARGEST_WINDOWS = 16;
+
+/** What is to be drawn from address 0 up to the end of the last mapping, or of what is covered, in ascending order, without a gap. */
 export function layOut(
   mappings: readonly MapChange[],
   holders: readonly { readonly held: readonly HeldMapping[] }[],
+  { covered, windows }: Layers = NO_LAYERS,
 ): readonly Segment[] {
+  const named = largest(windows, LARGEST_WINDOWS, pages);
+  const drawnWindows = windows.filter((window) => named.has(window));
   const held = holders.map((holder) => new Set(holder.held.map(({ range }) => range.toString())));
   const drawn = largest(mappings, LARGEST_DRAWN, pages);
   const gaps = mappings.slice(1).map((after, index) => ({ after, pages: gapBefore(after, mappings[index]) }));
@@ -83,7 +101,7 @@ export function layOut(
       closeFold();
     }
     if (range.start > end && fold.length === 0) {
-      segments.push(hole(end, range.start));
+      segments.push(...holes(end, range.start, drawnWindows));
     }
     if (shown) {
       segments.push(drawnMapping(mapping, held));
@@ -93,7 +111,24 @@ export function layOut(
     end = range.end;
   }
   closeFold();
-  return segments;
+  const last = covered.reduce((most, { range }) => (range.end > most ? range.end : most), 0n);
+  if (last > end) {
+    segments.push(...holes(end, last, drawnWindows));
+  }
+  return covered.length === 0 ? segments : segments.map((segment) => withCovered(segment, covered));
+}
+
+function withCovered(segment: Segment, covered: readonly CoveredPart[]): Segment {
+  const bytes = new Map<string, bigint>();
+  for (const { range, name } of covered) {
+    const common = range.intersection(segment.range);
+    if (common !== undefined) {
+      bytes.set(name, (bytes.get(name) ?? 0n) + common.length);
+    }
+  }
+  return bytes.size === 0
+    ? segment
+    : { ...segment, covered: [...bytes].map(([name, count]) => ({ name, bytes: count })) };
 }
 
 /** At most `count`, and all of them larger than any other. */
@@ -108,7 +143,7 @@ function gapBefore({ range }: MapChange, before: MapChange | undefined): number 
   return before === undefined ? 0 : range.startPage - before.range.endPage;
 }
 
-function pages({ range }: MapChange): number {
+function pages({ range }: { readonly range: MemoryRange }): number {
   return range.endPage - range.startPage;
 }
 
@@ -125,7 +160,19 @@ function drawnMapping(mapping: MapChange, held: readonly ReadonlySet<string>[]):
   };
 }
 
-function hole(start: bigint, end: bigint): HoleSegment {
-  const range = MemoryRange.of(start, end);
-  return { kind: 'hole', range, bytes: range.length };
+/** A hole, divided at the borders of the windows that show in it. */
+function holes(start: bigint, end: bigint, windows: readonly PlacedWindow[]): readonly HoleSegment[] {
+  const found: HoleSegment[] = [];
+  let rest: readonly MemoryRange[] = [MemoryRange.of(start, end)];
+  for (const { range: window, name } of windows) {
+    for (const part of rest) {
+      const range = part.intersection(window);
+      if (range !== undefined) {
+        found.push({ kind: 'hole', range, bytes: range.length, name });
+      }
+    }
+    rest = rest.flatMap((part) => (part.overlaps(window) ? partsOutside(part, window) : [part]));
+  }
+  found.push(...rest.map((range): HoleSegment => ({ kind: 'hole', range, bytes: range.length })));
+  return found.sort((a, b) => a.range.startPage - b.range.startPage);
 }

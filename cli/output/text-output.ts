@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { succeeded, type CommitResult, type ReplayObserver, type ReplayReport } from '../replay/report.js';
 import type { TargetCall } from '../../targets/index.js';
 import type { TargetChoice } from '../replay/target-choice.js';
+import { isMapped } from '../trace/section.js';
 import type { Trace } from '../trace/trace.js';
 import { closingLine, describeDmaCheck, describeSkipped } from './closing.js';
 import { CommitLog } from './commit-log.js';
@@ -87,7 +88,7 @@ export class TextOutput implements ReplayObserver {
       this.#lines(this.#options.quiet ? [] : ['']);
     } else if (!this.#options.quiet) {
       this.#section('Address space', addressSpaceSize(report));
-      this.#lines(drawAddressSpace(report.mappings, report.targets, this.#terminal));
+      this.#lines(drawAddressSpace(report.mappings, report.targets, this.#terminal, report.layers));
       this.#section('Targets', 'calls, and current mappings');
       this.#lines(drawTargetTable(report.targets, this.#terminal));
       this.#lines(describeSkipped(report.skipped, this.#terminal));
@@ -161,7 +162,7 @@ function addressSpaceSize({ mappings }: ReplayReport): string {
 function widthsOf(trace: Trace): { readonly rangeWidth: number; readonly nameWidth: number } {
   let rangeWidth = 0;
   for (const { adds } of trace.commits) {
-    for (const { range } of adds) {
+    for (const { range } of adds.filter(isMapped)) {
       rangeWidth = Math.max(rangeWidth, range.toString().length);
     }
   }

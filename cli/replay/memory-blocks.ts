@@ -1,6 +1,7 @@
 import { Memfd } from '../../binding/index.js';
 import { DmaError } from '../../streams/index.js';
 import { codeOf } from '../errors.js';
+import { isMapped } from '../trace/section.js';
 import type { MemoryBlock, Trace } from '../trace/trace.js';
 
 /** The guest's memory: one memfd for each memory block, made when it is first needed. */
@@ -13,7 +14,7 @@ export class MemoryBlocks implements Disposable {
   constructor(trace: Trace) {
     this.#blocks = trace.blocks;
     for (const commit of trace.commits) {
-      for (const { name } of commit.adds) {
+      for (const { name } of commit.adds.filter(isMapped)) {
         this.#uses.set(name, (this.#uses.get(name) ?? 0) + 1);
       }
     }

@@ -1,7 +1,7 @@
 import type { MemoryHeadroom } from '../../binding/memory/memory-headroom.js';
 import { DmaError } from '../../streams/index.js';
 import { formatSize } from '../output/text.js';
-import type { Section } from '../trace/section.js';
+import { isMapped, type Section } from '../trace/section.js';
 import type { Trace } from '../trace/trace.js';
 
 /**
@@ -39,7 +39,7 @@ export function checkMemory(trace: Trace, headroom: MemoryHeadroom | undefined):
 /** How much memory is there at most at a time, in bytes: each block from its first section until its last is removed for good. */
 export function bytesToPin({ commits }: Trace): bigint {
   const sections = new Map<string, Section[]>();
-  for (const section of commits.flatMap(({ adds }) => adds)) {
+  for (const section of commits.flatMap(({ adds }) => adds.filter(isMapped))) {
     const known = sections.get(section.name);
     if (known === undefined) {
       sections.set(section.name, [section]);
@@ -53,13 +53,13 @@ export function bytesToPin({ commits }: Trace): bigint {
   let now = 0n;
   let most = 0n;
   for (const { adds, removes } of commits) {
-    for (const { name } of adds) {
+    for (const { name } of adds.filter(isMapped)) {
       now += open.has(name) ? 0n : (sizes.get(name) ?? 0n);
       open.add(name);
     }
     // Memory goes after the commit that takes it away, as there may be other memory in that one.
     most = now > most ? now : most;
-    for (const { name } of removes) {
+    for (const { name } of removes.filter(isMapped)) {
       const count = (left.get(name) ?? 0) - 1;
       left.set(name, count);
       if (count === 0) {

@@ -11,6 +11,7 @@ import { checkDma, type DeviceUnderCheck, type DmaCheckResult } from './dma-chec
 import { FileGuestMemory, MappedGuestMemory } from './guest-memory.js';
 import { Journal } from './journal.js';
 import { journalTarget } from './journal-target.js';
+import { NO_LAYERS, type Layers } from './layers.js';
 import { MemoryBlocks } from './memory-blocks.js';
 import { checkMemory } from './memory-need.js';
 import { commitFailureOf, isSkip, problemOf, type CommitFailure, type SkippedSection } from './problems.js';
@@ -61,9 +62,10 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
   using blocks = new MemoryBlocks(trace);
   using space = reserve(trace, options.targets, observer);
   const heldByManager =
-    space !== undefined && trace.mostSections <= MOST_HELD_ADDRESSES && options.targets.some(({ byVa }) => byVa);
+    space !== undefined && mostMappings(trace) <= MOST_HELD_ADDRESSES && options.targets.some(({ byVa }) => byVa);
   const skipped: DmaError[] = [];
   const manager = new RegionManager({
+    overlap: trace.hasPriorities ? 'any' : 'contained',
     ...(heldByManager ? { vaMapper: space } : {}),
     onWarning: (warning) => {
       if (isSkip(warning)) {
@@ -77,6 +79,7 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
   const attached: Attached[] = [];
   let outcomes: CommitOutcomes;
   let snapshot: MemoryMapSnapshot;
+  let layers: Layers;
   let dma: DmaCheckResult | undefined;
   try {
     await attachAll(attached, manager, options.targets, journal, heldByManager);
@@ -84,6 +87,7 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
     const placer = new SectionPlacer(manager, blocks);
     outcomes = await replayCommits(trace, options, placer, { journal, skipped }, observer);
     snapshot = manager.snapshot();
+    layers = trace.hasPriorities ? placer.layers() : NO_LAYERS;
     if (outcomes.interrupted === undefined) {
       dma = await checkAll(attached, snapshot.mappings, { space, heldByManager }, options.signal);
     }
@@ -104,6 +108,7 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
   return {
     trace,
     mappings: snapshot.mappings,
+    layers,
     targets: attached.map(({ choice: { name, description } }, index) => ({
       name,
       description,
@@ -117,6 +122,11 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
     milliseconds,
     ...(closingError === undefined ? {} : { closingError }),
   };
+}
+
+/** At most: each section that is above another one divides one mapping into two. */
+function mostMappings({ mostSections, hasPriorities }: Trace): number {
+  return hasPriorities ? 2 * mostSections : mostSections;
 }
 
 function warnOfRounding({ path, rounded }: Trace, observer: ReplayObserver): void {

@@ -1,5 +1,6 @@
 import type { DmaError, MapChange, MemoryRange } from '../../streams/index.js';
 import type { DmaCheckResult } from './dma-check.js';
+import type { Layers } from './layers.js';
 import type { CommitFailure, SkippedSection } from './problems.js';
 import type { TargetCall } from '../../targets/index.js';
 import type { TargetChoice } from './target-choice.js';
@@ -59,6 +60,8 @@ export interface ReplayReport {
   readonly trace: Trace;
   /** What the guest saw at the end, ascending. */
   readonly mappings: readonly MapChange[];
+  /** What was covered at the end. */
+  readonly layers: Layers;
   readonly targets: readonly TargetReport[];
   readonly failedCommits: number;
   /** Why those failed, in the order of the commits. */

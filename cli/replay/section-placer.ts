@@ -1,7 +1,8 @@
-import { DmaUnmapError, MemoryRange, type Region, type RegionManager } from '../../streams/index.js';
+import { DmaUnmapError, MemoryRange, type Region, type RegionEdit, type RegionManager } from '../../streams/index.js';
 import { RangeMap } from '../../streams/internal.js';
-import { isWritable, mappingType, type Section } from '../trace/section.js';
+import { isMapped, isWritable, mappingType, type PlacedSection } from '../trace/section.js';
 import type { TraceCommit } from '../trace/trace.js';
+import { findCovered, type Layers } from './layers.js';
 import type { MemoryBlocks } from './memory-blocks.js';
 
 export interface Placement {
@@ -11,7 +12,8 @@ export interface Placement {
 }
 
 /**
- * Turns the sections of a trace into regions of a manager: a commit is one transaction, a section one region with one mapping.
+ * Turns the sections of a trace into regions of a manager: a commit is one transaction, a section one region, with one mapping if it is
+ * memory. Where only a part of the region is mapped, the rest is an opaque hole.
  *
  * When a commit fails it is undone, and the trace goes on without it: a section that could not come has nothing to remove
  * later, and one that could not go stays until another needs its place.
@@ -19,13 +21,17 @@ export interface Placement {
 export class SectionPlacer {
   readonly #manager: RegionManager;
   readonly #blocks: MemoryBlocks;
-  readonly #placed = new Map<Section, Region>();
-  /** Sections that the trace has removed, and that are still placed. */
-  readonly #leftBehind = new RangeMap<Section>();
+  readonly #placed = new Map<PlacedSection, Region>();
+  readonly #leftBehind = new LeftBehind();
 
   constructor(manager: RegionManager, blocks: MemoryBlocks) {
     this.#manager = manager;
     this.#blocks = blocks;
+  }
+
+  /** What is covered now, and the windows that cover. */
+  layers(): Layers {
+    return findCovered(this.#placed);
   }
 
   /**
@@ -34,10 +40,12 @@ export class SectionPlacer {
    * @throws DmaError when there is no memory for a section; then nothing was changed
    */
   async apply(commit: TraceCommit): Promise<Placement> {
-    const inTheWay = new Set(commit.adds.flatMap(({ range }) => this.#leftBehind.overlapping(range)));
+    const inTheWay = new Set(commit.adds.flatMap(({ covers }) => this.#leftBehind.overlapping(covers)));
     const removes = [...commit.removes.filter((section) => this.#placed.has(section)), ...inTheWay];
-    const memory = new Map(commit.adds.map(({ name }) => [name, this.#blocks.memfdOf(name)]));
-    const added = new Map<Section, Region>();
+    for (const { name } of commit.adds.filter(isMapped)) {
+      this.#blocks.memfdOf(name);
+    }
+    const added = new Map<PlacedSection, Region>();
     try {
       await this.#manager.transaction((edit) => {
         for (const section of removes) {
@@ -47,20 +55,7 @@ export class SectionPlacer {
           }
         }
         for (const section of commit.adds) {
-          const { name, range, kind, fileOffset } = section;
-          const mappable = memory.get(name);
-          if (mappable === undefined) {
-            continue;
-          }
-          const writable = isWritable(kind);
-          const region = edit.addRegion({ name, range, type: mappingType(kind) });
-          edit.addMapping(region, {
-            rangeInRegion: MemoryRange.ofLength(0n, range.length),
-            backing: { mappable, fileOffset },
-            writable,
-          });
-          edit.map(region, { writable });
-          added.set(section, region);
+          added.set(section, this.#add(edit, section));
         }
       });
     } catch (thrown) {
@@ -76,35 +71,78 @@ export class SectionPlacer {
     }
     this.#forget(removes);
     this.#remember(added);
-    for (const { name } of removes) {
+    for (const { name } of removes.filter(isMapped)) {
       this.#blocks.done(name);
     }
     return { tookEffect: true };
   }
 
-  #remember(added: ReadonlyMap<Section, Region>): void {
+  #add(edit: RegionEdit, section: PlacedSection): Region {
+    const { name, kind, covers, priority = 0 } = section;
+    const writable = isWritable(kind);
+    const region = edit.addRegion({ name, range: covers, priority, type: mappingType(kind) });
+    if (isMapped(section)) {
+      const { range, fileOffset } = section;
+      edit.addMapping(region, {
+        rangeInRegion: MemoryRange.ofLength(range.start - covers.start, range.length),
+        backing: { mappable: this.#blocks.memfdOf(name), fileOffset },
+        writable,
+      });
+    }
+    edit.map(region, { writable });
+    return region;
+  }
+
+  #remember(added: ReadonlyMap<PlacedSection, Region>): void {
     for (const [section, region] of added) {
       this.#placed.set(section, region);
     }
   }
 
-  #forget(removed: readonly Section[]): void {
+  #forget(removed: readonly PlacedSection[]): void {
     for (const section of removed) {
       this.#placed.delete(section);
-      if (this.#leftBehind.startingAt(section.range.startPage) === section) {
-        this.#leftBehind.remove(section.range);
-      }
+      this.#leftBehind.delete(section);
     }
   }
 
   #leaveBehind(commit: TraceCommit): void {
     for (const section of commit.removes) {
       if (this.#placed.has(section)) {
-        this.#leftBehind.insert(section);
+        this.#leftBehind.add(section);
       }
     }
-    for (const { name } of commit.adds) {
+    for (const { name } of commit.adds.filter(isMapped)) {
       this.#blocks.done(name);
     }
+  }
+}
+
+/** Sections that the trace has removed, and that are still placed. */
+class LeftBehind {
+  /** Without a priority: they do not overlap. */
+  readonly #flat = new RangeMap<{ readonly range: MemoryRange; readonly section: PlacedSection }>();
+  /** With a priority. */
+  readonly #layers = new Set<PlacedSection>();
+
+  add(section: PlacedSection): void {
+    if (section.priority === undefined) {
+      this.#flat.insert({ range: section.covers, section });
+    } else {
+      this.#layers.add(section);
+    }
+  }
+
+  delete(section: PlacedSection): void {
+    if (!this.#layers.delete(section) && this.#flat.startingAt(section.covers.startPage)?.section === section) {
+      this.#flat.remove(section.covers);
+    }
+  }
+
+  overlapping(range: MemoryRange): readonly PlacedSection[] {
+    const flat = this.#flat.overlapping(range).map(({ section }) => section);
+    return this.#layers.size === 0
+      ? flat
+      : [...flat, ...[...this.#layers].filter(({ covers }) => covers.overlaps(range))];
   }
 }

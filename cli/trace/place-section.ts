@@ -1,6 +1,7 @@
 import { MemoryRange } from '../../streams/index.js';
+import { pagesOfBytes } from '../../streams/internal.js';
 import { messageOf, TraceError } from '../errors.js';
-import { hex, isMemory, type Hole, type RecordedSection, type Section } from './section.js';
+import { hex, isMemory, type Hole, type RecordedSection, type Section, type Window } from './section.js';
 
 const PAGE_MASK = 0xfffn;
 
@@ -11,13 +12,18 @@ const FILE_LIMIT = 1n << 63n;
  * Finds what of a section can be mapped: its whole pages. A section that is no memory, or holds no whole page, is a hole,
  * and so its offset does not count: QEMU has memory below a page at any offset (the command buffer of a TPM).
  *
+ * With a priority, a section covers what is below it at every page that it takes, also in part: such a page is not memory of one section
+ * alone, and cannot be mapped. A container has nothing of its own, and covers nothing.
+ *
  * @throws TraceError when its addresses, or its offset, cannot be meant
  */
-export function placeSection(path: string, section: RecordedSection): Section | Hole {
-  const { start, kind, offset, line } = section;
+export function placeSection(path: string, section: RecordedSection): Section | Window | Hole {
+  const { start, end, kind, offset, priority, line } = section;
   const range = wholePages(path, section);
   if (range === undefined || !isMemory(kind)) {
-    return { ...section, range: undefined };
+    return priority === undefined || kind === 'container'
+      ? { ...section, range: undefined }
+      : { ...section, priority, range: undefined, covers: pagesOfBytes(start, end) };
   }
   if (((start ^ offset) & PAGE_MASK) !== 0n) {
     throw new TraceError(
@@ -36,7 +42,7 @@ export function placeSection(path: string, section: RecordedSection): Section | 
       'no memory block can be that long: correct "offset", "start" or "end"',
     );
   }
-  return { ...section, range, fileOffset };
+  return { ...section, range, fileOffset, covers: priority === undefined ? range : pagesOfBytes(start, end) };
 }
 
 function wholePages(path: string, { start, end, line }: RecordedSection): MemoryRange | undefined {

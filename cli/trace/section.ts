@@ -18,9 +18,14 @@ export interface RecordedSection {
   readonly kind: SectionKind;
   /** Where in the memory block it begins, in bytes. */
   readonly offset: bigint;
+  /** Present if the section may overlap others. It shows where no section of a higher priority does. */
+  readonly priority?: number;
   /** Line of the trace that it stands in, counted from 1. */
   readonly line: number;
 }
+
+/** A section that takes a place in the address space: memory, or with a priority also a window. */
+export type PlacedSection = Section | Window;
 
 /** A section of memory: a part of a memory block that the guest sees. Only its whole pages can be mapped. */
 export interface Section extends RecordedSection {
@@ -28,11 +33,31 @@ export interface Section extends RecordedSection {
   readonly range: MemoryRange;
   /** Where in the memory block `range` begins. In bytes, page aligned. */
   readonly fileOffset: bigint;
+  /** The pages at which no section below it shows: `range`; with a priority also the pages that it takes in part. */
+  readonly covers: MemoryRange;
 }
 
-/** A section of which nothing is mapped: it is no memory, or holds no whole page. */
+/** A section with a priority of which nothing is mapped, and which covers what is below it, such as the registers of a device. */
+export interface Window extends RecordedSection {
+  readonly priority: number;
+  readonly range: undefined;
+  /** The pages that it takes, also in part. */
+  readonly covers: MemoryRange;
+}
+
+/** A section that takes no place: it has no priority, and is no memory, or holds no whole page; or it is a container. */
 export interface Hole extends RecordedSection {
   readonly range: undefined;
+  readonly covers?: undefined;
+}
+
+export function isMapped(section: PlacedSection): section is Section {
+  return section.range !== undefined;
+}
+
+/** Whether it takes a place. */
+export function isPlaced(section: PlacedSection | Hole): section is PlacedSection {
+  return section.covers !== undefined;
 }
 
 export function isMemory(kind: SectionKind): boolean {
@@ -49,12 +74,20 @@ export function mappingType(kind: SectionKind): MappingType {
 
 /** Whether a `remove` of one means the other. */
 export function sameSection(a: RecordedSection, b: RecordedSection): boolean {
-  return a.start === b.start && a.end === b.end && a.name === b.name && a.kind === b.kind && a.offset === b.offset;
+  return (
+    a.start === b.start &&
+    a.end === b.end &&
+    a.name === b.name &&
+    a.kind === b.kind &&
+    a.offset === b.offset &&
+    a.priority === b.priority
+  );
 }
 
-/** `0xc0000-0xe0000 "pc.rom" (rom, offset 0x0)`: for messages. */
-export function describeSection({ start, end, name, kind, offset }: RecordedSection): string {
-  return `${hex(start)}-${hex(end)} ${JSON.stringify(name)} (${kind}, offset ${hex(offset)})`;
+/** `0xc0000-0xe0000 "pc.rom" (rom, offset 0x0)`, with all that a `remove` repeats: for messages. */
+export function describeSection({ start, end, name, kind, offset, priority }: RecordedSection): string {
+  const rank = priority === undefined ? '' : `, priority ${priority}`;
+  return `${hex(start)}-${hex(end)} ${JSON.stringify(name)} (${kind}, offset ${hex(offset)}${rank})`;
 }
 
 export function hex(value: bigint): string {

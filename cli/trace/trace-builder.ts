@@ -1,15 +1,24 @@
 import { RangeMap, partsOutside } from '../../streams/internal.js';
 import { TraceError } from '../errors.js';
-import { describeSection, isMemory, sameSection, type Hole, type Section } from './section.js';
+import {
+  describeSection,
+  isMapped,
+  isMemory,
+  isPlaced,
+  sameSection,
+  type Hole,
+  type PlacedSection,
+  type Section,
+} from './section.js';
 import type { TraceLine } from './trace-line.js';
 import type { MemoryBlock, RoundedSections, Trace, TraceCommit } from './trace.js';
 
 interface OpenCommit {
   readonly number: number;
   readonly ms: number;
-  readonly removes: Section[];
+  readonly removes: PlacedSection[];
   /** By their description, which names all that a remove has to repeat. */
-  readonly adds: Map<string, Section | Hole>;
+  readonly adds: Map<string, PlacedSection | Hole>;
   holes: number;
 }
 
@@ -18,10 +27,15 @@ interface OpenCommit {
  * those before is found.
  *
  * The lines of one commit take effect together: what it removes makes room for what it adds, in whatever order they stand.
+ *
+ * A section without a priority must not overlap another one. A section with a priority may overlap any.
  */
 export class TraceBuilder {
   readonly #path: string;
+  /** Without a priority. */
   readonly #sections = new RangeMap<Section>();
+  /** With a priority, by their description. */
+  readonly #layers = new Map<string, PlacedSection>();
   /** By their description. Nothing is mapped there: they overlap nothing. */
   readonly #holes = new Map<string, Hole>();
   readonly #blocks = new Map<string, MemoryBlock>();
@@ -31,6 +45,7 @@ export class TraceBuilder {
   #highestAddress = 0n;
   #mostSections = 0;
   #holeCount = 0;
+  #hasPriorities = false;
   #rounded: RoundedSections | undefined;
 
   constructor(path: string) {
@@ -41,7 +56,7 @@ export class TraceBuilder {
   add({ ms, commit, op, section }: TraceLine): void {
     const open = this.#commitFor(commit, ms, section.line);
     this.#lineCount++;
-    open.holes += section.range === undefined ? 1 : 0;
+    open.holes += isPlaced(section) ? 0 : 1;
     if (op === 'remove') {
       this.#remove(open, section);
       return;
@@ -67,6 +82,7 @@ export class TraceBuilder {
       rounded: this.#rounded,
       highestAddress: this.#highestAddress,
       mostSections: this.#mostSections,
+      hasPriorities: this.#hasPriorities,
     };
   }
 
@@ -94,58 +110,82 @@ export class TraceBuilder {
     if (open === undefined) {
       return;
     }
-    const adds: Section[] = [];
+    const adds: PlacedSection[] = [];
     for (const [key, section] of open.adds) {
-      const inTheWay = section.range === undefined ? this.#holes.get(key) : this.#sections.insert(section);
+      const inTheWay = this.#insert(key, section);
       if (inTheWay !== undefined) {
         throw this.#overlap(section, inTheWay);
       }
-      if (section.range === undefined) {
-        this.#holes.set(key, section);
-      } else {
+      if (isPlaced(section)) {
         adds.push(section);
       }
     }
-    this.#mostSections = Math.max(this.#mostSections, this.#sections.size);
+    this.#mostSections = Math.max(this.#mostSections, this.#sections.size + this.#layers.size);
     const { number, ms, removes, holes } = open;
     this.#commits.push({ number, ms, removes, adds, holes });
     this.#open = undefined;
   }
 
-  #remove(open: OpenCommit, section: Section | Hole): void {
-    if (section.range !== undefined) {
-      const there = this.#sections.startingAt(section.range.startPage);
-      if (there !== undefined && sameSection(there, section)) {
-        this.#sections.remove(there.range);
-        open.removes.push(there);
-        return;
+  /** Returns a section that is in its way, and then adds nothing. */
+  #insert(key: string, section: PlacedSection | Hole): PlacedSection | Hole | undefined {
+    if (isPlaced(section) && section.priority === undefined) {
+      return this.#sections.insert(section as Section);
+    }
+    const same = this.#layers.get(key) ?? this.#holes.get(key);
+    if (same === undefined) {
+      if (isPlaced(section)) {
+        this.#layers.set(key, section);
+      } else {
+        this.#holes.set(key, section);
       }
     }
+    return same;
+  }
+
+  #remove(open: OpenCommit, section: PlacedSection | Hole): void {
     const key = describeSection(section);
+    const there = this.#layers.get(key) ?? this.#sectionAt(section);
+    if (there !== undefined) {
+      if (!this.#layers.delete(key)) {
+        this.#sections.remove(there.covers);
+      }
+      open.removes.push(there);
+      return;
+    }
     if (!this.#holes.delete(key) && !open.adds.delete(key)) {
       throw this.#neverAdded(section);
     }
   }
 
-  #measure(section: Section | Hole): void {
+  /** The same section without a priority, if it is there. */
+  #sectionAt(section: PlacedSection | Hole): Section | undefined {
+    const there = section.range === undefined ? undefined : this.#sections.startingAt(section.range.startPage);
+    return there !== undefined && sameSection(there, section) ? there : undefined;
+  }
+
+  #measure(section: PlacedSection | Hole): void {
     const { start, end, name, kind, range } = section;
     if (isMemory(kind) && (range?.start !== start || range.end !== end)) {
       this.#rounded = { first: this.#rounded?.first ?? section, count: (this.#rounded?.count ?? 0) + 1 };
     }
-    if (range === undefined) {
+    if (!isPlaced(section)) {
       this.#holeCount++;
       return;
     }
-    const size = section.fileOffset + range.length;
+    this.#hasPriorities ||= section.priority !== undefined;
+    if (!isMapped(section)) {
+      return;
+    }
+    const size = section.fileOffset + section.range.length;
     if (size > (this.#blocks.get(name)?.size ?? 0n)) {
       this.#blocks.set(name, { name, size });
     }
-    if (range.end > this.#highestAddress) {
-      this.#highestAddress = range.end;
+    if (section.range.end > this.#highestAddress) {
+      this.#highestAddress = section.range.end;
     }
   }
 
-  #overlap(section: Section | Hole, inTheWay: Section | Hole): TraceError {
+  #overlap(section: PlacedSection | Hole, inTheWay: PlacedSection | Hole): TraceError {
     const same = sameSection(section, inTheWay);
     return new TraceError(
       this.#path,
@@ -153,31 +193,37 @@ export class TraceBuilder {
       same
         ? `adds ${describeSection(section)}, which line ${inTheWay.line} has added already`
         : `adds ${describeSection(section)}, which overlaps ${describeSection(inTheWay)} of line ${inTheWay.line}`,
-      `remove the other first, in this commit or before${same ? '' : cutHint(section, inTheWay)}`,
+      `remove the other first, in this commit or before${same ? '' : cutHint(section, inTheWay) + PRIORITY_HINT}`,
     );
   }
 
-  #neverAdded(section: Section | Hole): TraceError {
+  #neverAdded(section: PlacedSection | Hole): TraceError {
     const near = this.#nearest(section);
     return new TraceError(
       this.#path,
       section.line,
       `removes ${describeSection(section)}, which ${near === undefined ? 'is not there' : 'was never added so'}`,
       near === undefined
-        ? 'a remove repeats the start, end, name, kind and offset of an add that is still there'
+        ? 'a remove repeats the start, end, name, kind, offset and priority of an add that is still there'
         : `a remove repeats what was added: line ${near.line} added ${describeSection(near)}`,
     );
   }
 
   /** What a remove may have meant. */
-  #nearest({ start, end, range }: Section | Hole): Section | Hole | undefined {
+  #nearest({ start, end, name, range }: PlacedSection | Hole): PlacedSection | Hole | undefined {
     const mapped = range === undefined ? undefined : this.#sections.firstOverlap(range);
-    return mapped ?? [...this.#holes.values()].find((hole) => hole.start < end && start < hole.end);
+    const others = [...this.#layers.values(), ...this.#holes.values()].filter(
+      (other) => other.start < end && start < other.end,
+    );
+    return others.find((other) => other.name === name) ?? mapped ?? others[0];
   }
 }
 
+const PRIORITY_HINT =
+  '; or give the one that is to show, or both, a "priority": sections with one may overlap, and the highest shows';
+
 /** How two sections can both be there. */
-function cutHint({ range }: Section | Hole, inTheWay: Section | Hole): string {
+function cutHint({ range }: PlacedSection | Hole, inTheWay: PlacedSection | Hole): string {
   if (range === undefined || inTheWay.range === undefined) {
     return '';
   }

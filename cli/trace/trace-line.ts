@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { messageOf, TraceError } from '../errors.js';
 import { placeSection } from './place-section.js';
 import type { TextLine } from './read-lines.js';
-import { SECTION_KINDS, type Hole, type Section } from './section.js';
+import { SECTION_KINDS, type Hole, type PlacedSection } from './section.js';
 
 /** One event: a section came or went. */
 export interface TraceLine {
@@ -11,7 +11,7 @@ export interface TraceLine {
   /** Lines of one number are one transaction. */
   readonly commit: number;
   readonly op: 'add' | 'remove';
-  readonly section: Section | Hole;
+  readonly section: PlacedSection | Hole;
 }
 
 const EXAMPLE =
@@ -29,6 +29,7 @@ const schema = z.object({
   name: z.string().min(1),
   kind: z.enum(SECTION_KINDS),
   offset: hex,
+  priority: z.number().optional(),
 });
 
 const MUST_BE: Readonly<Record<keyof z.infer<typeof schema>, string>> = {
@@ -42,6 +43,7 @@ const MUST_BE: Readonly<Record<keyof z.infer<typeof schema>, string>> = {
     .join(', ')
     .replace(/, (?=[^,]*$)/, ' or '),
   offset: 'the offset in the memory block in hexadecimal, such as "0x0"',
+  priority: 'a finite number, such as 1 or -1, or left out',
 };
 
 /**
@@ -55,13 +57,14 @@ export function parseTraceLine(path: string, { number, text }: TextLine): TraceL
   if (!parsed.success) {
     throw describeIssue(path, number, raw, parsed.error);
   }
-  const { ms, commit, op, start, end, name, kind, offset } = parsed.data;
+  const { ms, commit, op, start, end, name, kind, offset, priority } = parsed.data;
   const section = placeSection(path, {
     start: BigInt(start),
     end: BigInt(end),
     name,
     kind,
     offset: BigInt(offset),
+    ...(priority === undefined ? {} : { priority }),
     line: number,
   });
   return { ms, commit, op, section };
@@ -95,6 +98,10 @@ function describeIssue(path: string, line: number, raw: object, error: z.ZodErro
 }
 
 function show(value: unknown): string {
+  if (typeof value === 'number') {
+    // JSON has no infinity, but JSON.parse makes one of 1e999.
+    return String(value);
+  }
   try {
     return shorten(JSON.stringify(value), 60);
   } catch {

@@ -1,4 +1,4 @@
-import type { Hole, Section } from './section.js';
+import type { Hole, PlacedSection } from './section.js';
 
 /** All lines of one commit: one transaction. */
 export interface TraceCommit {
@@ -7,17 +7,17 @@ export interface TraceCommit {
   /** Since the machine started, in milliseconds. */
   readonly ms: number;
   /** Sections that this commit takes away, the same objects that an earlier commit added. In the order of the trace. */
-  readonly removes: readonly Section[];
+  readonly removes: readonly PlacedSection[];
   /** Sections that it brings. In the order of the trace. */
-  readonly adds: readonly Section[];
-  /** Lines of it that add or remove what cannot be mapped. */
+  readonly adds: readonly PlacedSection[];
+  /** Lines of it that add or remove what takes no place. */
   readonly holes: number;
 }
 
 /** Sections of memory that do not begin and end at pages, of which only the whole pages are mapped. */
 export interface RoundedSections {
   /** In the order of the trace. */
-  readonly first: Section | Hole;
+  readonly first: PlacedSection | Hole;
   /** Lines that add one. */
   readonly count: number;
 }
@@ -37,11 +37,13 @@ export interface Trace {
   readonly commits: readonly TraceCommit[];
   /** By name, in the order in which they are met. */
   readonly blocks: ReadonlyMap<string, MemoryBlock>;
-  /** Lines that add a section of which nothing is mapped: it is no memory, or holds no whole page. */
+  /** Lines that add a section that takes no place: it is no memory, or holds no whole page, and has no priority. */
   readonly holes: number;
   readonly rounded: RoundedSections | undefined;
   /** The address after the highest that was ever mapped; 0 when nothing was. */
   readonly highestAddress: bigint;
   /** The most sections that were there at a time. */
   readonly mostSections: number;
+  /** Whether a section has a priority: then sections may overlap in any way. */
+  readonly hasPriorities: boolean;
 }

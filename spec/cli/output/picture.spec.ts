@@ -78,6 +78,77 @@ describe('the picture of an address space', () => {
     expect(lines.join('\n')).to.match(/^[\n\x20-\x7e]*$/);
   });
 
+  describe('where sections overlap', () => {
+    const layers = {
+      covered: [covers(640 * KIB, 768 * KIB, 'ram0'), covers(768 * KIB, 1 * MIB, 'ram0')],
+      windows: [covers(640 * KIB, 768 * KIB, 'vga'), covers(2 * GIB, 4 * GIB, 'pci')],
+    };
+
+    it('draws what is covered below what covers it, and names windows', () => {
+      const all = [RAM, ROM, BAR];
+      expect(drawAddressSpace(all, [holder('log', all)], terminal, layers)).to.deep.equal([
+        '                                                    log',
+        '         0x0  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇  ram0   640 KiB  rw   ●',
+        '     0xa0000  ················  vga    128 KiB',
+        '              ╱╱╱╱╱╱╱╱╱╱╱╱╱╱╱╱  ram0   128 KiB',
+        '     0xc0000  ░░░░░░░░░░░░░░░░  bios   256 KiB  r    ●',
+        '              ╱╱╱╱╱╱╱╱╱╱╱╱╱╱╱╱  ram0   256 KiB',
+        '    0x100000  ················  hole  2.00 GiB',
+        '              ················',
+        '  0x80000000  ················  pci      1 GiB',
+        '              ················',
+        '  0xc0000000  ▚▚▚▚▚▚▚▚▚▚▚▚▚▚▚▚  bar     16 MiB  rw   ●',
+        '              ▚▚▚▚▚▚▚▚▚▚▚▚▚▚▚▚',
+        '  0xc1000000  end',
+        '',
+        '  ██ RAM   ·· unmapped   ░░ read-only   ▚▚ device',
+        '  ╱╱ covered by what is drawn above it   height: log of the size',
+      ]);
+    });
+
+    it('needs neither colour nor more than ASCII, and fits into 40 columns', () => {
+      const all = [RAM, ROM, BAR];
+      const lines = drawAddressSpace(all, [holder('log', all)], terminalOf({ columns: 40 }, { LC_ALL: 'C' }), layers);
+      expect(lines.join('\n')).to.match(/^[\n\x20-\x7e]*$/);
+      expect(Math.max(...lines.map(({ length }) => length))).to.be.at.most(40);
+      expect(lines.join('\n')).to.match(/\.\. {2}vga +128 KiB\n +\/+ {2}ram0 +128 KiB\n/);
+      expect(lines.join('\n')).to.match(/\n {2}\/\/ covered by what is drawn above it\n/);
+    });
+
+    it('draws what is covered above the last mapping, and where nothing is mapped', () => {
+      const high = { covered: [covers(2 * GIB, 3 * GIB, 'ram1')], windows: [covers(2 * GIB, 4 * GIB, 'pci')] };
+      for (const all of [[RAM], []]) {
+        const lines = drawAddressSpace(all, [], terminal, high);
+        expect(lines.join('\n')).to.match(
+          /0x80000000 {2}·+ {2}pci +1 GiB\n +·+\n +╱+ {2}ram1 +1 GiB\n {2}0xc0000000 {2}end/,
+        );
+      }
+    });
+
+    it('counts what is covered by one mapping beyond the uppermost three', () => {
+      const layer = (index: number): ReturnType<typeof covers> => covers(0, 4 * KIB, `layer ${index}`);
+      const draw = (count: number): string =>
+        drawAddressSpace([RAM], [], terminal, {
+          covered: Array.from({ length: count }, (_, at) => layer(at)),
+          windows: [],
+        }).join('\n');
+      expect(draw(4)).to.match(/layer 0 .*\n.*layer 1 .*\n.*layer 2 .*\n.*layer 3 /);
+      expect(draw(9)).to.match(/layer 2 +4 KiB\n +╱+ {2}6 more +24 KiB\n/);
+    });
+
+    it('draws the largest of many windows', () => {
+      const windows = Array.from({ length: 10_000 }, (_, at) =>
+        covers(MIB + at * 4 * KIB, MIB + (at + 1) * 4 * KIB, 'w'),
+      );
+      const lines = drawAddressSpace([RAM, HIGH], [], terminal, {
+        covered: [],
+        windows: [...windows, covers(GIB, 2 * GIB, 'pci')],
+      });
+      expect(lines.length).to.be.below(24);
+      expect(lines.join('\n')).to.match(/0x40000000 {2}·+ {2}pci +1 GiB\n/);
+    });
+  });
+
   it('says so when nothing is mapped', () => {
     expect(drawAddressSpace([], [holder('log', [])], terminal)).to.deep.equal(['  nothing is mapped']);
   });
@@ -166,6 +237,10 @@ describe('layOut', () => {
 function mapping(start: number, end: number, region: string, changes: Partial<MapChange> = {}): MapChange {
   const backing = { mappable: { fd: 0, label: region }, fileOffset: 0n };
   return { range: MemoryRange.of(start, end), region, type: 'ram', writable: true, backing, ...changes };
+}
+
+function covers(start: number, end: number, name: string): { readonly range: MemoryRange; readonly name: string } {
+  return { range: MemoryRange.of(start, end), name };
 }
 
 function holder(name: string, mappings: readonly MapChange[]): Parameters<typeof drawAddressSpace>[1][number] {
