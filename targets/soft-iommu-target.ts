@@ -56,6 +56,11 @@ export class SoftIommuTarget implements DmaTarget {
     return this.#entries.size;
   }
 
+  /** The option `entryLimit`; `undefined` for no limit. */
+  get maxMaps(): number | undefined {
+    return this.#settings.entryLimit;
+  }
+
   /** The ranges of the current mappings, ascending. Adjacent mappings are not merged. */
   mappedRanges(): readonly MemoryRange[] {
     return this.#entries.ranges();

@@ -46,6 +46,14 @@ export class VfioType1Target implements DmaTarget {
   }
 
   /**
+   * The number of entries that were available in the container when this was first read (`dma_avail`), normally when the target is attached.
+   * `undefined` while the container has no group, and where the kernel does not report it (before Linux 5.10).
+   */
+  get maxMaps(): number | undefined {
+    return this.#count.availableAtFirst();
+  }
+
+  /**
    * Checks a set before its first map: the ranges against the IOVA ranges of the IOMMU, the number of available entries, and the limit of
    * locked memory. A single map is not checked here; the kernel checks it.
    *

@@ -10,6 +10,7 @@ import type { VaMapper } from '../contracts/va-mapper.js';
 import { mapperInUse } from '../host-addresses/va-errors.js';
 import type { VaOwner } from '../host-addresses/va-owner.js';
 import { eachInSlices, mapInSlices } from '../ranges/slices.js';
+import type { RegionTable } from '../regions/region-table.js';
 import { checkBoolean, checkCallback, checkObject, checkSignal } from '../util/checks.js';
 import { run, waitFor, type Coroutine } from '../util/coroutine.js';
 import type { SerialQueue } from '../util/serial-queue.js';
@@ -18,12 +19,14 @@ import { branchOf, checkNeedsNoFd, claim, claimantOf, unclaim } from './attachab
 import type { AttachOptions } from './attachment.js';
 import { anyStuck, AttachmentHandle, type HandleCommands } from './attachment-handle.js';
 import type { Attachments } from './attachments.js';
+import { warnOfAllPieces } from './piece-warnings.js';
 import { replay } from './replay.js';
 import { findFaults, recordActual } from './verification.js';
 
 export interface AttachmentCommandsOptions {
   readonly attachments: Attachments;
   readonly queue: SerialQueue;
+  readonly table: RegionTable;
   readonly view: View;
   readonly vas: VaOwner;
   readonly vaMapper: VaMapper | undefined;
@@ -66,6 +69,7 @@ export class AttachmentCommands implements HandleCommands {
       }
       yield* replay(handle, options, { view, warn, blockersOf: (failure) => attachments.blockersOf(failure) });
       attachments.add(handle);
+      yield* warnOfAllPieces(this.#options.table, handle.ports, warn);
       return handle;
     } catch (error) {
       yield* this.#endOrKeepLeaving(handle);

@@ -47,6 +47,10 @@ export function checkTarget(target: DmaTarget): void {
   if (typeof name !== 'string') {
     throw new TypeError(`name of a target must be a string, not ${show(name)}`);
   }
+  const maxMaps: unknown = target.maxMaps;
+  if (maxMaps !== undefined && (typeof maxMaps !== 'number' || Number.isNaN(maxMaps))) {
+    throw new TypeError(`maxMaps of a target must be a number of maps, not ${show(maxMaps)}`);
+  }
 }
 
 export function isMappingType(value: unknown): value is MappingType {

@@ -119,4 +119,12 @@ export interface DmaTarget {
    * already mapped must fail with the code `EEXIST` and change nothing.
    */
   mappedCount?(): number | undefined | Promise<number | undefined> | Observable<number | undefined>;
+  /**
+   * The number of maps that the target can hold; absent if there is no limit, or it is not known. May be a getter, and must not throw.
+   *
+   * Used only for early warnings: a mapping whose granule divides it into more pieces than that is reported to
+   * `RegionManagerOptions.onWarning` with `ERR_TOO_MANY_PIECES` when it is added, also while its region is not mapped, and when the target is
+   * attached. Maps beyond the number are not withheld: the target refuses them, in `checkMaps` at the earliest.
+   */
+  readonly maxMaps?: number | undefined;
 }

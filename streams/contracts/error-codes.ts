@@ -27,6 +27,7 @@ export const LIBRARY_ERRORS = {
   ERR_TARGET_DIFFERS: 'the number of maps of a target differs from its ledger',
   ERR_TARGET_FAILED: 'a target failed with an error that has no code',
   ERR_TARGET_PENDING: 'a call of the target has not ended yet',
+  ERR_TOO_MANY_PIECES: 'the granule of a mapping divides it into more pieces than a target can hold maps',
   ERR_TRANSACTION_ENDED: 'the edit was used after its transaction had ended',
   ERR_VA_IN_USE: 'the host addresses are used by another mapping',
   ERR_VA_MAPPER: 'the VA mapper failed with an error that has no code, or returned no address',

@@ -24,6 +24,7 @@ const MEMBERS: { readonly [Key in keyof Required<DmaTarget>]: MemberKind<Key> } 
   concurrent: 'value',
   mappedRanges: 'method',
   mappedCount: 'method',
+  maxMaps: 'value',
 };
 
 /**

@@ -34,7 +34,7 @@ export interface MappingParams {
   /**
    * In bytes, a power of two of at least 4096. The mapping is delivered to targets in pieces that do not cross multiples of it, so that a region
    * above it, or `removeMappings`, disturbs only the pieces that it touches. Such a mapping may be cut at multiples of its granule. Each piece
-   * is a map of each target: a mapping may have at most 4,194,304 of them. Guest address and file offset must be equal modulo the granule.
+   * is a map of each target: a mapping may have at most 4,194,304 of them, and a warning says when they are more than a target can hold. Guest address and file offset must be equal modulo the granule.
    * Not for private memory. Default: none, the mapping is one piece.
    */
   readonly granule?: bigint;

@@ -32,7 +32,8 @@ export interface RegionManagerOptions {
   readonly vaMapper?: VaMapper;
   /**
    * Called with each failure that does not fail a command: a device mapping that a target could not map, a VA that
-   * could not be released, an outcome of a branch that is not valid. What it throws is ignored. Default: warnings are
+   * could not be released, an outcome of a branch that is not valid, a mapping whose granule divides it into more pieces than a target can
+   * hold maps (`ERR_TOO_MANY_PIECES`). What it throws is ignored. Default: warnings are
    * dropped.
    */
   readonly onWarning?: (warning: DmaError) => void;
@@ -120,6 +121,7 @@ export class RegionManager implements AsyncDisposable {
     this.#attachmentCommands = new AttachmentCommands({
       attachments: this.#attachments,
       queue: this.#queue,
+      table,
       view: this.#view,
       vas: this.#vas,
       vaMapper,

@@ -1,6 +1,7 @@
 import type { AttachmentCommands } from '../attachments/attachment-commands.js';
 import { anyStuck } from '../attachments/attachment-handle.js';
 import type { Attachments } from '../attachments/attachments.js';
+import { warnOfPieces } from '../attachments/piece-warnings.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import { mapFailure, unmapFailure } from '../branches/command-errors.js';
 import type { Delivery } from '../branches/delivery-result.js';
@@ -153,6 +154,14 @@ export class Transactions {
     const applying = this.#view.apply(change);
     if (applying !== undefined) {
       yield* applying;
+    }
+    const { granular } = draft;
+    if (granular !== undefined) {
+      warnOfPieces(
+        granular,
+        this.#attachments.attached.flatMap(({ ports }) => ports),
+        this.#warn,
+      );
     }
     const pending = privates === undefined || vas === undefined ? undefined : yield* vas.commit(privates);
     if (this.#streams.observerCount > 0) {

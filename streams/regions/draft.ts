@@ -33,6 +33,11 @@ export interface RegionContext {
   readonly activeMappings: (state: RegionState) => readonly MapChange[];
 }
 
+interface GranularMapping {
+  readonly state: RegionState;
+  readonly mapping: RegionMapping;
+}
+
 /**
  * The edits of one transaction. Each edit is checked and then changes the regions immediately, as a step that `rollback` takes back. The view ignores
  * the steps until the transaction takes effect.
@@ -43,6 +48,7 @@ export class Draft implements RegionEdit, RegionCommandEdit {
   readonly steps: Steps;
   readonly #context: RegionContext;
   #privates: PrivateEdits | undefined = undefined;
+  #granular: GranularMapping[] | undefined = undefined;
   #ended = false;
 
   constructor(context: RegionContext) {
@@ -53,6 +59,13 @@ export class Draft implements RegionEdit, RegionCommandEdit {
   /** The edits of private memory; `undefined` if there are none. */
   get privates(): PrivateEdits | undefined {
     return this.#privates;
+  }
+
+  /** The mappings with a granule that were added and are still there; `undefined` if none was added. */
+  get granular(): readonly RegionMapping[] | undefined {
+    return this.#granular
+      ?.filter(({ state, mapping }) => state.present && state.mappings.startingAt(mapping.range.startPage) === mapping)
+      .map(({ mapping }) => mapping);
   }
 
   /** Ends the transaction: further edits are refused with `ERR_TRANSACTION_ENDED`. */
@@ -149,6 +162,8 @@ export class Draft implements RegionEdit, RegionCommandEdit {
     }
     if (isPrivate) {
       this.#editedPrivates().add(mapping);
+    } else if (mapping.granule !== undefined) {
+      (this.#granular ??= []).push({ state, mapping });
     }
   }
 

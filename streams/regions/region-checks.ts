@@ -6,6 +6,7 @@ import type { FileBacking, Mappable } from '../contracts/backing.js';
 import type { MapParams, MappingParams, RegionParams } from '../contracts/region.js';
 import { checkObject, isObject, show } from '../util/checks.js';
 import { outOfRegionError } from './edit-errors.js';
+import { pieceCount } from './granules.js';
 import type { RegionMapping, RegionState } from './region-state.js';
 
 /** Offsets in files are signed 64-bit numbers (`off_t`). */
@@ -108,7 +109,8 @@ export function mappingOf(params: Unchecked<MappingParams>, state: RegionState):
  *
  * @throws TypeError or RangeError
  */
-function granuleOf(granule: unknown, { range, region, backing }: MapChange): number {
+function granuleOf(granule: unknown, mapping: MapChange): number {
+  const { range, region, backing } = mapping;
   const of = `granule of the mapping ${range.toString()} in region "${region}"`;
   if (typeof granule !== 'bigint') {
     throw new TypeError(`${of} must be a bigint, not ${show(granule)}`);
@@ -126,7 +128,7 @@ function granuleOf(granule: unknown, { range, region, backing }: MapChange): num
     );
   }
   const pages = Number(granule / PAGE_SIZE);
-  const pieces = Math.ceil(range.endPage / pages) - Math.floor(range.startPage / pages);
+  const pieces = pieceCount(mapping, pages);
   if (pieces > PIECES_MAX) {
     throw new RangeError(
       `${of} is 0x${granule.toString(16)}, which makes ${pieces} pieces; at most ${PIECES_MAX} are possible: use a larger granule`,

@@ -7,21 +7,30 @@ export class EntryCount {
   readonly #left: () => number | undefined;
   #before: number | undefined = undefined;
   #hasMapped = false;
+  #atFirst: number | undefined = undefined;
 
   /** @param left queries the kernel; may throw */
   constructor(left: () => number | undefined) {
     this.#left = left;
   }
 
+  /** Number of available entries at the first call at which it was known; `undefined` if it is not known. */
+  availableAtFirst(): number | undefined {
+    return (this.#atFirst ??= this.#leftIfKnown());
+  }
+
   /** Call this before a map is made. */
   beforeMap(): void {
-    if (this.#hasMapped) {
-      return;
+    if (!this.#hasMapped) {
+      this.#before = this.#leftIfKnown(); // The error of the map is more precise than that of the query.
     }
+  }
+
+  #leftIfKnown(): number | undefined {
     try {
-      this.#before = this.#left();
+      return this.#left();
     } catch {
-      this.#before = undefined; // The error of the map is more precise.
+      return undefined;
     }
   }
 

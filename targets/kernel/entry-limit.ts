@@ -10,7 +10,7 @@ const GENEROUS_LIMIT = 200_000;
 export function entryLimitHint(left: number, needed: number): string {
   const limit = Math.max(GENEROUS_LIMIT, currentLimit() - left + needed);
   return (
-    `${left} entries are left and ${needed} needed: map fewer, larger ranges, or raise dma_entry_limit ` +
+    `${left} entries are left and ${needed} needed: map fewer, larger ranges, give mappings a larger granule, or raise dma_entry_limit ` +
     `(as root: echo ${limit} > ${PARAMETER}, before the container is opened)`
   );
 }

@@ -89,7 +89,7 @@ export class Mapper {
         range,
         region,
         hint:
-          `map fewer, larger ranges: the limit is ${entryLimit} entries, and ${size} are in use; ` +
+          `map fewer, larger ranges, or give mappings a larger granule: the limit is ${entryLimit} entries, and ${size} are in use; ` +
           'for VFIO type1 the limit is the parameter dma_entry_limit of the module vfio_iommu_type1; ' +
           this.#setting('entryLimit', 'entries=N'),
       });

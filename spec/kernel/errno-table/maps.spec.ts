@@ -220,7 +220,7 @@ for (const kind of KINDS) {
           request,
           'ENOSPC',
           -28,
-          /^0 entries are left and 1 needed: map fewer, larger ranges, or raise dma_entry_limit/,
+          /^0 entries are left and 1 needed: map fewer, larger ranges, give mappings a larger granule, or raise dma_entry_limit/,
         );
         const early = dmaError(() => {
           bench.way.target.checkMaps([request, bench.request(range(0x300000, 0x301000))]);

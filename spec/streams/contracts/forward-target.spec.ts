@@ -15,6 +15,7 @@ class Whole implements Required<DmaTarget> {
   needsFd = true;
   unmapShape = 'exact' as const;
   concurrent = true;
+  maxMaps = 7;
   readonly #calls: unknown[] = [];
 
   get calls(): unknown[] {
@@ -61,6 +62,7 @@ const OTHERS: Required<DmaTarget> = {
   needsFd: false,
   unmapShape: 'superset',
   concurrent: false,
+  maxMaps: 8,
   checkMaps: () => undefined,
   mapDma: () => undefined,
   unmapDma: () => undefined,

@@ -1,0 +1,23 @@
+import type { MapChange } from '../contracts/change-set.js';
+import { eachInSlices, entriesInSlices, filterInSlices } from '../ranges/slices.js';
+import type { Coroutine } from '../util/coroutine.js';
+import type { RegionMapping } from './region-state.js';
+import type { RegionTable } from './region-table.js';
+
+/** Number of pieces that a granule divides a mapping into while all of it shows. @param granule in pages */
+export function pieceCount({ range: { startPage, endPage } }: MapChange, granule: number): number {
+  return Math.ceil(endPage / granule) - Math.floor(startPage / granule);
+}
+
+/** The mappings of all regions that have a granule, in no order. Regions must not be edited before the coroutine ends. */
+export function* granularMappings(table: RegionTable): Coroutine<readonly RegionMapping[]> {
+  const found: RegionMapping[] = [];
+  for (const { mappings } of yield* filterInSlices(yield* table.all(), ({ hasGranules }) => hasGranules)) {
+    yield* eachInSlices(yield* entriesInSlices(mappings), (mapping) => {
+      if (mapping.granule !== undefined) {
+        found.push(mapping);
+      }
+    });
+  }
+  return found;
+}
