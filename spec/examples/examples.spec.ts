@@ -28,6 +28,28 @@ const ESSENCE: Readonly<Record<string, readonly string[]>> = {
   ],
   'marble-order': ['all events came in the expected order, in the expected frames'],
   'marble-test': ['the outcomes came when they had to, and a set that did not fit left nothing behind'],
+  'pc-memory': [
+    'log: map   0x100000-0xbf800000 rw ram, ram+0x100000',
+    'log: map   0x100000000-0x140000000 rw ram high, ram+0xc0000000',
+    'ram shows at 0x0-0xa0000 and 0xc0000-0xe0000 and 0x100000-0xbf800000',
+    'log: map   0xe0000-0x100000 r  pam, ram+0xe0000',
+    'log: unmap 0x100000-0xbf800000',
+    'log: map   0x100000-0xbf000000 rw ram, ram+0x100000',
+    'log: map   0xbf000000-0xc0000000 rw device vram, vram+0x0',
+    'it goes away: RAM is whole again there',
+    'log: map   0x100000-0xbf800000 rw ram, ram+0x100000',
+    'device DMA finds the shadow in RAM: shadow',
+    'log: map   0x100501000-0x140000000 rw ram high, ram+0xc0501000',
+    'log: map   0x100000000-0x140000000 rw ram high, ram+0xc0000000',
+    'the same with RAM in granules of 256 MiB: three of them are not touched',
+    'log: unmap 0x140000000-0x150000000',
+    'log: map   0x140000000-0x140500000 rw granules, ram+0xc0000000',
+    'log: map   0x140501000-0x150000000 rw granules, ram+0xc0501000',
+    'iommu holds 4 pieces of it, 10 mappings in all',
+    // At the end everything is unmapped, every piece as it was mapped.
+    'log: unmap 0x100000-0xbf800000',
+    'log: unmap 0x140000000-0x150000000',
+  ],
   'share-memory': ['shared: 0x100000-0x1100000 of ram', 'the other process reads: hello', 'the VMM reads: world'],
 };
 
