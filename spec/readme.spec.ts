@@ -11,6 +11,17 @@ hello
 log: unmap 0x100000-0x1100000
 `;
 
+const OVERLAP_OUTPUT = `log: map   0x0-0x1000000 rw ram, ram+0x0
+log: unmap 0x0-0x1000000
+log: map   0x0-0xa0000 rw ram, ram+0x0
+log: map   0xc0000-0x1000000 rw ram, ram+0xc0000
+[ '0x0-0xa0000', '0xc0000-0x1000000' ]
+log: unmap 0x0-0xa0000
+log: unmap 0xc0000-0x1000000
+log: map   0x0-0x1000000 rw ram, ram+0x0
+log: unmap 0x0-0x1000000
+`;
+
 /** What a reader can type: every line of the shell blocks, and every command that stands in a table or in a sentence. */
 function commands(): string[] {
   const lines = blocksOf(README, 'sh').flatMap((block) => block.split('\n'));
@@ -34,6 +45,15 @@ describe('README', () => {
     await project.compile();
     const { stdout, stderr } = await project.run(['out/program.js']);
     expect(stdout, stderr).to.equal(PROGRAM_OUTPUT);
+  });
+
+  it('has a program with regions that overlap, which compiles and shows pieces that are joined again', async function () {
+    this.timeout(60_000);
+    const program = blocksOf(README, 'ts').find((block) => block.includes("overlap: 'any'")) ?? '';
+    using project = new UserProject({ 'program.ts': program });
+    await project.compile();
+    const { stdout, stderr } = await project.run(['out/program.js']);
+    expect(stdout, stderr).to.equal(OVERLAP_OUTPUT);
   });
 
   it('would not pass with a program that does not compile', async function () {
