@@ -11,6 +11,7 @@ const KINDS: readonly (readonly [member: keyof DmaTarget, kind: string])[] = [
   ['unmapDmaBatch', 'function'],
   ['mappedRanges', 'function'],
   ['mappedCount', 'function'],
+  ['maxMaps', 'number'],
 ];
 
 /** What a target says about itself. */
