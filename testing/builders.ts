@@ -7,6 +7,7 @@ import {
   type RegionManager,
   type UnmapChange,
 } from '../streams/index.js';
+import { show } from '../streams/internal.js';
 import { FakeMappable } from './fake-mappable.js';
 
 /** A range, or its text: `'0x1000-0x3000'`, the end exclusive. */
@@ -64,6 +65,7 @@ export interface SetContents {
  * ```
  */
 export function setOf(generation: number, contents: SetContents = {}): ChangeSet {
+  checkContents(contents);
   const { unmaps = [], maps = [], snapshot = false, undo } = contents;
   return {
     generation,
@@ -72,6 +74,20 @@ export function setOf(generation: number, contents: SetContents = {}): ChangeSet
     unmaps: unmaps.map((change) => (isRangeLike(change) ? unmapOf(change) : change)),
     maps: maps.map((change) => (isRangeLike(change) ? mapOf(change) : change)),
   };
+}
+
+const SET_MEMBERS: readonly string[] = ['unmaps', 'maps', 'snapshot', 'undo'];
+
+/** A misspelt member would be an empty set, which every target applies. */
+function checkContents(contents: SetContents): void {
+  for (const [name, value] of Object.entries(contents)) {
+    if (!SET_MEMBERS.includes(name)) {
+      throw new TypeError(`a change set has no member "${name}"; it has ${SET_MEMBERS.join(', ')}`);
+    }
+    if (name.endsWith('maps') && value !== undefined && !Array.isArray(value)) {
+      throw new TypeError(`${name} of a change set must be an array of ranges or changes, not ${show(value)}`);
+    }
+  }
 }
 
 /**

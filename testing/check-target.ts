@@ -1,5 +1,5 @@
 import { MemoryRange, type DmaTarget, type Mappable, type VaMapper } from '../streams/index.js';
-import { PAGE_SIZE } from '../streams/internal.js';
+import { PAGE_SIZE, show } from '../streams/internal.js';
 import { rangeOf, type RangeLike } from './builders.js';
 import { BATCHES } from './contract/batches.js';
 import { CALL_ENDS } from './contract/call-ends.js';
@@ -62,6 +62,9 @@ export interface CheckTargetOptions<T extends DmaTarget = DmaTarget> {
   readonly close?: (target: T) => void | Promise<void>;
 }
 
+const FUNCTIONS: readonly string[] = ['mappable', 'vaMapper', 'held', 'close'];
+const OPTIONS: readonly string[] = [...FUNCTIONS, 'range', 'pageSize', 'refused'];
+
 const ALL_CHECKS: readonly ContractCheck[] = [
   ...DECLARED_MEMBERS,
   ...SINGLE_CALLS,
@@ -110,6 +113,7 @@ export function checkTarget<T extends DmaTarget>(
   makeTarget: () => T | Promise<T>,
   options: CheckTargetOptions<T> = {},
 ): readonly TargetCheck[] | Promise<readonly TargetCheck[]> {
+  checkOptions(options);
   const bench = benchOptions(makeTarget, options);
   const made = makeTarget();
   if (made instanceof Promise) {
@@ -136,6 +140,12 @@ async function closeListed<T extends DmaTarget>(target: T, close: CheckTargetOpt
 }
 
 function checksOf(target: DmaTarget, options: BenchOptions): readonly TargetCheck[] {
+  const made: unknown = target;
+  if (typeof made !== 'object' || made === null) {
+    throw new TypeError(
+      `makeTarget of checkTarget must return a target, but it returned ${show(made)}: () => new MyTarget()`,
+    );
+  }
   const sight: Sight = sightOf(target, options.held);
   const isExact = target.unmapShape === 'exact';
   const traits: Traits = { target, isExact, sight, hasRefused: options.refused !== undefined };
@@ -159,6 +169,18 @@ async function runCheck({ rule, run }: ContractCheck, options: BenchOptions): Pr
   });
   if (failure !== undefined) {
     throw failure;
+  }
+}
+
+/** @throws TypeError for an option that does not exist, and for a function that is none: a check that looks at nothing would pass */
+function checkOptions(options: object): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (!OPTIONS.includes(name)) {
+      throw new TypeError(`checkTarget has no option "${name}"; it has ${OPTIONS.join(', ')}`);
+    }
+    if (FUNCTIONS.includes(name) && value !== undefined && typeof value !== 'function') {
+      throw new TypeError(`${name} of checkTarget must be a function, not ${show(value)}`);
+    }
   }
 }
 

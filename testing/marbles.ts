@@ -3,7 +3,7 @@ import { map, merge, ReplaySubject, type Observable } from 'rxjs';
 import { TestScheduler, type RunHelpers } from 'rxjs/testing';
 import type { ChangeSet, Outcome } from '../streams/index.js';
 import { setOf, type SetContents } from './builders.js';
-import type { FailingFake } from './failing-fake.js';
+import { FailingFake } from './failing-fake.js';
 import { Expectations, type Recorded } from './marble-expectations.js';
 import { outcomeText, setText } from './texts.js';
 
@@ -127,10 +127,17 @@ function helpersOn(
       return run.cold(marbles, undefined, error).pipe(map((_, index) => emitted[index] as ChangeSet));
     },
     expectOutcomes: (outcomes$, subscriptionMarbles) =>
-      expectTexts('the outcomes', outcomes$.pipe(map(outcomeText)), subscriptionMarbles),
+      expectTexts('the outcomes', outcomes$.pipe(map(checkedOutcomeText)), subscriptionMarbles),
     expectSets: (sets$, subscriptionMarbles) =>
       expectTexts('the change sets', sets$.pipe(map(setText)), subscriptionMarbles),
     expectCalls: (...fakes) => {
+      for (const fake of fakes as readonly unknown[]) {
+        if (!(fake instanceof FailingFake)) {
+          throw new TypeError(
+            'expectCalls takes fakes of this kit, such as a RecordingTarget: only they record their calls',
+          );
+        }
+      }
       // What is called before virtual time begins belongs to frame 0, in which an expectation subscribes.
       const calls$ = new ReplaySubject<string>(Infinity);
       const prefixed = ({ name, calls$: own$ }: FailingFake): Observable<string> =>
@@ -139,6 +146,15 @@ function helpersOn(
       return expectTexts(`the calls of ${fakes.map(({ name }) => name).join(' and ')}`, calls$);
     },
   };
+}
+
+function checkedOutcomeText(outcome: Outcome): string {
+  if ('maps' in outcome && 'unmaps' in outcome && Array.isArray(outcome.maps)) {
+    throw new TypeError(
+      'expectOutcomes received a change set: put toTarget(target) before it, which answers with outcomes',
+    );
+  }
+  return outcomeText(outcome);
 }
 
 /** Returns the values of a diagram in the order of its letters. */

@@ -52,6 +52,17 @@ describe('builders of the test kit', () => {
     expect(setOf(3, { snapshot: true, undo: true })).to.include({ snapshot: true, undo: true });
   });
 
+  it('setOf refuses members that it does not have, and lists that are none: the set would be empty', () => {
+    expect(() => setOf(1, { map: ['0x0-0x1000'] } as never)).to.throw(
+      TypeError,
+      /no member "map"; it has unmaps, maps/,
+    );
+    expect(() => setOf(1, { maps: '0x0-0x1000' } as never)).to.throw(
+      TypeError,
+      "maps of a change set must be an array of ranges or changes, not '0x0-0x1000'",
+    );
+  });
+
   it('refuse a text that is not a range of pages', () => {
     for (const build of [mapOf, unmapOf, (text: string) => setOf(1, { maps: [text] })]) {
       expect(() => build('0x1000')).to.throw(RangeError, 'is not a range');

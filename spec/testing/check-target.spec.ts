@@ -179,4 +179,17 @@ describe('checkTarget', () => {
       /checkTarget\(\(\) => new MyTarget\(\)\)/,
     );
   });
+
+  it('refuses options that it does not have, and functions that are none or return nothing: the checks would see nothing', async () => {
+    const make = (): SmallTarget => new SmallTarget();
+    expect(() => checkTarget(make, { hold: () => [] } as never)).to.throw(TypeError, /no option "hold"; it has .*held/);
+    expect(() => checkTarget(make, { held: [] } as never)).to.throw(
+      TypeError,
+      'held of checkTarget must be a function',
+    );
+    expect(() => checkTarget((() => undefined) as never)).to.throw(TypeError, /must return a target, .* undefined/);
+    const checks = checkTarget(make, { held: () => undefined as never });
+    const failed = await Promise.all(checks.map(({ run }) => run().then(() => false, String)));
+    expect(failed.some((text) => String(text).includes('held of checkTarget must return an array'))).to.equal(true);
+  });
 });

@@ -266,6 +266,19 @@ describe('marbleTest', () => {
   });
 
   describe('fails', () => {
+    it('when change sets are given as outcomes, or another target as a fake', () => {
+      expect(() => {
+        marbleTest(({ sets, expectOutcomes }) => {
+          expectOutcomes(sets('a|', { a: { maps: [] } }) as never).toBe('a|', { a: '1 applied' });
+        });
+      }).to.throw(/put toTarget\(target\) before it/);
+      expect(() => {
+        marbleTest(({ expectCalls }) => {
+          expectCalls({ name: 'T', mapDma: () => undefined, unmapDma: () => undefined } as never).toBe('-');
+        });
+      }).to.throw(TypeError, /expectCalls takes fakes of this kit/);
+    });
+
     it('when an expectation has no toBe', () => {
       for (const forget of ['expectOutcomes', 'expectSets', 'expectObservable'] as const) {
         const error = failureOf((helpers) => {

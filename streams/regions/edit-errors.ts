@@ -76,11 +76,20 @@ export function privateMemoryError(region: string, range: MemoryRange, other: Ma
   );
 }
 
-/** A region would cover private memory, with a mapping or a hole. */
-export function privateCoverError(coverer: string, { region, range }: MapChange): DmaError {
+/** A mapped region of higher rank covers private memory of a mapped region, with a mapping or a hole. */
+export function privateCoverError(above: RegionState, { region, range }: MapChange): DmaError {
+  const covered = above.range.intersection(range) ?? range;
   return new DmaError(
-    `region "${coverer}" would cover the private memory ${range.toString()} of region "${region}", which owns its addresses`,
-    { code: 'ERR_PRIVATE_MEMORY', region: coverer, range, hint: PRIVATE_HINT },
+    `region "${above.name}" (priority ${above.priority}) would cover ${covered.toString()} of the private memory ${range.toString()} of ` +
+      `region "${region}", which must show as a whole while its region is mapped`,
+    {
+      code: 'ERR_PRIVATE_MEMORY',
+      region: above.name,
+      range: covered,
+      hint:
+        `unmap "${above.name}" or "${region}" first, give "${region}" a higher priority, leave ${covered.toString()} out of the private memory, ` +
+        'or use a Memfd as its backing',
+    },
   );
 }
 

@@ -121,10 +121,14 @@ function granuleOf(granule: unknown, mapping: MapChange): number {
   if (backing === 'private') {
     throw new TypeError(`${of}: private memory is one piece, and takes no granule; use a memfd as its backing`);
   }
-  if ((range.start - backing.fileOffset) % granule !== 0n) {
+  const distance = range.start - backing.fileOffset;
+  if (distance % granule !== 0n) {
+    // The lowest bit of the distance: the largest power of two that divides it.
+    const largest = distance & -distance;
     throw new RangeError(
       `${of} is 0x${granule.toString(16)}, but guest address 0x${range.start.toString(16)} and file offset ` +
-        `0x${backing.fileOffset.toString(16)} differ modulo it: choose an offset or an address that agrees, or a smaller granule`,
+        `0x${backing.fileOffset.toString(16)} differ modulo it: choose an offset or an address that agrees, or a granule of at most ` +
+        `0x${largest.toString(16)}`,
     );
   }
   const pages = Number(granule / PAGE_SIZE);

@@ -39,8 +39,7 @@ export function* checkPrivateCover(
     const regions = table.overlapping(mapping.range).filter(({ visible }) => visible !== undefined);
     const owner = regions.find(({ mappings }) => mappings.startingAt(mapping.range.startPage) === mapping);
     if (owner !== undefined && !(yield* isShown(owner, changes, mapping))) {
-      const [above] = regions.filter((region) => region !== owner);
-      throw privateCoverError(above?.name ?? '', mapping);
+      throw privateCoverError(regions.find((region) => region !== owner) ?? owner, mapping);
     }
     const pause = pauseIfOver();
     if (pause !== undefined) {

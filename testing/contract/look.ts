@@ -1,5 +1,5 @@
 import { MemoryRange, type DmaTarget } from '../../streams/index.js';
-import { toAnswer } from '../../streams/internal.js';
+import { show, toAnswer } from '../../streams/internal.js';
 
 /** What a check can see of a target: its maps; their number; or only which calls succeed. */
 export type Sight = 'maps' | 'count' | 'calls';
@@ -20,7 +20,11 @@ export function sightOf(target: Partial<DmaTarget>, held: HeldOption | undefined
 /** Asks the target, or the option `held`, what the target holds. The question is asked synchronously. */
 export async function look(target: DmaTarget, held: HeldOption | undefined): Promise<unknown> {
   if (held !== undefined) {
-    return await held(target);
+    const ranges: unknown = await held(target);
+    if (!Array.isArray(ranges)) {
+      throw new TypeError(`held of checkTarget must return an array of MemoryRange, but it returned ${show(ranges)}`);
+    }
+    return ranges;
   }
   return await toAnswer(target.mappedRanges === undefined ? target.mappedCount?.() : target.mappedRanges());
 }

@@ -98,7 +98,7 @@ describe('bad input to a manager whose regions may overlap in any way', () => {
       const region = await addRegion(manager, 0x1000, 0x20000);
       const error = await rejectionOf(region.addMapping({ ...mapping(0, 0x8000), granule: 0x2000n }));
       expect(String(error)).to.match(
-        /^RangeError: .* is 0x2000, but guest address 0x1000 and file offset 0x0 differ modulo it: .*smaller granule/,
+        /^RangeError: .* is 0x2000, but guest address 0x1000 and file offset 0x0 differ modulo it: .*a granule of at most 0x1000$/,
       );
       await region.addMapping({ ...mapping(0, 0x8000, { fileOffset: 0x1000n }), granule: 0x2000n });
       expect(ledgerOf(attachment)[0]).to.equal('0x1000-0x2000 rw');
@@ -192,5 +192,22 @@ describe('bad input to a manager whose regions may overlap in any way', () => {
       expect(error.message).to.contain('ends at offset 16384 of "short", which ends at 12288');
     }
     expect(target.calls).to.deep.equal([]);
+  });
+
+  it('private memory under a hole is refused with the addresses that the hole covers, whichever of the two comes last', async () => {
+    for (const last of ['hole', 'private']) {
+      const manager = new RegionManager({ overlap: 'any', vaMapper: new FakeVaMapper() });
+      const memory = await manager.addRegion({ name: 'private', range: range(0x0, 0x10000), type: 'ram' });
+      await memory.addMapping({ rangeInRegion: range(0x0, 0x10000), backing: 'private', writable: true });
+      const hole = await manager.addRegion({ name: 'hole', range: range(0x4000, 0x6000), type: 'device', priority: 5 });
+      const [first, second] = last === 'hole' ? [memory, hole] : [hole, memory];
+      await first.map({ writable: true });
+      const error = await rejectionOf(second.map({ writable: true }));
+      expect(error).to.include({ code: 'ERR_PRIVATE_MEMORY', region: 'hole' });
+      expect(String(error['range'])).to.equal('0x4000-0x6000');
+      expect(error.message).to.contain('of the private memory 0x0-0x10000 of region "private"');
+      expect(error['hint']).to.match(/^unmap "hole" or "private" first, .* 0x4000-0x6000 .* Memfd/);
+      await manager.close();
+    }
   });
 });
