@@ -1,4 +1,4 @@
-import { MemoryRange, RegionManager, type Region } from '../../streams/index.js';
+import { MemoryRange, RegionManager, type Region, type RegionEdit } from '../../streams/index.js';
 import { edited, type Meter, type Scene } from './scene.js';
 import { StallTarget } from './target.js';
 
@@ -57,6 +57,20 @@ export const pieceScenes: readonly Scene[] = [
       () =>
         manager.attach(new StallTarget(meter, { name: 'other' })),
   ),
+  piecesScene('show several containers of many mappings', 'none', ({ manager, ram, meter }) => {
+    let containers: readonly Region[] = [];
+    return async () => {
+      await edited(manager, meter, (edit) => {
+        edit.addMapping(ram, wholeOf(ram));
+        containers = containersOver(ram, edit);
+      });
+      await edited(manager, meter, (edit) => {
+        for (const container of containers) {
+          edit.map(container, { writable: true });
+        }
+      });
+    };
+  }),
   piecesScene(
     'add a mapping of many granules',
     'none',
@@ -65,6 +79,9 @@ export const pieceScenes: readonly Scene[] = [
         ram.addMapping(wholeOf(ram, 2n * 4096n)),
   ),
 ];
+
+/** The number of mappings of the specs is a multiple of it. */
+const CONTAINERS = 64;
 
 interface PiecesStage {
   readonly manager: RegionManager;
@@ -103,6 +120,20 @@ function piecesScene(
       return play({ manager, ram, overlays: added, meter });
     },
   };
+}
+
+/** Adds transparent regions side by side, each of which has a mapping at every second page. */
+function containersOver({ range }: Region, edit: RegionEdit): Region[] {
+  const pages = (range.endPage - range.startPage) / CONTAINERS;
+  return Array.from({ length: CONTAINERS }, (_, index) => {
+    const part = MemoryRange.ofPages(index * pages, (index + 1) * pages);
+    const holes = 'transparent';
+    const container = edit.addRegion({ name: `container ${index}`, type: 'ram', range: part, priority: 1, holes });
+    for (let page = 1; page < pages; page += 2) {
+      edit.addMapping(container, { ...wholeOf(container), rangeInRegion: MemoryRange.ofPages(page, page + 1) });
+    }
+    return container;
+  });
 }
 
 /** A mapping over the whole region. */

@@ -32,7 +32,10 @@ export function findCovered(placed: ReadonlyMap<PlacedSection, Pick<Region, 'act
   for (const [section, { activeMappings }] of byRank) {
     const { name } = section;
     if (isMapped(section)) {
-      covered.push(...gaps(section.range, activeMappings).map((range) => ({ range, name })));
+      // Not spread: there may be more than a call takes as arguments.
+      for (const range of gaps(section.range, activeMappings)) {
+        covered.push({ range, name });
+      }
     } else {
       windows.push({ range: section.covers, name });
     }

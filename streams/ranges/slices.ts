@@ -15,7 +15,7 @@ export const COPIES_PER_STEP = 8;
 export const PREALLOCATED_LENGTH_MIN = 1 << 16;
 
 /** Number of items that are sorted without a pause. */
-const SORT_RUN_LENGTH = 1024;
+const SORT_RUN_LENGTH = 512;
 /** The same where each comparison is a call. */
 const COMPARED_RUN_LENGTH = 128;
 

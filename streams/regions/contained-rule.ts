@@ -13,10 +13,12 @@ interface Slot {
  * range. So the regions of one priority are equal or disjoint, and a conflict is found by a few searches for each priority.
  */
 export class ContainedRule {
+  /** By priority. */
   readonly #layers = new Map<number, RangeMap<Slot>>();
 
-  /** A region that a new region of this range and priority must not overlap, if there is one. */
+  /** A region that a new region of this range and priority must not overlap, if there is one: of several, one of the highest priority. */
   conflict(range: MemoryRange, priority: number): RegionState | undefined {
+    let found: RegionState | undefined;
     for (const [other, slots] of this.#layers) {
       const slot =
         other === priority
@@ -24,11 +26,11 @@ export class ContainedRule {
           : other > priority
             ? conflictAbove(slots, range)
             : conflictBelow(slots, range);
-      if (slot !== undefined) {
-        return slot.regions[0];
+      if (slot !== undefined && (found === undefined || other > found.priority)) {
+        found = slot.regions[0];
       }
     }
-    return undefined;
+    return found;
   }
 
   add(state: RegionState): void {

@@ -192,6 +192,9 @@ export class Draft implements RegionEdit, RegionCommandEdit {
         const part = mapping.range.intersection(range) as MemoryRange;
         const rests = partsOutside(mapping.range, range).map((rest) => partOf(mapping, rest));
         this.steps.cutMapping(state, mapping, part, rests);
+        for (const rest of rests) {
+          this.#granular?.push({ state, mapping: rest });
+        }
       }
     });
   }

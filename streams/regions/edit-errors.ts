@@ -77,8 +77,7 @@ export function privateMemoryError(region: string, range: MemoryRange, other: Ma
 }
 
 /** A mapped region of higher rank covers private memory of a mapped region, with a mapping or a hole. */
-export function privateCoverError(above: RegionState, { region, range }: MapChange): DmaError {
-  const covered = above.range.intersection(range) ?? range;
+export function privateCoverError(above: RegionState, covered: MemoryRange, { region, range }: MapChange): DmaError {
   return new DmaError(
     `region "${above.name}" (priority ${above.priority}) would cover ${covered.toString()} of the private memory ${range.toString()} of ` +
       `region "${region}", which must show as a whole while its region is mapped`,

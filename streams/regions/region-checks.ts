@@ -131,7 +131,8 @@ function granuleOf(granule: unknown, mapping: MapChange): number {
         `0x${largest.toString(16)}`,
     );
   }
-  const pages = Number(granule / PAGE_SIZE);
+  // One that is larger than the address space is one piece.
+  const pages = Math.min(Number(granule / PAGE_SIZE), 2 ** 52);
   const pieces = pieceCount(mapping, pages);
   if (pieces > PIECES_MAX) {
     throw new RangeError(

@@ -1,6 +1,7 @@
 import type { MapChange } from '../contracts/change-set.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
 import { privateCoverError } from '../regions/edit-errors.js';
-import type { PrivateEdits, PrivateMemory } from '../regions/private-memory.js';
+import { PrivateEdits, type PrivateMemory } from '../regions/private-memory.js';
 import type { RegionState } from '../regions/region-state.js';
 import type { RegionTable } from '../regions/region-table.js';
 import type { Steps } from '../regions/steps.js';
@@ -32,20 +33,42 @@ export function* checkPrivateCover(
       append(suspects, privates.overlapping(range));
     }
   }
-  for (const { state } of (yield* steps.before()).regions) {
-    append(suspects, privates.overlapping(state.range));
+  for (const { state, changesVisibility } of (yield* steps.before()).regions) {
+    if (changesVisibility) {
+      append(suspects, privates.overlapping(state.range));
+    }
+  }
+  if (privates instanceof PrivateEdits) {
+    append(suspects, privates.added);
   }
   for (const mapping of suspects) {
     const regions = table.overlapping(mapping.range).filter(({ visible }) => visible !== undefined);
     const owner = regions.find(({ mappings }) => mappings.startingAt(mapping.range.startPage) === mapping);
     if (owner !== undefined && !(yield* isShown(owner, changes, mapping))) {
-      throw privateCoverError(regions.find((region) => region !== owner) ?? owner, mapping);
+      const [above, covered] = coverOf(regions, owner, mapping);
+      throw privateCoverError(above, covered, mapping);
     }
     const pause = pauseIfOver();
     if (pause !== undefined) {
       yield pause;
     }
   }
+}
+
+/** The highest other region that covers a part of the mapping, and that part. */
+function coverOf(
+  regions: readonly RegionState[],
+  owner: RegionState,
+  { range }: MapChange,
+): readonly [RegionState, MemoryRange] {
+  for (const region of regions) {
+    const cover = region.isTransparent ? region.mappings.firstOverlap(range) : region;
+    const covered = region === owner ? undefined : cover?.range.intersection(range);
+    if (covered !== undefined) {
+      return [region, covered];
+    }
+  }
+  return [owner, range];
 }
 
 function* isShown(

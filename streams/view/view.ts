@@ -25,7 +25,7 @@ import { append, EMPTY_LIST } from '../util/lists.js';
 import { readOnly } from './region-access.js';
 import { rewind, Versions, type Version } from './versions.js';
 
-/** Limit of regions, and of parts of a region, that change without a pause. */
+/** Limit of regions, and of parts of regions, that change without a pause. */
 const PARTS_AT_ONCE_MAX = 512;
 
 /**
@@ -69,8 +69,7 @@ export class View {
    * @returns the rest of the work, when much changes
    */
   apply(change: Difference): Coroutine<void> | undefined {
-    const { shown } = change;
-    if (shown.length > PARTS_AT_ONCE_MAX || shown.some(hasManyParts)) {
+    if (hasMany(change.shown)) {
       return this.#applyInSlices(change);
     }
     for (const shown of change.shown) {
@@ -230,8 +229,16 @@ export class View {
   }
 }
 
-function hasManyParts({ removed, added }: ShownChange): boolean {
-  return removed.length + added.length > PARTS_AT_ONCE_MAX;
+/** Whether so many regions, or parts of them, change that it takes pauses. */
+function hasMany(shown: readonly ShownChange[]): boolean {
+  if (shown.length > PARTS_AT_ONCE_MAX) {
+    return true;
+  }
+  let parts = 0;
+  for (const { removed, added } of shown) {
+    parts += removed.length + added.length;
+  }
+  return parts > PARTS_AT_ONCE_MAX;
 }
 
 /** A part of a region that shows. */

@@ -58,6 +58,16 @@ describe('the warning of more pieces than a target can hold', () => {
     expect(warnings.map((warning) => warning.range?.toString())).to.deep.equal(['0x5000-0x9000']);
   });
 
+  it('comes for what stays of a mapping that the same command cuts', async () => {
+    await manager.attach(new LimitedTarget('small', 8));
+    const region = await addRegion(manager, 0, 0x20000);
+    await manager.transaction((edit) => {
+      edit.addMapping(region, PIECES);
+      edit.removeMappings(region, range(0x0, 0x1000));
+    });
+    expect(warnings.map((warning) => warning.range?.toString())).to.deep.equal(['0x1000-0x11000']);
+  });
+
   it('comes when a target is attached, for mappings of hidden and of active regions', async () => {
     await addRegion(manager, 0, 0x20000, { name: 'hidden', mappings: [PIECES], shown: 'hidden' });
     await addRegion(manager, 0x100000, 0x200000, { name: 'shown', mappings: [PIECES, mapping(0x20000, 0x30000)] });

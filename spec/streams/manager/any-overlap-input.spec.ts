@@ -210,4 +210,22 @@ describe('bad input to a manager whose regions may overlap in any way', () => {
       await manager.close();
     }
   });
+
+  it('private memory under a hole: a transparent region above, without a mapping there, is not named', async () => {
+    await addRegion(manager, 0x0, 0x100000, { name: 'private', mappings: [privateMapping(0x0, 0x4000)] });
+    const bus = await manager.addRegion({
+      ...{ name: 'bus', range: range(0x0, 0x100000), type: 'device' as const, priority: 10 },
+      holes: 'transparent',
+    });
+    await bus.map({ writable: true });
+    const window = await manager.addRegion({
+      name: 'window',
+      range: range(0x2000, 0x3000),
+      type: 'device',
+      priority: 5,
+    });
+    const error = await rejectionOf(window.map({ writable: true }));
+    expect(error).to.include({ code: 'ERR_PRIVATE_MEMORY', region: 'window' });
+    expect(String(error['range'])).to.equal('0x2000-0x3000');
+  });
 });

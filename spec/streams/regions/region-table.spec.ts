@@ -48,6 +48,21 @@ describe('RegionTable', () => {
       }
     }
 
+    it('is one of the highest priority, whatever the order in which the regions were added', () => {
+      for (const priorities of [
+        [1, 2, 3],
+        [3, 2, 1],
+        [2, 3, 1],
+      ]) {
+        const table = new RegionTable();
+        const regions = priorities.map((priority) => state(0, 4, priority));
+        regions.forEach((region) => {
+          table.add(region);
+        });
+        expect(table.conflict(MemoryRange.ofPages(2, 6), 0)?.priority).to.equal(3);
+      }
+    });
+
     it('is found at both ends of many contained regions', () => {
       const table = new RegionTable();
       const regions = [state(0, 4, 0), state(4, 8, 0), state(8, 12, 0)];
