@@ -57,6 +57,10 @@ describe('.ci/run, when it is interrupted', function () {
       run.kill(signal);
       expect(await ended).to.deep.equal([expected, null]);
       expect(readdirSync(join(folder, 'tmp'))).to.deep.equal([]);
+      // It was killed: the system may take a moment to end it. Left alone, it would run for 100 seconds.
+      for (let wait = 0; wait < 100 && isRunning(step); wait++) {
+        await sleep(20);
+      }
       expect(isRunning(step)).to.equal(false);
     });
   }
