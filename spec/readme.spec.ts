@@ -56,6 +56,15 @@ describe('README', () => {
     expect(stdout, stderr).to.equal(OVERLAP_OUTPUT);
   });
 
+  it('has a program with a target of its own, which compiles and is called', async function () {
+    this.timeout(60_000);
+    const program = blocksOf(README, 'ts').find((block) => block.includes("name: 'mine'")) ?? '';
+    using project = new UserProject({ 'program.ts': program });
+    await project.compile();
+    const { stdout, stderr } = await project.run(['out/program.js']);
+    expect(stdout, stderr).to.equal('map 0x0-0x10000 rw ram\nunmap 0x0-0x10000\n'.repeat(2));
+  });
+
   it('would not pass with a program that does not compile', async function () {
     this.timeout(60_000);
     const [program = ''] = blocksOf(README, 'ts');
