@@ -8,12 +8,15 @@ import {
   type UnmapChange,
 } from '../streams/index.js';
 import { show } from '../streams/internal.js';
+import { checkNames } from './checks.js';
 import { FakeMappable } from './fake-mappable.js';
 
 /** A range, or its text: `'0x1000-0x3000'`, the end exclusive. */
 export type RangeLike = MemoryRange | string;
 
 const RAM = new FakeMappable('ram');
+
+const MAP_MEMBERS: readonly string[] = ['region', 'type', 'writable', 'backing', 'hostVa', 'refused'];
 
 /** @throws RangeError as `MemoryRange.parse` */
 export function rangeOf(range: RangeLike): MemoryRange {
@@ -32,6 +35,7 @@ export function rangeOf(range: RangeLike): MemoryRange {
  * ```
  */
 export function mapOf(range: RangeLike, options: Partial<Omit<MapChange, 'range'>> = {}): MapChange {
+  checkNames(options, MAP_MEMBERS, 'a map change');
   const at = rangeOf(range);
   const backing = { mappable: RAM, fileOffset: at.start };
   return { range: at, region: 'ram', type: 'ram', writable: true, backing, ...options };
@@ -42,6 +46,7 @@ export function unmapOf(
   range: RangeLike,
   options: { readonly covers?: readonly RangeLike[]; readonly region?: string; readonly type?: MappingType } = {},
 ): UnmapChange {
+  checkNames(options, ['covers', 'region', 'type'], 'an unmap change');
   const { covers = [range], region = 'ram', type = 'ram' } = options;
   return { range: rangeOf(range), region, type, covers: covers.map(rangeOf) };
 }
@@ -80,10 +85,8 @@ const SET_MEMBERS: readonly string[] = ['unmaps', 'maps', 'snapshot', 'undo'];
 
 /** A misspelt member would be an empty set, which every target applies. */
 function checkContents(contents: SetContents): void {
+  checkNames(contents, SET_MEMBERS, 'a change set');
   for (const [name, value] of Object.entries(contents)) {
-    if (!SET_MEMBERS.includes(name)) {
-      throw new TypeError(`a change set has no member "${name}"; it has ${SET_MEMBERS.join(', ')}`);
-    }
     if (name.endsWith('maps') && value !== undefined && !Array.isArray(value)) {
       throw new TypeError(`${name} of a change set must be an array of ranges or changes, not ${show(value)}`);
     }
@@ -101,9 +104,10 @@ export function addRam(
   range: RangeLike,
   options: Partial<Pick<MapChange, 'region' | 'type' | 'writable' | 'backing'>> & { readonly priority?: number } = {},
 ): Promise<Region> {
-  const { range: at, region: name, type, writable, backing } = mapOf(range, options);
+  const { priority = 0, ...change } = options;
+  const { range: at, region: name, type, writable, backing } = mapOf(range, change);
   return manager.transaction((edit) => {
-    const region = edit.addRegion({ name, range: at, type, priority: options.priority ?? 0 });
+    const region = edit.addRegion({ name, range: at, type, priority });
     const rangeInRegion = MemoryRange.ofLength(0n, at.length);
     edit.addMapping(region, { rangeInRegion, backing, writable: true });
     edit.map(region, { writable });

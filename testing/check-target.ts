@@ -1,6 +1,7 @@
 import { MemoryRange, type DmaTarget, type Mappable, type VaMapper } from '../streams/index.js';
 import { PAGE_SIZE, show } from '../streams/internal.js';
 import { rangeOf, type RangeLike } from './builders.js';
+import { checkNames } from './checks.js';
 import { BATCHES } from './contract/batches.js';
 import { CALL_ENDS } from './contract/call-ends.js';
 import { CHECK_PAGES, CheckBench, type BenchOptions } from './contract/check-bench.js';
@@ -174,10 +175,8 @@ async function runCheck({ rule, run }: ContractCheck, options: BenchOptions): Pr
 
 /** @throws TypeError for an option that does not exist, and for a function that is none: a check that looks at nothing would pass */
 function checkOptions(options: object): void {
+  checkNames(options, OPTIONS, 'checkTarget');
   for (const [name, value] of Object.entries(options)) {
-    if (!OPTIONS.includes(name)) {
-      throw new TypeError(`checkTarget has no option "${name}"; it has ${OPTIONS.join(', ')}`);
-    }
     if (FUNCTIONS.includes(name) && value !== undefined && typeof value !== 'function') {
       throw new TypeError(`${name} of checkTarget must be a function, not ${show(value)}`);
     }

@@ -1,6 +1,9 @@
 import type { Observable } from 'rxjs';
 import { MemoryRange } from '../streams/index.js';
-import type { CallRecord, FailurePlan } from './call-record.js';
+import { show } from '../streams/internal.js';
+import type { CallRecord, FailurePlan, FakeCall } from './call-record.js';
+
+const KINDS: readonly FakeCall['kind'][] = ['map', 'unmap', 'ensure', 'release'];
 
 /** What the fakes of this kit have in common: a record of calls, failures on plan, and breaches of the contract by their caller. */
 export abstract class FailingFake {
@@ -34,11 +37,21 @@ export abstract class FailingFake {
 
   /** Makes the call with this number fail. Numbers count from 0 since the last `takeCalls`. */
   failCall(number: number, code = this.#defaultCode): this {
+    if (!Number.isSafeInteger(number) || number < 0) {
+      throw new TypeError(`failCall takes the number of a call, counted from 0, not ${show(number)}`);
+    }
     return this.failWhen((call) => (call.number === number ? code : undefined));
   }
 
-  /** Makes every call fail whose text starts with `prefix`, for example `'unmap'`. Default: every call. */
+  /**
+   * Makes every call fail whose text starts with `prefix`, for example `'unmap'`. Default: every call.
+   *
+   * @throws TypeError if no call has such a text
+   */
   failAll(prefix = '', code = this.#defaultCode): this {
+    if (!KINDS.some((kind) => kind.startsWith(prefix) || prefix.startsWith(`${kind} `))) {
+      throw new TypeError(`no call starts with ${show(prefix)}: calls start with ${KINDS.join(', ')}`);
+    }
     return this.failWhen((call) => (call.text.startsWith(prefix) ? code : undefined));
   }
 

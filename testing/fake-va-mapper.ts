@@ -6,8 +6,9 @@ import {
   type ReleaseFailure,
   type VaMapper,
 } from '../streams/index.js';
-import { RangeMap } from '../streams/internal.js';
+import { RangeMap, sameMapping } from '../streams/internal.js';
 import { CallRecord } from './call-record.js';
+import { checkNames, checkOneOf } from './checks.js';
 import { FailingFake } from './failing-fake.js';
 
 /** The host address of guest address 0. */
@@ -54,8 +55,11 @@ export class FakeVaMapper extends FailingFake implements VaMapper {
   #leaving: readonly MemoryRange[] = [];
   readonly #held = new RangeMap<Held>();
 
-  constructor({ journal, batches = 'none' }: FakeVaMapperOptions = {}) {
+  constructor(options: FakeVaMapperOptions = {}) {
+    const { journal, batches = 'none' } = options;
     super(new CallRecord('va', journal), 'ENOMEM');
+    checkNames(options, ['journal', 'batches'], 'FakeVaMapper');
+    checkOneOf(batches, ['none', 'sync', 'async'], 'batches of FakeVaMapper');
     if (batches !== 'none') {
       this.ensureMappedBatch = (changes) => this.#ensureEach(changes);
       this.releaseBatch = (ranges) => {
@@ -109,7 +113,7 @@ export class FakeVaMapper extends FailingFake implements VaMapper {
       return `${text} overlaps ${leaving}, whose release has not ended`;
     }
     if (held !== undefined) {
-      return isSameMapping(held.change, change) ? undefined : `${text} is the range of another mapping`;
+      return sameMapping(held.change, change) ? undefined : `${text} is the range of another mapping`;
     }
     const inTheWay = this.#held.firstOverlap(range);
     return inTheWay === undefined ? undefined : `${text} overlaps ${inTheWay.range}, which has an address`;
@@ -162,14 +166,4 @@ interface Held {
   readonly range: MemoryRange;
   readonly change: MapChange;
   readonly hostVa: HostVa;
-}
-
-function isSameMapping(a: MapChange, b: MapChange): boolean {
-  if (a.writable !== b.writable || a.type !== b.type) {
-    return false;
-  }
-  if (a.backing === 'private' || b.backing === 'private') {
-    return a.backing === b.backing;
-  }
-  return a.backing.mappable === b.backing.mappable && a.backing.fileOffset === b.backing.fileOffset;
 }

@@ -8,10 +8,11 @@ import {
 } from '../streams/index.js';
 import { RangeMap } from '../streams/internal.js';
 import { CallRecord, type FakeCall } from './call-record.js';
+import { checkNames, checkOneOf } from './checks.js';
 import { FailingFake } from './failing-fake.js';
 import { serveBatch, type BatchAnswer, type CallAnswer } from './serve-batch.js';
 
-/* eslint-disable @typescript-eslint/no-invalid-void-type -- a method that returns nothing is what the rule is not about */
+/* eslint-disable @typescript-eslint/no-invalid-void-type -- a call of a target may return nothing: `void` is what such a function returns */
 /** When a call of a fake ends: at once if nothing is returned, otherwise when the promise settles or the observable completes. */
 export type Reply = (call: FakeCall) => void | PromiseLike<unknown> | Observable<unknown>;
 
@@ -33,6 +34,9 @@ export interface RecordingTargetOptions {
    */
   readonly reply?: 'sync' | 'async' | Reply;
 }
+
+const FLAGS: readonly string[] = ['needsVa', 'needsFd', 'concurrent', 'batches'];
+const OPTIONS: readonly string[] = ['name', 'journal', 'unmapShape', 'reply', ...FLAGS];
 
 /**
  * A target without hardware, for tests. It records its calls, and knows what it holds.
@@ -75,6 +79,11 @@ export class RecordingTarget extends FailingFake implements DmaTarget {
 
   constructor(options: RecordingTargetOptions = {}) {
     const { name = 'T', unmapShape = 'superset', reply = 'sync' } = options;
+    checkNames(options, OPTIONS, 'RecordingTarget');
+    checkOneOf(unmapShape, ['superset', 'exact'], 'unmapShape of RecordingTarget');
+    if (typeof reply !== 'function') {
+      checkOneOf(reply, ['sync', 'async'], 'reply of RecordingTarget, if it is no function,');
+    }
     super(new CallRecord(name, options.journal), 'EIO');
     this.name = name;
     this.needsVa = options.needsVa ?? false;

@@ -14,7 +14,7 @@ import {
 import type { Observable, ObservableInput } from 'rxjs';
 import type { BatchStop } from '../streams/index.js';
 
-/* eslint-disable @typescript-eslint/no-invalid-void-type -- a method that returns nothing is what the rule is not about */
+/* eslint-disable @typescript-eslint/no-invalid-void-type -- a call of a target may return nothing: `void` is what such a function returns */
 /** What a single call of a target returns. */
 export type CallAnswer = void | Promise<void> | Observable<unknown>;
 

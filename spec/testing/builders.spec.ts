@@ -53,10 +53,7 @@ describe('builders of the test kit', () => {
   });
 
   it('setOf refuses members that it does not have, and lists that are none: the set would be empty', () => {
-    expect(() => setOf(1, { map: ['0x0-0x1000'] } as never)).to.throw(
-      TypeError,
-      /no member "map"; it has unmaps, maps/,
-    );
+    expect(() => setOf(1, { map: ['0x0-0x1000'] } as never)).to.throw(TypeError, /no "map"; it has unmaps, maps/);
     expect(() => setOf(1, { maps: '0x0-0x1000' } as never)).to.throw(
       TypeError,
       "maps of a change set must be an array of ranges or changes, not '0x0-0x1000'",

@@ -182,7 +182,7 @@ describe('checkTarget', () => {
 
   it('refuses options that it does not have, and functions that are none or return nothing: the checks would see nothing', async () => {
     const make = (): SmallTarget => new SmallTarget();
-    expect(() => checkTarget(make, { hold: () => [] } as never)).to.throw(TypeError, /no option "hold"; it has .*held/);
+    expect(() => checkTarget(make, { hold: () => [] } as never)).to.throw(TypeError, /no "hold"; it has .*held/);
     expect(() => checkTarget(make, { held: [] } as never)).to.throw(
       TypeError,
       'held of checkTarget must be a function',

@@ -171,3 +171,23 @@ for (const [name, create] of Object.entries(SUBJECTS)) {
     });
   });
 }
+
+describe('the options and plans of fakes', () => {
+  it('are refused where they are misspelt: a test would look at nothing', () => {
+    expect(() => new RecordingTarget({ batch: true } as never)).to.throw(TypeError, /RecordingTarget has no "batch"/);
+    expect(() => new RecordingTarget({ unmapShape: 'each' as never })).to.throw(
+      TypeError,
+      /'superset' or 'exact', not 'each'/,
+    );
+    expect(() => new RecordingTarget({ reply: 'late' as never })).to.throw(TypeError, /'sync' or 'async', not 'late'/);
+    expect(() => new FakeVaMapper({ batches: true as never })).to.throw(TypeError, /batches of FakeVaMapper must be/);
+    expect(() => mapOf('0x0-0x1000', { writeable: false } as never)).to.throw(
+      TypeError,
+      /a map change has no "writeable"/,
+    );
+    const target = new RecordingTarget();
+    expect(() => target.failCall('1' as never)).to.throw(TypeError, /counted from 0, not '1'/);
+    expect(() => target.failAll('umap')).to.throw(TypeError, /no call starts with 'umap'/);
+    target.failAll('map 0x1').failAll('un').failAll();
+  });
+});

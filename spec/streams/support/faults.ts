@@ -74,9 +74,10 @@ export class FaultyTarget extends RecordingTarget implements SettledTarget {
   #strikes = false;
 
   constructor(plan: FaultPlan, va: Watched | undefined, options: FaultyTargetOptions) {
-    super(options);
+    const { inner, ...recording } = options;
+    super(recording);
     this.#plan = plan;
-    this.#inner = options.inner;
+    this.#inner = inner;
     this.#va = va;
     if (options.needsVa === true) {
       va?.users.push(this);
