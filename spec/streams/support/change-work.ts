@@ -1,10 +1,7 @@
-/**
- * Run as a worker: counts the executions of pieces of code of `streams/` that one change of a memory map takes. A worker has a heap of its own, so that
- * counting there disturbs no coverage that is measured of the specs.
- */
-import { Session, type Profiler } from 'node:inspector';
+/** Run as a worker: counts the executions of pieces of code of `streams/` that one change of a memory map takes. */
 import { parentPort } from 'node:worker_threads';
 import { RegionManager, type MappingParams, type Region, MemoryRange } from '../../../streams/index.js';
+import { ExecutionCounts } from './execution-counts.js';
 import { FILE } from './phrases.js';
 
 /** Executions of a change in a memory map of this size. */
@@ -15,24 +12,11 @@ export interface ChangeWork {
 }
 
 const PAGE = 4096;
-const session = new Session();
-session.connect();
-
-function post(method: string, parameters?: object): unknown {
-  let answer: unknown;
-  session.post(method, parameters, (error, result) => {
-    if (error !== null) {
-      throw new Error(error.message);
-    }
-    answer = result;
-  });
-  return answer;
-}
+const counts = new ExecutionCounts();
 
 function takeCount(): number {
-  const { result } = post('Profiler.takePreciseCoverage') as Profiler.TakePreciseCoverageReturnType;
-  return result
-    .filter(({ url }) => url.includes('/dist/streams/'))
+  return counts
+    .take()
     .flatMap(({ functions }) => functions.flatMap(({ ranges }) => ranges))
     .reduce((sum, { count }) => sum + count, 0);
 }
@@ -128,8 +112,6 @@ const CHANGES: Readonly<
   },
 };
 
-post('Profiler.enable');
-post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
 for (const [change, play] of Object.entries(CHANGES)) {
   for (const size of [100, 1000, 10_000]) {
     if (size > 1000 && change.includes('overlap')) {
@@ -143,4 +125,4 @@ for (const [change, play] of Object.entries(CHANGES)) {
     });
   }
 }
-session.disconnect();
+counts[Symbol.dispose]();

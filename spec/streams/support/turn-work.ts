@@ -4,9 +4,9 @@
  *
  * The clock advances at each reading, so that a turn has the same number of steps on any machine.
  */
-import { Session, type Profiler } from 'node:inspector';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Meter } from '../../../bench/stalls/scene.js';
+import { ExecutionCounts } from './execution-counts.js';
 import { limitsOf } from './turn-limits.js';
 import { stallScenes } from '../../../bench/stalls/index.js';
 
@@ -29,26 +29,13 @@ const NOT_COUNTED = /\/(btree-block|btree-level|btree-balance|sorted-list|time-s
 let now = 0;
 Object.defineProperty(performance, 'now', { value: () => (now += tick) });
 
-const session = new Session();
-session.connect();
-
-function post(method: string, parameters?: object): unknown {
-  let answer: unknown;
-  session.post(method, parameters, (error, result) => {
-    if (error !== null) {
-      throw new Error(error.message);
-    }
-    answer = result;
-  });
-  return answer;
-}
+const executions = new ExecutionCounts();
 
 /** The number of executions of each piece of code since the last call. */
 function takeCounts(): Map<string, number> {
-  const { result } = post('Profiler.takePreciseCoverage') as Profiler.TakePreciseCoverageReturnType;
   const counts = new Map<string, number>();
-  for (const { url, functions } of result) {
-    if (!url.includes('/dist/streams/') || NOT_COUNTED.test(url)) {
+  for (const { url, functions } of executions.take()) {
+    if (NOT_COUNTED.test(url)) {
       continue;
     }
     for (const { functionName, ranges } of functions) {
@@ -137,9 +124,7 @@ async function play(name: string): Promise<TurnWork> {
 }
 
 const { names } = workerData as { readonly names: readonly string[] };
-post('Profiler.enable');
-post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
 for (const name of names) {
   parentPort?.postMessage(await play(name));
 }
-session.disconnect();
+executions[Symbol.dispose]();
