@@ -1,8 +1,7 @@
 import type { DmaTarget } from '../contracts/dma-target.js';
 import { DmaError } from '../contracts/errors.js';
-import { PAGE_SIZE_NUMBER } from '../ranges/memory-range.js';
 import { eachInSlices } from '../ranges/slices.js';
-import { granularMappings, pieceCount } from '../regions/granules.js';
+import { granularMappings, granuleText, pieceCount } from '../regions/granules.js';
 import type { RegionMapping } from '../regions/region-state.js';
 import type { RegionTable } from '../regions/region-table.js';
 import type { TargetPort } from '../target/target-port.js';
@@ -63,7 +62,7 @@ function warnIfTooMany(mapping: RegionMapping, { target, maps }: MapLimit, warn:
   if (granule === undefined || pieces <= maps) {
     return;
   }
-  const size = `0x${(granule * PAGE_SIZE_NUMBER).toString(16)}`;
+  const size = granuleText(granule);
   warn(
     new DmaError(
       `the granule ${size} divides the mapping into ${pieces} pieces, and the target can hold ${maps} maps`,

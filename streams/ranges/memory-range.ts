@@ -8,7 +8,7 @@ export const PAGE_SIZE_NUMBER = 4096;
 export const PAGE_SHIFT = 12n;
 
 /** Pages in the address space [0, 2^64). A power of two far below 2^53, so every page number is an exact double. */
-const PAGE_LIMIT = 2 ** 52;
+export const PAGE_LIMIT = 2 ** 52;
 
 const ADDRESS_LIMIT = 1n << 64n;
 

@@ -1,6 +1,6 @@
 import { sortByAddress, sortedByAddress, isAscending } from './sort-by-address.js';
 import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
-import type { MemoryRange } from './memory-range.js';
+import { MemoryRange } from './memory-range.js';
 import type { Ranged, RangeMap } from './range-map.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { done, inSlices, ITEMS_AT_ONCE_MAX } from '../util/sliced-work.js';
@@ -176,6 +176,29 @@ function* mergeRuns<T>(
     runs = longer;
   }
   return runs[0] ?? [];
+}
+
+/** The ranges in ascending order, where overlapping ones are joined. Those that only touch are not. */
+export function* mergedInSlices(ranges: readonly Ranged[]): Coroutine<readonly Ranged[]> {
+  if (ranges.length < 2) {
+    return ranges;
+  }
+  const merged: Ranged[] = [];
+  for (const { range } of yield* sortedInSlices(ranges)) {
+    const last = merged[merged.length - 1]?.range;
+    if (last !== undefined && range.startPage < last.endPage) {
+      merged[merged.length - 1] = {
+        range: MemoryRange.ofPages(last.startPage, Math.max(last.endPage, range.endPage)),
+      };
+    } else {
+      merged.push({ range });
+    }
+    const pause = pauseIfOver();
+    if (pause !== undefined) {
+      yield pause;
+    }
+  }
+  return merged;
 }
 
 /** Merges two lists that are in ascending order. Returns one of them if the other is empty. */

@@ -13,6 +13,11 @@ export function firstStartingAt(ranges: readonly Ranged[], page: number, from = 
   return firstWhere(ranges, from, ({ range }) => range.startPage >= page);
 }
 
+/** Whether exactly this range is in the list. */
+export function hasRange(ranges: readonly Ranged[], range: MemoryRange): boolean {
+  return ranges[firstEndingAfter(ranges, range.startPage)]?.range.equals(range) === true;
+}
+
 /** Those that share a page with `range`. */
 export function overlappingOf<T extends Ranged>(
   ranges: readonly T[],

@@ -1,6 +1,7 @@
 import type { MapChange } from '../contracts/change-set.js';
 import { DmaError, RegionOverlapError } from '../contracts/errors.js';
-import { MemoryRange, PAGE_SIZE_NUMBER, partsOutside } from '../ranges/memory-range.js';
+import { MemoryRange, partsOutside } from '../ranges/memory-range.js';
+import { granuleText } from './granules.js';
 import type { RegionMapping, RegionState } from './region-state.js';
 import type { RegionParams } from '../contracts/region.js';
 
@@ -103,7 +104,7 @@ export function mappingOverlapError(region: string, range: MemoryRange, existing
 
 export function mappingCutError(region: string, range: MemoryRange, mapping: RegionMapping): DmaError {
   const text = mapping.range.toString();
-  const granule = mapping.granule === undefined ? undefined : `0x${(mapping.granule * PAGE_SIZE_NUMBER).toString(16)}`;
+  const granule = mapping.granule === undefined ? undefined : granuleText(mapping.granule);
   return new DmaError(
     granule === undefined
       ? `the range cuts the mapping ${text}`

@@ -1,4 +1,5 @@
 import type { MapChange } from '../contracts/change-set.js';
+import { PAGE_SIZE_NUMBER } from '../ranges/memory-range.js';
 import { eachInSlices, entriesInSlices, filterInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
 import type { RegionMapping } from './region-state.js';
@@ -7,6 +8,11 @@ import type { RegionTable } from './region-table.js';
 /** Number of pieces that a granule divides a mapping into while all of it shows. @param granule in pages */
 export function pieceCount({ range: { startPage, endPage } }: MapChange, granule: number): number {
   return Math.ceil(endPage / granule) - Math.floor(startPage / granule);
+}
+
+/** A granule in bytes, for messages. @param granule in pages */
+export function granuleText(granule: number): string {
+  return `0x${(granule * PAGE_SIZE_NUMBER).toString(16)}`;
 }
 
 /** The mappings of all regions that have a granule, in no order. Regions must not be edited before the coroutine ends. */

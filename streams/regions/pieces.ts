@@ -2,7 +2,6 @@ import type { MapChange } from '../contracts/change-set.js';
 import { MemoryRange, PAGE_SIZE } from '../ranges/memory-range.js';
 import { overlappingInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
-import { done } from '../util/sliced-work.js';
 import { pauseIfOver } from '../util/time-slice.js';
 import type { RegionMapping, RegionState } from './region-state.js';
 import type { RegionBefore } from './state-before.js';
@@ -43,32 +42,18 @@ function isInside(mapping: MapChange | undefined, part: MemoryRange): boolean {
   return mapping === undefined || part.contains(mapping.range);
 }
 
-function appendPieces(
+/** Appends the pieces of a mapping inside `part` that share a page with `section`. */
+function* appendPieces(
   pieces: MapChange[],
   mapping: RegionMapping,
   part: MemoryRange,
   section: MemoryRange,
 ): Coroutine<void> {
-  const { granule } = mapping;
-  if (granule !== undefined) {
-    return appendGranules(pieces, mapping, granule, part, section);
-  }
-  pieces.push(part.contains(mapping.range) ? mapping : pieceOf(mapping, common(mapping.range, part)));
-  return done(undefined, 1);
-}
-
-function* appendGranules(
-  pieces: MapChange[],
-  mapping: RegionMapping,
-  granule: number,
-  part: MemoryRange,
-  section: MemoryRange,
-): Coroutine<void> {
-  const shown = common(mapping.range, part);
-  const asked = common(shown, section);
-  for (let page = asked.startPage - (asked.startPage % granule); page < asked.endPage; page += granule) {
-    const [from, to] = [Math.max(page, shown.startPage), Math.min(page + granule, shown.endPage)];
-    pieces.push(pieceOf(mapping, MemoryRange.ofPages(from, to)));
+  const { startPage, endPage } = common(mapping.range, section);
+  for (let page = startPage; page < endPage;) {
+    const piece = pieceAt(mapping, part, page);
+    pieces.push(piece);
+    page = piece.range.endPage;
     const pause = pauseIfOver();
     if (pause !== undefined) {
       yield pause;
@@ -79,15 +64,16 @@ function* appendGranules(
 /** The piece of a mapping inside one part that shows, at one of its pages. */
 export function pieceAt(mapping: RegionMapping, part: MemoryRange, page: number): MapChange {
   const { granule } = mapping;
-  if (granule === undefined) {
-    return part.contains(mapping.range) ? mapping : pieceOf(mapping, common(mapping.range, part));
+  if (granule === undefined && part.contains(mapping.range)) {
+    return mapping;
   }
   const shown = common(mapping.range, part);
+  if (granule === undefined) {
+    return pieceOf(mapping, shown);
+  }
   const start = page - (page % granule);
-  return pieceOf(
-    mapping,
-    MemoryRange.ofPages(Math.max(start, shown.startPage), Math.min(start + granule, shown.endPage)),
-  );
+  const [from, to] = [Math.max(start, shown.startPage), Math.min(start + granule, shown.endPage)];
+  return pieceOf(mapping, MemoryRange.ofPages(from, to));
 }
 
 /** A part of a mapping as a mapping of its own, with the same granule. */

@@ -1,6 +1,6 @@
 import { isMappingType } from '../contracts/contract-checks.js';
 import { DmaError } from '../contracts/errors.js';
-import { MemoryRange, PAGE_SIZE, PAGE_SIZE_NUMBER } from '../ranges/memory-range.js';
+import { MemoryRange, PAGE_LIMIT, PAGE_SIZE, PAGE_SIZE_NUMBER } from '../ranges/memory-range.js';
 import type { MapChange } from '../contracts/change-set.js';
 import type { FileBacking, Mappable } from '../contracts/backing.js';
 import type { MapParams, MappingParams, RegionParams } from '../contracts/region.js';
@@ -119,7 +119,7 @@ function granuleOf(granule: unknown, mapping: MapChange): number {
     throw new RangeError(`${of} must be a power of two of at least ${PAGE_SIZE} bytes, not ${granule}`);
   }
   if (backing === 'private') {
-    throw new TypeError(`${of}: private memory is one piece, and takes no granule; use a memfd as its backing`);
+    throw new TypeError(`${of}: private memory is one piece, and takes no granule; use a Memfd as its backing`);
   }
   const distance = range.start - backing.fileOffset;
   if (distance % granule !== 0n) {
@@ -132,7 +132,7 @@ function granuleOf(granule: unknown, mapping: MapChange): number {
     );
   }
   // One that is larger than the address space is one piece.
-  const pages = Math.min(Number(granule / PAGE_SIZE), 2 ** 52);
+  const pages = Math.min(Number(granule / PAGE_SIZE), PAGE_LIMIT);
   const pieces = pieceCount(mapping, pages);
   if (pieces > PIECES_MAX) {
     throw new RangeError(

@@ -4,7 +4,7 @@ import type { MapParams, RegionParams } from '../contracts/region.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap, type Ranged } from '../ranges/range-map.js';
 import { eachInSlices, filterInSlices, overlappingInSlices } from '../ranges/slices.js';
-import { firstEndingAfter } from '../ranges/sorted-list.js';
+import { hasRange } from '../ranges/sorted-list.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { EMPTY_LIST } from '../util/lists.js';
 import { done } from '../util/sliced-work.js';
@@ -128,7 +128,7 @@ export class RegionState {
     }
     const parts = new RangeMap<Ranged>();
     const before = yield* this.partsInSlices();
-    const kept = yield* filterInSlices(before, ({ range }) => !isAmong(removed, range));
+    const kept = yield* filterInSlices(before, ({ range }) => !hasRange(removed, range));
     for (const list of [kept, added]) {
       yield* eachInSlices(list, ({ range }) => {
         parts.insert({ range });
@@ -175,11 +175,6 @@ export class RegionState {
   }
 }
 
-function isAllOrNothing([first, ...rest]: readonly Ranged[], range: MemoryRange): boolean {
-  return first === undefined || (rest.length === 0 && first.range.equals(range));
-}
-
-/** Whether a range is in an ascending list. */
-export function isAmong(parts: readonly Ranged[], range: MemoryRange): boolean {
-  return parts[firstEndingAfter(parts, range.startPage)]?.range.equals(range) === true;
+function isAllOrNothing(parts: readonly Ranged[], range: MemoryRange): boolean {
+  return parts.length === 0 || (parts.length === 1 && parts[0]?.range.equals(range) === true);
 }

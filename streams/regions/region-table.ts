@@ -130,7 +130,7 @@ export class RegionTable {
 }
 
 /** Compares two regions by the rule of which one shows where both are mapped: the one of higher priority; of equals, the one added first. */
-export function compareRank(one: RegionState, other: RegionState): number {
+function compareRank(one: RegionState, other: RegionState): number {
   return other.priority - one.priority || one.sequence - other.sequence;
 }
 

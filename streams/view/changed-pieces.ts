@@ -1,15 +1,15 @@
 import type { MapChange } from '../contracts/change-set.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { Ranged } from '../ranges/range-map.js';
-import { filterInSlices, joinInSlices, mapInSlices, mergeInSlices } from '../ranges/slices.js';
-import { overlappingOf } from '../ranges/sorted-list.js';
+import { filterInSlices, joinInSlices, mapInSlices, mergedInSlices, mergeInSlices } from '../ranges/slices.js';
+import { hasRange, overlappingOf } from '../ranges/sorted-list.js';
 import { piecesIn } from '../regions/pieces.js';
-import { isAmong, type RegionState, type ShownChange } from '../regions/region-state.js';
+import type { RegionState, ShownChange } from '../regions/region-state.js';
 import type { RegionBefore } from '../regions/state-before.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { EMPTY_LIST } from '../util/lists.js';
 import { inSlices } from '../util/sliced-work.js';
-import { mergedInSlices, widened } from './shown-parts.js';
+import { widened } from './shown-parts.js';
 
 /**
  * The pieces of a region before and after a transaction, at the addresses where they may differ; with the access of the mappings, in ascending
@@ -78,6 +78,6 @@ export function* partsAfter(
   if (change === undefined) {
     return parts;
   }
-  const kept = yield* filterInSlices(parts, ({ range }) => !isAmong(change.removed, range));
+  const kept = yield* filterInSlices(parts, ({ range }) => !hasRange(change.removed, range));
   return yield* mergeInSlices(kept, overlappingOf(change.added, window));
 }

@@ -96,21 +96,18 @@ class Changes {
 
   /** Whether, before the transaction, targets had nothing of other regions inside the range of this one. */
   *#ownsAllInside(state: RegionState): Coroutine<boolean> {
-    const others = [
-      ...(yield* this.#table.overlappingInSlices(state.range)),
-      ...this.#before.removedOverlapping(state.range),
-    ];
-    for (const other of others) {
+    const present = yield* this.#table.overlappingInSlices(state.range);
+    for (const other of yield* joinInSlices([present, this.#before.removedOverlapping(state.range)])) {
       const region = this.#before.of(other);
-      for (const { range } of other === state ? [] : other.partsOverlapping(state.range)) {
+      for (const { range } of other === state ? [] : yield* other.partsInSlices(state.range)) {
         const section = range.intersection(state.range) ?? range;
         if ((region ?? other.mappings).firstOverlap(section) !== undefined) {
           return false;
         }
-      }
-      const pause = pauseIfOver();
-      if (pause !== undefined) {
-        yield pause;
+        const pause = pauseIfOver();
+        if (pause !== undefined) {
+          yield pause;
+        }
       }
     }
     return true;

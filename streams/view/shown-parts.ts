@@ -1,9 +1,10 @@
-import { MemoryRange, partsOutside } from '../ranges/memory-range.js';
+import { MemoryRange, PAGE_LIMIT, partsOutside } from '../ranges/memory-range.js';
 import { RangeMap, type Ranged } from '../ranges/range-map.js';
 import {
   eachInSlices,
   entriesInSlices,
   joinInSlices,
+  mergedInSlices,
   mergeInSlices,
   overlappingInSlices,
   sortedInSlices,
@@ -27,9 +28,10 @@ interface Run extends Ranged {
  * mapped: a region with opaque holes at all of its addresses, a transparent one at its mappings.
  */
 export function coverChanges(before: StateBefore): Coroutine<readonly Ranged[]> {
-  const [only, ...others] = before.regions;
+  const { regions } = before;
+  const [only] = regions;
   // Most transactions are about one region.
-  return only !== undefined && others.length === 0 ? coverChangeOf(only) : coverChangesOfMany(before);
+  return only !== undefined && regions.length === 1 ? coverChangeOf(only) : coverChangesOfMany(before);
 }
 
 function* coverChangesOfMany(before: StateBefore): Coroutine<readonly Ranged[]> {
@@ -66,29 +68,6 @@ function* transparentChangeOf(
   }
   const mappings = wasMapped ? region.mappings() : isMapped ? entriesInSlices(region.state.mappings) : undefined;
   return mappings === undefined ? EMPTY_LIST : yield* sortedInSlices(yield* mappings);
-}
-
-/** The ranges in ascending order, where overlapping ones are joined. Those that only touch are not. */
-export function* mergedInSlices(ranges: readonly Ranged[]): Coroutine<readonly Ranged[]> {
-  if (ranges.length < 2) {
-    return ranges;
-  }
-  const merged: Ranged[] = [];
-  for (const { range } of yield* sortedInSlices(ranges)) {
-    const last = merged[merged.length - 1]?.range;
-    if (last !== undefined && range.startPage < last.endPage) {
-      merged[merged.length - 1] = {
-        range: MemoryRange.ofPages(last.startPage, Math.max(last.endPage, range.endPage)),
-      };
-    } else {
-      merged.push({ range });
-    }
-    const pause = pauseIfOver();
-    if (pause !== undefined) {
-      yield pause;
-    }
-  }
-  return merged;
 }
 
 /**
@@ -234,7 +213,7 @@ function* appendOutside(parts: Ranged[], range: MemoryRange, dirty: readonly Ran
 
 /** A range with one page more at each side, inside the address space. */
 export function widened({ startPage, endPage }: MemoryRange): MemoryRange {
-  return MemoryRange.ofPages(Math.max(0, startPage - 1), Math.min(2 ** 52, endPage + 1));
+  return MemoryRange.ofPages(Math.max(0, startPage - 1), Math.min(PAGE_LIMIT, endPage + 1));
 }
 
 /** Ascending parts, where those that touch are joined. */

@@ -143,8 +143,8 @@ export class View {
     const before = this.#pending === undefined ? undefined : yield* this.#pending.before();
     const parts = yield* this.#activeParts(before);
     let count = 0;
-    yield* eachInSlices(parts, (part) => {
-      count += isDivided(part) ? 0 : part.state.mappings.size;
+    yield* eachInSlices(parts, ({ state }) => {
+      count += isDivided(state) ? 0 : state.mappings.size;
     });
     // A long list that grows would be copied several times.
     const all = count < PREALLOCATED_LENGTH_MIN ? [] : new Array<MapChange>(count);
@@ -152,7 +152,7 @@ export class View {
     for (const { state, range } of parts) {
       const region = before?.of(state);
       const isWritable = isWritableBefore(state, region);
-      if (region?.hasSameMappings === false || isDivided({ state })) {
+      if (region?.hasSameMappings === false || isDivided(state)) {
         yield* eachInSlices(yield* piecesIn(state, region, range, range), (mapping) => {
           all[cursor.at++] = isWritable ? mapping : readOnly(mapping);
         });
@@ -260,7 +260,7 @@ function* prepare(changes: readonly ShownChange[]): Coroutine<PendingChanges> {
 }
 
 /** Whether the pieces of an active region are not simply all of its mappings. */
-function isDivided({ state }: { readonly state: RegionState }): boolean {
+function isDivided(state: RegionState): boolean {
   return state.hasGranules || !state.isWhole;
 }
 

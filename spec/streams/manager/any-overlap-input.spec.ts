@@ -107,7 +107,7 @@ describe('bad input to a manager whose regions may overlap in any way', () => {
     it('of private memory is refused, with what to use instead', async () => {
       const region = await addRegion(manager, 0, 0x20000);
       const error = await rejectionOf(region.addMapping({ ...privateMapping(0, 0x8000), granule: 0x1000n }));
-      expect(String(error)).to.match(/^TypeError: .*private memory is one piece.*memfd/);
+      expect(String(error)).to.match(/^TypeError: .*private memory is one piece.*Memfd/);
     });
 
     it('that makes more pieces than can be kept is refused', async () => {
