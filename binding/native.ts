@@ -41,14 +41,13 @@ export interface Native {
 
   /** Reserves host virtual addresses. This uses no memory. */
   addressSpaceReserve(size: bigint): SpaceHandle | number;
-  /** The host virtual address of GPA 0. */
-  addressSpaceBase(space: SpaceHandle): bigint | number;
+  /** Guest memory whose mappings are places in blocks. All functions of an address space take it. `hugePages`: MADV_HUGEPAGE. */
+  ramBlocksCreate(hugePages: boolean): SpaceHandle;
   /** The id of the space in a row of a batch. */
   addressSpaceId(space: SpaceHandle): number;
   /**
    * `fd` -1 is private memory. The kernel merges adjacent mappings into one memory area only if they were mapped through the same open
-   * file: `fileNumber` is the same for those, and 0 if that is unknown. Returns 0, or 1 if the mapping is displaced: an earlier view may
-   * still use base + GPA, so it is placed elsewhere (see `addressSpaceAddress`).
+   * file: `fileNumber` is the same for those, and 0 if that is unknown. Returns the host virtual address.
    */
   addressSpaceMap(
     space: SpaceHandle,
@@ -63,9 +62,9 @@ export interface Native {
   /** -EINVAL if the range contains only a part of a mapping, -EBUSY if another thread is releasing memory in it. */
   addressSpaceRelease(space: SpaceHandle, startPage: number, endPage: number): number;
   /**
-   * Maps the first `count` rows of `rows`, and continues after failures. `results` gets the result of `addressSpaceMap` for each row. A row
-   * has four numbers: first page, page after the last, fileNumber * 2^32 + fd * 2 + (1 if writable), file offset. Private memory is not
-   * supported.
+   * Maps the first `count` rows of `rows`, and continues after failures. `results` gets 0 or a negative errno for each row. A row has four
+   * numbers: first page, page after the last, fileNumber * 2^32 + fd * 2 + (1 if writable), file offset; the last becomes the host virtual
+   * address. Private memory is not supported.
    */
   addressSpaceMapRows(space: SpaceHandle, rows: Float64Array, results: Int32Array, count: number): number;
   /** Releases rows, like `addressSpaceMapRows`. A row has two numbers: first page, page after the last. */
@@ -80,8 +79,6 @@ export interface Native {
     results: Int32Array,
     count: number,
   ): Promise<Int32Array> | number;
-  /** The host virtual address of the mapping that starts at this page; 0 if there is none. */
-  addressSpaceAddress(space: SpaceHandle, startPage: number): number;
   /** Number of memory areas of all address spaces of this process, on all threads, as the kernel counts them. */
   addressSpaceAreas(): number;
   /** Sets the limit of memory areas. A release that would exceed it fails with -ENOMEM, and its memory stays mapped. */

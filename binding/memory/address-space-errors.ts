@@ -5,7 +5,7 @@ import { formatBytes, systemError } from '../errors.js';
 import type { HeldMapping } from './held-mappings.js';
 import { hugePageSizeOf, shortageOf, type Shortage } from './shortage.js';
 
-/** Error objects of an address space. Each function takes the negative errno of a native call. */
+/** Error objects of guest memory. Each function takes the negative errno of a native call. */
 
 const { EPERM, ENOMEM, EACCES, EFAULT, EBUSY, EEXIST, ENODEV, EINVAL, E2BIG, EOPNOTSUPP, EADDRNOTAVAIL } = ERRNO;
 
@@ -126,7 +126,7 @@ export function copyError(
   }
   return systemError(
     errno,
-    errno === EFAULT ? { what, ...unbacked(held) } : { what, because: 'it reaches beyond the address space' },
+    errno === EFAULT ? { what, ...unbacked(held) } : { what, because: 'it reaches beyond the end of guest memory' },
   );
 }
 
@@ -162,7 +162,7 @@ export function viewError(errno: number, range: MemoryRange, fault: MemoryRange 
         };
       case EADDRNOTAVAIL:
         return {
-          because: 'its mappings do not adjoin in host memory, since an earlier view of this range may still be in use',
+          because: 'its mappings do not lie side by side in host memory',
           hint: 'Make a view of each mapping, or use read() and write(), which cross from one to the next.',
         };
       case E2BIG:

@@ -1,5 +1,5 @@
 import type { HostVa, MapChange, Mappable, MemoryRange } from '../../streams/index.js';
-import { issueHostVa, moveHostVa, revokeHostVa, type HostVaOrigin } from './host-va.js';
+import { issueHostVa, placeHostVa, revokeHostVa, type HostVaOrigin } from './host-va.js';
 import type { SpaceAccess } from './space-access.js';
 
 /** A mapping as requested. It is also the origin of its host virtual address. */
@@ -14,13 +14,13 @@ export class HeldMapping implements HostVaOrigin {
   /** Whether it is being released, or its release failed. Its address is then invalid. */
   #revoked = false;
 
-  constructor(space: SpaceAccess, base: number, { range, backing, writable }: MapChange) {
+  constructor(space: SpaceAccess, { range, backing, writable }: MapChange) {
     this.space = space;
     this.range = range;
     this.mappable = backing === 'private' ? undefined : backing.mappable;
     this.fileOffset = backing === 'private' ? 0n : backing.fileOffset;
     this.writable = writable;
-    this.hostVa = issueHostVa(base, this);
+    this.hostVa = issueHostVa(this);
   }
 
   /** Whether the requested mapping is identical to this one. */
@@ -40,10 +40,9 @@ export class HeldMapping implements HostVaOrigin {
   }
 }
 
-/** The current mappings of an address space and their host virtual addresses. */
+/** The current mappings of guest memory and their host virtual addresses. */
 export class HeldMappings {
   readonly #space: SpaceAccess;
-  readonly #base: number;
   /** By first page. */
   readonly #byStart = new Map<number, HeldMapping>();
   /** Mappings that the kernel did not release. Their addresses are invalid. The release is retried before a new mapping is made there. */
@@ -52,15 +51,13 @@ export class HeldMappings {
   /** Ranges that are being released on another thread. */
   readonly #leaving = new Set<MemoryRange>();
 
-  /** @param base the host address of GPA 0 */
-  constructor(space: SpaceAccess, base: number) {
+  constructor(space: SpaceAccess) {
     this.#space = space;
-    this.#base = base;
   }
 
   /** Describes a mapping before it is made. `add` records it afterwards. */
   describe(change: MapChange): HeldMapping {
-    return new HeldMapping(this.#space, this.#base, change);
+    return new HeldMapping(this.#space, change);
   }
 
   /** The address of an identical mapping, if there is one. */
@@ -78,11 +75,9 @@ export class HeldMappings {
     return [...this.#byStart.values()].filter((held) => held.range.overlaps(range));
   }
 
-  /** Records a mapping that was made. @param displacedTo its host address, if that is not base + GPA */
-  add(made: HeldMapping, displacedTo?: number): HostVa {
-    if (displacedTo !== undefined) {
-      moveHostVa(made.hostVa, displacedTo);
-    }
+  /** Records a mapping that was made at this host address. */
+  add(made: HeldMapping, address: number): HostVa {
+    placeHostVa(made.hostVa, address);
     this.#byStart.set(made.range.startPage, made);
     return made.hostVa;
   }
@@ -143,7 +138,7 @@ export class HeldMappings {
     return false;
   }
 
-  /** Removes all mappings, after the address space was closed. */
+  /** Removes all mappings, after the memory was closed. */
   clear(): void {
     for (const held of this.#byStart.values()) {
       held.revoke();

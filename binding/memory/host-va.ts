@@ -1,9 +1,8 @@
-import { PAGE_SIZE_NUMBER } from '../../streams/internal.js';
 import { DmaError, type HostVa, type MemoryRange } from '../../streams/index.js';
 import { checkAddress, checkBytes, checkLength } from '../checks.js';
 import type { SpaceAccess } from './space-access.js';
 
-/** The origin of a host virtual address: the address space that made it, and the guest physical range. */
+/** The origin of a host virtual address: the guest memory that made it, and the guest physical range. */
 export interface HostVaOrigin {
   readonly space: SpaceAccess;
   /** Guest physical addresses. */
@@ -17,11 +16,10 @@ export interface HostVaOrigin {
  */
 class IssuedHostVa implements HostVa {
   /** As a double: addresses of a process are below 2^57, and this one is a multiple of 4096. */
-  #address: number;
+  #address = 0;
   #origin: HostVaOrigin | undefined;
 
-  constructor(address: number, origin: HostVaOrigin) {
-    this.#address = address;
+  constructor(origin: HostVaOrigin) {
     this.#origin = origin;
   }
 
@@ -34,7 +32,7 @@ class IssuedHostVa implements HostVa {
     return typeof hostVa === 'object' && hostVa !== null && #origin in hostVa ? hostVa.#origin : undefined;
   }
 
-  static move(hostVa: HostVa, address: number): void {
+  static place(hostVa: HostVa, address: number): void {
     if (#origin in hostVa) {
       hostVa.#address = address;
     }
@@ -51,32 +49,32 @@ class IssuedHostVa implements HostVa {
   }
 }
 
-/** Makes the opaque address of a mapping, in a space that starts at `base`. For `AddressSpace`. */
-export function issueHostVa(base: number, origin: HostVaOrigin): HostVa {
-  return new IssuedHostVa(base + origin.range.startPage * PAGE_SIZE_NUMBER, origin);
+/** Makes the opaque address of a mapping that is about to be made. For `MappedMemory`. */
+export function issueHostVa(origin: HostVaOrigin): HostVa {
+  return new IssuedHostVa(origin);
 }
 
-/** Sets the address of a displaced mapping, which is not at base + GPA. For `AddressSpace`. */
-export function moveHostVa(hostVa: HostVa, address: number): void {
-  IssuedHostVa.move(hostVa, address);
+/** Sets the address once the mapping was made. For `MappedMemory`. */
+export function placeHostVa(hostVa: HostVa, address: number): void {
+  IssuedHostVa.place(hostVa, address);
 }
 
-/** Makes the address invalid when its mapping is released. For `AddressSpace`. */
+/** Makes the address invalid when its mapping is released. For `MappedMemory`. */
 export function revokeHostVa(hostVa: HostVa): void {
   IssuedHostVa.revoke(hostVa);
 }
 
 /**
- * The address space and the guest physical range of a `HostVa`. For targets that map by host virtual address.
+ * The guest memory and the guest physical range of a `HostVa`. For targets that map by host virtual address.
  *
- * @throws DmaError `ERR_INVALID_HOST_VA` if no `AddressSpace` made it, or if its mapping was released
+ * @throws DmaError `ERR_INVALID_HOST_VA` if neither an `AddressSpace` nor `RamBlocks` made it, or if its mapping was released
  */
 export function resolveHostVa(hostVa: HostVa): HostVaOrigin {
   const origin = IssuedHostVa.originOf(hostVa);
   if (origin === undefined) {
-    throw new DmaError('this host virtual address is not, or no longer, one that an AddressSpace made', {
+    throw new DmaError('this host virtual address is not, or no longer, one that an AddressSpace or RamBlocks made', {
       code: 'ERR_INVALID_HOST_VA',
-      hint: 'Pass on the object that AddressSpace.ensureMapped returned, and not after the mapping was released.',
+      hint: 'Pass on the object that ensureMapped returned, and not after the mapping was released.',
     });
   }
   return origin;
@@ -85,7 +83,7 @@ export function resolveHostVa(hostVa: HostVa): HostVaOrigin {
 /**
  * Copies `length` bytes from the mapping of `hostVa`, starting at `offset` bytes into it.
  *
- * @throws DmaError `ERR_INVALID_HOST_VA`, and as `AddressSpace.read`; `RangeError` beyond the mapping
+ * @throws DmaError `ERR_INVALID_HOST_VA`, and as `GuestMemory.read`; `RangeError` beyond the mapping
  */
 export function readHostVa(hostVa: HostVa, offset: bigint, length: number): Buffer {
   const { space, range } = resolveHostVa(hostVa);
@@ -96,7 +94,7 @@ export function readHostVa(hostVa: HostVa, offset: bigint, length: number): Buff
 /**
  * Copies `data` into the mapping of `hostVa`, starting at `offset` bytes into it.
  *
- * @throws DmaError `ERR_INVALID_HOST_VA`, and as `AddressSpace.write`; `RangeError` beyond the mapping
+ * @throws DmaError `ERR_INVALID_HOST_VA`, and as `GuestMemory.write`; `RangeError` beyond the mapping
  */
 export function writeHostVa(hostVa: HostVa, offset: bigint, data: Uint8Array): void {
   const { space, range } = resolveHostVa(hostVa);

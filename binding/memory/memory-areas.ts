@@ -10,38 +10,53 @@ import { native } from '../native.js';
 /** Reserve for the rest of the process: the heap, thread stacks, shared libraries. */
 const LEFT_TO_OTHERS = 8192;
 
-/** The mapping itself, and the second part of the unmapped area that it splits. */
-const AREAS_OF_A_MAPPING = 2;
-
 let limit: number | undefined;
 
-/** Whether this number of further mappings stays below the limit. */
-export function haveAreasFor(mappings: number): boolean {
-  return excess(mappings) <= 0;
+/** Whether this number of further memory areas stays below the limit. */
+export function haveAreasFor(areas: number): boolean {
+  return excess(areas) <= 0;
 }
 
-/** @throws DmaError `ENOMEM` if this number of further mappings may exceed the limit minus the reserve */
-export function checkAreasFor(mappings: number): void {
-  if (excess(mappings) <= 0) {
-    return;
-  }
-  limit = readLimit(); // It may have been raised since.
-  if (excess(mappings) > 0) {
-    const used = native().addressSpaceAreas();
-    throw new DmaError(
-      `the mappings of this process use ${used} of ${limit} memory areas, and the rest of it needs some`,
-      {
-        code: 'ENOMEM',
-        syscall: 'mmap',
-        hint: 'map fewer, larger ranges that adjoin each other, or as root: sysctl -w vm.max_map_count=1000000',
-      },
-    );
+/** @throws DmaError `ENOMEM` if this number of further memory areas may exceed the limit minus the reserve */
+export function checkAreasFor(areas: number): void {
+  const error = areasError(areas);
+  if (error !== undefined) {
+    throw error;
   }
 }
 
-function excess(mappings: number): number {
+/** The error of `checkAreasFor`; `undefined` if there are enough. */
+export function areasError(areas: number): DmaError | undefined {
+  if (excess(areas) <= 0 || (isLimitRaised() && excess(areas) <= 0)) {
+    return undefined;
+  }
+  const used = native().addressSpaceAreas();
+  return new DmaError(
+    `the mappings of this process use ${used} of ${limit} memory areas, and the rest of it needs some`,
+    {
+      code: 'ENOMEM',
+      syscall: 'mmap',
+      hint: 'Map fewer, larger ranges that adjoin each other, or as root: sysctl -w vm.max_map_count=1000000',
+    },
+  );
+}
+
+/** Sets the limit in native code, unless it is set. */
+export function limitAreas(): void {
   limit ??= readLimit();
-  return native().addressSpaceAreas() + mappings * AREAS_OF_A_MAPPING - (limit - LEFT_TO_OTHERS);
+}
+
+/** Reads the limit again, here and for native code. Returns whether it is higher than it was. */
+export function isLimitRaised(): boolean {
+  const before = limit;
+  limit = readLimit();
+  return before !== undefined && limit > before;
+}
+
+/** How many areas there would be above the limit. None cost none, also above it. */
+function excess(areas: number): number {
+  limit ??= readLimit();
+  return areas === 0 ? 0 : native().addressSpaceAreas() + areas - (limit - LEFT_TO_OTHERS);
 }
 
 /** Also sets the limit in native code, which rejects releases that would exceed it: removing a mapping can split a memory area. */

@@ -1,14 +1,16 @@
 import type { MemoryRange } from '../../streams/index.js';
 import type { SpaceHandle } from '../native.js';
 
-/** The parts of an address space that its components and its host virtual addresses use. */
+/** The parts of `MappedMemory` that its components and its host virtual addresses use. */
 export interface SpaceAccess {
+  /** Most memory areas that a further mapping adds, other than those that native code counts itself before it adds them. */
+  readonly areasOfMapping: number;
   /** @throws DmaError `ERR_CLOSED` */
   open(): SpaceHandle;
   /** @throws DmaError `ERR_BEYOND_ADDRESS_SPACE` */
   checkInside(range: MemoryRange): void;
   /**
-   * The id of the space in native code, which computes the host virtual addresses of batches.
+   * The id of the memory in native code, which computes the host virtual addresses of batches.
    *
    * @throws DmaError `ERR_CLOSED`
    */

@@ -3,21 +3,18 @@ import { ERRNO, toDmaError } from '../../streams/internal.js';
 import { leavingError, mapError } from './address-space-errors.js';
 import { checkAddress, checkArray, checkFd, checkLabel, checkObject, checkRange, show } from '../checks.js';
 import type { HeldMapping, HeldMappings } from './held-mappings.js';
-import { checkAreasFor, haveAreasFor } from './memory-areas.js';
+import { areasError, checkAreasFor, haveAreasFor, isLimitRaised } from './memory-areas.js';
 import { native, type SpaceHandle } from '../native.js';
 import type { SpaceAccess } from './space-access.js';
 import type { SpaceReleaser } from './space-releaser.js';
 import { RowBuffers, type Rows } from './row-buffers.js';
 
-const { EBUSY, EEXIST } = ERRNO;
-
-/** Result of a mapping that was made, but not at base + GPA (see `Native.addressSpaceMap`). */
-const DISPLACED = 1;
+const { EBUSY, EEXIST, ENOMEM } = ERRNO;
 
 /** Numbers in a row (see `Native.addressSpaceMapRows`). */
 const ROW = 4;
 
-/** Makes the mappings of an address space, one at a time or many in one native call. */
+/** Makes the mappings of guest memory, one at a time or many in one native call. */
 export class SpaceMapper {
   readonly #access: SpaceAccess;
   readonly #held: HeldMappings;
@@ -30,7 +27,7 @@ export class SpaceMapper {
     this.#releaser = releaser;
   }
 
-  /** See `AddressSpace.ensureMapped`. */
+  /** See `MappedMemory.ensureMapped`. */
   ensureMapped(change: MapChange): HostVa {
     const space = this.#access.open();
     const wanted = this.#held.describe(checkChange(change));
@@ -45,17 +42,21 @@ export class SpaceMapper {
     this.#access.checkInside(range);
     const fd = mappable === undefined ? -1 : fdOf(mappable);
     const name = mappable === undefined ? mapsName(change.region) : '';
-    checkAreasFor(1);
+    checkAreasFor(this.#access.areasOfMapping);
     const file = mappable === undefined ? 0 : fileNumberOf(mappable);
     const { startPage, endPage } = range;
-    const result = native().addressSpaceMap(space, startPage, endPage, fd, fileOffset, writable, name, file);
+    const map = (): number => native().addressSpaceMap(space, startPage, endPage, fd, fileOffset, writable, name, file);
+    let result = map();
+    if (result === ENOMEM && isLimitRaised()) {
+      result = map();
+    }
     if (result < 0) {
       throw this.#error(space, result, change);
     }
-    return this.#add(space, wanted, result);
+    return this.#held.add(wanted, result);
   }
 
-  /** See `AddressSpace.ensureMappedBatch`. */
+  /** See `MappedMemory.ensureMappedBatch`. */
   ensureMappedBatch(changes: readonly MapChange[]): readonly (HostVa | Error)[] {
     this.#access.open();
     checkArray(changes, 'changes');
@@ -100,14 +101,14 @@ export class SpaceMapper {
     }
     const { numbers, results } = set.rows;
     const space = this.#access.open();
-    const together = haveAreasFor(length);
+    const together = haveAreasFor(length * this.#access.areasOfMapping);
     const result = together ? native().addressSpaceMapRows(space, numbers, results, length) : 0;
     for (let row = 0; row < length; row++) {
       const { place, change, wanted } = set.waiting[row] as Waiting;
       const errno = result < 0 ? result : (results[row] ?? 0);
       if (together && errno >= 0) {
-        set.answers[place] = this.#add(space, wanted, errno);
-      } else if (together && errno !== EEXIST) {
+        set.answers[place] = this.#held.add(wanted, numbers[row * ROW + 3] as number);
+      } else if (together && (result < 0 || (errno !== EEXIST && errno !== ENOMEM))) {
         set.answers[place] = this.#error(space, errno, change);
       } else {
         // Near the limit of memory areas each row is checked separately. The overlapping mapping may be identical, from an earlier row.
@@ -125,14 +126,12 @@ export class SpaceMapper {
     }
   }
 
-  /** @param result return value of native code */
-  #add(space: SpaceHandle, made: HeldMapping, result: number): HostVa {
-    const displacedTo = result === DISPLACED ? native().addressSpaceAddress(space, made.range.startPage) : undefined;
-    return this.#held.add(made, displacedTo);
-  }
-
   #error(space: SpaceHandle, errno: number, change: MapChange): DmaError {
     const { range } = change;
+    const areas = errno === ENOMEM ? areasError(1) : undefined;
+    if (areas !== undefined) {
+      return areas;
+    }
     if (errno === EBUSY && this.#held.isLeaving(range)) {
       return leavingError(change);
     }

@@ -22,7 +22,7 @@ const ROW = 2;
 const SMALL_PAGES = 1024;
 const SMALL_ROWS = 256;
 
-/** Releases mappings of an address space: synchronously, or, if they are large, on another thread. */
+/** Releases mappings of guest memory: synchronously, or, if they are large, on another thread. */
 export class SpaceReleaser {
   readonly #access: SpaceAccess;
   readonly #held: HeldMappings;
@@ -35,7 +35,7 @@ export class SpaceReleaser {
     this.#views = views;
   }
 
-  /** See `AddressSpace.release`. */
+  /** See `MappedMemory.release`. */
   release(range: MemoryRange): void {
     const space = this.#access.open();
     checkRange(range, 'range');
@@ -54,7 +54,7 @@ export class SpaceReleaser {
     }
   }
 
-  /** See `AddressSpace.releaseBatch`. */
+  /** See `MappedMemory.releaseBatch`. */
   releaseBatch(
     ranges: readonly MemoryRange[],
   ): readonly ReleaseFailure[] | undefined | Promise<readonly ReleaseFailure[] | undefined> {

@@ -21,14 +21,13 @@ const SIGNATURES: Readonly<Record<keyof Native, readonly Kind[]>> = {
   fileStatus: ['file'],
   fileClose: ['file'],
   addressSpaceReserve: ['bigint'],
-  addressSpaceBase: ['space'],
+  ramBlocksCreate: ['boolean'],
   addressSpaceId: ['space'],
   addressSpaceMap: ['space', 'page', 'page', 'number', 'bigint', 'boolean', 'text', 'number'],
   addressSpaceRelease: ['space', 'page', 'page'],
   addressSpaceMapRows: ['space', 'rows', 'results', 'number'],
   addressSpaceReleaseRows: ['space', 'rows', 'results', 'number'],
   addressSpaceReleaseLater: ['space', 'rows', 'results', 'number'],
-  addressSpaceAddress: ['space', 'page'],
   addressSpaceAreas: [],
   addressSpaceLimitAreas: ['number'],
   addressSpaceOverlap: ['space', 'page', 'page'],
@@ -244,10 +243,10 @@ describe('every native function', () => {
   it('refuses a handle of another kind, and names the argument', () => {
     const [file, closedFile, space, closedSpace] = someHandles() as [FileHandle, FileHandle, SpaceHandle, SpaceHandle];
     expect(() => addon().fileFd(space as never)).to.throw(TypeError, 'fileFd: argument 0 is not an open file');
-    expect(() => addon().addressSpaceBase(file as never)).to.throw(TypeError, 'addressSpaceBase: argument 0');
+    expect(() => addon().addressSpaceId(file as never)).to.throw(TypeError, 'addressSpaceId: argument 0');
     expect(() => addon().fileFd(Object.create(file) as never)).to.throw(TypeError);
     expect(addon().fileFd(closedFile)).to.equal(-9);
-    expect(addon().addressSpaceBase(closedSpace)).to.equal(-9);
+    expect(addon().addressSpaceRelease(closedSpace, 0, 1)).to.equal(-9);
     expect(addon().addressSpaceRead(closedSpace, 0n, new Uint8Array(1))).to.equal(-9);
   });
 });

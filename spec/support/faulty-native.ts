@@ -10,9 +10,8 @@ const ENOMEM = -12;
 const SAFE = new Set<string>([
   'fileFd',
   'fileClose',
-  'addressSpaceBase',
   'addressSpaceId',
-  'addressSpaceAddress',
+  'ramBlocksCreate',
   'addressSpaceAreas',
   'addressSpaceLimitAreas',
   'addressSpaceEmptyViews',

@@ -42,13 +42,11 @@ RowReader::Space* RowReader::FindSpace(uint64_t id) {
   if (known != spaces_.rend()) {
     return &*known;
   }
-  const std::shared_ptr<Reservation> reservation = AddressSpace::Find(id);
-  return reservation == nullptr
-             ? nullptr
-             : &spaces_.emplace_back(Space{id, reservation, MappingTable::Walk(reservation->table())});
+  const std::shared_ptr<GuestMemory> memory = AddressSpace::Find(id);
+  return memory == nullptr ? nullptr : &spaces_.emplace_back(Space{id, memory, MappingTable::Walk(memory->table())});
 }
 
-// The host virtual address of guest memory, from the reservation that owns it: it never comes from JavaScript.
+// The host virtual address of guest memory, from the object that owns it: it never comes from JavaScript.
 Result RowReader::FindVa(uint64_t id, uint64_t gpa, DmaRequest& request) {
   Space* space = FindSpace(id);
   if (space == nullptr) {
@@ -57,21 +55,24 @@ Result RowReader::FindVa(uint64_t id, uint64_t gpa, DmaRequest& request) {
   if (request.length == 0 || gpa % kPageSize != 0 || request.length % kPageSize != 0) {
     return -EINVAL;
   }
-  const Reservation& reservation = *space->reservation;
-  if (request.length > reservation.size() || gpa > reservation.size() - request.length ||
+  const GuestMemory& memory = *space->memory;
+  if (request.length > memory.size() || gpa > memory.size() - request.length ||
       space->walk.Check({gpa, gpa + request.length}, request.writable, request.va) != 0) {
     return -EFAULT;
+  }
+  const std::shared_ptr<RamBlock>& block = space->walk.block();
+  if (keeps_addresses_ && block != nullptr && (blocks_.empty() || blocks_.back() != block)) {
+    blocks_.push_back(block);
   }
   return 0;
 }
 
-std::vector<std::shared_ptr<Reservation>> RowReader::Spaces() const {
-  std::vector<std::shared_ptr<Reservation>> reservations;
-  reservations.reserve(spaces_.size());
+std::vector<std::shared_ptr<const void>> RowReader::Owners() const {
+  std::vector<std::shared_ptr<const void>> owners(blocks_.begin(), blocks_.end());
   for (const Space& space : spaces_) {
-    reservations.push_back(space.reservation);
+    owners.push_back(space.memory);
   }
-  return reservations;
+  return owners;
 }
 
 DmaRequest RowReader::Read(std::span<const double, kRowLength> row) {
@@ -111,7 +112,7 @@ DmaRequest RowReader::Read(std::span<const double, kRowLength> row) {
 }
 
 DmaBatch::DmaBatch(std::span<const double> rows) {
-  RowReader reader;
+  RowReader reader(true);
   requests_.reserve(rows.size() / kRowLength);
   results_.reserve(rows.size() / kRowLength);
   for (size_t at = 0; at + kRowLength <= rows.size(); at += kRowLength) {
@@ -120,11 +121,11 @@ DmaBatch::DmaBatch(std::span<const double> rows) {
       KeepFile(request);
     }
   }
-  spaces_ = reader.Spaces();
+  owners_ = reader.Owners();
 }
 
 void DmaBatch::DropReferences() {
-  spaces_.clear();
+  owners_.clear();
   files_.clear();
 }
 
@@ -170,7 +171,7 @@ namespace {
 
 // Runs the rows in place, without a copy: no JavaScript can run in between.
 size_t RunNow(const DmaMapper& mapper, std::span<double> rows, std::span<int32_t> results, bool stop_at_failure) {
-  RowReader reader;
+  RowReader reader(false);
   size_t done = 0;
   for (bool goes_on = true; goes_on && done < rows.size() / kRowLength; ++done) {
     const auto row = rows.subspan(done * kRowLength).first<kRowLength>();
@@ -229,7 +230,7 @@ Napi::Value NewRowRunner(Napi::Env env, const MakeMapper& make_mapper) {
         return info.Env().Undefined();
       }
     }
-    DmaRequest request = RowReader().Read(row);
+    DmaRequest request = RowReader(false).Read(row);
     const Result result = make_mapper().Run(request);
     return Number(info.Env(), result < 0 ? result : Unmaps(request) ? static_cast<int64_t>(request.length) : 0);
   };

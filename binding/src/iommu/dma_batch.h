@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "iommu/dma_request.h"
-#include "memory/reservation.h"
+#include "memory/guest_memory.h"
+#include "memory/ram_block.h"
 
 namespace dma_streams {
 
@@ -28,22 +29,27 @@ inline constexpr size_t kRowLength = 4;
 // Turns rows into requests. The address spaces must not change while it is in use.
 class RowReader {
  public:
+  // `keeps_addresses`: for requests that are run after the call from JavaScript has returned (see Owners).
+  explicit RowReader(bool keeps_addresses) : keeps_addresses_(keeps_addresses) {}
+
   DmaRequest Read(std::span<const double, kRowLength> row);
 
-  // The address spaces that the rows name. Their addresses stay reserved while a pointer to them exists.
-  std::vector<std::shared_ptr<Reservation>> Spaces() const;
+  // What the host addresses of the requests belong to. While these pointers exist, nothing else is mapped there.
+  std::vector<std::shared_ptr<const void>> Owners() const;
 
  private:
   struct Space {
     uint64_t id;
-    std::shared_ptr<Reservation> reservation;
+    std::shared_ptr<GuestMemory> memory;
     MappingTable::Walk walk;
   };
 
   Space* FindSpace(uint64_t id);
   Result FindVa(uint64_t space, uint64_t gpa, DmaRequest& request);
 
+  const bool keeps_addresses_;
   std::vector<Space> spaces_;
+  std::vector<std::shared_ptr<RamBlock>> blocks_;
 };
 
 // Rows that are run after the call from JavaScript has returned. It owns everything that they need.
@@ -68,7 +74,7 @@ class DmaBatch {
   std::vector<DmaRequest> requests_;
   std::vector<Result> results_;
   // They keep the addresses reserved, and the files open, until the rows have been run.
-  std::vector<std::shared_ptr<Reservation>> spaces_;
+  std::vector<std::shared_ptr<const void>> owners_;
   std::vector<std::pair<int, std::shared_ptr<FileDescriptor>>> files_;
 };
 

@@ -20,8 +20,8 @@ thread_local std::map<uint64_t, const AddressSpace*> spaces;
 
 }  // namespace
 
-AddressSpace::AddressSpace(std::shared_ptr<Reservation> reservation)
-    : id_(next_id++), reservation_(std::move(reservation)), views_(std::make_shared<MemoryViews>(reservation_)) {
+AddressSpace::AddressSpace(std::shared_ptr<GuestMemory> memory)
+    : id_(next_id++), memory_(std::move(memory)), views_(std::make_shared<MemoryViews>(memory_)) {
   spaces.emplace(id_, this);
 }
 
@@ -29,37 +29,28 @@ AddressSpace::~AddressSpace() {
   spaces.erase(id_);
 }
 
-std::shared_ptr<Reservation> AddressSpace::Find(uint64_t id) {
+std::shared_ptr<GuestMemory> AddressSpace::Find(uint64_t id) {
   const auto found = spaces.find(id);
-  return found == spaces.end() ? nullptr : found->second->reservation();
-}
-
-Result AddressSpace::Map(ByteRange range, const Backing& backing, bool writable) {
-  if (reservation_ == nullptr) {
-    return -EBADF;
-  }
-  const bool displaced = reservation_->table().IsDisplaced(range);
-  const Result result = reservation_->Map(range, backing, writable);
-  return result == 0 && displaced ? kDisplaced : result;
+  return found == spaces.end() ? nullptr : found->second->memory();
 }
 
 Result AddressSpace::Release(Napi::Env env, ByteRange range) {
-  if (reservation_ == nullptr) {
+  if (memory_ == nullptr) {
     return -EBADF;
   }
-  const Result result = reservation_->table().CanRemove(range);
+  const Result result = memory_->table().CanRemove(range);
   if (result < 0) {
     return result;
   }
   views_->Release(env, range);
-  return reservation_->Release(range);
+  return memory_->Release(range);
 }
 
 Result AddressSpace::BeginRelease(Napi::Env env, ByteRange range, size_t row, std::vector<Removal>& removals) {
-  const Result result = reservation_->table().CanRemove(range);
+  const Result result = memory_->table().CanRemove(range);
   if (result == 0) {
     views_->Release(env, range);
-    reservation_->BeginRemoval(range, row, removals);
+    memory_->BeginRemoval(range, row, removals);
   }
   return result;
 }
@@ -67,9 +58,9 @@ Result AddressSpace::BeginRelease(Napi::Env env, ByteRange range, size_t row, st
 Napi::Value AddressSpace::View(Napi::Env env, ByteRange range) {
   Result result = -EBADF;
   uint64_t address = 0;
-  if (reservation_ != nullptr) {
-    result = MappingTable::Walk(reservation_->table()).Check(range, true, address);
-    if (result == 0 && !reservation_->table().KeepsPages(range)) {
+  if (memory_ != nullptr) {
+    result = MappingTable::Walk(memory_->table()).Check(range, true, address);
+    if (result == 0 && !memory_->table().KeepsPages(range)) {
       result = -EOPNOTSUPP;
     }
     if (result == 0 && range.length() > kLongestView) {
@@ -82,14 +73,14 @@ Napi::Value AddressSpace::View(Napi::Env env, ByteRange range) {
 // The addresses are unmapped when the last job on another thread has released them; those that a view can reach, when
 // the view is freed.
 void AddressSpace::Close(Napi::Env env) {
-  if (reservation_ == nullptr) {
+  if (memory_ == nullptr) {
     return;
   }
-  const ByteRange everything = {0, reservation_->size()};
+  const ByteRange everything = {0, memory_->size()};
   views_->Release(env, everything);
   std::vector<Removal> removals;
-  reservation_->BeginRemoval(everything, 0, removals);
-  ReleaseClosed(env, std::move(reservation_), std::move(removals));
+  memory_->BeginRemoval(everything, 0, removals);
+  ReleaseClosed(env, std::move(memory_), std::move(removals));
 }
 
 }  // namespace dma_streams

@@ -7,17 +7,17 @@
 #include <utility>
 #include <vector>
 
+#include "memory/guest_memory.h"
 #include "memory/memory_view.h"
-#include "memory/reservation.h"
 
 namespace dma_streams {
 
-// What an AddressSpace holds: its reservation, until it is closed, and the views of it.
+// What an AddressSpace or RamBlocks of JavaScript holds: the guest memory, until it is closed, and the views of it.
 class AddressSpace {
  public:
   static constexpr napi_type_tag kTypeTag = {0x5d0a5c1e0f4b4f0eULL, 0x9d8e3c1b7a620002ULL};
 
-  explicit AddressSpace(std::shared_ptr<Reservation> reservation);
+  explicit AddressSpace(std::shared_ptr<GuestMemory> memory);
   AddressSpace(const AddressSpace&) = delete;
   AddressSpace& operator=(const AddressSpace&) = delete;
   ~AddressSpace();
@@ -26,17 +26,14 @@ class AddressSpace {
   uint64_t id() const {
     return id_;
   }
-  // The reservation of the address space of this thread with that number; null when there is none, or it is closed.
-  static std::shared_ptr<Reservation> Find(uint64_t id);
+  // The guest memory of the address space of this thread with that number; null when there is none, or it is closed.
+  static std::shared_ptr<GuestMemory> Find(uint64_t id);
 
   // Null once closed.
-  const std::shared_ptr<Reservation>& reservation() const {
-    return reservation_;
+  const std::shared_ptr<GuestMemory>& memory() const {
+    return memory_;
   }
 
-  // Map returns it when it has mapped at addresses other than base + GPA.
-  static constexpr Result kDisplaced = 1;
-  Result Map(ByteRange range, const Backing& backing, bool writable);
   Result Release(Napi::Env env, ByteRange range);
   // Empties the views of the range, and marks its mappings for removal. The address space must not be closed.
   Result BeginRelease(Napi::Env env, ByteRange range, size_t row, std::vector<Removal>& removals);
@@ -49,7 +46,7 @@ class AddressSpace {
 
  private:
   const uint64_t id_;
-  std::shared_ptr<Reservation> reservation_;
+  std::shared_ptr<GuestMemory> memory_;
   const std::shared_ptr<MemoryViews> views_;
 };
 

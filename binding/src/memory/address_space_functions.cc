@@ -6,6 +6,8 @@
 
 #include "memory/address_space.h"
 #include "memory/area_count.h"
+#include "memory/ram_blocks.h"
+#include "memory/reservation.h"
 #include "util/arguments.h"
 
 namespace dma_streams {
@@ -13,8 +15,6 @@ namespace dma_streams {
 namespace {
 
 constexpr const char* kExpected = "an address space";
-
-constexpr uint64_t kPageLimit = uint64_t{1} << 52;
 
 // addressSpaceReserve(size): handle | -errno
 Napi::Value Reserve(const Napi::CallbackInfo& info) {
@@ -31,17 +31,14 @@ Napi::Value Reserve(const Napi::CallbackInfo& info) {
   return NewHandle(info.Env(), std::make_shared<AddressSpace>(std::move(reservation)));
 }
 
-// addressSpaceBase(space): the host address of GPA 0 | -errno
-Napi::Value Base(const Napi::CallbackInfo& info) {
-  Arguments args(info, "addressSpaceBase");
-  const auto space = args.Handle<AddressSpace>(0, kExpected);
+// ramBlocksCreate(hugePages): handle. Everything that takes an address space takes it, too.
+Napi::Value CreateRamBlocks(const Napi::CallbackInfo& info) {
+  Arguments args(info, "ramBlocksCreate");
+  const bool huge_pages = args.Boolean(0);
   if (!args.ok()) {
     return args.Refused();
   }
-  if (space->reservation() == nullptr) {
-    return Napi::Number::New(info.Env(), -EBADF);
-  }
-  return Napi::BigInt::New(info.Env(), space->reservation()->base());
+  return NewHandle(info.Env(), std::make_shared<AddressSpace>(std::make_shared<RamBlocks>(huge_pages)));
 }
 
 // addressSpaceId(space): the number that stands for it in a row of a batch
@@ -52,25 +49,30 @@ Napi::Value Id(const Napi::CallbackInfo& info) {
 }
 
 // addressSpaceMap(space, startPage, endPage, fd or -1 for private memory, offset in bytes, writable, name, fileNumber):
-// 0, or 1 when the mapping is displaced (see addressSpaceAddress) | -errno. What has one file number, other than 0, is
-// of one open file.
+// the host address | -errno. What has one file number, other than 0, is of one open file.
 Napi::Value Map(const Napi::CallbackInfo& info) {
   Arguments args(info, "addressSpaceMap");
   const auto space = args.Handle<AddressSpace>(0, kExpected);
-  const ByteRange range = args.Pages(1);
-  Backing backing;
-  backing.fd = args.Int32(3);
-  backing.offset = args.BigUint(4);
-  const bool writable = args.Boolean(5);
-  backing.name = args.String(6);
-  backing.file_number = args.Integer(7);
+  MapRequest request;
+  request.range = args.Pages(1);
+  request.backing.fd = args.Int32(3);
+  request.backing.offset = args.BigUint(4);
+  request.writable = args.Boolean(5);
+  request.backing.name = args.String(6);
+  request.backing.file_number = args.Integer(7);
   if (!args.ok()) {
     return args.Refused();
   }
-  if (backing.fd < -1 || backing.offset % kPageSize != 0 || backing.offset > INT64_MAX) {
+  if (space->memory() == nullptr) {
+    return Napi::Number::New(info.Env(), -EBADF);
+  }
+  const uint64_t offset = request.backing.offset;
+  if (request.backing.fd < -1 || offset % kPageSize != 0 || offset > INT64_MAX) {
     return Napi::Number::New(info.Env(), -EINVAL);
   }
-  return Napi::Number::New(info.Env(), space->Map(range, backing, writable));
+  space->memory()->Map({&request, 1});
+  const auto address = static_cast<double>(request.address);
+  return Napi::Number::New(info.Env(), request.result < 0 ? request.result : address);
 }
 
 // addressSpaceRelease(space, startPage, endPage): 0 | -errno
@@ -82,21 +84,6 @@ Napi::Value Release(const Napi::CallbackInfo& info) {
     return args.Refused();
   }
   return Napi::Number::New(info.Env(), space->Release(info.Env(), range));
-}
-
-// addressSpaceAddress(space, startPage): the host address of the mapping that begins there, 0 when none does | -errno
-Napi::Value AddressOf(const Napi::CallbackInfo& info) {
-  Arguments args(info, "addressSpaceAddress");
-  const auto space = args.Handle<AddressSpace>(0, kExpected);
-  const uint64_t page = args.Integer(1);
-  if (!args.ok()) {
-    return args.Refused();
-  }
-  if (space->reservation() == nullptr) {
-    return Napi::Number::New(info.Env(), -EBADF);
-  }
-  const uint64_t address = page < kPageLimit ? space->reservation()->table().AddressOf(page << kPageShift) : 0;
-  return Napi::Number::New(info.Env(), static_cast<double>(address));
 }
 
 // addressSpaceLimitAreas(areas): a release that would make more areas than that, in all, is refused with -ENOMEM
@@ -121,7 +108,7 @@ Napi::Value Overlap(const Napi::CallbackInfo& info) {
   const auto space = args.Handle<AddressSpace>(0, kExpected);
   const ByteRange range = args.Pages(1);
   ByteRange found;
-  if (!args.ok() || space->reservation() == nullptr || !space->reservation()->table().FindOverlap(range, found)) {
+  if (!args.ok() || space->memory() == nullptr || !space->memory()->table().FindOverlap(range, found)) {
     return info.Env().Undefined();
   }
   Napi::Array pages = Napi::Array::New(info.Env(), 2);
@@ -141,7 +128,7 @@ Napi::Value FirstFault(const Napi::CallbackInfo& info) {
     return args.Refused();
   }
   uint64_t at = range.start;
-  const bool whole = space->reservation() != nullptr && space->reservation()->table().Check(range, writable, at) == 0;
+  const bool whole = space->memory() != nullptr && space->memory()->table().Check(range, writable, at) == 0;
   return Napi::Number::New(info.Env(), whole ? -1 : static_cast<double>(at >> kPageShift));
 }
 
@@ -154,11 +141,11 @@ Napi::Value Read(const Napi::CallbackInfo& info) {
   if (!args.ok()) {
     return args.Refused();
   }
-  if (space->reservation() == nullptr) {
+  if (space->memory() == nullptr) {
     return Napi::Number::New(info.Env(), -EBADF);
   }
   size_t done = 0;
-  return Napi::Number::New(info.Env(), space->reservation()->Read(gpa, to.data(), to.size(), done));
+  return Napi::Number::New(info.Env(), space->memory()->Read(gpa, to.data(), to.size(), done));
 }
 
 // addressSpaceWrite(space, gpa, from): 0 | -errno
@@ -170,11 +157,11 @@ Napi::Value Write(const Napi::CallbackInfo& info) {
   if (!args.ok()) {
     return args.Refused();
   }
-  if (space->reservation() == nullptr) {
+  if (space->memory() == nullptr) {
     return Napi::Number::New(info.Env(), -EBADF);
   }
   size_t done = 0;
-  return Napi::Number::New(info.Env(), space->reservation()->Write(gpa, from.data(), from.size(), done));
+  return Napi::Number::New(info.Env(), space->memory()->Write(gpa, from.data(), from.size(), done));
 }
 
 // addressSpaceView(space, startPage, endPage): an ArrayBuffer | -errno
@@ -214,9 +201,8 @@ Napi::Value Close(const Napi::CallbackInfo& info) {
 
 void ExportAddressSpace(Napi::Env env, Napi::Object exports) {
   exports.Set("addressSpaceReserve", Napi::Function::New<Reserve>(env, "addressSpaceReserve"));
+  exports.Set("ramBlocksCreate", Napi::Function::New<CreateRamBlocks>(env, "ramBlocksCreate"));
   exports.Set("addressSpaceId", Napi::Function::New<Id>(env, "addressSpaceId"));
-  exports.Set("addressSpaceBase", Napi::Function::New<Base>(env, "addressSpaceBase"));
-  exports.Set("addressSpaceAddress", Napi::Function::New<AddressOf>(env, "addressSpaceAddress"));
   exports.Set("addressSpaceLimitAreas", Napi::Function::New<LimitAreas>(env, "addressSpaceLimitAreas"));
   exports.Set("addressSpaceMap", Napi::Function::New<Map>(env, "addressSpaceMap"));
   exports.Set("addressSpaceRelease", Napi::Function::New<Release>(env, "addressSpaceRelease"));

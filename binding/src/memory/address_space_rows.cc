@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "memory/address_space.h"
-#include "memory/file_facts.h"
 #include "memory/release_job.h"
 #include "util/arguments.h"
 
@@ -46,7 +45,7 @@ class RowsArguments {
     results = args.Int32s(2);
     const uint64_t wanted = args.Integer(3);
     refused_ = info.Env().Undefined();
-    if (args.ok() && space->reservation() == nullptr) {
+    if (args.ok() && space->memory() == nullptr) {
       refused_ = Napi::Number::New(info.Env(), -EBADF);
     } else if (args.ok()) {
       ok_ = true;
@@ -61,7 +60,7 @@ class RowsArguments {
   Napi::Value Refused() const {
     return refused_;
   }
-  std::span<const double> Row(size_t row) const {
+  std::span<double> Row(size_t row) const {
     return rows_.subspan(row * width_, width_);
   }
 
@@ -72,121 +71,54 @@ class RowsArguments {
 
  private:
   const size_t width_;
-  std::span<const double> rows_;
+  std::span<double> rows_;
   bool ok_ = false;
   Napi::Value refused_;
 };
 
-// Maps row after row. Rows that adjoin both in the address space and in the file are collected, and mapped with one
-// system call.
-class RowMapper {
- public:
-  RowMapper(AddressSpace& space, std::span<int32_t> results) : space_(space), results_(results) {}
-
-  void Map(std::span<const double> row, size_t index) {
-    const ByteRange range = RangeOf(row);
-    if (range.length() == 0 || !IsInteger(row[2], kSourceLimit) || !IsInteger(row[3], kOffsetLimit)) {
-      results_[index] = -EINVAL;
-      return;
-    }
-    const auto source = static_cast<uint64_t>(row[2]);
-    const bool writable = source % 2 != 0;
-    Backing backing;
-    backing.fd = static_cast<int>((source / 2) & INT32_MAX);
-    backing.file_number = source >> 32;
-    backing.offset = static_cast<uint64_t>(row[3]);
-    if (backing.offset % kPageSize != 0) {
-      results_[index] = -EINVAL;
-      return;
-    }
-    if (!Joins(range, backing, writable)) {
-      Flush();
-    }
-    if (space_.reservation()->table().IsDisplaced(range)) {
-      Flush();
-      results_[index] = space_.Map(range, backing, writable);
-      return;
-    }
-    Mapping mapping;
-    const Result result = Look(range, backing, writable, mapping);
-    if (result < 0) {
-      results_[index] = result;
-      return;
-    }
-    if (ranges_.empty()) {
-      first_ = std::move(mapping);
-      backing_ = std::move(backing);
-    }
-    ranges_.push_back(range);
-    rows_.push_back(index);
+// What a row asks for. The result is -EINVAL when it asks for nothing.
+MapRequest RequestOf(std::span<const double> row) {
+  MapRequest request;
+  request.range = RangeOf(row);
+  if (request.range.length() == 0 || !IsInteger(row[2], kSourceLimit) || !IsInteger(row[3], kOffsetLimit) ||
+      static_cast<uint64_t>(row[3]) % kPageSize != 0) {
+    request.result = -EINVAL;
+    return request;
   }
-
-  // Maps what has been collected.
-  void Flush() {
-    if (ranges_.empty()) {
-      return;
-    }
-    const Result result = space_.reservation()->MapNeighbours(ranges_, first_, backing_);
-    const bool alone = ranges_.size() == 1;
-    for (size_t at = 0; at < ranges_.size(); ++at) {
-      results_[rows_[at]] = alone || result == 0 ? result : MapAlone(ranges_[at]);
-    }
-    ranges_.clear();
-    rows_.clear();
-  }
-
- private:
-  // Not for a device: each of its mappings may have a limit of its own.
-  bool Joins(ByteRange range, const Backing& backing, bool writable) const {
-    return !ranges_.empty() && first_.device == nullptr && backing.fd == backing_.fd &&
-           backing.file_number == backing_.file_number && writable == first_.writable &&
-           range.start == ranges_.back().end &&
-           backing.offset == backing_.offset + (range.start - ranges_.front().start);
-  }
-
-  Result Look(ByteRange range, const Backing& backing, bool writable, Mapping& mapping) {
-    const Result result = space_.reservation()->table().FindPlace(range);
-    if (result < 0) {
-      return result;
-    }
-    if (file_.fd != backing.fd) {
-      looked_ = FileFacts::Of(backing.fd, file_);
-    }
-    return looked_ < 0 ? looked_ : MappingTable::CheckFit(range, backing, writable, file_, mapping);
-  }
-
-  Result MapAlone(ByteRange range) {
-    Backing backing = backing_;
-    Mapping mapping = first_;
-    backing.offset += range.start - ranges_.front().start;
-    mapping.offset = backing.offset;
-    return space_.reservation()->MapNeighbours({&range, 1}, mapping, backing);
-  }
-
-  AddressSpace& space_;
-  const std::span<int32_t> results_;
-  // The file of the last row: most rows of a set have one.
-  FileFacts file_;
-  Result looked_ = 0;
-  // What has been collected, and the numbers of their rows.
-  std::vector<ByteRange> ranges_;
-  std::vector<size_t> rows_;
-  Mapping first_;
-  Backing backing_;
-};
+  const auto source = static_cast<uint64_t>(row[2]);
+  request.writable = source % 2 != 0;
+  request.backing.fd = static_cast<int>((source / 2) & INT32_MAX);
+  request.backing.file_number = source >> 32;
+  request.backing.offset = static_cast<uint64_t>(row[3]);
+  return request;
+}
 
 // addressSpaceMapRows(space, rows, results, count): 0 | -errno. Tries the first `count` rows, each independently of the
-// others. Rows cannot map private memory.
+// others. The offset of a row that was mapped becomes its host address. Rows cannot map private memory.
 Napi::Value MapRows(const Napi::CallbackInfo& info) {
   const RowsArguments args(info, "addressSpaceMapRows", kMapRow);
   if (!args.ok()) {
     return args.Refused();
   }
-  RowMapper mapper(*args.space, args.results);
+  std::vector<MapRequest> requests;
+  std::vector<size_t> rows;
+  requests.reserve(args.count);
+  rows.reserve(args.count);
   for (size_t row = 0; row < args.count; ++row) {
-    mapper.Map(args.Row(row), row);
+    MapRequest request = RequestOf(args.Row(row));
+    args.results[row] = request.result;
+    if (request.result == 0) {
+      requests.push_back(std::move(request));
+      rows.push_back(row);
+    }
   }
-  mapper.Flush();
+  args.space->memory()->Map(requests);
+  for (size_t at = 0; at < requests.size(); ++at) {
+    args.results[rows[at]] = requests[at].result;
+    if (requests[at].result == 0) {
+      args.Row(rows[at])[3] = static_cast<double>(requests[at].address);
+    }
+  }
   return Napi::Number::New(info.Env(), 0);
 }
 
@@ -202,8 +134,8 @@ class RowReleaser {
 
   // Removes the marked mappings, and writes failures to the results.
   void Finish(std::span<int32_t> results) {
-    space_.reservation()->Remove(removals_);
-    space_.reservation()->EndRemoval(removals_);
+    space_.memory()->Remove(removals_);
+    space_.memory()->EndRemoval(removals_);
     for (const Removal& removal : removals_) {
       results[removal.row] = std::min(results[removal.row], removal.result);
     }
@@ -255,7 +187,7 @@ Napi::Value ReleaseLater(const Napi::CallbackInfo& info) {
   for (size_t row = 0; row < args.count; ++row) {
     args.results[row] = releaser.Begin(args.Row(row), row);
   }
-  return StartReleaseJob(info.Env(), args.space->reservation(), releaser.TakeRemovals(),
+  return StartReleaseJob(info.Env(), args.space->memory(), releaser.TakeRemovals(),
                          {args.results.begin(), args.results.begin() + static_cast<std::ptrdiff_t>(args.count)});
 }
 

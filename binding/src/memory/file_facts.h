@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 
 #include "util/error.h"
@@ -20,25 +21,35 @@ enum class MissingPages : uint8_t {
   kPossible,
 };
 
-// The properties of a file that decide how it can be mapped. Read once for all rows of a set that name the same file.
+// The properties of a file that decide how it can be mapped. They are read in two steps, once for all rows of a set
+// that name the same file.
 struct FileFacts {
   // -1: no file, but private memory.
   int fd = -1;
-  // Set for what is not a regular file: its memory may only be reachable through the descriptor.
-  std::shared_ptr<FileDescriptor> device;
-  // Pages of the file; a part of a page counts as one. Not known for a device.
+  // A file in a file system, a memfd among them. Everything else is called a device.
+  bool is_regular = false;
+  // Of a regular file: pages; a part of a page counts as one.
   uint64_t pages = 0;
+  // Of a regular file: they identify it.
+  uint64_t device_number = 0;
+  uint64_t inode = 0;
+
+  // One system call finds out what stands above. -errno when it is not open.
+  static Result Identify(int fd, FileFacts& out);
+
+  // What stands below. Only the first call makes system calls. -errno when a device cannot be duplicated.
+  Result Complete();
+
+  // Of a device: its memory may only be reachable through the descriptor.
+  std::shared_ptr<FileDescriptor> device;
   // F_SEAL_*; none where a file cannot be sealed.
   int seals = 0;
   // Addresses, lengths and offsets must be a multiple of it, in bytes.
   uint64_t unit = 0;
   MissingPages missing = MissingPages::kNever;
-  // They identify the file.
-  uint64_t device_number = 0;
-  uint64_t inode = 0;
 
-  // -errno when it is not open, or cannot be duplicated.
-  static Result Of(int fd, FileFacts& out);
+  // Whether the descriptor was opened for writing. Only the first call makes a system call.
+  bool can_write();
 
   bool is_private() const {
     return fd < 0;
@@ -47,6 +58,29 @@ struct FileFacts {
   // A number that is the same for mappings that the kernel can join to one memory area; 0 when it joins none. Even.
   // `file_number`: see addressSpaceMap.
   uint64_t area_kind(uint64_t file_number) const;
+
+ private:
+  uint64_t block_size_ = 0;
+  bool is_complete_ = false;
+  Result completed_ = 0;
+  // F_GETFL; -1 when it was not asked for.
+  int open_flags_ = -1;
+};
+
+// The files that the rows of one set name. Each is identified once.
+class FilesOfSet {
+ public:
+  // `out` lives as long as this object. Private memory has facts, too.
+  Result Find(int fd, FileFacts*& out);
+
+ private:
+  struct Known {
+    Result result = 0;
+    FileFacts facts;
+  };
+  std::map<int, Known> known_;
+  // The file of the last row: most rows of a set have one.
+  Known* last_ = nullptr;
 };
 
 }  // namespace dma_streams

@@ -3,19 +3,9 @@
 #include <sys/mman.h>
 
 #include "memory/host_address.h"
+#include "memory/host_pages.h"
 
 namespace dma_streams {
-
-namespace {
-
-// The largest page that may be used for a block of this length.
-uint64_t AlignmentFor(uint64_t length) {
-  constexpr uint64_t kLargest = uint64_t{1} << 30;
-  constexpr uint64_t kLarge = uint64_t{1} << 21;
-  return length >= kLargest ? kLargest : length >= kLarge ? kLarge : kPageSize;
-}
-
-}  // namespace
 
 Result MapInaccessible(const FileDescriptor& empty_file, ByteRange addresses, int flags) {
   const int all_flags = MAP_PRIVATE | MAP_NORESERVE | flags;
@@ -27,7 +17,7 @@ Result MapInaccessible(const FileDescriptor& empty_file, ByteRange addresses, in
 }
 
 Result HostBlocks::Take(uint64_t length, uint64_t place, uint64_t& address) {
-  const uint64_t alignment = AlignmentFor(length);
+  const uint64_t alignment = LargestPage(length);
   // A much longer block is kept for longer mappings.
   for (auto block = free_.lower_bound(length); block != free_.end() && block->first / 2 <= length; ++block) {
     if ((block->second - place) % alignment == 0) {

@@ -30,7 +30,7 @@ Result MappingTable::CheckFit(ByteRange range, const Backing& backing, bool writ
   }
   mapping.offset = offset;
   mapping.device = file.device;
-  if (file.device != nullptr) {
+  if (!file.is_regular) {
     return 0;
   }
   if (offset / kPageSize > file.pages || range.length() / kPageSize > file.pages - offset / kPageSize) {
@@ -43,11 +43,6 @@ Result MappingTable::CheckFit(ByteRange range, const Backing& backing, bool writ
   // one.
   const bool fits = range.start % file.unit == 0 && range.length() % file.unit == 0 && offset % file.unit == 0;
   return fits ? 0 : -EINVAL;
-}
-
-uint64_t MappingTable::AddressOf(uint64_t start) const {
-  const auto mapping = mappings_.find(start);
-  return mapping == mappings_.end() ? 0 : mapping->second.address;
 }
 
 Result MappingTable::FindPlace(ByteRange range) const {
@@ -125,7 +120,7 @@ Result MappingTable::Walk::Check(ByteRange range, bool writable, uint64_t& addre
     const uint64_t here = mapping->second.address + (at - mapping->first);
     if (at == range.start) {
       address = here;
-    } else if (here != address + (at - range.start)) {
+    } else if (here != address + (at - range.start) || mapping->second.block != next_->second.block) {
       return -EADDRNOTAVAIL;
     }
     at = mapping->second.end;
@@ -172,7 +167,9 @@ void MappingTable::BeginRemoval(ByteRange range, size_t row, std::vector<Removal
     removal.range = {mapping->first, mapping->second.end};
     removal.address = mapping->second.address;
     removal.row = row;
-    removal.keep_readable = mapping->second.viewed != nullptr && mapping->second.viewed->in_use();
+    removal.block = std::move(mapping->second.block);
+    removal.keep_readable =
+        removal.block == nullptr && mapping->second.viewed != nullptr && mapping->second.viewed->in_use();
     removal.growth = Growth(mapping, removal.keep_readable);
     if (removal.growth > 0 && !HasAreasFor(growing_ + removal.growth)) {
       removal.result = -ENOMEM;
@@ -185,7 +182,7 @@ void MappingTable::BeginRemoval(ByteRange range, size_t row, std::vector<Removal
       mapping->second.removes_gap = removal.follows && last.address + last.range.length() < removal.address;
     }
     mapping->second.removing = true;
-    removals.push_back(removal);
+    removals.push_back(std::move(removal));
   }
 }
 

@@ -26,6 +26,8 @@ struct Backing {
   std::string name;
 };
 
+class RamBlock;
+
 struct Mapping {
   uint64_t end = 0;
   // The host address of its first byte.
@@ -41,6 +43,8 @@ struct Mapping {
   uint64_t offset = 0;
   // Neighbours with the same number, at offsets that adjoin, are one memory area for the kernel. 0: never.
   uint64_t area_kind = 0;
+  // The block in which it lies; null in a reservation.
+  std::shared_ptr<RamBlock> block;
   // Set once a view was made of it.
   std::shared_ptr<ViewedMemory> viewed;
 };
@@ -56,17 +60,20 @@ struct Removal {
   bool keep_readable = false;
   // There is nothing between the removal before and this one, so that one system call can remove both.
   bool follows = false;
+  // The share of the mapping in its block: the block is unmapped when nothing else uses it.
+  std::shared_ptr<RamBlock> block;
   // Memory areas that it adds.
   int64_t growth = 0;
   // -ENOMEM when these would be too many: it stays.
   Result result = 0;
 };
 
-// Which guest memory a reservation maps, and at which host addresses. It makes no system call. It must not be used from
-// several threads at once.
+// Which guest memory is mapped, and at which host addresses. It makes no system call. It must not be used from several
+// threads at once.
 //
-// A mapping of guest address G lies at base + G. Only where a view of earlier memory may still be used it is displaced:
-// it lies in a block of addresses of its own.
+// In a reservation, a mapping of guest address G lies at base + G. Only where a view of earlier memory may still be
+// used it is displaced: it lies in a block of addresses of its own. Without a reservation the base is 0, and each
+// mapping lies in a RamBlock.
 class MappingTable {
  public:
   // By the guest address of the first byte.
@@ -74,7 +81,7 @@ class MappingTable {
   // Memory of zeros that a view may still reach: the end by the start, both host addresses.
   using Remnants = std::map<uint64_t, uint64_t>;
 
-  // `base` is the host address of guest address 0.
+  // `base` is the host address of guest address 0; 0 without a reservation.
   MappingTable(uint64_t base, uint64_t size) : base_(base), size_(size) {}
 
   uint64_t base() const {
@@ -92,8 +99,8 @@ class MappingTable {
 
   // Whether nothing is there. -ERANGE beyond the end, -EEXIST over a mapping, -EBUSY over one that is being removed.
   Result FindPlace(ByteRange range) const;
-  // Whether the file can be mapped there; if so, describes the mapping. -EFAULT beyond the end of the file, -EPERM for
-  // writing what is sealed against it, -EINVAL for a part of a huge page.
+  // Whether the file can be mapped there; if so, describes the mapping, but for its address. -EFAULT beyond the end of
+  // the file, -EPERM for writing what is sealed against it, -EINVAL for a part of a huge page.
   static Result CheckFit(ByteRange range, const Backing& backing, bool writable, const FileFacts& file,
                          Mapping& mapping);
   // Whether a new mapping of this range would be displaced.
@@ -105,8 +112,13 @@ class MappingTable {
   class Walk {
    public:
     explicit Walk(const MappingTable& table) : table_(table), next_(table.mappings_.cbegin()) {}
-    // `address` is the host address of the first byte. -EADDRNOTAVAIL when the mappings do not adjoin there.
+    // `address` is the host address of the first byte. -EADDRNOTAVAIL when the mappings do not adjoin there, or are of
+    // several blocks.
     Result Check(ByteRange range, bool writable, uint64_t& address);
+    // The block of a range for which Check has just returned 0; null in a reservation.
+    const std::shared_ptr<RamBlock>& block() const {
+      return next_->second.block;
+    }
 
    private:
     const MappingTable& table_;
@@ -117,8 +129,6 @@ class MappingTable {
   Mappings::const_iterator FirstOverlap(ByteRange range) const;
   // The first mapping that overlaps, and is not being removed; false when there is none.
   bool FindOverlap(ByteRange range, ByteRange& found) const;
-  // The host address of a mapping that begins there; 0 when none does.
-  uint64_t AddressOf(uint64_t start) const;
   // Whether no other process can take a page away from what is mapped in the range.
   bool KeepsPages(ByteRange range) const;
   // Calls `step(first byte, mapping)` for each that overlaps, and is not being removed.

@@ -3,6 +3,8 @@
 #include <uv.h>
 
 #include "memory/host_address.h"
+#include "memory/ram_block.h"
+#include "memory/reservation.h"
 #include "util/environment_end.h"
 
 namespace dma_streams {
@@ -14,7 +16,7 @@ thread_local std::unordered_set<MemoryViews*> all;
 
 }  // namespace
 
-MemoryViews::MemoryViews(const std::shared_ptr<Reservation>& reservation) : reservation_(reservation) {
+MemoryViews::MemoryViews(const std::shared_ptr<GuestMemory>& guest_memory) : memory_(guest_memory) {
   all.insert(this);
 }
 
@@ -35,7 +37,7 @@ Napi::Value MemoryViews::Create(Napi::Env env, ByteRange range, uint64_t address
     return env.Undefined();
   }
   views_.insert(view);
-  AddMemory(*reservation_.lock(), *view, range);
+  AddMemory(*memory_.lock(), *view, range);
   auto* collected = new Ticket{shared_from_this(), view};
   if (napi_add_finalizer(env, buffer, collected, OnCollected, nullptr, &view->buffer) != napi_ok) {
     delete collected;
@@ -44,24 +46,25 @@ Napi::Value MemoryViews::Create(Napi::Env env, ByteRange range, uint64_t address
   return {env, buffer};
 }
 
-void MemoryViews::AddMemory(Reservation& reservation, MemoryView& view, ByteRange range) {
-  reservation.ForEachMapping(range, [&](uint64_t start, Mapping& mapping) {
+void MemoryViews::AddMemory(GuestMemory& guest_memory, MemoryView& view, ByteRange range) {
+  guest_memory.ForEachMapping(range, [&](uint64_t start, Mapping& mapping) {
     if (mapping.viewed == nullptr) {
       mapping.viewed = std::make_shared<ViewedMemory>();
       mapping.viewed->addresses = {mapping.address, mapping.address + (mapping.end - start)};
     }
+    mapping.viewed->block = mapping.block;
     mapping.viewed->views.insert(&view);
     view.memory.push_back(mapping.viewed);
   });
 }
 
 void MemoryViews::Release(Napi::Env env, ByteRange range) {
-  const auto reservation = reservation_.lock();
-  if (views_.empty() || reservation == nullptr) {
+  const auto guest_memory = memory_.lock();
+  if (views_.empty() || guest_memory == nullptr) {
     return;
   }
   const bool can_empty = CanEmpty(env);
-  reservation->ForEachMapping(range, [&](uint64_t /* start */, const Mapping& mapping) {
+  guest_memory->ForEachMapping(range, [&](uint64_t /* start */, const Mapping& mapping) {
     if (mapping.viewed == nullptr) {
       return;
     }
@@ -129,6 +132,9 @@ void MemoryViews::OnFreed(napi_env env, void* /* data */, void* ticket) {
     const bool moved = !emptied_here && !view.ends_full;
     for (const auto& memory : view.memory) {
       memory->left_for_good = memory->left_for_good || moved;
+      if (moved && memory->block != nullptr) {
+        memory->block->LeaveForGood();
+      }
     }
   }
   views.ForgetUnused(owned->view);
@@ -147,14 +153,16 @@ void MemoryViews::ForgetUnused(const std::shared_ptr<MemoryView>& view) {
     return;
   }
   waiting_.erase(view.get());
-  const auto reservation = reservation_.lock();
+  const auto guest_memory = memory_.lock();
   for (const auto& memory : view->memory) {
     memory->views.erase(view.get());
     if (memory->in_use()) {
       continue;
     }
-    if (reservation != nullptr) {
-      reservation->EndRemnant(memory->addresses.start);
+    if (memory->block != nullptr) {
+      memory->block.reset();
+    } else if (guest_memory != nullptr) {
+      guest_memory->EndRemnant(memory->addresses.start);
     } else {
       Reservation::UnmapRemnant(memory->addresses);
     }

@@ -6,7 +6,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "memory/reservation.h"
+#include "memory/guest_memory.h"
 #include "memory/viewed_memory.h"
 #include "util/byte_range.h"
 
@@ -31,22 +31,23 @@ struct MemoryView {
   bool collected = false;
 };
 
-// The ArrayBuffers that JavaScript holds over one reservation.
+// The ArrayBuffers that JavaScript holds over one GuestMemory.
 //
 // A buffer is emptied (detached) when a mapping under it is released, but not while any job of Node is under way in its
 // environment. A job keeps using the pointer that it took, and keeps the ArrayBuffer object alive until it is done.
 // zlib reads the length of the buffer between two steps of a job, and ends the process when it has become shorter
-// (CompressionStream::Write of node_zlib.cc asserts it). Buffers that wait to be emptied contain zeros.
+// (CompressionStream::Write of node_zlib.cc asserts it). Buffers that wait to be emptied contain zeros, or, in a
+// RamBlock, what is there.
 //
 // The addresses of a view stay readable, and nothing else is mapped there, until nothing can use them. Two things must
 // have happened: the engine has freed the contents, which a buffer on another thread may have received; and it has
 // collected the ArrayBuffer object, which every part of Node that holds a pointer keeps alive. It is not enough that no
 // request of libuv is under way: HTTP/2 queues pointers while flow control does not allow it to send.
 //
-// The reservation may end before its views. Their memory then stays mapped, and is unmapped here.
+// The GuestMemory may end before its views. Their memory then stays mapped, and is unmapped here.
 class MemoryViews : public std::enable_shared_from_this<MemoryViews> {
  public:
-  explicit MemoryViews(const std::shared_ptr<Reservation>& reservation);
+  explicit MemoryViews(const std::shared_ptr<GuestMemory>& memory);
   MemoryViews(const MemoryViews&) = delete;
   MemoryViews& operator=(const MemoryViews&) = delete;
   ~MemoryViews();
@@ -72,14 +73,14 @@ class MemoryViews : public std::enable_shared_from_this<MemoryViews> {
   static void OnFreed(napi_env env, void* data, void* ticket);
   static void OnCollected(napi_env env, void* ticket, void* hint);
 
-  void AddMemory(Reservation& reservation, MemoryView& view, ByteRange range);
+  void AddMemory(GuestMemory& memory, MemoryView& view, ByteRange range);
   bool CanEmpty(napi_env env) const;
   static napi_value FullBuffer(napi_env env, const MemoryView& view);
   static void Empty(napi_env env, MemoryView& view);
   static void OnEnvironmentEnd(napi_env env);
   void ForgetUnused(const std::shared_ptr<MemoryView>& view);
 
-  const std::weak_ptr<Reservation> reservation_;
+  const std::weak_ptr<GuestMemory> memory_;
   // Views that may be in use.
   std::unordered_set<std::shared_ptr<MemoryView>> views_;
   // Views that are released, but not emptied yet.

@@ -25,24 +25,24 @@ bool IsSmall(const Removals& removals) {
 
 class ReleaseJob : public Job {
  public:
-  ReleaseJob(std::shared_ptr<Reservation> reservation, Removals removals, std::vector<Result> results)
-      : reservation_(std::move(reservation)), removals_(std::move(removals)), results_(std::move(results)) {}
+  ReleaseJob(std::shared_ptr<GuestMemory> memory, Removals removals, std::vector<Result> results)
+      : memory_(std::move(memory)), removals_(std::move(removals)), results_(std::move(results)) {}
 
   void Work() override {
     for (const Removal& removal : removals_) {
-      Reservation::DropPages(removal);
+      memory_->DropPages(removal);
     }
-    reservation_->Remove(removals_);
+    memory_->Remove(removals_);
   }
 
   void Finish() override {
-    reservation_->EndRemoval(removals_);
+    memory_->EndRemoval(removals_);
     for (const Removal& removal : removals_) {
       Result& result = results_[removal.row];
       result = std::min(result, removal.result);
     }
     removals_.clear();
-    reservation_.reset();
+    memory_.reset();
   }
 
   napi_value Answer(napi_env env) override {
@@ -58,27 +58,26 @@ class ReleaseJob : public Job {
 
  private:
   // Shared, so that the addresses stay reserved when the address space is closed meanwhile.
-  std::shared_ptr<Reservation> reservation_;
+  std::shared_ptr<GuestMemory> memory_;
   Removals removals_;
   std::vector<Result> results_;
 };
 
 }  // namespace
 
-Napi::Value StartReleaseJob(Napi::Env env, std::shared_ptr<Reservation> reservation, Removals removals,
+Napi::Value StartReleaseJob(Napi::Env env, std::shared_ptr<GuestMemory> memory, Removals removals,
                             std::vector<Result> results) {
-  std::unique_ptr<Job> job =
-      std::make_unique<ReleaseJob>(std::move(reservation), std::move(removals), std::move(results));
+  std::unique_ptr<Job> job = std::make_unique<ReleaseJob>(std::move(memory), std::move(removals), std::move(results));
   Napi::Value promise;
   return StartJob(env, "dma-streams release", job, promise) == 0 ? promise : RunJobNow(env, *job);
 }
 
-void ReleaseClosed(Napi::Env env, std::shared_ptr<Reservation> reservation, Removals removals) {
+void ReleaseClosed(Napi::Env env, std::shared_ptr<GuestMemory> memory, Removals removals) {
   if (IsSmall(removals)) {
-    reservation->Remove(removals);
-    reservation->EndRemoval(removals);
+    memory->Remove(removals);
+    memory->EndRemoval(removals);
   } else {
-    StartReleaseJob(env, std::move(reservation), std::move(removals), {0});
+    StartReleaseJob(env, std::move(memory), std::move(removals), {0});
   }
 }
 

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "memory/reservation.h"
+#include "memory/guest_memory.h"
 
 namespace dma_streams {
 
@@ -18,11 +18,11 @@ namespace dma_streams {
 // Ends removals that have begun. Returns a promise of the results of all rows, as an Int32Array: `results`, and the
 // failure of a removal in place of the 0 of its row. Where there can be no thread, everything is done before this
 // returns.
-Napi::Value StartReleaseJob(Napi::Env env, std::shared_ptr<Reservation> reservation, std::vector<Removal> removals,
+Napi::Value StartReleaseJob(Napi::Env env, std::shared_ptr<GuestMemory> memory, std::vector<Removal> removals,
                             std::vector<Result> results);
 
 // Ends the removals of an address space that was closed: at once when they are small, else on another thread. Failures
 // are not reported.
-void ReleaseClosed(Napi::Env env, std::shared_ptr<Reservation> reservation, std::vector<Removal> removals);
+void ReleaseClosed(Napi::Env env, std::shared_ptr<GuestMemory> memory, std::vector<Removal> removals);
 
 }  // namespace dma_streams

@@ -1,20 +1,10 @@
 #include "memory/reservation.h"
 
 #include <sys/mman.h>
-#include <sys/prctl.h>
-
-#include <algorithm>
-#include <cstring>
 
 #include "memory/area_count.h"
 #include "memory/host_address.h"
 #include "util/job_thread.h"
-
-// Of <linux/prctl.h> since 5.17; older headers lack them, and older kernels refuse the call, which only costs the name.
-#ifndef PR_SET_VMA
-#define PR_SET_VMA 0x53564d41
-#define PR_SET_VMA_ANON_NAME 0
-#endif
 
 namespace dma_streams {
 
@@ -27,17 +17,10 @@ constexpr const char* kName = "dma-streams";
 // A reservation with more mapped memory than this is unmapped on another thread.
 constexpr uint64_t kMostAtOnce = uint64_t{4} << 20;
 
-// The memory areas of a block for a displaced mapping: the mapping, and an inaccessible rest.
-constexpr int64_t kAreasOfABlock = 2;
-
 void Unmap(ByteRange addresses) {
   if (addresses.length() > 0) {
     ::munmap(Pointer(addresses.start), addresses.length());
   }
-}
-
-void Name(uint64_t address, uint64_t length, const std::string& name) {
-  ::prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, address, length, name.c_str());
 }
 
 }  // namespace
@@ -90,7 +73,7 @@ Reservation::~Reservation() {
   }
   std::vector<ByteRange> unused;
   std::vector<ByteRange> all = blocks_.all();
-  all.push_back({base(), base() + size()});
+  all.push_back({table_.base(), table_.base() + size()});
   for (ByteRange rest : all) {
     for (auto piece = reached.lower_bound(rest.start); piece != reached.end() && piece->first < rest.end; ++piece) {
       unused.push_back({rest.start, piece->first});
@@ -109,80 +92,6 @@ Reservation::~Reservation() {
   } else {
     give_back();
   }
-}
-
-Result Reservation::Map(ByteRange range, const Backing& backing, bool writable) {
-  FileFacts file;
-  Mapping mapping;
-  Result result = table_.FindPlace(range);
-  if (result == 0 && backing.fd >= 0) {
-    result = FileFacts::Of(backing.fd, file);
-  }
-  if (result == 0) {
-    result = MappingTable::CheckFit(range, backing, writable, file, mapping);
-  }
-  return result < 0 ? result : MapNeighbours({&range, 1}, mapping, backing);
-}
-
-Result Reservation::MapNeighbours(std::span<const ByteRange> ranges, const Mapping& first, const Backing& backing) {
-  const ByteRange range = {ranges.front().start, ranges.back().end};
-  const int protection = first.writable ? PROT_READ | PROT_WRITE : PROT_READ;
-  if (backing.fd >= 0 && first.missing != MissingPages::kUnderStrictCommit) {
-    const Result rehearsed = Rehearse(range, backing, protection);
-    if (rehearsed < 0) {
-      return rehearsed;
-    }
-  }
-  uint64_t place = base() + range.start;
-  const bool displaced = table_.IsDisplaced(range);
-  if (displaced) {
-    const size_t blocks = blocks_.all().size();
-    const Result taken = blocks_.Take(range.length(), base() + range.start, place);
-    if (taken < 0) {
-      return taken;
-    }
-    table_.CountAreas(kAreasOfABlock * static_cast<int64_t>(blocks_.all().size() - blocks));
-  }
-  const int flags = backing.fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
-  const ByteRange addresses = {place, place + range.length()};
-  if (::mmap(Pointer(place), range.length(), protection, flags | MAP_FIXED, backing.fd,
-             static_cast<off_t>(backing.offset)) == MAP_FAILED) {
-    const Result failure = LastError();
-    // A failed mmap may have left a hole, which this fills; where there is none, it changes nothing.
-    MapInaccessible(*empty_file_, addresses, MAP_FIXED_NOREPLACE);
-    if (displaced) {
-      blocks_.Give(place);
-    }
-    return failure;
-  }
-  if (backing.fd < 0) {
-    // After a fork, a write would copy the page, and this process and a device would no longer share it.
-    ::madvise(Pointer(place), range.length(), MADV_DONTFORK);
-    Name(place, range.length(), backing.name);
-  }
-  for (const ByteRange& one : ranges) {
-    Mapping mapping = first;
-    mapping.end = one.end;
-    mapping.address = place + (one.start - range.start);
-    mapping.offset = first.offset + (one.start - range.start);
-    table_.Add(one.start, std::move(mapping));
-  }
-  return 0;
-}
-
-// Tries whether the file can be mapped with this protection, at an address outside of the reservation.
-//
-// With MAP_FIXED, mmap unmaps the old addresses before the file can refuse. A refusal leaves a hole in the reservation,
-// into which other code of the process could map memory. A memfd of ordinary pages never refuses; for all other files
-// the mapping is tried before.
-Result Reservation::Rehearse(ByteRange range, const Backing& backing, int protection) {
-  void* address =
-      ::mmap(nullptr, range.length(), protection, MAP_SHARED, backing.fd, static_cast<off_t>(backing.offset));
-  if (address == MAP_FAILED) {
-    return LastError();
-  }
-  ::munmap(address, range.length());
-  return 0;
 }
 
 }  // namespace dma_streams

@@ -1,49 +1,22 @@
 #include <sys/mman.h>
 
-#include <algorithm>
-
 #include "memory/area_count.h"
 #include "memory/host_address.h"
+#include "memory/host_pages.h"
 #include "memory/reservation.h"
-
-// Of <linux/mman.h> since 5.18.
-#ifndef MADV_DONTNEED_LOCKED
-#define MADV_DONTNEED_LOCKED 24
-#endif
 
 namespace dma_streams {
 
 namespace {
-
-// How much is freed at a time: other threads that touch memory for the first time wait for one such step at most.
-constexpr uint64_t kDropStep = uint64_t{4} << 20;
 
 // The most mappings that one call removes. Other threads cannot touch memory for the first time while it runs.
 constexpr size_t kLongestRun = 256;
 
 }  // namespace
 
-Result Reservation::Release(ByteRange range) {
-  if (table_.CanRemove(range) == -EINVAL) {
-    return -EINVAL;
-  }
-  std::vector<Removal> removals;
-  table_.BeginRemoval(range, 0, removals);
-  Remove(removals);
-  EndRemoval(removals);
-  const auto failed =
-      std::find_if(removals.begin(), removals.end(), [](const Removal& removal) { return removal.result < 0; });
-  return failed == removals.end() ? 0 : failed->result;
-}
-
-void Reservation::DropPages(const Removal& removal) {
-  const uint64_t end = removal.address + removal.range.length();
-  for (uint64_t at = removal.address; at < end && removal.result == 0; at += kDropStep) {
-    const uint64_t length = std::min(kDropStep, end - at);
-    void* address = Pointer(at);
-    if (::madvise(address, length, MADV_DONTNEED) != 0 && ::madvise(address, length, MADV_DONTNEED_LOCKED) != 0) {
-      return;  // The memory of a device, for instance: it is freed with the mapping.
-    }
+void Reservation::DropPages(const Removal& removal) const {
+  if (removal.result == 0) {
+    dma_streams::DropPages({removal.address, removal.address + removal.range.length()});
   }
 }
 

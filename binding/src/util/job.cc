@@ -22,7 +22,7 @@ struct RunningJob {
 
 void* RunThread(void* data) {
   auto* running = static_cast<RunningJob*>(data);
-  pthread_setname_np(pthread_self(), "dma-streams");
+  EnterJobThread();
   running->job->Work();
   // A call that fails has released the function for this thread already: the environment is ending.
   if (napi_call_threadsafe_function(running->completion, nullptr, napi_tsfn_blocking) == napi_ok) {

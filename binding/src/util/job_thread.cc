@@ -16,8 +16,10 @@ constexpr int kMostDetached = 8;
 
 std::atomic<int> detached{0};
 
+thread_local bool is_job_thread = false;
+
 void* RunWork(void* work) {
-  pthread_setname_np(pthread_self(), "dma-streams");
+  EnterJobThread();
   const std::unique_ptr<std::function<void()>> owned(static_cast<std::function<void()>*>(work));
   (*owned)();
   --detached;
@@ -25,6 +27,15 @@ void* RunWork(void* work) {
 }
 
 }  // namespace
+
+bool IsJobThread() {
+  return is_job_thread;
+}
+
+void EnterJobThread() {
+  pthread_setname_np(pthread_self(), "dma-streams");
+  is_job_thread = true;
+}
 
 int StartJobThread(pthread_t& thread, void* (*run)(void*), void* argument) {
   pthread_attr_t attributes;

@@ -351,7 +351,7 @@ describe('AddressSpace: sets', () => {
       // Whether each is there that failed, and no other.
       const known = [0, 1, 2].map((row) => isThere(row) === answers[row] < 0);
       native().addressSpaceReleaseRows(space, all, ended, 1);
-      const full = results.filter((result) => result === -12).length > 0;
+      const full = results.includes(-12);
       const left = native().addressSpaceOverlap(space, 0, limit * 2) !== undefined;
       native().addressSpaceClose(space);
       for (let waited = 0; native().addressSpaceAreas() > 0 && waited < 1000; waited++) await sleep(1);

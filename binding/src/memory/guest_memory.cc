@@ -1,9 +1,10 @@
+#include "memory/guest_memory.h"
+
 #include <algorithm>
 #include <cstring>
 
 #include "memory/commit_policy.h"
 #include "memory/host_address.h"
-#include "memory/reservation.h"
 #include "memory/safe_copy.h"
 
 namespace dma_streams {
@@ -50,7 +51,20 @@ Result ForEachPiece(const MappingTable& table, uint64_t gpa, size_t length, size
 
 }  // namespace
 
-Result Reservation::Read(uint64_t gpa, void* to, size_t length, size_t& done) const {
+Result GuestMemory::Release(ByteRange range) {
+  if (table_.CanRemove(range) == -EINVAL) {
+    return -EINVAL;
+  }
+  std::vector<Removal> removals;
+  table_.BeginRemoval(range, 0, removals);
+  Remove(removals);
+  EndRemoval(removals);
+  const auto failed =
+      std::find_if(removals.begin(), removals.end(), [](const Removal& removal) { return removal.result < 0; });
+  return failed == removals.end() ? 0 : failed->result;
+}
+
+Result GuestMemory::Read(uint64_t gpa, void* to, size_t length, size_t& done) const {
   return ForEachPiece(
       table_, gpa, length, done, [&](uint64_t start, const Mapping& mapping, uint64_t at, size_t size, size_t& copied) {
         char* destination = static_cast<char*>(to) + (at - gpa);
@@ -68,7 +82,7 @@ Result Reservation::Read(uint64_t gpa, void* to, size_t length, size_t& done) co
       });
 }
 
-Result Reservation::Write(uint64_t gpa, const void* from, size_t length, size_t& done) {
+Result GuestMemory::Write(uint64_t gpa, const void* from, size_t length, size_t& done) {
   return ForEachPiece(
       table_, gpa, length, done, [&](uint64_t start, const Mapping& mapping, uint64_t at, size_t size, size_t& copied) {
         const char* source = static_cast<const char*>(from) + (at - gpa);
