@@ -138,11 +138,8 @@ export class HeldMappings {
     return false;
   }
 
-  /** Removes all mappings, after the memory was closed. */
+  /** Removes all mappings, after the memory was closed. Their addresses are invalid since (see `resolveHostVa`). */
   clear(): void {
-    for (const held of this.#byStart.values()) {
-      held.revoke();
-    }
     this.#byStart.clear();
     this.#unreleased.clear();
   }

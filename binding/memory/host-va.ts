@@ -71,7 +71,7 @@ export function revokeHostVa(hostVa: HostVa): void {
  */
 export function resolveHostVa(hostVa: HostVa): HostVaOrigin {
   const origin = IssuedHostVa.originOf(hostVa);
-  if (origin === undefined) {
+  if (origin?.space.isOpen !== true) {
     throw new DmaError('this host virtual address is not, or no longer, one that an AddressSpace or RamBlocks made', {
       code: 'ERR_INVALID_HOST_VA',
       hint: 'Pass on the object that ensureMapped returned, and not after the mapping was released.',

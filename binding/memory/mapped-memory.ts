@@ -55,7 +55,11 @@ export abstract class MappedMemory implements VaMapper, GuestMemory, Disposable 
       }
       return this.#space;
     };
+    const isOpen = (): boolean => this.#space !== undefined;
     this.#access = {
+      get isOpen() {
+        return isOpen();
+      },
       areasOfMapping: kind.areasOfMapping,
       open,
       checkInside: (range) => {

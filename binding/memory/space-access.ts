@@ -5,6 +5,7 @@ import type { SpaceHandle } from '../native.js';
 export interface SpaceAccess {
   /** Most memory areas that a further mapping adds, other than those that native code counts itself before it adds them. */
   readonly areasOfMapping: number;
+  readonly isOpen: boolean;
   /** @throws DmaError `ERR_CLOSED` */
   open(): SpaceHandle;
   /** @throws DmaError `ERR_BEYOND_ADDRESS_SPACE` */

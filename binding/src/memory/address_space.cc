@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "memory/release_job.h"
+#include "util/job_thread.h"
 
 namespace dma_streams {
 
@@ -18,6 +19,16 @@ std::atomic<uint64_t> next_id{0};
 // The address spaces of this thread: each is made, used and destroyed on one thread.
 thread_local std::map<uint64_t, const AddressSpace*> spaces;
 
+// More mappings than these are forgotten on another thread.
+constexpr size_t kMostAtOnce = 1024;
+
+// The blocks end with the last owner of the memory, or of a view.
+void EndBlocks(std::shared_ptr<GuestMemory> memory) {
+  if (memory->table().mappings().size() > kMostAtOnce) {
+    RunDetached([memory = std::move(memory)]() mutable { memory.reset(); });
+  }
+}
+
 }  // namespace
 
 AddressSpace::AddressSpace(std::shared_ptr<GuestMemory> memory)
@@ -27,6 +38,9 @@ AddressSpace::AddressSpace(std::shared_ptr<GuestMemory> memory)
 
 AddressSpace::~AddressSpace() {
   spaces.erase(id_);
+  if (memory_ != nullptr && !memory_->table().is_reserved()) {
+    EndBlocks(std::move(memory_));
+  }
 }
 
 std::shared_ptr<GuestMemory> AddressSpace::Find(uint64_t id) {
@@ -78,6 +92,10 @@ void AddressSpace::Close(Napi::Env env) {
   }
   const ByteRange everything = {0, memory_->size()};
   views_->Release(env, everything);
+  if (!memory_->table().is_reserved()) {
+    EndBlocks(std::move(memory_));
+    return;
+  }
   std::vector<Removal> removals;
   memory_->BeginRemoval(everything, 0, removals);
   ReleaseClosed(env, std::move(memory_), std::move(removals));

@@ -16,7 +16,7 @@ void MappingTable::CountAreas(int64_t areas) {
 }
 
 bool MappingTable::IsInPlace(Mappings::const_iterator mapping) const {
-  return base_ != 0 && mapping->second.address == base_ + mapping->first;
+  return is_reserved() && mapping->second.address == base_ + mapping->first;
 }
 
 MappingTable::Piece MappingTable::PieceOf(uint64_t start, const Mapping& mapping) {

@@ -168,8 +168,7 @@ void MappingTable::BeginRemoval(ByteRange range, size_t row, std::vector<Removal
     removal.address = mapping->second.address;
     removal.row = row;
     removal.block = std::move(mapping->second.block);
-    removal.keep_readable =
-        removal.block == nullptr && mapping->second.viewed != nullptr && mapping->second.viewed->in_use();
+    removal.keep_readable = is_reserved() && mapping->second.viewed != nullptr && mapping->second.viewed->in_use();
     removal.growth = Growth(mapping, removal.keep_readable);
     if (removal.growth > 0 && !HasAreasFor(growing_ + removal.growth)) {
       removal.result = -ENOMEM;

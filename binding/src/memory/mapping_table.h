@@ -90,6 +90,10 @@ class MappingTable {
   uint64_t size() const {
     return size_;
   }
+  // Whether the addresses are those of a reservation.
+  bool is_reserved() const {
+    return base_ != 0;
+  }
   const Mappings& mappings() const {
     return mappings_;
   }
