@@ -1,0 +1,309 @@
+import { closeSync, ftruncateSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
+import { setImmediate as turn } from 'node:timers/promises';
+import { expect } from 'chai';
+import { resolveHostVa } from '../../../binding/memory/host-va.js';
+import { AddressSpace, Memfd, RamBlocks } from '../../../binding/index.js';
+import { native } from '../../../binding/native.js';
+import { DmaError, type HostVa, type Mappable, MemoryRange } from '../../../streams/index.js';
+import { ram } from '../support/changes.js';
+import { memfdAreas, openDescriptors } from '../support/descriptors.js';
+import { dmaError } from '../support/thrown.js';
+import { transferred } from '../support/transferred.js';
+
+const PAGE = 0x1000;
+const MIB = 1 << 20;
+
+/** The lines of /proc/self/maps that end with this path. */
+function areasOf(path: string): readonly string[] {
+  return readFileSync('/proc/self/maps', 'utf8')
+    .split('\n')
+    .filter((line) => line.endsWith(path));
+}
+
+describe('RamBlocks', () => {
+  let blocks: RamBlocks;
+  let memfd: Memfd;
+
+  beforeEach(() => {
+    blocks = new RamBlocks();
+    memfd = Memfd.create('block', BigInt(16 * MIB));
+  });
+
+  afterEach(async () => {
+    blocks.close();
+    memfd.close();
+    while (memfdAreas('block').length > 0) {
+      await turn(); // Long blocks are unmapped on another thread.
+    }
+  });
+
+  it('refuses options that make no sense', () => {
+    for (const options of [{ hugePages: 'always' }, { hugePages: true }, { hugePages: null }]) {
+      expect(() => new RamBlocks(options as never)).to.throw(TypeError, 'hugePages');
+    }
+    expect(() => new RamBlocks(null as never)).to.throw(TypeError);
+  });
+
+  it('refuses what reaches to the end of all addresses, and maps what ends a page before', () => {
+    const last = MemoryRange.of(2n ** 64n - 0x2000n, 2n ** 64n - 0x1000n);
+    blocks.ensureMapped({ ...ram(0, PAGE, memfd), range: last });
+    blocks.write(last.start, Buffer.from('last'));
+    expect(blocks.read(last.end - 0x1000n, 4).toString()).to.equal('last');
+    const beyond = MemoryRange.of(2n ** 64n - 0x1000n, 2n ** 64n);
+    for (const use of [
+      () => blocks.ensureMapped({ ...ram(0, PAGE, memfd), range: beyond }),
+      () => {
+        blocks.release(beyond);
+      },
+      () => blocks.view(beyond),
+    ]) {
+      expect(dmaError(use).code).to.equal('ERR_BEYOND_ADDRESS_SPACE');
+    }
+    expect(dmaError(() => blocks.read(2n ** 64n - 1n, 2)).code).to.be.oneOf(['EFAULT', 'ERANGE']);
+  });
+
+  describe('of a file', () => {
+    it('are one memory area, whatever is mapped of it, also read-only; an address is a place in it', () => {
+      const areas = native().addressSpaceAreas();
+      const first = blocks.ensureMapped(ram(0, PAGE, memfd, { fileOffset: 0x5000n }));
+      const alias = blocks.ensureMapped(ram(0x10_0000, 0x10_2000, memfd, { fileOffset: 0x4000n }));
+      const rom = blocks.ensureMapped(ram(0x20_0000, 0x20_1000, memfd, { fileOffset: 0x5000n, writable: false }));
+      expect(first.address - alias.address).to.equal(0x1000n);
+      expect(rom.address).to.equal(first.address);
+      expect(first.address % BigInt(2 * MIB), 'as in the file, so that huge pages fit').to.equal(0x5000n);
+      expect(memfdAreas('block')).to.have.length(1);
+      expect(native().addressSpaceAreas() - areas).to.equal(1);
+      blocks.write(0n, Buffer.from('aliased'));
+      expect(blocks.read(0x10_1000n, 7).toString()).to.equal('aliased');
+      expect(blocks.read(0x20_0000n, 7).toString()).to.equal('aliased');
+      for (const use of [
+        () => {
+          blocks.write(0x20_0000n, Buffer.from('x'));
+        },
+        () => blocks.view(MemoryRange.of(0x20_0000, 0x20_1000)),
+      ]) {
+        expect(dmaError(use)).to.include({ code: 'EACCES' });
+      }
+    });
+
+    it('are shared by all its descriptors, and not by two objects', () => {
+      using again = Memfd.from(memfd.fd, 'again');
+      using other = new RamBlocks();
+      blocks.ensureMapped(ram(0, PAGE, memfd));
+      blocks.ensureMapped(ram(PAGE, 2 * PAGE, again, { fileOffset: 0x1000n }));
+      expect(memfdAreas('block')).to.have.length(1);
+      expect(blocks.view(MemoryRange.of(0, 2 * PAGE)).byteLength, 'side by side in one block').to.equal(2 * PAGE);
+      other.ensureMapped(ram(0, PAGE, memfd));
+      expect(memfdAreas('block')).to.have.length(2);
+    });
+
+    it('stay when the memfd is closed, and end with the last mapping', async () => {
+      const descriptors = openDescriptors();
+      const short = Memfd.create('block', 0x4000n);
+      const first = blocks.ensureMapped(ram(0, PAGE, short));
+      blocks.ensureMapped(ram(PAGE, 3 * PAGE, short));
+      short.close();
+      expect(openDescriptors()).to.equal(descriptors);
+      blocks.write(0n, Buffer.from('still'));
+      expect(blocks.read(BigInt(PAGE), 5).toString()).to.equal('still');
+      blocks.release(MemoryRange.of(0, PAGE));
+      expect(dmaError(() => resolveHostVa(first)).code).to.equal('ERR_INVALID_HOST_VA');
+      expect(memfdAreas('block')).to.have.length(1);
+      expect(await blocks.releaseBatch([MemoryRange.of(PAGE, 3 * PAGE)])).to.equal(undefined);
+      expect(memfdAreas('block')).to.have.length(0);
+    });
+
+    it('have the access of the descriptor: one that is read-only never gives more, and is no hindrance later', () => {
+      const readable = openSync(`/proc/self/fd/${memfd.fd}`, 'r');
+      using file = Memfd.from(readable, 'readable');
+      closeSync(readable);
+      blocks.ensureMapped(ram(0, PAGE, file, { writable: false }));
+      expect(memfdAreas('block')[0]).to.contain('r--s');
+      expect(dmaError(() => blocks.ensureMapped(ram(PAGE, 2 * PAGE, file))).code).to.equal('EACCES');
+      blocks.ensureMapped(ram(PAGE, 2 * PAGE, memfd));
+      expect(memfdAreas('block')).to.have.length(2);
+      expect(
+        dmaError(() => blocks.ensureMapped(ram(2 * PAGE, 3 * PAGE, file))),
+        'there is a writable block',
+      ).to.include({ code: 'EACCES' });
+      const [refused, made] = blocks.ensureMappedBatch([ram(2 * PAGE, 3 * PAGE, file), ram(3 * PAGE, 4 * PAGE, memfd)]);
+      expect(refused).to.include({ code: 'EACCES' });
+      expect(made).not.to.be.instanceOf(Error);
+    });
+
+    it('sealed against writing are mapped read-only, and refuse a writable mapping', () => {
+      for (const seal of [0x8, 0x10]) {
+        const file = native().fileDuplicate(memfd.fd);
+        expect(file).to.be.an('object');
+        expect(native().fileSeal(file as never, seal), 'F_SEAL_WRITE, F_SEAL_FUTURE_WRITE').to.equal(0);
+        native().fileClose(file as never);
+        expect(dmaError(() => blocks.ensureMapped(ram(0, PAGE, memfd))).code).to.equal('EPERM');
+        blocks.ensureMapped(ram(0, PAGE, memfd, { writable: false }));
+        expect(blocks.read(0n, 1)[0]).to.equal(0);
+        expect(memfdAreas('block')[0]).to.contain('r--s');
+        blocks.close();
+        blocks = new RamBlocks();
+        memfd.close();
+        memfd = Memfd.create('block', 0x10000n);
+      }
+    });
+
+    it('that grows are several: none moves, and what crosses the end of one is in another', () => {
+      const path = `/dev/shm/dma-streams-grows-${process.pid}`;
+      const fd = openSync(path, 'w+');
+      unlinkSync(path);
+      const gone = `${path} (deleted)`;
+      const file = { fd, label: 'grows' };
+      ftruncateSync(fd, 4 * PAGE);
+      const first = blocks.ensureMapped(ram(0, 4 * PAGE, file));
+      expect(dmaError(() => blocks.ensureMapped(ram(4 * PAGE, 5 * PAGE, file, { fileOffset: 0x4000n }))).code).to.equal(
+        'EFAULT',
+      );
+      ftruncateSync(fd, 8 * PAGE);
+      blocks.ensureMapped(ram(4 * PAGE, 5 * PAGE, file, { fileOffset: 0x4000n }));
+      blocks.ensureMapped(ram(5 * PAGE, 8 * PAGE, file, { fileOffset: 0x5000n }));
+      expect(areasOf(gone)).to.have.length(2);
+      blocks.ensureMapped(ram(10 * PAGE, 12 * PAGE, file, { fileOffset: 0x3000n }));
+      expect(areasOf(gone)).to.have.length(3);
+      expect(blocks.ensureMapped(ram(0, 4 * PAGE, file))).to.equal(first);
+      writeSync(fd, Buffer.from('34'), 0, 1, 3 * PAGE);
+      blocks.write(BigInt(4 * PAGE), Buffer.from('4'));
+      expect(blocks.read(BigInt(10 * PAGE), 1).toString()).to.equal('3');
+      expect(blocks.read(BigInt(11 * PAGE), 1).toString()).to.equal('4');
+      blocks.write(BigInt(4 * PAGE - 1), Buffer.from('across'));
+      expect(blocks.read(BigInt(4 * PAGE - 1), 6).toString(), 'read and write cross').to.equal('across');
+      closeSync(fd);
+    });
+
+    it('cut or punched by another process are an error to read, and no mapping reaches beyond the end', () => {
+      const path = `/dev/shm/dma-streams-cut-${process.pid}`;
+      const fd = openSync(path, 'w+');
+      unlinkSync(path);
+      const file = { fd, label: 'cut' };
+      ftruncateSync(fd, 8 * PAGE);
+      blocks.ensureMapped(ram(0, 8 * PAGE, file));
+      blocks.write(0n, Buffer.alloc(8 * PAGE, 7));
+      expect(dmaError(() => blocks.view(MemoryRange.of(0, PAGE))).code).to.equal('EOPNOTSUPP');
+      ftruncateSync(fd, 2 * PAGE);
+      const error = dmaError(() => blocks.read(0n, 8 * PAGE));
+      expect(error).to.include({ code: 'EFAULT' });
+      expect(error.message).to.contain('what backs it is gone');
+      expect(dmaError(() => blocks.write(BigInt(2 * PAGE), Buffer.from('x'))).code).to.equal('EFAULT');
+      expect(blocks.read(0n, 2 * PAGE)[2 * PAGE - 1]).to.equal(7);
+      expect(dmaError(() => blocks.ensureMapped(ram(16 * PAGE, 24 * PAGE, file))).code).to.equal('EFAULT');
+      ftruncateSync(fd, 8 * PAGE);
+      expect(blocks.read(BigInt(2 * PAGE), 1)[0], 'it grew again').to.equal(0);
+      closeSync(fd);
+    });
+
+    it('of 8 TiB without contents can be used at both ends', () => {
+      const path = `/dev/shm/dma-streams-sparse-${process.pid}`;
+      const fd = openSync(path, 'w+');
+      unlinkSync(path);
+      ftruncateSync(fd, 2 ** 43);
+      const file = { fd, label: 'sparse' };
+      const fileOffset = (1n << 43n) - 0x1000n;
+      blocks.ensureMapped(ram(0, PAGE, file));
+      blocks.ensureMapped(ram(PAGE, 2 * PAGE, file, { fileOffset }));
+      blocks.write(BigInt(PAGE - 2), Buffer.from('both ends'));
+      expect(blocks.read(BigInt(PAGE - 2), 9).toString()).to.equal('both ends');
+      expect(areasOf(`${path} (deleted)`)).to.have.length(1);
+      closeSync(fd);
+    });
+  });
+
+  it('of private memory are one each, which ends with its mapping', () => {
+    const areas = native().addressSpaceAreas();
+    blocks.ensureMapped(ram(0, PAGE));
+    blocks.ensureMapped(ram(PAGE, 2 * PAGE));
+    expect(native().addressSpaceAreas() - areas).to.equal(2);
+    blocks.write(BigInt(PAGE - 1), Buffer.from('ab'));
+    expect(blocks.read(BigInt(PAGE - 1), 2).toString()).to.equal('ab');
+    expect(dmaError(() => blocks.view(MemoryRange.of(0, 2 * PAGE))).code, 'not in one block').to.equal('EADDRNOTAVAIL');
+    blocks.release(MemoryRange.of(0, PAGE));
+    expect(native().addressSpaceAreas() - areas).to.equal(1);
+  });
+
+  describe('of a device', () => {
+    /** Each shared mapping of /dev/zero is new memory: what shows it twice is one block. */
+    function zero(): Mappable & Disposable {
+      const fd = openSync('/dev/zero', 'r+');
+      return { fd, label: 'zero', [Symbol.dispose]: () => closeSync(fd) };
+    }
+    const zeros = (): readonly string[] => areasOf('/dev/zero (deleted)').concat(areasOf('/dev/zero'));
+
+    it('are known by the object, not by the inode, and as long as what is asked for', () => {
+      using one = zero();
+      using other = zero();
+      blocks.ensureMapped(ram(0, 2 * PAGE, one));
+      blocks.ensureMapped(ram(4 * PAGE, 6 * PAGE, one));
+      blocks.ensureMapped(ram(8 * PAGE, 10 * PAGE, other));
+      blocks.write(0n, Buffer.from('one'));
+      expect(blocks.read(BigInt(4 * PAGE), 3).toString()).to.equal('one');
+      expect(blocks.read(BigInt(8 * PAGE), 3)).to.deep.equal(Buffer.alloc(3));
+      expect(zeros()).to.have.length(2);
+      blocks.ensureMapped(ram(12 * PAGE, 13 * PAGE, one, { fileOffset: 0x1000n }));
+      expect(zeros(), 'a part of a block').to.have.length(2);
+      blocks.ensureMapped(ram(16 * PAGE, 17 * PAGE, one, { fileOffset: 0x2000n }));
+      expect(zeros(), 'beyond it').to.have.length(3);
+    });
+
+    it('outlive the descriptor', () => {
+      const descriptors = openDescriptors();
+      {
+        using device = zero();
+        blocks.ensureMapped(ram(0, PAGE, device));
+      }
+      blocks.write(0n, Buffer.from('kept'));
+      expect(blocks.read(0n, 4).toString()).to.equal('kept');
+      blocks.release(MemoryRange.of(0, PAGE));
+      expect(openDescriptors(), 'nothing keeps it open').to.equal(descriptors);
+      expect(zeros()).to.have.length(0);
+    });
+  });
+
+  it('stay while a buffer reaches them, also beyond close(); what is mapped meanwhile shows the same file', async () => {
+    using file = Memfd.create('reached', 0x1000n);
+    blocks.ensureMapped(ram(0, PAGE, file));
+    const moved = await transferred(blocks.view(MemoryRange.of(0, PAGE)));
+    blocks.release(MemoryRange.of(0, PAGE));
+    moved.set(Buffer.from('later'));
+    blocks.ensureMapped(ram(0, PAGE, file));
+    expect(blocks.read(0n, 5).toString()).to.equal('later');
+    blocks.close();
+    moved[0] = 1;
+    expect(memfdAreas('reached')).to.have.length(1);
+  });
+
+  it("with hugePages: 'advise' are advised so", () => {
+    using advised = new RamBlocks({ hugePages: 'advise' });
+    const addresses = [ram(0, PAGE, memfd), ram(4 * MIB, 8 * MIB)].map((change) => advised.ensureMapped(change));
+    const plain = blocks.ensureMapped(ram(0, PAGE, memfd));
+    expect(addresses.map(flagsAt).map((flags) => flags.includes('hg'))).to.deep.equal([true, true]);
+    expect(flagsAt(plain)).not.to.include('hg');
+  });
+
+  it('beside an AddressSpace: an address belongs to one of them', () => {
+    using space = new AddressSpace({ size: 1n << 30n });
+    const [one, other] = [blocks, space].map((memory) => resolveHostVa(memory.ensureMapped(ram(0, PAGE, memfd))));
+    expect(one?.space).not.to.equal(other?.space);
+    expect(one?.space.openId()).not.to.equal(other?.space.openId());
+    const error = dmaError(() => resolveHostVa({ address: 0n }));
+    expect(error).to.be.instanceOf(DmaError).and.include({ code: 'ERR_INVALID_HOST_VA' });
+    expect(error.message).to.contain('RamBlocks');
+  });
+});
+
+/** The kernel's flags of the memory area that has this address. */
+function flagsAt({ address }: HostVa): readonly string[] {
+  let inside = false;
+  for (const line of readFileSync('/proc/self/smaps', 'utf8').split('\n')) {
+    const [, start, end] = /^([0-9a-f]+)-([0-9a-f]+) /.exec(line) ?? [];
+    if (start !== undefined && end !== undefined) {
+      inside = BigInt(`0x${start}`) <= address && address < BigInt(`0x${end}`);
+    } else if (inside && line.startsWith('VmFlags:')) {
+      return line.split(/\s+/).slice(1);
+    }
+  }
+  return [];
+}
