@@ -1,4 +1,4 @@
-import { AddressSpace } from '../../binding/index.js';
+import { AddressSpace, type MappedMemory } from '../../binding/index.js';
 import type { HostVa, MapChange, MemoryRange, ReleaseFailure, VaMapper } from '../../streams/index.js';
 import type { FaultyTarget, Watched } from '../streams/support/faults.js';
 
@@ -6,15 +6,15 @@ import type { FaultyTarget, Watched } from '../streams/support/faults.js';
 export class WatchedSpace implements VaMapper, Watched {
   readonly users: FaultyTarget[] = [];
   readonly violations: string[] = [];
-  readonly space: AddressSpace;
+  readonly space: MappedMemory;
   /** What the kernel was asked in vain to release: no longer the manager's. */
   readonly #unreleased = new Set<number>();
 
   ensureMappedBatch?: (changes: readonly MapChange[]) => readonly (HostVa | Error)[];
-  releaseBatch?: (ranges: readonly MemoryRange[]) => ReturnType<AddressSpace['releaseBatch']>;
+  releaseBatch?: (ranges: readonly MemoryRange[]) => ReturnType<MappedMemory['releaseBatch']>;
 
   /** @param takesSets whether it hands sets on as such, or is used one by one */
-  constructor(space = new AddressSpace({ size: 1n << 32n }), takesSets = false) {
+  constructor(space: MappedMemory = new AddressSpace({ size: 1n << 32n }), takesSets = false) {
     this.space = space;
     if (takesSets) {
       this.ensureMappedBatch = (changes) => {
@@ -48,7 +48,7 @@ export class WatchedSpace implements VaMapper, Watched {
     }
   }
 
-  #releaseBatch(ranges: readonly MemoryRange[]): ReturnType<AddressSpace['releaseBatch']> {
+  #releaseBatch(ranges: readonly MemoryRange[]): ReturnType<MappedMemory['releaseBatch']> {
     ranges.forEach((range) => {
       this.#watch(range);
     });
