@@ -1,4 +1,4 @@
-import { ERRNO } from '../../streams/internal.js';
+import { ERRNO, PAGE_SIZE } from '../../streams/internal.js';
 import { fstatSync } from 'node:fs';
 import type { DmaError, MapChange, Mappable, MemoryRange } from '../../streams/index.js';
 import { formatBytes, systemError } from '../errors.js';
@@ -58,7 +58,7 @@ export function mapError(
       case EINVAL:
         return releasing
           ? { because: 'the range cuts a mapping', hint: 'Release whole mappings.' }
-          : (hugePageRule(file?.mappable) ?? {
+          : (hugePageRule(file) ?? {
               because: 'the file does not accept this offset, address or length',
               hint: 'They must be multiples of its page size: 0x1000, or that of the huge pages; of a device, lie inside a region that can be mapped.',
             });
@@ -80,9 +80,10 @@ export function mapError(
   });
 }
 
-/** The error text for a part of a huge page, which cannot be mapped. `undefined` for a file of ordinary pages. */
-function hugePageRule(mappable: Mappable | undefined): Shortage | undefined {
-  const file = mappable === undefined ? undefined : lookAt(mappable);
+/** The error text for a part of a huge page, which `AddressSpace` cannot map. `undefined` for a file of ordinary pages. */
+function hugePageRule(backing: Exclude<MapChange['backing'], 'private'> | undefined): Shortage | undefined {
+  // A part of an ordinary page is no question of huge pages.
+  const file = backing === undefined || backing.fileOffset % PAGE_SIZE !== 0n ? undefined : lookAt(backing.mappable);
   const size = file === undefined ? undefined : hugePageSizeOf(file.fd);
   return size === undefined
     ? undefined
@@ -90,7 +91,7 @@ function hugePageRule(mappable: Mappable | undefined): Shortage | undefined {
         because: `it consists of huge pages of ${formatBytes(size)}, of which only whole ones can be mapped`,
         hint:
           `Guest address, length and file offset of each mapping must be multiples of 0x${size.toString(16)}. For memory that is divided more ` +
-          "finely: let an IommufdTarget map it by file (by: 'file'), which takes any page, or use memory of ordinary pages.",
+          "finely: use RamBlocks, or let an IommufdTarget map it by file (by: 'file'): both take any page.",
       };
 }
 

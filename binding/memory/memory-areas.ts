@@ -36,7 +36,7 @@ export function areasError(areas: number): DmaError | undefined {
     {
       code: 'ENOMEM',
       syscall: 'mmap',
-      hint: 'Map fewer, larger ranges that adjoin each other, or as root: sysctl -w vm.max_map_count=1000000',
+      hint: 'Map fewer, larger ranges that adjoin each other, use RamBlocks (one area for each file), or as root: sysctl -w vm.max_map_count=1000000',
     },
   );
 }
