@@ -50,7 +50,7 @@ export class RamBlocks extends MappedMemory {
    * @throws DmaError `ERR_ADDON_MISSING`
    */
   constructor(options: RamBlocksOptions = {}) {
-    const { hugePages } = options;
+    const hugePages: unknown = options.hugePages;
     if (hugePages !== undefined && hugePages !== 'advise') {
       throw new TypeError(`hugePages is ${show(hugePages)}, not 'advise'`);
     }

@@ -14,6 +14,8 @@ namespace dma_streams {
 
 namespace {
 
+static_assert(sizeof(off_t) == sizeof(uint64_t), "offsets in files beyond 2 GiB");
+
 // A block that is longer is not unmapped on an event loop's thread.
 constexpr uint64_t kMostAtOnce = uint64_t{4} << 20;
 

@@ -6,6 +6,8 @@
 
 namespace dma_streams {
 
+static_assert(RamBlocks::kSize % kPageSize == 0 && RamBlocks::kSize + kPageSize == 0);
+
 void RamBlocks::Map(std::span<MapRequest> requests) {
   FilesOfSet files;
   Last last;

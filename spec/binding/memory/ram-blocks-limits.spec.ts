@@ -17,6 +17,7 @@ const PRELUDE = `
 
 describe('RamBlocks at the limits', () => {
   it('a set of 64 mappings of a known file makes one system call: fstat', function () {
+    skipUnderSanitizers(this, 'they make system calls of their own');
     if (spawnSync('strace', ['-V']).status !== 0) {
       console.warn('      NOT RUN: strace is missing (apt-get install strace)');
       this.skip();
@@ -87,7 +88,8 @@ describe('RamBlocks at the limits', () => {
     expect(last).to.equal('used done');
   }).timeout(60_000);
 
-  it('a file that cannot be mapped whole, for want of addresses, has several blocks', () => {
+  it('a file that cannot be mapped whole, for want of addresses, has several blocks', function () {
+    skipUnderSanitizers(this, 'they need more addresses');
     const result = runChild(
       `${PRELUDE}
       const path = '/dev/shm/dma-streams-limited-' + process.pid;
@@ -135,6 +137,13 @@ describe('RamBlocks at the limits', () => {
     expect(huge.stdout).to.equal('seam am 4096 1 1\nEACCES EOPNOTSUPP\n0 EFAULT true');
   });
 });
+
+function skipUnderSanitizers(context: Mocha.Context, why: string): void {
+  if (process.env['LD_PRELOAD']?.includes('asan') === true) {
+    console.warn(`      NOT RUN with the sanitizers: ${why}`);
+    context.skip();
+  }
+}
 
 /** Runs a program while there are so many more huge pages; a text says why it could not. */
 function withHugePages(count: number, program: string): ChildResult | string {
