@@ -26,7 +26,10 @@ describe('RamBlocks at the limits', () => {
       const result = runChild(
         `${PRELUDE}
         const file = Memfd.create('known', 1n << 20n);
+        const other = Memfd.create('other', 1n << 20n);
         const sets = [0, 1, 2, 3].map((set) => Array.from({ length: 64 }, (_, index) => change(set * 1000 + index * 2, file, index, 1, index % 3 > 0)));
+        const mixed = [4, 5].map((set) => Array.from({ length: 64 }, (_, index) => change(set * 1000 + index * 2, index % 2 > 0 ? file : other, index)));
+        blocks.ensureMappedBatch(mixed[0]);
         for (const set of sets.slice(0, 3)) blocks.ensureMappedBatch(set);
         writeSync(2, 'BEGIN');
         ${work}
@@ -41,6 +44,7 @@ describe('RamBlocks at the limits', () => {
     expect(
       traced('blocks.ensureMappedBatch(sets[3]);').map((name) => name.replace('newfstatat', 'fstat')),
     ).to.deep.equal(['fstat']);
+    expect(traced('blocks.ensureMappedBatch(mixed[1]);'), 'one for each file').to.have.length(2);
     expect(traced('blocks.releaseBatch(sets[2].map(({ range }) => range));')).to.deep.equal([]);
   });
 
