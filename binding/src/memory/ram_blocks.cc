@@ -38,7 +38,7 @@ Result RamBlocks::MapOne(const MapRequest& request, FilesOfSet& files, Last& las
   if (result == 0) {
     result = files.Find(fd, facts);
   }
-  if (result < 0) {
+  if (result < 0 || facts == nullptr) {
     return result;
   }
   if (facts->is_private()) {
