@@ -1,4 +1,4 @@
-import { checkObject, show } from '../streams/internal.js';
+import { checkObject } from '../streams/internal.js';
 
 /**
  * Checks the names of options or members. A misspelt one would be ignored, and a test could pass without what it asks for.
@@ -11,12 +11,5 @@ export function checkNames(options: object, names: readonly string[], what: stri
     if (!names.includes(name)) {
       throw new TypeError(`${what} has no "${name}"; it has ${names.join(', ')}`);
     }
-  }
-}
-
-/** @throws TypeError */
-export function checkOneOf(value: unknown, values: readonly string[], what: string): void {
-  if (!values.includes(value as string)) {
-    throw new TypeError(`${what} must be ${values.map((one) => `'${one}'`).join(' or ')}, not ${show(value)}`);
   }
 }

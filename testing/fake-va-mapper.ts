@@ -6,9 +6,9 @@ import {
   type ReleaseFailure,
   type VaMapper,
 } from '../streams/index.js';
-import { RangeMap, sameMapping } from '../streams/internal.js';
+import { checkOneOf, RangeMap, sameMapping } from '../streams/internal.js';
 import { CallRecord } from './call-record.js';
-import { checkNames, checkOneOf } from './checks.js';
+import { checkNames } from './checks.js';
 import { FailingFake } from './failing-fake.js';
 
 /** The host address of guest address 0. */

@@ -6,9 +6,9 @@ import {
   type DmaTarget,
   type MemoryRange,
 } from '../streams/index.js';
-import { RangeMap } from '../streams/internal.js';
+import { checkOneOf, RangeMap } from '../streams/internal.js';
 import { CallRecord, type FakeCall } from './call-record.js';
-import { checkNames, checkOneOf } from './checks.js';
+import { checkNames } from './checks.js';
 import { FailingFake } from './failing-fake.js';
 import { serveBatch, type BatchAnswer, type CallAnswer } from './serve-batch.js';
 

@@ -123,12 +123,21 @@ export function copyError(
     return systemError(errno, { what, because: `${fault?.toString() ?? 'part of it'} is read-only` });
   }
   if (fault !== undefined) {
-    return systemError(errno, { what, because: `${fault.toString()} is not mapped` });
+    return systemError(errno, { what, ...notMapped(fault.toString()) });
   }
   return systemError(
     errno,
     errno === EFAULT ? { what, ...unbacked(held) } : { what, because: 'it reaches beyond the end of guest memory' },
   );
+}
+
+function notMapped(where: string): { readonly because: string; readonly hint: string } {
+  return {
+    because: `${where} is not mapped`,
+    hint:
+      'Only active mappings of a RegionManager are accessible, and those for which no target needs a host address only with ' +
+      "new RegionManager({ vaMapper, hostAddresses: 'always' }).",
+  };
 }
 
 /** Why mapped memory is inaccessible: a file is shorter than its mapping, or a page of it cannot be allocated. */
@@ -152,7 +161,7 @@ export function viewError(errno: number, range: MemoryRange, fault: MemoryRange 
   const reason = (): { readonly because?: string; readonly hint?: string } => {
     switch (errno) {
       case EFAULT:
-        return { because: `${where} is not mapped` };
+        return notMapped(where);
       case EACCES:
         return { because: `${where} is read-only`, hint: 'A store through a view would end the process: use read().' };
       case EOPNOTSUPP:

@@ -15,9 +15,10 @@ import { run, waitFor, type Coroutine } from '../util/coroutine.js';
 import { ManagerStreams } from './manager-streams.js';
 import { Transactions } from './transactions.js';
 import { callUser } from '../util/user-callback.js';
+import { hostAddressTarget } from '../host-addresses/host-address-target.js';
 import { VaOwner } from '../host-addresses/va-owner.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
-import { checkCallback, checkObject, show } from '../util/checks.js';
+import { checkCallback, checkObject, checkOneOf } from '../util/checks.js';
 import { View } from '../view/view.js';
 
 export interface RegionManagerOptions {
@@ -48,6 +49,17 @@ export interface RegionManagerOptions {
    *   region above it. `MappingParams.granule` limits this to the granules that are touched. Private memory cannot be covered.
    */
   readonly overlap?: 'contained' | 'any';
+  /**
+   * Which active mappings have a host virtual address.
+   *
+   * - `'on-demand'` (the default): those of which a target needs it.
+   * - `'always'`: all, also without a target, so that the VMM itself reads and writes guest memory through the mapper. The address is made
+   *   before the first target maps, and released after the last one has unmapped. The manager does this by a target of its own that does
+   *   nothing with the maps, `host addresses`, which is the first of `attachments`. So a RAM mapping that gets no address fails the command, a
+   *   device mapping is reported to `onWarning`, and an address that an undo could not make again is repaired by `heal()`. If it is detached,
+   *   mappings that become active later get their addresses on demand.
+   */
+  readonly hostAddresses?: 'on-demand' | 'always';
 }
 
 /**
@@ -95,16 +107,22 @@ export class RegionManager implements AsyncDisposable {
   #closing: Promise<void> | undefined = undefined;
 
   /**
-   * @throws DmaError `ERR_VA_MAPPER_IN_USE` when the VA mapper belongs to another manager; TypeError when an option has
-   * the wrong type
+   * @throws DmaError `ERR_VA_MAPPER_IN_USE` when the VA mapper belongs to another manager, `ERR_NO_VA_MAPPER` for
+   * `hostAddresses: 'always'` without one; TypeError when an option has the wrong type
    */
   constructor(options: RegionManagerOptions = {}) {
     checkObject(options, 'the options of a RegionManager');
-    const { vaMapper, onWarning, overlap = 'contained' } = options;
-    checkOverlapRule(overlap);
+    const { vaMapper, onWarning, overlap = 'contained', hostAddresses = 'on-demand' } = options;
+    checkOneOf(overlap, ['contained', 'any'], 'overlap of a RegionManager');
+    checkOneOf(hostAddresses, ['on-demand', 'always'], 'hostAddresses of a RegionManager');
     checkCallback(onWarning, 'onWarning');
     if (vaMapper !== undefined) {
       checkVaMapper(vaMapper);
+    } else if (hostAddresses === 'always') {
+      throw new DmaError("hostAddresses: 'always' needs a VA mapper, and this manager has none", {
+        code: 'ERR_NO_VA_MAPPER',
+        hint: "new RegionManager({ vaMapper: new RamBlocks(), hostAddresses: 'always' })",
+      });
     }
     const warn = (warning: DmaError): void => {
       callUser(() => onWarning?.(warning));
@@ -138,6 +156,10 @@ export class RegionManager implements AsyncDisposable {
       streams: this.#streams,
       warn,
     });
+    if (hostAddresses === 'always') {
+      // The first command of the manager. Without mappings it cannot fail.
+      void this.attach(hostAddressTarget());
+    }
   }
 
   /**
@@ -150,7 +172,7 @@ export class RegionManager implements AsyncDisposable {
 
   /**
    * In attach order, including the attachment whose replay is running, which is `pending`. Detached ones are not
-   * included.
+   * included. With `hostAddresses: 'always'`, the first is that of the target `host addresses`.
    */
   get attachments(): readonly Attachment[] {
     return [...this.#attachments.visible];
@@ -273,13 +295,6 @@ export class RegionManager implements AsyncDisposable {
     if (failed !== undefined) {
       throw failed;
     }
-  }
-}
-
-/** @throws TypeError */
-function checkOverlapRule(rule: unknown): void {
-  if (rule !== 'contained' && rule !== 'any') {
-    throw new TypeError(`overlap of a RegionManager must be 'contained' or 'any', not ${show(rule)}`);
   }
 }
 

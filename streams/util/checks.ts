@@ -28,6 +28,13 @@ export function checkBoolean(value: unknown, what: string): void {
 }
 
 /** @throws TypeError */
+export function checkOneOf(value: unknown, values: readonly string[], what: string): void {
+  if (!values.includes(value as string)) {
+    throw new TypeError(`${what} must be ${values.map((one) => `'${one}'`).join(' or ')}, not ${show(value)}`);
+  }
+}
+
+/** @throws TypeError */
 export function checkSignal(signal: unknown): void {
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new TypeError(`signal must be an AbortSignal, not ${show(signal)}`);

@@ -180,6 +180,7 @@ for (const mapper of MAPPERS) {
           const error = dmaError(() => space.read(gpa, length));
           expect(error.code).to.equal('EFAULT');
           expect(error.message).to.contain(`${page} is not mapped`);
+          expect(error.hint).to.contain("hostAddresses: 'always'");
           expect(dmaError(() => space.write(gpa, Buffer.alloc(length))).message).to.contain(page);
         }
       });

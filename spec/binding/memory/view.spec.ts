@@ -70,6 +70,7 @@ for (const mapper of MAPPERS) {
       const error = dmaError(() => space.view(MemoryRange.of(0x1000, 0x3000)));
       expect(error.code).to.equal('EFAULT');
       expect(error.message).to.contain('0x2000-0x3000 is not mapped');
+      expect(error.hint).to.contain("hostAddresses: 'always'");
     });
 
     it('is refused of read-only memory, where a store would end the process', () => {

@@ -7,6 +7,7 @@ import {
   type Mappable,
   type Region,
   type RegionEdit,
+  type RegionManagerOptions,
   type VaMapper,
 } from '../../../streams/index.js';
 import { FakeMappable } from '../../../testing/index.js';
@@ -46,10 +47,10 @@ export class Real {
   readonly attachments = new Map<FaultyTarget, Attachment>();
   readonly #files: ModelWorld['files'];
 
-  constructor({ files, vaMapper, inner }: ModelWorld) {
+  constructor({ files, vaMapper, inner }: ModelWorld, options: Pick<RegionManagerOptions, 'hostAddresses'> = {}) {
     this.#files = files;
     this.va = vaMapper(this.plan);
-    this.manager = new RegionManager({ vaMapper: this.va, onWarning: () => (this.warnings += 1) });
+    this.manager = new RegionManager({ ...options, vaMapper: this.va, onWarning: () => (this.warnings += 1) });
     this.wide = new FaultyTarget(this.plan, this.va, { name: 'wide', needsVa: true, inner });
     this.exact = new FaultyTarget(this.plan, this.va, {
       name: 'exact',

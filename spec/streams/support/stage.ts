@@ -14,10 +14,17 @@ export class Stage {
   /** In the order in which they were created. */
   readonly targets: RecordingTarget[] = [];
 
-  constructor(options: { readonly withVaMapper?: boolean; readonly batches?: VaBatches } = {}) {
+  constructor(
+    options: {
+      readonly withVaMapper?: boolean;
+      readonly batches?: VaBatches;
+      readonly hostAddresses?: 'always';
+    } = {},
+  ) {
     this.va = new FakeVaMapper({ journal: this.journal, batches: options.batches ?? 'none' });
     this.manager = new RegionManager({
       ...(options.withVaMapper === false ? {} : { vaMapper: this.va }),
+      ...(options.hostAddresses === undefined ? {} : { hostAddresses: options.hostAddresses }),
       onWarning: (warning) => {
         this.warnings.push(warning);
       },
