@@ -3,19 +3,19 @@
  * BAR of a device. Three targets are attached, composed in three ways.
  */
 import { ensureMapped, fanOut, MemoryRange, onlyType, RegionManager, toTarget } from 'dma-streams';
-import { AddressSpace, Memfd } from 'dma-streams/binding';
+import { Memfd, RamBlocks } from 'dma-streams/binding';
 import { LoggingTarget, SoftIommuTarget } from 'dma-streams/targets';
 
 const MiB = 1n << 20n;
 const GiB = 1n << 30n;
 
-using space = new AddressSpace({ size: 8n * GiB });
+using memory = new RamBlocks();
 using ram = Memfd.create('ram', 4n * GiB);
 using bios = Memfd.create('bios', 1n * MiB);
 using bar = Memfd.create('bar', 16n * MiB);
 
 await using manager = new RegionManager({
-  vaMapper: space,
+  vaMapper: memory,
   onWarning: (warning) => {
     console.warn(`warning: ${warning.message}`);
   },
@@ -31,7 +31,7 @@ await manager.attach((changes$) => changes$.pipe(onlyType('ram'), toTarget(ramOn
 
 // Two targets that succeed or fail together, with a host virtual address for every mapping.
 const pair = fanOut(toTarget(new SoftIommuTarget({ name: 'left' })), toTarget(new SoftIommuTarget({ name: 'right' })));
-await manager.attach((changes$) => changes$.pipe(ensureMapped(space), pair));
+await manager.attach((changes$) => changes$.pipe(ensureMapped(memory), pair));
 
 // The whole map becomes visible as one change set, or not at all.
 const low = MemoryRange.of(0, 3n * GiB);
@@ -66,9 +66,9 @@ await manager.transaction((edit) => {
   }
 });
 
-// A device writes; the VMM reads the same byte. The page of the file is mapped at no other address.
+// A device writes; the VMM reads the same bytes at the same guest address.
 iommu.write(high.start + 5n, Buffer.from('hello'));
-console.log('the VMM reads:', space.read(high.start + 5n, 5).toString());
+console.log('the VMM reads:', memory.read(high.start + 5n, 5).toString());
 
 for (const { target, ledger } of manager.attachments.map((one) => ({ target: one.target, ledger: one.ledger() }))) {
   console.log(`${target} holds ${ledger.map(({ range }) => range.toString()).join(', ')}`);

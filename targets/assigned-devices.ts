@@ -24,11 +24,11 @@ import { Type1Domain } from './assigned/type1-domain.js';
  * @example
  * ```ts
  * import { RegionManager } from 'dma-streams';
- * import { AddressSpace } from 'dma-streams/binding';
+ * import { RamBlocks } from 'dma-streams/binding';
  * import { AssignedDevices } from 'dma-streams/targets';
  *
- * using space = new AddressSpace({ size: 1n << 40n });
- * await using manager = new RegionManager({ vaMapper: space });
+ * using memory = new RamBlocks();
+ * await using manager = new RegionManager({ vaMapper: memory });
  * await using devices = new AssignedDevices(manager);
  * const { device } = await devices.add('0000:00:04.0', { through: 'iommufd' });
  * ```

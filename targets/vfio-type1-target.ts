@@ -10,21 +10,21 @@ import { OneAtATime } from './kernel/one-at-a-time.js';
  * Programs a VFIO container with a type1v2 IOMMU, by host virtual address (`VFIO_IOMMU_MAP_DMA`, `VFIO_IOMMU_UNMAP_DMA`).
  *
  * A group must be in the container before the first map. Device memory is mapped too, for peer-to-peer DMA. Native code computes the
- * pointer from the address space that owns the memory. Ranges of more than 2 MiB, and sets of more than 2 MiB in total or 256 rows, are
+ * pointer from the VA mapper that owns the memory. Ranges of more than 2 MiB, and sets of more than 2 MiB in total or 256 rows, are
  * mapped and unmapped on another thread, one container at a time: concurrent pinning for several containers takes longer than sequential
  * pinning.
  *
  * @example
  * ```ts
  * import { RegionManager } from 'dma-streams';
- * import { AddressSpace, VfioContainer, VfioGroup } from 'dma-streams/binding';
+ * import { RamBlocks, VfioContainer, VfioGroup } from 'dma-streams/binding';
  * import { VfioType1Target } from 'dma-streams/targets';
  *
- * using space = new AddressSpace({ size: 1n << 40n });
+ * using memory = new RamBlocks();
  * using container = VfioContainer.open();
  * using group = VfioGroup.forDevice('0000:00:04.0');
  * container.addGroup(group);
- * await using manager = new RegionManager({ vaMapper: space });
+ * await using manager = new RegionManager({ vaMapper: memory });
  * await manager.attach(new VfioType1Target(container));
  * ```
  */

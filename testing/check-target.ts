@@ -39,7 +39,7 @@ export interface CheckTargetOptions<T extends DmaTarget = DmaTarget> {
    */
   readonly mappable?: () => Mappable;
   /**
-   * Makes a VA mapper, for a target with `needsVa` that uses the addresses: `() => new AddressSpace({ size: 1n << 40n })`. Each target of a
+   * Makes a VA mapper, for a target with `needsVa` that uses the addresses: `() => new RamBlocks()`. Each target of a
    * check, and each manager, has its own; a method `close` of it is called at the end. Default: a `FakeVaMapper`.
    */
   readonly vaMapper?: () => VaMapper;

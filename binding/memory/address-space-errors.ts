@@ -16,7 +16,7 @@ export function reserveError(errno: number, size: bigint): DmaError {
     because: errno === ENOMEM ? 'the process has no free address range of that size' : undefined,
     hint:
       errno === ENOMEM
-        ? 'Ask for less (a process has 128 TiB), or raise its limit of address space: ulimit -v unlimited.'
+        ? 'Use RamBlocks, which reserves no addresses, ask for less (a process has 128 TiB), or raise its limit of address space: ulimit -v unlimited.'
         : undefined,
   });
 }
@@ -65,7 +65,7 @@ export function mapError(
       case ENOMEM:
         return {
           because: 'no memory, no huge pages, or too many mappings in this process',
-          hint: 'Compare wc -l < /proc/PID/maps with sysctl vm.max_map_count, and raise that; see free -m, and HugePages_Free in /proc/meminfo.',
+          hint: 'Compare wc -l < /proc/PID/maps with sysctl vm.max_map_count, and raise that or use RamBlocks (one mapping for each file); see free -m, and HugePages_Free in /proc/meminfo.',
         };
       default:
         return {};

@@ -61,6 +61,6 @@ function beyondError(range: MemoryRange, size: bigint): DmaError {
   return new DmaError(`the address space ends at 0x${size.toString(16)}`, {
     code: 'ERR_BEYOND_ADDRESS_SPACE',
     range,
-    hint: `Make it at least 0x${range.end.toString(16)} bytes long: new AddressSpace({ size }). Reserved addresses cost no memory.`,
+    hint: `Make it at least 0x${range.end.toString(16)} bytes long (reserved addresses cost no memory), or use RamBlocks, which has no size.`,
   });
 }

@@ -138,8 +138,8 @@ export class Memfd implements Mappable, Disposable {
   /**
    * Duplicates `fd`. The duplicate is closed on exec. The caller keeps `fd`, and closes it.
    *
-   * The file is not changed: no seals are added. If it is not sealed against shrinking, `AddressSpace` copies through the kernel, which
-   * returns an error if the file was truncated, and `AddressSpace.view` rejects it.
+   * The file is not changed: no seals are added. If it is not sealed against shrinking, `RamBlocks` and `AddressSpace` copy through the kernel, which
+   * returns an error if the file was truncated, and `view` rejects it.
    *
    * On failure: no descriptor stays open.
    *

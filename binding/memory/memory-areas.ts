@@ -10,6 +10,12 @@ import { native } from '../native.js';
 /** Reserve for the rest of the process: the heap, thread stacks, shared libraries. */
 const LEFT_TO_OTHERS = 8192;
 
+const FEWER_MAPPINGS =
+  'Use RamBlocks, which needs one area for each file instead of each mapping, map fewer, larger ranges that adjoin each other';
+
+/** For `RamBlocks`, whose mappings need no area. */
+export const FEWER_BLOCKS = 'Use fewer, larger files: each file, and each private mapping, is an area';
+
 let limit: number | undefined;
 
 /** Whether this number of further memory areas stays below the limit. */
@@ -25,8 +31,8 @@ export function checkAreasFor(areas: number): void {
   }
 }
 
-/** The error of `checkAreasFor`; `undefined` if there are enough. */
-export function areasError(areas: number): DmaError | undefined {
+/** The error of `checkAreasFor`; `undefined` if there are enough. `instead`: what the caller can do to need fewer, for the hint. */
+export function areasError(areas: number, instead = FEWER_MAPPINGS): DmaError | undefined {
   if (excess(areas) <= 0 || (isLimitRaised() && excess(areas) <= 0)) {
     return undefined;
   }
@@ -36,7 +42,7 @@ export function areasError(areas: number): DmaError | undefined {
     {
       code: 'ENOMEM',
       syscall: 'mmap',
-      hint: 'Map fewer, larger ranges that adjoin each other, use RamBlocks (one area for each file), or as root: sysctl -w vm.max_map_count=1000000',
+      hint: `${instead}, or as root: sysctl -w vm.max_map_count=1000000`,
     },
   );
 }

@@ -16,8 +16,8 @@ export interface SpaceAccess {
    * @throws DmaError `ERR_CLOSED`
    */
   openId(): number;
-  /** See `AddressSpace.read`. */
+  /** See `MappedMemory.read`. */
   read(gpa: bigint, length: number): Buffer;
-  /** See `AddressSpace.write`. */
+  /** See `MappedMemory.write`. */
   write(gpa: bigint, data: Uint8Array): void;
 }

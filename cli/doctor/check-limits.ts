@@ -82,7 +82,7 @@ export function checkMaxMapCount(count: number | null): Check {
     says: `${says}, below the default`,
     cures: [
       {
-        says: 'Targets that map by host virtual address need one host mapping for each DMA mapping:',
+        says: 'An AddressSpace needs one host mapping for each DMA mapping, RamBlocks one for each file. To allow more:',
         commands: [`sysctl vm.max_map_count=${DEFAULT_MAX_MAP_COUNT}`],
         root: true,
       },

@@ -1,6 +1,6 @@
 import { PAGE_SIZE } from '../../streams/internal.js';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AddressSpace, Memfd, type IovaRange, type PciDevice } from '../../binding/index.js';
+import { Memfd, RamBlocks, type IovaRange, type PciDevice } from '../../binding/index.js';
 import { DmaError, MemoryRange, type DmaTarget, type MapChange } from '../../streams/index.js';
 import type { AssignedDevice } from '../../targets/index.js';
 import type { DmaDevice, DmaHardware } from './dma-device.js';
@@ -118,51 +118,51 @@ export class EduDevice implements DmaDevice, DmaHardware {
 /** The page that the device and the host share. */
 class Desk {
   readonly range: MemoryRange;
-  readonly #memory: Memfd;
-  readonly #space: AddressSpace;
+  readonly #file: Memfd;
+  readonly #memory: RamBlocks;
   readonly #target: DmaTarget;
 
-  private constructor(target: DmaTarget, range: MemoryRange, memory: Memfd, space: AddressSpace) {
+  private constructor(target: DmaTarget, range: MemoryRange, file: Memfd, memory: RamBlocks) {
     this.#target = target;
     this.range = range;
+    this.#file = file;
     this.#memory = memory;
-    this.#space = space;
   }
 
   static async open(target: DmaTarget, range: MemoryRange): Promise<Desk> {
-    const space = new AddressSpace({ size: PAGE_SIZE });
-    let memory: Memfd | undefined;
+    const memory = new RamBlocks();
+    let file: Memfd | undefined;
     try {
-      memory = Memfd.create('dma-check', PAGE_SIZE);
+      file = Memfd.create('dma-check', PAGE_SIZE);
       const change = { region: 'dma-check', type: 'ram', writable: true, fileOffset: 0n } as const;
-      const hostVa = space.ensureMapped({
+      const hostVa = memory.ensureMapped({
         ...change,
-        range: MemoryRange.ofLength(0n, PAGE_SIZE),
-        backing: { mappable: memory, fileOffset: 0n },
+        range,
+        backing: { mappable: file, fileOffset: 0n },
       });
-      await target.mapDma({ ...change, range, mappable: memory, hostVa });
-      return new Desk(target, range, memory, space);
+      await target.mapDma({ ...change, range, mappable: file, hostVa });
+      return new Desk(target, range, file, memory);
     } catch (error) {
-      memory?.close();
-      space.close();
+      file?.close();
+      memory.close();
       throw error;
     }
   }
 
   read(length: number): Buffer {
-    return this.#space.read(0n, length);
+    return this.#memory.read(this.range.start, length);
   }
 
   write(data: Uint8Array): void {
-    this.#space.write(0n, data);
+    this.#memory.write(this.range.start, data);
   }
 
   async close(): Promise<void> {
     try {
       await this.#target.unmapDma(this.range);
     } finally {
+      this.#file.close();
       this.#memory.close();
-      this.#space.close();
     }
   }
 }

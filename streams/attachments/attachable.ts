@@ -9,6 +9,7 @@ import { toTarget } from '../operators/to-target.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { NO_FD_HINT } from '../target/obstacles.js';
 import type { TargetPort } from '../target/target-port.js';
+import { noMapperError } from '../host-addresses/va-errors.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
 
 /** Checks of targets and branches before they are attached, and the claims that keep a target with one attachment. */
@@ -27,11 +28,7 @@ export function branchOf(target: DmaTarget | TargetBranch, vaMapper: VaMapper | 
     return toTarget(target);
   }
   if (vaMapper === undefined) {
-    throw new DmaError('the target needs host virtual addresses, and this manager has no VA mapper', {
-      code: 'ERR_NO_VA_MAPPER',
-      target: target.name,
-      hint: 'new RegionManager({ vaMapper: new AddressSpace({ size }) })',
-    });
+    throw noMapperError('the target needs host virtual addresses of a VA mapper', { target: target.name });
   }
   return (changes$) => changes$.pipe(ensureMapped(vaMapper), toTarget(target));
 }

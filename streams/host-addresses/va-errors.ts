@@ -1,5 +1,5 @@
 import type { MapChange } from '../contracts/change-set.js';
-import { DmaError, toDmaError, type TargetRange } from '../contracts/errors.js';
+import { DmaError, toDmaError, type DmaErrorDetails, type TargetRange } from '../contracts/errors.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { ReleaseFailure } from '../contracts/va-mapper.js';
 
@@ -15,6 +15,19 @@ export interface VaUser extends TargetRange {
 export interface RegistryOwner {
   /** The targets that may use the address of the mapping at exactly this range, which is no longer active. */
   usersOf(range: MemoryRange): readonly VaUser[];
+}
+
+/** Something needs host virtual addresses, and the manager has no mapper. `always`: it needs them for every mapping. */
+export function noMapperError(
+  what: string,
+  details: Pick<DmaErrorDetails, 'target' | 'region' | 'range'> = {},
+  always = false,
+): DmaError {
+  return new DmaError(`${what}, and this manager has none`, {
+    code: 'ERR_NO_VA_MAPPER',
+    hint: `new RegionManager({ vaMapper: new RamBlocks()${always ? ", hostAddresses: 'always'" : ''} })`,
+    ...details,
+  });
 }
 
 /** The mapper has failed to make an address. */

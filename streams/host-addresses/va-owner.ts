@@ -11,7 +11,7 @@ import { PrivateMemory, type PrivateEdits } from '../regions/private-memory.js';
 import { RangeMap } from '../ranges/range-map.js';
 import { eachInSlices, filterInSlices, mapInSlices } from '../ranges/slices.js';
 import { run, waitFor, type Coroutine } from '../util/coroutine.js';
-import type { RegistryOwner } from './va-errors.js';
+import { noMapperError, type RegistryOwner } from './va-errors.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
 import type { View } from '../view/view.js';
 
@@ -65,12 +65,7 @@ export class VaOwner {
   /** @throws DmaError `ERR_NO_VA_MAPPER` when there is no mapper that could make private memory */
   checkMapper(region: string, range: MemoryRange): void {
     if (this.#vas === undefined) {
-      throw new DmaError('private memory needs a VA mapper, and this manager has none', {
-        code: 'ERR_NO_VA_MAPPER',
-        region,
-        range,
-        hint: 'new RegionManager({ vaMapper: new AddressSpace({ size }) })',
-      });
+      throw noMapperError('private memory needs a VA mapper', { region, range });
     }
   }
 

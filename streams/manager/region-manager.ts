@@ -16,6 +16,7 @@ import { ManagerStreams } from './manager-streams.js';
 import { Transactions } from './transactions.js';
 import { callUser } from '../util/user-callback.js';
 import { hostAddressTarget } from '../host-addresses/host-address-target.js';
+import { noMapperError } from '../host-addresses/va-errors.js';
 import { VaOwner } from '../host-addresses/va-owner.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
 import { checkCallback, checkObject, checkOneOf } from '../util/checks.js';
@@ -119,10 +120,7 @@ export class RegionManager implements AsyncDisposable {
     if (vaMapper !== undefined) {
       checkVaMapper(vaMapper);
     } else if (hostAddresses === 'always') {
-      throw new DmaError("hostAddresses: 'always' needs a VA mapper, and this manager has none", {
-        code: 'ERR_NO_VA_MAPPER',
-        hint: "new RegionManager({ vaMapper: new RamBlocks(), hostAddresses: 'always' })",
-      });
+      throw noMapperError("hostAddresses: 'always' needs a VA mapper", {}, true);
     }
     const warn = (warning: DmaError): void => {
       callUser(() => onWarning?.(warning));

@@ -37,13 +37,13 @@ const ADDRESSES_PER_STEP = 128;
  * @example
  * ```ts
  * import { ensureMapped, RegionManager, toTarget } from 'dma-streams';
- * import { AddressSpace } from 'dma-streams/binding';
+ * import { RamBlocks } from 'dma-streams/binding';
  * import { LoggingTarget } from 'dma-streams/targets';
  *
- * using space = new AddressSpace({ size: 1n << 32n });
- * await using manager = new RegionManager({ vaMapper: space });
+ * using memory = new RamBlocks();
+ * await using manager = new RegionManager({ vaMapper: memory });
  * const target = new LoggingTarget();
- * await manager.attach((changes$) => changes$.pipe(ensureMapped(space), toTarget(target)));
+ * await manager.attach((changes$) => changes$.pipe(ensureMapped(memory), toTarget(target)));
  * ```
  */
 export function ensureMapped(va: VaMapper): MonoTypeOperatorFunction<ChangeSet> {

@@ -72,7 +72,7 @@ export function noVaError({ range, region }: DmaMapRequest, target: string): Dma
     target,
     region,
     range,
-    hint: 'attach the target to a RegionManager with a VA mapper, or put ensureMapped(vaMapper) before it',
+    hint: 'attach the target to a RegionManager with a VA mapper (new RamBlocks()), or put ensureMapped(vaMapper) before it',
   });
 }
 

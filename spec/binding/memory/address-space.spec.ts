@@ -57,7 +57,7 @@ describe('AddressSpace', () => {
       for (const size of [1n << 47n, (1n << 62n) + 0x1000n, (1n << 63n) - 0x1000n]) {
         const error = dmaError(() => new AddressSpace({ size }));
         expect(error).to.include({ code: 'ENOMEM', syscall: 'mmap' });
-        expect(error.hint).to.contain('Ask for less');
+        expect(error.hint).to.contain('Use RamBlocks').and.contain('ask for less');
       }
     });
   });
@@ -83,6 +83,7 @@ describe('AddressSpace', () => {
       ]) {
         const error = dmaError(() => small.ensureMapped({ ...ram(0, 0x1000), range }));
         expect(error.code).to.equal('ERR_BEYOND_ADDRESS_SPACE');
+        expect(error.hint).to.contain(`at least 0x${range.end.toString(16)} bytes long`).and.contain('use RamBlocks');
         expect(error.hint).to.contain(`0x${range.end.toString(16)}`);
         expect(dmaError(() => small.release(range)).code).to.equal('ERR_BEYOND_ADDRESS_SPACE');
         expect(dmaError(() => small.view(range)).code).to.equal('ERR_BEYOND_ADDRESS_SPACE');
@@ -126,7 +127,10 @@ describe('AddressSpace', () => {
         space.ensureMapped({ range, region: 'ram', type: 'ram', writable: true, backing });
       }
     };
-    expect(fill).to.throw(DmaError, 'memory areas').with.property('code', 'ENOMEM');
+    const error = dmaError(fill);
+    expect(error.message).to.contain('memory areas');
+    expect(error.code).to.equal('ENOMEM');
+    expect(error.hint).to.match(/^Use RamBlocks, .* sysctl -w vm.max_map_count=1000000$/);
     expect(mapped).to.be.greaterThan(10_000);
     space.release(MemoryRange.ofPages(0, mapped * 2));
     mapped = 0;

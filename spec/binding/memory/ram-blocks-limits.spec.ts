@@ -87,7 +87,7 @@ describe('RamBlocks at the limits', () => {
     expect(result, result.stderr).to.include({ status: 0 });
     const [first, hint, set, last] = result.stdout.split('\n');
     expect(first).to.match(/^true ENOMEM ENOMEM: the mappings of this process use \d+ of 65530 memory areas/);
-    expect(hint).to.contain('sysctl -w vm.max_map_count');
+    expect(hint).to.match(/^Use fewer, larger files: .*sysctl -w vm.max_map_count=1000000$/);
     expect(set).to.equal('ok,ENOMEM,ok,ENOMEM');
     expect(last).to.equal('used done');
   }).timeout(60_000);

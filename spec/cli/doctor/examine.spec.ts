@@ -108,7 +108,16 @@ describe('the doctor', () => {
     const small = { limit: 8 << 20, capIpcLock: false, locked: 4096, pinned: 0 };
     const facts = { ...(await factsOf(machine)), lockedMemory: small };
     expect(check(facts, 'VFIO type1').says).to.contain('65,535 mappings');
-    expect(commandsOf(check(facts, 'max_map_count'))).to.deep.equal(['sysctl vm.max_map_count=65530']);
+    expect(check(facts, 'max_map_count')).to.deep.include({
+      says: '1,000 host mappings per process, below the default',
+      cures: [
+        {
+          says: 'An AddressSpace needs one host mapping for each DMA mapping, RamBlocks one for each file. To allow more:',
+          commands: ['sysctl vm.max_map_count=65530'],
+          root: true,
+        },
+      ],
+    });
     expect(commandsOf(check(facts, 'huge pages'))).to.deep.equal([
       'echo 512 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages',
     ]);

@@ -171,7 +171,10 @@ describe('new RegionManager() with hostAddresses', () => {
   it("'always' needs a VA mapper", () => {
     expect(() => new RegionManager({ hostAddresses: 'always' }))
       .to.throw(DmaError, "hostAddresses: 'always' needs a VA mapper, and this manager has none")
-      .with.property('code', 'ERR_NO_VA_MAPPER');
+      .that.includes({
+        code: 'ERR_NO_VA_MAPPER',
+        hint: "new RegionManager({ vaMapper: new RamBlocks(), hostAddresses: 'always' })",
+      });
   });
 
   it('refuses what is neither of its values, and takes no mapper then', () => {

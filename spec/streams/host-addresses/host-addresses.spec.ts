@@ -189,7 +189,11 @@ describeWithVaBatches('RegionManager: host virtual addresses', (batches) => {
   it('are required by a target that needs them: it is not attached without a VA mapper', async () => {
     const bare = new Stage({ withVaMapper: false });
     const error = await rejectionOf(bare.manager.attach(bare.target({ needsVa: true })));
-    expect(error).to.include({ code: 'ERR_NO_VA_MAPPER', target: 'T' });
+    expect(error).to.include({
+      code: 'ERR_NO_VA_MAPPER',
+      target: 'T',
+      hint: 'new RegionManager({ vaMapper: new RamBlocks() })',
+    });
     expect(bare.manager.attachments).to.deep.equal([]);
   });
 });
