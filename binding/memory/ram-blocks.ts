@@ -27,6 +27,8 @@ export interface RamBlocksOptions {
  * A mapping that is not writable rejects `write` and `view` with `EACCES`, though its pages may be mapped writable. Each `RamBlocks` has
  * blocks of its own. Guest physical addresses up to 2^64 - 4096 can be mapped. Use it only on the thread that created it.
  *
+ * Use this class unless something relies on host address = base + guest physical address, which `AddressSpace` provides.
+ *
  * If a mapping is released while a job of Node.js, or another thread, may still use a view of it, that continues to read and write the
  * contents of the file, which other mappings may show. `AddressSpace` cuts it off instead.
  *

@@ -83,7 +83,9 @@ describe('AddressSpace', () => {
       ]) {
         const error = dmaError(() => small.ensureMapped({ ...ram(0, 0x1000), range }));
         expect(error.code).to.equal('ERR_BEYOND_ADDRESS_SPACE');
-        expect(error.hint).to.contain(`at least 0x${range.end.toString(16)} bytes long`).and.contain('use RamBlocks');
+        expect(error.hint)
+          .to.contain(`at least 0x${range.end.toString(16)} bytes long`)
+          .and.contain('use RamBlocks');
         expect(error.hint).to.contain(`0x${range.end.toString(16)}`);
         expect(dmaError(() => small.release(range)).code).to.equal('ERR_BEYOND_ADDRESS_SPACE');
         expect(dmaError(() => small.view(range)).code).to.equal('ERR_BEYOND_ADDRESS_SPACE');
