@@ -3,13 +3,14 @@
  * applied, and everything is unmapped at the end. A failed attach is rolled back completely.
  */
 import { DmaMapError, MemoryRange, RegionManager } from 'dma-streams';
-import { Memfd } from 'dma-streams/binding';
+import { Memfd, RamBlocks } from 'dma-streams/binding';
 import { LoggingTarget, SoftIommuTarget } from 'dma-streams/targets';
 
 const MiB = 1n << 20n;
 
+using memory = new RamBlocks();
 using ram = Memfd.create('ram', 64n * MiB);
-await using manager = new RegionManager();
+await using manager = new RegionManager({ vaMapper: memory });
 await manager.attach(new LoggingTarget());
 
 // The machine runs, with four regions of 16 MiB.

@@ -5,19 +5,21 @@
  * At the end, the same overlay over RAM with a granule: only one granule is unmapped and mapped again.
  */
 import { MemoryRange, RegionManager, type Region, type RegionEdit } from 'dma-streams';
-import { Memfd } from 'dma-streams/binding';
+import { Memfd, RamBlocks } from 'dma-streams/binding';
 import { LoggingTarget, SoftIommuTarget } from 'dma-streams/targets';
 
 const KiB = 1n << 10n;
 const MiB = 1n << 20n;
 const GiB = 1n << 30n;
 
+using memory = new RamBlocks();
 using ram = Memfd.create('ram', 4n * GiB);
 using flash = Memfd.create('flash', 4n * MiB);
 using vram = Memfd.create('vram', 16n * MiB);
 
 await using manager = new RegionManager({
   overlap: 'any',
+  vaMapper: memory,
   onWarning: (warning) => {
     console.warn(`warning: ${warning.message}`);
   },

@@ -1,7 +1,7 @@
 /** What `testing/`, `binding/`, `targets/`, `cli/` and `bench/` share with `streams/`, and users do not see. */
 export { sameMapping } from './changes/mapping.js';
 export { ERRNO, errnoName } from './contracts/errno.js';
-export { toDmaError } from './contracts/errors.js';
+export { toDmaError, withContext } from './contracts/errors.js';
 export { PAGE_SHIFT, PAGE_SIZE, PAGE_SIZE_NUMBER, pagesOfBytes, partsOutside } from './ranges/memory-range.js';
 export { RangeMap } from './ranges/range-map.js';
 export type { Ranged } from './ranges/range-map.js';

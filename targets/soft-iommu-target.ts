@@ -14,6 +14,9 @@ import { Unmapper } from './soft-iommu/unmapper.js';
  * `mapDma` only checks that a file is not shorter than the mapping; `read` and `write` access the backing. File systems and pinning are
  * not modelled: descriptors that `fstat` cannot examine are accepted.
  *
+ * The model `type1v2` maps by host virtual address, like VFIO type1: its manager needs a VA mapper, `RamBlocks` or `AddressSpace`, and DMA
+ * accesses memory at the host virtual address. The other models access the file, and private memory at its host virtual address.
+ *
  * The model `iommufd` deviates from the contract of `DmaTarget` in one rule: an unmap of a range without maps fails, as in the kernel. The
  * library makes no such call of this target, because its maps end at once.
  *
@@ -34,6 +37,8 @@ export class SoftIommuTarget implements DmaTarget {
   readonly name: string;
   readonly model: SoftIommuModel;
   readonly unmapShape: 'superset' | 'exact';
+  /** True for the model `type1v2`. A request without a host virtual address is accepted by it too; DMA then accesses the file. */
+  readonly needsVa: boolean;
   readonly #settings: Settings;
   readonly #entries = new Entries();
   readonly #mapper: Mapper;
@@ -46,6 +51,7 @@ export class SoftIommuTarget implements DmaTarget {
     this.name = settings.name;
     this.model = settings.model;
     this.unmapShape = settings.traits.unmapShape;
+    this.needsVa = settings.traits.needsVa;
     this.#settings = settings;
     this.#mapper = new Mapper(settings, this.#entries);
     this.#unmapper = new Unmapper(settings, this.#entries);
@@ -101,7 +107,7 @@ export class SoftIommuTarget implements DmaTarget {
    * @param iova I/O virtual address, in bytes
    * @param length in bytes
    * @throws DmaFault if a byte is not mapped; the error has its address
-   * @throws DmaError if a mapping has no accessible backing
+   * @throws DmaError if a mapping has no accessible backing; `ERR_INVALID_HOST_VA` if its host virtual address was released
    * @throws TypeError or RangeError if an argument is invalid
    */
   read(iova: bigint, length: number): Buffer {
@@ -111,7 +117,7 @@ export class SoftIommuTarget implements DmaTarget {
     const spans = spansOf(this.#entries, { kind: 'read', iova, length }, this.name);
     const data = Buffer.alloc(length);
     for (const { request, offset, from, to } of spans) {
-      new Backing(request, this.name).read(offset, data.subarray(from, to));
+      new Backing(request, this).read(offset, data.subarray(from, to));
     }
     return data;
   }
@@ -120,8 +126,8 @@ export class SoftIommuTarget implements DmaTarget {
    * Writes memory as a device would.
    *
    * @throws DmaFault if a byte is not mapped, or not writable; the error has its address, and nothing was written
-   * @throws DmaError if a mapping has no accessible backing; `EOVERFLOW` if the end of the write is at file offset 2^53 or above. The bytes
-   * in preceding mappings were written
+   * @throws DmaError if a mapping has no accessible backing; `ERR_INVALID_HOST_VA` if its host virtual address was released; `EOVERFLOW` if
+   * it is written through a file, and the end of the write is at file offset 2^53 or above. The bytes in preceding mappings were written
    * @throws TypeError or RangeError if an argument is invalid
    */
   write(iova: bigint, data: Uint8Array): void {
@@ -130,7 +136,7 @@ export class SoftIommuTarget implements DmaTarget {
     }
     const spans = spansOf(this.#entries, { kind: 'write', iova, length: data.length }, this.name);
     for (const { request, offset, from, to } of spans) {
-      new Backing(request, this.name).write(offset, data.subarray(from, to));
+      new Backing(request, this).write(offset, data.subarray(from, to));
     }
   }
 

@@ -68,7 +68,7 @@ export const softDma: Question = {
 
 async function setUpTarget(memfd: Memfd): Promise<SoftIommuTarget> {
   const manager = new RegionManager();
-  const target = new SoftIommuTarget();
+  const target = new SoftIommuTarget({ model: 'iommufd' });
   await manager.attach(target);
   const range = MemoryRange.ofLength(0n, 1n << 30n);
   const region = await manager.addRegion({ name: 'ram', range, type: 'ram' });

@@ -1,4 +1,4 @@
-import { AddressSpace, Memfd } from '../../binding/index.js';
+import { Memfd, RamBlocks } from '../../binding/index.js';
 import { MemoryRange, RegionManager } from '../../streams/index.js';
 import { SoftIommuTarget } from '../../targets/index.js';
 
@@ -11,23 +11,20 @@ const TEXT = Buffer.from('from the host, by DMA');
  * @throws the error of the step that failed; all resources are released
  */
 export async function trySoftware(): Promise<void> {
-  using space = new AddressSpace({ size: PAGE.end });
-  using memory = Memfd.create('doctor', PAGE.length);
-  const manager = new RegionManager({ vaMapper: space });
+  using memory = new RamBlocks();
+  using file = Memfd.create('doctor', PAGE.length);
+  const manager = new RegionManager({ vaMapper: memory });
   try {
     const target = new SoftIommuTarget();
     await manager.attach(target);
     const region = await manager.addRegion({ name: 'doctor', range: PAGE, type: 'ram' });
     await region.addMapping({
       rangeInRegion: MemoryRange.ofLength(0n, PAGE.length),
-      backing: { mappable: memory, fileOffset: 0n },
+      backing: { mappable: file, fileOffset: 0n },
       writable: true,
     });
     await region.map({ writable: true });
-    for (const mapping of manager.snapshot().mappings) {
-      space.ensureMapped(mapping);
-    }
-    space.write(PAGE.start, TEXT);
+    memory.write(PAGE.start, TEXT);
     if (!target.read(PAGE.start, TEXT.length).equals(TEXT)) {
       throw new Error('the software IOMMU read other bytes than the host wrote');
     }

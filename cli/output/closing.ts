@@ -10,7 +10,7 @@ const MOST_SKIPPED = 10;
 
 /** What was checked by DMA, and the result. */
 export function describeDmaCheck(report: ReplayReport, { colours, width }: Terminal): string[] {
-  const { dma, hostView } = report;
+  const { dma } = report;
   const indent = (text: string): string[] => wrap(text, width - 2).map((line) => `  ${line}`);
   if (dma === undefined) {
     return indent('no device to check with: add a target that has one, for instance --target soft');
@@ -18,12 +18,11 @@ export function describeDmaCheck(report: ReplayReport, { colours, width }: Termi
   if (dma.checked === 0) {
     return indent('nothing is mapped, so there is nothing to check');
   }
-  const host = hostView === 'va' ? 'through the VA mapper' : 'in the memory files';
   const hardware = dma.hardware ?? [];
   const places = dma.devices > hardware.length ? 'At both ends and in the middle of every mapping a' : 'A';
   const readOnly = dma.devices > hardware.length ? ' A device write to read-only memory must fault.' : '';
   const lines = indent(
-    `${places} device writes a pattern, and the host reads it ${host}. Then the host writes, and the device reads.${readOnly}`,
+    `${places} device writes a pattern, and the host reads it through the VA mapper. Then the host writes, and the device reads.${readOnly}`,
   );
   lines.push(...hardware.flatMap((check) => indent(describeHardware(check))));
   if (hardware.length > 0) {

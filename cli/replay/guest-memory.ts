@@ -1,5 +1,5 @@
-import { readSync, writeSync } from 'node:fs';
-import type { AddressSpace } from '../../binding/index.js';
+import { writeSync } from 'node:fs';
+import type { RamBlocks } from '../../binding/index.js';
 import type { FileBacking, MapChange } from '../../streams/index.js';
 
 /** How the host reaches guest memory, to compare with what a device sees. */
@@ -15,13 +15,13 @@ export interface GuestMemory {
  * loaded.
  */
 export class MappedGuestMemory implements GuestMemory {
-  readonly #space: AddressSpace;
+  readonly #memory: RamBlocks;
   readonly #heldByManager: boolean;
   #shown: readonly MapChange[] = [];
 
   /** `heldByManager`: the region manager has made all addresses, for a target that needs them, and takes them away. */
-  constructor(space: AddressSpace, heldByManager: boolean) {
-    this.#space = space;
+  constructor(memory: RamBlocks, heldByManager: boolean) {
+    this.#memory = memory;
     this.#heldByManager = heldByManager;
   }
 
@@ -30,45 +30,27 @@ export class MappedGuestMemory implements GuestMemory {
       return;
     }
     for (const { range } of this.#shown) {
-      this.#space.release(range);
+      this.#memory.release(range);
     }
     this.#shown = [];
     const shown: MapChange[] = [];
     this.#shown = shown;
     for (const mapping of mappings) {
-      this.#space.ensureMapped(mapping);
+      this.#memory.ensureMapped(mapping);
       shown.push(mapping);
     }
   }
 
   read(_mapping: MapChange, address: bigint, length: number): Buffer {
-    return this.#space.read(address, length);
+    return this.#memory.read(address, length);
   }
 
   write(mapping: MapChange, address: bigint, data: Uint8Array): void {
     if (mapping.writable) {
-      this.#space.write(address, data);
+      this.#memory.write(address, data);
     } else {
       writeBacking(mapping, address, data);
     }
-  }
-}
-
-/** Through the files behind it, where the addresses are beyond what a process can reserve. */
-export class FileGuestMemory implements GuestMemory {
-  show(): void {
-    // A file is always reachable.
-  }
-
-  read(mapping: MapChange, address: bigint, length: number): Buffer {
-    const { mappable, fileOffset } = fileBacking(mapping);
-    const data = Buffer.alloc(length);
-    readSync(mappable.fd, data, 0, length, fileOffset + (address - mapping.range.start));
-    return data;
-  }
-
-  write(mapping: MapChange, address: bigint, data: Uint8Array): void {
-    writeBacking(mapping, address, data);
   }
 }
 

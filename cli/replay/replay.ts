@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AddressSpace } from '../../binding/index.js';
+import { RamBlocks } from '../../binding/index.js';
 import { memoryHeadroom, type MemoryHeadroom } from '../../binding/memory/memory-headroom.js';
 import { RegionManager, type DmaError, type MapChange, type MemoryMapSnapshot } from '../../streams/index.js';
-import { codeOf, messageOf, reasonOf } from '../errors.js';
+import { messageOf, reasonOf } from '../errors.js';
 import { describeSection } from '../trace/section.js';
 import type { Trace } from '../trace/trace.js';
 import { Checkpoint } from './checkpoint.js';
 import type { AttachedTarget } from './attached-target.js';
 import { checkDma, type DeviceUnderCheck, type DmaCheckResult } from './dma-check.js';
-import { FileGuestMemory, MappedGuestMemory } from './guest-memory.js';
+import { MappedGuestMemory, type GuestMemory } from './guest-memory.js';
 import { Journal } from './journal.js';
 import { journalTarget } from './journal-target.js';
 import { NO_LAYERS, type Layers } from './layers.js';
@@ -28,12 +28,6 @@ export interface ReplayOptions {
   /** Ends the replay early: after the commit that is under way, at once in a recorded wait, between two steps of the DMA check. */
   readonly signal?: AbortSignal;
 }
-
-/**
- * Half of what a process may map (`vm.max_map_count`, 65,530 by default). Above that a software target is served without
- * host virtual addresses, which it can do without.
- */
-const MOST_HELD_ADDRESSES = 32_768;
 
 /** A timer of Node's takes at most 2^31 - 1 milliseconds. */
 const LONGEST_SLEEP = 2 ** 30;
@@ -60,13 +54,12 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
   }
   warnOfRounding(trace, observer);
   using blocks = new MemoryBlocks(trace);
-  using space = reserve(trace, options.targets, observer);
-  const heldByManager =
-    space !== undefined && mostMappings(trace) <= MOST_HELD_ADDRESSES && options.targets.some(({ byVa }) => byVa);
+  using memory = new RamBlocks();
+  const heldByManager = options.targets.some(({ byVa }) => byVa);
   const skipped: DmaError[] = [];
   const manager = new RegionManager({
     overlap: trace.hasPriorities ? 'any' : 'contained',
-    ...(heldByManager ? { vaMapper: space } : {}),
+    ...(heldByManager ? { vaMapper: memory } : {}),
     onWarning: (warning) => {
       if (isSkip(warning)) {
         skipped.push(warning);
@@ -82,14 +75,14 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
   let layers: Layers;
   let dma: DmaCheckResult | undefined;
   try {
-    await attachAll(attached, manager, options.targets, journal, heldByManager);
+    await attachAll(attached, manager, options.targets, journal);
     observer.started(trace, options.targets);
     const placer = new SectionPlacer(manager, blocks);
     outcomes = await replayCommits(trace, options, placer, { journal, skipped }, observer);
     snapshot = manager.snapshot();
     layers = trace.hasPriorities ? placer.layers() : NO_LAYERS;
     if (outcomes.interrupted === undefined) {
-      dma = await checkAll(attached, snapshot.mappings, { space, heldByManager }, options.signal);
+      dma = await checkAll(attached, snapshot.mappings, new MappedGuestMemory(memory, heldByManager), options.signal);
     }
     if (dma?.interrupted === true) {
       outcomes = { ...outcomes, interrupted: { during: 'DMA check', commits: trace.commits.length } };
@@ -118,15 +111,9 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
     failedCommits: outcomes.failures.length,
     ...outcomes,
     dma,
-    hostView: space === undefined ? 'file' : 'va',
     milliseconds,
     ...(closingError === undefined ? {} : { closingError }),
   };
-}
-
-/** At most: each section that is above another one divides one mapping into two. */
-function mostMappings({ mostSections, hasPriorities }: Trace): number {
-  return hasPriorities ? 2 * mostSections : mostSections;
 }
 
 function warnOfRounding({ path, rounded }: Trace, observer: ReplayObserver): void {
@@ -142,32 +129,12 @@ function warnOfRounding({ path, rounded }: Trace, observer: ReplayObserver): voi
   );
 }
 
-/** Addresses for the whole machine; `undefined` when no target needs any, or none can be had. */
-function reserve(trace: Trace, targets: readonly TargetChoice[], observer: ReplayObserver): AddressSpace | undefined {
-  if (trace.highestAddress === 0n || targets.every(({ kind }) => kind === 'log')) {
-    return undefined;
-  }
-  try {
-    return new AddressSpace({ size: trace.highestAddress });
-  } catch (error) {
-    if (!(error instanceof RangeError) && codeOf(error) !== 'ENOMEM') {
-      throw error;
-    }
-    observer.warned(
-      `no host addresses for a machine of 0x${trace.highestAddress.toString(16)} bytes (${messageOf(error)}): ` +
-        'the DMA check reads and writes the memory through its files instead',
-    );
-    return undefined;
-  }
-}
-
 /** Adds to `attached` one by one: what is there when a later one fails is to be closed. */
 async function attachAll(
   attached: Attached[],
   manager: RegionManager,
   choices: readonly TargetChoice[],
   journal: Journal,
-  vaAvailable: boolean,
 ): Promise<void> {
   for (const choice of choices) {
     const target = await choice.attach(manager, (unwrapped) =>
@@ -176,7 +143,7 @@ async function attachAll(
         (call) => {
           journal.record(call);
         },
-        choice.byVa && vaAvailable ? { needsVa: true } : {},
+        choice.byVa ? { needsVa: true } : {},
       ),
     );
     attached.push({ ...target, choice });
@@ -246,17 +213,15 @@ async function waitUntil(time: number, signal: AbortSignal | undefined): Promise
 async function checkAll(
   attached: readonly Attached[],
   mappings: readonly MapChange[],
-  host: { readonly space: AddressSpace | undefined; readonly heldByManager: boolean },
+  memory: GuestMemory,
   signal: AbortSignal | undefined,
 ): Promise<DmaCheckResult | undefined> {
-  const { space, heldByManager } = host;
   const devices = attached.flatMap(({ device, attachment }): DeviceUnderCheck[] =>
     device === undefined ? [] : [{ device, mappings: heldOf(mappings, attachment.ledger()) }],
   );
   if (devices.length === 0) {
     return undefined;
   }
-  const memory = space === undefined ? new FileGuestMemory() : new MappedGuestMemory(space, heldByManager);
   return checkDma(devices, memory, signal);
 }
 

@@ -70,8 +70,6 @@ export interface ReplayReport {
   readonly skipped: readonly SkippedSection[];
   /** `undefined` when no target has a device to check with. */
   readonly dma: DmaCheckResult | undefined;
-  /** Whether the host looked through the VA mapper, or, where the addresses are too high, through the files. */
-  readonly hostView: 'va' | 'file';
   /** From the first call to the last, in milliseconds; waiting for recorded times included. */
   readonly milliseconds: number;
   /** Where it was told to end before its end. Absent when it was not, or when that came after the DMA check. */

@@ -42,8 +42,6 @@ export class TraceBuilder {
   readonly #commits: TraceCommit[] = [];
   #open: OpenCommit | undefined;
   #lineCount = 0;
-  #highestAddress = 0n;
-  #mostSections = 0;
   #holeCount = 0;
   #hasPriorities = false;
   #rounded: RoundedSections | undefined;
@@ -80,8 +78,6 @@ export class TraceBuilder {
       blocks: this.#blocks,
       holes: this.#holeCount,
       rounded: this.#rounded,
-      highestAddress: this.#highestAddress,
-      mostSections: this.#mostSections,
       hasPriorities: this.#hasPriorities,
     };
   }
@@ -120,7 +116,6 @@ export class TraceBuilder {
         adds.push(section);
       }
     }
-    this.#mostSections = Math.max(this.#mostSections, this.#sections.size + this.#layers.size);
     const { number, ms, removes, holes } = open;
     this.#commits.push({ number, ms, removes, adds, holes });
     this.#open = undefined;
@@ -179,9 +174,6 @@ export class TraceBuilder {
     const size = section.fileOffset + section.range.length;
     if (size > (this.#blocks.get(name)?.size ?? 0n)) {
       this.#blocks.set(name, { name, size });
-    }
-    if (section.range.end > this.#highestAddress) {
-      this.#highestAddress = section.range.end;
     }
   }
 

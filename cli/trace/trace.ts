@@ -40,10 +40,6 @@ export interface Trace {
   /** Lines that add a section that takes no place: it is no memory, or holds no whole page, and has no priority. */
   readonly holes: number;
   readonly rounded: RoundedSections | undefined;
-  /** The address after the highest that was ever mapped; 0 when nothing was. */
-  readonly highestAddress: bigint;
-  /** The most sections that were there at a time. */
-  readonly mostSections: number;
   /** Whether a section has a priority: then sections may overlap in any way. */
   readonly hasPriorities: boolean;
 }

@@ -8,7 +8,7 @@ import { memfdAreas, openDescriptors } from './support/descriptors.js';
 /** In a program given as text: a machine of sixteen mappings, with a target that does DMA in software. */
 const MACHINE = `
   const { AddressSpace, Memfd } = await import(${JSON.stringify(BINDING)});
-  const { forwardTarget, MemoryRange, RegionManager } = await import(${JSON.stringify(STREAMS)});
+  const { MemoryRange, RegionManager } = await import(${JSON.stringify(STREAMS)});
   const { SoftIommuTarget } = await import(${JSON.stringify(new URL('../../targets/index.js', import.meta.url).href)});
   const memfd = Memfd.create('attached', 0x10000n);
   const space = new AddressSpace({ size: 1n << 32n });
@@ -20,9 +20,7 @@ const MACHINE = `
       const rangeInRegion = MemoryRange.ofPages(page * 2, page * 2 + 1);
       edit.addMapping(region, { rangeInRegion, backing: { mappable: memfd, fileOffset: BigInt(page) << 12n }, writable: true });
     }
-  });
-  /** Uses the address of each mapping, as type1 does. */
-  const withVa = (inner) => forwardTarget(inner, { needsVa: true });`;
+  });`;
 
 /** In mid-attach: each map takes a while, and one more turn of the event loop comes before the attach can be done. */
 const SLOWLY = `${MACHINE}
@@ -43,11 +41,11 @@ describe('the lifetime of attachments', () => {
       const descriptors = () => readdirSync('/proc/self/fd').length;
       const round = async (number) => {
         if (number % 2 === 0) {
-          const attachment = await manager.attach(withVa(new SoftIommuTarget({ name: 'good' })));
+          const attachment = await manager.attach(new SoftIommuTarget({ name: 'good' }));
           await attachment.detach();
         } else {
           const faults = new Map([[number % 16, 'EIO']]);
-          await manager.attach(withVa(new SoftIommuTarget({ name: 'bad', faults }))).then(
+          await manager.attach(new SoftIommuTarget({ name: 'bad', faults })).then(
             () => { throw new Error('it did not fail'); },
             (error) => { if (error.code !== 'EIO') throw error; },
           );

@@ -1,19 +1,21 @@
 import { fstatSync, readSync, writeSync } from 'node:fs';
 import { readHostVa, writeHostVa } from '../../binding/memory/host-va.js';
 import { DmaError, type DmaMapRequest, type Mappable } from '../../streams/index.js';
-import { toDmaError } from '../../streams/internal.js';
+import { toDmaError, withContext } from '../../streams/internal.js';
 
 const WRITE_NEARER = 'give the memory a place in its file that ends below 2^53';
 
-/** The backing of a mapping, for device accesses: through the file if there is one, otherwise through the host address. */
+/** The backing of a mapping, for device accesses: through its file or its host address, whichever the IOMMU maps by. If there is only one, through that. */
 export class Backing {
   readonly #request: DmaMapRequest;
   readonly #target: string;
+  readonly #byVa: boolean;
 
-  /** @param target name of the IOMMU, for messages */
-  constructor(request: DmaMapRequest, target: string) {
+  /** @param iommu its name is for messages */
+  constructor(request: DmaMapRequest, iommu: { readonly name: string; readonly needsVa: boolean }) {
     this.#request = request;
-    this.#target = target;
+    this.#target = iommu.name;
+    this.#byVa = iommu.needsVa;
   }
 
   /**
@@ -51,7 +53,7 @@ export class Backing {
   ): void {
     const { mappable, fileOffset, hostVa, region, range } = this.#request;
     try {
-      if (mappable !== undefined) {
+      if (mappable !== undefined && !(this.#byVa && hostVa !== undefined)) {
         by.file(mappable, fileOffset + offset);
       } else if (hostVa !== undefined) {
         by.memory(hostVa);
@@ -63,7 +65,7 @@ export class Backing {
         );
       }
     } catch (error) {
-      throw toDmaError(error, { fallbackCode: 'EIO', target: this.#target, region, range });
+      throw withContext(toDmaError(error, { fallbackCode: 'EIO' }), { target: this.#target, region, range });
     }
   }
 

@@ -15,6 +15,8 @@ export interface ModelTraits {
   /** Error of an unmap that is not page aligned. */
   readonly unalignedUnmap: 'EINVAL' | 'ENOENT';
   readonly unmapShape: 'superset' | 'exact';
+  /** Maps are made by host virtual address; otherwise by file, and by host virtual address only where there is no file. */
+  readonly needsVa: boolean;
 }
 
 export type MapRule = 'overlap' | 'entries' | 'window';
@@ -29,6 +31,7 @@ export const MODELS: Readonly<Record<SoftIommuModel, ModelTraits>> = {
     overlap: 'EEXIST',
     unalignedUnmap: 'EINVAL',
     unmapShape: 'superset',
+    needsVa: true,
   },
   // drivers/iommu/iommufd/io_pagetable.c checks reserved IOVAs before existing mappings.
   iommufd: {
@@ -39,6 +42,7 @@ export const MODELS: Readonly<Record<SoftIommuModel, ModelTraits>> = {
     overlap: 'EEXIST',
     unalignedUnmap: 'ENOENT',
     unmapShape: 'superset',
+    needsVa: false,
   },
   exact: {
     mapRequest: 'map',
@@ -48,6 +52,7 @@ export const MODELS: Readonly<Record<SoftIommuModel, ModelTraits>> = {
     overlap: 'EINVAL',
     unalignedUnmap: 'ENOENT',
     unmapShape: 'exact',
+    needsVa: false,
   },
 };
 

@@ -15,8 +15,6 @@ const well: ReplayReport = {
     blocks: new Map(),
     holes: 0,
     rounded: undefined,
-    highestAddress: 0n,
-    mostSections: 0,
     hasPriorities: false,
   },
   mappings: [],
@@ -26,7 +24,6 @@ const well: ReplayReport = {
   failures: [],
   skipped: [],
   dma: passed,
-  hostView: 'va',
   milliseconds: 12,
 };
 

@@ -36,7 +36,6 @@ describe('the priorities of a trace', () => {
     const trace = await read([line(), line({ ...ROM, priority: 1 }), line({ ...ROM, name: 'low', priority: -0.5 })]);
     expect(trace.hasPriorities).to.equal(true);
     expect(trace.commits[0]?.adds.map(({ priority }) => priority)).to.deep.equal([undefined, 1, -0.5]);
-    expect(trace.mostSections).to.equal(3);
   });
 
   it('are absent from a trace without them, whose sections must not overlap; the refusal says how they could', async () => {

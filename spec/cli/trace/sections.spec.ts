@@ -55,8 +55,6 @@ describe('the sections of a trace', function () {
         expect(trace.holes).to.equal(2);
         expect(trace.rounded).to.equal(undefined);
         expect([...trace.blocks.values()]).to.deep.equal([{ name: 'ram0', size: 0x100000n }]);
-        expect(trace.highestAddress).to.equal(0x100000n);
-        expect(trace.mostSections).to.equal(1);
       });
     }
 
@@ -129,7 +127,6 @@ describe('the sections of a trace', function () {
       expect(section?.range.toString()).to.equal('0xa1000-0xc0000');
       expect(section?.fileOffset).to.equal(0x13000n);
       expect([...trace.blocks.values()]).to.deep.equal([{ name: 'vga', size: 0x13000n + 0x1f000n }]);
-      expect(trace.highestAddress).to.equal(0xc0000n);
       expect(trace.commits[1]?.removes).to.deep.equal([section]);
     });
 
@@ -291,7 +288,7 @@ function removing(lines: readonly object[]): object[] {
 }
 
 /** All that a replay takes from a trace, but for the bytes of the lines. */
-function placed({ commits, blocks, highestAddress, mostSections }: Trace): object {
+function placed({ commits, blocks }: Trace): object {
   return {
     commits: commits.map(({ adds, removes }) =>
       [adds, removes].map((sections) =>
@@ -301,8 +298,6 @@ function placed({ commits, blocks, highestAddress, mostSections }: Trace): objec
       ),
     ),
     blocks: [...blocks.values()],
-    highestAddress,
-    mostSections,
   };
 }
 
