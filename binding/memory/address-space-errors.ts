@@ -2,6 +2,7 @@ import { ERRNO, PAGE_SIZE } from '../../streams/internal.js';
 import { fstatSync } from 'node:fs';
 import type { DmaError, MapChange, Mappable, MemoryRange } from '../../streams/index.js';
 import { formatBytes, systemError } from '../errors.js';
+import { FEWER_AREAS } from './memory-areas.js';
 import type { HeldMapping } from './held-mappings.js';
 import { hugePageSizeOf, shortageOf, type Shortage } from './shortage.js';
 
@@ -21,11 +22,14 @@ export function reserveError(errno: number, size: bigint): DmaError {
   });
 }
 
-/** The error of a mapping that could not be made or released. `inTheWay` is the mapping that it overlaps. */
+/** The error of a mapping that could not be made or released. `inTheWay`: the mapping that it overlaps. `fewer`: how to need fewer memory areas. */
 export function mapError(
   errno: number,
   change: Pick<MapChange, 'range'> & Partial<MapChange>,
-  inTheWay: MemoryRange | undefined,
+  {
+    inTheWay,
+    fewer = FEWER_AREAS.forMappings,
+  }: { readonly inTheWay?: MemoryRange | undefined; readonly fewer?: string } = {},
 ): DmaError {
   const { range, region, backing } = change;
   const file = backing === undefined || backing === 'private' ? undefined : backing;
@@ -64,8 +68,10 @@ export function mapError(
             });
       case ENOMEM:
         return {
-          because: 'no memory, no huge pages, or too many mappings in this process',
-          hint: 'Compare wc -l < /proc/PID/maps with sysctl vm.max_map_count, and raise that or use RamBlocks (one mapping for each file); see free -m, and HugePages_Free in /proc/meminfo.',
+          because: `no free addresses for ${formatBytes(range.length)}, no memory, no huge pages, or too many memory areas in this process`,
+          hint:
+            'A process has 128 TiB of addresses, or less by ulimit -v. For memory see free -m, and HugePages_Free in /proc/meminfo. If ' +
+            `wc -l < /proc/PID/maps is near sysctl vm.max_map_count, raise that. ${fewer}.`,
         };
       default:
         return {};

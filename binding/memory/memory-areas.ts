@@ -10,11 +10,12 @@ import { native } from '../native.js';
 /** Reserve for the rest of the process: the heap, thread stacks, shared libraries. */
 const LEFT_TO_OTHERS = 8192;
 
-const FEWER_MAPPINGS =
-  'Use RamBlocks, which needs one area for each file instead of each mapping, map fewer, larger ranges that adjoin each other';
-
-/** For `RamBlocks`, whose mappings need no area. */
-export const FEWER_BLOCKS = 'Use fewer, larger files: each file, and each private mapping, is an area';
+/** How a process can need fewer memory areas: if each mapping needs some, and if each file does, as with `RamBlocks`. */
+export const FEWER_AREAS = {
+  forMappings:
+    'Use RamBlocks, which needs one memory area for each file instead of each mapping, map fewer, larger ranges that adjoin each other',
+  forFiles: 'Use fewer, larger files: each file, and each private mapping, is a memory area',
+} as const;
 
 let limit: number | undefined;
 
@@ -31,8 +32,8 @@ export function checkAreasFor(areas: number): void {
   }
 }
 
-/** The error of `checkAreasFor`; `undefined` if there are enough. `instead`: what the caller can do to need fewer, for the hint. */
-export function areasError(areas: number, instead = FEWER_MAPPINGS): DmaError | undefined {
+/** The error of `checkAreasFor`; `undefined` if there are enough. `fewer`: how to need fewer, for the hint. */
+export function areasError(areas: number, fewer: string = FEWER_AREAS.forMappings): DmaError | undefined {
   if (excess(areas) <= 0 || (isLimitRaised() && excess(areas) <= 0)) {
     return undefined;
   }
@@ -42,7 +43,7 @@ export function areasError(areas: number, instead = FEWER_MAPPINGS): DmaError | 
     {
       code: 'ENOMEM',
       syscall: 'mmap',
-      hint: `${instead}, or as root: sysctl -w vm.max_map_count=1000000`,
+      hint: `${fewer}, or as root: sysctl -w vm.max_map_count=1000000`,
     },
   );
 }

@@ -3,7 +3,7 @@ import { ERRNO, toDmaError } from '../../streams/internal.js';
 import { leavingError, mapError } from './address-space-errors.js';
 import { checkAddress, checkArray, checkFd, checkLabel, checkObject, checkRange, show } from '../checks.js';
 import type { HeldMapping, HeldMappings } from './held-mappings.js';
-import { areasError, checkAreasFor, FEWER_BLOCKS, haveAreasFor, isLimitRaised } from './memory-areas.js';
+import { areasError, checkAreasFor, FEWER_AREAS, haveAreasFor, isLimitRaised } from './memory-areas.js';
 import { native, type SpaceHandle } from '../native.js';
 import type { SpaceAccess } from './space-access.js';
 import type { SpaceReleaser } from './space-releaser.js';
@@ -128,8 +128,8 @@ export class SpaceMapper {
 
   #error(space: SpaceHandle, errno: number, change: MapChange): DmaError {
     const { range } = change;
-    const areas =
-      errno === ENOMEM ? areasError(1, this.#access.areasOfMapping === 0 ? FEWER_BLOCKS : undefined) : undefined;
+    const fewer = this.#access.areasOfMapping === 0 ? FEWER_AREAS.forFiles : FEWER_AREAS.forMappings;
+    const areas = errno === ENOMEM ? areasError(1, fewer) : undefined;
     if (areas !== undefined) {
       return areas;
     }
@@ -137,7 +137,10 @@ export class SpaceMapper {
       return leavingError(change);
     }
     const overlap = errno === EEXIST ? native().addressSpaceOverlap(space, range.startPage, range.endPage) : undefined;
-    return mapError(errno, change, overlap === undefined ? undefined : this.#held.rangeAt(overlap[0]));
+    return mapError(errno, change, {
+      inTheWay: overlap === undefined ? undefined : this.#held.rangeAt(overlap[0]),
+      fewer,
+    });
   }
 }
 

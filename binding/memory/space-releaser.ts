@@ -151,6 +151,6 @@ export class SpaceReleaser {
         ({ startPage, endPage }) => native().addressSpaceOverlap(space, startPage, endPage) !== undefined,
       );
     }
-    return mapError(result, { range }, undefined);
+    return mapError(result, { range });
   }
 }

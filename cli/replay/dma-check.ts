@@ -3,7 +3,7 @@ import { messageOf, reasonOf } from '../errors.js';
 import { Checkpoint } from './checkpoint.js';
 import type { DmaDevice, DmaHardware } from './dma-device.js';
 import { fileOffsetOf, PATTERN_LENGTH, spotsOf, type Spot } from './dma-spots.js';
-import { fileBacking, type GuestMemory } from './guest-memory.js';
+import { fileBacking, type HostView } from './host-view.js';
 
 export interface DeviceUnderCheck {
   readonly device: DmaDevice;
@@ -42,7 +42,7 @@ export interface DmaCheckResult {
   readonly interrupted?: true;
 }
 
-/** Addresses are held for so many mappings at a time: a process may have 65,530 (`vm.max_map_count`). */
+/** So many mappings are checked at a time, because the patterns that are expected in them are kept. */
 const BATCH = 4096;
 
 /** Failures that are reported one by one; one more where it would be the only one left out. */
@@ -51,7 +51,7 @@ const FAILURES_KEPT = 10;
 /**
  * Shows, through every mapping, that a device's DMA reaches the bytes that the guest sees.
  *
- * At both ends and in the middle of each mapping the device writes a pattern, and the host finds it through the VA mapper;
+ * At both ends and in the middle of each mapping the device writes a pattern, and the host finds it;
  * then the host writes, and the device finds it. No two patterns are alike, all are written before the first is looked for,
  * and what is expected is kept by place in the backing file: so a mapping that shows the bytes of another is found, and
  * mappings that should show the same bytes have to. Of a read-only mapping the content is written through its file, and a
@@ -63,11 +63,11 @@ const FAILURES_KEPT = 10;
  */
 export async function checkDma(
   devices: readonly DeviceUnderCheck[],
-  memory: GuestMemory,
+  host: HostView,
   signal?: AbortSignal,
 ): Promise<DmaCheckResult> {
   const checkpoint = new Checkpoint(signal);
-  const check = new DmaCheck(memory, checkpoint);
+  const check = new DmaCheck(host, checkpoint);
   for await (const { device, mappings } of checkpoint.untilOver(devices)) {
     if (device.hardware !== undefined) {
       await check.runHardware(device, device.hardware, mappings);
@@ -81,7 +81,7 @@ export async function checkDma(
 }
 
 class DmaCheck {
-  readonly #memory: GuestMemory;
+  readonly #host: HostView;
   readonly #checkpoint: Checkpoint;
   readonly #failures: DmaFailure[] = [];
   readonly #hardware: HardwareCheck[] = [];
@@ -92,8 +92,8 @@ class DmaCheck {
   #failed = 0;
   #faults = 0;
 
-  constructor(memory: GuestMemory, checkpoint: Checkpoint) {
-    this.#memory = memory;
+  constructor(host: HostView, checkpoint: Checkpoint) {
+    this.#host = host;
     this.#checkpoint = checkpoint;
   }
 
@@ -140,14 +140,6 @@ class DmaCheck {
     }
     const spots = mappings.flatMap((mapping) => spotsOf(mapping, device.hardware === undefined));
     this.#expected.clear();
-    try {
-      this.#memory.show(mappings);
-    } catch (error) {
-      for (const { address } of spots) {
-        this.#count(device, address, `the host cannot see it: ${messageOf(error)}`);
-      }
-      return;
-    }
     await this.#deviceToHost(device, spots);
     await this.#hostToDevice(device, spots);
     await this.#readOnly(
@@ -164,7 +156,7 @@ class DmaCheck {
         if (spot.mapping.writable) {
           await device.write(spot.address, pattern);
         } else {
-          this.#memory.write(spot.mapping, spot.address, pattern);
+          this.#host.write(spot.mapping, spot.address, pattern);
         }
       } catch (error) {
         const who = spot.mapping.writable ? 'the device' : 'the host';
@@ -175,9 +167,7 @@ class DmaCheck {
       written.push(spot);
     }
     for await (const spot of this.#checkpoint.untilOver(written)) {
-      await this.#compare(device, spot, 'the host', () =>
-        this.#memory.read(spot.mapping, spot.address, PATTERN_LENGTH),
-      );
+      await this.#compare(device, spot, 'the host', () => this.#host.read(spot.mapping, spot.address, PATTERN_LENGTH));
     }
   }
 
@@ -186,7 +176,7 @@ class DmaCheck {
     for await (const spot of this.#checkpoint.untilOver(spots)) {
       const pattern = this.#nextPattern();
       try {
-        this.#memory.write(spot.mapping, spot.address, pattern);
+        this.#host.write(spot.mapping, spot.address, pattern);
       } catch (error) {
         this.#count(device, spot.address, `the host cannot write it: ${messageOf(error)}`);
         continue;
@@ -218,7 +208,7 @@ class DmaCheck {
           continue;
         }
         await this.#compare(device, spot, 'after a write that faulted the host', () =>
-          this.#memory.read(spot.mapping, spot.address, PATTERN_LENGTH),
+          this.#host.read(spot.mapping, spot.address, PATTERN_LENGTH),
         );
         continue;
       }
@@ -235,7 +225,7 @@ class DmaCheck {
       return;
     }
     await this.#compare(device, spot, 'after a write to read-only memory the host', () =>
-      this.#memory.read(spot.mapping, spot.address, PATTERN_LENGTH),
+      this.#host.read(spot.mapping, spot.address, PATTERN_LENGTH),
     );
   }
 

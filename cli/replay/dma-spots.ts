@@ -1,5 +1,5 @@
 import type { MapChange } from '../../streams/index.js';
-import { fileBacking } from './guest-memory.js';
+import { fileBacking } from './host-view.js';
 
 /** Bytes of a pattern. A page holds three spots that do not overlap, so that spots of aliases are the same or apart. */
 export const PATTERN_LENGTH = 16;

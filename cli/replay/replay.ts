@@ -8,7 +8,7 @@ import type { Trace } from '../trace/trace.js';
 import { Checkpoint } from './checkpoint.js';
 import type { AttachedTarget } from './attached-target.js';
 import { checkDma, type DeviceUnderCheck, type DmaCheckResult } from './dma-check.js';
-import { MappedGuestMemory, type GuestMemory } from './guest-memory.js';
+import { VmmView } from './host-view.js';
 import { Journal } from './journal.js';
 import { journalTarget } from './journal-target.js';
 import { NO_LAYERS, type Layers } from './layers.js';
@@ -55,11 +55,11 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
   warnOfRounding(trace, observer);
   using blocks = new MemoryBlocks(trace);
   using memory = new RamBlocks();
-  const heldByManager = options.targets.some(({ byVa }) => byVa);
   const skipped: DmaError[] = [];
   const manager = new RegionManager({
     overlap: trace.hasPriorities ? 'any' : 'contained',
-    ...(heldByManager ? { vaMapper: memory } : {}),
+    vaMapper: memory,
+    hostAddresses: options.targets.every(({ kind }) => kind === 'log') ? 'on-demand' : 'always',
     onWarning: (warning) => {
       if (isSkip(warning)) {
         skipped.push(warning);
@@ -82,7 +82,7 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
     snapshot = manager.snapshot();
     layers = trace.hasPriorities ? placer.layers() : NO_LAYERS;
     if (outcomes.interrupted === undefined) {
-      dma = await checkAll(attached, snapshot.mappings, new MappedGuestMemory(memory, heldByManager), options.signal);
+      dma = await checkAll(attached, snapshot.mappings, new VmmView(memory), options.signal);
     }
     if (dma?.interrupted === true) {
       outcomes = { ...outcomes, interrupted: { during: 'DMA check', commits: trace.commits.length } };
@@ -213,7 +213,7 @@ async function waitUntil(time: number, signal: AbortSignal | undefined): Promise
 async function checkAll(
   attached: readonly Attached[],
   mappings: readonly MapChange[],
-  memory: GuestMemory,
+  host: VmmView,
   signal: AbortSignal | undefined,
 ): Promise<DmaCheckResult | undefined> {
   const devices = attached.flatMap(({ device, attachment }): DeviceUnderCheck[] =>
@@ -222,7 +222,7 @@ async function checkAll(
   if (devices.length === 0) {
     return undefined;
   }
-  return checkDma(devices, memory, signal);
+  return checkDma(devices, host, signal);
 }
 
 /** What the guest sees of what a target holds: not what is stuck there, nor what it could not map. */

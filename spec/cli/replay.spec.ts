@@ -310,6 +310,19 @@ describe('dma-streams replay', function () {
     expect(status).to.equal(0);
   });
 
+  it('fails a commit with more memory than a process has addresses; a log alone follows it', async () => {
+    const trace = traces.write('vast.jsonl', [line({ end: '0xc00000000000' })]);
+    const { status, stdout } = await dmaStreams(['replay', trace, '--quiet', '--target', 'soft:iommufd']);
+    expect(stdout).to.match(/^✗ 1 of 1 commit failed/);
+    expect(status).to.equal(1);
+    const { stderr } = await dmaStreams(['replay', trace, '--quiet']);
+    expect(stderr).to.match(/commit 0 failed: ENOMEM: cannot map "ram0": no free addresses for 192 TiB/);
+
+    const log = await dmaStreams(['replay', trace, '--quiet', '--target', 'log']);
+    expect(log.stdout).to.match(/^✓ The commit reached the target/);
+    expect(log.status).to.equal(0);
+  });
+
   it('ends with 1, and writes nothing, where the device of a real IOMMU is not there', async () => {
     const trace = traces.write('small.jsonl', SMALL);
     for (const target of ['vfio', 'iommufd']) {

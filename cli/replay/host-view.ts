@@ -1,44 +1,19 @@
 import { writeSync } from 'node:fs';
-import type { RamBlocks } from '../../binding/index.js';
+import type { GuestMemory } from '../../binding/index.js';
 import type { FileBacking, MapChange } from '../../streams/index.js';
 
-/** How the host reaches guest memory, to compare with what a device sees. */
-export interface GuestMemory {
-  /** Makes these mappings reachable, until the next call. @throws DmaError when there is no address for one */
-  show(mappings: readonly MapChange[]): void;
+/** How the host reaches the memory of a mapping, to compare with what a device sees. */
+export interface HostView {
   read(mapping: MapChange, address: bigint, length: number): Buffer;
   write(mapping: MapChange, address: bigint, data: Uint8Array): void;
 }
 
-/**
- * Through the VA mapper: reads all, and writes what the guest may write. ROM is written through its file, as firmware is
- * loaded.
- */
-export class MappedGuestMemory implements GuestMemory {
-  readonly #memory: RamBlocks;
-  readonly #heldByManager: boolean;
-  #shown: readonly MapChange[] = [];
+/** As a VMM: by guest physical address. ROM is written through its file, as firmware is loaded. */
+export class VmmView implements HostView {
+  readonly #memory: GuestMemory;
 
-  /** `heldByManager`: the region manager has made all addresses, for a target that needs them, and takes them away. */
-  constructor(memory: RamBlocks, heldByManager: boolean) {
+  constructor(memory: GuestMemory) {
     this.#memory = memory;
-    this.#heldByManager = heldByManager;
-  }
-
-  show(mappings: readonly MapChange[]): void {
-    if (this.#heldByManager) {
-      return;
-    }
-    for (const { range } of this.#shown) {
-      this.#memory.release(range);
-    }
-    this.#shown = [];
-    const shown: MapChange[] = [];
-    this.#shown = shown;
-    for (const mapping of mappings) {
-      this.#memory.ensureMapped(mapping);
-      shown.push(mapping);
-    }
   }
 
   read(_mapping: MapChange, address: bigint, length: number): Buffer {
