@@ -16,6 +16,7 @@ using bar = Memfd.create('bar', 16n * MiB);
 
 await using manager = new RegionManager({
   vaMapper: memory,
+  hostAddresses: 'always',
   onWarning: (warning) => {
     console.warn(`warning: ${warning.message}`);
   },

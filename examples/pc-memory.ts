@@ -20,6 +20,7 @@ using vram = Memfd.create('vram', 16n * MiB);
 await using manager = new RegionManager({
   overlap: 'any',
   vaMapper: memory,
+  hostAddresses: 'always',
   onWarning: (warning) => {
     console.warn(`warning: ${warning.message}`);
   },
@@ -69,7 +70,7 @@ console.log(`ram shows at ${low.activeMappings.map(({ range }) => range.toString
 
 console.log('PAM: the firmware makes RAM visible in place of the BIOS, copies itself, and protects it');
 const pam = await manager.transaction((edit) => show(edit, 'pam', bios, 2, { file: ram, offset: bios.start }));
-iommu.write(bios.start, Buffer.from('shadow'));
+memory.write(bios.start, Buffer.from('shadow'));
 await pam.map({ writable: false });
 
 console.log('a BAR is placed in the PCI window, and then over RAM, half of it');
