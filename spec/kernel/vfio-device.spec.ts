@@ -1,6 +1,7 @@
 import { expect } from 'chai';
-import { AddressSpace, Iommufd, VfioDevice } from '../../binding/index.js';
+import { Iommufd, VfioDevice } from '../../binding/index.js';
 import { MemoryRange } from '../../streams/index.js';
+import { MAPPERS } from '../binding/support/mappers.js';
 import { dmaError } from '../binding/support/thrown.js';
 import { enable, FIRST } from './support/edu.js';
 
@@ -67,27 +68,33 @@ describe('VfioDevice', () => {
     ).to.equal('EIO');
   });
 
-  it('is a mappable: its BAR is memory of the address space, also while it does not answer', () => {
-    using space = new AddressSpace({ size: 1n << 40n });
-    const range = MemoryRange.ofLength(0xe0000000n, 0x100000n);
-    const change = {
-      range,
-      region: 'bar0',
-      type: 'device',
-      writable: true,
-      backing: { mappable: device, fileOffset: device.region(0).offset },
-    } as const;
-    expect(space.ensureMapped(change)).to.equal(space.ensureMapped(change));
-    expect(space.read(0xe0000000n, 4).readUInt32LE()).to.equal(IDENTIFICATION);
-    space.write(0xe0000004n, Buffer.from([1, 2, 3, 4]));
-    expect(space.read(0xe0000004n, 4).toString('hex')).to.equal('fefdfcfb');
-    expect(dmaError(() => space.view(range)).code).to.equal('EOPNOTSUPP');
-    device.writeConfig(COMMAND_REGISTER, Buffer.from([0, 0]));
-    expect(dmaError(() => space.read(0xe0000000n, 4)).code).to.be.oneOf(['EIO', 'EFAULT']);
-    enable(device);
-    device.close();
-    expect(space.read(0xe0000000n, 4), 'a mapping outlives the descriptor').to.have.length(4);
-  });
+  for (const mapper of MAPPERS) {
+    it(`is a mappable: its BAR is memory of ${mapper.name}, also while it does not answer; a mapping outlives the descriptor`, () => {
+      using space = mapper.make();
+      const range = MemoryRange.ofLength(0xe0000000n, 0x100000n);
+      const change = {
+        range,
+        region: 'bar0',
+        type: 'device',
+        writable: true,
+        backing: { mappable: device, fileOffset: device.region(0).offset },
+      } as const;
+      expect(space.ensureMapped(change)).to.equal(space.ensureMapped(change));
+      expect(space.read(0xe0000000n, 4).readUInt32LE()).to.equal(IDENTIFICATION);
+      space.write(0xe0000004n, Buffer.from([1, 2, 3, 4]));
+      expect(space.read(0xe0000004n, 4).toString('hex')).to.equal('fefdfcfb');
+      expect(dmaError(() => space.view(range)).code).to.equal('EOPNOTSUPP');
+      device.writeConfig(COMMAND_REGISTER, Buffer.from([0, 0]));
+      expect(dmaError(() => space.read(0xe0000000n, 4)).code).to.be.oneOf(['EIO', 'EFAULT']);
+      enable(device);
+      device.close();
+      expect(space.read(0xe0000000n, 4), 'a mapping outlives the descriptor').to.have.length(4);
+      const again = { ...change, range: range.shift(0x1000_0000n) };
+      expect(dmaError(() => space.ensureMapped(again)).code).to.equal('ERR_CLOSED');
+      space.release(range);
+      expect(dmaError(() => space.read(0xe0000000n, 4)).code).to.equal('EFAULT');
+    });
+  }
 
   it('that has no reset of its own says so', () => {
     const error = dmaError(() => {

@@ -1,10 +1,10 @@
-import { closeSync, ftruncateSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { resolveHostVa } from '../../../binding/memory/host-va.js';
 import { AddressSpace, Memfd, RamBlocks } from '../../../binding/index.js';
 import { native } from '../../../binding/native.js';
-import { DmaError, type HostVa, type Mappable, MemoryRange } from '../../../streams/index.js';
+import { DmaError, type HostVa, MemoryRange } from '../../../streams/index.js';
 import { ram } from '../support/changes.js';
 import { memfdAreas, openDescriptors } from '../support/descriptors.js';
 import { dmaError } from '../support/thrown.js';
@@ -12,13 +12,6 @@ import { transferred } from '../support/transferred.js';
 
 const PAGE = 0x1000;
 const MIB = 1 << 20;
-
-/** The lines of /proc/self/maps that end with this path. */
-function areasOf(path: string): readonly string[] {
-  return readFileSync('/proc/self/maps', 'utf8')
-    .split('\n')
-    .filter((line) => line.endsWith(path));
-}
 
 describe('RamBlocks', () => {
   let blocks: RamBlocks;
@@ -130,86 +123,6 @@ describe('RamBlocks', () => {
       expect(refused).to.include({ code: 'EACCES' });
       expect(made).not.to.be.instanceOf(Error);
     });
-
-    it('sealed against writing are mapped read-only, and refuse a writable mapping', () => {
-      for (const seal of [0x8, 0x10]) {
-        const file = native().fileDuplicate(memfd.fd);
-        expect(file).to.be.an('object');
-        expect(native().fileSeal(file as never, seal), 'F_SEAL_WRITE, F_SEAL_FUTURE_WRITE').to.equal(0);
-        native().fileClose(file as never);
-        expect(dmaError(() => blocks.ensureMapped(ram(0, PAGE, memfd))).code).to.equal('EPERM');
-        blocks.ensureMapped(ram(0, PAGE, memfd, { writable: false }));
-        expect(blocks.read(0n, 1)[0]).to.equal(0);
-        expect(memfdAreas('block')[0]).to.contain('r--s');
-        blocks.close();
-        blocks = new RamBlocks();
-        memfd.close();
-        memfd = Memfd.create('block', 0x10000n);
-      }
-    });
-
-    it('that grows are several: none moves, and what crosses the end of one is in another', () => {
-      const path = `/dev/shm/dma-streams-grows-${process.pid}`;
-      const fd = openSync(path, 'w+');
-      unlinkSync(path);
-      const gone = `${path} (deleted)`;
-      const file = { fd, label: 'grows' };
-      ftruncateSync(fd, 4 * PAGE);
-      const first = blocks.ensureMapped(ram(0, 4 * PAGE, file));
-      expect(dmaError(() => blocks.ensureMapped(ram(4 * PAGE, 5 * PAGE, file, { fileOffset: 0x4000n }))).code).to.equal(
-        'EFAULT',
-      );
-      ftruncateSync(fd, 8 * PAGE);
-      blocks.ensureMapped(ram(4 * PAGE, 5 * PAGE, file, { fileOffset: 0x4000n }));
-      blocks.ensureMapped(ram(5 * PAGE, 8 * PAGE, file, { fileOffset: 0x5000n }));
-      expect(areasOf(gone)).to.have.length(2);
-      blocks.ensureMapped(ram(10 * PAGE, 12 * PAGE, file, { fileOffset: 0x3000n }));
-      expect(areasOf(gone)).to.have.length(3);
-      expect(blocks.ensureMapped(ram(0, 4 * PAGE, file))).to.equal(first);
-      writeSync(fd, Buffer.from('34'), 0, 1, 3 * PAGE);
-      blocks.write(BigInt(4 * PAGE), Buffer.from('4'));
-      expect(blocks.read(BigInt(10 * PAGE), 1).toString()).to.equal('3');
-      expect(blocks.read(BigInt(11 * PAGE), 1).toString()).to.equal('4');
-      blocks.write(BigInt(4 * PAGE - 1), Buffer.from('across'));
-      expect(blocks.read(BigInt(4 * PAGE - 1), 6).toString(), 'read and write cross').to.equal('across');
-      closeSync(fd);
-    });
-
-    it('cut or punched by another process are an error to read, and no mapping reaches beyond the end', () => {
-      const path = `/dev/shm/dma-streams-cut-${process.pid}`;
-      const fd = openSync(path, 'w+');
-      unlinkSync(path);
-      const file = { fd, label: 'cut' };
-      ftruncateSync(fd, 8 * PAGE);
-      blocks.ensureMapped(ram(0, 8 * PAGE, file));
-      blocks.write(0n, Buffer.alloc(8 * PAGE, 7));
-      expect(dmaError(() => blocks.view(MemoryRange.of(0, PAGE))).code).to.equal('EOPNOTSUPP');
-      ftruncateSync(fd, 2 * PAGE);
-      const error = dmaError(() => blocks.read(0n, 8 * PAGE));
-      expect(error).to.include({ code: 'EFAULT' });
-      expect(error.message).to.contain('what backs it is gone');
-      expect(dmaError(() => blocks.write(BigInt(2 * PAGE), Buffer.from('x'))).code).to.equal('EFAULT');
-      expect(blocks.read(0n, 2 * PAGE)[2 * PAGE - 1]).to.equal(7);
-      expect(dmaError(() => blocks.ensureMapped(ram(16 * PAGE, 24 * PAGE, file))).code).to.equal('EFAULT');
-      ftruncateSync(fd, 8 * PAGE);
-      expect(blocks.read(BigInt(2 * PAGE), 1)[0], 'it grew again').to.equal(0);
-      closeSync(fd);
-    });
-
-    it('of 8 TiB without contents can be used at both ends', () => {
-      const path = `/dev/shm/dma-streams-sparse-${process.pid}`;
-      const fd = openSync(path, 'w+');
-      unlinkSync(path);
-      ftruncateSync(fd, 2 ** 43);
-      const file = { fd, label: 'sparse' };
-      const fileOffset = (1n << 43n) - 0x1000n;
-      blocks.ensureMapped(ram(0, PAGE, file));
-      blocks.ensureMapped(ram(PAGE, 2 * PAGE, file, { fileOffset }));
-      blocks.write(BigInt(PAGE - 2), Buffer.from('both ends'));
-      expect(blocks.read(BigInt(PAGE - 2), 9).toString()).to.equal('both ends');
-      expect(areasOf(`${path} (deleted)`)).to.have.length(1);
-      closeSync(fd);
-    });
   });
 
   it('of private memory are one each, which ends with its mapping', () => {
@@ -236,44 +149,6 @@ describe('RamBlocks', () => {
       const error = dmaError(() => blocks.view(MemoryRange.of((page - 1) * PAGE, (page + 1) * PAGE)));
       expect(error.code).to.equal('EADDRNOTAVAIL');
     }
-  });
-
-  describe('of a device', () => {
-    /** Each shared mapping of /dev/zero is new memory: what shows it twice is one block. */
-    function zero(): Mappable & Disposable {
-      const fd = openSync('/dev/zero', 'r+');
-      return { fd, label: 'zero', [Symbol.dispose]: () => closeSync(fd) };
-    }
-    const zeros = (): readonly string[] => areasOf('/dev/zero (deleted)').concat(areasOf('/dev/zero'));
-
-    it('are known by the object, not by the inode, and as long as what is asked for', () => {
-      using one = zero();
-      using other = zero();
-      blocks.ensureMapped(ram(0, 2 * PAGE, one));
-      blocks.ensureMapped(ram(4 * PAGE, 6 * PAGE, one));
-      blocks.ensureMapped(ram(8 * PAGE, 10 * PAGE, other));
-      blocks.write(0n, Buffer.from('one'));
-      expect(blocks.read(BigInt(4 * PAGE), 3).toString()).to.equal('one');
-      expect(blocks.read(BigInt(8 * PAGE), 3)).to.deep.equal(Buffer.alloc(3));
-      expect(zeros()).to.have.length(2);
-      blocks.ensureMapped(ram(12 * PAGE, 13 * PAGE, one, { fileOffset: 0x1000n }));
-      expect(zeros(), 'a part of a block').to.have.length(2);
-      blocks.ensureMapped(ram(16 * PAGE, 17 * PAGE, one, { fileOffset: 0x2000n }));
-      expect(zeros(), 'beyond it').to.have.length(3);
-    });
-
-    it('outlive the descriptor', () => {
-      const descriptors = openDescriptors();
-      {
-        using device = zero();
-        blocks.ensureMapped(ram(0, PAGE, device));
-      }
-      blocks.write(0n, Buffer.from('kept'));
-      expect(blocks.read(0n, 4).toString()).to.equal('kept');
-      blocks.release(MemoryRange.of(0, PAGE));
-      expect(openDescriptors(), 'nothing keeps it open').to.equal(descriptors);
-      expect(zeros()).to.have.length(0);
-    });
   });
 
   it('stay while a buffer reaches them, also beyond close(); what is mapped meanwhile shows the same file', async () => {

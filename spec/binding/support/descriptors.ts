@@ -10,7 +10,12 @@ export function openDescriptors(): number {
  * count, whatever the folders are called.
  */
 export function memfdAreas(name: string): readonly string[] {
+  return areasOf(` /memfd:${name} (deleted)`);
+}
+
+/** The memory areas of a file, as lines of /proc/self/maps that end with this path. */
+export function areasOf(path: string): readonly string[] {
   return readFileSync('/proc/self/maps', 'utf8')
     .split('\n')
-    .filter((line) => line.endsWith(` /memfd:${name} (deleted)`));
+    .filter((line) => line.endsWith(path));
 }

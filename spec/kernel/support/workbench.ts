@@ -18,6 +18,10 @@ export const MAP_REQUEST: Readonly<Record<Kind, string>> = {
 /** The kinds that this kernel has. */
 export const KINDS: readonly Kind[] = mapsFiles() ? ['type1', 'va', 'file'] : ['type1', 'va'];
 
+export function wayOf(kind: Kind): Way {
+  return kind === 'type1' ? type1() : iommufd(kind);
+}
+
 /** Where the source memory of a request is in the address space, unless told otherwise. */
 const SOURCE = 0x4000_0000n;
 
@@ -39,7 +43,7 @@ export class Workbench implements Disposable {
 
   constructor(kind: Kind, options: { readonly withDevice?: boolean } = {}) {
     this.kind = kind;
-    this.way = kind === 'type1' ? type1() : iommufd(kind);
+    this.way = wayOf(kind);
     if (options.withDevice !== false) {
       this.way.openDevice();
     }
