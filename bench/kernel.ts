@@ -7,7 +7,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { countedQuestions, kernelQuestions } from './kernel/index.js';
-import { KERNEL_ARGUMENTS, NODE_FLAGS } from './kernel/instructions.js';
+import { KERNEL_ARGUMENTS, NODE_FLAGS } from './kernel/counting.js';
 import { compareRuns, drawComparison } from './support/compare.js';
 import { outputColumns } from './support/layout.js';
 import { buildNative, projectRoot } from './support/native-program.js';

@@ -45,12 +45,14 @@ export function checkBytes(value: unknown, name: string): asserts value is Uint8
   }
 }
 
+const ADDRESS_LIMIT = 1n << 64n;
+
 /** A bigint in [0, 2^64). */
 export function checkAddress(value: unknown, name: string): asserts value is bigint {
   if (typeof value !== 'bigint') {
     throw new TypeError(`${name} is ${show(value)}, not a bigint`);
   }
-  if (value < 0n || value >= 1n << 64n) {
+  if (value < 0n || value >= ADDRESS_LIMIT) {
     throw new RangeError(`${name} ${value} is outside of [0, 2^64)`);
   }
 }

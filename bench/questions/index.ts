@@ -1,6 +1,7 @@
 import type { Question } from '../support/question.js';
 import { attach } from './attach.js';
 import { change } from './change.js';
+import { copy } from './copy.js';
 import { memory } from './memory.js';
 import { rangeMap } from './range-map.js';
 import { softDma } from './soft-dma.js';
@@ -10,4 +11,15 @@ import { va } from './va.js';
 import { where } from './where.js';
 
 /** In the order in which they are measured. */
-export const questions: readonly Question[] = [change, attach, stall, memory, toggle, va, softDma, rangeMap, where];
+export const questions: readonly Question[] = [
+  change,
+  attach,
+  stall,
+  memory,
+  toggle,
+  va,
+  copy,
+  softDma,
+  rangeMap,
+  where,
+];

@@ -1,5 +1,6 @@
 import { stallScenes } from '../stalls/index.js';
 import { memoryScenes } from '../stalls/memory.js';
+import { ramBlocksScenes } from '../stalls/ram-blocks.js';
 import type { Scene } from '../stalls/scene.js';
 import { counted } from '../support/format.js';
 import { STALL_MS } from '../support/limits.js';
@@ -10,7 +11,7 @@ import { FigureMaker } from '../support/statistics.js';
 const COUNT = 100_000;
 const QUICK_COUNT = 4000;
 
-const scenes = [...stallScenes, ...memoryScenes];
+const scenes = [...stallScenes, ...memoryScenes, ...ramBlocksScenes];
 
 export const stall: Question = {
   name: 'stall',

@@ -21,17 +21,24 @@ const HEADERS = join(projectRoot, 'binding/src');
  */
 export function buildNative(
   name: string,
-  options: { readonly folder?: string; readonly compiler?: string } = {},
+  options: {
+    readonly folder?: string;
+    readonly compiler?: string;
+    /** Further options of the compiler. */
+    readonly flags?: readonly string[];
+    /** Of the name of the program. */
+    readonly suffix?: string;
+  } = {},
 ): string {
-  const { folder = BUILT, compiler = COMPILER } = options;
+  const { folder = BUILT, compiler = COMPILER, flags: further = [], suffix = '' } = options;
   const source = join(SOURCES, `${name}.cc`);
-  const program = join(folder, name);
+  const program = join(folder, `${name}${suffix}`);
   const age = statSync(program, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   if (age > statSync(source).mtimeMs) {
     return program;
   }
   mkdirSync(folder, { recursive: true });
-  const flags = ['-std=c++20', '-O3', '-Wall', '-Wextra', `-I${HEADERS}`, '-o', program, source];
+  const flags = ['-std=c++20', '-O3', '-Wall', '-Wextra', `-I${HEADERS}`, ...further, '-o', program, source];
   const { error, status, stderr } = spawnSync(compiler, flags, { encoding: 'utf8' });
   if (error !== undefined) {
     throw new Error(

@@ -1,5 +1,6 @@
 import type { HostVa, MapChange, Mappable, MemoryRange } from '../../streams/index.js';
 import { issueHostVa, placeHostVa, revokeHostVa, type HostVaOrigin } from './host-va.js';
+import { PageMap } from './page-map.js';
 import type { SpaceAccess } from './space-access.js';
 
 /** A mapping as requested. It is also the origin of its host virtual address. */
@@ -44,7 +45,7 @@ export class HeldMapping implements HostVaOrigin {
 export class HeldMappings {
   readonly #space: SpaceAccess;
   /** By first page. */
-  readonly #byStart = new Map<number, HeldMapping>();
+  readonly #byStart = new PageMap<HeldMapping>();
   /** Mappings that the kernel did not release. Their addresses are invalid. The release is retried before a new mapping is made there. */
   readonly #unreleased = new Set<HeldMapping>();
 

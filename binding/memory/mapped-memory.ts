@@ -56,6 +56,7 @@ export abstract class MappedMemory implements VaMapper, GuestMemory, Disposable 
       return this.#space;
     };
     const isOpen = (): boolean => this.#space !== undefined;
+    const endPage = Number(kind.end / PAGE_SIZE);
     this.#access = {
       get isOpen() {
         return isOpen();
@@ -63,7 +64,7 @@ export abstract class MappedMemory implements VaMapper, GuestMemory, Disposable 
       areasOfMapping: kind.areasOfMapping,
       open,
       checkInside: (range) => {
-        if (range.end > kind.end) {
+        if (range.endPage > endPage) {
           throw kind.beyond(range);
         }
       },

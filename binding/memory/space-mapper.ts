@@ -32,6 +32,7 @@ export class SpaceMapper {
     const space = this.#access.open();
     const wanted = this.#held.describe(checkChange(change));
     const { range, mappable, fileOffset, writable } = wanted;
+    checkOffset(fileOffset);
     if (this.#held.hasUnreleased) {
       this.#releaser.releaseAgain(range);
     }
@@ -77,7 +78,7 @@ export class SpaceMapper {
   #addToSet(set: MapSet, change: MapChange): void {
     const wanted = this.#held.describe(checkChange(change));
     const { range, mappable } = wanted;
-    const fileOffset = Number(wanted.fileOffset);
+    const fileOffset = checkOffset(wanted.fileOffset);
     // Mapped separately: private memory, which has a name; offsets not exact as a double; all, if a failed release must be retried.
     if (mappable === undefined || !Number.isSafeInteger(fileOffset) || this.#held.hasUnreleased) {
       this.#mapSet(set);
@@ -220,9 +221,17 @@ function checkChange(value: MapChange): MapChange {
   if (change.backing !== 'private') {
     const backing = checkObject(value.backing, 'backing');
     checkObject(backing.mappable, 'backing.mappable');
-    checkAddress(backing.fileOffset, 'backing.fileOffset');
   }
   return value;
+}
+
+/** Returns the offset as a number, which is exact up to 2^53. A comparison of numbers takes a tenth of one of bigints. */
+function checkOffset(fileOffset: bigint): number {
+  const offset = typeof fileOffset === 'bigint' ? Number(fileOffset) : NaN;
+  if (!(offset >= 0 && offset < Number.MAX_SAFE_INTEGER)) {
+    checkAddress(fileOffset, 'backing.fileOffset');
+  }
+  return offset;
 }
 
 /** A name that the kernel accepts for private memory: printable, without the characters that it reserves, at most 79 characters. */

@@ -69,6 +69,11 @@ describe('the questions of bench:kernel --instructions', () => {
       [`instructions/pipeline by branch/${shape}`, [4100, 5100, 9090]] as const,
       [`instructions/pipeline caller/${shape}`, [1400, 1400, 1400]] as const,
     ]),
+    ...ways.flatMap((way) => [
+      [`instructions/${way}/attach`, [5000, 5000, 5000]] as const,
+      [`instructions/${way}/attach/loop/alone`, [4000, 4000, 4000]] as const,
+    ]),
+    ...ways.slice(0, 2).map((way) => [`instructions/${way} with AddressSpace/4 KiB, sets of 64`, [16_000]] as const),
     ...ways.flatMap((way) =>
       shapes.flatMap((shape) => [
         [`instructions/${way}/${shape}`, [12_000, 12_000, 30_000]] as const,
@@ -91,15 +96,24 @@ describe('the questions of bench:kernel --instructions', () => {
       'instructions/pipeline by branch/4 KiB, one by one/ratio': 1.02,
       'instructions/pipeline by branch/4 KiB, sets of 64/ratio': 1.02,
       'instructions/type1/4 KiB, sets of 64/ratio-alone': 1.75,
-      'instructions/type1/2 MiB, sets of 64/ratio-memory': 1.02,
+      'instructions/type1/2 MiB, sets of 64/ratio-alone': 1.02,
+      'instructions/type1/attach/ratio-alone': 1.3,
       'instructions/iommufd by va/4 KiB, sets of 64/ratio-alone': 1.75,
-      'instructions/iommufd by va/2 MiB, sets of 64/ratio-memory': 1.02,
+      'instructions/iommufd by va/2 MiB, sets of 64/ratio-alone': 1.02,
+      'instructions/iommufd by va/attach/ratio-alone': 1.3,
       'instructions/iommufd by file/4 KiB, one by one/ratio-alone': 2.5,
       'instructions/iommufd by file/4 KiB, sets of 64/ratio-alone': 1.6,
       'instructions/iommufd by file/2 MiB, sets of 64/ratio-alone': 1.02,
+      'instructions/iommufd by file/attach/ratio-alone': 1.3,
     });
     expect(figure('instructions/type1/4 KiB, sets of 64/ratio-alone')?.median).to.equal(2);
-    expect(figure('instructions/type1/4 KiB, sets of 64/ratio-memory')?.median).to.equal(1.5);
+    expect(figure('instructions/type1/attach/ratio-alone')?.median).to.equal(1.25);
+  });
+
+  it('compare AddressSpace with the loop that makes an mmap for each mapping, as it does', () => {
+    const ratio = figure('instructions/type1 with AddressSpace/4 KiB, sets of 64/ratio-memory');
+    expect(ratio?.median).to.equal(2);
+    expect(figure('instructions/iommufd by file with AddressSpace/4 KiB, sets of 64')).to.equal(undefined);
   });
 
   it("show the caller's own objects as a baseline, and subtract them from nothing", () => {

@@ -103,6 +103,25 @@ export class VaRegistry {
     if (!this.#calls.takesBatches || mappings.length < 2) {
       return mappings.map((mapping) => this.#ensureOrError(mapping));
     }
+    return this.#areNew(mappings) ? this.#ensureBatch(mappings) : this.#ensureInBatches(mappings);
+  }
+
+  /** Whether no mapping is registered, and they are ascending or descending without a common page: most sets are. */
+  #areNew(mappings: readonly MapChange[]): boolean {
+    let start = Infinity;
+    let end = 0;
+    for (const mapping of mappings) {
+      const { startPage, endPage } = mapping.range;
+      if ((startPage < end && start < endPage) || this.#known(mapping) !== undefined) {
+        return false;
+      }
+      start = Math.min(start, startPage);
+      end = Math.max(end, endPage);
+    }
+    return true;
+  }
+
+  #ensureInBatches(mappings: readonly MapChange[]): readonly (HostVa | DmaError)[] {
     const answers: (HostVa | DmaError)[] = [];
     let batch: MapChange[] = [];
     let places: number[] = [];
@@ -214,11 +233,12 @@ export class VaRegistry {
       return mappings.map((mapping) => this.#ensureOrError(mapping));
     }
     const answers = this.#calls.ensureBatch(mappings);
-    answers.forEach((answer, index) => {
+    for (let index = 0; index < answers.length; index++) {
+      const answer = answers[index] as HostVa | DmaError;
       if (!(answer instanceof DmaError)) {
         this.#register(mappings[index] as MapChange, answer);
       }
-    });
+    }
     return answers;
   }
 
