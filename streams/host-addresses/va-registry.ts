@@ -137,7 +137,8 @@ export class VaRegistry {
       start = Infinity;
       end = 0;
     };
-    for (const [place, mapping] of mappings.entries()) {
+    for (let place = 0; place < mappings.length; place++) {
+      const mapping = mappings[place] as MapChange;
       const { startPage, endPage } = mapping.range;
       // The maps of a set are ascending or descending. A map that may share pages with one of the batch is looked up
       // after the batch.
@@ -211,7 +212,8 @@ export class VaRegistry {
       return undefined;
     }
     const isSame =
-      mapping.backing === 'private' ? sameMemory(held.mapping, mapping) : sameMapping(held.mapping, mapping);
+      held.mapping === mapping ||
+      (mapping.backing === 'private' ? sameMemory(held.mapping, mapping) : sameMapping(held.mapping, mapping));
     return isSame ? held.hostVa : this.#inUse(mapping, held);
   }
 

@@ -1,7 +1,6 @@
 #include "memory/address_space_rows.h"
 
 #include <algorithm>
-#include <cmath>
 #include <span>
 #include <utility>
 #include <vector>
@@ -23,8 +22,9 @@ constexpr double kPageLimit = 4503599627370496.0;       // 2^52
 constexpr double kOffsetLimit = 9223372036854775808.0;  // 2^63: offsets are signed
 constexpr double kSourceLimit = 9007199254740992.0;     // 2^53
 
+// `limit` is at most 2^63. The conversion is one instruction; std::trunc is a call on processors without SSE4.1.
 bool IsInteger(double number, double limit) {
-  return number >= 0 && number < limit && std::trunc(number) == number;
+  return number >= 0 && number < limit && static_cast<double>(static_cast<int64_t>(number)) == number;
 }
 
 // Empty when the row names none.
@@ -105,11 +105,12 @@ Napi::Value MapRows(const Napi::CallbackInfo& info) {
   requests.reserve(args.count);
   rows.reserve(args.count);
   for (size_t row = 0; row < args.count; ++row) {
-    MapRequest request = RequestOf(args.Row(row));
+    const MapRequest& request = requests.emplace_back(RequestOf(args.Row(row)));
     args.results[row] = request.result;
     if (request.result == 0) {
-      requests.push_back(std::move(request));
       rows.push_back(row);
+    } else {
+      requests.pop_back();
     }
   }
   args.space->memory()->Map(requests);
@@ -125,7 +126,9 @@ Napi::Value MapRows(const Napi::CallbackInfo& info) {
 // Releases row after row. Neighbours are removed with one system call.
 class RowReleaser {
  public:
-  RowReleaser(Napi::Env env, AddressSpace& space) : env_(env), space_(space) {}
+  RowReleaser(Napi::Env env, AddressSpace& space, size_t rows) : env_(env), space_(space) {
+    removals_.reserve(rows);
+  }
 
   Result Begin(std::span<const double> row, size_t index) {
     const ByteRange range = RangeOf(row);
@@ -161,7 +164,7 @@ Napi::Value ReleaseRows(const Napi::CallbackInfo& info) {
   if (!args.ok()) {
     return args.Refused();
   }
-  RowReleaser releaser(info.Env(), *args.space);
+  RowReleaser releaser(info.Env(), *args.space, args.count);
   for (size_t row = 0; row < args.count; ++row) {
     Result& result = args.results[row];
     result = releaser.Begin(args.Row(row), row);
@@ -183,7 +186,7 @@ Napi::Value ReleaseLater(const Napi::CallbackInfo& info) {
   if (!args.ok()) {
     return args.Refused();
   }
-  RowReleaser releaser(info.Env(), *args.space);
+  RowReleaser releaser(info.Env(), *args.space, args.count);
   for (size_t row = 0; row < args.count; ++row) {
     args.results[row] = releaser.Begin(args.Row(row), row);
   }

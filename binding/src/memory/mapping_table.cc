@@ -49,12 +49,14 @@ Result MappingTable::FindPlace(ByteRange range) const {
   if (range.end > size_) {
     return -ERANGE;
   }
-  const auto other = FirstOverlap(range);
-  if (other == mappings_.end()) {
-    const auto next = mappings_.lower_bound(range.start);
+  // One search: where nothing overlaps, `next` is the first mapping behind the range.
+  auto next = mappings_.upper_bound(range.start);
+  if (next != mappings_.begin() && std::prev(next)->second.end > range.start) {
+    --next;
+  } else if (next == mappings_.end() || next->first >= range.end) {
     return next != mappings_.end() && next->second.removes_gap ? -EBUSY : 0;
   }
-  return other->second.removing ? -EBUSY : -EEXIST;
+  return next->second.removing ? -EBUSY : -EEXIST;
 }
 
 MappingTable::Mappings::const_iterator MappingTable::FirstOverlap(ByteRange range) const {

@@ -59,8 +59,11 @@ void MemoryViews::AddMemory(GuestMemory& guest_memory, MemoryView& view, ByteRan
 }
 
 void MemoryViews::Release(Napi::Env env, ByteRange range) {
+  if (views_.empty()) {
+    return;
+  }
   const auto guest_memory = memory_.lock();
-  if (views_.empty() || guest_memory == nullptr) {
+  if (guest_memory == nullptr) {
     return;
   }
   const bool can_empty = CanEmpty(env);
