@@ -52,7 +52,8 @@ const program = new Command('npm run bench:kernel --')
   .addHelpText(
     'after',
     `
-Questions of time: ${timedNames.join(', ')}. With --instructions: ${countedNames.join(', ')}: one emulated processor, whose clock
+Questions of time: ${timedNames.join(', ')}.
+With --instructions: ${countedNames.join(', ')}: one emulated processor, whose clock
 advances one nanosecond with each instruction. A comparison then reports differences of more than 2 % as changes.`,
   )
   .showHelpAfterError('--help says more')

@@ -244,7 +244,7 @@ describe('npm run bench, called wrongly', () => {
     expect(status).to.equal(0);
     expect(stdout).to.match(/--instructions +count instructions instead of time/);
     expect(stdout).to.contain('Questions of time: cycle, hot-attach, large.');
-    expect(stdout).to.contain('With --instructions: pipeline, type1, iommufd-by-va, iommufd-by-file');
+    expect(stdout).to.contain('With --instructions: pipeline, addresses, type1, iommufd-by-va, iommufd-by-file');
   });
 
   it('kernel.js: a large mapping without room for the sets: says so, and ends with 2', async () => {
