@@ -8,7 +8,8 @@ import { hugePageSizeOf, shortageOf, type Shortage } from './shortage.js';
 
 /** Error objects of guest memory. Each function takes the negative errno of a native call. */
 
-const { EPERM, ENOMEM, EACCES, EFAULT, EBUSY, EEXIST, ENODEV, EINVAL, E2BIG, EOPNOTSUPP, EADDRNOTAVAIL } = ERRNO;
+const { EPERM, ENOMEM, EACCES, EFAULT, EBUSY, EEXIST, ENODEV, EINVAL, E2BIG, EOVERFLOW, EOPNOTSUPP, EADDRNOTAVAIL } =
+  ERRNO;
 
 export function reserveError(errno: number, size: bigint): DmaError {
   return systemError(errno, {
@@ -66,6 +67,11 @@ export function mapError(
               because: 'the file does not accept this offset, address or length',
               hint: 'They must be multiples of its page size: 0x1000, or that of the huge pages; of a device, lie inside a region that can be mapped.',
             });
+      case EOVERFLOW:
+        return {
+          because: 'its file offset and length reach beyond 2^63 bytes, the end of all files',
+          hint: 'Use a smaller file offset or a shorter mapping.',
+        };
       case ENOMEM:
         return {
           because: `no free addresses for ${formatBytes(range.length)}, no memory, no huge pages, or too many memory areas in this process`,

@@ -91,7 +91,7 @@ export abstract class MappedMemory implements VaMapper, GuestMemory, Disposable 
    *
    * @throws DmaError `EEXIST` if a different mapping overlaps; `EFAULT` beyond the end of the file; `EACCES` if the file is not open with
    * the required access; `EPERM` if it is sealed against writing; `ENODEV` if it cannot be mapped; `EINVAL` if the file offset is not
-   * a multiple of 4096; `ENOMEM`, also at the limit of `vm.max_map_count`; `ERR_BEYOND_ADDRESS_SPACE`; `ERR_CLOSED`
+   * a multiple of 4096; `EOVERFLOW` beyond file offset 2^63; `ENOMEM`, also at the limit of `vm.max_map_count`; `ERR_BEYOND_ADDRESS_SPACE`; `ERR_CLOSED`
    */
   ensureMapped(change: MapChange): HostVa {
     return this.#mapper.ensureMapped(change);
@@ -149,7 +149,7 @@ export abstract class MappedMemory implements VaMapper, GuestMemory, Disposable 
    * @param gpa guest physical address, in bytes
    * @param length in bytes
    * @throws DmaError `EFAULT` if a byte is not mapped, is beyond the end of its file, or its page cannot be allocated; the hint names
-   * the exhausted resource. `ERR_CLOSED`
+   * the exhausted resource. `ERANGE` beyond the end of guest memory; `ERR_CLOSED`
    */
   read(gpa: bigint, length: number): Buffer {
     const space = this.#access.open();
@@ -169,7 +169,7 @@ export abstract class MappedMemory implements VaMapper, GuestMemory, Disposable 
   /**
    * Copies into guest memory. On failure: the bytes before the failing one may have been written.
    *
-   * @throws DmaError `EFAULT` as in `read`; `EACCES` if a byte is read-only; `ERR_CLOSED`
+   * @throws DmaError `EFAULT` and `ERANGE` as in `read`; `EACCES` if a byte is read-only; `ERR_CLOSED`
    */
   write(gpa: bigint, data: Uint8Array): void {
     const space = this.#access.open();
@@ -198,7 +198,8 @@ export abstract class MappedMemory implements VaMapper, GuestMemory, Disposable 
    * (`SIGBUS`). See SECURITY.md.
    *
    * @throws DmaError `EFAULT` if a page is not mapped; `EACCES` if one is read-only; `EOPNOTSUPP` if the file can lose pages;
-   * `EADDRNOTAVAIL` if the range has several mappings that are not contiguous in host memory; `E2BIG` above 4 GiB; `ERR_CLOSED`
+   * `EADDRNOTAVAIL` if the range has several mappings that are not contiguous in host memory; `E2BIG` above 4 GiB;
+   * `ERR_BEYOND_ADDRESS_SPACE`; `ERR_CLOSED`
    */
   view(range: MemoryRange): Uint8Array {
     const space = this.#access.open();

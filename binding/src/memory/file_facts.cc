@@ -65,11 +65,21 @@ Result FileFacts::Complete() {
   return 0;
 }
 
-bool FileFacts::can_write() {
+int FileFacts::OpenFlags() {
   if (open_flags_ == -1) {
     open_flags_ = std::max(0, ::fcntl(fd, F_GETFL));
   }
-  return (open_flags_ & O_ACCMODE) == O_RDWR;
+  return open_flags_;
+}
+
+bool FileFacts::can_read() {
+  const int flags = OpenFlags();
+  const int access = flags & O_ACCMODE;
+  return (flags & O_PATH) == 0 && (access == O_RDONLY || access == O_RDWR);
+}
+
+bool FileFacts::can_write() {
+  return (OpenFlags() & O_ACCMODE) == O_RDWR;
 }
 
 Result FilesOfSet::Find(int fd, FileFacts*& out) {

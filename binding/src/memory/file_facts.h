@@ -48,7 +48,9 @@ struct FileFacts {
   uint64_t unit = 0;
   MissingPages missing = MissingPages::kNever;
 
-  // Whether the descriptor was opened for writing. Only the first call makes a system call.
+  // Whether the descriptor was opened for reading. Only the first call of these two makes a system call.
+  bool can_read();
+  // Whether it was opened for reading and writing, which a writable shared mapping needs.
   bool can_write();
 
   bool is_private() const {
@@ -60,6 +62,8 @@ struct FileFacts {
   uint64_t area_kind(uint64_t file_number) const;
 
  private:
+  int OpenFlags();
+
   uint64_t block_size_ = 0;
   bool is_complete_ = false;
   Result completed_ = 0;

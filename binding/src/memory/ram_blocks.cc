@@ -6,6 +6,13 @@
 
 namespace dma_streams {
 
+namespace {
+
+// Offsets in files are signed. A mapping may end here.
+constexpr uint64_t kOffsetLimit = uint64_t{1} << 63;
+
+}  // namespace
+
 static_assert(RamBlocks::kSize % kPageSize == 0 && RamBlocks::kSize + kPageSize == 0);
 
 void RamBlocks::Map(std::span<MapRequest> requests) {
@@ -48,24 +55,24 @@ Result RamBlocks::MapOne(const MapRequest& request, FilesOfSet& files, Last& las
   if (facts->is_regular && (offset / kPageSize > facts->pages || pages > facts->pages - offset / kPageSize)) {
     return -EFAULT;
   }
-  const ByteRange offsets = {offset, offset + request.range.length()};
-  if (offsets.end > INT64_MAX) {
+  if (request.range.length() > kOffsetLimit - offset) {
     return -EOVERFLOW;
   }
+  const ByteRange offsets = {offset, offset + request.range.length()};
   if (last.facts == facts && last.file_number == file_number && last.block != nullptr &&
       last.block->Covers(offsets, request.writable) && (last.may_write || !request.writable)) {
     block = last.block;
     return 0;
   }
-  const Key key = facts->is_regular ? Key{true, facts->device_number, facts->inode}
-                                    : Key{false, file_number, static_cast<uint64_t>(fd)};
+  const Key key = {facts->device_number, facts->inode, facts->is_regular ? -1 : fd,
+                   facts->is_regular ? 0 : file_number};
   // A device without a number could be any: its blocks are not shared.
   File unknown;
   File& file = facts->is_regular || file_number != 0 ? files_[key] : unknown;
   block = FindBlock(file, offsets, request.writable);
   if (block == nullptr) {
     result = MakeBlock(request, *facts, file, block);
-  } else if (request.writable && !MayWrite(file, *facts, file_number)) {
+  } else if (!MayAccess(file, *facts, file_number, request.writable)) {
     result = -EACCES;
   }
   if (result < 0) {
@@ -132,19 +139,22 @@ uint64_t RamBlocks::EndOfBlockBefore(const File& file, uint64_t offset, bool wri
   return 0;
 }
 
-// Whether the descriptor is open for writing. It is not looked at again while the same object comes with it.
-bool RamBlocks::MayWrite(File& file, FileFacts& facts, uint64_t file_number) {
+// Whether the descriptor allows what a block allows that may have been made with another one. It is not looked at again
+// while the same object comes with it.
+bool RamBlocks::MayAccess(File& file, FileFacts& facts, uint64_t file_number, bool writable) {
   if (!facts.is_regular) {
     return true;
   }
-  if (file_number != 0 && file.writable_fd == facts.fd && file.writable_number == file_number) {
+  const bool is_known = file_number != 0 && file.known_fd == facts.fd && file.known_number == file_number;
+  if (is_known && (file.known_writable || !writable)) {
     return true;
   }
-  if (!facts.can_write()) {
+  if (!facts.can_read() || (writable && !facts.can_write())) {
     return false;
   }
-  file.writable_fd = facts.fd;
-  file.writable_number = file_number;
+  file.known_fd = facts.fd;
+  file.known_number = file_number;
+  file.known_writable = facts.can_write();
   return true;
 }
 

@@ -33,12 +33,14 @@ class RamBlocks : public GuestMemory {
   void EndRemnant(uint64_t /* address */) override {}
 
  private:
-  // A regular file is known by its inode, whatever descriptor it comes with. A device is known by the object that it
-  // comes with and the descriptor: several can have one inode.
+  // A regular file is known by its inode, whatever descriptor it comes with. Several devices can have one inode: they
+  // are also known by the descriptor, and by the number of the file that it comes with.
   struct Key {
-    bool is_regular;
-    uint64_t device_or_number;
-    uint64_t inode_or_fd;
+    uint64_t device_number;
+    uint64_t inode;
+    // -1 and 0 for a regular file.
+    int fd;
+    uint64_t file_number;
     auto operator<=>(const Key&) const = default;
   };
   // The blocks of a file. Those that nothing uses any longer are null pointers.
@@ -46,9 +48,11 @@ class RamBlocks : public GuestMemory {
     // By their start in the file.
     std::multimap<uint64_t, std::weak_ptr<RamBlock>> blocks;
     uint64_t longest_block = 0;
-    // The descriptor that was last found open for writing, and the number of the file that it came with.
-    int writable_fd = -1;
-    uint64_t writable_number = 0;
+    // The descriptor that was last found to be open for reading, the number of the file that it came with, and whether
+    // it is open for writing, too.
+    int known_fd = -1;
+    uint64_t known_number = 0;
+    bool known_writable = false;
   };
   // The file, and the block, of the last request of a set.
   struct Last {
@@ -62,7 +66,7 @@ class RamBlocks : public GuestMemory {
   Result MakeBlock(const MapRequest& request, FileFacts& facts, File& file, std::shared_ptr<RamBlock>& block);
   static std::shared_ptr<RamBlock> FindBlock(File& file, ByteRange offsets, bool writable);
   static uint64_t EndOfBlockBefore(const File& file, uint64_t offset, bool writable);
-  static bool MayWrite(File& file, FileFacts& facts, uint64_t file_number);
+  static bool MayAccess(File& file, FileFacts& facts, uint64_t file_number, bool writable);
   void ForgetEndedBlocks();
 
   const bool huge_pages_;

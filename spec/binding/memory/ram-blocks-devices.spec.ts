@@ -1,9 +1,10 @@
 import { closeSync, openSync } from 'node:fs';
 import { expect } from 'chai';
 import { RamBlocks } from '../../../binding/index.js';
-import { MemoryRange, type Mappable } from '../../../streams/index.js';
+import { MemoryRange, type MapChange, type Mappable } from '../../../streams/index.js';
 import { ram } from '../support/changes.js';
 import { areasOf, openDescriptors } from '../support/descriptors.js';
+import { dmaError } from '../support/thrown.js';
 
 const PAGE = 0x1000;
 
@@ -39,6 +40,37 @@ describe('RamBlocks of a device', () => {
     expect(zeros(), 'a part of a block').to.have.length(2);
     blocks.ensureMapped(ram(16 * PAGE, 17 * PAGE, one, { fileOffset: 0x2000n }));
     expect(zeros(), 'beyond it').to.have.length(3);
+  });
+
+  it('whose descriptor has another device now: no new mapping shows the first one', () => {
+    const device = { fd: openSync('/dev/zero', 'r+'), label: 'device' };
+    blocks.ensureMapped(ram(0, PAGE, device));
+    blocks.write(0n, Buffer.from('first'));
+    closeSync(device.fd);
+    expect(openSync('/dev/null', 'r+'), 'the number is used again').to.equal(device.fd);
+    expect(dmaError(() => blocks.ensureMapped(ram(PAGE, 2 * PAGE, device))).code).to.equal('ENODEV');
+    expect(blocks.read(0n, 5).toString()).to.equal('first');
+    closeSync(device.fd);
+  });
+
+  it('reach to the end of all files, and not beyond', () => {
+    using device = zero();
+    const end = 2n ** 63n;
+    const change = (length: bigint, fileOffset: bigint): MapChange => ({
+      ...ram(0, PAGE, device, { fileOffset }),
+      range: MemoryRange.ofLength(0n, length),
+    });
+    for (const [length, fileOffset] of [
+      [0x2000n, end - 0x1000n],
+      [2n ** 64n - 0x1000n, 0x1000n],
+      [2n ** 64n - 0x1000n, end - 0x1000n],
+    ] as const) {
+      const error = dmaError(() => blocks.ensureMapped(change(length, fileOffset)));
+      expect(error).to.include({ code: 'EOVERFLOW' });
+      expect(error.message).to.contain('beyond 2^63 bytes');
+    }
+    blocks.ensureMapped(change(0x1000n, end - 0x1000n));
+    expect(zeros()).to.have.length(1);
   });
 
   it('outlive the descriptor', () => {

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { resolveHostVa } from '../../../binding/memory/host-va.js';
@@ -11,6 +11,8 @@ import { dmaError } from '../support/thrown.js';
 import { transferred } from '../support/transferred.js';
 
 const PAGE = 0x1000;
+/** Of <fcntl.h>: Node.js does not name it. */
+const O_PATH = 0o10000000;
 const MIB = 1 << 20;
 
 describe('RamBlocks', () => {
@@ -34,7 +36,9 @@ describe('RamBlocks', () => {
     for (const options of [{ hugePages: 'always' }, { hugePages: true }, { hugePages: null }]) {
       expect(() => new RamBlocks(options as never)).to.throw(TypeError, 'hugePages');
     }
-    expect(() => new RamBlocks(null as never)).to.throw(TypeError);
+    for (const options of [null, 'advise', 1]) {
+      expect(() => new RamBlocks(options as never)).to.throw(TypeError, 'options is ');
+    }
   });
 
   it('refuses what reaches to the end of all addresses, and maps what ends a page before', () => {
@@ -52,7 +56,10 @@ describe('RamBlocks', () => {
     ]) {
       expect(dmaError(use).code).to.equal('ERR_BEYOND_ADDRESS_SPACE');
     }
-    expect(dmaError(() => blocks.read(2n ** 64n - 1n, 2)).code).to.be.oneOf(['EFAULT', 'ERANGE']);
+    for (const gpa of [2n ** 64n - 1n, beyond.start, beyond.start - 1n]) {
+      expect(dmaError(() => blocks.read(gpa, 2)).code).to.equal('ERANGE');
+      expect(dmaError(() => blocks.write(gpa, Buffer.alloc(2))).code).to.equal('ERANGE');
+    }
   });
 
   describe('of a file', () => {
@@ -123,6 +130,33 @@ describe('RamBlocks', () => {
       expect(refused).to.include({ code: 'EACCES' });
       expect(made).not.to.be.instanceOf(Error);
     });
+  });
+
+  it('refuse a descriptor that is not open for reading, also where another one has made the block', () => {
+    const path = `/proc/self/fd/${memfd.fd}`;
+    for (const [flags, label] of [
+      [constants.O_WRONLY, 'only for writing'],
+      [O_PATH, 'only a path'],
+    ] as const) {
+      const file = { fd: openSync(path, flags), label };
+      const good = { fd: openSync(path, 'r'), label: 'readable' };
+      const set = [
+        ram(0, PAGE, good, { writable: false }),
+        ram(PAGE, 2 * PAGE, file, { writable: false }),
+        ram(2 * PAGE, 3 * PAGE, memfd),
+        ram(3 * PAGE, 4 * PAGE, file),
+        ram(4 * PAGE, 5 * PAGE, good, { writable: false }),
+      ];
+      for (let round = 0; round < 2; round++) {
+        const answers = blocks.ensureMappedBatch(set);
+        const codes = answers.map((answer) => (answer instanceof DmaError ? answer.code : 'mapped'));
+        expect(codes, label).to.deep.equal(['mapped', 'EACCES', 'mapped', 'EACCES', 'mapped']);
+        expect(blocks.mappedRanges()).to.have.length(3);
+      }
+      blocks.release(MemoryRange.of(0, 5 * PAGE));
+      closeSync(file.fd);
+      closeSync(good.fd);
+    }
   });
 
   it('of private memory are one each, which ends with its mapping', () => {
