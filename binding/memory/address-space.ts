@@ -1,6 +1,6 @@
 import { DmaError, type MemoryRange } from '../../streams/index.js';
 import { PAGE_SIZE } from '../../streams/internal.js';
-import { checkSize } from '../checks.js';
+import { checkObject, checkSize } from '../checks.js';
 import { reserveError } from './address-space-errors.js';
 import { MappedMemory } from './mapped-memory.js';
 import { native } from '../native.js';
@@ -37,11 +37,12 @@ export class AddressSpace extends MappedMemory {
 
   /**
    * @param options.size in bytes, a multiple of 4096, larger than all guest physical addresses. 1 TiB uses no memory.
+   * @throws TypeError if `options` is not an object, or `size` not a bigint
    * @throws RangeError if `size` is not positive, or not a multiple of 4096
    * @throws DmaError `ENOMEM` if the process has no free address range of that size; `ERR_ADDON_MISSING`
    */
   constructor(options: { readonly size: bigint }) {
-    const { size } = options;
+    const { size } = checkObject(options, 'options');
     checkSize(size, 'size', PAGE_SIZE);
     const space = native().addressSpaceReserve(size);
     if (typeof space === 'number') {

@@ -1,7 +1,7 @@
 import { PAGE_SIZE } from '../../streams/internal.js';
 import { checkPass, PASS } from '../constructor-pass.js';
 import type { Mappable } from '../../streams/index.js';
-import { checkFd, checkLabel, checkSize, show } from '../checks.js';
+import { checkFd, checkLabel, checkObject, checkSize, show } from '../checks.js';
 import { closedError, formatBytes, systemError } from '../errors.js';
 import { native } from '../native.js';
 import type { FileHandle } from '../native.js';
@@ -87,14 +87,14 @@ export class Memfd implements Mappable, Disposable {
    * @param label name in messages and in `/proc/self/maps`
    * @param size in bytes, a multiple of 4096
    * @param options.reserve whether to allocate all pages now. Default: false
-   * @throws TypeError if `label`, `size` or an option has the wrong type
+   * @throws TypeError if `label`, `size`, `options` or an option has the wrong type
    * @throws RangeError if `size` is not positive, or not a multiple of the page size
    * @throws DmaError `ENOMEM` if there are not enough huge pages; `ENODEV` if the machine has no huge pages of that size;
    * `EMFILE`; `EFBIG`; with `reserve` also the errors of `reserve()`; `ERR_ADDON_MISSING`
    */
   static create(label: string, size: bigint, options: MemfdOptions = {}): Memfd {
     checkLabel(label, 'label');
-    const { hugePages, reserve = false } = options;
+    const { hugePages, reserve = false } = checkObject(options, 'options');
     if (typeof reserve !== 'boolean') {
       throw new TypeError(`reserve is ${show(reserve)}, not true or false`);
     }

@@ -1,6 +1,6 @@
 import { DmaError } from '../../streams/index.js';
 import { PAGE_SIZE } from '../../streams/internal.js';
-import { show } from '../checks.js';
+import { checkObject, show } from '../checks.js';
 import { MappedMemory } from './mapped-memory.js';
 import { limitAreas } from './memory-areas.js';
 import { native } from '../native.js';
@@ -48,11 +48,11 @@ export interface RamBlocksOptions {
 export class RamBlocks extends MappedMemory {
   /**
    * @param options.hugePages `'advise'`: the kernel may use transparent huge pages (`MADV_HUGEPAGE`)
-   * @throws TypeError if an option has the wrong type
+   * @throws TypeError if `options` is not an object, or an option has the wrong type
    * @throws DmaError `ERR_ADDON_MISSING`
    */
   constructor(options: RamBlocksOptions = {}) {
-    const hugePages: unknown = options.hugePages;
+    const { hugePages }: { readonly hugePages?: unknown } = checkObject(options, 'options');
     if (hugePages !== undefined && hugePages !== 'advise') {
       throw new TypeError(`hugePages is ${show(hugePages)}, not 'advise'`);
     }

@@ -54,6 +54,9 @@ describe('AddressSpace', () => {
       for (const size of [4096, undefined, null]) {
         expect(() => new AddressSpace({ size: size as never }), String(size)).to.throw(TypeError, /size/);
       }
+      for (const wrong of [null, 5, 'text']) {
+        expect(() => new AddressSpace(wrong as never)).to.throw(TypeError, 'options is ');
+      }
       for (const size of [1n << 47n, (1n << 62n) + 0x1000n, (1n << 63n) - 0x1000n]) {
         const error = dmaError(() => new AddressSpace({ size }));
         expect(error).to.include({ code: 'ENOMEM', syscall: 'mmap' });

@@ -49,6 +49,9 @@ describe('Memfd', () => {
       for (const size of [0x1000, '0x1000', undefined, null, {}]) {
         expect(() => Memfd.create('ram', size as never), String(size)).to.throw(TypeError, /size/);
       }
+      for (const wrong of [null, 5, 'text']) {
+        expect(() => Memfd.create('ram', 0x1000n, wrong as never)).to.throw(TypeError, 'options is ');
+      }
     });
 
     it('refuses a label that is not a string, and unknown huge pages', () => {
