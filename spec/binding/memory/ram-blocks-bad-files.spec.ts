@@ -36,7 +36,7 @@ describe('RamBlocks of a file', () => {
 
   beforeEach(() => {
     blocks = new RamBlocks();
-    memfd = Memfd.create('block', 0x10_0000n);
+    memfd = Memfd.create('bad file', 0x10_0000n);
   });
 
   afterEach(() => {
@@ -50,11 +50,11 @@ describe('RamBlocks of a file', () => {
       expect(dmaError(() => blocks.ensureMapped(ram(0, PAGE, memfd))).code).to.equal('EPERM');
       blocks.ensureMapped(ram(0, PAGE, memfd, { writable: false }));
       expect(blocks.read(0n, 1)[0]).to.equal(0);
-      expect(memfdAreas('block')[0]).to.contain('r--s');
+      expect(memfdAreas('bad file')[0]).to.contain('r--s');
       blocks.close();
       blocks = new RamBlocks();
       memfd.close();
-      memfd = Memfd.create('block', 0x10000n);
+      memfd = Memfd.create('bad file', 0x10000n);
     }
   });
 
@@ -65,7 +65,7 @@ describe('RamBlocks of a file', () => {
     blocks.ensureMapped(ram(PAGE, 2 * PAGE, memfd));
     blocks.write(BigInt(PAGE), Buffer.from('written'));
     expect(blocks.read(0n, 7).toString()).to.equal('written');
-    expect(memfdAreas('block')).to.have.length(1);
+    expect(memfdAreas('bad file')).to.have.length(1);
     using other = new RamBlocks();
     expect(dmaError(() => other.ensureMapped(ram(0, PAGE, memfd))).code).to.equal('EPERM');
     other.ensureMapped(ram(0, PAGE, memfd, { writable: false }));
