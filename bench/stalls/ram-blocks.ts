@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setImmediate as turn } from 'node:timers/promises';
 import { Memfd, RamBlocks } from '../../binding/index.js';
 import { MemoryRange, RegionManager, type Region } from '../../streams/index.js';
 import { slot } from '../support/scattered.js';
@@ -22,7 +23,7 @@ export const ramBlocksScenes: readonly Scene[] = [
     await manager.attach(addressTarget(meter));
     return async () => {
       await region.unmap();
-      checkAreas(0);
+      await areasAreGone();
     };
   }),
   scene(`close a manager and its RamBlocks, ${TEN_TIMES}`, async ({ manager, memory, meter }) => {
@@ -78,8 +79,19 @@ function addressTarget(meter: Meter): StallTarget {
 
 /** @throws Error if the process maps the file in more, or fewer, memory areas */
 function checkAreas(expected: number): void {
-  const areas = readFileSync('/proc/self/maps', 'utf8').split(`/memfd:${NAME} `).length - 1;
+  const areas = countAreas();
   if (areas !== expected) {
     throw new Error(`the file is ${areas} memory areas of this process, not ${expected}`);
   }
+}
+
+/** Waits until the process maps nothing of the file: a long block is unmapped on another thread. */
+async function areasAreGone(): Promise<void> {
+  while (countAreas() > 0) {
+    await turn();
+  }
+}
+
+function countAreas(): number {
+  return readFileSync('/proc/self/maps', 'utf8').split(`/memfd:${NAME} `).length - 1;
 }
