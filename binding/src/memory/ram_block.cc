@@ -1,9 +1,11 @@
 #include "memory/ram_block.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 
 #include "memory/area_count.h"
 #include "memory/host_address.h"
@@ -21,6 +23,9 @@ constexpr uint64_t kMostAtOnce = uint64_t{4} << 20;
 
 // Where the whole file cannot be mapped, a part of this length is tried, then of the next.
 constexpr std::array<uint64_t, 3> kParts = {uint64_t{1} << 36, uint64_t{1} << 30, 1};
+
+// How many addresses are left to the rest of the process, as far as it has that many.
+constexpr uint64_t kReserve = uint64_t{1} << 30;
 
 // An address at which pages of every size that fit can be used: it equals the offset modulo their size. It is only a
 // proposal, for mmap without MAP_FIXED: another thread may map something there first.
@@ -56,6 +61,19 @@ Result MapAnywhere(ByteRange part, int fd, bool writable, bool huge_pages, uint6
   return 0;
 }
 
+// Whether the process has enough addresses left when it uses this many: where they are limited (RLIMIT_AS), V8 ends the
+// process when it gets none.
+bool LeavesAddresses(uint64_t length) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
+    return true;
+  }
+  uint64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  const uint64_t used = pages * kPageSize + kReserve;
+  return used <= limit.rlim_cur && length <= limit.rlim_cur - used;
+}
+
 ByteRange Round(ByteRange part, uint64_t unit) {
   return {part.start / unit * unit, (part.end + unit - 1) / unit * unit};
 }
@@ -68,11 +86,13 @@ Result RamBlock::OfFile(const FileFacts& file, const Wanted& wanted, std::shared
   }
   const ByteRange most = Round(wanted.most, file.unit);
   ByteRange last = most;
-  Result result = MapPart(file, most, wanted, out);
+  Result result = LeavesAddresses(most.length()) ? MapPart(file, most, wanted, out) : -ENOMEM;
   for (const uint64_t length : kParts) {
     const ByteRange around = Round(wanted.asked, std::max(length, file.unit));
     const ByteRange part = {std::max(most.start, around.start), std::min(most.end, around.end)};
-    if (result == -ENOMEM && part.length() < last.length() && HasAreasFor(1)) {
+    const bool is_least = length == kParts.back();
+    if (result == -ENOMEM && part.length() < last.length() && HasAreasFor(1) &&
+        (is_least || LeavesAddresses(part.length()))) {
       result = MapPart(file, part, wanted, out);
       last = part;
     }

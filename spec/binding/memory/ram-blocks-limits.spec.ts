@@ -113,6 +113,25 @@ describe('RamBlocks at the limits', () => {
     expect(result, result.stderr).to.include({ status: 0, stdout: 'both ends 2\nENOMEM' });
   }).timeout(60_000);
 
+  it('a file that would take nearly all addresses of the process has several blocks: the rest of the process goes on', function () {
+    skipUnderSanitizers(this, 'they need more addresses');
+    const result = runChild(
+      `${PRELUDE}
+      const used = () => Number(/VmSize:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]) * 1024;
+      const left = () => 20_000_000_000 - used();
+      const file = Memfd.create('most', BigInt(left() - (16 << 20)) & ~0xfffn);
+      blocks.ensureMapped(change(0, file));
+      console.log(left() > 2 ** 30);
+      const kept = [];
+      for (let count = 0; count < 400; count++) {
+        kept.push(new Array(100_000).fill(count));
+      }
+      console.log('goes on');`,
+      { through: ['prlimit', '--as=20000000000'] },
+    );
+    expect(result, result.stderr).to.include({ status: 0, stdout: 'true\ngoes on' });
+  }).timeout(60_000);
+
   it('huge pages are mapped in sections of 4 KiB, and a page that is punched out is an error', function () {
     const huge = withHugePages(
       3,
