@@ -18,7 +18,7 @@ export type { DmaErrorCode, LibraryErrorCode } from './contracts/error-codes.js'
 export type { KernelErrorCode } from './contracts/errno.js';
 export type { Aftermath, DmaErrorDetails, TargetRange } from './contracts/errors.js';
 export { RegionManager } from './manager/region-manager.js';
-export type { RegionManagerOptions } from './manager/region-manager.js';
+export type { RegionManagerOptions } from './manager/region-manager-options.js';
 export type { LedgerEntry } from './contracts/ledger-entry.js';
 export type { Attachment, AttachOptions } from './attachments/attachment.js';
 export type { Finding, HealOptions } from './contracts/finding.js';

@@ -5,9 +5,10 @@ import type { MemoryRange } from '../streams/index.js';
 export interface FakeCall {
   /** Counted from 0 since the calls were last taken. */
   readonly number: number;
-  readonly kind: 'map' | 'unmap' | 'ensure' | 'release';
-  readonly range: MemoryRange;
-  /** `'map 0x0-0x4000 rw'`, `'unmap 0x0-0x4000'`, `'ensure 0x0-0x4000'`, `'release 0x0-0x4000'`. */
+  readonly kind: 'map' | 'unmap' | 'begin' | 'end' | 'ensure' | 'release';
+  /** `undefined` for the begin and the end of a set. */
+  readonly range: MemoryRange | undefined;
+  /** `'map 0x0-0x4000 rw'`, `'unmap 0x0-0x4000'`, `'begin 3'`, `'end 3'`, `'ensure 0x0-0x4000'`, `'release 0x0-0x4000'`. */
   readonly text: string;
 }
 

@@ -10,6 +10,7 @@ import { withRule } from './contract/contract-error.js';
 import { DECLARED_MEMBERS } from './contract/declared-members.js';
 import { LISTINGS } from './contract/listings.js';
 import { sightOf, type Sight } from './contract/look.js';
+import { SET_HOOKS } from './contract/set-hooks.js';
 import { SIDE_BY_SIDE } from './contract/side-by-side.js';
 import { SINGLE_CALLS } from './contract/single-calls.js';
 import { WITH_MANAGER } from './contract/with-manager.js';
@@ -71,6 +72,7 @@ const ALL_CHECKS: readonly ContractCheck[] = [
   ...SINGLE_CALLS,
   ...CALL_ENDS,
   ...BATCHES,
+  ...SET_HOOKS,
   ...WITH_MANAGER,
   ...LISTINGS,
   ...SIDE_BY_SIDE,

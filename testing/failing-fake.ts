@@ -3,7 +3,7 @@ import { MemoryRange } from '../streams/index.js';
 import { show } from '../streams/internal.js';
 import type { CallRecord, FailurePlan, FakeCall } from './call-record.js';
 
-const KINDS: readonly FakeCall['kind'][] = ['map', 'unmap', 'ensure', 'release'];
+const KINDS: readonly FakeCall['kind'][] = ['map', 'unmap', 'begin', 'end', 'ensure', 'release'];
 
 /** What the fakes of this kit have in common: a record of calls, failures on plan, and breaches of the contract by their caller. */
 export abstract class FailingFake {
@@ -58,7 +58,7 @@ export abstract class FailingFake {
   /** Makes every call fail that overlaps a range, given as a `MemoryRange` or as a text like `'0x1000-0x2000'`. */
   failRange(range: MemoryRange | string, code = this.#defaultCode): this {
     const failing = typeof range === 'string' ? MemoryRange.parse(range) : range;
-    return this.failWhen((call) => (call.range.overlaps(failing) ? code : undefined));
+    return this.failWhen((call) => (call.range?.overlaps(failing) === true ? code : undefined));
   }
 
   /** Makes the calls fail for which `plan` returns a code. Plans add up; the first code counts. */

@@ -29,13 +29,18 @@ export interface RecordingTargetOptions {
   /** Whether the target has `mapDmaBatch` and `unmapDmaBatch`. Each call in a batch is recorded separately. Default: `false`. */
   readonly batches?: boolean;
   /**
+   * Whether the target has `beginSet` and `endSet`, whose calls are recorded as `'begin 3'` and `'end 3'`, with the generation. It then refuses
+   * maps and unmaps outside of a set. Default: `false`.
+   */
+  readonly sets?: boolean;
+  /**
    * When each call ends. `'sync'` (the default): at once. `'async'`: by a promise, in a later turn of the event loop. A function: as it says
    * for that call, with a promise or an observable. A map or unmap takes effect when its call ends.
    */
   readonly reply?: 'sync' | 'async' | Reply;
 }
 
-const FLAGS: readonly string[] = ['needsVa', 'needsFd', 'concurrent', 'batches'];
+const FLAGS: readonly string[] = ['needsVa', 'needsFd', 'concurrent', 'batches', 'sets'];
 const OPTIONS: readonly string[] = ['name', 'journal', 'unmapShape', 'reply', ...FLAGS];
 
 /**
@@ -67,6 +72,8 @@ export class RecordingTarget extends FailingFake implements DmaTarget {
   readonly concurrent: boolean;
   mapDmaBatch?: NonNullable<DmaTarget['mapDmaBatch']>;
   unmapDmaBatch?: NonNullable<DmaTarget['unmapDmaBatch']>;
+  beginSet?: (generation: number) => CallAnswer;
+  endSet?: (generation: number) => CallAnswer;
   /** The number of calls in each batch. */
   readonly batchSizes: number[] = [];
   /** The requests of all map calls, failed ones included. */
@@ -76,6 +83,8 @@ export class RecordingTarget extends FailingFake implements DmaTarget {
   /** Ranges whose map call was unsubscribed: the caller may unmap them without knowing whether they are mapped. */
   readonly #cancelled: MemoryRange[] = [];
   #busyWith: string | undefined;
+  /** The set that has begun, by its generation; `'none'` between two sets; `undefined` if the target is not told of sets. */
+  #set: number | 'none' | undefined;
 
   constructor(options: RecordingTargetOptions = {}) {
     const { name = 'T', unmapShape = 'superset', reply = 'sync' } = options;
@@ -98,6 +107,11 @@ export class RecordingTarget extends FailingFake implements DmaTarget {
           this.#batch(requests, (one) => this.mapDma(one)),
         );
       this.unmapDmaBatch = (ranges) => this.#batch(ranges, (range) => this.unmapDma(range));
+    }
+    if (options.sets === true) {
+      this.#set = 'none';
+      this.beginSet = (generation) => this.#serveSetCall('begin', generation);
+      this.endSet = (generation) => this.#serveSetCall('end', generation);
     }
   }
 
@@ -134,6 +148,21 @@ export class RecordingTarget extends FailingFake implements DmaTarget {
     });
   }
 
+  #serveSetCall(kind: 'begin' | 'end', generation: number): CallAnswer {
+    const text = `${kind} ${generation}`;
+    const expected = kind === 'begin' ? 'none' : generation;
+    const breach =
+      this.#busyWith !== undefined || this.#set === expected
+        ? this.#breachOfOrder(text)
+        : `${text} was called ${this.#set === 'none' ? 'outside of a set' : `in set ${this.#set}`}`;
+    if (breach === undefined && kind === 'end') {
+      this.#set = 'none'; // Also if the call fails: it is not made again.
+    }
+    return this.#serve({ kind, range: undefined, text }, breach, {}, () => {
+      this.#set = kind === 'begin' ? generation : 'none';
+    });
+  }
+
   #breachOfMap(text: string, { range, hostVa, mappable }: DmaMapRequest): string | undefined {
     const inTheWay = this.#held.firstOverlap(range);
     return (
@@ -160,7 +189,11 @@ export class RecordingTarget extends FailingFake implements DmaTarget {
   }
 
   #breachOfOrder(text: string): string | undefined {
-    return this.#busyWith === undefined ? undefined : `${text} was called before "${this.#busyWith}" had ended`;
+    return this.#busyWith !== undefined
+      ? `${text} was called before "${this.#busyWith}" had ended`
+      : this.#set === 'none' && text.includes('map')
+        ? `${text} was called outside of a set`
+        : undefined;
   }
 
   #batch<T extends DmaMapRequest | MemoryRange>(items: readonly T[], call: (item: T) => CallAnswer): BatchAnswer {
@@ -250,7 +283,7 @@ export class RecordingTarget extends FailingFake implements DmaTarget {
         subscription.unsubscribe();
         if (!ended) {
           free();
-          if (kind === 'map') {
+          if (kind === 'map' && range !== undefined) {
             this.#cancelled.push(range);
           }
         }

@@ -11,7 +11,7 @@ import { BREACHES_OF_BATCHES } from './support/breaches-of-batches.js';
 import { BREACHES_OF_MAPS } from './support/breaches-of-maps.js';
 import { BREACHES_OF_MEMBERS } from './support/breaches-of-members.js';
 import { BREACHES_OF_UNMAPS } from './support/breaches-of-unmaps.js';
-import { CountingTarget, REFUSED, SmallTarget } from './support/small-target.js';
+import { CountingTarget, REFUSED, SmallTarget, ToldOfSets } from './support/small-target.js';
 
 const BREACHES = { ...BREACHES_OF_MAPS, ...BREACHES_OF_UNMAPS, ...BREACHES_OF_BATCHES, ...BREACHES_OF_MEMBERS };
 
@@ -37,6 +37,7 @@ describe('checkTarget', () => {
   for (const [what, make] of [
     ['lists its maps', () => new SmallTarget()],
     ['counts its maps', () => new CountingTarget()],
+    ['is told of sets', () => new ToldOfSets()],
     ['can only be called', () => Object.assign(new SmallTarget(), NO_OPTIONAL_MEMBERS)],
   ] as readonly (readonly [string, () => DmaTarget])[]) {
     it(`finds no fault in a correct target that ${what}`, async () => {
@@ -86,7 +87,9 @@ describe('checkTarget', () => {
       ...NO_OPTIONAL_MEMBERS,
     } as const);
     const few = checkTarget(() => small).map(({ name }) => name);
-    const all = checksOf(() => Object.assign(new CountingTarget(), { concurrent: true })).map(({ name }) => name);
+    const all = checksOf(() => Object.assign(new CountingTarget(), { concurrent: true, endSet: () => undefined })).map(
+      ({ name }) => name,
+    );
     expect(new Set(all).size).to.equal(all.length);
     expect(
       few.filter((name) =>

@@ -13,11 +13,12 @@ import { eachInSlices, mapInSlices } from '../ranges/slices.js';
 import type { RegionTable } from '../regions/region-table.js';
 import { checkBoolean, checkCallback, checkObject, checkSignal } from '../util/checks.js';
 import { run, waitFor, type Coroutine } from '../util/coroutine.js';
+import { EMPTY_LIST } from '../util/lists.js';
 import type { SerialQueue } from '../util/serial-queue.js';
 import type { View } from '../view/view.js';
 import { branchOf, checkNeedsNoFd, claim, claimantOf, unclaim } from './attachable.js';
 import type { AttachOptions } from './attachment.js';
-import { anyStuck, AttachmentHandle, type HandleCommands } from './attachment-handle.js';
+import { anyStuck, AttachmentHandle, endSets, type HandleCommands } from './attachment-handle.js';
 import type { Attachments } from './attachments.js';
 import { warnOfAllPieces } from './piece-warnings.js';
 import { replay } from './replay.js';
@@ -76,6 +77,8 @@ export class AttachmentCommands implements HandleCommands {
       yield* waitFor(this.#vas.releaseSince(checkpoint));
       throw error;
     } finally {
+      yield* handle.endSet();
+      yield* endSets(attachments) ?? EMPTY_LIST;
       attachments.attaching = undefined;
     }
   }
@@ -133,7 +136,15 @@ export class AttachmentCommands implements HandleCommands {
   }
 
   #enqueue<T>(command: () => Coroutine<T>): Promise<T> {
-    return this.#options.queue.runAlways(() => run(command()));
+    return this.#options.queue.runAlways(() => run(this.#endSetsAfter(command())));
+  }
+
+  *#endSetsAfter<T>(command: Coroutine<T>): Coroutine<T> {
+    try {
+      return yield* command;
+    } finally {
+      yield* endSets(this.#attachments) ?? EMPTY_LIST;
+    }
   }
 
   /**
@@ -247,6 +258,7 @@ export class AttachmentCommands implements HandleCommands {
    */
   *#endOrKeepLeaving(handle: AttachmentHandle): Coroutine<void> {
     const wasPending = handle.pending;
+    yield* handle.endSet();
     if (wasPending || handle.hasStuck || !(yield* handle.ledgers.isEmpty())) {
       yield* handle.markLeaving();
       this.#attachments.addLeaving(handle);

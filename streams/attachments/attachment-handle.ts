@@ -39,6 +39,7 @@ export class AttachmentHandle implements Attachment, Receiver {
   readonly concurrent: boolean;
   readonly #branch: Branch;
   readonly #commands: HandleCommands;
+  readonly #warn: (warning: DmaError) => void;
   readonly #outcomes = new Subject<Outcome>();
   /** The ledger of a branch without registered targets, which does not end in `toTarget`. */
   readonly #assumedLedger: Ledger | undefined;
@@ -51,6 +52,7 @@ export class AttachmentHandle implements Attachment, Receiver {
     this.#branch = new Branch(branch, warn);
     this.concurrent = this.#branch.concurrent;
     this.#commands = commands;
+    this.#warn = warn;
     this.#assumedLedger = this.#branch.ports.length === 0 ? new Ledger() : undefined;
     this.ledgers = new AttachmentLedgers(this.#branch, this.#assumedLedger);
     this.#branch.start();
@@ -112,6 +114,24 @@ export class AttachmentHandle implements Attachment, Receiver {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.detach();
+  }
+
+  /** Whether one of its targets has begun a set that can end now. */
+  get isInSet(): boolean {
+    return !this.pending && this.#branch.made.some((port) => port.isInSet);
+  }
+
+  /** Ends the set at its targets, where one has begun and can end now. Reports a failure. */
+  *endSet(): Coroutine<void> {
+    if (this.pending) {
+      return;
+    }
+    for (const port of this.#branch.made) {
+      const error = port.isInSet ? yield* port.endSet() : undefined;
+      if (error !== undefined) {
+        this.#warn(error);
+      }
+    }
   }
 
   /** Observes the sets that are served from now on, and may abort them. */
@@ -246,11 +266,26 @@ export class AttachmentHandle implements Attachment, Receiver {
   }
 }
 
-/** Whether something is stuck at a target of one of these attachments. */
-export function anyStuck(attachments: {
+/** The attachments of a manager that are not new, by phase. */
+interface Phases {
   readonly attached: readonly AttachmentHandle[];
   readonly leaving: readonly AttachmentHandle[];
-}): boolean {
+}
+
+/** Whether something is stuck at a target of one of these attachments. */
+export function anyStuck({ attached, leaving }: Phases): boolean {
   const isStuck = ({ hasStuck }: AttachmentHandle): boolean => hasStuck;
-  return attachments.attached.some(isStuck) || attachments.leaving.some(isStuck);
+  return attached.some(isStuck) || leaving.some(isStuck);
+}
+
+/** Ends the set of a command at all targets where it has begun, in attach order. `undefined` when there is none. */
+export function endSets({ attached, leaving }: Phases): Coroutine<void> | undefined {
+  const isInSet = (handle: AttachmentHandle): boolean => handle.isInSet;
+  return attached.some(isInSet) || leaving.some(isInSet) ? endEach([...attached, ...leaving]) : undefined;
+}
+
+function* endEach(handles: readonly AttachmentHandle[]): Coroutine<void> {
+  for (const handle of handles) {
+    yield* handle.endSet();
+  }
 }

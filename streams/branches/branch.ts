@@ -18,6 +18,8 @@ import { show } from '../util/checks.js';
 export class Branch {
   /** The ports of its targets, in order; empty when its targets are not known. */
   readonly ports: readonly TargetPort[];
+  /** All ports that were made for its sets, those of targets that are not known included. */
+  readonly made: readonly TargetPort[];
   /** The addresses of its VA mappers. */
   readonly vas: readonly HeldAddresses[];
   /** Whether all its targets may be served at the same time as those of other branches. */
@@ -40,6 +42,7 @@ export class Branch {
       warn(this.#badOutcome(problem));
     };
     const made: TargetPort[] = [];
+    this.made = made;
     const outcomes$: unknown = branch(new SetStream({ ports: [], vas: [], made }, this.#input()));
     if (!isObservable(outcomes$)) {
       throw new TypeError(`a branch must return an Observable of outcomes, not ${show(outcomes$)}`);

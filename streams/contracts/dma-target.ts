@@ -97,6 +97,22 @@ export interface DmaTarget {
     ranges: readonly MemoryRange[],
   ): BatchStop | undefined | Promise<BatchStop | undefined> | Observable<BatchStop | undefined>;
   /**
+   * Called once for each change set, before the first other call that is made for it at this target; for targets that have to prepare for a
+   * change of several maps, for example by pausing virtual processors. An attach, a detach and a repair are sets as well. Not called for sets
+   * of which this target gets nothing. Whether the target has this method or `endSet` is read when it is attached.
+   *
+   * On failure (thrown, rejected or errored): no call of the set is made. Its maps fail with the error, its unmaps leave their mappings stuck,
+   * and `endSet` is not called.
+   */
+  beginSet?(generation: number): void | Promise<void> | Observable<unknown>;
+  /**
+   * Called once after the last call of a set that `beginSet` has begun: after its maps at all targets, or after its undo. Between the two calls
+   * other targets are called.
+   *
+   * On failure (thrown, rejected or errored): the library reports a warning. What the set did stays.
+   */
+  endSet?(generation: number): void | Promise<void> | Observable<unknown>;
+  /**
    * Whether calls of this target may run at the same time as calls of the targets that are next to it in attach order and also have
    * `concurrent: true`. The maps of a set then start in attach order and run concurrently, so that the set takes as long as the slowest
    * target. Default: `false`; the library waits for each target before it calls the next one.

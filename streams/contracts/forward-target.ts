@@ -21,6 +21,8 @@ const MEMBERS: { readonly [Key in keyof Required<DmaTarget>]: MemberKind<Key> } 
   unmapDma: 'method',
   mapDmaBatch: 'method',
   unmapDmaBatch: 'method',
+  beginSet: 'method',
+  endSet: 'method',
   concurrent: 'value',
   mappedRanges: 'method',
   mappedCount: 'method',

@@ -1,5 +1,5 @@
 import type { AttachmentCommands } from '../attachments/attachment-commands.js';
-import { anyStuck } from '../attachments/attachment-handle.js';
+import { anyStuck, endSets } from '../attachments/attachment-handle.js';
 import type { Attachments } from '../attachments/attachments.js';
 import { warnOfPieces } from '../attachments/piece-warnings.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
@@ -128,6 +128,7 @@ export class Transactions {
         change = yield* this.#makePrivates(draft, change, generation);
       }
     } catch (error) {
+      yield* endSets(this.#attachments) ?? EMPTY_LIST; // What was stuck may have been unmapped again.
       return yield* this.#rollBackAndThrow(draft, yield* this.#withBlockers(error));
     }
     const { unmaps, maps, removed } = change;
@@ -136,6 +137,10 @@ export class Transactions {
     let delivery: Delivery | undefined;
     if ((unmaps.length > 0 || maps.length > 0) && attached.length > 0) {
       delivery = yield* deliver(set, attached, new CommandHooks(set, removed, this.#options, vas));
+      const ending = endSets(this.#attachments);
+      if (ending !== undefined) {
+        yield* ending;
+      }
       for (const skipped of delivery.skipped) {
         this.#warn(skipped);
       }

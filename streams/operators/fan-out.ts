@@ -7,6 +7,7 @@ import { withDetails } from '../changes/outcomes.js';
 import { checkBranch } from '../contracts/contract-checks.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
 import { eachInSlices, sortedInSlices } from '../ranges/slices.js';
+import { endSetAt } from '../target/target-port.js';
 import { run, type Coroutine } from '../util/coroutine.js';
 import { mapInOrder } from '../util/map-in-order.js';
 
@@ -42,17 +43,21 @@ export function fanOut(...branches: TargetBranch[]): TargetBranch {
     const first = makeAll();
     const name = first.map((branch) => branch.name).join('+');
     const before = partsOf(changes$);
+    const { made } = before;
     const ports = first.flatMap((branch) => branch.ports);
-    before.made?.push(...ports);
-    const parts = { ports, vas: [...before.vas, ...first.flatMap(({ vas }) => vas)], made: before.made };
+    made?.push(...first.flatMap((branch) => branch.made));
+    const parts = { ports, vas: [...before.vas, ...first.flatMap(({ vas }) => vas)], made };
     let unused: readonly Branch[] | undefined = first;
     return new BranchStream(parts, (subscriber) => {
       const all = unused ?? makeAll();
+      if (unused === undefined) {
+        made?.push(...all.flatMap((branch) => branch.made));
+      }
       unused = undefined;
       for (const branch of all) {
         branch.start();
       }
-      const outcomes$ = sharedSets(changes$).pipe(mapInOrder((set) => run(serve(set, all, name))));
+      const outcomes$ = sharedSets(changes$).pipe(mapInOrder((set) => run(serve(set, all, name, made === undefined))));
       subscriber.add(outcomes$.subscribe(subscriber));
       return () => {
         for (const branch of all) {
@@ -63,8 +68,16 @@ export function fanOut(...branches: TargetBranch[]): TargetBranch {
   };
 }
 
-function* serve(set: ChangeSet, branches: readonly Branch[], name: string): Coroutine<Outcome> {
-  return toOutcome(yield* deliver(set, branches, { unmapped: () => unmappedAt(branches) }), set.generation, name);
+/** @param isWhole whether no manager ends the set at the targets */
+function* serve(set: ChangeSet, branches: readonly Branch[], name: string, isWhole: boolean): Coroutine<Outcome> {
+  const delivery = yield* deliver(set, branches, { unmapped: () => unmappedAt(branches) });
+  const outcome = toOutcome(delivery, set.generation, name);
+  return isWhole
+    ? yield* endSetAt(
+        branches.flatMap((branch) => branch.made),
+        outcome,
+      )
+    : outcome;
 }
 
 /** The mappings that the targets have unmapped for this set, ascending, each once. */

@@ -37,7 +37,7 @@ export function toTarget(target: DmaTarget): TargetBranch {
     const port = new TargetPort(target);
     const { vas, made } = partsOf(changes$);
     made?.push(port);
-    const outcomes$ = port.outcomesOf(sharedSets(changes$));
+    const outcomes$ = port.outcomesOf(sharedSets(changes$), made === undefined);
     return new BranchStream({ ports: [port], vas, made }, (subscriber) => outcomes$.subscribe(subscriber));
   };
 }

@@ -6,6 +6,7 @@ import type { BatchStop, DmaMapRequest, DmaTarget } from '../contracts/dma-targe
 import { DmaError, toDmaError } from '../contracts/errors.js';
 import type { HostVa } from '../contracts/host-va.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
+import { failingWith, type Callee } from './set-hooks.js';
 import { type Coroutine, isPromiseLike } from '../util/coroutine.js';
 import { inSlices, ITEMS_AT_ONCE_MAX } from '../util/sliced-work.js';
 
@@ -123,15 +124,22 @@ export class TargetCalls {
   readonly target: DmaTarget;
   /** Unsubscribes from the observable of a map that has not been answered. */
   signal: AbortSignal | undefined = undefined;
+  /** What is called: the target, or what fails every call. */
+  #callee: Callee;
 
   constructor(target: DmaTarget) {
-    this.target = target;
+    this.target = this.#callee = target;
+  }
+
+  /** The reason why no call of the current set may be made: each fails with it. */
+  set refusal(reason: DmaError | undefined) {
+    this.#callee = reason === undefined ? this.target : failingWith(reason);
   }
 
   /** Calls `checkMaps`, which the target has. */
   check(requests: readonly DmaMapRequest[]): Answer {
     try {
-      const returned: unknown = this.target.checkMaps?.(requests);
+      const returned: unknown = this.#callee.checkMaps?.(requests);
       return returned === undefined ? undefined : this.#answerOf(returned, this.signal);
     } catch (thrown) {
       return this.#toError(thrown);
@@ -140,7 +148,7 @@ export class TargetCalls {
 
   map(request: DmaMapRequest): Answer {
     try {
-      const returned: unknown = this.target.mapDma(request);
+      const returned: unknown = this.#callee.mapDma(request);
       return returned === undefined ? undefined : this.#answerOf(returned, this.signal);
     } catch (thrown) {
       return this.#toError(thrown, request);
@@ -149,7 +157,7 @@ export class TargetCalls {
 
   unmap(range: MemoryRange): Answer {
     try {
-      const returned: unknown = this.target.unmapDma(range);
+      const returned: unknown = this.#callee.unmapDma(range);
       return returned === undefined ? undefined : this.#answerOf(returned);
     } catch (thrown) {
       return this.#toError(thrown, { range });
@@ -175,7 +183,7 @@ export class TargetCalls {
       return failedFirst(this.map(requests[0] as DmaMapRequest));
     }
     try {
-      const returned: unknown = this.target.mapDmaBatch?.(requests);
+      const returned: unknown = this.#callee.mapDmaBatch?.(requests);
       return returned === undefined ? undefined : this.#batchAnswerOf(toAnswer(returned, this.signal), requests);
     } catch (thrown) {
       return { done: 0, error: this.#toError(thrown, requests[0]) };
@@ -188,7 +196,7 @@ export class TargetCalls {
       return failedFirst(this.unmap((items[0] as About).range));
     }
     try {
-      const returned: unknown = this.target.unmapDmaBatch?.(items.map(rangeOf));
+      const returned: unknown = this.#callee.unmapDmaBatch?.(items.map(rangeOf));
       return returned === undefined ? undefined : this.#batchAnswerOf(toAnswer(returned), items);
     } catch (thrown) {
       return { done: 0, error: this.#toError(thrown, items[0]) };

@@ -6,11 +6,12 @@ import type { DmaTarget } from '../contracts/dma-target.js';
 import type { DmaError } from '../contracts/errors.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { mapInSlices } from '../ranges/slices.js';
-import { run, type Coroutine } from '../util/coroutine.js';
+import { run, waitFor, type Coroutine } from '../util/coroutine.js';
 import { EMPTY_LIST } from '../util/lists.js';
 import { mapInOrder } from '../util/map-in-order.js';
 import { Ledger } from './ledger.js';
 import type { Monitor } from './monitor.js';
+import { SetHooks } from './set-hooks.js';
 import { TargetCalls } from './target-calls.js';
 import { TargetMaps } from './target-maps.js';
 import { TargetUnmaps } from './target-unmaps.js';
@@ -25,12 +26,15 @@ import { TargetUnmaps } from './target-unmaps.js';
 export class TargetPort {
   readonly target: DmaTarget;
   readonly ledger = new Ledger();
+  /** `undefined` if the target is not told of sets. */
+  readonly #hooks: SetHooks | undefined;
   readonly #calls: TargetCalls;
   readonly #unmaps: TargetUnmaps;
   readonly #maps: TargetMaps;
 
   constructor(target: DmaTarget) {
     this.target = target;
+    this.#hooks = SetHooks.of(target);
     this.#calls = new TargetCalls(target);
     this.#unmaps = new TargetUnmaps(this.#calls, this.ledger);
     this.#maps = new TargetMaps(this.#calls, this.ledger, this.#unmaps);
@@ -52,23 +56,51 @@ export class TargetPort {
     return mapping !== undefined && (mapping.hostVa !== undefined || this.target.needsVa === true);
   }
 
-  /** Serves sets one after another, and emits the outcome of each. */
-  outcomesOf(sets$: Observable<ChangeSet>): Observable<Outcome> {
-    return sets$.pipe(mapInOrder((set) => this.serve(set)));
+  /** Whether a set has begun at the target that `endSet` has to end. */
+  get isInSet(): boolean {
+    return this.#hooks?.isOpen === true;
   }
 
-  /** Serves one set. The next one must not be served before this one has been answered. */
+  /**
+   * Serves sets one after another, and emits the outcome of each.
+   *
+   * @param isWhole whether nobody else calls `endSet`: then each set ends before its outcome
+   */
+  outcomesOf(sets$: Observable<ChangeSet>, isWhole: boolean): Observable<Outcome> {
+    return sets$.pipe(mapInOrder(isWhole ? (set) => run(this.#serveWhole(set)) : (set) => this.serve(set)));
+  }
+
+  /**
+   * Serves one set, or one of its steps. The next one must not be served before this one has been answered. After the last
+   * step at all targets, `endSet` is to be called.
+   */
   serve(set: ChangeSet): Outcome | Promise<Outcome> {
     return run(this.#serve(set));
   }
 
+  /** Tells the target that the set has ended, if it was told that it has begun. Returns the error of the target. */
+  *endSet(): Coroutine<DmaError | undefined> {
+    this.#calls.refusal = undefined;
+    return this.#hooks === undefined ? undefined : yield* this.#hooks.end();
+  }
+
   /** Unmaps one stuck mapping again. Returns the error if it is still stuck. */
-  unmapStuck(mapping: MapChange, generation: number): Coroutine<DmaError | undefined> {
-    return this.#unmaps.unmapStuck(mapping, generation);
+  *unmapStuck(mapping: MapChange, generation: number): Coroutine<DmaError | undefined> {
+    if (this.#hooks !== undefined) {
+      this.#calls.refusal = yield* this.#hooks.begin(generation);
+    }
+    return yield* this.#unmaps.unmapStuck(mapping, generation);
+  }
+
+  *#serveWhole(set: ChangeSet): Coroutine<Outcome> {
+    return yield* endSetAt([this], yield* waitFor(this.serve(set)));
   }
 
   *#serve(set: ChangeSet): Coroutine<Outcome> {
     const result = new SetResult();
+    if (this.#hooks !== undefined && set.unmaps.length + set.maps.length > 0) {
+      this.#calls.refusal = yield* this.#hooks.begin(set.generation);
+    }
     const listing = this.ledger.begin(set);
     if (listing !== undefined) {
       yield* listing;
@@ -90,4 +122,15 @@ export class TargetPort {
     const undo = inverse(generation, yield* mapInSlices(mapped.toReversed(), unmapOf), removed);
     result.addUndo(yield* this.#serve(undo));
   }
+}
+
+/** Ends a set that no manager ends, at these targets. The first error of `endSet` makes the outcome fail. */
+export function* endSetAt(ports: readonly TargetPort[], outcome: Outcome): Coroutine<Outcome> {
+  let failure: DmaError | undefined;
+  for (const port of ports) {
+    if (port.isInSet) {
+      failure = (yield* port.endSet()) ?? failure;
+    }
+  }
+  return failure === undefined ? outcome : { ...outcome, status: 'failed', error: outcome.error ?? failure };
 }

@@ -111,16 +111,18 @@ async function cancel(
   if (turns === 0) {
     abort.abort();
   }
-  const answer = toAnswer(tested.start(method, argument), abort.signal);
-  if (isPromiseLike(answer)) {
-    await bench.turns(turns);
-    abort.abort();
-    await answer.then(undefined, (error: unknown) => {
-      if ((error as { readonly code?: unknown }).code !== 'ABORT_ERR') {
-        throw error;
-      }
-    });
-  }
+  await tested.inSet(async () => {
+    const answer = toAnswer(tested.start(method, argument), abort.signal);
+    if (isPromiseLike(answer)) {
+      await bench.turns(turns);
+      abort.abort();
+      await answer.then(undefined, (error: unknown) => {
+        if ((error as { readonly code?: unknown }).code !== 'ABORT_ERR') {
+          throw error;
+        }
+      });
+    }
+  });
 }
 
 async function unchanged(

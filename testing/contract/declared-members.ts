@@ -6,6 +6,8 @@ const KINDS: readonly (readonly [member: keyof DmaTarget, kind: string])[] = [
   ['needsVa', 'boolean'],
   ['needsFd', 'boolean'],
   ['concurrent', 'boolean'],
+  ['beginSet', 'function'],
+  ['endSet', 'function'],
   ['checkMaps', 'function'],
   ['mapDmaBatch', 'function'],
   ['unmapDmaBatch', 'function'],

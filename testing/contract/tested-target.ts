@@ -6,6 +6,9 @@ import { isHeld, type Held } from './look.js';
 /** The methods of a target that take one argument. */
 type Method = 'mapDma' | 'unmapDma' | 'mapDmaBatch' | 'unmapDmaBatch' | 'checkMaps';
 
+/** The generation of the sets that consist of one direct call. */
+const GENERATION = 1;
+
 /** A target under test, called as the library calls it, and compared with what it should hold. */
 export class TestedTarget {
   readonly target: DmaTarget;
@@ -102,24 +105,47 @@ export class TestedTarget {
   }
 
   /**
-   * Makes a call. Returns what `atEnd` returns, which is called with the result when the call has ended: synchronously if it ends at once or
+   * Makes a call, as a set of its own. Returns what `atEnd` returns, which is called with the result when the call has ended: synchronously if it ends at once or
    * by an observable.
    *
    * @throws what the call failed with
    */
   async attempt<T>(method: Method, argument: unknown, atEnd: (result: unknown) => T): Promise<Awaited<T>> {
     this.steps.begin(callText(method, argument));
-    const returned = this.start(method, argument);
-    const answer = toAnswer(returned);
-    if (!isPromiseLike(answer)) {
-      if (answer === returned && returned !== undefined && !method.endsWith('Batch')) {
-        throw this.steps.breach(
-          `${method} must return nothing, a promise or an observable, but it returned ${show(returned)}`,
-        );
+    return await this.inSet(async () => {
+      const returned = this.start(method, argument);
+      const answer = toAnswer(returned);
+      if (!isPromiseLike(answer)) {
+        if (answer === returned && returned !== undefined && !method.endsWith('Batch')) {
+          throw this.steps.breach(
+            `${method} must return nothing, a promise or an observable, but it returned ${show(returned)}`,
+          );
+        }
+        return await atEnd(answer);
       }
-      return await atEnd(answer);
+      return await answer.then(atEnd);
+    });
+  }
+
+  /** Makes calls between `beginSet` and `endSet`, if the target has them. Both must succeed. */
+  async inSet<T>(calls: () => Promise<T>): Promise<T> {
+    await this.#tell('beginSet');
+    try {
+      return await calls();
+    } finally {
+      await this.#tell('endSet');
     }
-    return await answer.then(atEnd);
+  }
+
+  async #tell(hook: 'beginSet' | 'endSet'): Promise<void> {
+    if (this.target[hook] === undefined) {
+      return;
+    }
+    try {
+      await toAnswer(this.target[hook](GENERATION));
+    } catch (error) {
+      throw this.steps.breach(`${hook}(${GENERATION}) must succeed, but failed: ${thrownText(error)}`, error);
+    }
   }
 
   /** Calls a method, and returns what it returns. */

@@ -26,6 +26,14 @@ class Whole implements Required<DmaTarget> {
     this.#calls.push('checkMaps', requests);
   }
 
+  beginSet(generation: number): void {
+    this.#calls.push('beginSet', generation);
+  }
+
+  endSet(generation: number): void {
+    this.#calls.push('endSet', generation);
+  }
+
   mapDma(request: DmaMapRequest): void {
     this.#calls.push('mapDma', request);
   }
@@ -63,6 +71,8 @@ const OTHERS: Required<DmaTarget> = {
   unmapShape: 'superset',
   concurrent: false,
   maxMaps: 8,
+  beginSet: () => undefined,
+  endSet: () => undefined,
   checkMaps: () => undefined,
   mapDma: () => undefined,
   unmapDma: () => undefined,

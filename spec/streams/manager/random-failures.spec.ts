@@ -42,12 +42,19 @@ class Storm extends Real {
   constructor(batches: VaBatches) {
     super(fakes(batches));
     const { va } = this;
-    const left = new FaultyTarget(this.plan, va, { name: 'left', needsVa: true, batches: true, concurrent: true });
+    const left = new FaultyTarget(this.plan, va, {
+      name: 'left',
+      needsVa: true,
+      batches: true,
+      concurrent: true,
+      sets: true,
+    });
     const right = new FaultyTarget(this.plan, va, {
       name: 'right',
       unmapShape: 'exact',
       reply: () => Promise.resolve(),
       concurrent: true,
+      sets: true,
     });
     const both = fanOut((changes$) => changes$.pipe(ensureMapped(va), toTarget(left)), toTarget(right));
     this.places = [

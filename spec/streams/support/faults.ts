@@ -83,6 +83,11 @@ export class FaultyTarget extends RecordingTarget implements SettledTarget {
       va?.users.push(this);
     }
     this.failWhen(() => (this.#strikes ? 'EIO' : undefined));
+    const { beginSet, endSet } = this;
+    if (beginSet !== undefined && endSet !== undefined) {
+      this.beginSet = (generation) => this.#byPlan(() => beginSet(generation));
+      this.endSet = (generation) => this.#byPlan(() => endSet(generation));
+    }
   }
 
   /** Its maps with access and file offset, in ascending order: `'0x0-0x1000 rw 0x7000'`. */
@@ -110,9 +115,9 @@ export class FaultyTarget extends RecordingTarget implements SettledTarget {
     );
   }
 
-  #byPlan(call: () => unknown, work: () => void | Promise<void>): void | Promise<void> {
+  #byPlan(call: () => unknown, work?: () => void | Promise<void>): void | Promise<void> {
     this.#strikes = this.#plan.strikes();
-    const done = this.#strikes ? undefined : work();
+    const done = this.#strikes ? undefined : work?.();
     // The option `reply` makes no observables.
     return (done === undefined ? call() : done.then(call)) as void | Promise<void>;
   }

@@ -147,6 +147,35 @@ export const BREACHES_OF_MEMBERS: Readonly<Record<string, Breach>> = {
       "the target has members of the wrong kind: needsFd must be a boolean, or absent; unmapShape must be 'superset' or 'exact', or absent",
   },
 
+  'a set without calls cannot be ended': {
+    make: () =>
+      new (class extends SmallTarget {
+        #calls = 0;
+        override insert(request: DmaMapRequest): void {
+          this.#calls += 1;
+          super.insert(request);
+        }
+        override remove(range: MemoryRange): void {
+          this.#calls += 1;
+          super.remove(range);
+        }
+        override checkMaps(requests: readonly DmaMapRequest[]): void {
+          this.#calls += 1;
+          super.checkMaps(requests);
+        }
+        beginSet(): void {
+          this.#calls = 0;
+        }
+        endSet(): void {
+          if (this.#calls === 0) {
+            throw failure('ENODATA', MemoryRange.of(0, 0x1000));
+          }
+        }
+      })(),
+    found: ['accepts a set of which no call follows'],
+    message: 'endSet(1) must succeed, but failed: ENODATA: refused, 0x0-0x1000 (target "small")',
+  },
+
   'a member comes and goes': {
     make: () => {
       let reads = 0;

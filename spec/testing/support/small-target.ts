@@ -91,3 +91,39 @@ export class CountingTarget extends SmallTarget {
     return of(this.maps.length);
   }
 }
+
+/** A target that is told of sets, and refuses calls outside of one. */
+export class ToldOfSets extends SmallTarget {
+  #inSet = false;
+
+  beginSet(): void {
+    this.#expect(false);
+    this.#inSet = true;
+  }
+
+  endSet(): void {
+    this.#expect(true);
+    this.#inSet = false;
+  }
+
+  override checkMaps(requests: readonly DmaMapRequest[]): void {
+    this.#expect(true);
+    super.checkMaps(requests);
+  }
+
+  protected override insert(request: DmaMapRequest): void {
+    this.#expect(true);
+    super.insert(request);
+  }
+
+  protected override remove(range: MemoryRange): void {
+    this.#expect(true);
+    super.remove(range);
+  }
+
+  #expect(inSet: boolean): void {
+    if (this.#inSet !== inSet) {
+      throw failure('EPROTO', REFUSED);
+    }
+  }
+}
