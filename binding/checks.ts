@@ -67,6 +67,16 @@ export function checkLength(value: unknown, name: string): asserts value is numb
   }
 }
 
+/** An integer in [least, limit). */
+export function checkInteger(value: unknown, name: string, least: number, limit: number): asserts value is number {
+  if (typeof value !== 'number') {
+    throw new TypeError(`${name} is ${show(value)}, not a number`);
+  }
+  if (!Number.isInteger(value) || value < least || value >= limit) {
+    throw new RangeError(`${name} ${value} is not an integer in [${least}, ${limit})`);
+  }
+}
+
 /** A positive multiple of `unit` bytes, below 2^63. */
 export function checkSize(value: unknown, name: string, unit: bigint): asserts value is bigint {
   if (typeof value !== 'bigint') {

@@ -1,10 +1,12 @@
 #include <napi.h>
 
-#include "iommu/dma_batch.h"
+#include "iommu/dma_runners.h"
 #include "iommu/iommufd.h"
 #include "iommu/vfio_container.h"
 #include "iommu/vfio_device.h"
 #include "iommu/vfio_group.h"
+#include "kvm/vcpu_functions.h"
+#include "kvm/vm.h"
 #include "memory/address_space_functions.h"
 #include "memory/address_space_rows.h"
 #include "memory/memfd.h"
@@ -26,7 +28,11 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   ExportVfioGroup(env, exports);
   ExportVfioDevice(env, exports);
   ExportIommufd(env, exports);
-  ExportDmaBatch(env, exports);
+  ExportDmaRunners(env, exports);
+  ExportKvm(env, exports);
+  ExportKvmVm(env, exports);
+  ExportKvmSlots(env, exports);
+  ExportKvmVcpu(env, exports);
   return exports;
 }
 

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { anything } from './support/anything.js';
+import { kvmHandles, type KvmHandles } from './support/kvm-handles.js';
 import { native } from '../../binding/native.js';
 import type { FileHandle, Native, SpaceHandle } from '../../binding/native.js';
 
@@ -68,6 +69,36 @@ const SIGNATURES: Readonly<Record<keyof Native, readonly Kind[]>> = {
   ioasRunner: ['iommufd', 'number'],
   containerRowRunner: ['container'],
   ioasRowRunner: ['iommufd', 'number'],
+  kvmOpen: [],
+  kvmCheckExtension: ['kvm', 'number'],
+  kvmCreateVm: ['kvm'],
+  kvmAddressBits: ['kvm'],
+  kvmRunSize: ['kvm'],
+  kvmClose: ['kvm'],
+  kvmVmFrom: ['number'],
+  kvmVmCheckExtension: ['vm', 'number'],
+  kvmVmCreateIrqchip: ['vm'],
+  kvmVmIrqfd: ['vm', 'number', 'number', 'boolean'],
+  kvmVmIoeventfd: ['vm', 'bigint', 'number', 'number', 'boolean', 'boolean', 'bigint', 'boolean'],
+  kvmVmClose: ['vm'],
+  kvmSlotsCreate: ['vm', 'number', 'number', 'boolean'],
+  kvmSlotsRunner: ['slots'],
+  kvmSlotsRowRunner: ['slots'],
+  kvmSlotsFind: ['slots', 'bigint'],
+  kvmSlotsList: ['slots'],
+  kvmSlotsFree: ['slots'],
+  kvmSlotsLogDirtyPages: ['slots', 'boolean'],
+  kvmSlotsTakeDirtyLog: ['slots', 'bigint'],
+  kvmVcpuCreate: ['vm', 'number', 'number'],
+  kvmVcpuRegisters: ['vcpu', 'registers'],
+  kvmVcpuSetRegisters: ['vcpu', 'registers'],
+  kvmVcpuSpecialRegisters: ['vcpu', 'registers'],
+  kvmVcpuSetSpecialRegisters: ['vcpu', 'registers'],
+  kvmVcpuOfferHost: ['vcpu', 'kvm'],
+  kvmVcpuRun: ['vcpu', 'bytes'],
+  kvmVcpuExit: ['vcpu', 'rows', 'bytes'],
+  kvmVcpuInterrupt: ['vcpu'],
+  kvmVcpuClose: ['vcpu'],
 };
 
 type Kind =
@@ -84,10 +115,15 @@ type Kind =
   | 'container'
   | 'group'
   | 'device'
-  | 'iommufd';
+  | 'iommufd'
+  | 'registers'
+  | 'kvm'
+  | 'vm'
+  | 'slots'
+  | 'vcpu';
 
 /** What is of the right kind, though it may be far too large, negative, no whole number, detached or closed. */
-function ofKind(kind: Kind, { file, space, closedFile, closedSpace }: Handles): fc.Arbitrary<unknown> {
+function ofKind(kind: Kind, { file, space, closedFile, closedSpace, kvm }: Handles): fc.Arbitrary<unknown> {
   const numbers = fc.oneof(
     fc.integer({ min: -2, max: 64 }),
     fc.double(),
@@ -125,6 +161,20 @@ function ofKind(kind: Kind, { file, space, closedFile, closedSpace }: Handles): 
       return fc.constantFrom(file, file, closedFile);
     case 'space':
       return fc.constantFrom(space, space, closedSpace);
+    case 'registers':
+      return fc.oneof(
+        fc.nat({ max: 64 }).map((length) => new BigUint64Array(length).fill(~0n)),
+        fc.nat({ max: 64 }).map((length) => new BigUint64Array(length)),
+        fc.constant(detached(new BigUint64Array(64))),
+      );
+    case 'kvm':
+      return fc.constantFrom<object>(kvm?.kvm ?? file, kvm?.vm ?? file);
+    case 'vm':
+      return fc.constantFrom<object>(kvm?.vm ?? file, kvm?.closedVm ?? file);
+    case 'slots':
+      return fc.constant(kvm?.slots ?? file);
+    case 'vcpu':
+      return fc.constantFrom<object>(kvm?.vcpu ?? file, kvm?.vcpu ?? file, kvm?.closedVcpu ?? file);
     default:
       // Without an IOMMU there is none: one of another kind, to be refused.
       return fc.constantFrom(file, space, closedFile, closedSpace);
@@ -136,11 +186,18 @@ interface Handles {
   readonly space: object;
   readonly closedFile: object;
   readonly closedSpace: object;
+  readonly kvm: KvmHandles | undefined;
 }
 
-function detached<T extends Uint8Array | Float64Array | Int32Array>(array: T): T {
+function detached<T extends Uint8Array | Float64Array | Int32Array | BigUint64Array>(array: T): T {
   structuredClone(array, { transfer: [array.buffer as ArrayBuffer] });
   return array;
+}
+
+/** What a function of KVM takes first. */
+function kvmFirst({ kvm, vm, slots, vcpu }: KvmHandles, name: keyof Native): object {
+  const kind = SIGNATURES[name][0];
+  return kind === 'vm' ? vm : kind === 'slots' ? slots : kind === 'vcpu' ? vcpu : kvm;
 }
 
 describe('every native function', () => {
@@ -157,7 +214,7 @@ describe('every native function', () => {
     addon().addressSpaceMap(space, 32, 48, -1, 0n, true, 'private', 0);
     const closedSpace = handle<SpaceHandle>(addon().addressSpaceReserve(1n << 30n));
     addon().addressSpaceClose(closedSpace);
-    return [file, closedFile, space, closedSpace];
+    return [file, closedFile, space, closedSpace, ...Object.values(kvmHandles() ?? {})];
   }
 
   it('is known here, with all that it takes: whoever adds one says what', () => {
@@ -174,7 +231,8 @@ describe('every native function', () => {
       const handles = someHandles();
       const [file = {}, closedFile = {}, space = {}, closedSpace = {}] = handles;
       const call = addon()[name as keyof Native] as (...args: unknown[]) => unknown;
-      const right = fc.tuple(...kinds.map((kind) => ofKind(kind, { file, space, closedFile, closedSpace })));
+      const kvm = name.startsWith('kvm') ? kvmHandles() : undefined;
+      const right = fc.tuple(...kinds.map((kind) => ofKind(kind, { file, space, closedFile, closedSpace, kvm })));
       const wrong = fc.option(fc.tuple(fc.nat({ max: Math.max(0, kinds.length - 1) }), anything(handles)), {
         nil: undefined,
       });
@@ -219,7 +277,8 @@ describe('every native function', () => {
     for (const name of names) {
       const handles = someHandles();
       const [file, , space] = handles;
-      const first = name.startsWith('file') ? file : space;
+      const kvm = name.startsWith('kvm') ? kvmHandles() : undefined;
+      const first = kvm === undefined ? (name.startsWith('file') ? file : space) : kvmFirst(kvm, name);
       const call = addon()[name] as (...args: unknown[]) => unknown;
       fc.assert(
         fc.property(fc.array(anything(handles), { maxLength: 7 }), (args) => {

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <napi.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -26,11 +24,20 @@ namespace dma_streams {
 // The result of a row is 0 or -errno. Of a row that unmaps, `length` becomes how many bytes were unmapped.
 inline constexpr size_t kRowLength = 4;
 
+// What a RowReader keeps of the memory behind host addresses.
+enum class Keep : uint8_t {
+  // For requests that are run before the call from JavaScript returns.
+  kNothing,
+  // For requests that are run later: see RowReader::Owners.
+  kUntilRun,
+  // Each request keeps its own: see DmaRequest::memory.
+  kWithRequest,
+};
+
 // Turns rows into requests. The address spaces must not change while it is in use.
 class RowReader {
  public:
-  // `keeps_addresses`: for requests that are run after the call from JavaScript has returned (see Owners).
-  explicit RowReader(bool keeps_addresses) : keeps_addresses_(keeps_addresses) {}
+  explicit RowReader(Keep keep) : keep_(keep) {}
 
   DmaRequest Read(std::span<const double, kRowLength> row);
 
@@ -47,7 +54,7 @@ class RowReader {
   Space* FindSpace(uint64_t id);
   Result FindVa(uint64_t space, uint64_t gpa, DmaRequest& request);
 
-  const bool keeps_addresses_;
+  const Keep keep_;
   std::vector<Space> spaces_;
   std::vector<std::shared_ptr<RamBlock>> blocks_;
 };
@@ -55,7 +62,8 @@ class RowReader {
 // Rows that are run after the call from JavaScript has returned. It owns everything that they need.
 class DmaBatch {
  public:
-  explicit DmaBatch(std::span<const double> rows);
+  // `keeps_memory`: see DmaMapper::kKeepsMemory.
+  DmaBatch(std::span<const double> rows, bool keeps_memory);
 
   // Calls the kernel for one row after another, up to the first failure when `stop_at_failure` is set.
   void Run(const DmaMapper& mapper, bool stop_at_failure);
@@ -77,7 +85,5 @@ class DmaBatch {
   std::vector<std::shared_ptr<const void>> owners_;
   std::vector<std::pair<int, std::shared_ptr<FileDescriptor>>> files_;
 };
-
-void ExportDmaBatch(Napi::Env env, Napi::Object exports);
 
 }  // namespace dma_streams

@@ -31,8 +31,7 @@ Result DmaMapper::Run(DmaRequest& request) const {
   if (request.refused != 0) {
     return request.refused;
   }
-  const bool unmaps = request.kind == RowKind::kUnmap || request.kind == RowKind::kUnmapAll;
-  return unmaps ? Unmap(request, request.length) : Map(request);
+  return Unmaps(request) ? Unmap(request, request.length) : Map(request);
 }
 
 Result ContainerMapper::Map(const DmaRequest& request) const {

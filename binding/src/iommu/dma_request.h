@@ -20,6 +20,9 @@ struct DmaRequest {
   uint64_t length = 0;
   // Of kMapVa: the host virtual address.
   uint64_t va = 0;
+  // Of kMapVa, for a mapper that asks for it (see kKeepsMemory): what owns the memory at that address. While this
+  // pointer exists, nothing else is mapped there.
+  std::shared_ptr<const void> memory;
   // Of kMapFile.
   int fd = -1;
   uint64_t file_offset = 0;
@@ -30,9 +33,16 @@ struct DmaRequest {
   Result refused = 0;
 };
 
-// Sends requests to a VFIO container, or to an IOAS. Safe to use on any thread.
+inline bool Unmaps(const DmaRequest& request) {
+  return request.kind == RowKind::kUnmap || request.kind == RowKind::kUnmapAll;
+}
+
+// Sends requests to a VFIO container, an IOAS, or the memory slots of a VM. Safe to use on any thread.
 class DmaMapper {
  public:
+  // Whether what it maps has to keep the addresses of its memory, because the kernel does not pin the pages.
+  static constexpr bool kKeepsMemory = false;
+
   DmaMapper() = default;
   DmaMapper(const DmaMapper&) = default;
   DmaMapper& operator=(const DmaMapper&) = delete;

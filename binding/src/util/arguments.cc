@@ -116,4 +116,8 @@ std::span<int32_t> Arguments::Int32s(size_t index) {
   return Items<int32_t>(index, napi_int32_array, "an Int32Array");
 }
 
+std::span<uint64_t> Arguments::BigUints(size_t index) {
+  return Items<uint64_t>(index, napi_biguint64_array, "a BigUint64Array");
+}
+
 }  // namespace dma_streams

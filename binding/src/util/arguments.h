@@ -54,6 +54,7 @@ class Arguments {
   std::span<uint8_t> Bytes(size_t index);
   std::span<double> Doubles(size_t index);
   std::span<int32_t> Int32s(size_t index);
+  std::span<uint64_t> BigUints(size_t index);
 
  private:
   void Refuse(size_t index, const char* expected);

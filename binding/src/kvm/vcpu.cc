@@ -1,0 +1,179 @@
+#include "kvm/vcpu.h"
+
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <ctime>
+
+namespace dma_streams {
+
+namespace {
+
+// The signal that takes a vCPU's thread out of the guest. All signals are blocked in that thread (see job_thread.h),
+// and KVM_RUN unblocks this one while the guest runs. So it needs no handler, and is never delivered: KVM_RUN ends with
+// EINTR, and the signal is taken from the queue. SIGURG, because a process ignores it by default.
+constexpr int kKick = SIGURG;
+
+Result LetSignalEndRuns(int vcpu) {
+  uapi::KvmSignalMask mask{.len = sizeof(mask.sigset), .sigset = {}};
+  const uint64_t blocked = ~(uint64_t{1} << (kKick - 1));
+  static_assert(sizeof(mask.sigset) == sizeof(blocked));
+  std::memcpy(mask.sigset, &blocked, sizeof(blocked));
+  return ::ioctl(vcpu, uapi::kKvmSetSignalMask, &mask) < 0 ? LastError() : 0;
+}
+
+// Takes the signal from the queue of this thread, if it is there.
+void TakeKick() {
+  sigset_t kick;
+  sigemptyset(&kick);
+  sigaddset(&kick, kKick);
+  const timespec now{};
+  ::sigtimedwait(&kick, nullptr, &now);
+}
+
+}  // namespace
+
+Result Vcpu::Create(int vm, uint32_t id, size_t run_size, std::shared_ptr<Vcpu>& out) {
+  const int fd = ::ioctl(vm, uapi::kKvmCreateVcpu, static_cast<unsigned long>(id));
+  if (fd < 0) {
+    return LastError();
+  }
+  void* run = MAP_FAILED;
+  Result result = LetSignalEndRuns(fd);
+  if (result == 0) {
+    run = run_size < sizeof(uapi::KvmRun) ? MAP_FAILED
+                                          : ::mmap(nullptr, run_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    result = run != MAP_FAILED ? 0 : run_size < sizeof(uapi::KvmRun) ? -EINVAL : LastError();
+  }
+  if (result < 0) {
+    FileDescriptor{fd};
+    return result;
+  }
+  out = std::make_shared<Vcpu>(fd, static_cast<uapi::KvmRun*>(run), run_size);
+  return 0;
+}
+
+Vcpu::~Vcpu() {
+  ::munmap(run_, run_size_);
+}
+
+Result Vcpu::Begin(std::span<const uint8_t> answer) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) {
+    return -EBADF;
+  }
+  if (running_) {
+    return -EBUSY;
+  }
+  if (IsRead()) {
+    const std::span<uint8_t> data = Data();
+    const size_t given = std::min(data.size(), answer.size());
+    std::memcpy(data.data(), answer.data(), given);
+    std::memset(data.data() + given, 0xff, data.size() - given);
+  }
+  running_ = true;
+  asked_ = true;
+  changed_.notify_one();
+  return 0;
+}
+
+bool Vcpu::IsRunning() const {
+  const std::lock_guard lock(mutex_);
+  return running_;
+}
+
+bool Vcpu::Interrupt() {
+  const std::lock_guard lock(mutex_);
+  if (running_) {
+    Kick();
+  }
+  return running_;
+}
+
+void Vcpu::Close() {
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+  if (running_) {
+    Kick();
+  }
+  changed_.notify_one();
+}
+
+// The flag ends a KVM_RUN that has not begun; the signal one that has. Under the lock, while the run has not ended.
+void Vcpu::Kick() {
+  __atomic_store_n(&run_->immediate_exit, 1, __ATOMIC_SEQ_CST);
+  if (has_thread_) {
+    ::pthread_kill(thread_, kKick);
+  }
+}
+
+Result Vcpu::RunOnce() {
+  for (;;) {
+    const bool ended = ::ioctl(fd(), uapi::kKvmRun, 0) >= 0;
+    const Result error = ended ? 0 : LastError();
+    const bool is_kicked = __atomic_load_n(&run_->immediate_exit, __ATOMIC_SEQ_CST) != 0;
+    if (ended) {
+      return static_cast<Result>(run_->exit_reason & INT32_MAX);
+    }
+    if (error != -EINTR) {
+      return error;
+    }
+    if (is_kicked) {
+      return static_cast<Result>(uapi::kKvmExitIntr);
+    }
+    // Another signal for this process, such as that of a debugger.
+    TakeKick();
+  }
+}
+
+void Vcpu::Serve(const std::function<bool(Result)>& ended) {
+  std::unique_lock lock(mutex_);
+  thread_ = ::pthread_self();
+  has_thread_ = true;
+  for (;;) {
+    changed_.wait(lock, [this] { return asked_ || closed_; });
+    if (!asked_) {
+      break;
+    }
+    asked_ = false;
+    lock.unlock();
+    const Result result = RunOnce();
+    lock.lock();
+    exit_ = result < 0 || result == static_cast<Result>(uapi::kKvmExitIntr) ? 0 : static_cast<uint32_t>(result);
+    __atomic_store_n(&run_->immediate_exit, 0, __ATOMIC_SEQ_CST);
+    TakeKick();
+    running_ = false;
+    lock.unlock();
+    if (!ended(result)) {
+      lock.lock();
+      break;
+    }
+    lock.lock();
+  }
+  has_thread_ = false;
+}
+
+bool Vcpu::IsRead() const {
+  return (exit_ == uapi::kKvmExitIo && run_->io.direction != uapi::kKvmExitIoOut) ||
+         (exit_ == uapi::kKvmExitMmio && run_->mmio.is_write == 0);
+}
+
+std::span<uint8_t> Vcpu::Data() const {
+  if (exit_ == uapi::kKvmExitMmio) {
+    return {run_->mmio.data, std::min<size_t>(run_->mmio.len, sizeof(run_->mmio.data))};
+  }
+  if (exit_ != uapi::kKvmExitIo) {
+    return {};
+  }
+  const uint64_t offset = run_->io.data_offset;
+  const uint64_t length = uint64_t{run_->io.size} * run_->io.count;
+  if (offset > run_size_ || length > run_size_ - offset) {
+    return {};
+  }
+  return {reinterpret_cast<uint8_t*>(run_) + offset, static_cast<size_t>(length)};
+}
+
+}  // namespace dma_streams
