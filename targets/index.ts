@@ -9,6 +9,8 @@ export type { SoftIommuTargetOptions } from './soft-iommu/settings.js';
 export type { SoftIommuModel } from './soft-iommu/model.js';
 export { IommufdTarget } from './iommufd-target.js';
 export type { IommufdTargetOptions } from './iommufd-target.js';
+export { KvmTarget } from './kvm-target.js';
+export type { KvmTargetOptions, VcpuPause } from './kvm-target.js';
 export { VfioType1Target } from './vfio-type1-target.js';
 export { AssignedDevices } from './assigned-devices.js';
 export type {

@@ -102,9 +102,7 @@ export class KvmSlots {
    */
   runAsync(batch: DmaBatch, options: { readonly stopAtFailure?: boolean } = {}): Promise<number> {
     const runner = (this.#runner ??= native().kvmSlotsRunner(this.#open()));
-    return batch.runLater((rows, results, count) =>
-      runner(rows, results, count, options.stopAtFailure === true, true),
-    );
+    return batch.runLater((rows, results, count) => runner(rows, results, count, options.stopAtFailure === true, true));
   }
 
   /** The number of free slot numbers. */

@@ -2,7 +2,7 @@ import { DmaBatch } from '../../binding/iommu/dma-batch.js';
 import type { MemoryRange } from '../../streams/index.js';
 import { whenDone, type BadArgument, type Progress } from './batch-answer.js';
 
-/** A VFIO container or an IOAS, which can run a batch. */
+/** A VFIO container, an IOAS or the memory slots of a VM, which can run a batch. */
 export interface Iommu {
   run(batch: DmaBatch, options?: { readonly stopAtFailure?: boolean }): number;
   runAsync(batch: DmaBatch, options?: { readonly stopAtFailure?: boolean }): Promise<number>;
@@ -18,6 +18,12 @@ export interface Iommu {
 const SMALL_PAGES = 512;
 const SMALL_ROWS = 256;
 
+/** The longest set whose calls are made on this thread. */
+export interface InlineLimits {
+  readonly rows: number;
+  readonly pages: number;
+}
+
 const STOP = { stopAtFailure: true };
 
 /**
@@ -26,11 +32,13 @@ const STOP = { stopAtFailure: true };
  */
 export class IommuCalls {
   readonly #iommu: Iommu;
+  readonly #inline: InlineLimits;
   /** The batch of the last calls, for reuse. It has no other user. */
   #spare: DmaBatch | undefined;
 
-  constructor(iommu: Iommu) {
+  constructor(iommu: Iommu, inline: InlineLimits = { rows: SMALL_ROWS, pages: SMALL_PAGES }) {
     this.#iommu = iommu;
+    this.#inline = inline;
   }
 
   /**
@@ -68,7 +76,9 @@ export class IommuCalls {
     if (batch.length === 0) {
       return progress(0);
     }
-    return isLarge(batch) ? this.#iommu.runAsync(batch, STOP).then(progress) : progress(this.#iommu.run(batch, STOP));
+    return this.#isLarge(batch)
+      ? this.#iommu.runAsync(batch, STOP).then(progress)
+      : progress(this.#iommu.run(batch, STOP));
   }
 
   /** Unmaps each of these ranges, and continues after failures. Returns 0 or a negative errno for each. */
@@ -80,12 +90,12 @@ export class IommuCalls {
     for (const range of ranges) {
       batch.unmap(range);
     }
-    return whenDone(isLarge(batch) ? this.#iommu.runAsync(batch) : this.#iommu.run(batch), () =>
+    return whenDone(this.#isLarge(batch) ? this.#iommu.runAsync(batch) : this.#iommu.run(batch), () =>
       ranges.map((_, row) => batch.errnoAt(row)),
     );
   }
-}
 
-function isLarge(batch: DmaBatch): boolean {
-  return batch.length > SMALL_ROWS || batch.pages > SMALL_PAGES;
+  #isLarge({ length, pages }: DmaBatch): boolean {
+    return length > this.#inline.rows || pages > this.#inline.pages;
+  }
 }

@@ -12,6 +12,10 @@ export interface ErrorContext {
   /** Name of the `ioctl` request that makes this map. */
   mapRequest(request: DmaMapRequest): string;
   readonly unmapRequest: string;
+  /** For whom memory is mapped, for messages. Default: `'devices'`. */
+  readonly mappedFor?: string;
+  /** The hint for a failed map. Default: that of an IOMMU. */
+  mapHint?(errno: number, request: DmaMapRequest): string;
   /** The ranges that can be mapped, as reported by the kernel. */
   iovaRanges(): readonly IovaRange[];
   /** A mapping of this target that overlaps. */
@@ -33,12 +37,12 @@ export function mapError(
 ): DmaError {
   const { range, region } = request;
   const error = systemError(errno, {
-    what: `cannot map ${range.toString()} for devices`,
+    what: `cannot map ${range.toString()} for ${where.mappedFor ?? 'devices'}`,
     syscall: 'ioctl',
     request: where.mapRequest(request),
     range,
     region,
-    hint: mapHint(errno, request, where, rest),
+    hint: where.mapHint?.(errno, request) ?? mapHint(errno, request, where, rest),
   });
   return named(error, where.target);
 }
@@ -46,7 +50,7 @@ export function mapError(
 /** The error of an unmap that the kernel rejected. */
 export function unmapError(errno: number, range: MemoryRange, where: ErrorContext): DmaError {
   const error = systemError(errno, {
-    what: `cannot unmap ${range.toString()} for devices`,
+    what: `cannot unmap ${range.toString()} for ${where.mappedFor ?? 'devices'}`,
     syscall: 'ioctl',
     request: where.unmapRequest,
     range,

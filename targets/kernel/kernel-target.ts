@@ -18,6 +18,10 @@ export interface KernelInterface {
   /** Name of the `ioctl` request that makes maps; of that which makes this map, if one is given. */
   mapRequest(request?: DmaMapRequest): string;
   readonly unmapRequest: string;
+  /** For whom memory is mapped, for messages. Default: `'devices'`. */
+  readonly mappedFor?: string;
+  /** The hint for a failed map. Default: that of an IOMMU. */
+  mapHint?(errno: number, request: DmaMapRequest): string;
 
   /** Queries the ranges that can be mapped. */
   iovaRanges(): readonly IovaRange[];
