@@ -89,7 +89,8 @@ export class KvmTarget implements DmaTarget {
       ...(dirtyLog === undefined ? {} : { dirtyLog }),
     });
     this.maxMaps = this.#slots.count;
-    this.#limits = () => guestLimits(vm);
+    let limits: GuestLimits | undefined;
+    this.#limits = () => (limits ??= guestLimits(vm));
     this.#kernel = new KernelTarget(kvmInterface(name, this.#slots, this.#limits));
     if (around !== undefined) {
       checkAround(around);
@@ -188,8 +189,8 @@ function kvmInterface(target: string, slots: KvmSlots, limits: () => GuestLimits
 }
 
 function checkAround(around: VcpuPause): void {
-  const { pause, resume }: Partial<Record<keyof VcpuPause, unknown>> = around;
-  if (typeof pause !== 'function' || typeof resume !== 'function') {
+  const members: Partial<Record<keyof VcpuPause, unknown>> = around;
+  if (typeof members.pause !== 'function' || typeof members.resume !== 'function') {
     throw new TypeError('around needs two functions: pause and resume');
   }
 }

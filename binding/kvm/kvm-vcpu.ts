@@ -19,7 +19,7 @@ import {
   type KvmSpecialRegisters,
 } from './registers.js';
 
-const { EAGAIN, EBADF, EBUSY, EFAULT, EOPNOTSUPP } = ERRNO;
+const { EAGAIN, EBADF, EBUSY, EFAULT, EINVAL, EOPNOTSUPP } = ERRNO;
 
 const NO_ANSWER = new Uint8Array(0);
 
@@ -72,19 +72,21 @@ export class KvmVcpu implements Disposable {
 
   /** The general registers. @throws DmaError `EBUSY` during a run; `EOPNOTSUPP` on other processors than x86-64; `ERR_CLOSED` */
   get registers(): KvmRegisters {
-    return toRegisters(this.#read(GENERAL_COUNT, 'KVM_GET_REGS', native().kvmVcpuRegisters));
+    return toRegisters(this.#read(GENERAL_COUNT, 'KVM_GET_REGS', (vcpu, to) => native().kvmVcpuRegisters(vcpu, to)));
   }
 
   /** Sets the given general registers; the others stay. @throws DmaError as for `registers`; TypeError, RangeError */
   setRegisters(registers: Partial<KvmRegisters>): void {
-    const numbers = this.#read(GENERAL_COUNT, 'KVM_GET_REGS', native().kvmVcpuRegisters);
+    const numbers = this.#read(GENERAL_COUNT, 'KVM_GET_REGS', (vcpu, to) => native().kvmVcpuRegisters(vcpu, to));
     putRegisters(numbers, registers);
     this.#check(native().kvmVcpuSetRegisters(this.#open(), numbers), 'KVM_SET_REGS');
   }
 
   /** Segments, descriptor tables and control registers. @throws DmaError as for `registers` */
   get specialRegisters(): KvmSpecialRegisters {
-    return toSpecialRegisters(this.#read(SPECIAL_COUNT, 'KVM_GET_SREGS', native().kvmVcpuSpecialRegisters));
+    return toSpecialRegisters(
+      this.#read(SPECIAL_COUNT, 'KVM_GET_SREGS', (vcpu, to) => native().kvmVcpuSpecialRegisters(vcpu, to)),
+    );
   }
 
   /**
@@ -93,7 +95,9 @@ export class KvmVcpu implements Disposable {
    * @throws DmaError as for `registers`, and `EINVAL` if the processor cannot be in this state: then nothing was set; TypeError, RangeError
    */
   setSpecialRegisters(registers: Partial<KvmSpecialRegisters>): void {
-    const numbers = this.#read(SPECIAL_COUNT, 'KVM_GET_SREGS', native().kvmVcpuSpecialRegisters);
+    const numbers = this.#read(SPECIAL_COUNT, 'KVM_GET_SREGS', (vcpu, to) =>
+      native().kvmVcpuSpecialRegisters(vcpu, to),
+    );
     putSpecialRegisters(numbers, registers);
     this.#check(native().kvmVcpuSetSpecialRegisters(this.#open(), numbers), 'KVM_SET_SREGS');
   }
@@ -105,7 +109,12 @@ export class KvmVcpu implements Disposable {
     this.setRegisters(registers);
   }
 
-  /** Sets all general registers, segments and control registers for long mode (64 bits). @throws as `setSpecialRegisters` */
+  /**
+   * Sets all general registers, segments and control registers for long mode (64 bits). Call {@link KvmVcpu.offerHostCpuid} first: a vCPU
+   * whose `cpuid` does not report long mode refuses it.
+   *
+   * @throws as `setSpecialRegisters`
+   */
   setUpLongMode(options: KvmLongMode): void {
     const { registers, special } = longMode(options);
     this.setSpecialRegisters(special);
@@ -202,6 +211,15 @@ export class KvmVcpu implements Disposable {
         return kvmError(errno, what, request, 'It is running: wait for the promise of run; interrupt ends the run.');
       case EOPNOTSUPP:
         return kvmError(errno, what, request, 'Registers are supported on x86-64 only.');
+      case EINVAL:
+        return kvmError(
+          errno,
+          what,
+          request,
+          request === 'KVM_SET_SREGS'
+            ? 'The processor cannot be in this state; for long mode, call offerHostCpuid before.'
+            : undefined,
+        );
       case EFAULT:
         return kvmError(
           errno,

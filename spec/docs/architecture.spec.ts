@@ -51,7 +51,7 @@ describe('docs/architecture.md', () => {
 });
 
 describe('the README.md of a folder', () => {
-  const folders = ['binding', 'binding/memory', 'binding/iommu', 'testing', ...foldersOf('streams')];
+  const folders = ['binding', 'binding/memory', 'binding/iommu', 'binding/kvm', 'testing', ...foldersOf('streams')];
 
   for (const folder of folders) {
     it(`of ${folder}/ names each of its files`, () => {

@@ -72,7 +72,7 @@ describe('KvmTarget', function () {
     await plug(manager, range(8, 4));
     expect(target.mappedRanges().map(String)).to.deep.equal(['0x40000000-0x40004000', '0x40008000-0x4000c000']);
     const [attachment] = manager.attachments;
-    target.unmapDma(range(8, 4));
+    await target.unmapDma(range(8, 4));
     const findings = await attachment?.verify();
     expect(findings?.map((finding) => finding.fault)).to.deep.equal(['missing']);
     await attachment?.heal();
@@ -232,7 +232,7 @@ describe('KvmTarget', function () {
       const gone = machine.hostVa(range(1));
       machine.memory.release(range(1));
       expect(dmaError(() => target.mapDma(machine.request(range(1), gone))).code).to.equal('ERR_INVALID_HOST_VA');
-      const { hostVa: _, ...without } = machine.request(range(2), gone);
+      const without = { range: range(2), region: 'ram', type: 'ram', writable: true, fileOffset: 0n } as const;
       expect(dmaError(() => target.mapDma(without)).code).to.equal('ERR_NO_VA');
     });
 

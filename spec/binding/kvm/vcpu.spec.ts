@@ -242,6 +242,7 @@ describe('a vCPU', function () {
 
   it('shuts down after a triple fault', async () => {
     // Long mode without a page table: the first instruction faults, and so do all the handlers.
+    machine.vcpu.offerHostCpuid();
     machine.vcpu.setUpLongMode({ entry: 0x1000n, pageTables: 0x8000n });
     expect(await machine.vcpu.run()).to.deep.equal({ kind: 'shutdown' });
   });
@@ -255,6 +256,7 @@ describe('a vCPU', function () {
       ...[0x48, 0x89, 0x04, 0x25, 0, 0, 0, 0x40, 0xf4],
     ];
     memory.write(0x1000n, Uint8Array.from(program));
+    vcpu.offerHostCpuid();
     vcpu.setUpLongMode({ entry: 0x1000n, pageTables: 0x10000n, stackPointer: 0x9000n });
     expect(await vcpu.run()).to.include({ kind: 'io', direction: 'out', port: 0x3f8 });
     expect(await vcpu.run()).to.deep.equal({
