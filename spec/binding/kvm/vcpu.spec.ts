@@ -1,6 +1,5 @@
 import { expect } from 'chai';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { identityPageTables } from '../../../binding/index.js';
 import { DmaError } from '../../../streams/index.js';
 import { KvmMachine, needsKvm, PROGRAM } from '../../support/kvm-machine.js';
 import { dmaError } from '../support/thrown.js';
@@ -238,51 +237,6 @@ describe('a vCPU', function () {
     const exit = await machine.vcpu.run();
     expect(exit).to.include({ kind: 'fail', exit: 17, name: 'INTERNAL_ERROR' });
     expect((exit as { code: unknown }).code).to.be.a('bigint');
-  });
-
-  it('shuts down after a triple fault', async () => {
-    // Long mode without a page table: the first instruction faults, and so do all the handlers.
-    machine.vcpu.offerHostCpuid();
-    machine.vcpu.setUpLongMode({ entry: 0x1000n, pageTables: 0x8000n });
-    expect(await machine.vcpu.run()).to.deep.equal({ kind: 'shutdown' });
-  });
-
-  it('runs in long mode, with page tables that map what they say', async () => {
-    const { vcpu, memory } = machine;
-    memory.write(0x10000n, identityPageTables(0x10000n, 2));
-    // mov rax, 0x080706050403024c; mov dx, 0x3f8; out dx, al; mov [0x40000000], rax; hlt
-    const program = [
-      ...[0x48, 0xb8, 0x4c, 2, 3, 4, 5, 6, 7, 8, 0x66, 0xba, 0xf8, 3, 0xee],
-      ...[0x48, 0x89, 0x04, 0x25, 0, 0, 0, 0x40, 0xf4],
-    ];
-    memory.write(0x1000n, Uint8Array.from(program));
-    vcpu.offerHostCpuid();
-    vcpu.setUpLongMode({ entry: 0x1000n, pageTables: 0x10000n, stackPointer: 0x9000n });
-    expect(await vcpu.run()).to.include({ kind: 'io', direction: 'out', port: 0x3f8 });
-    expect(await vcpu.run()).to.deep.equal({
-      kind: 'mmio',
-      direction: 'write',
-      address: NOWHERE,
-      length: 8,
-      data: Buffer.from([0x4c, 2, 3, 4, 5, 6, 7, 8]),
-    });
-    expect(await vcpu.run()).to.deep.equal({ kind: 'halt' });
-    expect(vcpu.registers.rsp).to.equal(0x9000n);
-    // Beyond what the tables map: a page fault, without a handler.
-    memory.write(0x1000n, Uint8Array.from([0x8b, 0x04, 0x25, 0, 0, 0, 0xf0, 0xf4]));
-    vcpu.setUpLongMode({ entry: 0x1000n, pageTables: 0x10000n });
-    expect(await vcpu.run()).to.deep.equal({ kind: 'shutdown' });
-  });
-
-  it('tells the guest what the processor can do, when asked to', async () => {
-    const { vcpu, memory } = machine;
-    memory.write(0x10000n, identityPageTables(0x10000n));
-    // xor eax, eax; cpuid; hlt
-    memory.write(0x1000n, Uint8Array.from([0x31, 0xc0, 0x0f, 0xa2, 0xf4]));
-    vcpu.offerHostCpuid();
-    vcpu.setUpLongMode({ entry: 0x1000n, pageTables: 0x10000n });
-    expect(await vcpu.run()).to.deep.equal({ kind: 'halt' });
-    expect(Number(vcpu.registers.rax)).to.be.greaterThan(0);
   });
 
   it('runs beside others of the same VM', async () => {

@@ -124,9 +124,11 @@ describe('a guest and a device see the same memory, through one manager', () => 
   it('a slot that cannot be set is undone at the IOMMU, and a map that the IOMMU refuses at the slots', async () => {
     const before = [target.mappedRanges().map(String), iommu.mappedRanges().map(String)];
     const other = new KvmTarget(vm, { firstSlot: 200, name: 'other' });
+    const mappable = Memfd.create('other', DIMM.length);
+    memfds.push(mappable);
     const hostVa = memory.ensureMapped({
       ...{ range: DIMM, region: 'other', type: 'ram', writable: true },
-      backing: { mappable: memfds[0] as Memfd, fileOffset: 0n },
+      backing: { mappable, fileOffset: 0n },
     });
     void other.mapDma({
       range: MemoryRange.ofLength(DIMM.start, 0x1000),

@@ -10,5 +10,7 @@ describe('KVM in the guest', () => {
 // What runs wherever there is KVM, which the guest always has.
 await import('../../binding/kvm/slots.spec.js');
 await import('../../binding/kvm/vcpu.spec.js');
+await import('../../binding/kvm/cpu-modes.spec.js');
 await import('../../binding/kvm/vcpu-lifetime.spec.js');
 await import('../../targets/kvm-target.spec.js');
+await import('../../targets/kvm-contract.spec.js');
