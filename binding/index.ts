@@ -5,6 +5,7 @@ export { Ioas, Iommufd } from './iommu/iommufd.js';
 export type { IovaRange } from './iommu/iova-range.js';
 export { identityPageTables } from './kvm/cpu-modes.js';
 export type { KvmLongMode, KvmRealMode } from './kvm/cpu-modes.js';
+export { EventFd } from './kvm/event-fd.js';
 export { Kvm } from './kvm/kvm.js';
 export type { KvmExit, KvmFailExit, KvmHaltExit, KvmIoExit, KvmMmioExit } from './kvm/kvm-exit.js';
 export { KvmSlots } from './kvm/kvm-slots.js';

@@ -186,6 +186,8 @@ export interface NativeKvm {
     match: bigint,
     assign: boolean,
   ): number;
+  /** eventfd(2): closed on exec, does not block. */
+  eventFdCreate(): FileHandle | number;
   /** Deletes its memory slots, too. */
   kvmVmClose(vm: VmHandle): number;
 

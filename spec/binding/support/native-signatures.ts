@@ -70,6 +70,7 @@ export const SIGNATURES: Readonly<Record<keyof Native, readonly Kind[]>> = {
   kvmVmCreateIrqchip: ['vm'],
   kvmVmIrqfd: ['vm', 'number', 'number', 'boolean'],
   kvmVmIoeventfd: ['vm', 'bigint', 'number', 'number', 'boolean', 'boolean', 'bigint', 'boolean'],
+  eventFdCreate: [],
   kvmVmClose: ['vm'],
   kvmSlotsCreate: ['vm', 'number', 'number', 'boolean'],
   kvmSlotsRunner: ['slots'],

@@ -11,6 +11,7 @@ describe('KVM in the guest', () => {
 await import('../../binding/kvm/slots.spec.js');
 await import('../../binding/kvm/vcpu.spec.js');
 await import('../../binding/kvm/cpu-modes.spec.js');
+await import('../../binding/kvm/event-fd.spec.js');
 await import('../../binding/kvm/vcpu-lifetime.spec.js');
 await import('../../targets/kvm-target.spec.js');
 await import('../../targets/kvm-contract.spec.js');
