@@ -29,6 +29,12 @@ export function needsKvm(context: Context): void {
   }
 }
 
+/** A range without a slot, counted in pages from `FAR`. */
+export const FAR = 0x4000_0000n;
+export function farRange(page: number, pages = 1): MemoryRange {
+  return MemoryRange.ofLength(FAR + BigInt(page << 12), pages << 12);
+}
+
 /** Where guest programs are. */
 export const CODE = 0x1000n;
 /** What all machines of the specs have: a mebibyte from 0 on. */
@@ -121,4 +127,23 @@ export class KvmMachine implements Disposable {
       memfd.close();
     });
   }
+}
+
+/** In `describe`: a machine for each test, where there is KVM. */
+export function eachWithMachine(): { readonly machine: KvmMachine } {
+  let machine: KvmMachine;
+  before(function () {
+    needsKvm(this);
+  });
+  beforeEach(() => {
+    machine = new KvmMachine();
+  });
+  afterEach(() => {
+    machine[Symbol.dispose]();
+  });
+  return {
+    get machine() {
+      return machine;
+    },
+  };
 }

@@ -4,33 +4,21 @@ import { DmaError, MemoryRange, RegionManager, type DmaMapRequest } from '../../
 import { KvmTarget, SoftIommuTarget, type KvmTargetOptions } from '../../targets/index.js';
 import { RecordingTarget } from '../../testing/index.js';
 import { dmaError } from '../binding/support/thrown.js';
-import { KvmMachine, needsKvm, PROGRAM } from '../support/kvm-machine.js';
+import { eachWithMachine, FAR, farRange as range, PROGRAM } from '../support/kvm-machine.js';
 
-const FAR = 0x4000_0000n;
-const range = (page: number, pages = 1): MemoryRange => MemoryRange.ofLength(FAR + BigInt(page << 12), pages << 12);
-
-describe('KvmTarget', function () {
-  let machine: KvmMachine;
-  before(function () {
-    needsKvm(this);
-  });
-  beforeEach(() => {
-    machine = new KvmMachine();
-  });
-  afterEach(() => {
-    machine[Symbol.dispose]();
-  });
+describe('KvmTarget', () => {
+  const bench = eachWithMachine();
 
   async function manage(options: KvmTargetOptions = {}): Promise<{ manager: RegionManager; target: KvmTarget }> {
     const manager = new RegionManager({ vaMapper: new RamBlocks() });
-    const target = new KvmTarget(machine.vm, options);
+    const target = new KvmTarget(bench.machine.vm, options);
     await manager.attach(target);
     return { manager, target };
   }
 
   /** A region over the range, of a file of its own. */
   async function plug(manager: RegionManager, range: MemoryRange, writable = true): Promise<() => Promise<void>> {
-    const mappable = machine.memfd(range.length);
+    const mappable = bench.machine.memfd(range.length);
     const region = await manager.addRegion({ name: 'dimm', range, type: 'ram' });
     const rangeInRegion = MemoryRange.ofLength(0, Number(range.length));
     await region.addMapping({ rangeInRegion, backing: { mappable, fileOffset: 0n }, writable });
@@ -41,18 +29,18 @@ describe('KvmTarget', function () {
   it('gives a running guest memory, and takes it away', async () => {
     const { manager, target } = await manage();
     // wait: mov al, [0]; cmp al, 0xff; je wait; out 0x10, al; jmp wait
-    machine.load([0xa0, 0, 0, 0x3c, 0xff, 0x74, 0xf9, 0xe6, 0x10, 0xeb, 0xf5], FAR);
-    expect(await machine.vcpu.run()).to.include({ kind: 'mmio', address: FAR });
+    bench.machine.load([0xa0, 0, 0, 0x3c, 0xff, 0x74, 0xf9, 0xe6, 0x10, 0xeb, 0xf5], FAR);
+    expect(await bench.machine.vcpu.run()).to.include({ kind: 'mmio', address: FAR });
     expect(target.slotOf(FAR)).to.equal(undefined);
     const unplug = await plug(manager, range(0, 16));
     expect(target.slotOf(FAR)).to.equal(1);
-    expect(await machine.vcpu.run()).to.include({ kind: 'io', port: 0x10 });
-    const running = machine.vcpu.run();
+    expect(await bench.machine.vcpu.run()).to.include({ kind: 'io', port: 0x10 });
+    const running = bench.machine.vcpu.run();
     void running.catch(() => undefined);
     await unplug();
     let exit = await running;
     while (exit.kind === 'io') {
-      exit = await machine.vcpu.run();
+      exit = await bench.machine.vcpu.run();
     }
     expect(exit).to.include({ kind: 'mmio', direction: 'read', address: FAR });
     await manager.close();
@@ -61,8 +49,8 @@ describe('KvmTarget', function () {
   it('makes what is not writable read-only for the guest', async () => {
     const { manager } = await manage();
     await plug(manager, range(0), false);
-    expect(await machine.run(PROGRAM.read, FAR)).to.deep.equal({ kind: 'halt' });
-    expect(await machine.run(PROGRAM.write, FAR)).to.include({ kind: 'mmio', direction: 'write' });
+    expect(await bench.machine.run(PROGRAM.read, FAR)).to.deep.equal({ kind: 'halt' });
+    expect(await bench.machine.run(PROGRAM.write, FAR)).to.include({ kind: 'mmio', direction: 'write' });
     await manager.close();
   });
 
@@ -87,7 +75,7 @@ describe('KvmTarget', function () {
     expect(target.maxMaps).to.equal(3);
     const region = await manager.addRegion({ name: 'ram', range: range(0, 16), type: 'ram' });
     await region.map({ writable: true });
-    const mappable = machine.memfd(0x10000n);
+    const mappable = bench.machine.memfd(0x10000n);
     const error = await manager
       .transaction((edit) => {
         for (let page = 0; page < 8; page += 2) {
@@ -119,8 +107,8 @@ describe('KvmTarget', function () {
     await manager.close();
     const second = new RegionManager({ vaMapper: new RamBlocks() });
     await second.attach(soft);
-    await second.attach(new KvmTarget(machine.vm, { firstSlot: 8 }));
-    expect(machine.set(range(4), machine.hostVa(range(4)))).to.equal(0);
+    await second.attach(new KvmTarget(bench.machine.vm, { firstSlot: 8 }));
+    expect(bench.machine.set(range(4), bench.machine.hostVa(range(4)))).to.equal(0);
     const refused = await plug(second, range(4, 2)).catch((reason: unknown) => reason);
     expect(refused).to.include({ code: 'EEXIST', target: 'kvm' });
     expect(soft.mappedRanges()).to.deep.equal([]);
@@ -155,18 +143,21 @@ describe('KvmTarget', function () {
     expect(calls.splice(0)).to.deep.equal([`iommu: unmap ${range(0)}`, 'pause', 'resume']);
     expect(target.mappedRanges()).to.deep.equal([]);
     await manager.close();
-    const plain = new KvmTarget(machine.vm);
+    const plain = new KvmTarget(bench.machine.vm);
     expect([plain.beginSet, plain.endSet]).to.deep.equal([undefined, undefined]);
-    expect(() => new KvmTarget(machine.vm, { around: { pause: 1 } as never })).to.throw(TypeError, 'pause and resume');
+    expect(() => new KvmTarget(bench.machine.vm, { around: { pause: 1 } as never })).to.throw(
+      TypeError,
+      'pause and resume',
+    );
   });
 
   it('has options that are checked, and a VM that is open', () => {
-    expect(() => new KvmTarget(machine.vm, { firstSlot: machine.vm.slots })).to.throw(RangeError, 'first');
-    expect(() => new KvmTarget(machine.vm, { slots: 0 })).to.throw(RangeError, 'count');
-    expect(() => new KvmTarget(machine.vm, { dirtyLog: 'on' as never })).to.throw(TypeError, 'dirtyLog');
-    const target = new KvmTarget(machine.vm);
-    machine.vm.close();
-    expect(dmaError(() => new KvmTarget(machine.vm)).code).to.equal('ERR_CLOSED');
+    expect(() => new KvmTarget(bench.machine.vm, { firstSlot: bench.machine.vm.slots })).to.throw(RangeError, 'first');
+    expect(() => new KvmTarget(bench.machine.vm, { slots: 0 })).to.throw(RangeError, 'count');
+    expect(() => new KvmTarget(bench.machine.vm, { dirtyLog: 'on' as never })).to.throw(TypeError, 'dirtyLog');
+    const target = new KvmTarget(bench.machine.vm);
+    bench.machine.vm.close();
+    expect(dmaError(() => new KvmTarget(bench.machine.vm)).code).to.equal('ERR_CLOSED');
     expect(dmaError(() => target.unmapDma(range(0))).code).to.equal('ERR_CLOSED');
     expect(target.mappedRanges()).to.deep.equal([]);
   });
@@ -192,23 +183,29 @@ describe('KvmTarget', function () {
     }
 
     it('overlap with a slot, in any way: EEXIST, and the slot', () => {
-      const target = new KvmTarget(machine.vm);
-      const hostVa = machine.hostVa(range(0, 16));
-      void target.mapDma(machine.request(range(4, 4), hostVa));
+      const target = new KvmTarget(bench.machine.vm);
+      const hostVa = bench.machine.hostVa(range(0, 16));
+      void target.mapDma(bench.machine.request(range(4, 4), hostVa));
       for (const overlap of [range(4, 4), range(3, 2), range(7, 2), range(5), range(2, 8)]) {
-        refuses(target, machine.request(overlap, hostVa), 'EEXIST', -17, /slot 1 is there \(0x40004000-0x40008000\)/);
+        refuses(
+          target,
+          bench.machine.request(overlap, hostVa),
+          'EEXIST',
+          -17,
+          /slot 1 is there \(0x40004000-0x40008000\)/,
+        );
       }
-      void target.mapDma(machine.request(range(8), hostVa));
+      void target.mapDma(bench.machine.request(range(8), hostVa));
       void target.unmapDma(range(4, 4));
-      void target.mapDma(machine.request(range(4, 4), hostVa));
+      void target.mapDma(bench.machine.request(range(4, 4), hostVa));
     });
 
     it('overlap with a slot of other code: EEXIST', () => {
-      const target = new KvmTarget(machine.vm);
+      const target = new KvmTarget(bench.machine.vm);
       const own = MemoryRange.of(0x8_0000, 0x8_1000);
       refuses(
         target,
-        machine.request(own, machine.hostVa(range(0))),
+        bench.machine.request(own, bench.machine.hostVa(range(0))),
         'EEXIST',
         -17,
         /other code has set a memory slot/,
@@ -216,43 +213,55 @@ describe('KvmTarget', function () {
     });
 
     it('no free slot number: ENOSPC, and how many there are', () => {
-      const target = new KvmTarget(machine.vm, { firstSlot: 4, slots: 1 });
-      const hostVa = machine.hostVa(range(0, 4));
-      void target.mapDma(machine.request(range(0), hostVa));
-      refuses(target, machine.request(range(1), hostVa), 'ENOSPC', -28, /of the 1 slot numbers from 4 on, 0 are free/);
+      const target = new KvmTarget(bench.machine.vm, { firstSlot: 4, slots: 1 });
+      const hostVa = bench.machine.hostVa(range(0, 4));
+      void target.mapDma(bench.machine.request(range(0), hostVa));
+      refuses(
+        target,
+        bench.machine.request(range(1), hostVa),
+        'ENOSPC',
+        -28,
+        /of the 1 slot numbers from 4 on, 0 are free/,
+      );
     });
 
     it('an address above what the guest can have: EINVAL, and the limit', () => {
-      const target = new KvmTarget(machine.vm);
-      const bits = BigInt(machine.kvm.addressBits);
-      const hostVa = machine.hostVa(range(0, 2));
+      const target = new KvmTarget(bench.machine.vm);
+      const bits = BigInt(bench.machine.kvm.addressBits);
+      const hostVa = bench.machine.hostVa(range(0, 2));
       const above = MemoryRange.ofLength(1n << bits, 0x1000);
-      refuses(target, machine.request(above, hostVa), 'EINVAL', -22, /reaches above 0x1(0+), where guest physical/);
+      refuses(
+        target,
+        bench.machine.request(above, hostVa),
+        'EINVAL',
+        -22,
+        /reaches above 0x1(0+), where guest physical/,
+      );
       const last = MemoryRange.ofLength((1n << bits) - 0x1000n, 0x1000);
-      void target.mapDma(machine.request(last, hostVa));
+      void target.mapDma(bench.machine.request(last, hostVa));
       const misfit = dmaError(() => {
-        target.checkMaps([machine.request(range(0), hostVa), machine.request(above, hostVa)]);
+        target.checkMaps([bench.machine.request(range(0), hostVa), bench.machine.request(above, hostVa)]);
       });
       expect(misfit).to.include({ code: 'EINVAL', region: 'ram', target: 'kvm' });
       expect(misfit.message).to.contain('cannot be mapped for the guest: it reaches above');
-      target.checkMaps([machine.request(above, hostVa, true, 'device')]);
+      target.checkMaps([bench.machine.request(above, hostVa, true, 'device')]);
     });
 
     it('memory that is not there, or not writable: EFAULT', () => {
-      const target = new KvmTarget(machine.vm);
-      const readOnly = machine.hostVa(range(0), false);
-      refuses(target, machine.request(range(0), readOnly), 'EFAULT', -14, /or not for writing/);
-      const gone = machine.hostVa(range(1));
-      machine.memory.release(range(1));
-      expect(dmaError(() => target.mapDma(machine.request(range(1), gone))).code).to.equal('ERR_INVALID_HOST_VA');
+      const target = new KvmTarget(bench.machine.vm);
+      const readOnly = bench.machine.hostVa(range(0), false);
+      refuses(target, bench.machine.request(range(0), readOnly), 'EFAULT', -14, /or not for writing/);
+      const gone = bench.machine.hostVa(range(1));
+      bench.machine.memory.release(range(1));
+      expect(dmaError(() => target.mapDma(bench.machine.request(range(1), gone))).code).to.equal('ERR_INVALID_HOST_VA');
       const without = { range: range(2), region: 'ram', type: 'ram', writable: true, fileOffset: 0n } as const;
       expect(dmaError(() => target.mapDma(without)).code).to.equal('ERR_NO_VA');
     });
 
     it('an unmap of nothing succeeds; one that cuts a slot: EINVAL, and the slot is stuck', () => {
-      const target = new KvmTarget(machine.vm);
+      const target = new KvmTarget(bench.machine.vm);
       void target.unmapDma(range(0, 16));
-      void target.mapDma(machine.request(range(4, 4), machine.hostVa(range(4, 4))));
+      void target.mapDma(bench.machine.request(range(4, 4), bench.machine.hostVa(range(4, 4))));
       const error = dmaError(() => target.unmapDma(range(4, 2)));
       expect(error).to.include({ code: 'EINVAL', errno: -22, target: 'kvm', request: 'KVM_SET_USER_MEMORY_REGION' });
       expect(error.message).to.contain('for the guest');
@@ -262,11 +271,11 @@ describe('KvmTarget', function () {
     });
 
     it('over the local APIC, and the same memory in two slots: both succeed', () => {
-      const target = new KvmTarget(machine.vm);
-      const hostVa = machine.hostVa(range(0));
-      void target.mapDma(machine.request(MemoryRange.ofLength(0xfee0_0000, 0x1000), hostVa));
-      void target.mapDma(machine.request(range(0), hostVa));
-      void target.mapDma(machine.request(range(1), hostVa));
+      const target = new KvmTarget(bench.machine.vm);
+      const hostVa = bench.machine.hostVa(range(0));
+      void target.mapDma(bench.machine.request(MemoryRange.ofLength(0xfee0_0000, 0x1000), hostVa));
+      void target.mapDma(bench.machine.request(range(0), hostVa));
+      void target.mapDma(bench.machine.request(range(1), hostVa));
       expect(target.mappedRanges()).to.have.lengthOf(3);
     });
   });

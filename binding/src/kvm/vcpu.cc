@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstddef>
 #include <cstring>
 #include <ctime>
 
@@ -71,8 +72,8 @@ Result Vcpu::Begin(std::span<const uint8_t> answer) {
   if (IsRead()) {
     const std::span<uint8_t> data = Data();
     const size_t given = std::min(data.size(), answer.size());
-    std::memcpy(data.data(), answer.data(), given);
-    std::memset(data.data() + given, 0xff, data.size() - given);
+    std::copy_n(answer.begin(), given, data.begin());
+    std::fill(data.begin() + static_cast<std::ptrdiff_t>(given), data.end(), uint8_t{0xff});
   }
   running_ = true;
   asked_ = true;

@@ -1,31 +1,19 @@
 import { expect } from 'chai';
 import { identityPageTables } from '../../../binding/index.js';
-import { KvmMachine, needsKvm } from '../../support/kvm-machine.js';
+import { eachWithMachine, FAR } from '../../support/kvm-machine.js';
 
-/** An address without a slot. */
-const NOWHERE = 0x4000_0000n;
-
-describe('a vCPU in long mode', function () {
-  let machine: KvmMachine;
-  before(function () {
-    needsKvm(this);
-  });
-  beforeEach(() => {
-    machine = new KvmMachine();
-  });
-  afterEach(() => {
-    machine[Symbol.dispose]();
-  });
+describe('a vCPU in long mode', () => {
+  const bench = eachWithMachine();
 
   it('shuts down after a triple fault', async () => {
     // Long mode without a page table: the first instruction faults, and so do all the handlers.
-    machine.vcpu.offerHostCpuid();
-    machine.vcpu.setUpLongMode({ entry: 0x1000n, pageTables: 0x8000n });
-    expect(await machine.vcpu.run()).to.deep.equal({ kind: 'shutdown' });
+    bench.machine.vcpu.offerHostCpuid();
+    bench.machine.vcpu.setUpLongMode({ entry: 0x1000n, pageTables: 0x8000n });
+    expect(await bench.machine.vcpu.run()).to.deep.equal({ kind: 'shutdown' });
   });
 
   it('runs in long mode, with page tables that map what they say', async () => {
-    const { vcpu, memory } = machine;
+    const { vcpu, memory } = bench.machine;
     memory.write(0x10000n, identityPageTables(0x10000n, 2));
     // mov rax, 0x080706050403024c; mov dx, 0x3f8; out dx, al; mov [0x40000000], rax; hlt
     const program = [
@@ -39,7 +27,7 @@ describe('a vCPU in long mode', function () {
     expect(await vcpu.run()).to.deep.equal({
       kind: 'mmio',
       direction: 'write',
-      address: NOWHERE,
+      address: FAR,
       length: 8,
       data: Buffer.from([0x4c, 2, 3, 4, 5, 6, 7, 8]),
     });
@@ -52,7 +40,7 @@ describe('a vCPU in long mode', function () {
   });
 
   it('tells the guest what the processor can do, when asked to', async () => {
-    const { vcpu, memory } = machine;
+    const { vcpu, memory } = bench.machine;
     memory.write(0x10000n, identityPageTables(0x10000n));
     // xor eax, eax; cpuid; hlt
     memory.write(0x1000n, Uint8Array.from([0x31, 0xc0, 0x0f, 0xa2, 0xf4]));

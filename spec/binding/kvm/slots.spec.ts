@@ -2,110 +2,105 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { DmaBatch, Kvm, KvmVm } from '../../../binding/index.js';
 import { native } from '../../../binding/native.js';
-import { MemoryRange } from '../../../streams/index.js';
-import { KvmMachine, needsKvm, PROGRAM, RAM } from '../../support/kvm-machine.js';
+import {
+  eachWithMachine,
+  FAR,
+  farRange as range,
+  KvmMachine,
+  needsKvm,
+  PROGRAM,
+  RAM,
+} from '../../support/kvm-machine.js';
 import { kvmHandles } from '../support/kvm-handles.js';
 import { dmaError } from '../support/thrown.js';
 
-const FAR = 0x4000_0000n;
-const range = (page: number, pages = 1): MemoryRange => MemoryRange.ofLength(FAR + BigInt(page << 12), pages << 12);
-
-describe('the memory slots of a VM', function () {
-  let machine: KvmMachine;
-  before(function () {
-    needsKvm(this);
-  });
-  beforeEach(() => {
-    machine = new KvmMachine();
-  });
-  afterEach(() => {
-    machine[Symbol.dispose]();
-  });
+describe('the memory slots of a VM', () => {
+  const bench = eachWithMachine();
 
   it('are set and deleted while the guest is there, and it sees what they hold', async () => {
-    const hostVa = machine.hostVa(range(0));
-    machine.memory.write(FAR, Buffer.from([0x33]));
-    expect(await machine.run(PROGRAM.read, FAR)).to.include({ kind: 'mmio' });
-    await machine.vcpu.run();
-    expect(machine.set(range(0), hostVa)).to.equal(0);
-    expect(await machine.run(PROGRAM.read, FAR)).to.deep.equal({ kind: 'halt' });
-    expect(machine.al).to.equal(0x33);
-    await machine.run(PROGRAM.write, FAR);
-    expect(machine.memory.read(FAR, 1)[0]).to.equal(0x5a);
-    expect(machine.delete(range(0))).to.equal(0);
-    expect(await machine.run(PROGRAM.read, FAR)).to.include({ kind: 'mmio', address: FAR });
+    const hostVa = bench.machine.hostVa(range(0));
+    bench.machine.memory.write(FAR, Buffer.from([0x33]));
+    expect(await bench.machine.run(PROGRAM.read, FAR)).to.include({ kind: 'mmio' });
+    await bench.machine.vcpu.run();
+    expect(bench.machine.set(range(0), hostVa)).to.equal(0);
+    expect(await bench.machine.run(PROGRAM.read, FAR)).to.deep.equal({ kind: 'halt' });
+    expect(bench.machine.al).to.equal(0x33);
+    await bench.machine.run(PROGRAM.write, FAR);
+    expect(bench.machine.memory.read(FAR, 1)[0]).to.equal(0x5a);
+    expect(bench.machine.delete(range(0))).to.equal(0);
+    expect(await bench.machine.run(PROGRAM.read, FAR)).to.include({ kind: 'mmio', address: FAR });
   });
 
   it('that are not writable can be read; a write is an exit, and changes nothing', async () => {
-    const hostVa = machine.hostVa(range(0));
-    machine.memory.write(FAR, Buffer.from([0x44]));
-    expect(machine.set(range(0), hostVa, false)).to.equal(0);
-    await machine.run(PROGRAM.read, FAR);
-    expect(machine.al).to.equal(0x44);
-    expect(await machine.run(PROGRAM.write, FAR)).to.include({ kind: 'mmio', direction: 'write', address: FAR });
-    expect(machine.memory.read(FAR, 1)[0]).to.equal(0x44);
+    const hostVa = bench.machine.hostVa(range(0));
+    bench.machine.memory.write(FAR, Buffer.from([0x44]));
+    expect(bench.machine.set(range(0), hostVa, false)).to.equal(0);
+    await bench.machine.run(PROGRAM.read, FAR);
+    expect(bench.machine.al).to.equal(0x44);
+    expect(await bench.machine.run(PROGRAM.write, FAR)).to.include({ kind: 'mmio', direction: 'write', address: FAR });
+    expect(bench.machine.memory.read(FAR, 1)[0]).to.equal(0x44);
   });
 
   it('take the lowest free number, also after some were deleted', () => {
-    const hostVa = machine.hostVa(range(0, 8));
+    const hostVa = bench.machine.hostVa(range(0, 8));
     for (let page = 0; page < 4; page++) {
-      expect(machine.set(range(page), hostVa)).to.equal(0);
+      expect(bench.machine.set(range(page), hostVa)).to.equal(0);
     }
-    expect(machine.slots.list().map(({ number }) => number)).to.deep.equal([0, 1, 2, 3, 4]);
-    machine.delete(range(1));
-    machine.delete(range(0));
-    expect(machine.set(range(6), hostVa)).to.equal(0);
-    expect(machine.slots.slotOf(FAR + 0x6fffn)).to.equal(1);
-    expect(machine.slots.slotOf(FAR + 0x7000n)).to.equal(undefined);
-    expect(machine.slots.slotOf(FAR)).to.equal(undefined);
-    expect(machine.slots.list().map((slot) => `${slot.number} ${slot.range.toString()}`)).to.deep.equal([
+    expect(bench.machine.slots.list().map(({ number }) => number)).to.deep.equal([0, 1, 2, 3, 4]);
+    bench.machine.delete(range(1));
+    bench.machine.delete(range(0));
+    expect(bench.machine.set(range(6), hostVa)).to.equal(0);
+    expect(bench.machine.slots.slotOf(FAR + 0x6fffn)).to.equal(1);
+    expect(bench.machine.slots.slotOf(FAR + 0x7000n)).to.equal(undefined);
+    expect(bench.machine.slots.slotOf(FAR)).to.equal(undefined);
+    expect(bench.machine.slots.list().map((slot) => `${slot.number} ${slot.range.toString()}`)).to.deep.equal([
       '0 0x0-0x100000',
       '3 0x40002000-0x40003000',
       '4 0x40003000-0x40004000',
       '1 0x40006000-0x40007000',
     ]);
-    expect(machine.slots.free).to.equal(machine.vm.slots - 4);
+    expect(bench.machine.slots.free).to.equal(bench.machine.vm.slots - 4);
   });
 
   it('of several tables have numbers of their own, each from its window', () => {
-    const { vm } = machine;
-    const hostVa = machine.hostVa(range(0, 256));
+    const { vm } = bench.machine;
+    const hostVa = bench.machine.hostVa(range(0, 256));
     const second = vm.memorySlots();
     const window = vm.memorySlots({ first: 62, count: 4 });
-    expect(machine.set(range(0), hostVa, true, second)).to.equal(0);
+    expect(bench.machine.set(range(0), hostVa, true, second)).to.equal(0);
     expect(second.list()[0]?.number).to.equal(1);
     for (let page = 1; page < 5; page++) {
-      expect(machine.set(range(page), hostVa, true, window)).to.equal(0);
+      expect(bench.machine.set(range(page), hostVa, true, window)).to.equal(0);
     }
     expect(window.list().map(({ number }) => number)).to.deep.equal([62, 63, 64, 65]);
     expect(window.free).to.equal(0);
-    expect(machine.set(range(5), hostVa, true, window), 'ENOSPC').to.equal(-28);
-    expect(machine.delete(range(1), second), 'not its own').to.equal(0);
+    expect(bench.machine.set(range(5), hostVa, true, window), 'ENOSPC').to.equal(-28);
+    expect(bench.machine.delete(range(1), second), 'not its own').to.equal(0);
     expect(window.list()).to.have.lengthOf(4);
   });
 
   it('refuse what the kernel refuses, and what it would not have checked', () => {
-    const hostVa = machine.hostVa(range(0, 4));
-    const readOnly = machine.hostVa(range(16), false);
-    expect(machine.set(range(16), readOnly), 'EFAULT: it is not writable').to.equal(-14);
-    expect(machine.set(range(16), readOnly, false)).to.equal(0);
-    expect(machine.set(range(1, 2), hostVa)).to.equal(0);
-    expect(machine.set(range(0, 2), hostVa), 'EEXIST').to.equal(-17);
-    expect(machine.delete(range(0, 2)), 'EINVAL: it cuts one').to.equal(-22);
-    expect(machine.delete(range(2, 2)), 'EINVAL: it cuts one').to.equal(-22);
-    expect(machine.delete(range(8))).to.equal(0);
+    const hostVa = bench.machine.hostVa(range(0, 4));
+    const readOnly = bench.machine.hostVa(range(16), false);
+    expect(bench.machine.set(range(16), readOnly), 'EFAULT: it is not writable').to.equal(-14);
+    expect(bench.machine.set(range(16), readOnly, false)).to.equal(0);
+    expect(bench.machine.set(range(1, 2), hostVa)).to.equal(0);
+    expect(bench.machine.set(range(0, 2), hostVa), 'EEXIST').to.equal(-17);
+    expect(bench.machine.delete(range(0, 2)), 'EINVAL: it cuts one').to.equal(-22);
+    expect(bench.machine.delete(range(2, 2)), 'EINVAL: it cuts one').to.equal(-22);
+    expect(bench.machine.delete(range(8))).to.equal(0);
     const batch = new DmaBatch();
-    batch.mapFile(range(8), machine.memfd(0x1000n).fd, 0n, true);
+    batch.mapFile(range(8), bench.machine.memfd(0x1000n).fd, 0n, true);
     batch.unmap(range(0, 4));
     batch.unmapAll();
-    machine.slots.run(batch);
+    bench.machine.slots.run(batch);
     expect([0, 1, 2].map((row) => batch.errnoAt(row))).to.deep.equal([-95, 0, 0]);
     expect(batch.unmappedAt(1)).to.equal(0x2000n);
-    expect(machine.slots.list()).to.deep.equal([]);
+    expect(bench.machine.slots.list()).to.deep.equal([]);
   });
 
   it('are set and deleted in one call, on this thread and on another', async () => {
-    const hostVa = machine.hostVa(range(0, 400));
+    const hostVa = bench.machine.hostVa(range(0, 400));
     for (const later of [false, true]) {
       for (const put of [
         (batch: DmaBatch, page: number) => {
@@ -119,36 +114,36 @@ describe('the memory slots of a VM', function () {
         for (let page = 0; page < 400; page += 2) {
           put(batch, page);
         }
-        expect(await (later ? machine.slots.runAsync(batch) : machine.slots.run(batch))).to.equal(200);
+        expect(await (later ? bench.machine.slots.runAsync(batch) : bench.machine.slots.run(batch))).to.equal(200);
         expect(Array.from({ length: 200 }, (_, row) => batch.errnoAt(row)).every((errno) => errno === 0)).to.equal(
           true,
         );
       }
-      expect(machine.slots.list().map((slot) => slot.range.toString())).to.deep.equal([RAM.toString()]);
+      expect(bench.machine.slots.list().map((slot) => slot.range.toString())).to.deep.equal([RAM.toString()]);
     }
   });
 
   it('stop at the first failure, when asked to', () => {
-    const hostVa = machine.hostVa(range(0, 4));
+    const hostVa = bench.machine.hostVa(range(0, 4));
     const batch = new DmaBatch();
     batch.mapVa(range(0), hostVa, true);
     batch.mapVa(range(0), hostVa, true);
     batch.mapVa(range(1), hostVa, true);
-    expect(machine.slots.run(batch, { stopAtFailure: true })).to.equal(2);
-    expect(machine.slots.list()).to.have.lengthOf(2);
+    expect(bench.machine.slots.run(batch, { stopAtFailure: true })).to.equal(2);
+    expect(bench.machine.slots.list()).to.have.lengthOf(2);
   });
 
   it('keep the addresses of their memory after it was closed: the guest never sees anything else there', async () => {
-    const hostVa = machine.hostVa(range(0));
-    machine.memory.write(FAR, Buffer.from([0x55]));
-    machine.load(PROGRAM.read, FAR);
-    expect(machine.set(range(0), hostVa)).to.equal(0);
-    machine.memory.release(range(0));
+    const hostVa = bench.machine.hostVa(range(0));
+    bench.machine.memory.write(FAR, Buffer.from([0x55]));
+    bench.machine.load(PROGRAM.read, FAR);
+    expect(bench.machine.set(range(0), hostVa)).to.equal(0);
+    bench.machine.memory.release(range(0));
     // What the kernel would give these addresses to.
     const others = Array.from({ length: 64 }, () => new KvmMachine());
     try {
-      expect(await machine.vcpu.run()).to.deep.equal({ kind: 'halt' });
-      expect(machine.al).to.equal(0x55);
+      expect(await bench.machine.vcpu.run()).to.deep.equal({ kind: 'halt' });
+      expect(bench.machine.al).to.equal(0x55);
     } finally {
       others.forEach((other) => {
         other[Symbol.dispose]();
@@ -157,32 +152,32 @@ describe('the memory slots of a VM', function () {
   });
 
   it('log which pages the guest wrote, and nothing else', async () => {
-    const logged = machine.vm.memorySlots({ dirtyLog: true });
-    const hostVa = machine.hostVa(range(0, 128));
-    expect(machine.set(range(0, 128), hostVa, true, logged)).to.equal(0);
+    const logged = bench.machine.vm.memorySlots({ dirtyLog: true });
+    const hostVa = bench.machine.hostVa(range(0, 128));
+    expect(bench.machine.set(range(0, 128), hostVa, true, logged)).to.equal(0);
     const dirty = (): number[] =>
       Array.from(logged.takeDirtyLog(FAR)).flatMap((byte, at) =>
         [0, 1, 2, 3, 4, 5, 6, 7].filter((bit) => (byte & (1 << bit)) !== 0).map((bit) => at * 8 + bit),
       );
     expect(logged.takeDirtyLog(FAR)).to.have.lengthOf(16);
     for (const page of [3, 70]) {
-      await machine.run(PROGRAM.write, FAR + BigInt(page << 12));
+      await bench.machine.run(PROGRAM.write, FAR + BigInt(page << 12));
     }
-    machine.memory.write(FAR + 0x9000n, Buffer.from([1]));
+    bench.machine.memory.write(FAR + 0x9000n, Buffer.from([1]));
     expect(dirty()).to.deep.equal([3, 70]);
     expect(dirty()).to.deep.equal([]);
     logged.logDirtyPages(false);
     expect(dmaError(() => logged.takeDirtyLog(FAR))).to.include({ code: 'ENOENT', request: 'KVM_GET_DIRTY_LOG' });
     logged.logDirtyPages(true);
-    await machine.run(PROGRAM.write, FAR + 0x1000n);
+    await bench.machine.run(PROGRAM.write, FAR + 0x1000n);
     expect(dirty()).to.deep.equal([1]);
     expect(dmaError(() => logged.takeDirtyLog(FAR + 0x1000n)).hint).to.contain('Does a slot begin there');
   });
 
   it('go when the VM is closed, also for a duplicate of it; then all is refused', () => {
-    const { vm, slots } = machine;
-    const hostVa = machine.hostVa(range(0));
-    expect(machine.set(range(0), hostVa)).to.equal(0);
+    const { vm, slots } = bench.machine;
+    const hostVa = bench.machine.hostVa(range(0));
+    expect(bench.machine.set(range(0), hostVa)).to.equal(0);
     vm.close();
     vm.close();
     expect(slots.list()).to.deep.equal([]);
@@ -207,7 +202,7 @@ describe('the memory slots of a VM', function () {
   });
 
   it('have options that are checked', () => {
-    const { vm } = machine;
+    const { vm } = bench.machine;
     for (const options of [
       { first: -1 },
       { first: vm.slots },

@@ -35,7 +35,8 @@ describe('the thread of a vCPU', function () {
   });
 
   it('ends with the worker that made it: terminated in a run, six times at several moments', () => {
-    const result = runChild(`
+    const result = runChild(
+      `
       import { Worker } from 'node:worker_threads';
       ${THREADS}
       const program = \`(async () => { ${SPINNING.replaceAll('`', '')}
@@ -52,9 +53,11 @@ describe('the thread of a vCPU', function () {
         await worker.terminate();
         if (threads() !== 0) throw new Error('threads left: ' + threads());
       }
-      console.log('done');`);
+      console.log('done');`,
+      { timeout: 240_000 },
+    );
     expect(result).to.include({ status: 0, stdout: 'done' }, result.stderr);
-  }).timeout(120_000);
+  }).timeout(250_000);
 
   it('sends no signal to the program, and uses none of its signals', () => {
     const result = runChild(`${SPINNING}
@@ -143,9 +146,9 @@ describe('the thread of a vCPU', function () {
       console.log(JSON.stringify([first.slice(0, 3), last.slice(0, 3)]), last[3] - first[3] < 2_000_000);
       const same = JSON.stringify(first.slice(0, 3)) === JSON.stringify(last.slice(0, 3));
       process.exit(same ? 0 : 1);`,
-      { flags: ['--expose-gc'] },
+      { flags: ['--expose-gc'], timeout: 240_000 },
     );
     expect(result.status, `${result.stdout} ${result.stderr}`).to.equal(0);
     expect(result.stdout).to.match(/true$/);
-  }).timeout(240_000);
+  }).timeout(250_000);
 });

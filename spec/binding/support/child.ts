@@ -24,6 +24,8 @@ interface ChildOptions {
   readonly node?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly uid?: number;
+  /** In milliseconds; then the process is killed. Default: 60,000. */
+  readonly timeout?: number;
   /** A command that runs the command that follows it, `nice` for instance. */
   readonly through?: readonly string[];
 }
@@ -41,7 +43,7 @@ export function runChild(program: string, options: ChildOptions = {}): ChildResu
   const [command = '', ...args] = [...(options.through ?? []), ...node];
   const child = spawnSync(command, args, {
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: options.timeout ?? 60_000,
     env: { ...process.env, ...options.env },
     ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
   });
