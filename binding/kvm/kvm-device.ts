@@ -1,9 +1,12 @@
 import type { DmaError } from '../../streams/index.js';
 import { systemError } from '../errors.js';
+import { ERRNO } from '../../streams/internal.js';
+import { currentUser } from '../iommu/current-user.js';
 import { openHint } from '../iommu/open-hints.js';
 import { native } from '../native.js';
 import type { KvmHandle } from '../native.js';
 
+const { EACCES } = ERRNO;
 const PATH = '/dev/kvm';
 
 /** Properties of KVM on this machine, which never change. Each is queried once. */
@@ -17,15 +20,21 @@ export function openKvm(): KvmHandle {
     throw systemError(kvm, {
       what: `cannot open ${PATH}`,
       syscall: 'open',
-      hint: openHint(
-        kvm,
-        PATH,
-        'kvm-amd (or kvm-intel)',
-        'CONFIG_KVM); if the module does not load, the processor has no virtualization, or the firmware has disabled it (see grep -Ec "svm|vmx" /proc/cpuinfo',
-      ),
+      hint: kvmOpenHint(kvm),
     });
   }
   return kvm;
+}
+
+/** What to do when `/dev/kvm` cannot be opened. */
+function kvmOpenHint(errno: number): string | undefined {
+  if (errno === EACCES && process.geteuid?.() !== 0) {
+    return `As root: usermod -aG kvm ${currentUser()}, then log in again: udev gives ${PATH} to this group. Lastingly without it: a udev rule KERNEL=="kvm", OWNER="${currentUser()}".`;
+  }
+  const hint = openHint(errno, PATH, 'kvm-amd (or kvm-intel)', 'CONFIG_KVM');
+  return hint?.includes('modprobe') === true
+    ? `${hint} If the module does not load, the processor has no virtualization, or the firmware has disabled it: grep -Ec "svm|vmx" /proc/cpuinfo is then 0.`
+    : hint;
 }
 
 /** Calls `use` with an open `/dev/kvm`, which is then closed. @throws DmaError of open(2), with a hint */

@@ -8,6 +8,7 @@ describe('KVM in the guest', () => {
 });
 
 // What runs wherever there is KVM, which the guest always has.
+await import('../../binding/kvm/open.spec.js');
 await import('../../binding/kvm/slots.spec.js');
 await import('../../binding/kvm/vcpu.spec.js');
 await import('../../binding/kvm/cpu-modes.spec.js');
