@@ -66,7 +66,8 @@ function occurring(lines: readonly string[], expected: readonly string[]): strin
 
 describe('the examples', () => {
   it('are all looked at here', () => {
-    expect(namesOfExamples()).to.have.members(Object.keys(ESSENCE));
+    // tiny-vmm needs KVM, and has a spec of its own.
+    expect(namesOfExamples()).to.have.members([...Object.keys(ESSENCE), 'tiny-vmm']);
   });
 
   for (const [name, expected] of Object.entries(ESSENCE)) {
