@@ -10,7 +10,7 @@ import { printableJson } from '../output/text.js';
 import { usageErrors } from '../usage-errors.js';
 
 const HELP = `
-Checks the native addon, the IOMMU, its groups and their PCI devices, VFIO, iommufd, permissions, and limits: locked memory, DMA entries, huge pages, host mappings. It is read-only: it changes nothing on the machine.
+Checks the native addon, the IOMMU, its groups and their PCI devices, VFIO, iommufd, KVM, permissions, and limits: locked memory, DMA entries, huge pages, host mappings. It is read-only: it changes nothing on the machine.
 
 Examples:
   $ dma-streams doctor

@@ -13,6 +13,7 @@ export function diagnose(facts: DoctorFacts): readonly Check[] {
     checkVfio(facts),
     checkIommufd(facts),
     checkDevices(facts),
+    checkKvm(facts),
     checkLockedMemory(facts.lockedMemory),
     checkHugePages(facts.hugePages),
     checkMaxMapCount(facts.maxMapCount),
@@ -30,6 +31,11 @@ function checkIommufd({ iommufd: { open, file, mapsFiles } }: DoctorFacts): Chec
       ? 'maps memory by file'
       : 'maps memory by host virtual address; mapping by file requires Linux 6.14 or later';
   return ofTrial('iommufd', open, `${file.path} opens; ${maps}`);
+}
+
+function checkKvm({ kvm: { runs, file, slots } }: DoctorFacts): Check {
+  const limit = slots === null ? '' : `; ${formatCount(slots)} memory slots per virtual machine`;
+  return ofTrial('KVM', runs, `${file.path} opens, and a guest ran${limit}`);
 }
 
 function ofTrial(name: string, trial: Trial, works: string): Check {

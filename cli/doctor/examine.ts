@@ -7,6 +7,7 @@ import { deviceFile, switchOf, THIS_MACHINE, type MachineRoots } from './machine
 import type { DoctorFacts } from './report.js';
 import { trySoftware } from './software.js';
 import { attempt, attemptLater } from './trial.js';
+import { tryVirtualMachine } from './virtual-machine.js';
 
 /**
  * Examines the machine without changing it. Everything that it opens is closed again.
@@ -20,6 +21,10 @@ export async function examine(roots: MachineRoots = THIS_MACHINE): Promise<Docto
   const iommufd = attempt(() => {
     using opened = Iommufd.open();
     mapsFiles = opened.supportsMapFile;
+  });
+  let slots: number | null = null;
+  const runs = await attemptLater(async () => {
+    slots = await tryVirtualMachine();
   });
   return {
     kernel: release(),
@@ -41,6 +46,7 @@ export async function examine(roots: MachineRoots = THIS_MACHINE): Promise<Docto
       mapsFiles,
       allowsUnsafeInterrupts: switchOf(roots, 'iommufd', 'allow_unsafe_interrupts'),
     },
+    kvm: { file: deviceFile(`${roots.dev}/kvm`), runs, slots },
     lockedMemory: lookAtLockedMemory(roots),
     hugePages: lookAtHugePages(roots),
     maxMapCount: maxMapCount(roots),

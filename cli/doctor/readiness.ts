@@ -1,7 +1,7 @@
 import type { DoctorFacts, IommuFacts, Readiness, Trial } from './report.js';
 
 /** Which kinds of target can be used now, and with which devices. */
-export function readiness({ software, vfio, iommufd, iommu }: DoctorFacts): Readiness {
+export function readiness({ software, vfio, iommufd, iommu, kvm }: DoctorFacts): Readiness {
   const given = iommu.groups.flatMap((group) =>
     group.viable && group.firmwareRanges.length === 0
       ? group.devices.filter(({ bound }) => bound).map((device) => ({ group, device }))
@@ -13,6 +13,7 @@ export function readiness({ software, vfio, iommufd, iommu }: DoctorFacts): Read
     software: software.works,
     type1: usable(vfio, iommu) ? addresses(given.filter(({ group }) => group.file.access === 'allowed')) : [],
     iommufd: usable(iommufd, iommu) ? addresses(given.filter(({ device }) => device.file?.access === 'allowed')) : [],
+    kvm: kvm.runs.works,
   };
 }
 

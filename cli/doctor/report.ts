@@ -100,6 +100,13 @@ export interface DoctorFacts {
     /** As for VFIO type1. */
     readonly allowsUnsafeInterrupts: boolean | null;
   };
+  readonly kvm: {
+    readonly file: DeviceFile;
+    /** A virtual machine was created, and its guest ran. */
+    readonly runs: Trial;
+    /** Memory slots that a virtual machine can have; `null` if unknown. */
+    readonly slots: number | null;
+  };
   readonly lockedMemory: LockedMemoryFacts | null;
   readonly hugePages: readonly HugePageFacts[];
   /** Host mappings that a process may have. */
@@ -130,4 +137,5 @@ export interface Readiness {
   /** Addresses of devices that can be opened. */
   readonly type1: readonly string[];
   readonly iommufd: readonly string[];
+  readonly kvm: boolean;
 }

@@ -140,7 +140,7 @@ function drawReadiness({ ready }: DoctorReport, { colours, unicode, width }: Ter
   );
 }
 
-function closing({ software, type1, iommufd }: Readiness): string {
+function closing({ software, type1, iommufd, kvm }: Readiness): string {
   if (!software) {
     return 'Software IOMMUs do not work on this machine, so no target can be used.';
   }
@@ -148,7 +148,8 @@ function closing({ software, type1, iommufd }: Readiness): string {
     ...(type1.length === 0 ? [] : [`VFIO type1 (${counted(type1.length, 'device')})`]),
     ...(iommufd.length === 0 ? [] : [`iommufd (${counted(iommufd.length, 'device')})`]),
   ];
+  const virtual = kvm ? ['KVM'] : [];
   return real.length === 0
-    ? 'Software IOMMUs work. No real IOMMU can be used yet.'
-    : `Ready for use: ${['software IOMMUs', ...real].join(', ')}.`;
+    ? `${['Software IOMMUs', ...virtual].join(' and ')} work. No real IOMMU can be used yet.`
+    : `Ready for use: ${['software IOMMUs', ...real, ...virtual].join(', ')}.`;
 }

@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import type { DoctorReport } from '../../cli/output/doctor-text.js';
 import { dmaStreams, PACKAGE } from './support/command.js';
 import { temporaryFolder } from '../../lab/temporary-folder.js';
+import { hasKvm } from '../support/kvm-machine.js';
 
 const GROUPS = '/sys/kernel/iommu_groups';
 
@@ -24,6 +25,9 @@ describe('dma-streams doctor', function () {
     );
     expect(facts.vfio.file.access === 'missing').to.equal(!existsSync('/dev/vfio/vfio'));
     expect(facts.iommufd.file.access === 'missing').to.equal(!existsSync('/dev/iommu'));
+    expect(facts.kvm.file.access === 'missing').to.equal(!existsSync('/dev/kvm'));
+    expect(facts.kvm.runs.works).to.equal(ready.kvm);
+    expect(ready.kvm).to.equal(hasKvm());
     // What is wrong with the devices of a machine without an IOMMU is the IOMMU's to cure.
     const uncured = checks.filter(({ state, cures }) => state === 'fails' && cures.length === 0);
     expect(uncured.map(({ name }) => name)).to.deep.equal(facts.iommu.groups.length === 0 ? ['devices'] : []);

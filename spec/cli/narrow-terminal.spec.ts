@@ -176,12 +176,13 @@ describe('what the doctor says of a machine with devices', () => {
       },
       vfio: { file: file('/dev/vfio/vfio'), open: works, dmaEntryLimit: 65_535, allowsUnsafeInterrupts: false },
       iommufd: { file: file('/dev/iommu'), open: works, mapsFiles: true, allowsUnsafeInterrupts: false },
+      kvm: { file: file('/dev/kvm'), runs: works, slots: 32_764 },
       lockedMemory: null,
       hugePages: [],
       maxMapCount: 65_530,
     },
     checks: [{ name: 'locked memory', state: 'limited', says: `none for ${'/a/long/path'.repeat(6)}`, cures: [cure] }],
-    ready: { software: true, type1: ['0000:00:04.0'], iommufd: ['0000:00:04.0'] },
+    ready: { software: true, type1: ['0000:00:04.0'], iommufd: ['0000:00:04.0'], kvm: true },
   };
 
   function written(columns: number | undefined): readonly string[] {

@@ -44,7 +44,7 @@ describe('the doctor', () => {
     expect(check(facts, 'IOMMU').state).to.equal('fails');
     expect(check(facts, 'max_map_count').says).to.match(/^unknown/);
     expect(drawDoctor({ facts, checks: diagnose(facts), ready: readiness(facts) }, terminalOf({}, {})).at(-1)).to.match(
-      /Software IOMMUs work/,
+      /Software IOMMUs( and KVM)? work/,
     );
   });
 
@@ -128,6 +128,31 @@ describe('the doctor', () => {
     machine.file('sys', 'kernel/mm/hugepages/hugepages-2048kB/nr_hugepages', '8\n');
     machine.file('sys', 'kernel/mm/hugepages/hugepages-2048kB/free_hugepages', '3\n');
     expect(check(await factsOf(machine), 'huge pages')).to.include({ state: 'works', says: '3 of 8 free, 2 MiB each' });
+  });
+
+  it('says whether KVM runs a guest, and if not, why, and what to do', async () => {
+    const facts = await factsOf(machine);
+    const runs: DoctorFacts = { ...facts, kvm: { ...facts.kvm, runs: OPENS, slots: 32_764 } };
+    expect(check(runs, 'KVM')).to.deep.include({
+      state: 'works',
+      says: `${machine.roots.dev}/kvm opens, and a guest ran; 32,764 memory slots per virtual machine`,
+      cures: [],
+    });
+    expect(readiness(runs).kvm).to.equal(true);
+    const closing = (of: DoctorFacts): string | undefined =>
+      drawDoctor({ facts: of, checks: diagnose(of), ready: readiness(of) }, terminalOf({}, {})).at(-1);
+    expect(closing(runs)).to.contain('Software IOMMUs and KVM work.');
+    const failed = {
+      works: false,
+      code: 'ENOENT',
+      message: 'cannot open /dev/kvm',
+      hint: 'As root: modprobe',
+    } as const;
+    const fails: DoctorFacts = { ...facts, kvm: { ...facts.kvm, runs: failed, slots: null } };
+    expect(check(fails, 'KVM')).to.include({ state: 'fails', says: 'cannot open /dev/kvm' });
+    expect(check(fails, 'KVM').cures.map(({ says }) => says)).to.deep.equal(['As root: modprobe']);
+    expect(readiness(fails).kvm).to.equal(false);
+    expect(closing(fails)).to.contain('Software IOMMUs work.');
   });
 
   it('takes odd files for no answer', async () => {
