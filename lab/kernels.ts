@@ -33,7 +33,7 @@ export function ensureKernel(version: KernelVersion): string {
   }
   const image = cachedKernel(version);
   console.error(
-    `Linux ${version} for the guest has not been built yet. Building it once takes about five minutes on two processors.\n` +
+    `Linux ${version} for the guest has not been built yet. Building it once takes about ten minutes on two processors.\n` +
       `The image is stored as ${image}; ${KERNEL_VARIABLE} can specify another one.`,
   );
   // The build is stopped when this process ends, and its temporary files are removed.

@@ -27,7 +27,7 @@ describe('a kernel that is not built yet', () => {
         DMA_STREAMS_LAB_KERNEL: '',
       },
     });
-    const said = stderr.indexOf('Building it once takes about five minutes');
+    const said = stderr.indexOf('Building it once takes about ten minutes');
     expect(said, stderr).to.be.at.least(0);
     expect(stderr).to.contain(join(cache, 'dma-streams', 'bzImage-6.12'));
     expect(stderr.indexOf('kernel 6.12: installing')).to.be.greaterThan(said);
