@@ -2,6 +2,7 @@
 
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -50,7 +51,7 @@ Result Vcpu::Create(int vm, uint32_t id, size_t run_size, std::shared_ptr<Vcpu>&
     result = run != MAP_FAILED ? 0 : run_size < sizeof(uapi::KvmRun) ? -EINVAL : LastError();
   }
   if (result < 0) {
-    FileDescriptor{fd};
+    ::close(fd);
     return result;
   }
   out = std::make_shared<Vcpu>(fd, static_cast<uapi::KvmRun*>(run), run_size);

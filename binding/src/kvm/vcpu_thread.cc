@@ -25,6 +25,7 @@ void* VcpuHandle::Work(void* data) {
   thread.vcpu->Serve([&thread](Result result) {
     // A call that fails has released the function for this thread already: the environment is ending.
     thread.is_released =
+        // NOLINTNEXTLINE(performance-no-int-to-ptr): the number itself is what is handed over.
         napi_call_threadsafe_function(thread.run_ended, reinterpret_cast<void*>(static_cast<intptr_t>(result)),
                                       napi_tsfn_nonblocking) != napi_ok;
     return !thread.is_released;
@@ -41,7 +42,7 @@ void VcpuHandle::OnRunEnded(napi_env env, napi_value /* unused */, void* context
     return;
   }
   auto& thread = **static_cast<std::shared_ptr<Thread>*>(context);
-  const napi_deferred deferred = std::exchange(thread.deferred, nullptr);
+  napi_deferred deferred = std::exchange(thread.deferred, nullptr);
   napi_unref_threadsafe_function(env, thread.run_ended);
   napi_value number = nullptr;
   if (napi_create_double(env, static_cast<double>(reinterpret_cast<intptr_t>(result)), &number) == napi_ok) {
