@@ -23,11 +23,14 @@ const SAFE = new Set<string>([
   'vfioDeviceClose',
   'vfioDeviceFd',
   'iommufdClose',
+  'kvmSlotsFind',
+  'kvmSlotsList',
+  'kvmSlotsFree',
 ]);
 
 /** What they return runs sets of rows, and is kept by whoever asked for it: that is what fails. */
-const RUNNERS = new Set<string>(['containerRunner', 'ioasRunner']);
-const ROW_RUNNERS = new Set<string>(['containerRowRunner', 'ioasRowRunner']);
+const RUNNERS = new Set<string>(['containerRunner', 'ioasRunner', 'kvmSlotsRunner']);
+const ROW_RUNNERS = new Set<string>(['containerRowRunner', 'ioasRowRunner', 'kvmSlotsRowRunner']);
 
 /**
  * Lets the functions of the loaded addon fail by plan: one that does is not called, and answers -ENOMEM. Nothing of the addon knows; the
