@@ -1,4 +1,4 @@
-import { writeSync } from 'node:fs';
+import { readSync, writeSync } from 'node:fs';
 import type { GuestMemory } from '../../binding/index.js';
 import type { FileBacking, MapChange } from '../../streams/index.js';
 
@@ -8,7 +8,12 @@ export interface HostView {
   write(mapping: MapChange, address: bigint, data: Uint8Array): void;
 }
 
-/** As a VMM: by guest physical address. ROM is written through its file, as firmware is loaded. */
+/**
+ * As a VMM: by guest physical address. ROM is written through its file, as firmware is loaded.
+ *
+ * What is read is compared with the file, of which a device of a software IOMMU knows nothing: both of them find memory in one table of host
+ * addresses.
+ */
 export class VmmView implements HostView {
   readonly #memory: GuestMemory;
 
@@ -16,8 +21,14 @@ export class VmmView implements HostView {
     this.#memory = memory;
   }
 
-  read(_mapping: MapChange, address: bigint, length: number): Buffer {
-    return this.#memory.read(address, length);
+  /** @throws Error if the file has other bytes at the offset of the mapping */
+  read(mapping: MapChange, address: bigint, length: number): Buffer {
+    const seen = this.#memory.read(address, length);
+    const stored = readBacking(mapping, address, length);
+    if (stored?.equals(seen) === false) {
+      throw new Error('the host address of the mapping leads to other bytes than the file has at its offset');
+    }
+    return seen;
   }
 
   write(mapping: MapChange, address: bigint, data: Uint8Array): void {
@@ -29,13 +40,27 @@ export class VmmView implements HostView {
   }
 }
 
+/** The bytes in the file; `undefined` at an offset above 2^53, where Node cannot read. */
+function readBacking(mapping: MapChange, address: bigint, length: number): Buffer | undefined {
+  const position = positionOf(mapping, address);
+  if (position > BigInt(Number.MAX_SAFE_INTEGER)) {
+    return undefined;
+  }
+  const bytes = Buffer.alloc(length);
+  readSync(fileBacking(mapping).mappable.fd, bytes, 0, length, Number(position));
+  return bytes;
+}
+
 function writeBacking(mapping: MapChange, address: bigint, data: Uint8Array): void {
-  const { mappable, fileOffset } = fileBacking(mapping);
-  const position = fileOffset + (address - mapping.range.start);
+  const position = positionOf(mapping, address);
   if (position > BigInt(Number.MAX_SAFE_INTEGER)) {
     throw new RangeError(`file offset 0x${position.toString(16)} is above 2^53: Node cannot write there`);
   }
-  writeSync(mappable.fd, data, 0, data.length, Number(position));
+  writeSync(fileBacking(mapping).mappable.fd, data, 0, data.length, Number(position));
+}
+
+function positionOf(mapping: MapChange, address: bigint): bigint {
+  return fileBacking(mapping).fileOffset + (address - mapping.range.start);
 }
 
 /** Where in its file an address of the mapping lies. A replay has no private memory. */
