@@ -14,5 +14,6 @@ await import('../../binding/kvm/vcpu.spec.js');
 await import('../../binding/kvm/cpu-modes.spec.js');
 await import('../../binding/kvm/event-fd.spec.js');
 await import('../../binding/kvm/vcpu-lifetime.spec.js');
+await import('../../binding/kvm/vcpu-turns.spec.js');
 await import('../../targets/kvm-target.spec.js');
 await import('../../targets/kvm-contract.spec.js');
