@@ -151,6 +151,26 @@ describe('KvmTarget', () => {
     );
   });
 
+  it('makes up to 16 calls on this thread, and more on another one, so that other work goes on', async () => {
+    const target = new KvmTarget(bench.machine.vm);
+    const requests = Array.from({ length: 17 }, (_, index) => {
+      const at = range(2 * index);
+      return bench.machine.request(at, bench.machine.hostVa(at));
+    });
+    const few = requests.slice(0, 16);
+    const rangesOf = (some: readonly DmaMapRequest[]): MemoryRange[] => some.map((request) => request.range);
+    expect(target.mapDmaBatch(few)).to.equal(undefined);
+    expect(target.unmapDmaBatch(rangesOf(few))).to.equal(undefined);
+    const mapped = target.mapDmaBatch(requests);
+    expect(mapped).to.be.instanceOf(Promise);
+    expect(await mapped).to.equal(undefined);
+    expect(target.mappedRanges()).to.have.lengthOf(17);
+    const unmapped = target.unmapDmaBatch(rangesOf(requests));
+    expect(unmapped).to.be.instanceOf(Promise);
+    expect(await unmapped).to.equal(undefined);
+    expect(target.mappedRanges()).to.deep.equal([]);
+  });
+
   it('has options that are checked, and a VM that is open', () => {
     expect(() => new KvmTarget(bench.machine.vm, { firstSlot: bench.machine.vm.slots })).to.throw(RangeError, 'first');
     expect(() => new KvmTarget(bench.machine.vm, { slots: 0 })).to.throw(RangeError, 'count');

@@ -10,7 +10,7 @@ namespace dma_streams {
 namespace {
 
 // Deleting more slots than these takes so long that another thread does it.
-constexpr size_t kMostAtOnce = 64;
+constexpr size_t kMostAtOnce = 16;
 
 constexpr uint64_t kPagesOfWord = 64;
 
