@@ -53,8 +53,9 @@ const program = new Command('npm run bench:kernel --')
     'after',
     `
 Questions of time: ${timedNames.join(', ')}.
-With --instructions: ${countedNames.join(', ')}: one emulated processor, whose clock
-advances one nanosecond with each instruction. A comparison then reports differences of more than 2 % as changes.`,
+With --instructions: ${countedNames.join(', ')}.
+These run on one emulated processor, whose clock advances one nanosecond with each instruction.
+A comparison then reports differences of more than 2 % as changes.`,
   )
   .showHelpAfterError('--help says more')
   .exitOverride();
@@ -82,6 +83,7 @@ try {
   }
   const columns = outputColumns();
   const loop = buildNative('ioctl_loop');
+  const vcpuLoop = buildNative('vcpu_loop');
   mkdirSync(OUT, { recursive: true });
   const inGuest = join(OUT, 'kernel.json');
   const lab = [
@@ -92,7 +94,7 @@ try {
   const flags = ['--enable-source-maps', ...(instructions ? NODE_FLAGS : [])];
   const command = [
     ...[process.execPath, ...flags, join(projectRoot, 'dist/bench/kernel/guest.js')],
-    ...['--json', inGuest, '--loop', loop, '--size', String(size)],
+    ...['--json', inGuest, '--loop', loop, '--vcpu-loop', vcpuLoop, '--size', String(size)],
     ...(columns === Infinity ? [] : ['--columns', String(columns)]),
     ...[...(quick ? ['--quick'] : []), ...(instructions ? ['--instructions'] : []), ...program.args],
   ];

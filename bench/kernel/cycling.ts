@@ -1,7 +1,7 @@
 import { timed } from '../support/clock.js';
 import type { NativeProgram } from '../support/native-program.js';
 import type { AnyCaller } from './caller.js';
-import { byFile, type WayName } from './ways.js';
+import { byFile, type LoopName, type WayName } from './ways.js';
 
 /** Sets of mappings that are added and removed repeatedly. */
 export interface Cycle {
@@ -37,7 +37,7 @@ export function pipelineRound(machine: AnyCaller, { size, set, changes }: Cycle)
 
 /** A round of the C++ loop, in nanoseconds per change. */
 export function loopRound(
-  way: WayName,
+  way: LoopName,
   program: NativeProgram,
   { size, set, changes }: Cycle,
   work: LoopWork,

@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { Argument, Command } from 'commander';
+import type { Samples } from '../support/question.js';
 import { drawQuestion } from '../support/report.js';
 import { makeResults, writeResults, type QuestionResult } from '../support/results.js';
 import { countedQuestions, kernelQuestions } from './index.js';
@@ -13,6 +14,7 @@ import { warmUp } from './warm-up.js';
 interface Options {
   readonly json: string;
   readonly loop: string;
+  readonly vcpuLoop: string;
   readonly size: string;
   readonly columns?: string;
   readonly quick?: true;
@@ -27,12 +29,13 @@ const program = new Command()
   .addArgument(new Argument('[question...]').choices([...kernelQuestions, ...countedQuestions].map(({ name }) => name)))
   .requiredOption('--json <file>')
   .requiredOption('--loop <program>')
+  .requiredOption('--vcpu-loop <program>')
   .requiredOption('--size <MiB>')
   .option('--columns <columns>')
   .option('--quick')
   .option('--instructions')
   .parse();
-const { json, loop, size, columns, quick = false, instructions = false } = program.opts<Options>();
+const { json, loop, vcpuLoop, size, columns, quick = false, instructions = false } = program.opts<Options>();
 const questions = instructions ? countedQuestions : kernelQuestions;
 
 // Each mapping may be two memory areas of the process.
@@ -45,9 +48,12 @@ if (!instructions) {
 const results: QuestionResult[] = [];
 for (const question of questions.filter(({ name }) => program.args.length === 0 || program.args.includes(name))) {
   const started = Date.now();
-  const samples = await question.measure({ memfd, quick, loop, onRound: () => undefined });
+  const missing = question.missing?.();
+  const context = { memfd, quick, loop, vcpuLoop, onRound: () => undefined };
+  const samples: Samples = missing === undefined ? await question.measure(context) : new Map();
   const { name, title, about } = question;
-  const result = { name, title, about, warnings: [], figures: question.figures(samples) };
+  const warnings = missing === undefined ? [] : [missing];
+  const result = { name, title, about, warnings, figures: question.figures(samples) };
   results.push(result);
   console.log(drawQuestion(result, columns === undefined ? Infinity : Number(columns)));
   console.log(`(${((Date.now() - started) / 1000).toFixed(0)} s)\n`);

@@ -10,6 +10,8 @@ export interface KernelQuestion {
   readonly name: string;
   readonly title: string;
   readonly about: string;
+  /** Why it cannot be measured on this machine; `undefined` if it can. */
+  missing?(): string | undefined;
   measure(context: KernelContext): Promise<Samples>;
   figures(samples: Samples): readonly Figure[];
 }
@@ -20,6 +22,8 @@ export interface KernelContext {
   readonly quick: boolean;
   /** Path of the C++ loop; {@link NO_LOOP} for questions that do not need it. */
   readonly loop: string;
+  /** Path of the C++ loop of vCPU exits. */
+  readonly vcpuLoop: string;
   readonly onRound: (done: number, of: number) => void;
 }
 

@@ -17,13 +17,18 @@ export const SECOND = '0000:00:05.0';
 export const WAYS = ['type1', 'iommufd by va', 'iommufd by file'] as const;
 export type WayName = (typeof WAYS)[number];
 
+/** The memory slots of a VM, which need no device. */
+export const SLOTS = 'kvm';
+/** What the C++ loop can do. */
+export type LoopName = WayName | typeof SLOTS;
+
 /** A target with a device, so that the kernel pins the mapped memory. */
 export interface Way {
   readonly target: VfioType1Target | IommufdTarget;
   close(): void;
 }
 
-export function byFile(way: WayName): boolean {
+export function byFile(way: LoopName): boolean {
   return way === 'iommufd by file';
 }
 
@@ -87,7 +92,10 @@ export function openIoas(way: WayName, address: string, iommufd: Iommufd): Way &
 }
 
 /** The arguments of the C++ loop for the same work at other devices. */
-export function loopArguments(way: WayName, ...addresses: readonly string[]): string[] {
+export function loopArguments(way: LoopName, ...addresses: readonly string[]): string[] {
+  if (way === SLOTS) {
+    return [SLOTS];
+  }
   const devices = addresses.map((address): PciDevice => findPciDevice(address));
   return way === 'type1'
     ? ['type1', ...devices.flatMap(({ iommuGroup }, index) => [String(iommuGroup), addresses[index] ?? ''])]

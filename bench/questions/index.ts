@@ -8,6 +8,7 @@ import { softDma } from './soft-dma.js';
 import { stall } from './stall.js';
 import { toggle } from './toggle.js';
 import { va } from './va.js';
+import { vcpu } from './vcpu.js';
 import { where } from './where.js';
 
 /** In the order in which they are measured. */
@@ -21,5 +22,6 @@ export const questions: readonly Question[] = [
   copy,
   softDma,
   rangeMap,
+  vcpu,
   where,
 ];

@@ -54,6 +54,9 @@ export const BY_VA_RATIOS: WayRatios = { oneByOne: {}, sets: { alone: 1.75 }, la
 /** By file. */
 export const BY_FILE_RATIOS: WayRatios = { oneByOne: { alone: 2.5 }, sets: { alone: 1.6 }, large: { alone: 1.02 } };
 
+/** Setting and deleting memory slots of a VM by `KvmTarget` in sets of 64: a multiple of the C++ loop, in instructions. */
+export const SLOTS_RATIO = 1.3;
+
 /** Attaching to a running machine on a real IOMMU: a multiple of the C++ loop, in time. */
 export const HOT_ATTACH_RATIO = 1.1;
 /** The same in instructions, with 10,000 mappings of 4 KiB. */

@@ -1,6 +1,6 @@
 import { execFileSync, spawn, spawnSync, type StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -14,8 +14,8 @@ const COMPILER = process.env['CXX'] ?? 'g++';
 const HEADERS = join(projectRoot, 'binding/src');
 
 /**
- * Builds `bench/native/NAME.cc`, where that is newer than what is built: with the compiler and the optimisation that the addon is built
- * with. Returns the path of the program.
+ * Builds `bench/native/NAME.cc`, where that or a header beside it is newer than what is built: with the compiler and the optimisation that the
+ * addon is built with. Returns the path of the program.
  *
  * @throws Error that says what to do when there is no compiler, or what the compiler said
  */
@@ -34,7 +34,8 @@ export function buildNative(
   const source = join(SOURCES, `${name}.cc`);
   const program = join(folder, `${name}${suffix}`);
   const age = statSync(program, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  if (age > statSync(source).mtimeMs) {
+  const headers = readdirSync(SOURCES).filter((file) => file.endsWith('.h'));
+  if ([source, ...headers.map((file) => join(SOURCES, file))].every((file) => age > statSync(file).mtimeMs)) {
     return program;
   }
   mkdirSync(folder, { recursive: true });

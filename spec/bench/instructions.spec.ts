@@ -73,8 +73,9 @@ describe('the questions of bench:kernel --instructions', () => {
       [`instructions/${way}/attach`, [5000, 5000, 5000]] as const,
       [`instructions/${way}/attach/loop/alone`, [4000, 4000, 4000]] as const,
     ]),
+    ...['run', 'addon', 'two', 'one'].map((what) => [`instructions/vcpu/${what}`, [20_000]] as const),
     ...ways.slice(0, 2).map((way) => [`instructions/${way} with AddressSpace/4 KiB, sets of 64`, [16_000]] as const),
-    ...ways.flatMap((way) =>
+    ...[...ways, 'kvm'].flatMap((way) =>
       shapes.flatMap((shape) => [
         [`instructions/${way}/${shape}`, [12_000, 12_000, 30_000]] as const,
         [`instructions/${way}/${shape}/loop/alone`, [6000, 6000, 6000]] as const,
@@ -105,6 +106,7 @@ describe('the questions of bench:kernel --instructions', () => {
       'instructions/iommufd by file/4 KiB, sets of 64/ratio-alone': 1.6,
       'instructions/iommufd by file/2 MiB, sets of 64/ratio-alone': 1.02,
       'instructions/iommufd by file/attach/ratio-alone': 1.3,
+      'instructions/kvm/4 KiB, sets of 64/ratio-alone': 1.3,
     });
     expect(figure('instructions/type1/4 KiB, sets of 64/ratio-alone')?.median).to.equal(2);
     expect(figure('instructions/type1/attach/ratio-alone')?.median).to.equal(1.25);

@@ -23,6 +23,7 @@ const texts: Readonly<Record<string, string>> = {
     `${limits.BY_FILE_RATIOS.oneByOne.alone} times one by one, ${limits.BY_FILE_RATIOS.sets.alone} times in sets, ` +
     `${limits.BY_FILE_RATIOS.large.alone} times from 2 MiB on`,
   BY_VA_RATIOS: `${limits.BY_VA_RATIOS.sets.alone} times in sets, ${limits.BY_VA_RATIOS.large.alone} times from 2 MiB on`,
+  SLOTS_RATIO: `${limits.SLOTS_RATIO} times in instructions`,
   'HOT_ATTACH_RATIO, HOT_ATTACH_INSTRUCTIONS_RATIO': `${limits.HOT_ATTACH_RATIO} times in time, ${limits.HOT_ATTACH_INSTRUCTIONS_RATIO} times in instructions`,
   COPY_RATIOS: `${limits.COPY_RATIOS.small} times for 64 bytes, ${limits.COPY_RATIOS.large} times for 1 MiB`,
   PARALLEL_RATIO: `${limits.PARALLEL_RATIO} times`,
