@@ -44,6 +44,9 @@ Result SlotTable::Set(ByteRange range, uint64_t va, bool writable, std::shared_p
   if (result == 0) {
     const std::lock_guard lock(mutex_);
     if (vm_ != nullptr) {
+      if (log_dirty_pages_ != log_dirty_pages) {
+        SetRegion(*vm, range.start, slot, slot.length, log_dirty_pages_);  // Switched meanwhile, by another thread.
+      }
       slots_.insert_or_assign(range.start, std::move(slot));
       return 0;
     }
@@ -62,35 +65,56 @@ std::pair<std::shared_ptr<FileDescriptor>, bool> SlotTable::Kernel() const {
 
 Result SlotTable::Delete(ByteRange range, uint64_t& deleted) {
   deleted = 0;
-  std::shared_ptr<FileDescriptor> vm;
+  const std::shared_ptr<FileDescriptor> vm = Kernel().first;
   std::vector<std::pair<uint64_t, Slot>> inside;
-  {
-    const std::lock_guard lock(mutex_);
-    vm = vm_;
-    auto slot = slots_.lower_bound(range.start);
-    if (slot != slots_.begin()) {
-      const auto before = std::prev(slot);
-      if (before->first + (before->second.length - 1) >= range.start) {
-        return -EINVAL;
-      }
-    }
-    for (; slot != slots_.end() && slot->first < range.end; ++slot) {
-      if (slot->second.length > range.end - slot->first) {
-        return -EINVAL;
-      }
-      inside.emplace_back(slot->first, slot->second);
-    }
-  }
+  Result result = vm == nullptr ? -EBADF : TakeOut(range, inside);
   for (const auto& [gpa, slot] : inside) {
-    const Result result = SetRegion(*vm, gpa, slot, 0, false);
+    if (result == 0) {
+      result = SetRegion(*vm, gpa, slot, 0, false);
+    }
     if (result < 0) {
-      return result;
+      Keep(gpa, slot.number);
+      continue;
     }
     deleted += slot.length;
     Forget(gpa, slot.number);
     numbers_->Give(slot.number);
   }
-  return vm == nullptr ? -EBADF : 0;
+  return result;
+}
+
+Result SlotTable::TakeOut(ByteRange range, std::vector<std::pair<uint64_t, Slot>>& inside) {
+  const std::lock_guard lock(mutex_);
+  const auto begin = slots_.lower_bound(range.start);
+  if (begin != slots_.begin()) {
+    const auto before = std::prev(begin);
+    if (before->first + (before->second.length - 1) >= range.start) {
+      return -EINVAL;
+    }
+  }
+  const auto end = slots_.lower_bound(range.end);
+  for (auto slot = begin; slot != end; ++slot) {
+    if (slot->second.length > range.end - slot->first) {
+      return -EINVAL;
+    }
+    if (slot->second.is_leaving) {
+      return -EBUSY;
+    }
+  }
+  for (auto slot = begin; slot != end; ++slot) {
+    slot->second.is_leaving = true;
+    inside.emplace_back(slot->first, slot->second);
+  }
+  return 0;
+}
+
+// A slot that could not be deleted.
+void SlotTable::Keep(uint64_t gpa, uint32_t number) {
+  const std::lock_guard lock(mutex_);
+  const auto slot = slots_.find(gpa);
+  if (slot != slots_.end() && slot->second.number == number) {
+    slot->second.is_leaving = false;
+  }
 }
 
 // Not when another thread has set a slot there meanwhile.
@@ -109,7 +133,7 @@ Result SlotTable::LogDirtyPages(bool on) {
   }
   log_dirty_pages_ = on;
   for (const auto& [gpa, slot] : slots_) {
-    const Result result = SetRegion(*vm_, gpa, slot, slot.length, on);
+    const Result result = slot.is_leaving ? 0 : SetRegion(*vm_, gpa, slot, slot.length, on);
     if (result < 0) {
       return result;
     }

@@ -21,6 +21,8 @@ namespace dma_streams {
 struct Slot {
   uint32_t number = 0;
   bool writable = false;
+  // A thread deletes it. No other call may change it: it would set it again.
+  bool is_leaving = false;
   uint64_t length = 0;
   uint64_t va = 0;
   // KVM does not pin pages: the guest sees whatever is mapped at these addresses. So they stay reserved for this memory
@@ -46,8 +48,8 @@ class SlotTable {
 
   // 0 | -errno of KVM_SET_USER_MEMORY_REGION; -ENOSPC when no number is free.
   Result Set(ByteRange range, uint64_t va, bool writable, std::shared_ptr<const void> memory);
-  // Deletes every slot inside the range, lowest first, up to the first failure. -EINVAL when the range cuts a slot:
-  // then nothing is deleted. `deleted` is in bytes.
+  // Deletes every slot inside the range, lowest first, up to the first failure. -EINVAL when the range cuts a slot, and
+  // -EBUSY when another thread deletes one of them: then nothing is deleted. `deleted` is in bytes.
   Result Delete(ByteRange range, uint64_t& deleted);
   // Switches the log of written pages on or off, for all slots and those that follow. Up to the first failure.
   Result LogDirtyPages(bool on);
@@ -69,6 +71,9 @@ class SlotTable {
 
   // The VM, null once closed, and whether new slots log written pages.
   std::pair<std::shared_ptr<FileDescriptor>, bool> Kernel() const;
+  // The slots inside the range, which are leaving from now on.
+  Result TakeOut(ByteRange range, std::vector<std::pair<uint64_t, Slot>>& inside);
+  void Keep(uint64_t gpa, uint32_t number);
   void Forget(uint64_t gpa, uint32_t number);
 
   mutable std::mutex mutex_;
