@@ -1,5 +1,6 @@
 #include "kvm/vcpu.h"
 
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -27,13 +28,17 @@ Result LetSignalEndRuns(int vcpu) {
   return ::ioctl(vcpu, uapi::kKvmSetSignalMask, &mask) < 0 ? LastError() : 0;
 }
 
-// Takes the signal from the queue of this thread, if it is there.
+// Takes the signal that this thread was sent. It is gone when the program has set the action of the signal to its
+// default meanwhile: then this may take one that the process was sent, for another thread, and sends it again.
 void TakeKick() {
   sigset_t kick;
   sigemptyset(&kick);
   sigaddset(&kick, kKick);
   const timespec now{};
-  ::sigtimedwait(&kick, nullptr, &now);
+  siginfo_t info{};
+  if (::sigtimedwait(&kick, &info, &now) == kKick && info.si_code != SI_TKILL) {
+    ::kill(::getpid(), kKick);
+  }
 }
 
 }  // namespace
@@ -108,26 +113,31 @@ void Vcpu::Close() {
 void Vcpu::Kick() {
   __atomic_store_n(&run_->immediate_exit, 1, __ATOMIC_SEQ_CST);
   if (has_thread_) {
+    is_signalled_ = true;
     ::pthread_kill(thread_, kKick);
   }
+}
+
+bool Vcpu::IsKicked() const {
+  return __atomic_load_n(&run_->immediate_exit, __ATOMIC_SEQ_CST) != 0;
 }
 
 Result Vcpu::RunOnce() {
   for (;;) {
     const bool ended = ::ioctl(fd(), uapi::kKvmRun, 0) >= 0;
     const Result error = ended ? 0 : LastError();
-    const bool is_kicked = __atomic_load_n(&run_->immediate_exit, __ATOMIC_SEQ_CST) != 0;
     if (ended) {
       return static_cast<Result>(run_->exit_reason & INT32_MAX);
     }
-    if (error != -EINTR) {
+    // EAGAIN: a vCPU that waited for another one to start it was reset or started.
+    if (error != -EINTR && error != -EAGAIN) {
       return error;
     }
-    if (is_kicked) {
+    if (IsKicked()) {
       return static_cast<Result>(uapi::kKvmExitIntr);
     }
-    // Another signal for this process, such as that of a debugger.
-    TakeKick();
+    // Another signal: that of a debugger, or this one for the process, until another thread has taken it.
+    ::sched_yield();
   }
 }
 
@@ -146,7 +156,9 @@ void Vcpu::Serve(const std::function<bool(Result)>& ended) {
     lock.lock();
     exit_ = result < 0 || result == static_cast<Result>(uapi::kKvmExitIntr) ? 0 : static_cast<uint32_t>(result);
     __atomic_store_n(&run_->immediate_exit, 0, __ATOMIC_SEQ_CST);
-    TakeKick();
+    if (std::exchange(is_signalled_, false)) {
+      TakeKick();
+    }
     running_ = false;
     lock.unlock();
     if (!ended(result)) {

@@ -57,6 +57,7 @@ class Vcpu {
 
  private:
   Result RunOnce();
+  bool IsKicked() const;
   void Kick();
 
   const FileDescriptor fd_;
@@ -71,6 +72,8 @@ class Vcpu {
   bool asked_ = false;
   bool closed_ = false;
   bool has_thread_ = false;
+  // Whether the thread was sent the signal since it last took it.
+  bool is_signalled_ = false;
   pthread_t thread_{};
 };
 

@@ -88,6 +88,28 @@ describe('the thread of a vCPU', function () {
     expect(result).to.include({ status: 0, stdout: 'true' }, result.stderr);
   });
 
+  it('takes none of the signals that others send to the process, while vCPUs exit and are interrupted all the time', () => {
+    const result = runChild(`${SPINNING}
+      import { spawn } from 'node:child_process';
+      import { once } from 'node:events';
+      machine.load([0xe6, 0x10, 0xeb, 0xfc]); // next: out 0x10, al; jmp next
+      const vcpus = [machine.vcpu, machine.vm.createVcpu(1), machine.vm.createVcpu(2)];
+      for (const vcpu of vcpus) {
+        vcpu.setUpRealMode({ entry: 0x1000 });
+        (async () => { for (let round = 0; ; round++) { const running = vcpu.run(); if (round % 8 === 0) vcpu.interrupt(); await running; } })();
+      }
+      const sender = spawn('sh', ['-c', 'while read line; do kill -URG ' + process.pid + '; done'], { stdio: ['pipe', 'inherit', 'inherit'] });
+      let lost = 0;
+      for (let sent = 0; sent < 100 && lost === 0; sent++) {
+        const signal = once(process, 'SIGURG');
+        sender.stdin.write('next\\n');
+        lost += await Promise.race([signal.then(() => 0), sleep(10_000, 1)]);
+      }
+      console.log(lost);
+      process.exit(0);`);
+    expect(result).to.include({ status: 0, stdout: '0' }, result.stderr);
+  });
+
   it('goes on after signals for the process', () => {
     const result = runChild(`${SPINNING}
       let signals = 0;
