@@ -26,8 +26,11 @@ std::shared_ptr<VcpuHandle> VcpuArgument(Arguments& args, size_t index) {
 }
 
 // 0 when calls of the kernel for the vCPU do not have to wait.
+Result CanCall(const Vcpu* vcpu) {
+  return vcpu == nullptr ? -EBADF : vcpu->IsRunning() ? -EBUSY : 0;
+}
 Result CanCall(const VcpuHandle& handle) {
-  return handle.vcpu() == nullptr ? -EBADF : handle.vcpu()->IsRunning() ? -EBUSY : 0;
+  return CanCall(handle.vcpu().get());
 }
 
 // kvmVcpuCreate(vm, id, runSize): handle | -errno
@@ -129,7 +132,8 @@ Napi::Value Run(const Napi::CallbackInfo& info) {
 // of a code of the processor or KVM, 0, 0, 0.
 constexpr size_t kExitFields = 5;
 
-// kvmVcpuExit(vcpu, to: Float64Array, data: Uint8Array): 0 | -errno
+// kvmVcpuExit(vcpu, to: Float64Array, data: Uint8Array): 0 | -errno. Also when the vCPU was closed after the run had
+// ended.
 Napi::Value Exit(const Napi::CallbackInfo& info) {
   Arguments args(info, "kvmVcpuExit");
   const std::span<double> to = args.Doubles(1);
@@ -138,12 +142,13 @@ Napi::Value Exit(const Napi::CallbackInfo& info) {
   if (!args.ok()) {
     return args.Refused();
   }
-  const Result result = CanCall(*handle);
+  const auto vcpu = handle->ended_vcpu();
+  const Result result = CanCall(vcpu.get());
   if (result < 0 || to.size() < kExitFields) {
     return Number(info.Env(), result < 0 ? result : -EINVAL);
   }
-  const uapi::KvmRun& last = handle->vcpu()->last();
-  const std::span<const uint8_t> bytes = handle->vcpu()->Data();
+  const uapi::KvmRun& last = vcpu->last();
+  const std::span<const uint8_t> bytes = vcpu->Data();
   std::fill(to.begin(), to.end(), 0.0);
   switch (last.exit_reason) {
     case uapi::kKvmExitIo:

@@ -114,6 +114,7 @@ Napi::Value VcpuHandle::Run(Napi::Env env, std::span<const uint8_t> answer) {
 void VcpuHandle::Close() {
   if (vcpu_ != nullptr) {
     vcpu_->Close();
+    closed_ = vcpu_;
     vcpu_.reset();
     thread_.reset();
   }

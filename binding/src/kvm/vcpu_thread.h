@@ -26,6 +26,10 @@ class VcpuHandle {
   const std::shared_ptr<Vcpu>& vcpu() const {
     return vcpu_;
   }
+  // Also once closed, until its thread has ended: for the exit of a run that had ended before. Null after that.
+  std::shared_ptr<const Vcpu> ended_vcpu() const {
+    return vcpu_ != nullptr ? vcpu_ : closed_.lock();
+  }
   // A promise of what Vcpu::Serve says of the run | -errno
   Napi::Value Run(Napi::Env env, std::span<const uint8_t> answer);
   void Close();
@@ -39,6 +43,7 @@ class VcpuHandle {
   Result Start(Napi::Env env);
 
   std::shared_ptr<Vcpu> vcpu_;
+  std::weak_ptr<const Vcpu> closed_;
   const std::shared_ptr<const void> vm_;
   // Owned by its thread-safe function; null when there is none, or no longer.
   std::shared_ptr<Thread> thread_;

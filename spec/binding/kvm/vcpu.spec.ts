@@ -186,6 +186,15 @@ describe('a vCPU', () => {
     expect(dmaError(() => bench.machine.vcpu.interrupt()).code).to.equal('ERR_CLOSED');
   });
 
+  it('is closed after its run has ended, and before the promise is settled: the exit is not lost', async () => {
+    const { vcpu } = bench.machine;
+    const running = bench.machine.run(PROGRAM.out);
+    // No event is handled here: registers are refused until the run has ended.
+    while (isRefused(() => vcpu.registers));
+    vcpu.close();
+    expect(await running).to.deep.include({ kind: 'io', port: 0x3f8, data: Buffer.from('K') });
+  });
+
   it('finds no memory any longer when the VM is closed while it runs', async () => {
     const running = bench.machine.run(PROGRAM.spin);
     await sleep(20);
@@ -242,3 +251,13 @@ describe('a vCPU', () => {
     });
   });
 });
+
+function isRefused(work: () => unknown): boolean {
+  try {
+    work();
+    return false;
+  } catch (error) {
+    expect(error).to.include({ code: 'EBUSY' });
+    return true;
+  }
+}
