@@ -86,3 +86,9 @@ export function checkSize(value: unknown, name: string, unit: bigint): asserts v
     throw new RangeError(`${name} ${value} is not a positive multiple of 0x${unit.toString(16)} below 2^63`);
   }
 }
+
+export function checkSwitch(value: unknown, name: string): asserts value is boolean {
+  if (typeof value !== 'boolean') {
+    throw new TypeError(`${name} is ${show(value)}, not a boolean`);
+  }
+}

@@ -7,9 +7,14 @@ import { guestLimits, slotHint, slotMisfit, type GuestLimits } from './kernel/sl
 
 /** What pauses and resumes the vCPUs of a VM. */
 export interface VcpuPause {
-  /** Called before a set. When it has returned, or its promise has resolved, no vCPU runs the guest. */
+  /**
+   * Called before a set. When it has returned, or its promise has resolved, no vCPU runs the guest.
+   *
+   * If it fails, nothing of the set is done at this target, and `resume` is not called: it must have resumed what it had paused. The set waits
+   * for it without a limit.
+   */
   pause(): void | Promise<void>;
-  /** Called after the set, also after one that failed. */
+  /** Called after the set, also after one that failed. If it fails, `onWarning` of the manager gets the error; the set stays. */
   resume(): void | Promise<void>;
 }
 

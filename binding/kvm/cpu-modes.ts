@@ -112,7 +112,7 @@ export function longMode(options: KvmLongMode): State {
  * address `at`.
  *
  * @param at a multiple of 4096
- * @param gigabytes how much to map, from 0 to 512. Default: 4
+ * @param gigabytes how much to map from address 0 on, an integer from 1 to 512. Default: 4
  * @returns `(2 + gigabytes) * 4096` bytes
  * @throws TypeError, RangeError
  *

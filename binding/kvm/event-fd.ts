@@ -5,6 +5,9 @@ import { closedError, systemError } from '../errors.js';
 import { native } from '../native.js';
 import type { FileHandle } from '../native.js';
 
+/** The highest value of the counter. */
+const MOST = 2n ** 64n - 2n;
+
 /**
  * An eventfd (eventfd(2)): a counter of signals between this process, the kernel and others. Made by `create`.
  *
@@ -52,6 +55,9 @@ export class EventFd implements Disposable {
    */
   signal(count = 1n): void {
     checkAddress(count, 'count');
+    if (count === MOST + 1n) {
+      throw new RangeError(`count ${count} is above 2^64 - 2`);
+    }
     writeSync(this.fd, Buffer.from(BigUint64Array.of(count).buffer));
   }
 

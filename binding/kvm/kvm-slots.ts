@@ -1,6 +1,6 @@
 import { MemoryRange } from '../../streams/index.js';
 import { ERRNO, PAGE_SIZE } from '../../streams/internal.js';
-import { checkAddress, checkInteger, checkObject, show } from '../checks.js';
+import { checkAddress, checkInteger, checkObject, checkSwitch } from '../checks.js';
 import { checkPass, PASS } from '../constructor-pass.js';
 import { closedError } from '../errors.js';
 import type { DmaBatch } from '../iommu/dma-batch.js';
@@ -80,7 +80,7 @@ export class KvmSlots {
   /**
    * Sets and deletes slots, by the rows of a batch, in order, on this thread. A row that fails throws no error: `EEXIST` for a slot that
    * overlaps another one, `ENOSPC` if no slot number is free, `EINVAL` if the guest cannot have memory at the address or if an unmap contains
-   * only a part of a slot, `EFAULT` if the memory is not mapped or not writable.
+   * only a part of a slot, `EBUSY` if another thread is deleting a slot in its range, `EFAULT` if the memory is not mapped or not writable.
    *
    * @param options.stopAtFailure whether to stop after the first row that fails. Default: false
    * @returns number of rows that were run; the batch has the result of each
@@ -164,11 +164,5 @@ export class KvmSlots {
       throw closedError('this VM');
     }
     return this.#slots;
-  }
-}
-
-function checkSwitch(value: unknown, name: string): void {
-  if (typeof value !== 'boolean') {
-    throw new TypeError(`${name} is ${show(value)}, not a boolean`);
   }
 }

@@ -1,4 +1,5 @@
-import { checkAddress, checkFd, checkInteger, checkObject } from '../checks.js';
+import { ERRNO } from '../../streams/internal.js';
+import { checkAddress, checkFd, checkInteger, checkObject, checkSwitch } from '../checks.js';
 import { checkPass, PASS } from '../constructor-pass.js';
 import { closedError, systemError } from '../errors.js';
 import { native } from '../native.js';
@@ -67,6 +68,10 @@ export class KvmVm implements Disposable {
   static from(fd: number): KvmVm {
     checkFd(fd, 'fd');
     const vm = native().kvmVmFrom(fd);
+    if (vm === ERRNO.ENOTTY) {
+      const hint = 'Give KvmVm.from what KVM_CREATE_VM has returned.';
+      throw kvmError(vm, `descriptor ${fd} is not one of a VM`, 'KVM_CHECK_EXTENSION', hint);
+    }
     if (typeof vm === 'number') {
       throw systemError(vm, { what: `cannot duplicate descriptor ${fd}`, syscall: 'fcntl' });
     }
@@ -75,17 +80,7 @@ export class KvmVm implements Disposable {
 
   /** @internal */
   static ofHandle(vm: VmHandle): KvmVm {
-    const slots = native().kvmVmCheckExtension(vm, KVM_CAP_NR_MEMSLOTS);
-    if (slots <= 0) {
-      native().kvmVmClose(vm);
-      throw kvmError(
-        slots,
-        'this descriptor is not one of a VM',
-        'KVM_CHECK_EXTENSION',
-        'Give KvmVm.from what KVM_CREATE_VM has returned.',
-      );
-    }
-    return new KvmVm(PASS, vm, slots);
+    return new KvmVm(PASS, vm, native().kvmVmCheckExtension(vm, KVM_CAP_NR_MEMSLOTS));
   }
 
   /**
@@ -116,8 +111,8 @@ export class KvmVm implements Disposable {
   /**
    * Creates a vCPU, in the state that a processor has after a reset.
    *
-   * @param id an integer from 0; `KVM_CAP_MAX_VCPU_ID` limits it
-   * @throws DmaError `EEXIST` if there is one with this id; `EINVAL` if the id is too large; `ENOMEM`; `ERR_CLOSED`; TypeError or
+   * @param id an integer from 0; `KVM_CAP_MAX_VCPU_ID` limits it. An id cannot be used again in a VM, also after its vCPU was closed
+   * @throws DmaError `EEXIST` if the VM has had one with this id; `EINVAL` if the id is too large; `ENOMEM`; `ERR_CLOSED`; TypeError or
    * RangeError if `id` is not an integer in [0, 2^31)
    */
   createVcpu(id: number): KvmVcpu {
@@ -201,12 +196,13 @@ export class KvmVm implements Disposable {
     const { address, port = false, length, match } = checkObject(event, 'event');
     checkAddress(address, 'address');
     checkInteger(length, 'length', 0, 9);
+    checkSwitch(port, 'port');
     if (match !== undefined) {
       checkAddress(match, 'match');
     }
     const what = `cannot ${assign ? 'connect' : 'disconnect'} descriptor ${fd} and writes to 0x${address.toString(16)}`;
     this.#call(what, 'KVM_IOEVENTFD', (vm) =>
-      native().kvmVmIoeventfd(vm, address, length, fd, Boolean(port), match !== undefined, match ?? 0n, assign),
+      native().kvmVmIoeventfd(vm, address, length, fd, port, match !== undefined, match ?? 0n, assign),
     );
   }
 

@@ -13,7 +13,13 @@ namespace dma_streams {
 
 namespace {
 
-// kvmVmFrom(fd): handle of a duplicate | -errno
+// Whether the descriptor is one of a VM. /dev/kvm takes the first request, too, but no VM takes the second one.
+bool IsVm(int fd) {
+  return ::ioctl(fd, uapi::kKvmCheckExtension, uapi::kKvmCapNrMemslots) > 0 &&
+         ::ioctl(fd, uapi::kKvmGetApiVersion, 0) < 0;
+}
+
+// kvmVmFrom(fd): handle of a duplicate | -errno; -ENOTTY when it is not the descriptor of a VM
 Napi::Value From(const Napi::CallbackInfo& info) {
   Arguments args(info, "kvmVmFrom");
   const int32_t fd = args.Int32(0);
@@ -22,7 +28,10 @@ Napi::Value From(const Napi::CallbackInfo& info) {
   }
   std::shared_ptr<FileDescriptor> copy;
   const Result result = FileDescriptor::Duplicate(fd, copy);
-  return result < 0 ? Number(info.Env(), result) : NewHandle(info.Env(), std::make_shared<KvmVmFile>(std::move(copy)));
+  if (result < 0 || !IsVm(copy->get())) {
+    return Number(info.Env(), result < 0 ? result : -ENOTTY);
+  }
+  return NewHandle(info.Env(), std::make_shared<KvmVmFile>(std::move(copy)));
 }
 
 // kvmVmCheckExtension(vm, extension): what KVM_CHECK_EXTENSION answers for this VM | -errno

@@ -11,8 +11,9 @@ namespace dma_streams::uapi {
 
 inline constexpr unsigned int kKvmIo = 0xae;
 
-// Extensions (KVM_CHECK_EXTENSION).
 inline constexpr unsigned int kKvmApiVersion = 12;
+// An extension (KVM_CHECK_EXTENSION).
+inline constexpr unsigned long kKvmCapNrMemslots = 10;
 
 struct KvmUserspaceMemoryRegion {
   uint32_t slot;

@@ -19,6 +19,9 @@ describe('EventFd', () => {
     expect(() => {
       event.signal();
     }).to.throw('EAGAIN');
+    expect(() => {
+      event.signal(2n ** 64n - 1n);
+    }).to.throw(RangeError);
   });
 
   it('is closed once', () => {

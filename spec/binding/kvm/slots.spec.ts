@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { closeSync, openSync } from 'node:fs';
 import { DmaBatch, Kvm, KvmVm } from '../../../binding/index.js';
 import { native } from '../../../binding/native.js';
 import {
@@ -250,12 +251,15 @@ describe('a VM', function () {
     using kvm = Kvm.open();
     using vm = kvm.createVm();
     expect(vm.slots).to.equal(vm.checkExtension(10));
+    const device = openSync('/dev/kvm', 'r+'); // It answers KVM_CHECK_EXTENSION as a VM does.
     for (const [fd, code] of [
       [0x7000_0000, 'EBADF'],
       [process.stderr.fd, 'ENOTTY'],
+      [device, 'ENOTTY'],
     ] as const) {
       expect(dmaError(() => KvmVm.from(fd)).code, String(fd)).to.equal(code);
     }
+    closeSync(device);
     expect(() => KvmVm.from(-1)).to.throw(TypeError);
     expect(() => new (KvmVm as unknown as new () => KvmVm)()).to.throw(TypeError, 'made by Kvm.createVm');
   });
@@ -283,5 +287,8 @@ describe('a VM', function () {
     expect(() => {
       vm.connectWrites(0, { ...event, length: 9 });
     }).to.throw(RangeError);
+    expect(() => {
+      vm.connectWrites(0, { ...event, port: 'no' as never });
+    }).to.throw(TypeError, 'port');
   });
 });
