@@ -10,7 +10,9 @@ describe('KVM in the guest', () => {
 // What runs wherever there is KVM, which the guest always has.
 await import('../../binding/kvm/open.spec.js');
 await import('../../binding/kvm/slots.spec.js');
+await import('../../binding/kvm/slots-on-threads.spec.js');
 await import('../../binding/kvm/vcpu.spec.js');
+await import('../../binding/kvm/several-vcpus.spec.js');
 await import('../../binding/kvm/cpu-modes.spec.js');
 await import('../../binding/kvm/event-fd.spec.js');
 await import('../../binding/kvm/vcpu-lifetime.spec.js');
