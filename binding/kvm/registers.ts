@@ -1,7 +1,7 @@
 import { checkAddress, checkInteger, checkObject } from '../checks.js';
 
 /** The names, in the order of native code (`binding/src/kvm/registers.h`). */
-const GENERAL = [
+const GENERAL: readonly (keyof KvmRegisters)[] = [
   ...(['rax', 'rbx', 'rcx', 'rdx', 'rsi', 'rdi', 'rsp', 'rbp'] as const),
   ...(['r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15', 'rip', 'rflags'] as const),
 ];
@@ -16,7 +16,13 @@ export const GENERAL_COUNT = GENERAL.length;
 export const SPECIAL_COUNT = SEGMENTS.length * SEGMENT_FIELDS + TABLES.length * TABLE_FIELDS + CONTROLS.length;
 
 /** The general registers of a vCPU, the instruction pointer and the flags. */
-export type KvmRegisters = Readonly<Record<(typeof GENERAL)[number], bigint>>;
+export type KvmRegisters = Readonly<
+  Record<
+    | ('rax' | 'rbx' | 'rcx' | 'rdx' | 'rsi' | 'rdi' | 'rsp' | 'rbp')
+    | ('r8' | 'r9' | 'r10' | 'r11' | 'r12' | 'r13' | 'r14' | 'r15' | 'rip' | 'rflags'),
+    bigint
+  >
+>;
 
 /** A segment register, with what the processor has loaded of its descriptor. */
 export interface KvmSegment {

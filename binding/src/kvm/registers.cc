@@ -59,7 +59,10 @@ Result CanDo(size_t numbers, size_t wanted) {
 Result ReadRegisters(int vcpu, std::span<uint64_t> to) {
   uapi::KvmRegs registers{};
   Result result = CanDo(to.size(), kRegisterCount);
-  if (result == 0 && (result = Ioctl(vcpu, uapi::kKvmGetRegs, registers)) == 0) {
+  if (result == 0) {
+    result = Ioctl(vcpu, uapi::kKvmGetRegs, registers);
+  }
+  if (result == 0) {
     std::memcpy(to.data(), &registers, sizeof(registers));
   }
   return result;
