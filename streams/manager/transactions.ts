@@ -128,7 +128,7 @@ export class Transactions {
         change = yield* this.#makePrivates(draft, change, generation);
       }
     } catch (error) {
-      yield* endSets(this.#attachments) ?? EMPTY_LIST; // What was stuck may have been unmapped again.
+      yield* endSets(this.#attachments) ?? EMPTY_LIST;
       return yield* this.#rollBackAndThrow(draft, yield* this.#withBlockers(error));
     }
     const { unmaps, maps, removed } = change;
@@ -137,10 +137,13 @@ export class Transactions {
     let delivery: Delivery | undefined;
     if ((unmaps.length > 0 || maps.length > 0) && attached.length > 0) {
       delivery = yield* deliver(set, attached, new CommandHooks(set, removed, this.#options, vas));
-      const ending = endSets(this.#attachments);
-      if (ending !== undefined) {
-        yield* ending;
-      }
+    }
+    // Also without a delivery: what was stuck may have been unmapped again.
+    const ending = endSets(this.#attachments);
+    if (ending !== undefined) {
+      yield* ending;
+    }
+    if (delivery !== undefined) {
       for (const skipped of delivery.skipped) {
         this.#warn(skipped);
       }

@@ -134,6 +134,21 @@ describe('A target that is told of sets', () => {
         expect(stage.warnings.map(({ code, target: name }) => [code, name])).to.deep.equal([['EIO', 'kvm']]);
       });
 
+      it('gets the end also where a command unmaps only what was stuck', async () => {
+        const { target } = await attach('kvm', { sets: true });
+        target.failAll('unmap');
+        await rejectionOf(region.removeMappings(range(0x0, 0x2000)));
+        target.clearFailures();
+        await region.unmap();
+        stage.takeJournal();
+        await region.addMapping({ rangeInRegion: range(0x0, 0x2000), backing: 'private', writable: true });
+        expect(stage.takeJournal().filter((call) => call.startsWith('kvm'))).to.deep.equal([
+          'kvm: begin 3',
+          'kvm: unmap 0x0-0x2000',
+          'kvm: end 3',
+        ]);
+      });
+
       it('is not told of a set of which it gets nothing', async () => {
         const target = stage.target({ name: 'kvm', reply, sets: true });
         await stage.manager.attach((changes$) => changes$.pipe(onlyType('device'), toTarget(target)));
