@@ -2,8 +2,8 @@ import { DmaFault, type MapChange, type Mappable } from '../../streams/index.js'
 import { messageOf, reasonOf } from '../errors.js';
 import { Checkpoint } from './checkpoint.js';
 import type { DmaDevice, DmaHardware } from './dma-device.js';
-import { fileOffsetOf, PATTERN_LENGTH, spotsOf, type Spot } from './dma-spots.js';
-import { fileBacking, type HostView } from './host-view.js';
+import { fileBacking, fileOffsetOf, PATTERN_LENGTH, spotsOf, type Spot } from './dma-spots.js';
+import type { HostView } from './host-view.js';
 
 export interface DeviceUnderCheck {
   readonly device: DmaDevice;

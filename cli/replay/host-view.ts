@@ -1,6 +1,7 @@
 import { readSync, writeSync } from 'node:fs';
 import type { GuestMemory } from '../../binding/index.js';
-import type { FileBacking, MapChange } from '../../streams/index.js';
+import type { MapChange } from '../../streams/index.js';
+import { fileBacking, fileOffsetOf } from './dma-spots.js';
 
 /** How the host reaches the memory of a mapping, to compare with what a device sees. */
 export interface HostView {
@@ -11,8 +12,8 @@ export interface HostView {
 /**
  * As a VMM: by guest physical address. ROM is written through its file, as firmware is loaded.
  *
- * What is read is compared with the file, of which a device of a software IOMMU knows nothing: both of them find memory in one table of host
- * addresses.
+ * What is read is compared with the file, too. A device of the type1 model uses the same host addresses as the VMM: a wrong address would look
+ * right to both.
  */
 export class VmmView implements HostView {
   readonly #memory: GuestMemory;
@@ -42,7 +43,7 @@ export class VmmView implements HostView {
 
 /** The bytes in the file; `undefined` at an offset above 2^53, where Node cannot read. */
 function readBacking(mapping: MapChange, address: bigint, length: number): Buffer | undefined {
-  const position = positionOf(mapping, address);
+  const position = fileOffsetOf({ mapping, address });
   if (position > BigInt(Number.MAX_SAFE_INTEGER)) {
     return undefined;
   }
@@ -52,21 +53,9 @@ function readBacking(mapping: MapChange, address: bigint, length: number): Buffe
 }
 
 function writeBacking(mapping: MapChange, address: bigint, data: Uint8Array): void {
-  const position = positionOf(mapping, address);
+  const position = fileOffsetOf({ mapping, address });
   if (position > BigInt(Number.MAX_SAFE_INTEGER)) {
     throw new RangeError(`file offset 0x${position.toString(16)} is above 2^53: Node cannot write there`);
   }
   writeSync(fileBacking(mapping).mappable.fd, data, 0, data.length, Number(position));
-}
-
-function positionOf(mapping: MapChange, address: bigint): bigint {
-  return fileBacking(mapping).fileOffset + (address - mapping.range.start);
-}
-
-/** Where in its file an address of the mapping lies. A replay has no private memory. */
-export function fileBacking(mapping: MapChange): FileBacking {
-  if (mapping.backing === 'private') {
-    throw new TypeError(`mapping ${mapping.range.toString()} is private memory: it has no file`);
-  }
-  return mapping.backing;
 }

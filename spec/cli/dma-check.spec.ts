@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { checkDma } from '../../cli/replay/dma-check.js';
 import type { DmaDevice } from '../../cli/replay/dma-device.js';
-import { fileBacking, type HostView } from '../../cli/replay/host-view.js';
+import { fileBacking } from '../../cli/replay/dma-spots.js';
+import type { HostView } from '../../cli/replay/host-view.js';
 import { DmaFault, MemoryRange, type MapChange, type Mappable } from '../../streams/index.js';
 
 /** Files in the heap, of 16 pages each. */
