@@ -54,7 +54,8 @@ class Addresses {
 
  private:
   static void* Pointer(const Range& range) {
-    return reinterpret_cast<void*>(range.va);  // NOLINT(performance-no-int-to-ptr)
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the loops keep addresses as numbers, as the kernel takes them.
+    return reinterpret_cast<void*>(range.va);
   }
 
   static void Place(const Range& range, void* result) {

@@ -8,6 +8,7 @@ import { missingPackages } from '../../lab/packages.js';
 describe('a kernel that is not built yet', () => {
   it('is built after a word on it and on the time it takes, in a folder that goes afterwards', function () {
     if (missingPackages().includes('util-linux')) {
+      console.warn('      NOT RUN: util-linux is missing (apt-get install util-linux)');
       this.skip();
     }
     const [commands, cache, temporary] = [temporaryFolder('bin-'), temporaryFolder('cache-'), temporaryFolder('tmp-')];
