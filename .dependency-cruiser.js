@@ -5,7 +5,7 @@
 const FOLDERS = {
   streams: { folders: [], packages: ['rxjs'], builtins: false },
   testing: { folders: ['streams'], packages: ['rxjs'], builtins: true },
-  binding: { folders: ['streams'], packages: ['node-gyp-build'], builtins: true },
+  binding: { folders: ['streams'], packages: ['node-gyp-build', 'rxjs'], builtins: true },
   targets: { folders: ['streams', 'binding'], packages: ['rxjs'], builtins: true },
   cli: {
     folders: ['streams', 'binding', 'targets'],

@@ -2,21 +2,35 @@ import { createRequire } from 'node:module';
 import { sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DmaError } from '../streams/index.js';
+import type {
+  ContainerHandle,
+  DeviceHandle,
+  FileHandle,
+  GroupHandle,
+  IommufdHandle,
+  KvmHandle,
+  SlotsHandle,
+  SpaceHandle,
+  VcpuHandle,
+  VmHandle,
+} from './native-handles.js';
+import type { NativeSockets } from './native-sockets.js';
 
-/** A JavaScript object that owns a native object. The addon checks its type tag and rejects all other objects. */
-interface Handle<Kind extends string> {
-  readonly handle: Kind;
-}
-export type FileHandle = Handle<'file'>;
-export type SpaceHandle = Handle<'address space'>;
-export type ContainerHandle = Handle<'container'>;
-export type GroupHandle = Handle<'group'>;
-export type DeviceHandle = Handle<'device'>;
-export type IommufdHandle = Handle<'iommufd'>;
-export type KvmHandle = Handle<'kvm'>;
-export type VmHandle = Handle<'vm'>;
-export type SlotsHandle = Handle<'memory slots'>;
-export type VcpuHandle = Handle<'vcpu'>;
+export type {
+  ContainerHandle,
+  DeviceHandle,
+  EventFdWatchHandle,
+  FileHandle,
+  GroupHandle,
+  IommufdHandle,
+  KvmHandle,
+  ListenerHandle,
+  SlotsHandle,
+  SocketHandle,
+  SpaceHandle,
+  VcpuHandle,
+  VmHandle,
+} from './native-handles.js';
 
 /**
  * The native interface: all functions of the addon.
@@ -25,7 +39,7 @@ export type VcpuHandle = Handle<'vcpu'>;
  * argument of the wrong type. A closed handle is rejected with -EBADF. Page numbers are addresses divided by 4096. A range is given by its
  * first page and the page after its last.
  */
-export interface Native extends NativeKvm {
+export interface Native extends NativeKvm, NativeSockets {
   /** `memfd_create`; closed on exec. */
   memfdCreate(name: string, flags: number): FileHandle | number;
   /** `fcntl(F_DUPFD_CLOEXEC)` */
@@ -186,8 +200,6 @@ export interface NativeKvm {
     match: bigint,
     assign: boolean,
   ): number;
-  /** eventfd(2): closed on exec, does not block. */
-  eventFdCreate(): FileHandle | number;
   /** Deletes its memory slots, too. */
   kvmVmClose(vm: VmHandle): number;
 

@@ -10,6 +10,9 @@
 #include "memory/address_space_functions.h"
 #include "memory/address_space_rows.h"
 #include "memory/memfd.h"
+#include "sockets/event_fd.h"
+#include "sockets/listener.h"
+#include "sockets/socket_functions.h"
 
 namespace dma_streams {
 
@@ -33,6 +36,9 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   ExportKvmVm(env, exports);
   ExportKvmSlots(env, exports);
   ExportKvmVcpu(env, exports);
+  ExportEventFd(env, exports);
+  ExportSockets(env, exports);
+  ExportListener(env, exports);
   return exports;
 }
 

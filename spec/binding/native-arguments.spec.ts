@@ -1,8 +1,12 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { anything } from './support/anything.js';
 import { kvmHandles, type KvmHandles } from './support/kvm-handles.js';
 import { SIGNATURES, type Kind } from './support/native-signatures.js';
+import { socketHandles, type SocketHandles } from './support/socket-handles.js';
 import { native } from '../../binding/native.js';
 import type { FileHandle, Native, SpaceHandle } from '../../binding/native.js';
 
@@ -12,7 +16,7 @@ function handle<T extends object>(result: T | number): T {
 }
 
 /** What is of the right kind, though it may be far too large, negative, no whole number, detached or closed. */
-function ofKind(kind: Kind, { file, space, closedFile, closedSpace, kvm }: Handles): fc.Arbitrary<unknown> {
+function ofKind(kind: Kind, { file, space, closedFile, closedSpace, kvm, sockets }: Handles): fc.Arbitrary<unknown> {
   const numbers = fc.oneof(
     fc.integer({ min: -2, max: 64 }),
     fc.double(),
@@ -64,6 +68,14 @@ function ofKind(kind: Kind, { file, space, closedFile, closedSpace, kvm }: Handl
       return fc.constant(kvm?.slots ?? file);
     case 'vcpu':
       return fc.constantFrom<object>(kvm?.vcpu ?? file, kvm?.vcpu ?? file, kvm?.closedVcpu ?? file);
+    case 'function':
+      return fc.constant(() => undefined);
+    case 'socket':
+      return fc.constantFrom<object>(sockets.socket, sockets.socket, sockets.closedSocket);
+    case 'listener':
+      return fc.constantFrom<object>(sockets.listener, sockets.listener, sockets.closedListener);
+    case 'watch':
+      return fc.constant<object>(sockets.watch);
     default:
       // Without an IOMMU there is none: one of another kind, to be refused.
       return fc.constantFrom(file, space, closedFile, closedSpace);
@@ -76,6 +88,7 @@ interface Handles {
   readonly closedFile: object;
   readonly closedSpace: object;
   readonly kvm: KvmHandles | undefined;
+  readonly sockets: SocketHandles;
 }
 
 function detached<T extends Uint8Array | Float64Array | Int32Array | BigUint64Array>(array: T): T {
@@ -89,9 +102,45 @@ function kvmFirst({ kvm, vm, slots, vcpu }: KvmHandles, name: keyof Native): obj
   return kind === 'vm' ? vm : kind === 'slots' ? slots : kind === 'vcpu' ? vcpu : kvm;
 }
 
+/** What a function of another kind takes first. */
+function firstOf(
+  name: keyof Native,
+  file: object | undefined,
+  space: object | undefined,
+  { socket, listener, watch }: SocketHandles,
+): unknown {
+  switch (SIGNATURES[name][0]) {
+    case 'file':
+      return file;
+    case 'socket':
+      return socket;
+    case 'listener':
+      return listener;
+    case 'watch':
+      return watch;
+    default:
+      return space;
+  }
+}
+
 describe('every native function', () => {
   const addon = (): Native => native();
   const names = Object.keys(native()) as (keyof Native)[];
+
+  let sockets: SocketHandles;
+  // Random names of sockets are made here.
+  let folder: string;
+  const workingFolder = process.cwd();
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'dma-streams-'));
+    process.chdir(folder);
+    sockets = socketHandles();
+  });
+  afterEach(() => {
+    sockets[Symbol.dispose]();
+    process.chdir(workingFolder);
+    rmSync(folder, { recursive: true });
+  });
 
   function someHandles(): readonly object[] {
     const file = handle<FileHandle>(addon().memfdCreate('fuzz', 2));
@@ -103,7 +152,11 @@ describe('every native function', () => {
     addon().addressSpaceMap(space, 32, 48, -1, 0n, true, 'private', 0);
     const closedSpace = handle<SpaceHandle>(addon().addressSpaceReserve(1n << 30n));
     addon().addressSpaceClose(closedSpace);
-    return [file, closedFile, space, closedSpace, ...Object.values<object>({ ...kvmHandles() })];
+    const { socket, closedSocket, listener, closedListener, watch } = sockets;
+    return [
+      ...[file, closedFile, space, closedSpace, ...Object.values<object>({ ...kvmHandles() })],
+      ...[socket, closedSocket, listener, closedListener, watch],
+    ];
   }
 
   it('is known here, with all that it takes: whoever adds one says what', () => {
@@ -121,7 +174,9 @@ describe('every native function', () => {
       const [file = {}, closedFile = {}, space = {}, closedSpace = {}] = handles;
       const call = addon()[name as keyof Native] as (...args: unknown[]) => unknown;
       const kvm = name.startsWith('kvm') ? kvmHandles() : undefined;
-      const right = fc.tuple(...kinds.map((kind) => ofKind(kind, { file, space, closedFile, closedSpace, kvm })));
+      const right = fc.tuple(
+        ...kinds.map((kind) => ofKind(kind, { file, space, closedFile, closedSpace, kvm, sockets })),
+      );
       const wrong = fc.option(fc.tuple(fc.nat({ max: Math.max(0, kinds.length - 1) }), anything(handles)), {
         nil: undefined,
       });
@@ -167,7 +222,7 @@ describe('every native function', () => {
       const handles = someHandles();
       const [file, , space] = handles;
       const kvm = name.startsWith('kvm') ? kvmHandles() : undefined;
-      const first = kvm === undefined ? (name.startsWith('file') ? file : space) : kvmFirst(kvm, name);
+      const first = kvm === undefined ? firstOf(name, file, space, sockets) : kvmFirst(kvm, name);
       const call = addon()[name] as (...args: unknown[]) => unknown;
       fc.assert(
         fc.property(fc.array(anything(handles), { maxLength: 7 }), (args) => {

@@ -51,7 +51,15 @@ describe('docs/architecture.md', () => {
 });
 
 describe('the README.md of a folder', () => {
-  const folders = ['binding', 'binding/memory', 'binding/iommu', 'binding/kvm', 'testing', ...foldersOf('streams')];
+  const folders = [
+    'binding',
+    'binding/memory',
+    'binding/iommu',
+    'binding/kvm',
+    'binding/sockets',
+    'testing',
+    ...foldersOf('streams'),
+  ];
 
   for (const folder of folders) {
     it(`of ${folder}/ names each of its files`, () => {

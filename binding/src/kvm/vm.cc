@@ -1,6 +1,5 @@
 #include "kvm/vm.h"
 
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 
 #include <cstdint>
@@ -103,11 +102,6 @@ Napi::Value Ioeventfd(const Napi::CallbackInfo& info) {
   return Number(info.Env(), ::ioctl(vm->fd(), uapi::kKvmIoeventfd, &ioeventfd) < 0 ? LastError() : 0);
 }
 
-// eventFdCreate(): handle of an open file | -errno
-Napi::Value CreateEventFd(const Napi::CallbackInfo& info) {
-  return NewFile<MemoryFileKind>(info.Env(), ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-}
-
 // kvmVmClose(vm): 0, also when it is closed already
 Napi::Value Close(const Napi::CallbackInfo& info) {
   Arguments args(info, "kvmVmClose");
@@ -127,7 +121,6 @@ void ExportKvmVm(Napi::Env env, Napi::Object exports) {
   exports.Set("kvmVmCreateIrqchip", Napi::Function::New<CreateIrqchip>(env, "kvmVmCreateIrqchip"));
   exports.Set("kvmVmIrqfd", Napi::Function::New<Irqfd>(env, "kvmVmIrqfd"));
   exports.Set("kvmVmIoeventfd", Napi::Function::New<Ioeventfd>(env, "kvmVmIoeventfd"));
-  exports.Set("eventFdCreate", Napi::Function::New<CreateEventFd>(env, "eventFdCreate"));
   exports.Set("kvmVmClose", Napi::Function::New<Close>(env, "kvmVmClose"));
 }
 

@@ -80,6 +80,14 @@ std::string Arguments::String(size_t index) {
   return info_[index].As<Napi::String>().Utf8Value();
 }
 
+Napi::Function Arguments::Function(size_t index) {
+  if (!info_[index].IsFunction()) {
+    Refuse(index, "a function");
+    return {};
+  }
+  return info_[index].As<Napi::Function>();
+}
+
 ByteRange Arguments::Pages(size_t index) {
   const uint64_t first = Integer(index);
   const uint64_t last = Integer(index + 1);

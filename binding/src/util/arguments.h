@@ -47,6 +47,8 @@ class Arguments {
   int32_t Int32(size_t index);
   bool Boolean(size_t index);
   std::string String(size_t index);
+  // Empty when it is not a function.
+  Napi::Function Function(size_t index);
   // Two numbers, at `index` and after it: the first page and the page after the last, at most 2^52. Not empty. A range
   // that ends at 2^64 has no representation here and is refused: no address space reaches there.
   ByteRange Pages(size_t index);

@@ -38,6 +38,9 @@ void* HoldPages(int fd, size_t& length) {
 }  // namespace
 
 FileDescriptor::~FileDescriptor() {
+  if (fd_ < 0) {
+    return;
+  }
   size_t length = 0;
   void* held = HoldPages(fd_, length);
   // Not repeated on EINTR: on Linux the descriptor is closed even then, and its number may be in use again.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "util/error.h"
 
@@ -25,8 +26,13 @@ class FileDescriptor {
     return fd_;
   }
 
+  // Gives the descriptor up: it stays open, and is the caller's.
+  int Release() {
+    return std::exchange(fd_, -1);
+  }
+
  private:
-  const int fd_;
+  int fd_;
 };
 
 }  // namespace dma_streams

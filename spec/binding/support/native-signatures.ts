@@ -70,7 +70,6 @@ export const SIGNATURES: Readonly<Record<keyof Native, readonly Kind[]>> = {
   kvmVmCreateIrqchip: ['vm'],
   kvmVmIrqfd: ['vm', 'number', 'number', 'boolean'],
   kvmVmIoeventfd: ['vm', 'bigint', 'number', 'number', 'boolean', 'boolean', 'bigint', 'boolean'],
-  eventFdCreate: [],
   kvmVmClose: ['vm'],
   kvmSlotsCreate: ['vm', 'number', 'number', 'boolean'],
   kvmSlotsRunner: ['slots'],
@@ -90,6 +89,21 @@ export const SIGNATURES: Readonly<Record<keyof Native, readonly Kind[]>> = {
   kvmVcpuExit: ['vcpu', 'rows', 'bytes'],
   kvmVcpuInterrupt: ['vcpu'],
   kvmVcpuClose: ['vcpu'],
+  eventFdCreate: [],
+  eventFdFrom: ['number'],
+  eventFdWatch: ['file', 'function'],
+  eventFdUnwatch: ['watch'],
+  socketConnect: ['text'],
+  socketAdopt: ['file', 'number', 'number', 'boolean', 'number', 'function'],
+  socketRead: ['socket', 'boolean'],
+  socketDeliver: ['socket'],
+  socketSend: ['socket', 'bytes', 'results'],
+  socketFlush: ['socket'],
+  socketQueued: ['socket'],
+  socketClose: ['socket'],
+  listenerOpen: ['text', 'text', 'function'],
+  listenerAccept: ['listener', 'boolean'],
+  listenerClose: ['listener'],
 };
 
 export type Kind =
@@ -111,4 +125,8 @@ export type Kind =
   | 'kvm'
   | 'vm'
   | 'slots'
-  | 'vcpu';
+  | 'vcpu'
+  | 'function'
+  | 'socket'
+  | 'listener'
+  | 'watch';

@@ -1,0 +1,35 @@
+import { checkInteger, checkLabel, checkObject, show } from '../checks.js';
+import { checkFraming, type MessageFraming } from './message-framing.js';
+
+export interface ListenOptions {
+  readonly framing: MessageFraming;
+}
+
+export interface ConnectOptions extends ListenOptions {
+  /** How long to wait while too many other connections wait to be accepted, in milliseconds. Default: 10,000. */
+  readonly timeout?: number | undefined;
+  /** Ends the waiting: the promise rejects with `ABORT_ERR`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const DEFAULT_TIMEOUT = 10_000;
+
+/** Checks the options of `listen`. @throws TypeError, RangeError */
+export function checkListen(path: string, options: ListenOptions): MessageFraming {
+  checkLabel(path, 'path');
+  if (path === '' || path.includes('\0')) {
+    throw new RangeError(`path is ${show(path)}: it has to be the path of a file, without zero bytes`);
+  }
+  return checkFraming(checkObject(options, 'options').framing);
+}
+
+/** Checks the options of `connect`, and sets what is not given. @throws TypeError, RangeError */
+export function checkConnect(path: string, options: ConnectOptions): ConnectOptions & { readonly timeout: number } {
+  const framing = checkListen(path, options);
+  const { timeout = DEFAULT_TIMEOUT, signal } = options;
+  checkInteger(timeout, 'options.timeout', 0, 2 ** 31);
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new TypeError(`options.signal is ${show(signal)}, not an AbortSignal`);
+  }
+  return { framing, timeout, signal };
+}

@@ -1,0 +1,9 @@
+#pragma once
+
+#include <napi.h>
+
+namespace dma_streams {
+
+void ExportEventFd(Napi::Env env, Napi::Object exports);
+
+}  // namespace dma_streams
