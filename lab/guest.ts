@@ -5,10 +5,22 @@ import { join } from 'node:path';
 import { makeInitramfs, type GuestCommand } from './initramfs.js';
 import { temporaryFolder } from './temporary-folder.js';
 
+/** Memory of the guest, in MiB. */
+const DEFAULT_MEMORY = 2048;
+/** QEMU's cache of translated code, in MiB. */
+const TRANSLATION_CACHE = 512;
+/** What QEMU needs beside these two, in MiB. */
+const OVERHEAD = 256;
+
+/** The memory of the host that a guest may take, in bytes. */
+export function memoryForGuest(memory = DEFAULT_MEMORY): number {
+  return (memory + TRANSLATION_CACHE + OVERHEAD) * 1024 * 1024;
+}
+
 export interface GuestOptions extends GuestCommand {
   /** Path of the kernel image. */
   readonly kernel: string;
-  /** In MiB. Default 2048. */
+  /** In MiB. Default {@link DEFAULT_MEMORY}. */
   readonly memory?: number;
   /** In seconds; then QEMU is killed. Default 180. */
   readonly timeout?: number;
@@ -151,7 +163,7 @@ function qemuArguments(
   initramfs: string,
   ports: { readonly stdout: string; readonly stderr: string },
 ): string[] {
-  const { kernel, memory = 2048, kernelArguments = '', qemuArguments: more = [], out } = options;
+  const { kernel, memory = DEFAULT_MEMORY, kernelArguments = '', qemuArguments: more = [], out } = options;
   const share = (tag: string, path: string, access: string): string[] => [
     '-virtfs',
     `local,path=${path.replaceAll(',', ',,')},mount_tag=${tag},security_model=none,${access}`,
@@ -188,8 +200,8 @@ function qemuArguments(
 /** Counting instructions requires one thread that emulates one processor. While it is idle, its clock advances to the next timer. */
 function processors({ countInstructions = false }: GuestOptions): string[] {
   return countInstructions
-    ? ['-accel', 'tcg,thread=single,tb-size=512', '-smp', '1', '-icount', 'shift=0,sleep=off']
-    : ['-accel', 'tcg,thread=multi,tb-size=512', '-smp', '2'];
+    ? ['-accel', `tcg,thread=single,tb-size=${TRANSLATION_CACHE}`, '-smp', '1', '-icount', 'shift=0,sleep=off']
+    : ['-accel', `tcg,thread=multi,tb-size=${TRANSLATION_CACHE}`, '-smp', '2'];
 }
 
 function lastLines(text: string): string {

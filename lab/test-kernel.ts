@@ -1,10 +1,13 @@
 /**
  * `npm run test:kernel`: the specs that need a guest. Those of the lab itself, then those that need a real IOMMU, in a guest, on each
- * kernel. Installs and builds what is missing. A version given as an argument is the only one.
+ * kernel: the guests run side by side where there is memory for them, and each line that they print begins with the version of its kernel.
+ * Installs and builds what is missing. A version given as an argument is the only one.
  */
 import Mocha from 'mocha';
+import { memoryForGuest } from './guest.js';
 import { ensureKernel, KERNEL_VERSIONS, type KernelVersion } from './kernels.js';
 import { isGood, runKernelSuite, type SuiteResult } from './kernel-suite.js';
+import { LinePrefix } from './line-prefix.js';
 import { installPackages } from './packages.js';
 import { projectRoot } from './paths.js';
 import { unreadableParts } from './reach.js';
@@ -23,6 +26,11 @@ if (unreadable !== undefined) {
   );
   process.exit(2);
 }
+
+interface SuiteOfKernel extends SuiteResult {
+  readonly version: KernelVersion;
+}
+
 installPackages();
 let passed = 0;
 let failed = 0;
@@ -38,16 +46,24 @@ if (lab.failures > 0) {
   process.exitCode = 1;
 }
 
-for (const version of versions) {
-  console.log(`\nLinux ${version}, in a guest with an IOMMU`);
-  const result = await runWithProgress(version);
+console.log(`\nThe specs that need an IOMMU, in guests with Linux ${versions.join(' and ')}`);
+const results: SuiteOfKernel[] = [];
+if (process.availableMemory() >= versions.length * memoryForGuest()) {
+  results.push(...(await Promise.all(versions.map(runWithProgress))));
+} else {
+  console.log('The guests run one after another: this machine has not enough memory for them side by side.');
+  for (const version of versions) {
+    results.push(await runWithProgress(version));
+  }
+}
+for (const result of results) {
   passed += result.passed;
   failed += result.failed;
   if (!isGood(result)) {
     process.exitCode = 1;
     // A lost guest is a failure, regardless of the specs that passed before.
     failed += result.failed === 0 ? 1 : 0;
-    const { end } = result;
+    const { version, end } = result;
     console.error(
       end.kind === 'exited'
         ? `Linux ${version}: mocha ended with ${end.status}, ${result.passed} passed`
@@ -57,13 +73,16 @@ for (const version of versions) {
 }
 console.log(`\nkernel specs: ${passed} passed, ${failed} failed`);
 
-async function runWithProgress(version: KernelVersion): Promise<SuiteResult> {
-  using progress = new SuiteProgress(`Linux ${version}`, process.stdout);
-  return await runKernelSuite(ensureKernel(version), {
-    write: (data) => {
-      progress.write(data);
-    },
-  });
+async function runWithProgress(version: KernelVersion): Promise<SuiteOfKernel> {
+  using output = new LinePrefix(versions.length > 1 ? `${version}  ` : '', process.stdout);
+  using progress = new SuiteProgress(`Linux ${version}`, versions.length > 1 ? output : process.stdout);
+  try {
+    const write = progress.write.bind(progress);
+    return { version, ...(await runKernelSuite(ensureKernel(version), { write })) };
+  } catch (error) {
+    // The other guest goes on.
+    return { version, passed: 0, failed: 0, pending: 0, end: { kind: 'not-started', detail: String(error) } };
+  }
 }
 
 /** Runs guest.spec.ts here, on the host: it boots guests itself. */
