@@ -30,6 +30,7 @@
         "binding/src/memory/area_count.cc",
         "binding/src/memory/commit_policy.cc",
         "binding/src/memory/file_facts.cc",
+        "binding/src/memory/file_facts_functions.cc",
         "binding/src/memory/guest_memory.cc",
         "binding/src/memory/host_blocks.cc",
         "binding/src/memory/host_pages.cc",

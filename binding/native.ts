@@ -56,6 +56,16 @@ export interface Native extends NativeKvm, NativeSockets {
   /** `allocated`: bytes used by its pages, or by its blocks on a disk. */
   fileStatus(file: FileHandle): { readonly size: bigint; readonly mode: number; readonly allocated: bigint } | number;
   fileClose(file: FileHandle): number;
+  /** What decides whether another process can map a file: see `binding/memory/file-facts.ts`. */
+  fileFacts(fd: number):
+    | {
+        readonly regular: boolean;
+        readonly size: bigint;
+        readonly pageSize: bigint;
+        readonly writable: boolean;
+        readonly sealed: boolean;
+      }
+    | number;
 
   /** Reserves host virtual addresses. This uses no memory. */
   addressSpaceReserve(size: bigint): SpaceHandle | number;

@@ -19,3 +19,8 @@ export type {
   AssignmentInterface,
   AssignOptions,
 } from './assigned/assigned-device.js';
+export { VhostUserConnection } from './vhost-user-connection.js';
+export type { VhostUserConnectionOptions } from './vhost-user-connection.js';
+export type { VhostUserReply } from './vhost-user/requests.js';
+export { VhostUserTarget } from './vhost-user-target.js';
+export type { VhostUserTargetOptions } from './vhost-user-target.js';

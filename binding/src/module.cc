@@ -9,6 +9,7 @@
 #include "kvm/vm.h"
 #include "memory/address_space_functions.h"
 #include "memory/address_space_rows.h"
+#include "memory/file_facts_functions.h"
 #include "memory/memfd.h"
 #include "sockets/event_fd.h"
 #include "sockets/listener.h"
@@ -25,6 +26,7 @@ namespace {
 //   (util/environment_end.cc), and whether memory is charged strictly (memory/commit_policy.cc).
 Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   ExportMemfd(env, exports);
+  ExportFileFacts(env, exports);
   ExportAddressSpace(env, exports);
   ExportAddressSpaceRows(env, exports);
   ExportVfioContainer(env, exports);

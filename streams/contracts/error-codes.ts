@@ -26,6 +26,7 @@ export const LIBRARY_ERRORS = {
   ERR_REGION_REMOVED: 'the region has been removed, or belongs to another manager',
   ERR_TARGET_DIFFERS: 'the number of maps of a target differs from its ledger',
   ERR_TARGET_FAILED: 'a target failed with an error that has no code',
+  ERR_TARGET_GONE: 'the target or its peer no longer exists, and holds nothing; or its attachment was abandoned',
   ERR_TARGET_PENDING: 'a call of the target has not ended yet',
   ERR_TOO_MANY_PIECES: 'the granule of a mapping divides it into more pieces than a target can hold maps',
   ERR_TRANSACTION_ENDED: 'the edit was used after its transaction had ended',

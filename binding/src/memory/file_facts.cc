@@ -30,7 +30,8 @@ Result FileFacts::Identify(int fd, FileFacts& out) {
   out.device_number = status.st_dev;
   out.inode = status.st_ino;
   if (out.is_regular) {
-    out.pages = (static_cast<uint64_t>(status.st_size) + kPageSize - 1) / kPageSize;
+    out.bytes = static_cast<uint64_t>(status.st_size);
+    out.pages = (out.bytes + kPageSize - 1) / kPageSize;
     out.block_size_ = static_cast<uint64_t>(status.st_blksize);
   }
   return 0;

@@ -30,6 +30,7 @@ struct FileFacts {
   bool is_regular = false;
   // Of a regular file: pages; a part of a page counts as one.
   uint64_t pages = 0;
+  uint64_t bytes = 0;
   // Of a regular file: they identify it.
   uint64_t device_number = 0;
   uint64_t inode = 0;

@@ -11,6 +11,7 @@ export const SIGNATURES: Readonly<Record<keyof Native, readonly Kind[]>> = {
   fileFd: ['file'],
   fileStatus: ['file'],
   fileClose: ['file'],
+  fileFacts: ['number'],
   addressSpaceReserve: ['bigint'],
   ramBlocksCreate: ['boolean'],
   addressSpaceId: ['space'],
