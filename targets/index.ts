@@ -23,4 +23,4 @@ export { VhostUserConnection } from './vhost-user-connection.js';
 export type { VhostUserConnectionOptions } from './vhost-user-connection.js';
 export type { VhostUserReply } from './vhost-user/requests.js';
 export { VhostUserTarget } from './vhost-user-target.js';
-export type { VhostUserTargetOptions } from './vhost-user-target.js';
+export type { VhostUserTargetOptions } from './vhost-user/target-options.js';
