@@ -1,0 +1,124 @@
+import { expect } from 'chai';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { BlockRequests, SECTOR } from '../../../examples/vhost-user-disk/block-requests.js';
+import { makeImage } from '../../../examples/vhost-user-disk/storage-daemon.js';
+import { temporaryFolder } from '../../../lab/temporary-folder.js';
+import { DmaMapError, MemoryRange } from '../../../streams/index.js';
+import { SoftIommuTarget } from '../../../targets/index.js';
+import { rejectionOf } from '../../streams/support/phrases.js';
+import { BUFFERS, DIMM, FrontEnd, KiB, MiB, type Peer } from './front-end.js';
+import type { PeerProcess } from './peer-process.js';
+import type { Program } from './program.js';
+import { noteRead } from './report.js';
+
+const REQUEST = BUFFERS;
+const BUFFER = BUFFERS + 0x1000n;
+
+/** A disk that a `qemu-storage-daemon` serves, and a machine that uses it. */
+class DiskMachine implements AsyncDisposable {
+  readonly machine: FrontEnd;
+  readonly iommu = new SoftIommuTarget({ name: 'iommu' });
+  readonly #program: Program;
+  readonly #image: string;
+  daemon!: PeerProcess;
+  peer!: Peer;
+  disk!: BlockRequests;
+
+  private constructor(program: Program, machine: FrontEnd) {
+    this.#program = program;
+    this.machine = machine;
+    this.#image = join(temporaryFolder('image-'), 'disk');
+    writeFileSync(this.#image, makeImage(Number(MiB)));
+  }
+
+  static async start(program: Program): Promise<DiskMachine> {
+    const made = new DiskMachine(program, await FrontEnd.create());
+    await made.machine.manager.attach(made.iommu);
+    await made.startDaemon();
+    return made;
+  }
+
+  /** Starts the daemon, and attaches it. */
+  async startDaemon(): Promise<void> {
+    this.daemon = await this.machine.startPeer((socket) =>
+      this.#program.command(
+        ...['--blockdev', `driver=file,node-name=disk,filename=${this.#image}`],
+        ...['--export', `type=vhost-user-blk,id=export,node-name=disk,writable=on,addr.type=unix,addr.path=${socket}`],
+      ),
+    );
+    this.peer = await this.machine.attach(this.daemon.socket);
+    this.disk = new BlockRequests(this.machine.memory, await this.machine.startQueue(this.peer), REQUEST);
+  }
+
+  /** Reads a sector into guest memory. @returns the text at its beginning, as the machine finds it there */
+  async read(sector: number, into = BUFFER): Promise<string> {
+    await this.disk.read(BigInt(sector), into, SECTOR);
+    return this.textAt(into);
+  }
+
+  textAt(address: bigint): string {
+    return this.machine.memory.read(address, SECTOR).toString('latin1').replace(/\0.*/s, '');
+  }
+
+  note(what: string): void {
+    noteRead(this.#program, this.daemon, what);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.machine[Symbol.asyncDispose]();
+  }
+}
+
+/** The tests of a disk that `qemu-storage-daemon` serves. */
+export function testDisk(program: Program): void {
+  it('reads block 0 through a virtqueue in memory that the target has shared', async () => {
+    await using machine = await DiskMachine.start(program);
+    expect(await machine.read(0)).to.equal('sector 0');
+    machine.note(`${machine.peer.connection.maxSlots ?? 0} memory slots; block 0: "${machine.textAt(BUFFER)}"`);
+  });
+
+  it('reads into a DIMM that is hot-added, and goes on when it is removed', async () => {
+    await using machine = await DiskMachine.start(program);
+    const dimm = await machine.machine.plugDimm();
+    const into = DIMM.end - BigInt(SECTOR);
+    expect(await machine.read(3, into)).to.equal('sector 3');
+    machine.note(`into a hot-added DIMM: "${machine.textAt(into)}"`);
+    expect(machine.daemon.hasMapped('DIMM')).to.equal(true);
+    await dimm.region.remove();
+    expect(machine.daemon.hasMapped('DIMM')).to.equal(false);
+    expect(await machine.read(4)).to.equal('sector 4');
+  });
+
+  it('reads a buffer that spans two mappings of one file', async () => {
+    await using machine = await DiskMachine.start(program);
+    const file = machine.machine.file('two halves', 2n * MiB);
+    const [low, high] = [MemoryRange.ofLength(DIMM.start, MiB), MemoryRange.ofLength(DIMM.start + MiB, MiB)];
+    // The lower half of the guest's memory is the upper half of the file.
+    await machine.machine.plug('low', low, { file, fileOffset: MiB });
+    await machine.machine.plug('high', high, { file, fileOffset: 0n });
+    await machine.disk.read(0n, high.start - BigInt(SECTOR), 2 * SECTOR);
+    expect(machine.textAt(high.start - BigInt(SECTOR))).to.equal('sector 0');
+    expect(machine.textAt(high.start)).to.equal('sector 1');
+  });
+
+  it('refuses a region more than the daemon has slots, undoes it everywhere, and the disk goes on', async () => {
+    await using machine = await DiskMachine.start(program);
+    const slots = machine.peer.connection.maxSlots ?? 0;
+    expect(slots).to.be.greaterThan(8);
+    const file = machine.machine.file('pages', BigInt(slots + 1) * 4n * KiB);
+    const page = (index: number): MemoryRange => MemoryRange.ofLength(DIMM.start + BigInt(index) * 64n * KiB, 4n * KiB);
+    const plugPage = (index: number): ReturnType<FrontEnd['plug']> =>
+      machine.machine.plug(`page ${index}`, page(index), { file, fileOffset: BigInt(index) * 4n * KiB });
+    // RAM has one.
+    await Promise.all(Array.from({ length: slots - 1 }, (_, index) => plugPage(index)));
+    const error = await rejectionOf(plugPage(slots - 1));
+    expect(error).to.be.instanceOf(DmaMapError);
+    expect(error).to.include({ code: 'ENOSPC', target: 'peer' });
+    expect(machine.iommu.mappedRanges()).to.have.length(slots);
+    expect(machine.machine.manager.snapshot().mappings).to.have.length(slots);
+    expect(machine.machine.attached).to.deep.equal(['iommu', 'peer']);
+    expect(await machine.read(7, page(slots - 2).start)).to.equal('sector 7');
+    machine.note(`with all ${slots} slots filled: "${machine.textAt(page(slots - 2).start)}"`);
+  });
+}
