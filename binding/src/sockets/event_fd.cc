@@ -115,7 +115,8 @@ Napi::Value Watch(const Napi::CallbackInfo& info) {
   }
   auto watch = std::make_shared<EventFdWatch>(file->shared(), function);
   const Result result = watch->Start();
-  return result < 0 ? Number(info.Env(), result) : NewHandle(info.Env(), std::move(watch));
+  return result < 0 ? Number(info.Env(), result)
+                    : LoopCallback::KeepWith(NewHandle(info.Env(), std::move(watch)), function);
 }
 
 // eventFdUnwatch(watch): 0, also when it has ended already

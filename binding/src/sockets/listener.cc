@@ -107,7 +107,8 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   }
   std::shared_ptr<Listener> listener;
   const Result result = Listener::Create(info.Env(), path, std::move(whole_path), function, listener);
-  return result < 0 ? Number(info.Env(), result) : NewHandle(info.Env(), std::move(listener));
+  return result < 0 ? Number(info.Env(), result)
+                    : LoopCallback::KeepWith(NewHandle(info.Env(), std::move(listener)), function);
 }
 
 // listenerAccept(listener, on): 0 | -EBADF. Whether connections are accepted.

@@ -16,6 +16,13 @@ LoopCallback::~LoopCallback() {
   }
 }
 
+Napi::Value LoopCallback::KeepWith(Napi::Value handle, Napi::Function function) {
+  if (handle.IsObject()) {
+    handle.As<Napi::Object>().Set("function", function);
+  }
+  return handle;
+}
+
 void LoopCallback::Keep(bool keep) {
   if (keep == kept_ || function_ == nullptr) {
     return;

@@ -7,8 +7,8 @@
 
 namespace dma_streams {
 
-// A JavaScript function that is called from the event loop. By itself it does not keep the function: what the function
-// belongs to is collected when JavaScript forgets it.
+// A JavaScript function that is called from the event loop. By itself it does not keep the function, which would keep
+// what it belongs to from being collected: the handle does, by KeepWith.
 class LoopCallback {
  public:
   // `name`: of the asynchronous resource, for async_hooks.
@@ -16,6 +16,9 @@ class LoopCallback {
   LoopCallback(const LoopCallback&) = delete;
   LoopCallback& operator=(const LoopCallback&) = delete;
   ~LoopCallback();
+
+  // The handle of what calls the function, which keeps it from now on.
+  static Napi::Value KeepWith(Napi::Value handle, Napi::Function function);
 
   // Whether it keeps the function, and with it all that the function refers to. At first it does not.
   void Keep(bool keep);

@@ -70,7 +70,7 @@ Napi::Value Adopt(const Napi::CallbackInfo& info) {
     return Number(info.Env(), result);
   }
   file->Close();
-  return NewHandle(info.Env(), std::move(socket));
+  return LoopCallback::KeepWith(NewHandle(info.Env(), std::move(socket)), function);
 }
 
 // socketRead(socket, on): 1 when something is to be delivered, which socketDeliver does, otherwise 0 | -EBADF
