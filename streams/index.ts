@@ -20,7 +20,7 @@ export type { Aftermath, DmaErrorDetails, TargetRange } from './contracts/errors
 export { RegionManager } from './manager/region-manager.js';
 export type { RegionManagerOptions } from './manager/region-manager-options.js';
 export type { LedgerEntry } from './contracts/ledger-entry.js';
-export type { Attachment, AttachOptions } from './attachments/attachment.js';
+export type { Attachment, AttachOptions, DetachOptions } from './attachments/attachment.js';
 export type { Finding, HealOptions } from './contracts/finding.js';
 export type { TargetBranch } from './contracts/target-branch.js';
 export { forwardTarget } from './contracts/forward-target.js';

@@ -1,4 +1,4 @@
-import { isObservable, Observable, tap } from 'rxjs';
+import { isObservable, tap, type Observable } from 'rxjs';
 import {
   DmaError,
   type DmaErrorDetails,
@@ -10,6 +10,7 @@ import { checkOneOf, RangeMap } from '../streams/internal.js';
 import { CallRecord, type FakeCall } from './call-record.js';
 import { checkNames } from './checks.js';
 import { FailingFake } from './failing-fake.js';
+import { endingWith, nextTurn } from './late-answers.js';
 import { serveBatch, type BatchAnswer, type CallAnswer } from './serve-batch.js';
 
 /* eslint-disable @typescript-eslint/no-invalid-void-type -- a call of a target may return nothing: `void` is what such a function returns */
@@ -43,6 +44,9 @@ export interface RecordingTargetOptions {
 const FLAGS: readonly string[] = ['needsVa', 'needsFd', 'concurrent', 'batches', 'sets'];
 const OPTIONS: readonly string[] = ['name', 'journal', 'unmapShape', 'reply', ...FLAGS];
 
+/** The code with which a call fails whose target is gone. */
+const GONE = 'ERR_TARGET_GONE';
+
 /**
  * A target without hardware, for tests. It records its calls, and knows what it holds.
  *
@@ -50,6 +54,7 @@ const OPTIONS: readonly string[] = ['name', 'journal', 'unmapShape', 'reply', ..
  *   unmap that is not exactly one map when `unmapShape` is `'exact'`, a call before the previous one has ended, a map without a host address
  *   or a file that it needs. Such a call fails with the code `ERR_CONTRACT`, has no effect, and is described in `violations`.
  * - It fails on plan: `failCall`, `failRange`, `failAll`, `failWhen`. A failed call has no effect.
+ * - It goes away on plan: once a call has failed with the code `ERR_TARGET_GONE`, it holds nothing, and any later call breaches the contract.
  * - It answers late on plan: option `reply`.
  *
  * @example
@@ -79,7 +84,8 @@ export class RecordingTarget extends FailingFake implements DmaTarget {
   /** The requests of all map calls, failed ones included. */
   readonly requests: DmaMapRequest[] = [];
   readonly #reply: 'sync' | 'async' | Reply;
-  readonly #held = new RangeMap<Held>();
+  #held = new RangeMap<Held>();
+  #isGone = false;
   /** Ranges whose map call was unsubscribed: the caller may unmap them without knowing whether they are mapped. */
   readonly #cancelled: MemoryRange[] = [];
   #busyWith: string | undefined;
@@ -152,7 +158,7 @@ export class RecordingTarget extends FailingFake implements DmaTarget {
     const text = `${kind} ${generation}`;
     const expected = kind === 'begin' ? 'none' : generation;
     const breach =
-      this.#busyWith !== undefined || this.#set === expected
+      this.#isGone || this.#busyWith !== undefined || this.#set === expected
         ? this.#breachOfOrder(text)
         : `${text} was called ${this.#set === 'none' ? 'outside of a set' : `in set ${this.#set}`}`;
     if (breach === undefined && kind === 'end') {
@@ -189,11 +195,13 @@ export class RecordingTarget extends FailingFake implements DmaTarget {
   }
 
   #breachOfOrder(text: string): string | undefined {
-    return this.#busyWith !== undefined
-      ? `${text} was called before "${this.#busyWith}" had ended`
-      : this.#set === 'none' && text.includes('map')
-        ? `${text} was called outside of a set`
-        : undefined;
+    return this.#isGone
+      ? `${text} was called after the target was gone`
+      : this.#busyWith !== undefined
+        ? `${text} was called before "${this.#busyWith}" had ended`
+        : this.#set === 'none' && text.includes('map')
+          ? `${text} was called outside of a set`
+          : undefined;
   }
 
   #batch<T extends DmaMapRequest | MemoryRange>(items: readonly T[], call: (item: T) => CallAnswer): BatchAnswer {
@@ -230,6 +238,10 @@ export class RecordingTarget extends FailingFake implements DmaTarget {
     const end = (): void => {
       if (code !== undefined) {
         const message = breach ?? 'failed on plan';
+        if (code === GONE) {
+          this.#isGone = true;
+          this.#held = new RangeMap();
+        }
         throw new DmaError(message, { code, syscall: 'ioctl', request, target: this.name, range, ...details });
       }
       apply();
@@ -248,55 +260,17 @@ export class RecordingTarget extends FailingFake implements DmaTarget {
       this.#busyWith = undefined;
     };
     if (isObservable(answer)) {
-      return this.#observe(answer, free, end, call);
+      return endingWith(answer, free, end, () => {
+        if (kind === 'map' && range !== undefined) {
+          this.#cancelled.push(range);
+        }
+      });
     }
     return Promise.resolve(answer).finally(free).then(end);
-  }
-
-  /** The answer as an observable, which makes the call take effect before it completes. */
-  #observe(
-    answer$: Observable<unknown>,
-    free: () => void,
-    end: () => void,
-    { kind, range }: Omit<FakeCall, 'number'>,
-  ): Observable<unknown> {
-    return new Observable((subscriber) => {
-      let ended = false;
-      const subscription = answer$.subscribe({
-        error: (error: unknown) => {
-          ended = true;
-          free();
-          subscriber.error(error);
-        },
-        complete: () => {
-          ended = true;
-          free();
-          try {
-            end();
-            subscriber.complete();
-          } catch (error) {
-            subscriber.error(error);
-          }
-        },
-      });
-      return () => {
-        subscription.unsubscribe();
-        if (!ended) {
-          free();
-          if (kind === 'map' && range !== undefined) {
-            this.#cancelled.push(range);
-          }
-        }
-      };
-    });
   }
 }
 
 interface Held {
   readonly range: MemoryRange;
   readonly request: DmaMapRequest;
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -86,19 +86,31 @@ export function claim(target: DmaTarget, handle: AttachmentHandle, ofThisManager
       ? ['the target is attached already', '']
       : other.phase === 'leaving'
         ? ['another region manager could not unmap what the target holds', ', with retryStuck() of its attachment']
-        : ['the target is attached to another region manager', ' from there'];
+        : other.phase === 'gone'
+          ? ['a call of the target, which was abandoned, has not ended yet', '']
+          : ['the target is attached to another region manager', ' from there'];
   throw new DmaError(message, {
     code: 'ERR_ALREADY_ATTACHED',
     target: target.name,
-    hint: `detach it first${where}, or attach another target object`,
+    hint:
+      other.phase === 'gone'
+        ? 'attach another target object'
+        : `detach it first${where}, or attach another target object`,
   });
 }
 
-/** Frees the targets of an attachment that is gone. */
+/** Frees the targets of an attachment that is gone; one whose call was abandoned, once that call has ended. */
 export function unclaim(handle: AttachmentHandle): void {
-  for (const { target } of handle.ports) {
-    if (claims.get(target) === handle) {
-      claims.delete(target);
+  for (const { target, abandonedCall } of handle.ports) {
+    const free = (): void => {
+      if (claims.get(target) === handle) {
+        claims.delete(target);
+      }
+    };
+    if (abandonedCall === undefined) {
+      free();
+    } else {
+      void abandonedCall.then(free);
     }
   }
 }

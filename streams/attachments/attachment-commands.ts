@@ -1,4 +1,4 @@
-import { abortError, mapFailure, pendingFailure, unmapFailure } from '../branches/command-errors.js';
+import { abandonedError, abortError, mapFailure, pendingFailure, unmapFailure } from '../branches/command-errors.js';
 import { failureOf } from '../branches/delivery-result.js';
 import { inverse } from '../changes/managed-set.js';
 import type { MapChange } from '../contracts/change-set.js';
@@ -16,10 +16,11 @@ import { run, waitFor, type Coroutine } from '../util/coroutine.js';
 import { EMPTY_LIST } from '../util/lists.js';
 import type { SerialQueue } from '../util/serial-queue.js';
 import type { View } from '../view/view.js';
-import { branchOf, checkNeedsNoFd, claim, claimantOf, unclaim } from './attachable.js';
-import type { AttachOptions } from './attachment.js';
-import { anyStuck, AttachmentHandle, endSets, type HandleCommands } from './attachment-handle.js';
+import { branchOf, checkNeedsNoFd, claim, claimantOf } from './attachable.js';
+import type { AttachOptions, DetachOptions } from './attachment.js';
+import { AttachmentHandle, type HandleCommands } from './attachment-handle.js';
 import type { Attachments } from './attachments.js';
+import { Departures } from './departures.js';
 import { warnOfAllPieces } from './piece-warnings.js';
 import { replay } from './replay.js';
 import { findFaults, recordActual } from './verification.js';
@@ -40,12 +41,14 @@ export class AttachmentCommands implements HandleCommands {
   readonly #attachments: Attachments;
   readonly #view: View;
   readonly #vas: VaOwner;
+  readonly #departures: Departures;
 
   constructor(options: AttachmentCommandsOptions) {
     this.#options = options;
     this.#attachments = options.attachments;
     this.#view = options.view;
     this.#vas = options.vas;
+    this.#departures = new Departures(options);
   }
 
   /** Runs `RegionManager.attach`. */
@@ -65,7 +68,7 @@ export class AttachmentCommands implements HandleCommands {
     const checkpoint = this.#vas.checkpoint;
     try {
       yield* this.#claimTargets(handle);
-      if (anyStuck(attachments)) {
+      if (attachments.hasStuck) {
         yield* this.clearStuck(yield* view.all(), view.generation);
       }
       yield* replay(handle, options, { view, warn, blockersOf: (failure) => attachments.blockersOf(failure) });
@@ -73,18 +76,41 @@ export class AttachmentCommands implements HandleCommands {
       yield* warnOfAllPieces(this.#options.table, handle.ports, warn);
       return handle;
     } catch (error) {
-      yield* this.#endOrKeepLeaving(handle);
+      yield* this.#departures.endOrKeepLeaving(handle);
       yield* waitFor(this.#vas.releaseSince(checkpoint));
       throw error;
     } finally {
       yield* handle.endSet();
-      yield* endSets(attachments) ?? EMPTY_LIST;
+      yield* attachments.endSets() ?? EMPTY_LIST;
       attachments.attaching = undefined;
+      yield* this.endGone() ?? EMPTY_LIST;
     }
   }
 
-  detach(handle: AttachmentHandle): Promise<void> {
-    return this.#enqueue(() => this.#detach(handle));
+  detach(handle: AttachmentHandle, options: DetachOptions): Promise<void> {
+    let abandon: boolean | undefined;
+    try {
+      checkObject(options, 'the options of detach');
+      ({ abandon } = options);
+      checkBoolean(abandon, 'abandon');
+    } catch (error) {
+      // In its turn, as every command that is refused.
+      return this.#enqueue(() => fail(error));
+    }
+    if (abandon === true) {
+      handle.abandon(abandonedError(handle.target));
+    }
+    return this.#enqueue(() => this.#departures.detach(handle));
+  }
+
+  /** Unmaps everything at every target. Returns an error that names what could not be unmapped. */
+  detachAll(): Coroutine<DmaUnmapError | undefined> {
+    return this.#departures.detachAll();
+  }
+
+  /** Ends the attachments of which a target is gone. `undefined` when there are none. */
+  endGone(): Coroutine<void> | undefined {
+    return this.#departures.endGone();
   }
 
   retryStuck(handle: AttachmentHandle): Promise<void> {
@@ -100,27 +126,6 @@ export class AttachmentCommands implements HandleCommands {
   }
 
   /**
-   * Unmaps everything at every target, in reverse attach order. Returns an error that names what could not be unmapped.
-   */
-  *detachAll(): Coroutine<DmaUnmapError | undefined> {
-    const failures: DmaUnmapError[] = [];
-    for (const handle of [...this.#attachments.attached.toReversed(), ...this.#attachments.leaving]) {
-      try {
-        yield* this.#detach(handle);
-      } catch (error) {
-        failures.push(error as DmaUnmapError);
-      }
-    }
-    const [first] = failures;
-    return failures.length < 2 || first === undefined
-      ? first
-      : unmapFailure(
-          first.cause instanceof DmaError ? first.cause : first,
-          failures.flatMap(({ stuck }) => stuck),
-        );
-  }
-
-  /**
    * Unmaps again what is stuck at the addresses of these mappings, at all targets, and releases the VAs that are no
    * longer used.
    */
@@ -130,7 +135,7 @@ export class AttachmentCommands implements HandleCommands {
       if (handle.hasStuck && !handle.pending) {
         const { tried } = yield* handle.unmapStuck(generation, ranges);
         yield* waitFor(this.#vas.releaseUnused(tried));
-        yield* this.#endIfEmpty(handle);
+        yield* this.#departures.endIfEmpty(handle);
       }
     }
   }
@@ -143,7 +148,8 @@ export class AttachmentCommands implements HandleCommands {
     try {
       return yield* command;
     } finally {
-      yield* endSets(this.#attachments) ?? EMPTY_LIST;
+      yield* this.#attachments.endSets() ?? EMPTY_LIST;
+      yield* this.endGone() ?? EMPTY_LIST;
     }
   }
 
@@ -162,34 +168,10 @@ export class AttachmentCommands implements HandleCommands {
     for (const { target } of handle.ports) {
       const claimant = claimantOf(target);
       if (claimant !== undefined && attachments.leaving.includes(claimant)) {
-        yield* this.#detach(claimant);
+        yield* this.#departures.detach(claimant);
       }
       claim(target, handle, attachments.attached);
       checkNeedsNoFd(target, this.#vas.privates.first);
-    }
-  }
-
-  *#detach(handle: AttachmentHandle): Coroutine<void> {
-    if (handle.phase === 'gone') {
-      return;
-    }
-    if (handle.pending) {
-      throw pendingFailure(handle.target, yield* handle.ledgers.held());
-    }
-    const set = yield* handle.ledgers.unmapAllSet(this.#view);
-    // An attachment that was leaving with an unanswered set may have kept VAs that its ledger does not name: all unused
-    // VAs are released.
-    const kept =
-      handle.phase === 'leaving' ? undefined : yield* mapInSlices(yield* handle.ledgers.stuck(), ({ range }) => range);
-    let cause: DmaError | undefined;
-    if (set.unmaps.length > 0) {
-      cause = (yield* waitFor(handle.serve(set))).error;
-    }
-    this.#attachments.remove(handle);
-    yield* this.#endOrKeepLeaving(handle);
-    yield* waitFor(this.#vas.releaseUnused(kept));
-    if (handle.hasStuck) {
-      throw unmapFailure(cause, yield* handle.ledgers.stuck());
     }
   }
 
@@ -199,7 +181,7 @@ export class AttachmentCommands implements HandleCommands {
     }
     const { tried, error } = yield* handle.unmapStuck(this.#view.generation);
     yield* waitFor(this.#vas.releaseUnused(tried));
-    yield* this.#endIfEmpty(handle);
+    yield* this.#departures.endIfEmpty(handle);
     if (handle.hasStuck) {
       throw unmapFailure(error, yield* handle.ledgers.stuck());
     }
@@ -212,7 +194,7 @@ export class AttachmentCommands implements HandleCommands {
       return;
     }
     yield* waitFor(this.#vas.releaseUnused(yield* recordActual(handle, options)));
-    yield* this.#endIfEmpty(handle);
+    yield* this.#departures.endIfEmpty(handle);
     let unmapFailed: { readonly error: unknown } | undefined;
     try {
       yield* this.#retryStuck(handle);
@@ -251,34 +233,9 @@ export class AttachmentCommands implements HandleCommands {
       );
     }
   }
+}
 
-  /**
-   * Ends an attachment that gets no more change sets; keeps it as leaving while something is held or stuck, or a call
-   * is not answered.
-   */
-  *#endOrKeepLeaving(handle: AttachmentHandle): Coroutine<void> {
-    const wasPending = handle.pending;
-    yield* handle.endSet();
-    if (wasPending || handle.hasStuck || !(yield* handle.ledgers.isEmpty())) {
-      yield* handle.markLeaving();
-      this.#attachments.addLeaving(handle);
-      if (wasPending) {
-        handle.onceAnswered(() => {
-          this.detach(handle).catch((error: unknown) => {
-            this.#options.warn(error as DmaError);
-          });
-        });
-      }
-      return;
-    }
-    this.#attachments.removeLeaving(handle);
-    unclaim(handle);
-    handle.end();
-  }
-
-  *#endIfEmpty(handle: AttachmentHandle): Coroutine<void> {
-    if (handle.phase === 'leaving') {
-      yield* this.#endOrKeepLeaving(handle);
-    }
-  }
+// eslint-disable-next-line require-yield -- a command that fails at once
+function* fail(error: unknown): Coroutine<never> {
+  throw error;
 }

@@ -1,4 +1,4 @@
-import { Subject, type Observable } from 'rxjs';
+import type { Observable } from 'rxjs';
 import { Branch } from '../branches/branch.js';
 import type { HeldAddresses } from '../branches/branch-stream.js';
 import type { Receiver } from '../branches/receiver.js';
@@ -18,32 +18,33 @@ import type { Monitor } from '../target/monitor.js';
 import type { TargetPort } from '../target/target-port.js';
 import { type Coroutine, isPromiseLike, run, waitFor } from '../util/coroutine.js';
 import { EMPTY_LIST } from '../util/lists.js';
-import { pauseIfOver } from '../util/time-slice.js';
-import type { Attachment } from './attachment.js';
+import type { Attachment, DetachOptions } from './attachment.js';
 import { AttachmentLedgers } from './attachment-ledgers.js';
+import { AttachmentOutcomes, goneIn, goneOutcome } from './attachment-outcomes.js';
 import { recordAssumed } from './assumed-ledger.js';
+import { unmapStuckAt, type StuckRetry } from './stuck-retry.js';
 
 /** The commands of an attachment. They run on the queue of its manager. */
 export interface HandleCommands {
   retryStuck(handle: AttachmentHandle): Promise<void>;
   verify(handle: AttachmentHandle): Promise<readonly Finding[]>;
   heal(handle: AttachmentHandle, options: HealOptions): Promise<void>;
-  detach(handle: AttachmentHandle): Promise<void>;
+  detach(handle: AttachmentHandle, options: DetachOptions): Promise<void>;
 }
 
 /** An attachment, with what its manager needs to know of it. */
 export class AttachmentHandle implements Attachment, Receiver {
-  /** `leaving`: gets no more maps, but something is held or stuck, or a call has not been answered. */
   phase: 'attached' | 'leaving' | 'gone' = 'attached';
   readonly ledgers: AttachmentLedgers;
   readonly concurrent: boolean;
   readonly #branch: Branch;
   readonly #commands: HandleCommands;
   readonly #warn: (warning: DmaError) => void;
-  readonly #outcomes = new Subject<Outcome>();
+  readonly #outcomes = new AttachmentOutcomes();
   /** The ledger of a branch without registered targets, which does not end in `toTarget`. */
   readonly #assumedLedger: Ledger | undefined;
-  #onAnswered: (() => void) | undefined = undefined;
+  /** Of the set that was served last. */
+  #generation = 0;
   /** By start, the maps of the set that was not answered when the attachment began to leave: some may still be made. */
   #unanswered: ReadonlyMap<number, MemoryRange> | undefined = undefined;
 
@@ -80,7 +81,7 @@ export class AttachmentHandle implements Attachment, Receiver {
   }
 
   get outcomes$(): Observable<Outcome> {
-    return this.#outcomes.asObservable();
+    return this.#outcomes.observable;
   }
 
   ledger(): readonly LedgerEntry[] {
@@ -108,8 +109,8 @@ export class AttachmentHandle implements Attachment, Receiver {
     return this.#commands.heal(this, options);
   }
 
-  detach(): Promise<void> {
-    return this.#commands.detach(this);
+  detach(options: DetachOptions = {}): Promise<void> {
+    return this.#commands.detach(this, options);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -128,9 +129,47 @@ export class AttachmentHandle implements Attachment, Receiver {
     }
     for (const port of this.#branch.made) {
       const error = port.isInSet ? yield* port.endSet() : undefined;
-      if (error !== undefined) {
+      if (error !== undefined && port.gone === undefined) {
         this.#warn(error);
       }
+    }
+    yield* this.noteGone();
+  }
+
+  /** The error that says that one of its targets is gone. Then the attachment gets no more maps, and is to be detached. */
+  get gone(): DmaError | undefined {
+    return this.#outcomes.gone;
+  }
+
+  /** Whether one of its targets is gone, as `gone` may not tell yet. */
+  get isGone(): boolean {
+    return this.gone !== undefined || goneIn(this.#branch.made) !== undefined;
+  }
+
+  /** Ends `outcomes$` if a call past the sets has found that a target is gone. */
+  *noteGone(): Coroutine<void> {
+    const gone = this.phase === 'gone' ? undefined : goneIn(this.#branch.made);
+    if (gone !== undefined) {
+      yield* this.#publishLast({ generation: this.#generation, target: this.target }, gone);
+    }
+  }
+
+  /** All its targets count as gone, at once. A set that has not been answered fails with this error. */
+  abandon(error: DmaError): void {
+    if (this.phase === 'gone') {
+      return;
+    }
+    const wasPending = this.pending;
+    for (const port of this.#branch.made) {
+      port.abandon(error);
+    }
+    this.#assumedLedger?.clear();
+    this.#unanswered = undefined;
+    if (this.pending) {
+      this.#branch.abandon(error); // One of its operators does not answer.
+    }
+    if (!wasPending) {
+      this.#outcomes.publishLast(goneOutcome({ generation: this.#generation, target: this.target }, error));
     }
   }
 
@@ -141,18 +180,39 @@ export class AttachmentHandle implements Attachment, Receiver {
     }
   }
 
+  /** Serves one set. Of one with maps nothing is done once a target is gone. */
   serve(set: ChangeSet): Outcome | Promise<Outcome> {
+    if (this.gone !== undefined && set.maps.length > 0) {
+      return { generation: set.generation, target: this.target, status: 'applied', skipped: [] };
+    }
+    this.#generation = set.generation;
     const outcome = this.#branch.serve(set);
     if (this.#assumedLedger !== undefined) {
       return run(this.#recordAndPublish(this.#assumedLedger, set, outcome));
     }
-    return isPromiseLike(outcome) ? outcome.then((late) => this.#publish(late)) : this.#publish(outcome);
+    return isPromiseLike(outcome) ? outcome.then((late) => this.#answerWith(late)) : this.#answerWith(outcome);
   }
 
   *#recordAndPublish(ledger: Ledger, set: ChangeSet, answer: Outcome | Promise<Outcome>): Coroutine<Outcome> {
     const outcome = yield* waitFor(answer);
-    yield* recordAssumed(ledger, set, outcome);
-    return this.#publish(outcome);
+    const gone = this.gone ?? goneIn(this.#branch.made, outcome);
+    yield* recordAssumed(ledger, set, gone === undefined ? outcome : goneOutcome(outcome, gone));
+    return yield* waitFor(this.#answerWith(outcome));
+  }
+
+  #answerWith(outcome: Outcome): Outcome | Promise<Outcome> {
+    if (this.gone !== undefined) {
+      return outcome; // The last one has been published.
+    }
+    const gone = goneIn(this.#branch.made, outcome);
+    return gone === undefined ? this.#outcomes.publish(outcome) : run(this.#publishLast(outcome, gone));
+  }
+
+  *#publishLast(outcome: Parameters<typeof goneOutcome>[0], gone: DmaError): Coroutine<Outcome> {
+    this.#unanswered = undefined;
+    // Those of other targets no longer follow the active mappings.
+    yield* this.ledgers.materialize();
+    return this.#outcomes.publishLast(goneOutcome(outcome, gone));
   }
 
   isStuck(at: TargetRange): boolean {
@@ -161,10 +221,7 @@ export class AttachmentHandle implements Attachment, Receiver {
       : this.#assumedLedger.stuck.at(at.range) !== undefined;
   }
 
-  /**
-   * Whether one of its targets may use the host address of the mapping at exactly this range, which is no longer
-   * active.
-   */
+  /** Whether a target may use the host address of the mapping at exactly this range, which is no longer active. */
   usesVa(range: MemoryRange): boolean {
     return (
       this.#unanswered?.get(range.startPage)?.equals(range) === true ||
@@ -190,29 +247,16 @@ export class AttachmentHandle implements Attachment, Receiver {
    *
    * @returns the ranges that were tried, and the last failure
    */
-  *unmapStuck(
-    generation: number,
-    ranges?: readonly MemoryRange[],
-  ): Coroutine<{ readonly tried: readonly MemoryRange[]; readonly error: DmaError | undefined }> {
+  *unmapStuck(generation: number, ranges?: readonly MemoryRange[]): Coroutine<StuckRetry> {
     if (this.#assumedLedger !== undefined) {
       const stuck = yield* mapInSlices(yield* this.#assumedLedger.stuck.entries(ranges), mappingOf);
       const unmaps = yield* mapInSlices(yield* uniqueInSlices([stuck]), unmapOf);
       const outcome = unmaps.length === 0 ? undefined : yield* waitFor(this.serve(inverse(generation, unmaps, [])));
       return { tried: yield* mapInSlices(unmaps, ({ range }) => range), error: outcome?.error };
     }
-    const tried: MemoryRange[] = [];
-    let error: DmaError | undefined;
-    for (const port of this.ports.toReversed()) {
-      for (const { mapping } of yield* port.ledger.stuck.entries(ranges)) {
-        tried.push(mapping.range);
-        error = (yield* port.unmapStuck(mapping, generation)) ?? error;
-        const pause = pauseIfOver();
-        if (pause !== undefined) {
-          yield pause;
-        }
-      }
-    }
-    return { tried, error };
+    const retry = yield* unmapStuckAt(this.ports, generation, ranges);
+    yield* this.noteGone();
+    return retry;
   }
 
   get hasStuck(): boolean {
@@ -227,7 +271,7 @@ export class AttachmentHandle implements Attachment, Receiver {
   /** Calls back when the open set has been answered; within the call when there is none. */
   onceAnswered(callback: () => void): void {
     if (this.pending) {
-      this.#onAnswered = callback;
+      this.#outcomes.onceAnswered(callback);
     } else {
       callback();
     }
@@ -253,39 +297,5 @@ export class AttachmentHandle implements Attachment, Receiver {
     this.ledgers.end();
     this.#branch.end();
     this.#outcomes.complete();
-  }
-
-  #publish(outcome: Outcome): Outcome {
-    if (this.#outcomes.observed) {
-      this.#outcomes.next(outcome);
-    }
-    const onAnswered = this.#onAnswered;
-    this.#onAnswered = undefined;
-    onAnswered?.();
-    return outcome;
-  }
-}
-
-/** The attachments of a manager that are not new, by phase. */
-interface Phases {
-  readonly attached: readonly AttachmentHandle[];
-  readonly leaving: readonly AttachmentHandle[];
-}
-
-/** Whether something is stuck at a target of one of these attachments. */
-export function anyStuck({ attached, leaving }: Phases): boolean {
-  const isStuck = ({ hasStuck }: AttachmentHandle): boolean => hasStuck;
-  return attached.some(isStuck) || leaving.some(isStuck);
-}
-
-/** Ends the set of a command at all targets where it has begun, in attach order. `undefined` when there is none. */
-export function endSets({ attached, leaving }: Phases): Coroutine<void> | undefined {
-  const isInSet = (handle: AttachmentHandle): boolean => handle.isInSet;
-  return attached.some(isInSet) || leaving.some(isInSet) ? endEach([...attached, ...leaving]) : undefined;
-}
-
-function* endEach(handles: readonly AttachmentHandle[]): Coroutine<void> {
-  for (const handle of handles) {
-    yield* handle.endSet();
   }
 }

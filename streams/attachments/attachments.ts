@@ -17,14 +17,34 @@ export class Attachments implements VaUsers {
   /** Those that have been detached, but with something stuck, or a call that has not been answered. */
   leaving: readonly AttachmentHandle[] = [];
 
-  /** Those that users see, in attach order: with the one whose replay is running. */
-  get visible(): readonly AttachmentHandle[] {
+  /** Those that get change sets, in attach order, and the one whose replay is running. */
+  get active(): readonly AttachmentHandle[] {
     return this.attaching === undefined ? this.attached : [...this.attached, this.attaching];
   }
 
-  /** Those of all phases. */
+  /** Those that users see: the active ones, then those that are leaving. */
   get all(): readonly AttachmentHandle[] {
-    return this.leaving.length === 0 ? this.visible : [...this.visible, ...this.leaving];
+    return this.leaving.length === 0 ? this.active : [...this.active, ...this.leaving];
+  }
+
+  /** Whether something is stuck at a target of one that is not new. */
+  get hasStuck(): boolean {
+    const isStuck = ({ hasStuck }: AttachmentHandle): boolean => hasStuck;
+    return this.attached.some(isStuck) || this.leaving.some(isStuck);
+  }
+
+  /** Whether a target of one that is not new is gone. */
+  get hasGone(): boolean {
+    const isGone = (handle: AttachmentHandle): boolean => handle.isGone;
+    return this.attached.some(isGone) || this.leaving.some(isGone);
+  }
+
+  /** Ends the set of a command at all targets where it has begun, in attach order. `undefined` when there is none. */
+  endSets(): Coroutine<void> | undefined {
+    const isInSet = (handle: AttachmentHandle): boolean => handle.isInSet;
+    return this.attached.some(isInSet) || this.leaving.some(isInSet)
+      ? endEach([...this.attached, ...this.leaving])
+      : undefined;
   }
 
   add(handle: AttachmentHandle): void {
@@ -48,7 +68,7 @@ export class Attachments implements VaUsers {
 
   usesVa(range: MemoryRange): boolean {
     const uses = (handle: AttachmentHandle): boolean => handle.usesVa(range);
-    return this.visible.some(uses) || this.leaving.some(uses);
+    return this.active.some(uses) || this.leaving.some(uses);
   }
 
   usersOf(range: MemoryRange): readonly VaUser[] {
@@ -57,7 +77,7 @@ export class Attachments implements VaUsers {
 
   /** @throws DmaError `ERR_NO_FD` when a target is attached that cannot map private memory */
   checkPrivate(region: string, range: MemoryRange): void {
-    for (const { ports } of this.visible) {
+    for (const { ports } of this.active) {
       checkPrivateFits(ports, region, range);
     }
   }
@@ -72,5 +92,11 @@ export class Attachments implements VaUsers {
       append(stuck, yield* handle.ledgers.stuck(range));
     }
     return stuck;
+  }
+}
+
+function* endEach(handles: readonly AttachmentHandle[]): Coroutine<void> {
+  for (const handle of handles) {
+    yield* handle.endSet();
   }
 }

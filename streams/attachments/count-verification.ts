@@ -1,12 +1,11 @@
 import { mappingOf } from '../changes/mapping.js';
-import { DmaError, toDmaError } from '../contracts/errors.js';
-import { toAnswer } from '../target/answers.js';
+import { DmaError } from '../contracts/errors.js';
 import { pauseIfOver } from '../util/time-slice.js';
 import type { Finding } from '../contracts/finding.js';
 import { MemoryRange, PAGE_SIZE } from '../ranges/memory-range.js';
 import { eachInSlices, joinInSlices, mapInSlices, sortedInSlices } from '../ranges/slices.js';
-import { waitFor, type Coroutine } from '../util/coroutine.js';
-import { requestOf } from '../target/target-calls.js';
+import type { Coroutine } from '../util/coroutine.js';
+import { requestOf } from '../target/map-list.js';
 import type { TargetPort } from '../target/target-port.js';
 
 /**
@@ -61,16 +60,12 @@ export function* healByCount(port: TargetPort, unexpected: boolean): Coroutine<v
  * The number of mappings at the target that exceeds `expected`; `undefined` when the target does not count them, or
  * lists them.
  */
-function* excess({ target }: TargetPort, expected: number): Coroutine<number | undefined> {
+function* excess(port: TargetPort, expected: number): Coroutine<number | undefined> {
+  const { target } = port;
   if (target.mappedRanges !== undefined || target.mappedCount === undefined) {
     return undefined;
   }
-  let count: unknown;
-  try {
-    count = yield* waitFor(toAnswer(target.mappedCount()));
-  } catch (error) {
-    throw toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name });
-  }
+  const count = yield* port.answerOf(() => target.mappedCount?.());
   if (count === undefined) {
     return undefined;
   }
@@ -84,14 +79,22 @@ function* excess({ target }: TargetPort, expected: number): Coroutine<number | u
   return count - expected;
 }
 
-/** Maps everything in the ledger again: a target that holds a mapping already fails with `EEXIST`. */
-function* mapAgain({ target, ledger }: TargetPort): Coroutine<void> {
+/**
+ * Maps everything in the ledger again: a target that holds a mapping already fails with `EEXIST`.
+ *
+ * @throws DmaError when the target is gone
+ */
+function* mapAgain(port: TargetPort): Coroutine<void> {
+  const { target, ledger } = port;
   yield* ledger.materialize();
   for (const change of yield* ledger.heldInSlices()) {
     try {
-      yield* waitFor(toAnswer(target.mapDma(requestOf(change, change.hostVa))));
+      yield* port.answerOf(() => target.mapDma(requestOf(change, change.hostVa)));
     } catch (error) {
-      if (toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name }).code !== 'EEXIST') {
+      if (port.gone !== undefined) {
+        throw error;
+      }
+      if ((error as DmaError).code !== 'EEXIST') {
         ledger.markMissing(change);
       }
     }
@@ -106,11 +109,7 @@ function* mapAgain({ target, ledger }: TargetPort): Coroutine<void> {
 function* unmapGaps(port: TargetPort): Coroutine<void> {
   const { target } = port;
   for (const gap of yield* gapsBetween(yield* heldBy(port))) {
-    try {
-      yield* waitFor(toAnswer(target.unmapDma(gap)));
-    } catch (error) {
-      throw toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name, range: gap });
-    }
+    yield* port.answerOf(() => target.unmapDma(gap), { range: gap });
     const pause = pauseIfOver();
     if (pause !== undefined) {
       yield pause;

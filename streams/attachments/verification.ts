@@ -1,9 +1,7 @@
-import { toAnswer } from '../target/answers.js';
 import type { AttachmentHandle } from './attachment-handle.js';
 import { mappingOf } from '../changes/mapping.js';
 import type { MapChange } from '../contracts/change-set.js';
-import type { DmaTarget } from '../contracts/dma-target.js';
-import { DmaError, toDmaError } from '../contracts/errors.js';
+import { DmaError } from '../contracts/errors.js';
 import type { Finding, HealOptions } from '../contracts/finding.js';
 import { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap } from '../ranges/range-map.js';
@@ -15,7 +13,7 @@ import {
   mapInSlices,
   sortedInSlices,
 } from '../ranges/slices.js';
-import { waitFor, type Coroutine } from '../util/coroutine.js';
+import type { Coroutine } from '../util/coroutine.js';
 import { findByCount, healByCount } from './count-verification.js';
 import type { TargetPort } from '../target/target-port.js';
 
@@ -91,12 +89,13 @@ export function* recordActual(
   return released;
 }
 
-function* compare({ target, ledger }: TargetPort): Coroutine<LedgerDifference> {
+function* compare(port: TargetPort): Coroutine<LedgerDifference> {
+  const { target, ledger } = port;
   if (target.mappedRanges === undefined) {
     return { lost: [], unexpected: [], noLongerStuck: [] };
   }
   const actual = new RangeMap<HeldRange>();
-  yield* eachInSlices(yield* rangesAt(target), (range) => {
+  yield* eachInSlices(yield* rangesAt(port), (range) => {
     actual.insert({ range });
   });
   const isLost = ({ range }: HeldRange): boolean => actual.startingAt(range.startPage)?.range.equals(range) !== true;
@@ -111,13 +110,9 @@ function* compare({ target, ledger }: TargetPort): Coroutine<LedgerDifference> {
 }
 
 /** @throws DmaError when the target cannot list what it holds, or returns something else */
-function* rangesAt(target: DmaTarget): Coroutine<readonly MemoryRange[]> {
-  let held: unknown;
-  try {
-    held = yield* waitFor(toAnswer(target.mappedRanges?.()));
-  } catch (error) {
-    throw toDmaError(error, { fallbackCode: 'ERR_TARGET_FAILED', target: target.name });
-  }
+function* rangesAt(port: TargetPort): Coroutine<readonly MemoryRange[]> {
+  const { target } = port;
+  const held = yield* port.answerOf(() => target.mappedRanges?.());
   if (!Array.isArray(held) || (yield* filterInSlices(held, isNoRange)).length > 0) {
     throw new DmaError('the target did not return a list of ranges', {
       code: 'ERR_TARGET_FAILED',

@@ -126,6 +126,11 @@ export class Branch {
     });
   }
 
+  /** The branch is given up: the open set and all later ones fail with this error. What it answers later is ignored. */
+  abandon(error: DmaError): void {
+    this.#break(error);
+  }
+
   /** Completes the sets, and unsubscribes from the outcomes. */
   end(): void {
     this.#broken ??= new DmaError('the branch has been detached', { code: 'ERR_BRANCH_ENDED', target: this.name });
@@ -172,6 +177,9 @@ export class Branch {
   }
 
   #receive(answer: unknown): void {
+    if (this.#broken !== undefined) {
+      return;
+    }
     const set = this.#open;
     const outcome = set === undefined ? undefined : checkedOutcome(answer, set, this.#warnOf);
     if (set === undefined || outcome === undefined || isOlder(outcome, set)) {

@@ -105,3 +105,12 @@ function hintFor(cause: DmaError, leftovers: number): string | undefined {
   const repair = 'heal() of the attachment repairs what is missing or stuck';
   return leftovers === 0 ? cause.hint : cause.hint === undefined ? repair : `${cause.hint}; ${repair}`;
 }
+
+/** The error of an attachment that was abandoned. */
+export function abandonedError(target: string): DmaError {
+  return new DmaError('the attachment was abandoned: what its target held may still be mapped there', {
+    code: 'ERR_TARGET_GONE',
+    target,
+    hint: 'end the process, or reset the device, before the memory is used for something else; then attach a new target',
+  });
+}

@@ -169,6 +169,13 @@ export class SetResult implements OutcomeDetails {
     }
   }
 
+  /** The target is gone: this is the error of the set, and nothing is stuck or missing. */
+  endAs(gone: DmaError | undefined): void {
+    this.error = gone;
+    this.stuck = EMPTY_LIST;
+    delete this.missing;
+  }
+
   outcome(generation: number, target: string): Outcome {
     const { skipped, error } = this;
     if (error === undefined) {

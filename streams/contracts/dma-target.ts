@@ -39,6 +39,11 @@ export interface BatchStop {
  * result, it is the last emitted value; otherwise emitted values are ignored. The next call is made, or the outcome emitted, synchronously
  * when the observable completes. Tests can therefore run in virtual time.
  *
+ * **A target that is gone.** A call (also `checkMaps`, `beginSet`, `endSet`, `mappedRanges` and `mappedCount`) that fails with a `DmaError` whose
+ * code is `'ERR_TARGET_GONE'` says that the target no longer exists and holds nothing: the other process has ended, the device was removed.
+ * No further call is made, nothing is stuck, and the attachment ends. A command that met it in an unmap goes on; one that met it in a map is
+ * undone at the other targets and rejects. To use the target again, attach a new one.
+ *
  * **Abort of an attach.** The library unsubscribes from the observable of a map call, of a batch of maps or of `checkMaps`. It cannot know
  * whether a map took effect, so it unmaps its range: an unmap of a range without maps must not fail. A promise cannot be cancelled: the library
  * waits for it for one second, and unmaps what the call mapped, also when the promise settles later.

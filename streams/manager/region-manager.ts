@@ -116,11 +116,12 @@ export class RegionManager implements AsyncDisposable {
   }
 
   /**
-   * In attach order, including the attachment whose replay is running, which is `pending`. Detached ones are not
-   * included. With `hostAddresses: 'always'`, the first is that of the target `host addresses`.
+   * In attach order, including the attachment whose replay is running, which is `pending`. Then those that are `leaving`:
+   * detached, or never attached because their replay failed, while something is held or stuck at their targets, or a call
+   * has not ended. With `hostAddresses: 'always'`, the first is that of the target `host addresses`.
    */
   get attachments(): readonly Attachment[] {
-    return [...this.#attachments.visible];
+    return [...this.#attachments.all];
   }
 
   /**

@@ -1,5 +1,4 @@
 import type { AttachmentCommands } from '../attachments/attachment-commands.js';
-import { anyStuck, endSets } from '../attachments/attachment-handle.js';
 import type { Attachments } from '../attachments/attachments.js';
 import { warnOfPieces } from '../attachments/piece-warnings.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
@@ -128,7 +127,7 @@ export class Transactions {
         change = yield* this.#makePrivates(draft, change, generation);
       }
     } catch (error) {
-      yield* endSets(this.#attachments) ?? EMPTY_LIST;
+      yield* this.#attachments.endSets() ?? EMPTY_LIST;
       return yield* this.#rollBackAndThrow(draft, yield* this.#withBlockers(error));
     }
     const { unmaps, maps, removed } = change;
@@ -139,7 +138,7 @@ export class Transactions {
       delivery = yield* deliver(set, attached, new CommandHooks(set, removed, this.#options, vas));
     }
     // Also without a delivery: what was stuck may have been unmapped again.
-    const ending = endSets(this.#attachments);
+    const ending = this.#attachments.endSets();
     if (ending !== undefined) {
       yield* ending;
     }
@@ -178,6 +177,10 @@ export class Transactions {
     if (pending !== undefined) {
       yield pending;
     }
+    const leaving = this.#attachmentCommands.endGone();
+    if (leaving !== undefined) {
+      yield* leaving;
+    }
     if (delivery !== undefined && delivery.stuck.length > 0) {
       const stuck = yield* this.#stillStuck(delivery);
       if (stuck.length > 0) {
@@ -194,7 +197,7 @@ export class Transactions {
     yield* this.#view.prepareLookups();
     yield* vas.check(privates, change);
     if (privates !== undefined) {
-      if (anyStuck(this.#attachments)) {
+      if (this.#attachments.hasStuck) {
         yield* this.#attachmentCommands.clearStuck(privates.added, generation);
       }
       yield* vas.make(privates);
@@ -205,6 +208,7 @@ export class Transactions {
   *#rollBack(draft: Draft): Coroutine<void> {
     yield* draft.rollback();
     this.#view.abandon();
+    yield* this.#attachmentCommands.endGone() ?? EMPTY_LIST;
   }
 
   *#rollBackAndThrow(draft: Draft, error: unknown): Coroutine<never> {
@@ -264,7 +268,7 @@ class CommandHooks implements DeliveryHooks {
   }
 
   beforeMaps(): Coroutine<void> | undefined {
-    if (this.#set.maps.length > 0 && anyStuck(this.#options.attachments)) {
+    if (this.#set.maps.length > 0 && this.#options.attachments.hasStuck) {
       return this.#clearStuckAndRelease();
     }
     const pending = this.#vas?.releaseFiles(this.#removed);

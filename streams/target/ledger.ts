@@ -8,7 +8,7 @@ import { sortByAddress } from '../ranges/sort-by-address.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { DerivedAccount, withAddress } from './derived-account.js';
 import { StuckMappings } from './stuck-mappings.js';
-import type { MapList } from './target-calls.js';
+import type { MapList } from './map-list.js';
 import { UnmappedMappings } from './unmapped-mappings.js';
 
 /**
@@ -26,7 +26,7 @@ export class Ledger {
   #derived: DerivedAccount | undefined = undefined;
   /** By start; empty while they are derived. */
   #held = new Map<number, MapChange>();
-  readonly #missing = new RangeMap<MapChange>();
+  #missing = new RangeMap<MapChange>();
   readonly #unmapped = new UnmappedMappings();
   #addressOf: AddressOf | undefined = undefined; // Of mappings that were taken while they were derived.
   /** Whether the current set is an inverse one. */
@@ -68,6 +68,16 @@ export class Ledger {
     if (this.#derived?.end() === true) {
       this.#derived = undefined;
     }
+  }
+
+  /** The target is gone: it holds nothing, and nothing is stuck or missing. */
+  clear(): void {
+    this.#derived = undefined;
+    this.stuck.clear();
+    this.#held = new Map();
+    this.#missing = new RangeMap();
+    this.#unmapped.reset([], -1);
+    this.#mapped = [];
   }
 
   /** The attachment has ended: nothing more is derived from the active mappings. */
@@ -257,7 +267,6 @@ export class Ledger {
     return [...this.#missing];
   }
 
-  /** As `missing`, in slices. */
   missingInSlices(): Coroutine<readonly MapChange[]> {
     return entriesInSlices(this.#missing);
   }
@@ -267,7 +276,6 @@ export class Ledger {
     return sortByAddress([...(this.#derived?.accountNow().held ?? this.#held.values())]);
   }
 
-  /** As `held`, in slices. */
   *heldInSlices(): Coroutine<readonly MapChange[]> {
     const held = this.#derived === undefined ? [...this.#held.values()] : (yield* this.#derived.account()).held;
     return yield* sortedInSlices(held);

@@ -2,6 +2,7 @@ import type { DmaTarget } from '../contracts/dma-target.js';
 import { toDmaError, type DmaError } from '../contracts/errors.js';
 import { isPromiseLike, type Coroutine } from '../util/coroutine.js';
 import { toAnswer } from './answers.js';
+import type { OpenCall } from './open-call.js';
 
 /** The methods of a target that a set calls. */
 export type Callee = Pick<DmaTarget, 'checkMaps' | 'mapDma' | 'unmapDma' | 'mapDmaBatch' | 'unmapDmaBatch'>;
@@ -9,18 +10,20 @@ export type Callee = Pick<DmaTarget, 'checkMaps' | 'mapDma' | 'unmapDma' | 'mapD
 /** Calls `beginSet` and `endSet` of one target: around all of its calls for a change set, once each. */
 export class SetHooks {
   readonly #target: DmaTarget;
+  readonly #openCall: OpenCall;
   /** `failed`: `beginSet` has failed; then nothing of the set is called. */
   #state: 'outside' | 'inside' | 'failed' = 'outside';
   #generation = 0;
   #error: DmaError | undefined = undefined;
 
-  constructor(target: DmaTarget) {
+  constructor(target: DmaTarget, openCall: OpenCall) {
     this.#target = target;
+    this.#openCall = openCall;
   }
 
   /** Those of a target that has at least one of the two. */
-  static of(target: DmaTarget): SetHooks | undefined {
-    return target.beginSet === undefined && target.endSet === undefined ? undefined : new SetHooks(target);
+  static of(target: DmaTarget, openCall: OpenCall): SetHooks | undefined {
+    return target.beginSet === undefined && target.endSet === undefined ? undefined : new SetHooks(target, openCall);
   }
 
   /** Whether a set has begun, and has not ended. */
@@ -46,11 +49,16 @@ export class SetHooks {
     return state === 'inside' ? yield* this.#call(() => this.#target.endSet?.(this.#generation)) : undefined;
   }
 
+  /** The target is gone: the set has ended, without a call. */
+  drop(): void {
+    this.#state = 'outside';
+  }
+
   *#call(hook: () => unknown): Coroutine<DmaError | undefined> {
     try {
       const answer = toAnswer(hook());
       if (isPromiseLike(answer)) {
-        yield answer;
+        yield this.#openCall.wait(answer);
       }
       return undefined;
     } catch (thrown) {

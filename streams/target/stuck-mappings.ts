@@ -13,7 +13,7 @@ export interface StuckMapping {
 
 /** The mappings of one target whose unmap has failed. */
 export class StuckMappings {
-  readonly #byRange = new RangeMap<StuckMapping>();
+  #byRange = new RangeMap<StuckMapping>();
   /** The start pages of stuck mappings that are being unmapped again. */
   readonly #retried = new Set<number>();
 
@@ -24,6 +24,11 @@ export class StuckMappings {
   /** Whether stuck mappings are being unmapped again. */
   get hasRetries(): boolean {
     return this.#retried.size > 0;
+  }
+
+  clear(): void {
+    this.#byRange = new RangeMap();
+    this.#retried.clear();
   }
 
   /** The unmap of a mapping has failed. */

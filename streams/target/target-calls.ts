@@ -1,14 +1,10 @@
 import { toAnswer } from './answers.js';
-import { ManagedSet, type Addresses } from '../changes/managed-set.js';
-import { withChanges } from '../changes/mapping.js';
-import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import type { BatchStop, DmaMapRequest, DmaTarget } from '../contracts/dma-target.js';
 import { DmaError, toDmaError } from '../contracts/errors.js';
-import type { HostVa } from '../contracts/host-va.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
+import { OpenCall } from './open-call.js';
 import { failingWith, type Callee } from './set-hooks.js';
 import { type Coroutine, isPromiseLike } from '../util/coroutine.js';
-import { inSlices, ITEMS_AT_ONCE_MAX } from '../util/sliced-work.js';
 
 /**
  * The answer to a call: `undefined` when it has succeeded, an error when it has failed, a promise when it has not been
@@ -28,104 +24,26 @@ export interface FailedBatch {
 /** What a call is for. */
 interface About {
   readonly range: MemoryRange;
-  readonly region?: string;
+  readonly region?: string | undefined;
 }
 
 /** Limits of one batch: calls, and pages (256 MiB). An abort takes effect between two batches. */
 const BATCH_CALLS_MAX = 4096;
 const BATCH_PAGES_MAX = 1 << 16;
 
-/** The maps of a set, and their requests. */
-export class MapList {
-  readonly set: ChangeSet;
-  readonly maps: readonly MapChange[];
-  /** Parallel to the maps: the addresses of a managed set. `undefined` when the maps have them, or there are none. */
-  readonly addresses: Addresses | undefined;
-  /** Those of all maps, and those of the maps that have not been refused. Made for `checkMaps`, used for the calls. */
-  #all: DmaMapRequest[] | undefined = undefined;
-  #allowed: DmaMapRequest[] = [];
-
-  /** @param maps all maps of the set, or some of them if the set has no addresses */
-  constructor(set: ChangeSet, maps: readonly MapChange[]) {
-    this.set = set;
-    this.maps = maps;
-    this.addresses = ManagedSet.detailsOf(set)?.addresses;
-  }
-
-  /** The host address of a map, or the error with which a mapper or an operator has refused it. */
-  addressAt(index: number): HostVa | DmaError | undefined {
-    const { refused, hostVa } = this.maps[index] as MapChange;
-    return refused ?? (this.addresses === undefined ? hostVa : this.addresses[index]);
-  }
-
-  /** The map with its address. */
-  mappingAt(index: number): MapChange {
-    const change = this.maps[index] as MapChange;
-    const hostVa = this.addressAt(index);
-    return hostVa === undefined || hostVa === change.hostVa || hostVa instanceof DmaError
-      ? change
-      : withChanges(change, { hostVa });
-  }
-
-  /** Makes all requests. Returns a coroutine when there are many. */
-  makeAll(): Coroutine<void> | undefined {
-    const { length } = this.maps;
-    this.#all = this.#allowed = [];
-    if (length > ITEMS_AT_ONCE_MAX) {
-      return inSlices(length, (from, to) => {
-        this.#append(from, to);
-      });
-    }
-    this.#append(0, length);
-    return undefined;
-  }
-
-  /** The requests of the maps that have not been refused. To be called after `makeAll`. */
-  get allowed(): readonly DmaMapRequest[] {
-    return this.#allowed;
-  }
-
-  requestAt(index: number, address = this.addressAt(index)): DmaMapRequest {
-    return this.#all?.[index] ?? requestOf(this.maps[index] as MapChange, address);
-  }
-
-  /** The requests of the maps from index `from` up to, but not including, `to`. */
-  requestsBetween(from: number, to: number): readonly DmaMapRequest[] {
-    const all = this.#all;
-    if (all !== undefined) {
-      return to - from === all.length ? all : all.slice(from, to);
-    }
-    const requests: DmaMapRequest[] = [];
-    for (let index = from; index < to; index++) {
-      requests.push(this.requestAt(index));
-    }
-    return requests;
-  }
-
-  #append(from: number, to: number): void {
-    const all = this.#all as DmaMapRequest[];
-    for (let index = from; index < to; index++) {
-      const address = this.addressAt(index);
-      const isRefused = address instanceof DmaError;
-      if (isRefused && this.#allowed === all) {
-        this.#allowed = all.slice();
-      }
-      const request = requestOf(this.maps[index] as MapChange, address);
-      all.push(request);
-      if (this.#allowed !== all && !isRefused) {
-        this.#allowed.push(request);
-      }
-    }
-  }
-}
-
-/** Makes the calls of one target. What they throw or reject with is returned as a `DmaError`. */
+/**
+ * Makes the calls of one target. What they throw or reject with is returned as a `DmaError`.
+ *
+ * Once the target is gone it is not called: maps and checks fail, unmaps have nothing to do.
+ */
 export class TargetCalls {
   readonly target: DmaTarget;
+  readonly open = new OpenCall();
   /** Unsubscribes from the observable of a map that has not been answered. */
   signal: AbortSignal | undefined = undefined;
-  /** What is called: the target, or what fails every call. */
+  /** What is called: the target, or what stands in for it. */
   #callee: Callee;
+  #gone: DmaError | undefined = undefined;
 
   constructor(target: DmaTarget) {
     this.target = this.#callee = target;
@@ -133,7 +51,22 @@ export class TargetCalls {
 
   /** The reason why no call of the current set may be made: each fails with it. */
   set refusal(reason: DmaError | undefined) {
-    this.#callee = reason === undefined ? this.target : failingWith(reason);
+    if (this.#gone === undefined) {
+      this.#callee = reason === undefined ? this.target : failingWith(reason);
+    }
+  }
+
+  /** The error that says that the target is gone. */
+  get gone(): DmaError | undefined {
+    return this.#gone;
+  }
+
+  /** The target is gone: see `gone`. Only the first error counts. */
+  end(error: DmaError): void {
+    if (this.#gone === undefined) {
+      this.#gone = error;
+      this.#callee = { ...failingWith(error), unmapDma: doNothing, unmapDmaBatch: doNothing };
+    }
   }
 
   /** Calls `checkMaps`, which the target has. */
@@ -142,7 +75,7 @@ export class TargetCalls {
       const returned: unknown = this.#callee.checkMaps?.(requests);
       return returned === undefined ? undefined : this.#answerOf(returned, this.signal);
     } catch (thrown) {
-      return this.#toError(thrown);
+      return this.toError(thrown);
     }
   }
 
@@ -151,7 +84,7 @@ export class TargetCalls {
       const returned: unknown = this.#callee.mapDma(request);
       return returned === undefined ? undefined : this.#answerOf(returned, this.signal);
     } catch (thrown) {
-      return this.#toError(thrown, request);
+      return this.toError(thrown, request);
     }
   }
 
@@ -160,7 +93,7 @@ export class TargetCalls {
       const returned: unknown = this.#callee.unmapDma(range);
       return returned === undefined ? undefined : this.#answerOf(returned);
     } catch (thrown) {
-      return this.#toError(thrown, { range });
+      return this.toError(thrown, { range });
     }
   }
 
@@ -170,10 +103,10 @@ export class TargetCalls {
       return answer;
     }
     try {
-      yield answer;
+      yield this.open.wait(answer);
       return undefined;
     } catch (thrown) {
-      return this.#toError(thrown, about);
+      return this.toError(thrown, about);
     }
   }
 
@@ -186,7 +119,7 @@ export class TargetCalls {
       const returned: unknown = this.#callee.mapDmaBatch?.(requests);
       return returned === undefined ? undefined : this.#batchAnswerOf(toAnswer(returned, this.signal), requests);
     } catch (thrown) {
-      return { done: 0, error: this.#toError(thrown, requests[0]) };
+      return { done: 0, error: this.toError(thrown, requests[0]) };
     }
   }
 
@@ -199,7 +132,7 @@ export class TargetCalls {
       const returned: unknown = this.#callee.unmapDmaBatch?.(items.map(rangeOf));
       return returned === undefined ? undefined : this.#batchAnswerOf(toAnswer(returned), items);
     } catch (thrown) {
-      return { done: 0, error: this.#toError(thrown, items[0]) };
+      return { done: 0, error: this.toError(thrown, items[0]) };
     }
   }
 
@@ -209,10 +142,10 @@ export class TargetCalls {
       if (!isPromiseLike(answer)) {
         return answer;
       }
-      const stop: unknown = yield answer;
+      const stop: unknown = yield this.open.wait(answer);
       return items.length === 1 ? undefined : this.#stopOf(stop, items); // A single call has no result.
     } catch (thrown) {
-      return { done: 0, error: this.#toError(thrown, items[0]) };
+      return { done: 0, error: this.toError(thrown, items[0]) };
     }
   }
 
@@ -252,19 +185,28 @@ export class TargetCalls {
         target: this.target.name,
         hint: 'a batch returns nothing when all of it took effect, else { done, error }: how many did, and why the next one did not',
       });
-      return { done: 0, error: this.#toError(invalid, items[0]) };
+      return { done: 0, error: this.toError(invalid, items[0]) };
     }
-    return { done, error: this.#toError((stop as BatchStop).error, items[done]) };
+    return { done, error: this.toError((stop as BatchStop).error, items[done]) };
   }
 
-  #toError(thrown: unknown, about?: About): DmaError {
-    return toDmaError(thrown, {
+  /** The error of a call, by what it threw or rejected with. */
+  toError(thrown: unknown, about?: About): DmaError {
+    const error = toDmaError(thrown, {
       fallbackCode: 'ERR_TARGET_FAILED',
       target: this.target.name,
       region: about?.region,
       range: about?.range,
     });
+    if (error.code === 'ERR_TARGET_GONE') {
+      this.end(error);
+    }
+    return error;
   }
+}
+
+function doNothing(): undefined {
+  return undefined;
 }
 
 /** The answer to a single call, as that to a batch. */
@@ -274,21 +216,4 @@ function failedFirst(answer: Answer): BatchAnswer {
 
 function rangeOf({ range }: About): MemoryRange {
   return range;
-}
-
-/** The request for a map. This is the only place where a host address is put on. */
-export function requestOf(
-  { range, region, type, writable, backing }: MapChange,
-  address: HostVa | DmaError | undefined,
-): DmaMapRequest {
-  const hostVa = address instanceof DmaError ? undefined : address;
-  if (typeof backing === 'string') {
-    return hostVa === undefined
-      ? { range, region, type, writable, fileOffset: 0n }
-      : { range, region, type, writable, fileOffset: 0n, hostVa };
-  }
-  const { mappable, fileOffset } = backing;
-  return hostVa === undefined
-    ? { range, region, type, writable, mappable, fileOffset }
-    : { range, region, type, writable, mappable, fileOffset, hostVa };
 }

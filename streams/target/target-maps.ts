@@ -8,9 +8,10 @@ import type { Coroutine } from '../util/coroutine.js';
 import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
 import { UnsubscribedError } from './answers.js';
 import type { Ledger } from './ledger.js';
+import { MapList } from './map-list.js';
 import { pagesOf, pagesOfAll, type Monitor } from './monitor.js';
 import { abortedError, noFdError, noVaError, stuckError } from './obstacles.js';
-import { MapList, type TargetCalls } from './target-calls.js';
+import type { TargetCalls } from './target-calls.js';
 import type { TargetUnmaps } from './target-unmaps.js';
 
 /**
@@ -156,6 +157,11 @@ export class TargetMaps {
   /** Records a failed map. Returns whether it stops the set. */
   #recordFailure(change: MapChange, error: DmaError, set: ChangeSet, result: SetResult): boolean {
     const at = { target: this.#target.name, region: change.region, range: change.range };
+    if (this.#calls.gone !== undefined) {
+      result.error = this.#calls.gone;
+      result.failedAt = set.undo ? undefined : at;
+      return true;
+    }
     if (set.undo) {
       result.error ??= error;
       result.add('missing', { target: at.target, range: at.range });

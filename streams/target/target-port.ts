@@ -6,9 +6,10 @@ import type { DmaTarget } from '../contracts/dma-target.js';
 import type { DmaError } from '../contracts/errors.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { mapInSlices } from '../ranges/slices.js';
-import { run, waitFor, type Coroutine } from '../util/coroutine.js';
+import { isPromiseLike, run, waitFor, type Coroutine } from '../util/coroutine.js';
 import { EMPTY_LIST } from '../util/lists.js';
 import { mapInOrder } from '../util/map-in-order.js';
+import { toAnswer } from './answers.js';
 import { Ledger } from './ledger.js';
 import type { Monitor } from './monitor.js';
 import { SetHooks } from './set-hooks.js';
@@ -34,14 +35,48 @@ export class TargetPort {
 
   constructor(target: DmaTarget) {
     this.target = target;
-    this.#hooks = SetHooks.of(target);
     this.#calls = new TargetCalls(target);
+    this.#hooks = SetHooks.of(target, this.#calls.open);
     this.#unmaps = new TargetUnmaps(this.#calls, this.ledger);
     this.#maps = new TargetMaps(this.#calls, this.ledger, this.#unmaps);
   }
 
   get name(): string {
     return this.target.name;
+  }
+
+  /**
+   * The error that says that the target is gone. Then it is not called again and holds nothing; its maps fail with this
+   * error, except for those of an inverse set, of which nothing is done.
+   */
+  get gone(): DmaError | undefined {
+    return this.#calls.gone;
+  }
+
+  /** The target counts as gone, and whoever waits for a call of it gets this error. */
+  abandon(error: DmaError): void {
+    this.#calls.end(error);
+    this.#forget();
+    this.#calls.open.abandon(error);
+  }
+
+  /** Resolves when the call that was open when the target was abandoned has ended; `undefined` if there was none. */
+  get abandonedCall(): Promise<unknown> | undefined {
+    return this.#calls.open.abandoned;
+  }
+
+  /** Waits for the answer of a call of the target that was made past the sets. */
+  *answerOf(call: () => unknown, about?: { readonly range: MemoryRange }): Coroutine<unknown> {
+    try {
+      const answer = toAnswer(call());
+      return isPromiseLike(answer) ? yield this.#calls.open.wait(answer) : answer;
+    } catch (thrown) {
+      const error = this.#calls.toError(thrown, about);
+      if (this.gone !== undefined) {
+        this.#forget();
+      }
+      throw error;
+    }
   }
 
   /** Observes the sets that are served from now on, and may abort them. */
@@ -81,15 +116,27 @@ export class TargetPort {
   /** Tells the target that the set has ended, if it was told that it has begun. Returns the error of the target. */
   *endSet(): Coroutine<DmaError | undefined> {
     this.#calls.refusal = undefined;
-    return this.#hooks === undefined ? undefined : yield* this.#hooks.end();
+    const error = this.#hooks === undefined ? undefined : yield* this.#hooks.end();
+    if (error?.code === 'ERR_TARGET_GONE') {
+      this.#calls.end(error);
+      this.#forget();
+    }
+    return error;
   }
 
   /** Unmaps one stuck mapping again. Returns the error if it is still stuck. */
   *unmapStuck(mapping: MapChange, generation: number): Coroutine<DmaError | undefined> {
+    if (this.gone !== undefined) {
+      return undefined;
+    }
     if (this.#hooks !== undefined) {
       this.#calls.refusal = yield* this.#hooks.begin(generation);
     }
-    return yield* this.#unmaps.unmapStuck(mapping, generation);
+    const error = yield* this.#unmaps.unmapStuck(mapping, generation);
+    if (this.#isGone()) {
+      this.#forget();
+    }
+    return error;
   }
 
   *#serveWhole(set: ChangeSet): Coroutine<Outcome> {
@@ -97,6 +144,9 @@ export class TargetPort {
   }
 
   *#serve(set: ChangeSet): Coroutine<Outcome> {
+    if (this.#isGone()) {
+      return this.#outcomeOnceGone(set);
+    }
     const result = new SetResult();
     if (this.#hooks !== undefined && set.unmaps.length + set.maps.length > 0) {
       this.#calls.refusal = yield* this.#hooks.begin(set.generation);
@@ -108,11 +158,33 @@ export class TargetPort {
     if (set.unmaps.length > 0) {
       yield* this.#unmaps.serve(set, result);
     }
-    if (set.maps.length > 0 && (yield* this.#maps.serve(set, result))) {
+    if (set.maps.length > 0 && !this.#isGone() && (yield* this.#maps.serve(set, result)) && !this.#isGone()) {
       yield* this.#undo(set, result);
     }
     this.ledger.endSet();
+    if (this.#isGone()) {
+      this.#forget();
+      result.endAs(this.#calls.gone);
+    }
     return result.outcome(set.generation, this.target.name);
+  }
+
+  #isGone(): boolean {
+    return this.#calls.gone !== undefined;
+  }
+
+  #outcomeOnceGone({ generation, maps, undo }: ChangeSet): Outcome {
+    const result = new SetResult();
+    if (maps.length > 0 && undo !== true) {
+      result.endAs(this.#calls.gone);
+    }
+    return result.outcome(generation, this.target.name);
+  }
+
+  /** The target holds nothing any more. */
+  #forget(): void {
+    this.ledger.clear();
+    this.#hooks?.drop();
   }
 
   /** Undoes a set that has failed: unmaps its maps, newest first, then maps again what it had unmapped. */

@@ -129,6 +129,9 @@ export class TargetUnmaps {
   *unmapStuck(mapping: MapChange, generation: number): Coroutine<DmaError | undefined> {
     const { range } = mapping;
     const error = yield* this.#calls.errorOf(this.#calls.unmap(range), { range });
+    if (this.#calls.gone !== undefined) {
+      return error;
+    }
     if (error === undefined) {
       this.#ledger.stuck.remove(range);
     } else {
@@ -141,6 +144,9 @@ export class TargetUnmaps {
   *#record(call: UnmapCall, error: DmaError | undefined, set: ChangeSet, result: SetResult): Coroutine<void> {
     const mappings = 'ends' in call ? call.ends : [call];
     result.error ??= error;
+    if (this.#calls.gone !== undefined) {
+      return;
+    }
     if (error !== undefined) {
       yield* this.#ledger.materialize();
     }

@@ -214,13 +214,14 @@ describe('RegionManager: progress and abort of an attach', () => {
         expect(error).to.include({ name: 'AbortError', code: 'ABORT_ERR' });
         expect(error.message).to.include('has not completed');
         await queued;
-        expect(manager.attachments).to.deep.equal([]);
+        expect(manager.attachments.map(({ phase, pending }) => [phase, pending])).to.deep.equal([['leaving', true]]);
         expect(target.calls).to.deep.equal(['map 0x0-0x1000 rw', 'map 0x2000-0x4000 rw']);
 
         stuck.open();
         await nextTurn();
         await nextTurn();
         expect(target.held()).to.deep.equal([]);
+        expect(manager.attachments).to.deep.equal([]);
         const attachment = await manager.attach(target);
         expect(ledgerOf(attachment)).to.deep.equal(viewOf(manager));
       });

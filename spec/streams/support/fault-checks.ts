@@ -76,7 +76,7 @@ function expectLedgers(scene: Scene): { readonly stuck: string[] } {
     const held = ledger.filter((entry) => !entry.stuck).map((entry) => entry.range.toString());
     allStuck.push(...stuck);
     expect([...held, ...stuck].sort()).to.deep.equal(texts(target.held()).sort());
-    if (scene.manager.attachments.includes(attachment)) {
+    if (attachment.phase === 'attached') {
       const missing = texts(attachment.missing());
       const contents = target.contents().filter((one) => !stuck.includes(one.split(' ')[0] ?? ''));
       const wanted = scene.viewOf(target).filter((one) => !missing.includes(one.split(' ')[0] ?? ''));
@@ -95,7 +95,7 @@ function expectExact(scene: Scene): void {
   for (const attachment of scene.attachments) {
     expect(attachment.missing()).to.deep.equal([]);
   }
-  const attached = scene.manager.attachments.map(({ target }) => target);
+  const attached = scene.manager.attachments.filter(({ phase }) => phase === 'attached').map(({ target }) => target);
   for (const target of [...scene.targets, scene.late]) {
     if (!attached.includes(target.name)) {
       expect(target.held()).to.deep.equal([]);
@@ -174,7 +174,7 @@ export async function checkLastingFault({ scene, before, after, error, act }: Ru
   }
   for (const attachment of scene.attachments) {
     await attachment.heal();
-    if (scene.manager.attachments.includes(attachment)) {
+    if (attachment.phase === 'attached') {
       expect(await attachment.verify()).to.deep.equal([]);
     }
   }

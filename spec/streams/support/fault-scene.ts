@@ -20,6 +20,8 @@ export interface Setting {
   readonly va: 'none' | 'all' | 'all but the first';
   /** How the VA mapper handles batches. Default: it has no methods for batches. */
   readonly batches?: VaBatches;
+  /** The error code of the calls of targets that fail. Default: `'EIO'`. */
+  readonly code?: string;
 }
 
 /** The file and the VA mapper of a scene. Default: fakes. */
@@ -48,6 +50,7 @@ export class Scene {
 
   private constructor(setting: Setting, world: World) {
     this.#world = world;
+    this.plan.code = setting.code ?? 'EIO';
     this.va = setting.va === 'none' ? undefined : world.vaMapper(this.plan, setting.batches);
     this.manager = new RegionManager({
       ...(this.va === undefined ? {} : { vaMapper: this.va }),

@@ -6,6 +6,8 @@ import type { VaBatches } from '../../support/va-batches.js';
 export class FaultPlan {
   /** Whether a call has failed. */
   struck = false;
+  /** The error code of the calls of targets that fail. */
+  code = 'EIO';
   #count = 0;
   #first = Number.POSITIVE_INFINITY;
   #onwards = false;
@@ -82,7 +84,7 @@ export class FaultyTarget extends RecordingTarget implements SettledTarget {
     if (options.needsVa === true) {
       va?.users.push(this);
     }
-    this.failWhen(() => (this.#strikes ? 'EIO' : undefined));
+    this.failWhen(() => (this.#strikes ? plan.code : undefined));
     const { beginSet, endSet } = this;
     if (beginSet !== undefined && endSet !== undefined) {
       this.beginSet = (generation) => this.#byPlan(() => beginSet(generation));

@@ -1,0 +1,32 @@
+import type { DmaError } from '../contracts/errors.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
+import type { TargetPort } from '../target/target-port.js';
+import type { Coroutine } from '../util/coroutine.js';
+import { pauseIfOver } from '../util/time-slice.js';
+
+/** The ranges of the stuck mappings that were unmapped again, and the last failure. */
+export interface StuckRetry {
+  readonly tried: readonly MemoryRange[];
+  readonly error: DmaError | undefined;
+}
+
+/** Unmaps again what is stuck at these targets, the last target first; only over `ranges` when they are given. */
+export function* unmapStuckAt(
+  ports: readonly TargetPort[],
+  generation: number,
+  ranges?: readonly MemoryRange[],
+): Coroutine<StuckRetry> {
+  const tried: MemoryRange[] = [];
+  let error: DmaError | undefined;
+  for (const port of ports.toReversed()) {
+    for (const { mapping } of yield* port.ledger.stuck.entries(ranges)) {
+      tried.push(mapping.range);
+      error = (yield* port.unmapStuck(mapping, generation)) ?? error;
+      const pause = pauseIfOver();
+      if (pause !== undefined) {
+        yield pause;
+      }
+    }
+  }
+  return { tried, error };
+}
