@@ -18,9 +18,10 @@ import type { SerialQueue } from '../util/serial-queue.js';
 import type { View } from '../view/view.js';
 import { branchOf, checkNeedsNoFd, claim, claimantOf } from './attachable.js';
 import type { AttachOptions, DetachOptions } from './attachment.js';
-import { AttachmentHandle, type HandleCommands } from './attachment-handle.js';
+import { AttachmentHandle } from './attachment-handle.js';
 import type { Attachments } from './attachments.js';
 import { Departures } from './departures.js';
+import type { HandleCommands } from './handle-commands.js';
 import { warnOfAllPieces } from './piece-warnings.js';
 import { replay } from './replay.js';
 import { findFaults, recordActual } from './verification.js';
@@ -36,7 +37,7 @@ export interface AttachmentCommandsOptions {
 }
 
 /** The commands that attach, detach, verify and repair the attachments of a manager. */
-export class AttachmentCommands implements HandleCommands {
+export class AttachmentCommands implements HandleCommands<AttachmentHandle> {
   readonly #options: AttachmentCommandsOptions;
   readonly #attachments: Attachments;
   readonly #view: View;
@@ -83,7 +84,7 @@ export class AttachmentCommands implements HandleCommands {
       yield* handle.endSet();
       yield* attachments.endSets() ?? EMPTY_LIST;
       attachments.attaching = undefined;
-      yield* this.endGone() ?? EMPTY_LIST;
+      yield* this.endGone();
     }
   }
 
@@ -108,8 +109,8 @@ export class AttachmentCommands implements HandleCommands {
     return this.#departures.detachAll();
   }
 
-  /** Ends the attachments of which a target is gone. `undefined` when there are none. */
-  endGone(): Coroutine<void> | undefined {
+  /** Ends the attachments of which a target is gone. To be called after each command. */
+  endGone(): Coroutine<void> {
     return this.#departures.endGone();
   }
 
@@ -149,7 +150,7 @@ export class AttachmentCommands implements HandleCommands {
       return yield* command;
     } finally {
       yield* this.#attachments.endSets() ?? EMPTY_LIST;
-      yield* this.endGone() ?? EMPTY_LIST;
+      yield* this.endGone();
     }
   }
 

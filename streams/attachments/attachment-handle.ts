@@ -1,10 +1,7 @@
-import type { Observable } from 'rxjs';
+import { Subject, type Observable } from 'rxjs';
 import { Branch } from '../branches/branch.js';
 import type { HeldAddresses } from '../branches/branch-stream.js';
 import type { Receiver } from '../branches/receiver.js';
-import { inverse, unmapOf } from '../changes/managed-set.js';
-import { mappingOf } from '../changes/mapping.js';
-import { uniqueInSlices } from '../changes/unique.js';
 import type { ChangeSet, Outcome } from '../contracts/change-set.js';
 import type { DmaError, TargetRange } from '../contracts/errors.js';
 import type { Finding, HealOptions } from '../contracts/finding.js';
@@ -12,7 +9,6 @@ import type { LedgerEntry } from '../contracts/ledger-entry.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
 import type { VaUser } from '../host-addresses/va-errors.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-import { eachInSlices, mapInSlices } from '../ranges/slices.js';
 import { Ledger } from '../target/ledger.js';
 import type { Monitor } from '../target/monitor.js';
 import type { TargetPort } from '../target/target-port.js';
@@ -20,17 +16,11 @@ import { type Coroutine, isPromiseLike, run, waitFor } from '../util/coroutine.j
 import { EMPTY_LIST } from '../util/lists.js';
 import type { Attachment, DetachOptions } from './attachment.js';
 import { AttachmentLedgers } from './attachment-ledgers.js';
-import { AttachmentOutcomes, goneIn, goneOutcome } from './attachment-outcomes.js';
+import type { HandleCommands } from './handle-commands.js';
+import { lastOutcome } from './last-outcome.js';
 import { recordAssumed } from './assumed-ledger.js';
-import { unmapStuckAt, type StuckRetry } from './stuck-retry.js';
-
-/** The commands of an attachment. They run on the queue of its manager. */
-export interface HandleCommands {
-  retryStuck(handle: AttachmentHandle): Promise<void>;
-  verify(handle: AttachmentHandle): Promise<readonly Finding[]>;
-  heal(handle: AttachmentHandle, options: HealOptions): Promise<void>;
-  detach(handle: AttachmentHandle, options: DetachOptions): Promise<void>;
-}
+import { unmapAssumedStuck, unmapStuckAt, type StuckRetry } from './stuck-retry.js';
+import { VaUse } from './va-use.js';
 
 /** An attachment, with what its manager needs to know of it. */
 export class AttachmentHandle implements Attachment, Receiver {
@@ -38,24 +28,25 @@ export class AttachmentHandle implements Attachment, Receiver {
   readonly ledgers: AttachmentLedgers;
   readonly concurrent: boolean;
   readonly #branch: Branch;
-  readonly #commands: HandleCommands;
+  readonly #commands: HandleCommands<AttachmentHandle>;
   readonly #warn: (warning: DmaError) => void;
-  readonly #outcomes = new AttachmentOutcomes();
+  readonly #outcomes = new Subject<Outcome>();
+  #gone: DmaError | undefined = undefined;
+  #onAnswered: (() => void) | undefined = undefined;
   /** The ledger of a branch without registered targets, which does not end in `toTarget`. */
   readonly #assumedLedger: Ledger | undefined;
-  /** Of the set that was served last. */
-  #generation = 0;
-  /** By start, the maps of the set that was not answered when the attachment began to leave: some may still be made. */
-  #unanswered: ReadonlyMap<number, MemoryRange> | undefined = undefined;
+  #generation = 0; // Of the set that was served last.
+  readonly #vaUse: VaUse;
 
   /** @throws what the branch function throws */
-  constructor(branch: TargetBranch, commands: HandleCommands, warn: (warning: DmaError) => void) {
+  constructor(branch: TargetBranch, commands: HandleCommands<AttachmentHandle>, warn: (warning: DmaError) => void) {
     this.#branch = new Branch(branch, warn);
     this.concurrent = this.#branch.concurrent;
     this.#commands = commands;
     this.#warn = warn;
     this.#assumedLedger = this.#branch.ports.length === 0 ? new Ledger() : undefined;
     this.ledgers = new AttachmentLedgers(this.#branch, this.#assumedLedger);
+    this.#vaUse = new VaUse(this.#branch, this.#assumedLedger);
     this.#branch.start();
   }
 
@@ -67,7 +58,6 @@ export class AttachmentHandle implements Attachment, Receiver {
     return this.#branch.ports;
   }
 
-  /** The addresses held by the VA mappers of the branch. */
   get vas(): readonly HeldAddresses[] {
     return this.#branch.vas;
   }
@@ -81,7 +71,7 @@ export class AttachmentHandle implements Attachment, Receiver {
   }
 
   get outcomes$(): Observable<Outcome> {
-    return this.#outcomes.observable;
+    return this.#outcomes.asObservable();
   }
 
   ledger(): readonly LedgerEntry[] {
@@ -92,7 +82,6 @@ export class AttachmentHandle implements Attachment, Receiver {
     return this.phase === 'attached' ? this.ledgers.missing() : [];
   }
 
-  /** As `missing`, in slices. */
   *missingInSlices(): Coroutine<readonly MemoryRange[]> {
     return this.phase === 'attached' ? yield* this.ledgers.missingInSlices() : EMPTY_LIST;
   }
@@ -138,10 +127,9 @@ export class AttachmentHandle implements Attachment, Receiver {
 
   /** The error that says that one of its targets is gone. Then the attachment gets no more maps, and is to be detached. */
   get gone(): DmaError | undefined {
-    return this.#outcomes.gone;
+    return this.#gone;
   }
 
-  /** Whether one of its targets is gone, as `gone` may not tell yet. */
   get isGone(): boolean {
     return this.gone !== undefined || goneIn(this.#branch.made) !== undefined;
   }
@@ -164,12 +152,12 @@ export class AttachmentHandle implements Attachment, Receiver {
       port.abandon(error);
     }
     this.#assumedLedger?.clear();
-    this.#unanswered = undefined;
+    this.#vaUse.forgetUnanswered();
     if (this.pending) {
       this.#branch.abandon(error); // One of its operators does not answer.
     }
     if (!wasPending) {
-      this.#outcomes.publishLast(goneOutcome({ generation: this.#generation, target: this.target }, error));
+      this.#emitLast(lastOutcome({ generation: this.#generation, target: this.target }, error), error);
     }
   }
 
@@ -196,7 +184,7 @@ export class AttachmentHandle implements Attachment, Receiver {
   *#recordAndPublish(ledger: Ledger, set: ChangeSet, answer: Outcome | Promise<Outcome>): Coroutine<Outcome> {
     const outcome = yield* waitFor(answer);
     const gone = this.gone ?? goneIn(this.#branch.made, outcome);
-    yield* recordAssumed(ledger, set, gone === undefined ? outcome : goneOutcome(outcome, gone));
+    yield* recordAssumed(ledger, set, gone === undefined ? outcome : lastOutcome(outcome, gone));
     return yield* waitFor(this.#answerWith(outcome));
   }
 
@@ -205,14 +193,33 @@ export class AttachmentHandle implements Attachment, Receiver {
       return outcome; // The last one has been published.
     }
     const gone = goneIn(this.#branch.made, outcome);
-    return gone === undefined ? this.#outcomes.publish(outcome) : run(this.#publishLast(outcome, gone));
+    return gone === undefined ? this.#publish(outcome) : run(this.#publishLast(outcome, gone));
   }
 
-  *#publishLast(outcome: Parameters<typeof goneOutcome>[0], gone: DmaError): Coroutine<Outcome> {
-    this.#unanswered = undefined;
+  *#publishLast(outcome: Parameters<typeof lastOutcome>[0], gone: DmaError): Coroutine<Outcome> {
+    this.#vaUse.forgetUnanswered();
     // Those of other targets no longer follow the active mappings.
     yield* this.ledgers.materialize();
-    return this.#outcomes.publishLast(goneOutcome(outcome, gone));
+    return this.#emitLast(lastOutcome(outcome, gone), gone);
+  }
+
+  #emitLast(outcome: Outcome, gone: DmaError): Outcome {
+    if (this.#gone === undefined) {
+      this.#gone = gone;
+      this.#publish(outcome);
+      this.#outcomes.complete();
+    }
+    return outcome;
+  }
+
+  #publish(outcome: Outcome): Outcome {
+    if (this.#outcomes.observed) {
+      this.#outcomes.next(outcome);
+    }
+    const onAnswered = this.#onAnswered;
+    this.#onAnswered = undefined;
+    onAnswered?.();
+    return outcome;
   }
 
   isStuck(at: TargetRange): boolean {
@@ -223,23 +230,11 @@ export class AttachmentHandle implements Attachment, Receiver {
 
   /** Whether a target may use the host address of the mapping at exactly this range, which is no longer active. */
   usesVa(range: MemoryRange): boolean {
-    return (
-      this.#unanswered?.get(range.startPage)?.equals(range) === true ||
-      (this.#assumedLedger === undefined
-        ? this.ports.some((port) => port.usesVa(range))
-        : this.#assumedLedger.at(range) !== undefined)
-    );
+    return this.#vaUse.uses(range);
   }
 
-  /** The targets for which `usesVa` holds. */
   usersOf(range: MemoryRange): readonly VaUser[] {
-    if (!this.usesVa(range)) {
-      return [];
-    }
-    const ports = this.ports.filter((port) => port.usesVa(range));
-    return ports.length === 0
-      ? [{ target: this.target, range, stuck: this.#assumedLedger?.stuck.at(range) !== undefined }]
-      : ports.map(({ name, ledger }) => ({ target: name, range, stuck: ledger.stuck.at(range) !== undefined }));
+    return this.#vaUse.usersOf(range);
   }
 
   /**
@@ -249,10 +244,7 @@ export class AttachmentHandle implements Attachment, Receiver {
    */
   *unmapStuck(generation: number, ranges?: readonly MemoryRange[]): Coroutine<StuckRetry> {
     if (this.#assumedLedger !== undefined) {
-      const stuck = yield* mapInSlices(yield* this.#assumedLedger.stuck.entries(ranges), mappingOf);
-      const unmaps = yield* mapInSlices(yield* uniqueInSlices([stuck]), unmapOf);
-      const outcome = unmaps.length === 0 ? undefined : yield* waitFor(this.serve(inverse(generation, unmaps, [])));
-      return { tried: yield* mapInSlices(unmaps, ({ range }) => range), error: outcome?.error };
+      return yield* unmapAssumedStuck(this.#assumedLedger, this, generation, ranges);
     }
     const retry = yield* unmapStuckAt(this.ports, generation, ranges);
     yield* this.noteGone();
@@ -271,7 +263,7 @@ export class AttachmentHandle implements Attachment, Receiver {
   /** Calls back when the open set has been answered; within the call when there is none. */
   onceAnswered(callback: () => void): void {
     if (this.pending) {
-      this.#outcomes.onceAnswered(callback);
+      this.#onAnswered = callback;
     } else {
       callback();
     }
@@ -283,11 +275,7 @@ export class AttachmentHandle implements Attachment, Receiver {
    */
   *markLeaving(): Coroutine<void> {
     this.phase = 'leaving';
-    const unanswered = new Map<number, MemoryRange>();
-    this.#unanswered = unanswered;
-    yield* eachInSlices(this.#branch.open?.maps ?? [], ({ range }) => {
-      unanswered.set(range.startPage, range);
-    });
+    yield* this.#vaUse.keep(this.#branch.open?.maps ?? []);
     yield* this.ledgers.materialize();
   }
 
@@ -298,4 +286,14 @@ export class AttachmentHandle implements Attachment, Receiver {
     this.#branch.end();
     this.#outcomes.complete();
   }
+}
+
+/** The error that says that one of these targets is gone, or that a branch has said so in an outcome. */
+function goneIn(ports: readonly TargetPort[], outcome?: Outcome): DmaError | undefined {
+  for (const { gone } of ports) {
+    if (gone !== undefined) {
+      return gone;
+    }
+  }
+  return outcome?.error?.code === 'ERR_TARGET_GONE' ? outcome.error : undefined;
 }

@@ -5,7 +5,7 @@ import type { Finding } from '../contracts/finding.js';
 import { MemoryRange, PAGE_SIZE } from '../ranges/memory-range.js';
 import { eachInSlices, joinInSlices, mapInSlices, sortedInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
-import { requestOf } from '../target/map-list.js';
+import { requestOf } from '../target/target-calls.js';
 import type { TargetPort } from '../target/target-port.js';
 
 /**

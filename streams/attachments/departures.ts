@@ -74,12 +74,8 @@ export class Departures {
         );
   }
 
-  /** Ends the attachments of which a target is gone. `undefined` when there are none. To be called after each command. */
-  endGone(): Coroutine<void> | undefined {
-    return this.#attachments.hasGone ? this.#endEach() : undefined;
-  }
-
-  *#endEach(): Coroutine<void> {
+  /** Ends the attachments of which a target is gone. */
+  *endGone(): Coroutine<void> {
     const { warn } = this.#options;
     for (const handle of this.#attachments.all.filter(({ isGone }) => isGone)) {
       yield* handle.noteGone();

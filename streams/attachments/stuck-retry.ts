@@ -1,7 +1,13 @@
+import type { Receiver } from '../branches/receiver.js';
+import { inverse, unmapOf } from '../changes/managed-set.js';
+import { mappingOf } from '../changes/mapping.js';
+import { uniqueInSlices } from '../changes/unique.js';
 import type { DmaError } from '../contracts/errors.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
+import { mapInSlices } from '../ranges/slices.js';
+import type { Ledger } from '../target/ledger.js';
 import type { TargetPort } from '../target/target-port.js';
-import type { Coroutine } from '../util/coroutine.js';
+import { waitFor, type Coroutine } from '../util/coroutine.js';
 import { pauseIfOver } from '../util/time-slice.js';
 
 /** The ranges of the stuck mappings that were unmapped again, and the last failure. */
@@ -29,4 +35,17 @@ export function* unmapStuckAt(
     }
   }
   return { tried, error };
+}
+
+/** As `unmapStuckAt`, for a branch whose targets are not known: all in one set. */
+export function* unmapAssumedStuck(
+  ledger: Ledger,
+  branch: Pick<Receiver, 'serve'>,
+  generation: number,
+  ranges?: readonly MemoryRange[],
+): Coroutine<StuckRetry> {
+  const stuck = yield* mapInSlices(yield* ledger.stuck.entries(ranges), mappingOf);
+  const unmaps = yield* mapInSlices(yield* uniqueInSlices([stuck]), unmapOf);
+  const outcome = unmaps.length === 0 ? undefined : yield* waitFor(branch.serve(inverse(generation, unmaps, [])));
+  return { tried: yield* mapInSlices(unmaps, ({ range }) => range), error: outcome?.error };
 }

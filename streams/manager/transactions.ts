@@ -177,9 +177,8 @@ export class Transactions {
     if (pending !== undefined) {
       yield pending;
     }
-    const leaving = this.#attachmentCommands.endGone();
-    if (leaving !== undefined) {
-      yield* leaving;
+    if (this.#attachments.hasGone) {
+      yield* this.#attachmentCommands.endGone();
     }
     if (delivery !== undefined && delivery.stuck.length > 0) {
       const stuck = yield* this.#stillStuck(delivery);
@@ -208,7 +207,7 @@ export class Transactions {
   *#rollBack(draft: Draft): Coroutine<void> {
     yield* draft.rollback();
     this.#view.abandon();
-    yield* this.#attachmentCommands.endGone() ?? EMPTY_LIST;
+    yield* this.#attachmentCommands.endGone();
   }
 
   *#rollBackAndThrow(draft: Draft, error: unknown): Coroutine<never> {

@@ -8,7 +8,7 @@ import { sortByAddress } from '../ranges/sort-by-address.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { DerivedAccount, withAddress } from './derived-account.js';
 import { StuckMappings } from './stuck-mappings.js';
-import type { MapList } from './map-list.js';
+import type { MapList } from './target-calls.js';
 import { UnmappedMappings } from './unmapped-mappings.js';
 
 /**

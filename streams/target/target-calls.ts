@@ -1,10 +1,15 @@
 import { toAnswer } from './answers.js';
+import { ManagedSet, type Addresses } from '../changes/managed-set.js';
+import { withChanges } from '../changes/mapping.js';
+import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import type { BatchStop, DmaMapRequest, DmaTarget } from '../contracts/dma-target.js';
 import { DmaError, toDmaError } from '../contracts/errors.js';
+import type { HostVa } from '../contracts/host-va.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { OpenCall } from './open-call.js';
 import { failingWith, type Callee } from './set-hooks.js';
 import { type Coroutine, isPromiseLike } from '../util/coroutine.js';
+import { inSlices, ITEMS_AT_ONCE_MAX } from '../util/sliced-work.js';
 
 /**
  * The answer to a call: `undefined` when it has succeeded, an error when it has failed, a promise when it has not been
@@ -27,15 +32,93 @@ interface About {
   readonly region?: string | undefined;
 }
 
-/** Limits of one batch: calls, and pages (256 MiB). An abort takes effect between two batches. */
-const BATCH_CALLS_MAX = 4096;
-const BATCH_PAGES_MAX = 1 << 16;
+const NOTHING_TO_UNMAP = { unmapDma: () => undefined, unmapDmaBatch: () => undefined };
 
-/**
- * Makes the calls of one target. What they throw or reject with is returned as a `DmaError`.
- *
- * Once the target is gone it is not called: maps and checks fail, unmaps have nothing to do.
- */
+/** The maps of a set, and their requests. */
+export class MapList {
+  readonly set: ChangeSet;
+  readonly maps: readonly MapChange[];
+  /** Parallel to the maps: the addresses of a managed set. `undefined` when the maps have them, or there are none. */
+  readonly addresses: Addresses | undefined;
+  /** Those of all maps, and those of the maps that have not been refused. Made for `checkMaps`, used for the calls. */
+  #all: DmaMapRequest[] | undefined = undefined;
+  #allowed: DmaMapRequest[] = [];
+
+  /** @param maps all maps of the set, or some of them if the set has no addresses */
+  constructor(set: ChangeSet, maps: readonly MapChange[]) {
+    this.set = set;
+    this.maps = maps;
+    this.addresses = ManagedSet.detailsOf(set)?.addresses;
+  }
+
+  /** The host address of a map, or the error with which a mapper or an operator has refused it. */
+  addressAt(index: number): HostVa | DmaError | undefined {
+    const { refused, hostVa } = this.maps[index] as MapChange;
+    return refused ?? (this.addresses === undefined ? hostVa : this.addresses[index]);
+  }
+
+  /** The map with its address. */
+  mappingAt(index: number): MapChange {
+    const change = this.maps[index] as MapChange;
+    const hostVa = this.addressAt(index);
+    return hostVa === undefined || hostVa === change.hostVa || hostVa instanceof DmaError
+      ? change
+      : withChanges(change, { hostVa });
+  }
+
+  /** Makes all requests. Returns a coroutine when there are many. */
+  makeAll(): Coroutine<void> | undefined {
+    const { length } = this.maps;
+    this.#all = this.#allowed = [];
+    if (length > ITEMS_AT_ONCE_MAX) {
+      return inSlices(length, (from, to) => {
+        this.#append(from, to);
+      });
+    }
+    this.#append(0, length);
+    return undefined;
+  }
+
+  /** The requests of the maps that have not been refused. To be called after `makeAll`. */
+  get allowed(): readonly DmaMapRequest[] {
+    return this.#allowed;
+  }
+
+  requestAt(index: number, address = this.addressAt(index)): DmaMapRequest {
+    return this.#all?.[index] ?? requestOf(this.maps[index] as MapChange, address);
+  }
+
+  /** The requests of the maps from index `from` up to, but not including, `to`. */
+  requestsBetween(from: number, to: number): readonly DmaMapRequest[] {
+    const all = this.#all;
+    if (all !== undefined) {
+      return to - from === all.length ? all : all.slice(from, to);
+    }
+    const requests: DmaMapRequest[] = [];
+    for (let index = from; index < to; index++) {
+      requests.push(this.requestAt(index));
+    }
+    return requests;
+  }
+
+  #append(from: number, to: number): void {
+    const all = this.#all as DmaMapRequest[];
+    for (let index = from; index < to; index++) {
+      const address = this.addressAt(index);
+      const isRefused = address instanceof DmaError;
+      if (isRefused && this.#allowed === all) {
+        this.#allowed = all.slice();
+      }
+      const request = requestOf(this.maps[index] as MapChange, address);
+      all.push(request);
+      if (this.#allowed !== all && !isRefused) {
+        this.#allowed.push(request);
+      }
+    }
+  }
+}
+
+/** Makes the calls of one target. What they throw or reject with is returned as a `DmaError`. Nothing is called once it is gone. */
 export class TargetCalls {
   readonly target: DmaTarget;
   readonly open = new OpenCall();
@@ -61,11 +144,11 @@ export class TargetCalls {
     return this.#gone;
   }
 
-  /** The target is gone: see `gone`. Only the first error counts. */
+  /** The target is gone: from now on maps and checks fail with this error, unmaps have nothing to do. */
   end(error: DmaError): void {
     if (this.#gone === undefined) {
       this.#gone = error;
-      this.#callee = { ...failingWith(error), unmapDma: doNothing, unmapDmaBatch: doNothing };
+      this.#callee = { ...failingWith(error), ...NOTHING_TO_UNMAP };
     }
   }
 
@@ -149,21 +232,6 @@ export class TargetCalls {
     }
   }
 
-  /** The number of items, from index `from` on, that one batch takes. */
-  batchLength(items: readonly About[], from: number): number {
-    let pages = 0;
-    let count = 0;
-    while (count < BATCH_CALLS_MAX && from + count < items.length) {
-      const { startPage, endPage } = (items[from + count] as About).range;
-      pages += endPage - startPage;
-      if (count > 0 && pages > BATCH_PAGES_MAX) {
-        break;
-      }
-      count += 1;
-    }
-    return count;
-  }
-
   #answerOf(returned: unknown, signal?: AbortSignal): Answer {
     const answer = toAnswer(returned, signal);
     return isPromiseLike(answer) ? answer : undefined;
@@ -190,7 +258,6 @@ export class TargetCalls {
     return { done, error: this.toError((stop as BatchStop).error, items[done]) };
   }
 
-  /** The error of a call, by what it threw or rejected with. */
   toError(thrown: unknown, about?: About): DmaError {
     const error = toDmaError(thrown, {
       fallbackCode: 'ERR_TARGET_FAILED',
@@ -205,10 +272,6 @@ export class TargetCalls {
   }
 }
 
-function doNothing(): undefined {
-  return undefined;
-}
-
 /** The answer to a single call, as that to a batch. */
 function failedFirst(answer: Answer): BatchAnswer {
   return answer instanceof DmaError ? { done: 0, error: answer } : answer;
@@ -216,4 +279,21 @@ function failedFirst(answer: Answer): BatchAnswer {
 
 function rangeOf({ range }: About): MemoryRange {
   return range;
+}
+
+/** The request for a map. This is the only place where a host address is put on. */
+export function requestOf(
+  { range, region, type, writable, backing }: MapChange,
+  address: HostVa | DmaError | undefined,
+): DmaMapRequest {
+  const hostVa = address instanceof DmaError ? undefined : address;
+  if (typeof backing === 'string') {
+    return hostVa === undefined
+      ? { range, region, type, writable, fileOffset: 0n }
+      : { range, region, type, writable, fileOffset: 0n, hostVa };
+  }
+  const { mappable, fileOffset } = backing;
+  return hostVa === undefined
+    ? { range, region, type, writable, mappable, fileOffset }
+    : { range, region, type, writable, mappable, fileOffset, hostVa };
 }

@@ -7,11 +7,11 @@ import { filterInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
 import { UnsubscribedError } from './answers.js';
+import { batchLength } from './batch-length.js';
 import type { Ledger } from './ledger.js';
-import { MapList } from './map-list.js';
 import { pagesOf, pagesOfAll, type Monitor } from './monitor.js';
 import { abortedError, noFdError, noVaError, stuckError } from './obstacles.js';
-import type { TargetCalls } from './target-calls.js';
+import { MapList, type TargetCalls } from './target-calls.js';
 import type { TargetUnmaps } from './target-unmaps.js';
 
 /**
@@ -120,7 +120,7 @@ export class TargetMaps {
     if (this.#ledger.hasStuck) {
       return first + 1; // Each map needs a look at what is stuck at its addresses.
     }
-    const end = first + this.#calls.batchLength(list.maps, first);
+    const end = first + batchLength(list.maps, first);
     let last = first + 1;
     while (last < end && this.#obstacle(list.maps[last] as MapChange, list.addressAt(last)) === undefined) {
       last += 1;

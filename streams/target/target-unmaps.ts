@@ -5,6 +5,7 @@ import type { MemoryRange } from '../ranges/memory-range.js';
 import { eachInSlices, joinInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
+import { batchLength } from './batch-length.js';
 import type { Ledger } from './ledger.js';
 import type { Answer, TargetCalls } from './target-calls.js';
 
@@ -74,7 +75,7 @@ export class TargetUnmaps {
   *#serveTogether(set: ChangeSet, each: boolean, result: SetResult): Coroutine<void> {
     const calls = this.#ledger.takeEach(set, each) ?? (yield* this.#callsOf(set.unmaps, each));
     for (let next = 0; next < calls.length;) {
-      const count = this.#calls.batchLength(calls, next);
+      const count = batchLength(calls, next);
       const batch = count === calls.length ? calls : calls.slice(next, next + count);
       const answer = this.#calls.unmapBatch(batch);
       const failed = answer === undefined ? undefined : yield* this.#calls.failureOf(answer, batch);
@@ -168,7 +169,8 @@ export class TargetUnmaps {
 
 /** Whether an unmap removes one mapping, of its own range. */
 function isOfOne({ range, covers }: UnmapChange): boolean {
-  return covers.length === 1 && covers[0]?.equals(range) === true;
+  const [cover] = covers;
+  return covers.length === 1 && (cover === range || cover?.equals(range) === true);
 }
 
 /**

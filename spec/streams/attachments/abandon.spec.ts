@@ -237,7 +237,7 @@ describe('Attachment.detach({ abandon: true })', () => {
       const target = Object.assign(stage.target({ name: 'peer' }), {
         mappedRanges: () => new Promise(() => undefined),
       });
-      const attachment = await stage.manager.attach(target as unknown as RecordingTarget);
+      const attachment = await stage.manager.attach(target);
       const waiting = rejectionOf(attachment[call]());
       await nextTurn();
       await attachment.detach({ abandon: true });
