@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { writeFileSync } from 'node:fs';
+import { readSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BlockRequests, SECTOR } from '../../../examples/vhost-user-disk/block-requests.js';
 import { makeImage } from '../../../examples/vhost-user-disk/storage-daemon.js';
@@ -12,6 +12,7 @@ import type { PeerProcess } from './peer-process.js';
 import type { Program } from './program.js';
 import { noteRead } from './report.js';
 
+const GiB = MiB << 10n;
 const REQUEST = BUFFERS;
 const BUFFER = BUFFERS + 0x1000n;
 
@@ -102,6 +103,18 @@ export function testDisk(program: Program): void {
     expect(machine.textAt(high.start)).to.equal('sector 1');
   });
 
+  it('does not touch a DIMM that was removed: the daemon ends the connection, and the other target keeps what it has', async () => {
+    await using machine = await DiskMachine.start(program);
+    const { region, file, fileOffset } = await machine.machine.plugDimm();
+    await machine.read(5, DIMM.start);
+    const found = Buffer.alloc(SECTOR);
+    await region.remove();
+    await rejectionOf(machine.read(6, DIMM.start));
+    readSync(file.fd, found, 0, SECTOR, fileOffset);
+    expect(found.toString('latin1').replace(/\0.*/s, '')).to.equal('sector 5');
+    expect(machine.iommu.mappedRanges().map(String)).to.deep.equal(['0x100000-0x500000']);
+  });
+
   it('refuses a region more than the daemon has slots, undoes it everywhere, and the disk goes on', async () => {
     await using machine = await DiskMachine.start(program);
     const slots = machine.peer.connection.maxSlots ?? 0;
@@ -120,5 +133,49 @@ export function testDisk(program: Program): void {
     expect(machine.machine.attached).to.deep.equal(['iommu', 'peer']);
     expect(await machine.read(7, page(slots - 2).start)).to.equal('sector 7');
     machine.note(`with all ${slots} slots filled: "${machine.textAt(page(slots - 2).start)}"`);
+  });
+
+  it('loses only its attachment when the daemon is killed, and is attached again when it runs again', async () => {
+    await using machine = await DiskMachine.start(program);
+    const dimm = await machine.machine.plugDimm();
+    await machine.daemon.kill();
+    // An unmap finds that the process is gone, and so is what it had.
+    await dimm.region.remove();
+    expect(machine.machine.attached).to.deep.equal(['iommu']);
+    expect(machine.iommu.mappedRanges().map(String)).to.deep.equal(['0x100000-0x500000']);
+    await machine.startDaemon();
+    expect(machine.machine.attached).to.deep.equal(['iommu', 'peer']);
+    expect(await machine.read(8)).to.equal('sector 8');
+    machine.note(`killed, started and attached again: "${machine.textAt(BUFFER)}"`);
+  });
+
+  it('takes a map back everywhere that the daemon acknowledges and then cannot do', async () => {
+    // The daemon has no address space for it: it says that all is well, and then ends the connection.
+    const limited: Program = {
+      ...program,
+      command: (...args) => ['prlimit', `--as=${16n * GiB}`, ...program.command(...args)],
+    };
+    await using machine = await DiskMachine.start(limited);
+    const range = MemoryRange.ofLength(64n * GiB, 64n * GiB);
+    const error = await rejectionOf(
+      machine.machine.plug('huge', range, { file: machine.machine.file('huge', range.length) }),
+    );
+    expect(error).to.be.instanceOf(DmaMapError);
+    expect(error).to.include({ target: 'peer' });
+    expect((error.cause as Error & { code: string }).code).to.equal('ERR_TARGET_GONE');
+    expect(machine.machine.attached).to.deep.equal(['iommu']);
+    expect(machine.iommu.mappedRanges().map(String)).to.deep.equal(['0x100000-0x500000']);
+  });
+
+  it('takes a map back everywhere when the daemon was killed before it', async () => {
+    await using machine = await DiskMachine.start(program);
+    await machine.daemon.kill();
+    const error = await rejectionOf(machine.machine.plugDimm());
+    expect(error).to.be.instanceOf(DmaMapError);
+    expect((error.cause as Error & { code: string }).code).to.equal('ERR_TARGET_GONE');
+    expect(machine.machine.attached).to.deep.equal(['iommu']);
+    expect(machine.iommu.mappedRanges().map(String)).to.deep.equal(['0x100000-0x500000']);
+    await machine.machine.plugDimm();
+    expect(machine.iommu.mappedRanges()).to.have.length(2);
   });
 }

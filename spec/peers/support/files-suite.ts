@@ -74,4 +74,13 @@ export function testFiles(
       `${peer.connection.maxSlots ?? 0} memory slots; FUSE_INIT, LOOKUP, OPEN, READ of ${TEXT.length} bytes: "${text.slice(0, 37)}…"`,
     );
   });
+
+  it('loses only its attachment when the process is killed', async () => {
+    await using files = await start();
+    const { machine, daemon } = files;
+    const dimm = await machine.plugDimm();
+    await daemon.kill();
+    await dimm.region.remove();
+    expect(machine.attached).to.deep.equal(['iommu']);
+  });
 }

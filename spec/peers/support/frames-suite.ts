@@ -118,4 +118,12 @@ export function testFrames(program: Program): void {
     expect(await port.exchange('four', last)).to.deep.equal(frameOf('four'));
     port.note(`with all ${TABLE} places of the table filled: "four"`);
   });
+
+  it('loses only its attachment when the process is killed', async () => {
+    await using port = await PortMachine.start(program);
+    const dimm = await port.machine.plugDimm();
+    await port.daemon.kill();
+    await dimm.region.remove();
+    expect(port.machine.attached).to.deep.equal(['iommu']);
+  });
 }
