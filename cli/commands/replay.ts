@@ -26,13 +26,18 @@ interface Output extends ReplayObserver {
 
 const HELP = `
 Targets:
-${TARGET_HELP.map(([name, what]) => `  ${name.padEnd(16)} ${what}`).join('\n')}
+${TARGET_HELP.map(([name, what]) => `  ${name.padEnd(18)} ${what}`).join('\n')}
   A software IOMMU accepts settings after its name, such as soft,reserved=none or soft:iommufd,aperture=0x0-0x8000000000,entries=100:
     aperture=A-B  the range of addresses that it translates; default 0x0-0x1000000000000
     reserved=A-B  a range that it cannot map; may be repeated; or none. Default: the interrupt window 0xfee00000-0xfef00000 on an x86 host
     entries=N     the maximum number of mappings
+  vhost-user accepts settings after the path, such as vhost-user:/run/disk.sock,read-only=share,timeout=2:
+    read-only=skip|refuse|share  memory that is not writable is not shared (the default), fails the commit, or is shared; then the back end can write it
+    device=skip|share            memory of devices is skipped (the default), or shared
+    timeout=SECONDS              how long to wait for each answer; default 10
   Default targets: ${DEFAULT_TARGETS.join(', ')}; the log is then shortened.
   ADDRESS is the address of a PCI device, such as 0000:00:04.0; dma-streams doctor lists the devices that can be used. A real IOMMU pins all memory of the trace. If the device is QEMU's edu device (1234:11e8), it performs the DMA of the check at the end. With any other device the mappings are made, but not checked by DMA.
+  SOCKET is the socket of a vhost-user back end that has no other client. A back end performs DMA only for a driver in the guest, so it is not checked by DMA: the check counts the mappings that it shares, and asks it for an answer after the last commit.
 
 Examples:
   $ dma-streams replay examples/traces/q35-boot.jsonl
@@ -40,6 +45,7 @@ Examples:
   $ dma-streams replay boot.jsonl --target soft:iommufd --quiet
   $ dma-streams replay boot.jsonl --target log --target soft --speed real
   $ dma-streams replay boot.jsonl --target vfio:0000:00:04.0 --target soft
+  $ dma-streams replay boot.jsonl --target vhost-user:/run/disk.sock --target soft
   $ dma-streams replay boot.jsonl --json | jq -c 'select(.op == "summary").dma'
   $ record-my-vm | dma-streams replay -
 
@@ -55,7 +61,7 @@ A trace is JSON Lines, as recorded from a running QEMU:
 
 Exit status:
   0  success
-  1  a target call, a commit or the DMA check failed; memory of a device (a BAR) was skipped at a target that cannot map it; not everything could be unmapped at the end; a target could not be opened; or there is not enough memory
+  1  a target call, a commit or the DMA check failed; memory of a device (a BAR) was skipped at a target that cannot map it; not everything could be unmapped at the end; a target could not be opened; a back end was gone before the end; or there is not enough memory
   2  invalid usage, or an invalid trace
   130, 143
      interrupted: 130 by Ctrl-C (SIGINT), 143 by SIGTERM. The current commit is completed, everything is unmapped, the targets are detached, and the last line reports how many commits were replayed. A second signal ends the process immediately.

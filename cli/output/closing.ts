@@ -1,6 +1,7 @@
 import { succeeded, type ReplayReport } from '../replay/report.js';
 import { reasonOf } from '../errors.js';
 import type { HardwareCheck } from '../replay/dma-check.js';
+import type { GoneTarget } from '../replay/gone-targets.js';
 import type { SkippedSection } from '../replay/problems.js';
 import type { Terminal } from './terminal.js';
 import { counted, formatCount, formatDuration, printable, wrap } from './text.js';
@@ -19,8 +20,8 @@ export function describeDmaCheck(report: ReplayReport, { colours, width }: Termi
     return indent('nothing is mapped, so there is nothing to check');
   }
   const hardware = dma.hardware ?? [];
-  const places = dma.devices > hardware.length ? 'At both ends and in the middle of every mapping a' : 'A';
-  const readOnly = dma.devices > hardware.length ? ' A device write to read-only memory must fault.' : '';
+  const places = dma.targets.length > hardware.length ? 'At both ends and in the middle of every mapping a' : 'A';
+  const readOnly = dma.targets.length > hardware.length ? ' A device write to read-only memory must fault.' : '';
   const lines = indent(
     `${places} device writes a pattern, and the host reads it through the VA mapper. Then the host writes, and the device reads.${readOnly}`,
   );
@@ -30,7 +31,7 @@ export function describeDmaCheck(report: ReplayReport, { colours, width }: Termi
   }
   const faults = dma.faults === 0 ? '' : `, ${formatCount(dma.faults)} of them expecting a fault`;
   const outcome = dma.failed === 0 ? 'all passed' : `${formatCount(dma.failed)} failed`;
-  const result = `${counted(dma.checked, 'check')} at ${counted(dma.devices, 'device')}${faults}: ${outcome}`;
+  const result = `${counted(dma.checked, 'check')} at ${counted(dma.targets.length, 'device')}${faults}: ${outcome}`;
   lines.push(...indent(result).map(dma.failed === 0 ? colours.green : colours.red));
   for (const { target, address, what } of dma.failures) {
     lines.push(
@@ -53,6 +54,37 @@ function describeHardware({ target, address, mappings, of }: HardwareCheck): str
   );
 }
 
+/** What is known of targets that cannot be checked by DMA. */
+export function describeBackEnds({ backEnds, dma }: ReplayReport, { width }: Terminal): string[] {
+  const checked = dma === undefined ? [] : [`Checked by DMA: ${dma.targets.map(printable).join(', ')}.`];
+  const lines = backEnds.map(({ target, shared, of, answered }) => {
+    const rest = shared === of ? '' : ', the others being read-only or memory of devices';
+    const what = answered
+      ? `It shares ${formatCount(shared)} of ${counted(of, 'mapping')}${rest}, and has answered after the last commit.`
+      : 'It is gone.';
+    return `Not checked by DMA: ${printable(target)}. A back end performs DMA only for a driver in the guest. ${what}`;
+  });
+  return (lines.length === 0 ? [] : [...checked, ...lines]).flatMap((text) =>
+    wrap(text, width - 2).map((line) => `  ${line}`),
+  );
+}
+
+/** Targets that were gone before the end; empty if there is none. */
+export function describeGone(gone: readonly GoneTarget[], { colours, width }: Terminal): string[] {
+  return gone.flatMap((target) => {
+    const hint = target.hint === undefined ? '' : `; ${target.hint}`;
+    const text = `${target.target} is gone ${sinceWhen(target)}: ${target.reason}${hint}`;
+    return wrap(printable(text), width - 2).map((line) => colours.red(`  ${line}`));
+  });
+}
+
+function sinceWhen(gone: GoneTarget): string {
+  if ('commit' in gone) {
+    return `since commit ${gone.commit}`;
+  }
+  return { 'DMA check': 'since the DMA check', closing: 'since the end, when all was unmapped' }[gone.during];
+}
+
 /** Memory of devices that targets did not map; empty if there is none. */
 export function describeSkipped(skipped: readonly SkippedSection[], { colours, width }: Terminal): string[] {
   const shown = skipped.slice(0, MOST_SKIPPED).map((skip) => {
@@ -67,7 +99,7 @@ export function describeSkipped(skipped: readonly SkippedSection[], { colours, w
 
 /** The result in one sentence. */
 export function closingLine(report: ReplayReport): string {
-  const { trace, targets, failedCommits, skipped, dma, closingError, interrupted, milliseconds } = report;
+  const { trace, targets, failedCommits, skipped, dma, gone, closingError, interrupted, milliseconds } = report;
   const commits = trace.commits.length;
   if (succeeded(report)) {
     const reached = `${commits === 1 ? 'The commit' : `All ${formatCount(commits)} commits`} reached ${
@@ -82,6 +114,7 @@ export function closingLine(report: ReplayReport): string {
     interrupted === undefined ? '' : describeInterruption(interrupted, commits),
     failedCommits === 0 ? '' : `${formatCount(failedCommits)} of ${counted(commits, 'commit')} failed`,
     failedCalls === 0 ? '' : `${counted(failedCalls, 'target call')} failed`,
+    ...gone.map((target) => `${printable(target.target)} is gone ${sinceWhen(target)}`),
     skipped.length === 0 ? '' : `${counted(skipped.length, 'section')} skipped at ${skippedAt}`,
     (dma?.failed ?? 0) === 0 ? '' : `${counted(dma?.failed ?? 0, 'DMA check')} failed`,
     closingError === undefined
@@ -96,6 +129,6 @@ export function closingLine(report: ReplayReport): string {
 }
 
 function describeInterruption({ commits, during }: NonNullable<ReplayReport['interrupted']>, of: number): string {
-  const where = { commits: '', wait: ' (waiting)', 'DMA check': ' (DMA check)' }[during];
+  const where = { attach: ' (attaching)', commits: '', wait: ' (waiting)', 'DMA check': ' (DMA check)' }[during];
   return `Interrupted after commit ${formatCount(commits)} of ${formatCount(of)}${where}`;
 }

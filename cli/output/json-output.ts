@@ -45,9 +45,10 @@ export class JsonOutput implements ReplayObserver {
   }
 }
 
-/** Fields without content are left out: the interruption, failed commits, skipped sections, failed checks, the error at the end. */
+/** Fields without content are left out: the interruption, back ends, failed commits, skipped sections, targets that are gone,
+ * failed checks, the error at the end. */
 function summary(report: ReplayReport): object {
-  const { trace, mappings, targets, dma, failures, skipped, interrupted, closingError } = report;
+  const { trace, mappings, targets, dma, backEnds, failures, skipped, gone, interrupted, closingError } = report;
   const { holes } = trace;
   return {
     op: 'summary',
@@ -66,8 +67,10 @@ function summary(report: ReplayReport): object {
       ...(dma?.hardware === undefined ? {} : { hardware: dma.hardware }),
       ...(dma === undefined || dma.failures.length === 0 ? {} : { failures: dma.failures.map(failureToJson) }),
     },
+    ...(backEnds.length === 0 ? {} : { backEnds }),
     ...(failures.length === 0 ? {} : { failures }),
     ...(skipped.length === 0 ? {} : { skipped }),
+    ...(gone.length === 0 ? {} : { gone }),
     ...(closingError === undefined ? {} : { closing: problemOf(closingError) }),
   };
 }

@@ -4,7 +4,7 @@ import type { TargetCall } from '../../targets/index.js';
 import type { TargetChoice } from '../replay/target-choice.js';
 import { isMapped } from '../trace/section.js';
 import type { Trace } from '../trace/trace.js';
-import { closingLine, describeDmaCheck, describeSkipped } from './closing.js';
+import { closingLine, describeBackEnds, describeDmaCheck, describeGone, describeSkipped } from './closing.js';
 import { CommitLog } from './commit-log.js';
 import { complaintsOf } from './complaints.js';
 import { fold } from './fold.js';
@@ -92,8 +92,10 @@ export class TextOutput implements ReplayObserver {
       this.#section('Targets', 'calls, and current mappings');
       this.#lines(drawTargetTable(report.targets, this.#terminal));
       this.#lines(describeSkipped(report.skipped, this.#terminal));
+      this.#lines(describeGone(report.gone, this.#terminal));
       this.#section('DMA check', report.dma === undefined ? 'not performed' : '');
       this.#lines(describeDmaCheck(report, this.#terminal));
+      this.#lines(describeBackEnds(report, this.#terminal));
       this.#out.writeLine('');
     }
     const { colours, unicode } = this.#terminal;

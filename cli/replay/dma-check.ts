@@ -31,7 +31,8 @@ export interface DmaCheckResult {
   readonly checked: number;
   /** Those of them that did not come out right. */
   readonly failed: number;
-  readonly devices: number;
+  /** Names of the targets behind which there are devices. */
+  readonly targets: readonly string[];
   /** How many of `checked` were writes that had to fault. */
   readonly faults: number;
   /** All of the failures, or the first of them, with two more at least left out. */
@@ -77,7 +78,7 @@ export async function checkDma(
       await check.run(device, mappings.slice(first, first + BATCH));
     }
   }
-  return check.result(devices.length);
+  return check.result(devices.map(({ device }) => device.name));
 }
 
 class DmaCheck {
@@ -97,11 +98,11 @@ class DmaCheck {
     this.#checkpoint = checkpoint;
   }
 
-  result(devices: number): DmaCheckResult {
+  result(targets: readonly string[]): DmaCheckResult {
     return {
       checked: this.#checked,
       failed: this.#failed,
-      devices,
+      targets,
       faults: this.#faults,
       failures: this.#failed <= FAILURES_KEPT + 1 ? this.#failures : this.#failures.slice(0, FAILURES_KEPT),
       ...(this.#hardware.length === 0 ? {} : { hardware: this.#hardware }),

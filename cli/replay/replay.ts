@@ -1,13 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RamBlocks } from '../../binding/index.js';
 import { memoryHeadroom, type MemoryHeadroom } from '../../binding/memory/memory-headroom.js';
-import { RegionManager, type DmaError, type MapChange, type MemoryMapSnapshot } from '../../streams/index.js';
+import {
+  RegionManager,
+  type DmaError,
+  type DmaTarget,
+  type MapChange,
+  type MemoryMapSnapshot,
+} from '../../streams/index.js';
 import { messageOf, reasonOf } from '../errors.js';
 import { describeSection } from '../trace/section.js';
 import type { Trace } from '../trace/trace.js';
 import { Checkpoint } from './checkpoint.js';
 import type { AttachedTarget } from './attached-target.js';
+import type { BackEndCheck } from './back-end.js';
 import { checkDma, type DeviceUnderCheck, type DmaCheckResult } from './dma-check.js';
+import { GoneTargets } from './gone-targets.js';
 import { VmmView } from './host-view.js';
 import { Journal } from './journal.js';
 import { journalTarget } from './journal-target.js';
@@ -43,7 +51,8 @@ interface Attached extends AttachedTarget {
  * looks at what the last one left. Calls of the closing, when everything is unmapped, are not observed, unless the replay was
  * ended early: then they are part of the report.
  *
- * On failure of a target: its commit is undone everywhere, the replay goes on, and the report says so.
+ * On failure of a target: its commit is undone everywhere, the replay goes on, and the report says so. When a back end is gone, the replay goes
+ * on without it, and the report says so.
  *
  * @throws DmaError when memory or file descriptors run out, or there is not as much memory as a real IOMMU would pin, or the native code cannot be loaded; nothing is left behind
  */
@@ -59,7 +68,7 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
   const manager = new RegionManager({
     overlap: trace.hasPriorities ? 'any' : 'contained',
     vaMapper: memory,
-    hostAddresses: options.targets.every(({ kind }) => kind === 'log') ? 'on-demand' : 'always',
+    hostAddresses: options.targets.every(({ kind }) => kind === 'log' || kind === 'back-end') ? 'on-demand' : 'always',
     onWarning: (warning) => {
       if (isSkip(warning)) {
         skipped.push(warning);
@@ -70,19 +79,27 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
   });
   const journal = new Journal(observer);
   const attached: Attached[] = [];
+  const gone = new GoneTargets();
+  let backEnds: readonly BackEndCheck[] = [];
   let outcomes: CommitOutcomes;
   let snapshot: MemoryMapSnapshot;
   let layers: Layers;
   let dma: DmaCheckResult | undefined;
   try {
-    await attachAll(attached, manager, options.targets, journal);
-    observer.started(trace, options.targets);
+    const isAttached = await attachAll(attached, manager, options, journal);
     const placer = new SectionPlacer(manager, blocks);
-    outcomes = await replayCommits(trace, options, placer, { journal, skipped }, observer);
+    if (isAttached) {
+      observer.started(trace, options.targets);
+      outcomes = await replayCommits(trace, options, placer, { journal, skipped, gone, attached }, observer);
+    } else {
+      outcomes = { failures: [], skipped: [], interrupted: { during: 'attach', commits: 0 } };
+    }
     snapshot = manager.snapshot();
     layers = trace.hasPriorities ? placer.layers() : NO_LAYERS;
     if (outcomes.interrupted === undefined) {
       dma = await checkAll(attached, snapshot.mappings, new VmmView(memory), options.signal);
+      backEnds = await checkBackEnds(attached, snapshot.mappings);
+      gone.look(attached, { during: 'DMA check' });
     }
     if (dma?.interrupted === true) {
       outcomes = { ...outcomes, interrupted: { during: 'DMA check', commits: trace.commits.length } };
@@ -97,7 +114,7 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
   if (outcomes.interrupted === undefined) {
     journal.close();
   }
-  const closingError = await closeQuietly(manager, attached);
+  const closingError = await closeQuietly(manager, attached, gone);
   return {
     trace,
     mappings: snapshot.mappings,
@@ -111,6 +128,8 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
     failedCommits: outcomes.failures.length,
     ...outcomes,
     dma,
+    backEnds,
+    gone: gone.all,
     milliseconds,
     ...(closingError === undefined ? {} : { closingError }),
   };
@@ -129,25 +148,32 @@ function warnOfRounding({ path, rounded }: Trace, observer: ReplayObserver): voi
   );
 }
 
-/** Adds to `attached` one by one: what is there when a later one fails is to be closed. */
+/** Adds to `attached` one by one: what is there when a later one fails is to be closed. Returns `false` when the signal was aborted. */
 async function attachAll(
   attached: Attached[],
   manager: RegionManager,
-  choices: readonly TargetChoice[],
+  { targets, signal }: ReplayOptions,
   journal: Journal,
-): Promise<void> {
-  for (const choice of choices) {
-    const target = await choice.attach(manager, (unwrapped) =>
+): Promise<boolean> {
+  for (const choice of targets) {
+    const wrap = (unwrapped: DmaTarget): DmaTarget =>
       journalTarget(
         unwrapped,
         (call) => {
           journal.record(call);
         },
         choice.byVa ? { needsVa: true } : {},
-      ),
-    );
-    attached.push({ ...target, choice });
+      );
+    try {
+      attached.push({ ...(await choice.attach(manager, wrap, signal)), choice });
+    } catch (error) {
+      if (signal?.aborted === true) {
+        return false;
+      }
+      throw error;
+    }
   }
+  return true;
 }
 
 type CommitOutcomes = Pick<ReplayReport, 'failures' | 'skipped' | 'interrupted'>;
@@ -157,6 +183,8 @@ interface Notes {
   readonly journal: Journal;
   /** What targets skip. */
   readonly skipped: DmaError[];
+  readonly attached: readonly Attached[];
+  readonly gone: GoneTargets;
 }
 
 async function replayCommits(
@@ -186,6 +214,7 @@ async function replayCommits(
     const { failed: failedCalls, ...calls } = notes.journal.takeCommitCounts();
     const skipped = notes.skipped.splice(0);
     const { number } = commit;
+    notes.gone.look(notes.attached, { commit: number });
     if (placement.tookEffect) {
       skippedSections.push(...skipped.map((error) => ({ commit: number, ...problemOf(error) })));
     }
@@ -225,6 +254,21 @@ async function checkAll(
   return checkDma(devices, host, signal);
 }
 
+async function checkBackEnds(
+  attached: readonly Attached[],
+  mappings: readonly MapChange[],
+): Promise<readonly BackEndCheck[]> {
+  const checks: BackEndCheck[] = [];
+  for (const { backEnd, choice } of attached) {
+    if (backEnd !== undefined) {
+      await backEnd.proveAlive();
+      const shared = mappings.filter((mapping) => backEnd.shares(mapping)).length;
+      checks.push({ target: choice.name, shared, of: mappings.length, answered: backEnd.gone === undefined });
+    }
+  }
+  return checks;
+}
+
 /** What the guest sees of what a target holds: not what is stuck there, nor what it could not map. */
 function heldOf(mappings: readonly MapChange[], ledger: readonly HeldMapping[]): readonly MapChange[] {
   const held = new Set(ledger.filter(({ stuck }) => !stuck).map(({ range }) => range.toString()));
@@ -232,12 +276,17 @@ function heldOf(mappings: readonly MapChange[], ledger: readonly HeldMapping[]):
 }
 
 /** Unmaps everything at all targets, then closes what was opened for them, whatever fails. Returns the first error. */
-async function closeQuietly(manager: RegionManager, attached: readonly Attached[]): Promise<Error | undefined> {
+async function closeQuietly(
+  manager: RegionManager,
+  attached: readonly Attached[],
+  gone?: GoneTargets,
+): Promise<Error | undefined> {
   const failures: unknown[] = [];
   const note = (error: unknown): void => {
     failures.push(error);
   };
   await manager.close().catch(note);
+  gone?.look(attached, { during: 'closing' });
   for (const { close } of attached) {
     await close?.().catch(note);
   }

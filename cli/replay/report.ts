@@ -1,5 +1,7 @@
 import type { DmaError, MapChange, MemoryRange } from '../../streams/index.js';
+import type { BackEndCheck } from './back-end.js';
 import type { DmaCheckResult } from './dma-check.js';
+import type { GoneTarget } from './gone-targets.js';
 import type { Layers } from './layers.js';
 import type { CommitFailure, SkippedSection } from './problems.js';
 import type { TargetCall } from '../../targets/index.js';
@@ -53,7 +55,7 @@ export interface TargetReport {
 }
 
 /** What a replay was doing when it was told to end; `'wait'` is the one for the recorded time of the next commit. */
-export type InterruptedDuring = 'commits' | 'wait' | 'DMA check';
+export type InterruptedDuring = 'attach' | 'commits' | 'wait' | 'DMA check';
 
 /** All that is known when a replay is over. */
 export interface ReplayReport {
@@ -70,6 +72,10 @@ export interface ReplayReport {
   readonly skipped: readonly SkippedSection[];
   /** `undefined` when no target has a device to check with. */
   readonly dma: DmaCheckResult | undefined;
+  /** Targets that cannot be checked by DMA, and what is known of them instead. */
+  readonly backEnds: readonly BackEndCheck[];
+  /** Targets that were gone before the end. */
+  readonly gone: readonly GoneTarget[];
   /** From the first call to the last, in milliseconds; waiting for recorded times included. */
   readonly milliseconds: number;
   /** Where it was told to end before its end. Absent when it was not, or when that came after the DMA check. */
@@ -89,6 +95,7 @@ export function succeeded(report: ReplayReport): boolean {
     report.failedCommits === 0 &&
     report.closingError === undefined &&
     (report.dma?.failed ?? 0) === 0 &&
+    report.gone.length === 0 &&
     report.targets.every((target) => target.failed === 0)
   );
 }

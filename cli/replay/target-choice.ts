@@ -1,8 +1,9 @@
 import { parsePciAddress } from '../../binding/index.js';
 import { LoggingTarget, SoftIommuTarget } from '../../targets/index.js';
 import { messageOf, UsageError } from '../errors.js';
-import { attachDevice, attachSoftware, type AttachTarget } from './attached-target.js';
-import { parseSoftOptions, type SoftOptions } from './soft-options.js';
+import { attachBackEnd, attachDevice, attachSoftware, type AttachTarget } from './attached-target.js';
+import { parseBackEndOptions } from './back-end-options.js';
+import { parseSoftOptions } from './soft-options.js';
 
 /** What one `--target NAME[:ARG][,SETTING]…` asks for. */
 export interface TargetChoice {
@@ -10,7 +11,7 @@ export interface TargetChoice {
   readonly name: string;
   /** For people: `'software IOMMU, type1v2 model'`. */
   readonly description: string;
-  readonly kind: 'log' | 'soft' | 'real';
+  readonly kind: 'log' | 'soft' | 'real' | 'back-end';
   /** A kernel's target of this kind maps by host virtual address. */
   readonly byVa: boolean;
   /** Makes a target each time. */
@@ -35,7 +36,7 @@ const KINDS: Readonly<Record<string, (argument: string | undefined, asked: strin
     };
   },
   soft: (argument = 'type1v2', asked) => {
-    const options = softOptionsOf(argument, asked);
+    const options = settingsOf(parseSoftOptions, argument, asked);
     return {
       name: asked === 'soft:type1v2' ? 'soft' : asked,
       description: `software IOMMU, like ${MODELS[options.model]}`,
@@ -69,11 +70,26 @@ const KINDS: Readonly<Record<string, (argument: string | undefined, asked: strin
       attach: (name) => attachDevice(address, 'iommufd', name),
     };
   },
+  'vhost-user': (argument, asked) => {
+    if (argument === undefined) {
+      throw new UsageError(
+        `--target ${asked}: it takes the path of a socket; give ${asked}:/run/disk.sock, for instance`,
+      );
+    }
+    const options = settingsOf(parseBackEndOptions, argument, asked);
+    return {
+      name: `vhost-user:${options.path}`,
+      description: 'a vhost-user back end, which shares the memory',
+      kind: 'back-end',
+      byVa: false,
+      attach: (name) => attachBackEnd(options, name),
+    };
+  },
 };
 
-function softOptionsOf(argument: string, asked: string): SoftOptions {
+function settingsOf<T>(read: (text: string) => T, argument: string, asked: string): T {
   try {
-    return parseSoftOptions(argument);
+    return read(argument);
   } catch (error) {
     throw new UsageError(`--target ${asked}: ${messageOf(error)}`, { cause: error });
   }
@@ -108,6 +124,7 @@ export const TARGET_HELP: readonly (readonly [string, string])[] = [
   ['soft:exact', `software IOMMU, like ${MODELS.exact}`],
   ['vfio:ADDRESS', 'the real IOMMU of a PCI device that is bound to vfio-pci, by VFIO type1'],
   ['iommufd:ADDRESS', 'the same, by iommufd'],
+  ['vhost-user:SOCKET', 'another process: a vhost-user back end, such as qemu-storage-daemon'],
 ];
 
 export const DEFAULT_TARGETS: readonly string[] = ['log', 'soft:type1v2', 'soft:iommufd'];
@@ -136,7 +153,8 @@ function parse(asked: string): Described {
     throw unknownTarget(asked, 'there is no such target');
   }
   if (asked[end] === ',' && name !== 'soft') {
-    throw unknownTarget(asked, `"${name}" takes no settings`);
+    const why = name === 'vhost-user' ? 'the path comes before the settings' : `"${name}" takes no settings`;
+    throw unknownTarget(asked, why);
   }
   return kind(end === -1 ? undefined : asked.slice(end + 1), asked);
 }

@@ -62,12 +62,16 @@ describe('checkDma', () => {
 
   it('makes three checks each way in a mapping, and three more in a read-only one; none fails, aliases included', async () => {
     const result = await checkDma([{ device: new HonestDevice(all), mappings: all }], new FakeView());
-    expect(result).to.deep.equal({ checked: 6 + 6 + 9, failed: 0, devices: 1, faults: 3, failures: [] });
+    expect(result).to.deep.equal({ checked: 6 + 6 + 9, failed: 0, targets: ['soft'], faults: 3, failures: [] });
   });
 
   it('checks each device', async () => {
     const devices = [all, [ram]].map((mappings) => ({ device: new HonestDevice(mappings), mappings }));
-    expect(await checkDma(devices, new FakeView())).to.include({ checked: 21 + 6, failed: 0, devices: 2 });
+    expect(await checkDma(devices, new FakeView())).to.deep.include({
+      checked: 21 + 6,
+      failed: 0,
+      targets: ['soft', 'soft'],
+    });
   });
 
   it('has nothing to check where nothing is mapped', async () => {
@@ -168,7 +172,7 @@ describe('checkDma', () => {
       );
       const device = new FakeHardware(mappings);
       const { hardware, ...rest } = await checkDma([{ device, mappings }], new FakeView());
-      expect(rest).to.deep.equal({ checked: 3 * 2 * 2, failed: 0, devices: 1, faults: 0, failures: [] });
+      expect(rest).to.deep.equal({ checked: 3 * 2 * 2, failed: 0, targets: ['soft'], faults: 0, failures: [] });
       expect(hardware).to.deep.equal([{ target: 'soft', address: '0000:00:04.0', mappings: 3, of: 7 }]);
       expect(device.calls).to.deep.equal([
         'start 7',

@@ -4,6 +4,7 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import { expect } from 'chai';
+import { FakeBackEnd } from '../targets/vhost-user/support/fake-back-end.js';
 import { commitsAt, MAIN, PACKAGE, plainEnvironment, TemporaryTraces } from './support/command.js';
 
 /** Longer than any of these specs may take. */
@@ -104,6 +105,22 @@ describe('dma-streams, when it is interrupted', function () {
   });
   after(() => {
     traces[Symbol.dispose]();
+  });
+
+  it('while it waits for a back end that does not answer, ends at once, with 130', async () => {
+    const backEnd = await FakeBackEnd.listen({ answer: () => 'silence' });
+    try {
+      const replay = Running.dmaStreams('replay', slow, '--target', `vhost-user:${backEnd.path},timeout=600`);
+      await replay.until(() => backEnd.received.length > 0);
+      replay.kill('SIGINT');
+      expect(await replay.end(), replay.stderr).to.equal(130);
+      expect(replay.stdout).to.match(
+        /Interrupted after commit 0 of 4 \(attaching\); targets unmapped and detached\.\n$/,
+      );
+      expect(replay.stderr).to.equal('');
+    } finally {
+      backEnd.close();
+    }
   });
 
   for (const [signal, expected] of [

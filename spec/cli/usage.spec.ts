@@ -62,7 +62,7 @@ describe('dma-streams', function () {
       [
         'an unknown target',
         ['replay', BOOT, '--target', 'hard'],
-        /^dma-streams: --target hard: there is no such target; give one of log, soft, soft:iommufd, soft:exact, vfio:ADDRESS, iommufd:ADDRESS\n$/,
+        /^dma-streams: --target hard: there is no such target; give one of log, soft, soft:iommufd, soft:exact, vfio:ADDRESS, iommufd:ADDRESS, vhost-user:SOCKET\n$/,
       ],
       ['a target named as an object property', ['replay', BOOT, '--target', 'constructor'], /there is no such target/],
       [

@@ -1,11 +1,11 @@
 import { expect } from 'chai';
-import { closingLine, describeDmaCheck } from '../../../cli/output/closing.js';
+import { closingLine, describeBackEnds, describeDmaCheck, describeGone } from '../../../cli/output/closing.js';
 import { terminalOf } from '../../../cli/output/terminal.js';
 import { succeeded, type ReplayReport } from '../../../cli/replay/report.js';
 
 const target = { name: 'soft', description: '', maps: 1, unmaps: 0, failed: 0, held: [] };
 const commit = { number: 0, ms: 0, removes: [], adds: [], holes: 0 };
-const passed = { checked: 6, failed: 0, devices: 1, faults: 0, failures: [] };
+const passed = { checked: 6, failed: 0, targets: ['soft'], faults: 0, failures: [] };
 
 const well: ReplayReport = {
   trace: {
@@ -24,6 +24,8 @@ const well: ReplayReport = {
   failures: [],
   skipped: [],
   dma: passed,
+  backEnds: [],
+  gone: [],
   milliseconds: 12,
 };
 
@@ -36,6 +38,7 @@ describe('how a replay ended', () => {
       { dma: { ...passed, failed: 1 } },
       { closingError: new Error('stuck') },
       { interrupted: { commits: 1, during: 'DMA check' } },
+      { gone: [{ target: 'disk', commit: 0, reason: 'ended' }] },
     ] as const) {
       expect(succeeded({ ...well, ...failure }), Object.keys(failure).join()).to.equal(false);
     }
@@ -77,16 +80,47 @@ describe('how a replay ended', () => {
       { target: 'vfio:0000:00:04.0', address: '0000:00:04.0', mappings: 16, of: 40 },
       { target: 'iommufd:0000:00:05.0', address: '0000:00:05.0', mappings: 3, of: 3 },
     ];
-    const describe = (devices: number): string =>
-      describeDmaCheck({ ...well, dma: { ...passed, devices, hardware } }, terminalOf({}, {}))
+    const describe = (...targets: readonly string[]): string =>
+      describeDmaCheck({ ...well, dma: { ...passed, targets, hardware } }, terminalOf({}, {}))
         .join(' ')
         .replace(/\s+/g, ' ');
-    expect(describe(2))
+    expect(describe('vfio:0000:00:04.0', 'iommufd:0000:00:05.0'))
       .to.contain('Behind vfio:0000:00:04.0 the device 0000:00:04.0 (edu) performs the DMA')
       .and.contain('at both ends of 16 of 40 mappings.')
       .and.contain('at both ends of every mapping.')
       .and.not.contain('in the middle');
-    expect(describe(3)).to.contain('in the middle');
+    expect(describe('vfio:0000:00:04.0', 'iommufd:0000:00:05.0', 'soft')).to.contain('in the middle');
+  });
+
+  it('names what was checked by DMA and what was not, and says what is known of a back end', () => {
+    const check = { target: 'vhost-user:/run/disk.sock', shared: 5, of: 7, answered: true };
+    const lines = describeBackEnds({ ...well, backEnds: [check] }, terminalOf({ columns: 40 }, {}));
+    expect(lines.filter((line) => line.length > 40)).to.deep.equal([]);
+    expect(lines.join('').replace(/ +/g, ' ').trim()).to.equal(
+      'Checked by DMA: soft. Not checked by DMA: vhost-user:/run/disk.sock. A back end performs DMA only for a driver in the guest. ' +
+        'It shares 5 of 7 mappings, the others being read-only or memory of devices, and has answered after the last commit.',
+    );
+    const gone = { ...check, answered: false };
+    expect(describeBackEnds({ ...well, dma: undefined, backEnds: [gone] }, terminalOf({}, {})).join(' '))
+      .to.match(/^ {2}Not checked/)
+      .and.match(/It is gone\.$/);
+    expect(describeBackEnds(well, terminalOf({}, {}))).to.deep.equal([]);
+  });
+
+  it('says which targets are gone, since when, why, and what to do', () => {
+    const gone = { target: 'disk', reason: 'it ended', hint: 'Start it again.' };
+    const since = [{ commit: 7 }, { during: 'DMA check' }, { during: 'closing' }] as const;
+    const lines = describeGone(
+      since.map((when) => ({ ...gone, ...when })),
+      terminalOf({}, {}),
+    );
+    expect(lines.filter((line) => line.includes('gone')).map((line) => line.replace(/: .*/, ''))).to.deep.equal([
+      '  disk is gone since commit 7',
+      '  disk is gone since the DMA check',
+      '  disk is gone since the end, when all was unmapped',
+    ]);
+    expect(lines[0]).to.match(/: it ended; Start it again\.$/);
+    expect(closingLine({ ...well, gone: [{ ...gone, commit: 7 }] })).to.equal('disk is gone since commit 7.');
   });
 
   it('names the checks that failed', () => {
