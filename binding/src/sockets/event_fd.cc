@@ -52,8 +52,10 @@ class EventFdWatch : public std::enable_shared_from_this<EventFdWatch> {
  private:
   void OnReady() {
     uint64_t count = 0;
+    // NOLINTNEXTLINE(clang-analyzer-unix.BlockInCriticalSection): it does not block, and what was locked is a weak_ptr.
+    const ssize_t length = ::read(fd_->get(), &count, sizeof(count));
     // Another reader may have been faster.
-    if (::read(fd_->get(), &count, sizeof(count)) == static_cast<ssize_t>(sizeof(count))) {
+    if (length == static_cast<ssize_t>(sizeof(count))) {
       const Napi::HandleScope scope(env_);
       callback_.Call({Napi::BigInt::New(env_, count)});
     }

@@ -42,7 +42,9 @@ void LoopCallback::Call(std::initializer_list<napi_value> args, const std::funct
   if (function_ == nullptr || napi_get_reference_value(env_, function_, &function) != napi_ok || function == nullptr ||
       napi_get_global(env_, &global) != napi_ok ||
       napi_open_callback_scope(env_, nullptr, context_, &scope) != napi_ok) {
-    after();
+    if (after) {
+      after();
+    }
     return;
   }
   const napi_status status = napi_call_function(env_, global, function, args.size(), args.begin(), nullptr);
@@ -50,7 +52,9 @@ void LoopCallback::Call(std::initializer_list<napi_value> args, const std::funct
   if (status == napi_pending_exception) {
     napi_get_and_clear_last_exception(env_, &error);
   }
-  after();
+  if (after) {
+    after();
+  }
   napi_close_callback_scope(env_, scope);
   if (error != nullptr) {
     napi_fatal_exception(env_, error);

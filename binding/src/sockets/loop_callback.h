@@ -25,10 +25,10 @@ class LoopCallback {
 
   // Calls it, and `after` when it has returned, before the continuations of promises run. What it throws is an uncaught
   // exception. The caller opens a handle scope. It is not called when it was collected, or the environment is ending.
-  void Call(std::initializer_list<napi_value> args, const std::function<void()>& after = [] {});
+  void Call(std::initializer_list<napi_value> args, const std::function<void()>& after = nullptr);
 
  private:
-  const napi_env env_;
+  const Napi::Env env_;
   napi_ref function_ = nullptr;
   napi_async_context context_ = nullptr;
   bool kept_ = false;
