@@ -74,6 +74,7 @@ export class KvmTarget implements DmaTarget {
   readonly name: string;
   readonly needsVa = true;
   readonly unmapShape = 'exact';
+  readonly slowForLargeMaps = false;
   /** The number of slot numbers that it may use. */
   readonly maxMaps: number;
   /** Pauses the vCPUs before the first call of a set, where `around` was given. */

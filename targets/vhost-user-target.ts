@@ -39,6 +39,7 @@ export class VhostUserTarget implements DmaTarget {
   readonly needsFd = true;
   readonly unmapShape = 'exact';
   readonly concurrent = true;
+  readonly slowForLargeMaps = false;
   /** The number of regions that the back end takes. */
   readonly maxMaps: number;
   readonly #exchange: Exchange;

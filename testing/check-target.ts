@@ -8,6 +8,7 @@ import { CHECK_PAGES, CheckBench, type BenchOptions } from './contract/check-ben
 import type { ContractCheck, Traits } from './contract/contract-check.js';
 import { withRule } from './contract/contract-error.js';
 import { DECLARED_MEMBERS } from './contract/declared-members.js';
+import { GONE_PEERS } from './contract/gone-peers.js';
 import { LISTINGS } from './contract/listings.js';
 import { sightOf, type Sight } from './contract/look.js';
 import { SET_HOOKS } from './contract/set-hooks.js';
@@ -60,11 +61,16 @@ export interface CheckTargetOptions<T extends DmaTarget = DmaTarget> {
    * left of a failed map, its set is undone, and a batch stops there. Default: none; these checks are left out.
    */
   readonly refused?: RangeLike;
+  /**
+   * Ends the peer of a target, for example kills the process that serves it. Resolves when it has ended. Adds the checks of targets that are
+   * gone: calls fail with `ERR_TARGET_GONE`, and nothing is stuck. Default: none; these checks are left out.
+   */
+  readonly endPeer?: (target: T) => void | Promise<void>;
   /** Closes a target. Called after each check for each target that it made, also when it failed. */
   readonly close?: (target: T) => void | Promise<void>;
 }
 
-const FUNCTIONS: readonly string[] = ['mappable', 'vaMapper', 'held', 'close'];
+const FUNCTIONS: readonly string[] = ['mappable', 'vaMapper', 'held', 'endPeer', 'close'];
 const OPTIONS: readonly string[] = [...FUNCTIONS, 'range', 'pageSize', 'refused'];
 
 const ALL_CHECKS: readonly ContractCheck[] = [
@@ -76,6 +82,7 @@ const ALL_CHECKS: readonly ContractCheck[] = [
   ...WITH_MANAGER,
   ...LISTINGS,
   ...SIDE_BY_SIDE,
+  ...GONE_PEERS,
 ];
 
 /**
@@ -151,7 +158,13 @@ function checksOf(target: DmaTarget, options: BenchOptions): readonly TargetChec
   }
   const sight: Sight = sightOf(target, options.held);
   const isExact = target.unmapShape === 'exact';
-  const traits: Traits = { target, isExact, sight, hasRefused: options.refused !== undefined };
+  const traits: Traits = {
+    target,
+    isExact,
+    sight,
+    hasRefused: options.refused !== undefined,
+    hasPeer: options.endPeer !== undefined,
+  };
   return ALL_CHECKS.filter(({ applies }) => applies?.(traits) ?? true).map((check) => ({
     name: check.name,
     sees: sight,
@@ -211,7 +224,7 @@ function benchOptions<T extends DmaTarget>(
       `refused of checkTarget is ${refused}, but it must not overlap the range ${used} of the checks`,
     );
   }
-  const { mappable, vaMapper, held, close } = options;
+  const { mappable, vaMapper, held, endPeer, close } = options;
   return {
     makeTarget,
     mappable,
@@ -221,6 +234,7 @@ function benchOptions<T extends DmaTarget>(
     refused,
     // The targets of the checks are those of `makeTarget`.
     held: held && ((target) => held(target as T)),
+    endPeer: endPeer && ((target) => endPeer(target as T)),
     close: close && ((target) => close(target as T)),
   };
 }

@@ -124,6 +124,11 @@ export interface DmaTarget {
    */
   readonly concurrent?: boolean;
   /**
+   * Whether a map takes longer for a larger range, as where memory is pinned. Then a batch has at most 256 MiB, or one map, so that an abort
+   * takes effect soon; `false`: only the number of its maps is limited. Default: `true`.
+   */
+  readonly slowForLargeMaps?: boolean;
+  /**
    * Returns the ranges that are mapped, as they were mapped, for targets that can list them. Used by `Attachment.verify()`.
    *
    * Must list only maps that were made through this target: by default `Attachment.heal()` unmaps ranges in this list that are not in the

@@ -24,6 +24,7 @@ const MEMBERS: { readonly [Key in keyof Required<DmaTarget>]: MemberKind<Key> } 
   beginSet: 'method',
   endSet: 'method',
   concurrent: 'value',
+  slowForLargeMaps: 'value',
   mappedRanges: 'method',
   mappedCount: 'method',
   maxMaps: 'value',

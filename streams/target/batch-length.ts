@@ -1,11 +1,19 @@
+import type { DmaTarget } from '../contracts/dma-target.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 
 /** Limits of one batch: calls, and pages (256 MiB). An abort takes effect between two batches. */
 const BATCH_CALLS_MAX = 4096;
 const BATCH_PAGES_MAX = 1 << 16;
 
-/** The number of items, from index `from` on, that one batch takes. */
-export function batchLength(items: readonly { readonly range: MemoryRange }[], from: number): number {
+/** The number of items, from index `from` on, that one batch of a target takes. */
+export function batchLength(
+  { slowForLargeMaps }: DmaTarget,
+  items: readonly { readonly range: MemoryRange }[],
+  from: number,
+): number {
+  if (slowForLargeMaps === false) {
+    return Math.min(BATCH_CALLS_MAX, items.length - from);
+  }
   let pages = 0;
   let count = 0;
   while (count < BATCH_CALLS_MAX && from + count < items.length) {

@@ -120,7 +120,7 @@ export class TargetMaps {
     if (this.#ledger.hasStuck) {
       return first + 1; // Each map needs a look at what is stuck at its addresses.
     }
-    const end = first + batchLength(list.maps, first);
+    const end = first + batchLength(this.#target, list.maps, first);
     let last = first + 1;
     while (last < end && this.#obstacle(list.maps[last] as MapChange, list.addressAt(last)) === undefined) {
       last += 1;

@@ -75,7 +75,7 @@ export class TargetUnmaps {
   *#serveTogether(set: ChangeSet, each: boolean, result: SetResult): Coroutine<void> {
     const calls = this.#ledger.takeEach(set, each) ?? (yield* this.#callsOf(set.unmaps, each));
     for (let next = 0; next < calls.length;) {
-      const count = batchLength(calls, next);
+      const count = batchLength(this.#calls.target, calls, next);
       const batch = count === calls.length ? calls : calls.slice(next, next + count);
       const answer = this.#calls.unmapBatch(batch);
       const failed = answer === undefined ? undefined : yield* this.#calls.failureOf(answer, batch);

@@ -15,6 +15,7 @@ export interface BenchOptions {
   readonly pageSize: bigint;
   readonly held?: HeldOption | undefined;
   readonly refused?: RangeLike | undefined;
+  readonly endPeer?: ((target: DmaTarget) => void | Promise<void>) | undefined;
   readonly close?: ((target: DmaTarget) => void | Promise<void>) | undefined;
 }
 
@@ -70,6 +71,12 @@ export class CheckBench {
     let vaMapper: VaMapper | undefined;
     const mapper = (): VaMapper => (vaMapper ??= this.makeVaMapper());
     return await new TestedTarget(target, this.steps, () => look(target, held), mapper).begin();
+  }
+
+  /** Ends the peer of a target. */
+  async endPeer({ target }: TestedTarget): Promise<void> {
+    this.steps.begin('end its peer');
+    await this.#options.endPeer?.(target);
   }
 
   makeVaMapper(): VaMapper {

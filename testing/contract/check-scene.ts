@@ -79,4 +79,13 @@ export class CheckScene {
       throw steps.breach(`the command "${text}" must succeed, but failed: ${thrownText(error)}`, error);
     }
   }
+
+  /** Runs a command that may fail. Returns the error. */
+  async attempt(text: string, work: (edit: RegionEdit) => void): Promise<unknown> {
+    this.#bench.steps.begin(text);
+    return await this.manager.transaction(work).then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+  }
 }

@@ -9,6 +9,8 @@ export interface Traits {
   readonly sight: Sight;
   /** Whether there is a range that the target refuses to map. */
   readonly hasRefused: boolean;
+  /** Whether the peer of a target can be ended. */
+  readonly hasPeer: boolean;
 }
 
 /** One rule of the contract of `DmaTarget`. */

@@ -6,6 +6,7 @@ const KINDS: readonly (readonly [member: keyof DmaTarget, kind: string])[] = [
   ['needsVa', 'boolean'],
   ['needsFd', 'boolean'],
   ['concurrent', 'boolean'],
+  ['slowForLargeMaps', 'boolean'],
   ['beginSet', 'function'],
   ['endSet', 'function'],
   ['checkMaps', 'function'],

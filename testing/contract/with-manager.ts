@@ -215,11 +215,7 @@ async function mustFail(
   text: string,
   work: (edit: RegionEdit) => void,
 ): Promise<void> {
-  bench.steps.begin(text);
-  const error = await scene.manager.transaction(work).then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
+  const error = await scene.attempt(text, work);
   if (!(error instanceof DmaMapError)) {
     const what = error === undefined ? 'it took effect' : `it failed: ${thrownText(error)}`;
     throw bench.steps.breach(`the command "${text}" must fail with a DmaMapError, but ${what}`, error);

@@ -15,6 +15,7 @@ class Whole implements Required<DmaTarget> {
   needsFd = true;
   unmapShape = 'exact' as const;
   concurrent = true;
+  slowForLargeMaps = true;
   maxMaps = 7;
   readonly #calls: unknown[] = [];
 
@@ -70,6 +71,7 @@ const OTHERS: Required<DmaTarget> = {
   needsFd: false,
   unmapShape: 'superset',
   concurrent: false,
+  slowForLargeMaps: false,
   maxMaps: 8,
   beginSet: () => undefined,
   endSet: () => undefined,

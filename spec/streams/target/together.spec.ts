@@ -123,6 +123,13 @@ describe('a target that takes batches', () => {
     batches.length = 0;
     await attachment.detach();
     expect(batches).to.deep.equal([2, 1, 4_096, 904]);
+    batches.length = 0;
+    const quick = await manager.attach({
+      ...{ name: 'Q', slowForLargeMaps: false, mapDma: () => count([0]), unmapDma: () => count([0]) },
+      ...{ mapDmaBatch: count, unmapDmaBatch: count },
+    });
+    await quick.detach();
+    expect(batches).to.deep.equal([4_096, 907, 4_096, 907]);
   });
 
   for (const [what, answer] of [

@@ -35,6 +35,9 @@ for (const [mode, options] of Object.entries(MODES)) {
         refused: REFUSED,
         mappable: () => Memfd.create('memory of the check', 1n << 20n),
         held: (target) => rangesOf(backEnds.get(target)),
+        endPeer: (target) => {
+          backEnds.get(target)?.close();
+        },
         close: (target) => {
           connections.get(target)?.close();
           backEnds.get(target)?.close();

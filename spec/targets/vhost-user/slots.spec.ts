@@ -3,6 +3,9 @@ import { RegionManager } from '../../../streams/index.js';
 import { eachWithBench, failure, held, pagesAt, PAGES } from './support/bench.js';
 import { ADD_MEM_REG, GET_FEATURES, REM_MEM_REG } from './support/fake-back-end.js';
 
+/** In pages. */
+const GIB = 1 << 18;
+
 describe('VhostUserTarget with memory slots', () => {
   const bench = eachWithBench();
 
@@ -32,16 +35,16 @@ describe('VhostUserTarget with memory slots', () => {
     expect(held(backEnd)).to.deep.equal([]);
   });
 
-  it('sends one barrier for a set of 500 regions, after the last of them', async () => {
+  it('sends one barrier for a set of 500 regions of 1 GiB, after the last of them', async () => {
     const { backEnd, target } = await bench.attached({ slots: 509 });
     const manager = new RegionManager();
     await manager.attach(target);
-    const region = await manager.addRegion({ name: 'ram', range: pagesAt(0, 1000), type: 'ram' });
-    const mappable = bench.memfd(500);
+    const region = await manager.addRegion({ name: 'ram', range: pagesAt(0, 1000 * GIB), type: 'ram' });
+    const mappable = bench.memfd(GIB);
     await manager.transaction((edit) => {
       for (let index = 0; index < 500; index++) {
-        const backing = { mappable, fileOffset: BigInt(index) * PAGES };
-        edit.addMapping(region, { rangeInRegion: pagesAt(2 * index), backing, writable: true });
+        const rangeInRegion = pagesAt(2 * index * GIB, GIB);
+        edit.addMapping(region, { rangeInRegion, backing: { mappable, fileOffset: 0n }, writable: true });
       }
       edit.map(region, { writable: true });
     });
