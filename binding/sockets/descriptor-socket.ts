@@ -21,7 +21,7 @@ const TAKEN = 2;
 /**
  * A unix stream socket: messages with file descriptors, to and from another process. Made by `connect`, or by a {@link DescriptorListener}.
  *
- * Nothing blocks the event loop. In one turn of it at most 64 messages, or 1 MiB, are read. The socket keeps the process alive while there is a
+ * Nothing blocks the event loop. In one turn of it, reading stops after 64 messages, 1 MiB or 32 descriptors. The socket keeps the process alive while there is a
  * subscriber of `messages$`, and while messages wait to be sent. It is closed when it is collected.
  *
  * @example

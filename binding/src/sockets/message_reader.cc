@@ -14,6 +14,8 @@ namespace {
 // For one turn of the event loop: a peer that sends without end does not keep the loop.
 constexpr size_t kMessagesInATurn = 64;
 constexpr size_t kBytesInATurn = size_t{1} << 20;
+// They are open until the messages are delivered: the process may have few to spare.
+constexpr size_t kDescriptorsInATurn = 32;
 
 // The first room for a payload. It doubles.
 constexpr size_t kFirstRoom = size_t{64} << 10;
@@ -29,7 +31,8 @@ void MessageReader::End(Result result) {
 void MessageReader::Read(int fd, std::deque<Message>& out) {
   size_t messages = 0;
   size_t bytes = 0;
-  while (!ended_ && messages < kMessagesInATurn && bytes < kBytesInATurn) {
+  size_t descriptors = 0;
+  while (!ended_ && messages < kMessagesInATurn && bytes < kBytesInATurn && descriptors < kDescriptorsInATurn) {
     const size_t part = ReadPart(fd);
     if (part == 0) {
       return;
@@ -40,6 +43,7 @@ void MessageReader::Read(int fd, std::deque<Message>& out) {
     }
     if (!ended_ && HasHeader() && received_ == length_) {
       message_.bytes.resize(received_);
+      descriptors += message_.descriptors.size();
       out.push_back(std::exchange(message_, {}));
       received_ = 0;
       length_ = 0;

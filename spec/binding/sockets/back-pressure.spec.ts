@@ -4,6 +4,7 @@ import { closeSync, fstatSync } from 'node:fs';
 import { expect } from 'chai';
 import { firstValueFrom } from 'rxjs';
 import { DescriptorSocket, Memfd } from '../../../binding/index.js';
+import { runChild } from '../support/child.js';
 import { openDescriptors } from '../support/descriptors.js';
 import { FRAMING, message, numberOf, RawPeer, SocketFolder, SocketPair } from '../support/sockets.js';
 import { dmaError } from '../support/thrown.js';
@@ -105,6 +106,38 @@ describe('a peer that does not read', () => {
   });
 });
 
+const SHORTAGE = `
+  const { SocketPair, message } = await import(${JSON.stringify(new URL('../support/sockets.js', import.meta.url).href)});
+  const pair = await SocketPair.make();
+  let sent;
+  // Each call needs duplicates until the kernel has taken its messages.
+  for (let call = 0; call < 8; call++) {
+    sent = pair.client.send([1, 2, 3, 4, 5].map((number) => ({ data: message(number), fds: [1, 1, 1, 1] })));
+  }
+  console.log(sent instanceof Promise, pair.client.bufferedBytes > 0);
+  await turn();
+  let count = 0;
+  pair.server.messages$.subscribe((arrived) => { count += arrived.descriptorCount; if (count === 160) pair.server.close(); });
+  await sent;
+  console.log(pair.client.bufferedBytes);
+  pair.client.close(); pair.listener.close();
+  process.on('exit', () => console.log(count));`;
+
+describe('a user with too many descriptors in messages that are not received yet', () => {
+  it('sends the rest when they are received', function () {
+    if (process.geteuid?.() !== 0) {
+      console.warn('      NOT RUN: the limit of another user (root can)');
+      this.skip();
+    }
+    // The kernel has no limit for root.
+    const { stdout, stderr } = runChild(SHORTAGE, {
+      uid: 65_534,
+      through: ['sh', '-c', 'ulimit -n 128 && exec "$0" "$@"'],
+    });
+    expect(stdout, stderr).to.equal('true true\n0\n160');
+  });
+});
+
 describe('a peer that sends without end', () => {
   it('gets at most 64 messages delivered in one turn of the event loop', async () => {
     using peer = await RawPeer.make();
@@ -134,6 +167,27 @@ describe('a peer that sends without end', () => {
     counting = false;
     expect(Math.max(...inTurn)).to.equal(64);
     expect(inTurn.reduce((sum, value) => sum + value)).to.equal(sent + 1);
+  });
+
+  it('has few descriptors open at a time', async () => {
+    using peer = await RawPeer.make();
+    using memfd = Memfd.create('many', 4096n);
+    for (let number = 0; number < 100; number += 1) {
+      expect(peer.send(message(number), [memfd.fd, memfd.fd, memfd.fd])).to.equal(0);
+    }
+    const before = openDescriptors();
+    let most = 0;
+    await new Promise<void>((settle) => {
+      peer.socket.messages$.subscribe((arrived) => {
+        most = Math.max(most, openDescriptors() - before);
+        if (numberOf(arrived) === 99) {
+          settle();
+        }
+      });
+    });
+    // Those of 11 messages: after ten, it is still below the limit of 32.
+    expect(most).to.equal(33);
+    expect(openDescriptors()).to.equal(before);
   });
 
   it('does not keep the event loop', async () => {
