@@ -130,8 +130,12 @@ export class VhostUserConnection implements Disposable {
       exchange.close(abortError(`connecting to the back end at "${path}" was aborted`, signal?.reason));
     };
     signal?.addEventListener('abort', abort);
+    if (signal?.aborted === true) {
+      abort();
+    }
     try {
       const agreement = await negotiate(exchange, features);
+      exchange.isAgreed = true;
       return new VhostUserConnection(exchange, agreement, closed$.asObservable());
     } catch (error) {
       exchange.close();
@@ -152,7 +156,7 @@ export class VhostUserConnection implements Disposable {
    * @param number of the vhost-user specification, for example 24 (GET_CONFIG). Requests that change memory are sent by `VhostUserTarget`
    * @param payload without the header; at most 4096 bytes
    * @param fds descriptors that go with it, at most 8. They are duplicated, and stay the caller's
-   * @returns payload and descriptors of the reply; empty after an ack. The caller has to close the descriptors
+   * @returns payload of the reply, and the descriptors of one that may have some: see {@link VhostUserReply.fds}. Empty after an ack
    * @throws TypeError or RangeError if an argument is invalid
    * @throws DmaError `EIO` if the back end refused the request and goes on; `ERR_TARGET_GONE` if the connection has ended; its `cause` is the
    * reason. Whether the request has taken effect is then unknown

@@ -59,7 +59,7 @@ function listenHint(errno: number, path: string): Explanation {
       };
     }
     case ERRNO.ENOENT:
-      return { because: missingPart(dirname(path)), hint: `Create the folder: mkdir -p ${dirname(path)}.` };
+      return missingFolder(path);
     case ERRNO.EACCES:
       return {
         because: forbiddenPart(path, constants.W_OK),
@@ -70,12 +70,24 @@ function listenHint(errno: number, path: string): Explanation {
   }
 }
 
+/** Why a socket cannot be made at a path, of which some part does not exist. */
+function missingFolder(path: string): Explanation {
+  const folder = dirname(path);
+  if (path.endsWith('/') || statSync(folder, { throwIfNoEntry: false }) !== undefined) {
+    return { because: 'no file can be made there', hint: 'Pass the path of a new file in a folder that holds files.' };
+  }
+  return { because: missingPart(folder), hint: `Create the folder: mkdir -p ${folder}.` };
+}
+
 function pathHint(errno: number, path: string): Explanation {
   if (errno === ERRNO.ENAMETOOLONG) {
     return {
       because: `the path has ${Buffer.byteLength(path)} bytes, and the address of a unix socket has room for ${LONGEST_PATH}`,
       hint: 'Use a path relative to the working directory, or a short symbolic link to the folder: ln -s FOLDER /tmp/s.',
     };
+  }
+  if (errno === ERRNO.ENOTDIR) {
+    return { because: `${fileInTheWay(path)} is not a directory`, hint: 'Check the path.' };
   }
   if (errno === ERRNO.EMFILE) {
     return { hint: 'This process has too many open files: see ulimit -n.' };
@@ -105,6 +117,12 @@ function partsOf(path: string): readonly string[] {
   const whole = resolve(path);
   const parent = dirname(whole);
   return parent === whole ? [whole] : [...partsOf(parent), whole];
+}
+
+/** The first part of a path that is not a folder. */
+function fileInTheWay(path: string): string {
+  const isFolder = (part: string): boolean => statSync(part, { throwIfNoEntry: false })?.isDirectory() === true;
+  return partsOf(path).find((part) => !isFolder(part)) ?? path;
 }
 
 function missingPart(path: string): string {

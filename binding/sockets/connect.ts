@@ -16,11 +16,19 @@ const LONGEST_PAUSE = 50;
  * @throws DmaError `ETIMEDOUT`, `ABORT_ERR`, or those of connect(2), with hints
  */
 export async function connectTo(path: string, timeout: number, signal: AbortSignal | undefined): Promise<FileHandle> {
+  const file = await tryUntilAccepted(path, timeout, signal);
+  // The signal may be aborted after the call, in the same turn of the event loop.
+  if (signal?.aborted === true) {
+    native().fileClose(file);
+  }
+  checkNotAborted(path, signal);
+  return file;
+}
+
+async function tryUntilAccepted(path: string, timeout: number, signal: AbortSignal | undefined): Promise<FileHandle> {
   const end = performance.now() + timeout;
   for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
-    if (signal?.aborted === true) {
-      throw new DmaError(`the connection to ${path} was aborted`, { code: 'ABORT_ERR', cause: signal.reason });
-    }
+    checkNotAborted(path, signal);
     const result = native().socketConnect(path);
     if (typeof result !== 'number') {
       return result;
@@ -39,5 +47,12 @@ export async function connectTo(path: string, timeout: number, signal: AbortSign
     }
     // An abort ends the pause early; the loop reports it.
     await sleep(Math.min(pause, left), undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+  }
+}
+
+/** @throws DmaError `ABORT_ERR` */
+function checkNotAborted(path: string, signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) {
+    throw new DmaError(`the connection to ${path} was aborted`, { code: 'ABORT_ERR', cause: signal.reason });
   }
 }

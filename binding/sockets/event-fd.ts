@@ -2,7 +2,8 @@ import { readSync, writeSync } from 'node:fs';
 import { Observable, Subject } from 'rxjs';
 import { checkAddress, checkFd } from '../checks.js';
 import { checkPass, PASS } from '../constructor-pass.js';
-import { closedError, systemError } from '../errors.js';
+import { ERRNO } from '../../streams/internal.js';
+import { closedError, systemError, type Attempt } from '../errors.js';
 import { native } from '../native.js';
 import type { EventFdWatchHandle, FileHandle } from '../native.js';
 
@@ -86,7 +87,7 @@ export class EventFd implements Disposable {
     checkFd(fd, 'fd');
     const file = native().eventFdFrom(fd);
     if (typeof file === 'number') {
-      throw systemError(file, { what: `cannot use descriptor ${fd} as an eventfd`, syscall: 'fcntl' });
+      throw systemError(file, { what: `cannot use descriptor ${fd} as an eventfd`, ...explain(file) });
     }
     return new EventFd(PASS, file);
   }
@@ -169,5 +170,17 @@ export class EventFd implements Disposable {
       native().eventFdUnwatch(this.#watch);
       this.#watch = undefined;
     }
+  }
+}
+
+/** Why a descriptor cannot be used. */
+function explain(errno: number): Partial<Attempt> {
+  switch (errno) {
+    case ERRNO.EINVAL:
+      return { because: 'it is a file of another kind', hint: 'Pass a descriptor that eventfd(2) has made.' };
+    case ERRNO.EBADF:
+      return { syscall: 'fcntl', hint: 'It was closed, or this is not the number of an open file.' };
+    default:
+      return { syscall: 'fcntl' };
   }
 }

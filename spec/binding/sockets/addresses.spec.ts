@@ -42,6 +42,24 @@ describe('the path of a socket', () => {
     expect(listening).to.include({ code: 'ENOENT', hint: `Create the folder: mkdir -p ${folder.path('a/b')}.` });
   });
 
+  it('names the file that is where a folder is needed', async () => {
+    writeFileSync(folder.path('file'), '');
+    for (const work of [connect, listen]) {
+      const error = await work(folder.path('file/a/socket'));
+      expect(error.code).to.equal('ENOTDIR');
+      expect(error.message).to.contain(`${folder.path('file')} is not a directory`);
+    }
+  });
+
+  it('says that no socket can be made where the folder exists', async () => {
+    for (const path of ['/proc/socket', `${folder.path('name')}/`]) {
+      const error = await listen(path);
+      expect(error.code).to.equal('ENOENT');
+      expect(error.message).to.contain('no file can be made there');
+      expect(error.hint).not.to.contain('mkdir');
+    }
+  });
+
   it('says what is there when it is no socket, and when nobody listens', async () => {
     writeFileSync(folder.path('file'), '');
     mkdirSync(folder.path('folder'));
@@ -171,6 +189,18 @@ describe('a listener that does not accept', () => {
     for (const socket of [...waiting, ...accepted, await late]) {
       socket.close();
     }
+    expect(openDescriptors()).to.equal(before);
+  });
+
+  it('leaves nothing open when the signal is aborted after the call, though the connection was made within it', async () => {
+    using folder = new SocketFolder();
+    using listener = await DescriptorSocket.listen(folder.path(), { framing: FRAMING });
+    expect(listener.isClosed).to.equal(false);
+    const before = openDescriptors();
+    const controller = new AbortController();
+    const error = failure(DescriptorSocket.connect(folder.path(), { framing: FRAMING, signal: controller.signal }));
+    controller.abort();
+    expect(await error).to.have.property('code', 'ABORT_ERR');
     expect(openDescriptors()).to.equal(before);
   });
 

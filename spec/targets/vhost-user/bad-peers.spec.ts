@@ -118,6 +118,19 @@ describe('VhostUserConnection and peers that are no back ends', () => {
     expect(await connecting).to.include({ code: 'ABORT_ERR', cause: reason });
   });
 
+  it('end when the connecting is aborted in the same turn, or before any of its promises goes on', async () => {
+    const path = await peer(bench, () => undefined);
+    for (let later = 0; later < 8; later++) {
+      const controller = new AbortController();
+      const connecting = failure(VhostUserConnection.connect(path, { signal: controller.signal, timeout: 2000 }));
+      for (let turn = 0; turn < later; turn++) {
+        await Promise.resolve();
+      }
+      controller.abort();
+      expect(await connecting, `after ${later} promises`).to.include({ code: 'ABORT_ERR' });
+    }
+  });
+
   it('tell that there is no socket, that it is none, and that nobody listens', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'no-peer-'));
     bench.closeLater({
