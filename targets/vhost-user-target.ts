@@ -251,26 +251,29 @@ export class VhostUserTarget implements DmaTarget {
       ? undefined
       : {
           kept: refused.map((index) => shared[index] as HeldRegion),
-          error: this.#refused(shared[first] as HeldRegion, this.#memory.removeRequest, 'did not give up'),
+          error: this.#refused(
+            shared[first] as HeldRegion,
+            this.#memory.removeRequest,
+            'did not give up',
+            'It goes on, and still has the memory. Its output says why.',
+          ),
         };
   }
 
   #refusedMap(refused: HeldRegion): DmaError {
-    return this.#refused(refused, this.#memory.addRequest, 'did not take');
+    return this.#refused(
+      refused,
+      this.#memory.addRequest,
+      'did not take',
+      `It goes on with the ${this.#regions.shared} regions that it has, of ${this.maxMaps} that it takes. Its output says why: for example, ` +
+        'it could not map the file, or has reached a limit of its own.',
+    );
   }
 
   /** The error for a request that a back end refused which goes on. */
-  #refused({ range, region }: HeldRegion, request: string, what: string): DmaError {
-    return new DmaError(`the back end ${what} ${range}`, {
-      code: 'EIO',
-      request,
-      target: this.name,
-      region,
-      range,
-      hint:
-        `It goes on with the ${this.#regions.shared} regions that it has, of ${this.maxMaps} that it takes. Its output says why: for example, ` +
-        'it could not map the file, or has reached a limit of its own.',
-    });
+  #refused({ range, region }: HeldRegion, request: string, what: string, hint: string): DmaError {
+    const target = this.name;
+    return new DmaError(`the back end ${what} ${range}`, { code: 'EIO', request, target, region, range, hint });
   }
 
   #checkOpen(): void {

@@ -7,6 +7,8 @@ export interface LastWord {
   readonly path: string;
   readonly lastRequest: number;
   readonly target?: string | undefined;
+  /** Whether features were agreed: what answers is a back end. */
+  readonly isAgreed?: boolean;
 }
 
 const BUSY =
@@ -23,12 +25,17 @@ export function silentError({ path, lastRequest }: LastWord, timeout: number): D
 }
 
 /** The back end did what none does: `'sent …'`. */
-export function protocolError({ path }: LastWord, what: string, cause?: unknown): DmaError {
-  return new DmaError(`what answers at "${path}" does not speak vhost-user: it ${what}`, {
-    code: 'EPROTO',
-    hint: 'The path must be that of a vhost-user socket: not a monitor (QMP), a vfio-user socket, or a server of another protocol.',
-    ...(cause === undefined ? {} : { cause }),
-  });
+export function protocolError({ path, isAgreed = false }: LastWord, what: string, cause?: unknown): DmaError {
+  const [message, hint] = isAgreed
+    ? [
+        `the back end at "${path}" does not keep to the protocol: it ${what}`,
+        'This is a fault of the back end, whose output may say more; or its protocol is newer than this library, and a request has a reply that is not expected.',
+      ]
+    : [
+        `what answers at "${path}" does not speak vhost-user: it ${what}`,
+        'The path must be that of a vhost-user socket: not a monitor (QMP), a vfio-user socket, or a server of another protocol.',
+      ];
+  return new DmaError(message, { code: 'EPROTO', hint, ...(cause === undefined ? {} : { cause }) });
 }
 
 /** The back end ended the connection. `cause`: the error of the socket, if there was one. */
@@ -46,7 +53,7 @@ export function hungUpError({ path, lastRequest }: LastWord, cause?: DmaError): 
 export function closedHereError({ path }: LastWord): DmaError {
   return new DmaError(`the connection to the back end at "${path}" was closed by this process`, {
     code: 'ERR_CLOSED',
-    hint: 'Close it only when no target uses it any more.',
+    hint: 'Close a connection only when no target uses it any more.',
   });
 }
 

@@ -35,6 +35,7 @@ export class Exchange implements LastWord {
   /** Whether REPLY_ACK was agreed: requests without a reply of their own are answered by an ack. */
   acks = false;
   lastRequest = 0;
+  isAgreed = false;
   /** The reason why the connection has ended. */
   end: DmaError | undefined;
   readonly #socket: DescriptorSocket;

@@ -36,6 +36,11 @@ const WITH_REPLY: ReadonlySet<string> = new Set([
   ...['GET_SHARED_OBJECT', 'SET_DEVICE_STATE_FD', 'CHECK_DEVICE_STATE', 'GET_SHMEM_CONFIG'],
 ]);
 
+/** The requests whose reply may have descriptors. Those that come with any other answer are closed. */
+const WITH_DESCRIPTORS: ReadonlySet<string> = new Set([
+  ...['POSTCOPY_ADVISE', 'GET_INFLIGHT_FD', 'GET_SHARED_OBJECT', 'SET_DEVICE_STATE_FD'],
+]);
+
 /** Bits of the virtio features that concern the protocol itself. */
 export const VIRTIO_FEATURE = { PROTOCOL_FEATURES: 1n << 30n, VERSION_1: 1n << 32n } as const;
 
@@ -96,6 +101,11 @@ export function requestName(request: number): string {
 /** Whether the request has a reply of its own, and not only an ack. */
 export function hasReply(request: number): boolean {
   return WITH_REPLY.has(NAMES[request] ?? '');
+}
+
+/** Whether descriptors may come with the reply. */
+export function mayHaveDescriptors(request: number): boolean {
+  return WITH_DESCRIPTORS.has(NAMES[request] ?? '');
 }
 
 /** A message without descriptors. */

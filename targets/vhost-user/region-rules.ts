@@ -42,8 +42,8 @@ export function isShared(
   files: FilesOfBatch,
   target: string,
 ): boolean {
-  checkRange(request.range);
   checkMapRequest(request);
+  checkRange(request.range);
   if (request.type === 'device' && device === 'skip') {
     throw refusal(request, target, NO_DEVICES);
   }

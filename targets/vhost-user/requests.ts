@@ -1,18 +1,30 @@
 import { goneError, refusedError } from './connection-errors.js';
 import type { Exchange, Expected } from './exchange.js';
-import { encode, hasReply, payloadOf, REQUEST, requestName, u64Of, type Outgoing } from './messages.js';
+import {
+  encode,
+  hasReply,
+  mayHaveDescriptors,
+  payloadOf,
+  REQUEST,
+  requestName,
+  u64Of,
+  type Outgoing,
+} from './messages.js';
 
 /** The answer to a request. */
 export interface VhostUserReply {
   /** Without the header. Empty where the answer was an ack, or none was due. */
   readonly payload: Buffer;
-  /** The descriptors that came with it, which the caller has to close. */
+  /**
+   * The descriptors that came with it, which the caller has to close. Only replies to POSTCOPY_ADVISE (28), GET_INFLIGHT_FD (31),
+   * GET_SHARED_OBJECT (41) and SET_DEVICE_STATE_FD (42) have some; those that come with any other answer are closed.
+   */
   readonly fds: readonly number[];
 }
 
 const NOTHING: VhostUserReply = { payload: Buffer.alloc(0), fds: [] };
 const EMPTY = new Uint8Array(0);
-const NO_INDEXES: readonly number[] = [];
+const NO_NUMBERS: readonly number[] = [];
 const NO_NUMBER = 'a payload that is not a number of 64 bits';
 
 /**
@@ -43,7 +55,8 @@ export function ask(
     if (replies || acked) {
       const take: Expected['take'] = replies
         ? (answer) => {
-            resolve({ payload: payloadOf(answer.data), fds: answer.takeDescriptors() });
+            const received = mayHaveDescriptors(request) ? answer.takeDescriptors() : NO_NUMBERS;
+            resolve({ payload: payloadOf(answer.data), fds: received });
             return undefined;
           }
         : ({ data }) => {
@@ -117,7 +130,7 @@ export function sendAll(
           (refused ??= []).push(index);
         }
         if (!withBarrier && index === count - 1) {
-          resolve(refused ?? NO_INDEXES);
+          resolve(refused ?? NO_NUMBERS);
         }
         return undefined;
       },
@@ -127,7 +140,7 @@ export function sendAll(
       request: REQUEST.GET_FEATURES,
       count: 1,
       take() {
-        resolve(refused ?? NO_INDEXES);
+        resolve(refused ?? NO_NUMBERS);
         return undefined;
       },
       fail,

@@ -25,6 +25,9 @@ export interface VhostUserTargetOptions {
    * connection when the guest uses memory that they no longer have. So either the guest has given up the memory and all requests in it, or the VMM
    * stops the queues here (GET_VRING_BASE, number 11) and starts them again after the command.
    *
+   * It must not wait for a command of the manager, such as `detach()`: that would wait for this one, which waits for it. Nothing limits the
+   * time that it takes.
+   *
    * If it fails, nothing is sent, and the unmaps fail with its error; it is not called again for the unmaps that follow in the same set.
    */
   readonly beforeUnmap?: (ranges: readonly MemoryRange[]) => void | Promise<void>;

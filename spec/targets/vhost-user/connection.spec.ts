@@ -103,6 +103,31 @@ describe('VhostUserConnection', () => {
     expect(openDescriptors()).to.equal(before);
   });
 
+  it('closes descriptors that come with a reply which has none, while it connects and afterwards', async () => {
+    const memfd = bench.memfd(1);
+    const { GET_FEATURES, GET_PROTOCOL_FEATURES, GET_MAX_MEM_SLOTS, GET_CONFIG } = wire;
+    const replies = new Map([
+      [GET_FEATURES, 5n << 30n],
+      [GET_PROTOCOL_FEATURES, 0x8208n],
+      [GET_MAX_MEM_SLOTS, 32n],
+      [GET_CONFIG, 1n],
+    ]);
+    const withFds = await bench.backEnd({
+      answer({ request }) {
+        const number = replies.get(request);
+        return number === undefined ? undefined : { payload: wire.u64(number), fds: [memfd.fd, memfd.fd] };
+      },
+    });
+    const without = await bench.backEnd();
+    const before = openDescriptors();
+    await bench.connect(without.path);
+    const ofConnection = openDescriptors() - before;
+    const connection = await bench.connect(withFds.path);
+    expect(openDescriptors()).to.equal(before + 2 * ofConnection);
+    expect((await connection.request(GET_CONFIG)).fds).to.deep.equal([]);
+    expect(openDescriptors()).to.equal(before + 2 * ofConnection);
+  });
+
   it('rejects with EIO what the back end refuses, and goes on', async () => {
     const { backEnd, connection } = await bench.attached();
     backEnd.failOnce(18, 3);

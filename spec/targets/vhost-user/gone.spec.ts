@@ -6,6 +6,8 @@ import { RecordingTarget } from '../../../testing/index.js';
 import { eachWithBench, failure, held, pagesAt, TABLE } from './support/bench.js';
 import { ADD_MEM_REG, GET_FEATURES, REM_MEM_REG, SET_MEM_TABLE, type Answer } from './support/fake-back-end.js';
 
+const SET_VRING_ENABLE = 18;
+
 /** Ways to refuse memory that end the connection. */
 const ENDS = ['hang up', 'ack, then hang up'] as const satisfies readonly Answer[];
 
@@ -95,6 +97,16 @@ describe('VhostUserTarget whose back end goes', () => {
     }
     backEnd.die();
     expect((await failures).map(({ code }) => code)).to.deep.equal(Array(3).fill('ERR_TARGET_GONE'));
+  });
+
+  it('says that the back end does not keep to the protocol, once it has agreed on one', async () => {
+    const { connection } = await bench.attached({
+      answer: ({ request }) => (request === SET_VRING_ENABLE ? Buffer.alloc(4) : undefined),
+    });
+    const error = await failure(connection.request(SET_VRING_ENABLE, Buffer.alloc(8)));
+    expect(error).to.include({ code: 'ERR_TARGET_GONE' });
+    expect(error.message).to.contain('does not keep to the protocol');
+    expect(error.hint).to.contain('a fault of the back end').and.not.to.contain('QMP');
   });
 
   it('fails and closes the connection when an answer does not come in time', async () => {

@@ -211,10 +211,20 @@ describe('VhostUserTarget refuses before anything is sent', () => {
 
   it('a request that is malformed', async () => {
     const { backEnd, target } = await bench.attached();
-    const wrong = [undefined, {}, { ...bench.request(0), writable: 1 }, { ...bench.request(0), range: '0x0-0x1000' }];
+    const wrong = [
+      undefined,
+      null,
+      5,
+      {},
+      { ...bench.request(0), writable: 1 },
+      { ...bench.request(0), range: '0x0-0x1000' },
+    ];
     for (const request of wrong) {
       const error: unknown = await target.mapDma(request as DmaMapRequest).catch((thrown: unknown) => thrown);
       expect(error).to.be.instanceOf(TypeError);
+      expect((error as TypeError).message)
+        .to.match(/request/)
+        .and.not.to.contain('Cannot read');
     }
     expect(backEnd.takeRequests()).to.deep.equal([]);
   });

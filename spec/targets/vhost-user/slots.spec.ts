@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { RegionManager } from '../../../streams/index.js';
+import { RegionManager, type DmaError } from '../../../streams/index.js';
 import { eachWithBench, failure, held, pagesAt, PAGES } from './support/bench.js';
 import { ADD_MEM_REG, GET_FEATURES, REM_MEM_REG } from './support/fake-back-end.js';
 
@@ -103,6 +103,9 @@ describe('VhostUserTarget with memory slots', () => {
     const stop = await target.unmapDmaBatch(requests.map(({ range }) => range));
     expect(stop?.done).to.equal(1);
     expect(stop?.error).to.include({ code: 'EIO', request: 'VHOST_USER_REM_MEM_REG', range: requests[1]?.range });
+    expect((stop?.error as DmaError).hint)
+      .to.contain('still has the memory')
+      .and.not.to.contain('could not map');
     expect(held(backEnd)).to.deep.equal(['0x2000-0x3000']);
     expect(target.mappedRanges().map(String)).to.deep.equal(held(backEnd));
     expect(await target.unmapDmaBatch(requests.slice(1).map(({ range }) => range))).to.equal(undefined);
