@@ -4,9 +4,27 @@
 
 namespace dma_streams {
 
+namespace {
+
+// An environment that ends runs its event loop once more, when JavaScript can no longer run and no value can be made.
+bool CanRunJavaScript(napi_env env) {
+  napi_handle_scope scope = nullptr;
+  if (napi_open_handle_scope(env, &scope) != napi_ok) {
+    return false;
+  }
+  napi_value value = nullptr;
+  // Of the calls without an effect, this one fails when JavaScript cannot run.
+  const bool can = napi_get_undefined(env, &value) == napi_ok && napi_coerce_to_bool(env, value, &value) == napi_ok;
+  napi_close_handle_scope(env, scope);
+  return can;
+}
+
+}  // namespace
+
 // Freed when libuv has closed it.
 struct LoopPoll::Handle {
   uv_poll_t poll{};
+  napi_env env = nullptr;
   napi_async_cleanup_hook_handle hook = nullptr;
   OnReady on_ready;
   // Null once the LoopPoll is destroyed.
@@ -20,6 +38,11 @@ struct LoopPoll::Handle {
     if (status < 0) {
       // libuv has stopped watching.
       events = std::exchange(handle.watched, 0);
+    }
+    if (!CanRunJavaScript(handle.env)) {
+      handle.wanted = 0;
+      handle.Update();
+      return;
     }
     handle.on_ready(events);
     handle.Update();
@@ -68,6 +91,7 @@ Result LoopPoll::Create(napi_env env, int fd, OnReady on_ready, std::unique_ptr<
     return result;
   }
   handle->poll.data = handle.get();
+  handle->env = env;
   handle->on_ready = std::move(on_ready);
   out.reset(new LoopPoll(handle.get()));
   handle->owner = out.get();

@@ -154,6 +154,33 @@ describe('the lifetime of sockets', () => {
     }).timeout(60_000);
   }
 
+  for (const [what, ready] of [
+    ['messages are', 'pair.server.messages$.subscribe(() => {}); send();'],
+    ['a connection is', 'void DescriptorSocket.connect(pair.folder.path(), { framing: FRAMING });'],
+    ['a signal is', 'event.signals$.subscribe(() => {}); event.signal();'],
+  ] as const) {
+    it(`the process goes on when a worker ends while ${what} ready to be delivered`, () => {
+      const worker = `(async () => {
+        const { DescriptorSocket, EventFd } = await import(${JSON.stringify(BINDING)});
+        const { FRAMING, message, SocketPair } = await import(${JSON.stringify(SUPPORT)});
+        const pair = await SocketPair.make();
+        const event = EventFd.create();
+        const send = () => void pair.client.send([1, 2, 3].map((number) => ({ data: message(number) })));
+        pair.listener.connections$.subscribe(() => {});
+        ${ready}
+        process.exit();
+      })();`;
+      const result = runChild(`
+        const { Worker } = await import('node:worker_threads');
+        const { once } = await import('node:events');
+        for (let round = 0; round < 5; round++) {
+          await once(new Worker(${JSON.stringify(worker)}, { eval: true }), 'exit');
+        }
+        console.log('goes on');`);
+      expect(result).to.include({ status: 0, stdout: 'goes on' }, result.stderr);
+    });
+  }
+
   it('lets the path stay with process.exit, and removes it when the process ends by itself', () => {
     using folder = new SocketFolder();
     for (const [end, isLeft] of [
