@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Subscription } from 'rxjs';
 import { DescriptorSocket, type DescriptorMessage } from '../../../../binding/index.js';
 import { FakeMemory, type FakeRegion } from './fake-memory.js';
 
@@ -74,6 +75,7 @@ export class FakeBackEnd {
   readonly #memory: FakeMemory;
   #listener: { close(): void } | undefined;
   #client: DescriptorSocket | undefined;
+  #reading: Subscription | undefined;
   #hangs = false;
   #fault: { readonly request: number; readonly answer: Answer; left: number } | undefined;
 
@@ -114,6 +116,15 @@ export class FakeBackEnd {
     this.#fault = { request, answer, left: later };
   }
 
+  /** Reads nothing more, until `resume`. */
+  pause(): void {
+    this.#reading?.unsubscribe();
+  }
+
+  resume(): void {
+    this.#read();
+  }
+
   /** Ends the connection as a process that dies. */
   die(): void {
     this.#client?.close();
@@ -131,11 +142,16 @@ export class FakeBackEnd {
       return; // A second client is not answered.
     }
     this.#client = socket;
+    this.#read();
+  }
+
+  #read(): void {
+    const socket = this.#client;
     const end = (): void => {
       this.#client = undefined;
       this.#memory.clear();
     };
-    socket.messages$.subscribe({
+    this.#reading = socket?.messages$.subscribe({
       next: (message) => {
         this.#take(socket, message);
       },
