@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
@@ -64,10 +65,18 @@ Result MessageQueue::Send(int fd, std::vector<Outgoing>& messages) {
     return -ENOBUFS;
   }
   bool full = !queue_.empty();
-  for (Outgoing& message : messages) {
+  for (size_t next = 0; next < messages.size();) {
+    // Messages without descriptors go with the one before them: they follow it in memory.
+    Outgoing& first = messages[next];
+    size_t end = next + 1;
+    size_t length = first.bytes.size();
+    while (end < messages.size() && messages[end].descriptors.empty()) {
+      length += messages[end++].bytes.size();
+    }
+    const std::span together(first.bytes.data(), length);
     size_t sent = 0;
-    while (!full && sent < message.bytes.size()) {
-      const ssize_t count = SendPart(fd, message.bytes.subspan(sent), message.descriptors);
+    while (!full && sent < length) {
+      const ssize_t count = SendPart(fd, together.subspan(sent), first.descriptors);
       if (count < 0) {
         End(static_cast<Result>(count));
         return end_;
@@ -75,16 +84,21 @@ Result MessageQueue::Send(int fd, std::vector<Outgoing>& messages) {
       full = count == 0;
       if (!full) {
         sent += static_cast<size_t>(count);
-        message.descriptors.clear();
+        first.descriptors.clear();
       }
     }
-    if (sent == message.bytes.size()) {
-      ++taken_;
-      continue;
+    for (; next < end; ++next) {
+      Outgoing& message = messages[next];
+      const size_t done = std::min(sent, message.bytes.size());
+      sent -= done;
+      if (done == message.bytes.size()) {
+        ++taken_;
+        continue;
+      }
+      const auto rest = message.bytes.subspan(done);
+      queue_.push_back({{rest.begin(), rest.end()}, std::move(message.descriptors), 0});
+      queued_ += rest.size();
     }
-    const auto rest = message.bytes.subspan(sent);
-    queue_.push_back({{rest.begin(), rest.end()}, std::move(message.descriptors), 0});
-    queued_ += rest.size();
   }
   return 0;
 }

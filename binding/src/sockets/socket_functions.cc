@@ -98,10 +98,13 @@ Napi::Value Deliver(const Napi::CallbackInfo& info) {
   return Number(info.Env(), 0);
 }
 
-// The messages of socketSend, with duplicates of their descriptors. `cells` is checked, whatever it says: -EINVAL.
+// The messages of socketSend, with duplicates of their descriptors: one for all that follow each other with the same
+// number. `cells` is checked, whatever it says: -EINVAL.
 Result ToMessages(std::span<const uint8_t> bytes, std::span<int32_t> cells, std::vector<Outgoing>& out) {
   size_t at = 0;
   size_t used = 0;
+  int last = -1;
+  std::shared_ptr<FileDescriptor> duplicate;
   while (at < cells.size()) {
     if (cells.size() - at < 2 || cells[at] <= 0 || static_cast<size_t>(cells[at]) > bytes.size() - used ||
         cells[at + 1] < 0 || static_cast<size_t>(cells[at + 1]) > std::min(kMostDescriptors, cells.size() - at - 2)) {
@@ -111,14 +114,15 @@ Result ToMessages(std::span<const uint8_t> bytes, std::span<int32_t> cells, std:
     const auto count = static_cast<size_t>(cells[at + 1]);
     Outgoing message{bytes.subspan(used, length), {}};
     for (size_t index = 0; index < count; ++index) {
-      std::shared_ptr<FileDescriptor> duplicate;
-      const Result result = FileDescriptor::Duplicate(cells[at + 2 + index], duplicate);
+      const int number = cells[at + 2 + index];
+      const Result result = number == last ? 0 : FileDescriptor::Duplicate(number, duplicate);
       if (result < 0) {
         cells[0] = static_cast<int32_t>(out.size());
         cells[1] = static_cast<int32_t>(index);
         return result;
       }
-      message.descriptors.push_back(std::move(duplicate));
+      last = number;
+      message.descriptors.push_back(duplicate);
     }
     out.push_back(std::move(message));
     used += length;

@@ -84,6 +84,42 @@ describe('a peer that does not read', () => {
     expect(openDescriptors()).to.equal(before);
   });
 
+  it('gets each descriptor with its message where one call has sent messages with and without', async () => {
+    const before = openDescriptors();
+    const memfds = Array.from({ length: 4 }, (_, index) => Memfd.create(`m${index}`, 4096n));
+    const inodes = memfds.map(({ fd }) => fstatSync(fd).ino);
+    // The same one in messages next to each other, others between messages without any.
+    const places = [undefined, 0, 0, undefined, undefined, 1, undefined, 2, 3, 3, 2, undefined];
+    const messages = Array.from({ length: 60 }, (_, number) => {
+      const memfd = memfds[places[number % places.length] ?? -1];
+      return { data: message(number, 20_000), fds: memfd === undefined ? [] : [memfd.fd] };
+    });
+    const sent = pair.client.send(messages);
+    expect(pair.client.bufferedBytes, 'a part was taken').to.be.within(100_000, 1_100_000);
+    memfds.forEach((memfd) => {
+      memfd.close();
+    });
+    const came: [number, number[]][] = [];
+    const subscription = pair.server.messages$.subscribe((arrived) => {
+      const fds = arrived.takeDescriptors();
+      came.push([numberOf(arrived), fds.map((fd) => fstatSync(fd).ino)]);
+      fds.forEach((fd) => {
+        closeSync(fd);
+      });
+    });
+    await sent;
+    while (came.length < 60) {
+      await turns(1);
+    }
+    subscription.unsubscribe();
+    const expected = messages.map((_, number) => {
+      const inode = inodes[places[number % places.length] ?? -1];
+      return [number, inode === undefined ? [] : [inode]];
+    });
+    expect(came).to.deep.equal(expected);
+    expect(openDescriptors()).to.equal(before);
+  });
+
   it('makes a send fail above 64 MiB, of which nothing is sent, and nothing else is lost', async () => {
     const data = message(0, FRAMING.maxBytes - FRAMING.headerBytes);
     const first = pair.client.send(Array.from({ length: 60 }, () => ({ data })));
