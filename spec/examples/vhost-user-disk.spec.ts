@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { makeImage } from '../../examples/vhost-user-disk/storage-daemon.js';
 import { temporaryFolder } from '../../lab/temporary-folder.js';
 import { PACKAGE, plainEnvironment, type Ended } from '../cli/support/command.js';
-import { PeerProcess } from '../peers/support/peer-process.js';
+import { PeerProcess } from '../../lab/peer-process.js';
 import { installedProgram } from '../peers/support/program.js';
 
 const PROGRAM = join(PACKAGE, 'dist/examples/vhost-user-disk.js');

@@ -8,7 +8,7 @@ import { DmaMapError, MemoryRange } from '../../../streams/index.js';
 import { SoftIommuTarget } from '../../../targets/index.js';
 import { rejectionOf } from '../../streams/support/phrases.js';
 import { BUFFERS, DIMM, FrontEnd, KiB, MiB, type Peer } from './front-end.js';
-import type { PeerProcess } from './peer-process.js';
+import type { PeerProcess } from '../../../lab/peer-process.js';
 import type { Program } from './program.js';
 import { noteRead } from './report.js';
 

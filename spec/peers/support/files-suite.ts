@@ -5,7 +5,7 @@ import { temporaryFolder } from '../../../lab/temporary-folder.js';
 import { SoftIommuTarget } from '../../../targets/index.js';
 import { BUFFERS, DIMM, FrontEnd, type Peer } from './front-end.js';
 import { FuseRequests } from './fuse-requests.js';
-import type { PeerCommand, PeerProcess } from './peer-process.js';
+import type { PeerCommand, PeerProcess } from '../../../lab/peer-process.js';
 import type { Program } from './program.js';
 import { noteRead } from './report.js';
 

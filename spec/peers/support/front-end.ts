@@ -3,7 +3,7 @@ import { Memfd, RamBlocks } from '../../../binding/index.js';
 import { VhostUserConnection, VhostUserTarget } from '../../../targets/index.js';
 import { Virtqueue } from '../../../examples/vhost-user-disk/virtqueue.js';
 import { VhostUserQueue } from '../../../examples/vhost-user-disk/vhost-user-queue.js';
-import { PeerProcess, type PeerCommand } from './peer-process.js';
+import { PeerProcess, type PeerCommand } from '../../../lab/peer-process.js';
 
 export const KiB = 1n << 10n;
 export const MiB = 1n << 20n;

@@ -1,4 +1,4 @@
-import type { PeerProcess } from './peer-process.js';
+import type { PeerProcess } from '../../../lab/peer-process.js';
 import type { Program } from './program.js';
 
 /** What was read through one back end: a row of what `npm run test:peers` says. */

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { temporaryFolder } from '../../../lab/temporary-folder.js';
+import { temporaryFolder } from './temporary-folder.js';
 
 /** In milliseconds: until a back end listens, which takes some tens on an idle machine. */
 const PATIENCE = 20_000;
