@@ -9,6 +9,7 @@ import { stall } from './stall.js';
 import { toggle } from './toggle.js';
 import { va } from './va.js';
 import { vcpu } from './vcpu.js';
+import { vhostUser } from './vhost-user.js';
 import { where } from './where.js';
 
 /** In the order in which they are measured. */
@@ -23,5 +24,6 @@ export const questions: readonly Question[] = [
   softDma,
   rangeMap,
   vcpu,
+  vhostUser,
   where,
 ];

@@ -63,3 +63,8 @@ export const HOT_ATTACH_RATIO = 1.1;
 export const HOT_ATTACH_INSTRUCTIONS_RATIO = 1.3;
 /** A large map at two targets: a multiple of the time at one. */
 export const PARALLEL_RATIO = 1.2;
+
+/** Sharing memory with a vhost-user back end: multiples of the same messages from C++, in time. */
+export const VHOST_USER_RATIOS = { oneByOne: 1.3, sets: 1.1 } as const;
+/** Barriers of a set of 500 regions at a vhost-user back end. */
+export const BARRIERS_OF_A_SET = 1;

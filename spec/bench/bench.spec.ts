@@ -113,6 +113,11 @@ describe('npm run bench', function () {
     expect(single?.ratios?.['std::map']).to.be.greaterThan(0);
   });
 
+  it('counts the barriers of a set at a back end', () => {
+    const barriers = figures().find(({ id }) => id === 'vhost-user/program/500/barriers');
+    expect(barriers?.samples).to.deep.equal([1, 1, 1]);
+  });
+
   it('notes the machine, the time and the code', () => {
     expect(results.machine.node).to.equal(process.version);
     expect(results.machine.cpu).not.to.equal('');

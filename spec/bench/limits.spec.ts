@@ -27,6 +27,8 @@ const texts: Readonly<Record<string, string>> = {
   'HOT_ATTACH_RATIO, HOT_ATTACH_INSTRUCTIONS_RATIO': `${limits.HOT_ATTACH_RATIO} times in time, ${limits.HOT_ATTACH_INSTRUCTIONS_RATIO} times in instructions`,
   COPY_RATIOS: `${limits.COPY_RATIOS.small} times for 64 bytes, ${limits.COPY_RATIOS.large} times for 1 MiB`,
   PARALLEL_RATIO: `${limits.PARALLEL_RATIO} times`,
+  VHOST_USER_RATIOS: `${limits.VHOST_USER_RATIOS.oneByOne} times one by one, ${limits.VHOST_USER_RATIOS.sets} times in sets`,
+  BARRIERS_OF_A_SET: String(limits.BARRIERS_OF_A_SET),
 };
 
 /** `1.6 times at 10,000 mappings, 1.3 times at 100,000`. */
@@ -108,6 +110,18 @@ describe('the questions of the benches', () => {
       'copy/ratio/read 64': 1.3,
       'copy/ratio/read 1 MiB': 1.1,
       'copy/ratio/write 1 MiB': 1.1,
+    });
+  });
+
+  it('limit adding a region at a vhost-user back end by both ways, and the barriers of a set', () => {
+    expect(Object.fromEntries(limited(of('vhost-user')).map(({ id, atMost }) => [id, atMost]))).to.deep.equal({
+      'vhost-user/daemon/1/target/ratio': 1.3,
+      'vhost-user/daemon/1/manager/ratio': 1.3,
+      'vhost-user/daemon/32/target/ratio': 1.1,
+      'vhost-user/daemon/32/manager/ratio': 1.1,
+      'vhost-user/program/64/target/ratio': 1.1,
+      'vhost-user/program/64/manager/ratio': 1.1,
+      'vhost-user/program/500/barriers': 1,
     });
   });
 
