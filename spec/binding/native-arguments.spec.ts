@@ -1,6 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { anything } from './support/anything.js';
@@ -9,6 +7,7 @@ import { SIGNATURES, type Kind } from './support/native-signatures.js';
 import { socketHandles, type SocketHandles } from './support/socket-handles.js';
 import { native } from '../../binding/native.js';
 import type { FileHandle, Native, SpaceHandle } from '../../binding/native.js';
+import { temporaryFolder } from '../../lab/temporary-folder.js';
 
 function handle<T extends object>(result: T | number): T {
   expect(result).to.be.an('object');
@@ -132,7 +131,7 @@ describe('every native function', () => {
   let folder: string;
   const workingFolder = process.cwd();
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'dma-streams-'));
+    folder = temporaryFolder('dma-streams-');
     process.chdir(folder);
     sockets = socketHandles();
   });

@@ -1,4 +1,5 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync, existsSync, chmodSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { expect } from 'chai';
 import { firstValueFrom, take, toArray } from 'rxjs';
 import { DescriptorSocket, type ConnectOptions } from '../../../binding/index.js';
@@ -125,6 +126,7 @@ describe('the path of a socket', () => {
 
   it('names the folder, or the socket, that this user has no permission for', async () => {
     mkdirSync(folder.path('private'), { mode: 0o700 });
+    chmodSync(dirname(folder.folder), 0o755);
     chmodSync(folder.folder, 0o755);
     using listener = await DescriptorSocket.listen(folder.path('root'), { framing: FRAMING });
     chmodSync(folder.path('root'), 0o600);

@@ -79,6 +79,7 @@ describe('the lifetime of sockets', () => {
       const { existsSync } = await import('node:fs');
       const memfd = Memfd.create('forgotten', 4096n);
       console.log('standard output has descriptors of its own, from its first use on');
+      (await SocketPair.make())[Symbol.dispose](); // So have temporary folders.
       const before = descriptors();
       let path;
       async function forget() {

@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { native } from '../../../binding/native.js';
 import type { EventFdWatchHandle, FileHandle, ListenerHandle, SocketHandle } from '../../../binding/native.js';
+import { temporaryFolder } from '../../../lab/temporary-folder.js';
 
 /** Handles of the native functions of sockets and eventfds. */
 export interface SocketHandles extends Disposable {
@@ -17,7 +17,7 @@ export interface SocketHandles extends Disposable {
 /** Disposing of it closes them: what they watch would keep the process alive. */
 export function socketHandles(): SocketHandles {
   const addon = native();
-  const folder = mkdtempSync(join(tmpdir(), 'dma-streams-'));
+  const folder = temporaryFolder('dma-streams-');
   const open = (name: string): ListenerHandle =>
     addon.listenerOpen(join(folder, name), join(folder, name), () => undefined) as ListenerHandle;
   const listener = open('socket');

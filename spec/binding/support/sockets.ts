@@ -1,11 +1,11 @@
-import { mkdtempSync, readlinkSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { firstValueFrom } from 'rxjs';
 import { DescriptorSocket, type DescriptorListener, type DescriptorMessage } from '../../../binding/index.js';
 import { codeOf } from './outcomes.js';
 import { native } from '../../../binding/native.js';
 import type { FileHandle, SocketHandle } from '../../../binding/native.js';
+import { temporaryFolder } from '../../../lab/temporary-folder.js';
 
 /** A header of 8 bytes: a number, and the length of the payload. */
 export const FRAMING = { headerBytes: 8, lengthAt: 4, lengthOf: 'payload', maxBytes: 1 << 20 } as const;
@@ -30,7 +30,7 @@ export function fileOf(fd: number): string {
 
 /** A folder for sockets, which is removed with all that is in it. */
 export class SocketFolder implements Disposable {
-  readonly folder = mkdtempSync(join(tmpdir(), 'dma-streams-'));
+  readonly folder = temporaryFolder('dma-streams-');
 
   path(name = 'socket'): string {
     return join(this.folder, name);

@@ -1,16 +1,16 @@
 import { expect } from 'chai';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { VhostUserConnection } from '../../../targets/index.js';
 import { eachWithBench, failure, type VhostUserBench } from './support/bench.js';
 import { GET_FEATURES, reply, u64 } from './support/fake-back-end.js';
+import { temporaryFolder } from '../../../lab/temporary-folder.js';
 
 /** A server that does with each connection what `serve` does. Returns its path. */
 async function peer(bench: VhostUserBench, serve: (socket: Socket) => void): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), 'bad-peer-'));
+  const folder = temporaryFolder('bad-peer-');
   const sockets: Socket[] = [];
   const server = createServer((socket) => {
     sockets.push(socket);
@@ -132,7 +132,7 @@ describe('VhostUserConnection and peers that are no back ends', () => {
   });
 
   it('tell that there is no socket, that it is none, and that nobody listens', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'no-peer-'));
+    const folder = temporaryFolder('no-peer-');
     bench.closeLater({
       close() {
         rmSync(folder, { recursive: true });

@@ -1,13 +1,13 @@
 import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, constants, openSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Memfd } from '../../../binding/index.js';
 import { native } from '../../../binding/native.js';
 import { DmaMapError, RegionManager, type DmaMapRequest, type Mappable } from '../../../streams/index.js';
 import type { VhostUserTargetOptions } from '../../../targets/index.js';
 import { eachWithBench, failure, held, pagesAt, TABLE, type VhostUserBench } from './support/bench.js';
+import { temporaryFolder } from '../../../lab/temporary-folder.js';
 
 const F_SEAL_WRITE = 0x0008;
 const F_SEAL_FUTURE_WRITE = 0x0010;
@@ -258,7 +258,7 @@ function onDisk(bench: VhostUserBench, flags: number, size = 0x10000): Mappable 
 }
 
 function folderOf(bench: VhostUserBench): string {
-  const folder = mkdtempSync(join(tmpdir(), 'refusals-'));
+  const folder = temporaryFolder('refusals-');
   bench.closeLater({
     close() {
       rmSync(folder, { recursive: true });

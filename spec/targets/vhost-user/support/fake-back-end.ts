@@ -1,9 +1,9 @@
-import { closeSync, fstatSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, fstatSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Subscription } from 'rxjs';
 import { DescriptorSocket, type DescriptorMessage } from '../../../../binding/index.js';
 import { FakeMemory, type FakeRegion } from './fake-memory.js';
+import { temporaryFolder } from '../../../../lab/temporary-folder.js';
 
 /** Numbers of the vhost-user specification, written down again: those of the code may be wrong. */
 export const GET_FEATURES = 1;
@@ -80,7 +80,7 @@ export class FakeBackEnd {
   #fault: { readonly request: number; readonly answer: Answer; left: number } | undefined;
 
   private constructor(options: FakeBackEndOptions) {
-    this.#folder = mkdtempSync(join(tmpdir(), 'fake-back-end-'));
+    this.#folder = temporaryFolder('fake-back-end-');
     this.path = join(this.#folder, 'socket');
     this.#options = options;
     this.#memory = new FakeMemory(options.slots ?? DEFAULTS.slots);
