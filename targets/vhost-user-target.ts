@@ -47,10 +47,8 @@ export class VhostUserTarget implements DmaTarget {
   readonly #regions: Regions;
   readonly #beforeUnmap: VhostUserTargetOptions['beforeUnmap'];
   #isInSet = false;
-  /** Whether something was added or removed in this set, and no barrier has followed. */
+  /** Whether something was removed in this set, and no barrier has followed. */
   #isUnproven = false;
-  /** Number of maps of this set that were checked, and have not come yet. The last of them brings the barrier. */
-  #mapsToCome = 0;
   /** The error of `beforeUnmap` in this set. */
   #unmapRefusal: { readonly error: unknown } | undefined;
 
@@ -118,12 +116,11 @@ export class VhostUserTarget implements DmaTarget {
   /** A set begins: one barrier is enough for all of it. */
   beginSet(): void {
     this.#isInSet = true;
-    this.#mapsToCome = 0;
     this.#unmapRefusal = undefined;
   }
 
   /**
-   * A set ends. If no barrier has followed what it has changed, one is sent.
+   * A set ends. If it has removed regions, and no barrier has followed, one is sent.
    *
    * @throws DmaError `ERR_TARGET_GONE`
    */
@@ -144,7 +141,6 @@ export class VhostUserTarget implements DmaTarget {
   checkMaps(requests: readonly DmaMapRequest[]): void {
     this.#checkOpen();
     this.#regions.check(requests);
-    this.#mapsToCome = this.#isInSet ? requests.length : 0;
   }
 
   /**
@@ -162,8 +158,7 @@ export class VhostUserTarget implements DmaTarget {
   }
 
   /**
-   * Shares regions, in order, up to the first that fails. Those after it are not shared. In a set whose maps were checked, the barrier is sent with the last of
-   * them; otherwise with each call.
+   * Shares regions, in order, up to the first that fails. Those after it are not shared.
    *
    * @returns `undefined` if all succeeded; otherwise where it stopped, with an error as of {@link VhostUserTarget.mapDma}
    * @throws DmaError `ERR_TARGET_GONE`: none of them is shared
@@ -172,13 +167,11 @@ export class VhostUserTarget implements DmaTarget {
     this.#checkOpen();
     this.#unmapRefusal = undefined;
     const { planned, toShare, refusal } = this.#regions.plan(requests);
-    this.#mapsToCome -= planned.length + (refusal === undefined ? 0 : 1);
     let added = 0;
     if (toShare.length > 0) {
-      const barrier = !this.#isInSet || this.#mapsToCome <= 0;
       try {
-        added = await this.#memory.add(toShare, barrier);
-        this.#isUnproven = !barrier && this.#exchange.acks;
+        added = await this.#memory.add(toShare);
+        this.#isUnproven = false;
       } catch (error) {
         this.#regions.forget(planned);
         throw error;

@@ -14,13 +14,12 @@ export interface BackEndMemory {
   readonly addRequest: string;
   readonly removeRequest: string;
   /**
-   * Adds regions.
+   * Adds regions. Resolves when the back end has proved that it has processed them.
    *
-   * @param barrier whether it has to be proved that they are added; otherwise an ack is enough
    * @returns the number of regions that it has now, from the first on; it has refused the next one
    * @throws DmaError `ERR_TARGET_GONE`
    */
-  add(regions: readonly SharedRegion[], barrier: boolean): Promise<number>;
+  add(regions: readonly SharedRegion[]): Promise<number>;
   /**
    * Removes regions.
    *

@@ -15,13 +15,13 @@ export class Slots implements BackEndMemory {
     this.limit = limit;
   }
 
-  async add(regions: readonly SharedRegion[], barrier: boolean): Promise<number> {
+  async add(regions: readonly SharedRegion[]): Promise<number> {
     const messages = encodeSlots(REQUEST.ADD_MEM_REG, regions, this.#exchange.acks);
     const refused = await sendAll(
       this.#exchange,
       REQUEST.ADD_MEM_REG,
       messages.map((data, index) => ({ data, fds: [(regions[index] as SharedRegion).file.fd] })),
-      barrier,
+      true,
     );
     const [first] = refused;
     if (first === undefined) {

@@ -30,14 +30,14 @@ export class Table implements BackEndMemory {
     this.#exchange = exchange;
   }
 
-  async add(regions: readonly SharedRegion[], barrier: boolean): Promise<number> {
+  async add(regions: readonly SharedRegion[]): Promise<number> {
     const added: Row[] = [];
     let isDone = false;
     try {
       for (const { range, fileOffset, file } of regions) {
         added.push({ range, fileOffset, file: Memfd.from(file.fd, `guest memory at ${range}`) });
       }
-      isDone = await this.#replace([...this.#rows, ...added], barrier);
+      isDone = await this.#replace([...this.#rows, ...added], true);
     } finally {
       if (!isDone) {
         closeAll(added);

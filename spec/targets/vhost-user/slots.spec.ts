@@ -54,45 +54,6 @@ describe('VhostUserTarget with memory slots', () => {
     expect(backEnd.takeRequests()).to.deep.equal([...Array<number>(500).fill(REM_MEM_REG), GET_FEATURES]);
   });
 
-  it('sends one barrier for a set that is so large that it comes in several batches', async () => {
-    const { backEnd, target } = await bench.attached();
-    const manager = new RegionManager();
-    await manager.attach(target);
-    const pages = 1 << 16; // 256 MiB: a batch of its own.
-    const region = await manager.addRegion({ name: 'ram', range: pagesAt(0, 8 * pages), type: 'ram' });
-    await region.map({ writable: true });
-    const mappable = bench.memfd(pages);
-    backEnd.takeRequests();
-    await manager.transaction((edit) => {
-      for (let index = 0; index < 4; index++) {
-        const backing = { mappable, fileOffset: 0n };
-        edit.addMapping(region, { rangeInRegion: pagesAt(2 * index * pages, pages), backing, writable: true });
-      }
-    });
-    expect(backEnd.takeRequests()).to.deep.equal([...adds(4), GET_FEATURES]);
-    await manager.transaction((edit) => {
-      edit.removeMappings(region, pagesAt(0, 8 * pages));
-    });
-    expect(backEnd.takeRequests()).to.deep.equal([...Array<number>(4).fill(REM_MEM_REG), GET_FEATURES]);
-  });
-
-  it('sends the barrier at the end of a set whose last maps were not made', async () => {
-    const { backEnd, target } = await bench.attached();
-    const requests = bench.requests(3);
-    target.beginSet();
-    target.checkMaps(requests);
-    await target.mapDmaBatch(requests.slice(0, 2));
-    expect(backEnd.takeRequests()).to.deep.equal(adds(2));
-    await target.endSet();
-    expect(backEnd.takeRequests()).to.deep.equal([GET_FEATURES]);
-    await target.mapDmaBatch(requests.slice(2));
-    expect(backEnd.takeRequests()).to.deep.equal([...adds(1), GET_FEATURES]);
-    target.beginSet();
-    await target.mapDmaBatch(bench.requests(1, 50));
-    expect(backEnd.takeRequests(), 'of maps that were not checked').to.deep.equal([...adds(1), GET_FEATURES]);
-    expect(target.endSet()).to.equal(undefined);
-  });
-
   it('is gone where the back end ends before the barrier of a set', async () => {
     const { backEnd, target } = await bench.attached();
     const manager = new RegionManager({ onWarning: () => undefined });
