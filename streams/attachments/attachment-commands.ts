@@ -96,7 +96,9 @@ export class AttachmentCommands implements HandleCommands<AttachmentHandle> {
       checkBoolean(abandon, 'abandon');
     } catch (error) {
       // In its turn, as every command that is refused.
-      return this.#enqueue(() => fail(error));
+      return this.#options.queue.runAlways(() => {
+        throw error;
+      });
     }
     if (abandon === true) {
       handle.abandon(abandonedError(handle.target));
@@ -234,9 +236,4 @@ export class AttachmentCommands implements HandleCommands<AttachmentHandle> {
       );
     }
   }
-}
-
-// eslint-disable-next-line require-yield -- a command that fails at once
-function* fail(error: unknown): Coroutine<never> {
-  throw error;
 }

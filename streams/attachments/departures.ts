@@ -79,7 +79,11 @@ export class Departures {
     const { warn } = this.#options;
     for (const handle of this.#attachments.all.filter(({ isGone }) => isGone)) {
       yield* handle.noteGone();
-      if (handle.phase === 'attached' && handle.gone !== undefined) {
+      if (handle.phase === 'leaving') {
+        yield* this.#endLeaving(handle);
+        continue;
+      }
+      if (handle.gone !== undefined) {
         warn(handle.gone);
       }
       try {
@@ -87,6 +91,14 @@ export class Departures {
       } catch (error) {
         warn(error as DmaUnmapError);
       }
+    }
+  }
+
+  /** Ends an attachment that is leaving, if it holds nothing any more. What is stuck is not unmapped again. */
+  *#endLeaving(handle: AttachmentHandle): Coroutine<void> {
+    yield* this.endOrKeepLeaving(handle);
+    if (!this.#attachments.leaving.includes(handle)) {
+      yield* waitFor(this.#options.vas.releaseUnused(undefined));
     }
   }
 

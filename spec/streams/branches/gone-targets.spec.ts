@@ -59,6 +59,10 @@ describe('a target that is gone, in a branch', () => {
     expect(stage.warnings.map(({ code }) => code)).to.deep.equal([GONE, 'EBUSY']);
     expect(stage.manager.attachments).to.deep.equal([attachment]);
     expect([attachment.phase, ledgerOf(attachment)]).to.deep.equal(['leaving', ['0x2000-0x3000 rw stuck']]);
+    a.takeCalls();
+    await region.addMapping(mapping(0x0, 0x1000));
+    await attachment.verify();
+    expect([a.calls, stage.warnings.length], 'later commands try nothing, and warn of nothing').to.deep.equal([[], 2]);
     a.clearFailures();
     await attachment.retryStuck();
     expect([attachment.phase, stage.manager.attachments]).to.deep.equal(['gone', []]);
