@@ -15,7 +15,6 @@ export interface RootContents {
 }
 
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
-const DEFAULT_MIRROR = 'http://deb.debian.org/debian';
 const VERSIONS = 'versions';
 
 /**
@@ -149,7 +148,7 @@ function fill(folder: string, { suites, packages, without = [] }: RootContents):
   writeFileSync(join(root, VERSIONS), JSON.stringify(versions, undefined, 2));
 }
 
-/** The mirror that the system's own sources name. */
+/** The mirror that the system's own sources name. @throws Error if they name none */
 function systemMirror(): string {
   const folder = '/etc/apt/sources.list.d';
   const files = [
@@ -157,7 +156,13 @@ function systemMirror(): string {
     ...(existsSync(folder) ? readdirSync(folder).map((file) => join(folder, file)) : []),
   ];
   const text = files.map((file) => (existsSync(file) ? readFileSync(file, 'utf8') : '')).join('\n');
-  return /^(?:URIs:|deb(?: \[[^\]]*\])?) *(https?:\S*\/debian)\/?(?: |$)/m.exec(text)?.[1] ?? DEFAULT_MIRROR;
+  const mirror = /^(?:URIs:|deb(?: \[[^\]]*\])?) *(https?:\S*\/debian)\/?(?: |$)/m.exec(text)?.[1];
+  if (mirror === undefined) {
+    throw new Error(
+      `newer programs are unpacked from a mirror of Debian, and ${files.join(', ')} name none: add one there`,
+    );
+  }
+  return mirror;
 }
 
 function run(command: readonly string[], environment: NodeJS.ProcessEnv = {}): { readonly stdout: string } {
