@@ -31,10 +31,12 @@ describe('RamBlocks at the limits', () => {
         const mixed = [4, 5].map((set) => Array.from({ length: 64 }, (_, index) => change(set * 1000 + index * 2, index % 2 > 0 ? file : other, index)));
         blocks.ensureMappedBatch(mixed[0]);
         for (const set of sets.slice(0, 3)) blocks.ensureMappedBatch(set);
+        gc();
         writeSync(2, 'BEGIN');
         ${work}
         writeSync(2, 'END');`,
-        { through: ['strace', '-e', 'trace=!futex,sched_yield'] },
+        // Neither compiled code nor a garbage collection makes calls of its own in between.
+        { through: ['strace', '-e', 'trace=!futex,sched_yield'], flags: ['--jitless', '--expose-gc'] },
       );
       expect(result, result.stderr).to.include({ status: 0 });
       const lines = result.stderr.split('\n');
