@@ -194,23 +194,37 @@ export function native(): Native {
   return loaded;
 }
 
+/** The package folder, two levels above dist/binding. */
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+/**
+ * The path of the addon: one that was built in the package folder, or else a prebuilt one.
+ *
+ * @throws Error if there is none for this platform
+ */
+export function addonFile(): string {
+  return addonFinder().resolve(root);
+}
+
+function addonFinder(): { (folder: string): Native; resolve(folder: string): string } {
+  return createRequire(import.meta.url)('node-gyp-build') as ReturnType<typeof addonFinder>;
+}
+
+/** How to build the addon in the package folder. */
+export function buildHint(): string {
+  const build = root.includes(`${sep}node_modules${sep}`)
+    ? '`npm explore dma-streams -- npm run build:native`, in the folder of the program that depends on it'
+    : `\`npm run build:native\`, in ${root}`;
+  return `Build it with ${build}. It needs a C++20 compiler, make and Python 3 (Debian, Ubuntu: apt install g++ make python3).`;
+}
+
 function load(): Native {
-  // The package folder, two levels above dist/binding.
-  const root = fileURLToPath(new URL('../../', import.meta.url));
   try {
-    const require = createRequire(import.meta.url);
-    const find = require('node-gyp-build') as (folder: string) => Native;
-    return find(root);
+    return addonFinder()(root);
   } catch (cause) {
-    const build = root.includes(`${sep}node_modules${sep}`)
-      ? '`npm explore dma-streams -- npm run build:native`, in the folder of the program that depends on it'
-      : `\`npm run build:native\`, in ${root}`;
     throw new DmaError('the native addon of dma-streams is not built, or cannot be loaded', {
       code: 'ERR_ADDON_MISSING',
-      hint:
-        process.platform === 'linux'
-          ? `Build it with ${build}. It needs a C++20 compiler, make and Python 3 (Debian, Ubuntu: apt install g++ make python3).`
-          : `It exists for Linux only; this is ${process.platform}.`,
+      hint: process.platform === 'linux' ? buildHint() : `It exists for Linux only; this is ${process.platform}.`,
       cause,
     });
   }

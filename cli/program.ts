@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addReplayCommand } from './commands/replay.js';
+import { manifest } from './manifest.js';
 import { foldHelp, helpText } from './output/help.js';
 import { terminalOf } from './output/terminal.js';
 import { usageErrors } from './usage-errors.js';
@@ -17,7 +17,7 @@ Examples:
 export function createProgram(): Command {
   const program = new Command('dma-streams')
     .description('DMA mapping for virtual machine monitors: guest memory changes, fanned out to IOMMUs.')
-    .version(version(), '-V, --version', 'print the version')
+    .version(manifest().version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print help for a command')
     .addHelpText('after', helpText(EXAMPLES))
@@ -37,17 +37,4 @@ function writeHelp(stream: NodeJS.WriteStream): (text: string) => void {
   return (text) => {
     stream.write(foldHelp(text, terminalOf(stream, process.env).limit));
   };
-}
-
-function version(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  if (
-    typeof manifest === 'object' &&
-    manifest !== null &&
-    'version' in manifest &&
-    typeof manifest.version === 'string'
-  ) {
-    return manifest.version;
-  }
-  throw new TypeError('package.json has no version');
 }

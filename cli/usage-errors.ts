@@ -13,3 +13,8 @@ export function usageErrors(command: string): OutputConfiguration {
     },
   };
 }
+
+/** Collects the values of an option that may be repeated. */
+export function collect(value: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, value];
+}

@@ -1,24 +1,36 @@
 import type { Command } from 'commander';
-import { diagnose } from '../doctor/diagnose.js';
+import { reportOf } from '../doctor/diagnose.js';
 import { examine } from '../doctor/examine.js';
-import { readiness } from '../doctor/readiness.js';
+import type { DoctorReport } from '../doctor/report.js';
+import { parseRequirements, REQUIREMENT_NAMES } from '../doctor/requirements.js';
 import { drawDoctor } from '../output/doctor-text.js';
 import { helpText } from '../output/help.js';
 import { LineWriter } from '../output/line-writer.js';
 import { terminalOf } from '../output/terminal.js';
 import { printableJson } from '../output/text.js';
-import { usageErrors } from '../usage-errors.js';
+import { collect, usageErrors } from '../usage-errors.js';
 
 const HELP = `
-Checks the native addon, the IOMMU, its groups and their PCI devices, VFIO, iommufd, KVM, permissions, and limits: locked memory, DMA entries, huge pages, host mappings. It is read-only: it changes nothing on the machine.
+Checks Node.js and the native addon, the IOMMU, its groups and their PCI devices, VFIO, iommufd, KVM, permissions, and limits: locked memory, DMA entries, huge pages, host mappings. It is read-only: it changes nothing on the machine.
+
+Requirements (--require):
+  software   software IOMMUs work
+  iommu      this machine has an IOMMU, and the kernel assigns devices behind it
+  vfio       VFIO type1 can be opened
+  iommufd    iommufd can be opened
+  devices    at least one device is bound to vfio-pci and ready for use
+  kvm        a virtual machine ran
+  memlock    the limit of locked memory is at least 1 GiB
+  hugepages  huge pages are reserved
 
 Examples:
   $ dma-streams doctor
+  $ dma-streams doctor --require kvm,iommufd > /dev/null || exit
   $ dma-streams doctor --json | jq '.ready.type1'
 
 Exit status:
-  0  at least software IOMMUs work
-  1  software IOMMUs do not work
+  0  at least software IOMMUs work; with --require: all of that works
+  1  software IOMMUs do not work; with --require: something of that does not work
   2  invalid usage
   130 interrupted by Ctrl-C (SIGINT); 143 by SIGTERM
 `;
@@ -30,27 +42,38 @@ export function addDoctorCommand(program: Command): void {
     .summary('report what works on this machine, and how to fix what does not')
     .description('Reports what works on this machine, what does not, and which commands fix each problem.')
     .option('--json', 'write the report as one JSON document')
+    .option(
+      '-r, --require <what>',
+      `end with status 1 unless this works: ${REQUIREMENT_NAMES}; may be repeated, or a list`,
+      collect,
+    )
     .addHelpText('after', helpText(HELP))
     .configureOutput(usageErrors('dma-streams doctor'))
-    .action(async ({ json }: { readonly json?: true }) => {
-      if (!(await runDoctor(json === true))) {
-        process.exitCode = 1;
-      }
+    .action(async (options: DoctorOptions) => {
+      process.exitCode = await runDoctor(options);
     });
 }
 
-/** Returns whether at least software IOMMUs work. */
-async function runDoctor(json: boolean): Promise<boolean> {
-  const facts = await examine();
-  const report = { facts, checks: diagnose(facts), ready: readiness(facts) };
+interface DoctorOptions {
+  readonly json?: true;
+  readonly require?: readonly string[];
+}
+
+/** Returns the exit status. */
+async function runDoctor({ json, require = [] }: DoctorOptions): Promise<number> {
+  const requirements = parseRequirements(require);
+  const report = reportOf(await examine(), requirements);
+  writeReport(report, json === true);
+  const { required, ready } = report;
+  return (required.length === 0 ? ready.software : required.every(({ met }) => met)) ? 0 : 1;
+}
+
+function writeReport(report: DoctorReport, json: boolean): void {
   const terminal = terminalOf(process.stdout, process.env);
   const out = new LineWriter(process.stdout, { live: false, ...(json ? {} : { limit: terminal.limit }) });
-  const lines = json
-    ? [printableJson(JSON.stringify({ ready: report.ready, checks: report.checks, facts }, undefined, 2))]
-    : drawDoctor(report, terminal);
+  const lines = json ? [printableJson(JSON.stringify(report, undefined, 2))] : drawDoctor(report, terminal);
   for (const line of lines) {
     out.writeLine(line);
   }
   out.flush();
-  return report.ready.software;
 }

@@ -11,7 +11,7 @@ import { chooseTargets, DEFAULT_TARGETS, TARGET_HELP } from '../replay/target-ch
 import { readTrace } from '../trace/read-trace.js';
 import { complainer } from '../complain.js';
 import { Interruption } from '../interruption.js';
-import { usageErrors } from '../usage-errors.js';
+import { collect, usageErrors } from '../usage-errors.js';
 
 interface ReplayCommandOptions {
   readonly target?: readonly string[];
@@ -90,10 +90,6 @@ export function addReplayCommand(program: Command): void {
     .action(async (trace: string, options: ReplayCommandOptions) => {
       process.exitCode = await runReplay(trace, options);
     });
-}
-
-function collect(value: string, earlier: readonly string[] = []): readonly string[] {
-  return [...earlier, value];
 }
 
 /** Returns the exit status. */

@@ -1,10 +1,10 @@
 import { release } from 'node:os';
 import { Iommufd, VfioContainer } from '../../binding/index.js';
-import { native } from '../../binding/native.js';
 import { lookAtIommu } from './iommu.js';
 import { dmaEntryLimit, lookAtHugePages, lookAtLockedMemory, maxMapCount } from './limits.js';
 import { deviceFile, switchOf, THIS_MACHINE, type MachineRoots } from './machine-files.js';
 import type { DoctorFacts } from './report.js';
+import { lookAtAddon, lookAtNode } from './runtime.js';
 import { trySoftware } from './software.js';
 import { attempt, attemptLater } from './trial.js';
 import { tryVirtualMachine } from './virtual-machine.js';
@@ -29,7 +29,8 @@ export async function examine(roots: MachineRoots = THIS_MACHINE): Promise<Docto
   return {
     kernel: release(),
     architecture: process.arch,
-    addon: attempt(() => native()),
+    node: lookAtNode(),
+    addon: lookAtAddon(),
     software: await attemptLater(trySoftware),
     iommu: lookAtIommu(roots),
     vfio: {

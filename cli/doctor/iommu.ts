@@ -3,6 +3,7 @@ import { bindCommands, isInNoIommuMode, isNoIommuGroup } from '../../binding/iom
 import { firmwareRanges, listRanges } from '../../binding/iommu/reserved-ranges.js';
 import { deviceFile, namesIn, textOf, type MachineRoots } from './machine-files.js';
 import { pciKind } from './pci-kind.js';
+import { readPciNames, type PciNames } from './pci-names.js';
 import type { IommuFacts, IommuGroupFacts, PciDeviceFacts } from './report.js';
 
 const VENDORS = [
@@ -14,15 +15,20 @@ const VENDORS = [
 /** Finds the IOMMUs, and the PCI devices with and without an IOMMU. */
 export function lookAtIommu(roots: MachineRoots): IommuFacts {
   const devices = devicesOf(roots);
+  const names = readPciNames(
+    roots,
+    devices.map(({ id }) => id),
+  );
   const groupNumbers = namesIn(`${roots.sys}/kernel/iommu_groups`).filter(
     (name) => /^\d+$/.test(name) && !isNoIommuGroup(name, roots.sys),
   );
   return {
+    names: names.file,
     units: namesIn(`${roots.sys}/class/iommu`),
-    groups: groupNumbers.map((number) => groupFacts(Number(number), devices, roots)),
+    groups: groupNumbers.map((number) => groupFacts(Number(number), devices, names, roots)),
     ungrouped: devices
       .filter(({ iommuGroup }) => iommuGroup === undefined)
-      .map((device) => deviceFacts(device, false, roots)),
+      .map((device) => deviceFacts(device, false, names, roots)),
     noIommuMode: devices.map(({ address }) => address).filter((address) => isInNoIommuMode(address, roots.sys)),
     interruptRemapping: interruptRemapping(textOf(`${roots.proc}/interrupts`) ?? ''),
     ...processor(textOf(`${roots.proc}/cpuinfo`) ?? ''),
@@ -40,7 +46,12 @@ function devicesOf({ sys }: MachineRoots): readonly PciDevice[] {
   });
 }
 
-function groupFacts(number: number, devices: readonly PciDevice[], roots: MachineRoots): IommuGroupFacts {
+function groupFacts(
+  number: number,
+  devices: readonly PciDevice[],
+  names: PciNames,
+  roots: MachineRoots,
+): IommuGroupFacts {
   const foreign = new Set(foreignIn(number, roots));
   return {
     number,
@@ -49,7 +60,7 @@ function groupFacts(number: number, devices: readonly PciDevice[], roots: Machin
     file: deviceFile(`${roots.dev}/vfio/${number}`),
     devices: devices
       .filter(({ iommuGroup }) => iommuGroup === number)
-      .map((device) => deviceFacts(device, foreign.has(device.address), roots)),
+      .map((device) => deviceFacts(device, foreign.has(device.address), names, roots)),
   };
 }
 
@@ -61,11 +72,12 @@ function foreignIn(iommuGroup: number, { sys }: MachineRoots): readonly string[]
   }
 }
 
-function deviceFacts(device: PciDevice, foreign: boolean, { sys, dev }: MachineRoots): PciDeviceFacts {
+function deviceFacts(device: PciDevice, foreign: boolean, names: PciNames, { sys, dev }: MachineRoots): PciDeviceFacts {
   const { address, id, driver, vfioNumber } = device;
   return {
     address,
     id,
+    name: names.nameOf(id),
     kind: pciKind(textOf(`${sys}/bus/pci/devices/${address}/class`)),
     driver: driver ?? null,
     bound: vfioNumber !== undefined || driver?.includes('vfio') === true,

@@ -2,14 +2,15 @@ import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'no
 import { codeOf } from '../errors.js';
 import type { DeviceFile } from './report.js';
 
-/** The mount points of the kernel's file systems. */
+/** The mount points of the kernel's file systems, and the folder of shared data. */
 export interface MachineRoots {
   readonly sys: string;
   readonly proc: string;
   readonly dev: string;
+  readonly share: string;
 }
 
-export const THIS_MACHINE: MachineRoots = { sys: '/sys', proc: '/proc', dev: '/dev' };
+export const THIS_MACHINE: MachineRoots = { sys: '/sys', proc: '/proc', dev: '/dev', share: '/usr/share' };
 
 /** The text of a file without surrounding white space; `undefined` if it cannot be read. */
 export function textOf(path: string): string | undefined {

@@ -19,6 +19,8 @@ export interface PciDeviceFacts {
   readonly address: string;
   /** `'1234:11e8'` */
   readonly id: string;
+  /** Vendor and device, from the database of the PCI ID Project; `null` if unknown. Text from a file: it may contain anything. */
+  readonly name: string | null;
   /** Base class of the PCI code and ID assignment specification: `'network'`. */
   readonly kind: string;
   readonly driver: string | null;
@@ -45,6 +47,8 @@ export interface IommuGroupFacts {
 }
 
 export interface IommuFacts {
+  /** The database with the names of PCI devices; `null` if this machine has none. */
+  readonly names: string | null;
   /** Names of the active IOMMUs: `'dmar0'`. */
   readonly units: readonly string[];
   readonly groups: readonly IommuGroupFacts[];
@@ -75,12 +79,29 @@ export interface HugePageFacts {
   readonly free: number;
 }
 
+export interface NodeFacts {
+  /** `'20.19.1'` */
+  readonly version: string;
+  readonly path: string;
+  /** The versions that the package supports: `'>=20.19'`. */
+  readonly required: string;
+  readonly supported: boolean;
+}
+
+export interface AddonFacts {
+  /** `'built'`: in the folder of the package, on this machine. `null` if there is no file for this platform. */
+  readonly file: { readonly path: string; readonly kind: 'prebuilt' | 'built' } | null;
+  /** Whether it loads. */
+  readonly trial: Trial;
+}
+
 /** The state of the machine. */
 export interface DoctorFacts {
   /** `'7.3.4'` */
   readonly kernel: string;
   readonly architecture: string;
-  readonly addon: Trial;
+  readonly node: NodeFacts;
+  readonly addon: AddonFacts;
   /** Memory was mapped at a software IOMMU and accessed by DMA. */
   readonly software: Trial;
   readonly iommu: IommuFacts;
@@ -138,4 +159,19 @@ export interface Readiness {
   readonly type1: readonly string[];
   readonly iommufd: readonly string[];
   readonly kvm: boolean;
+}
+
+/** Something that a script requires, by `--require`. */
+export interface Requirement {
+  /** `'vfio'` */
+  readonly name: string;
+  readonly met: boolean;
+}
+
+export interface DoctorReport {
+  readonly facts: DoctorFacts;
+  readonly checks: readonly Check[];
+  readonly ready: Readiness;
+  /** In the order of the command line; empty if nothing is required. */
+  readonly required: readonly Requirement[];
 }

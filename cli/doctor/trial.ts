@@ -20,6 +20,7 @@ export async function attemptLater(what: () => Promise<void>): Promise<Trial> {
   }
 }
 
-function failure(error: unknown): Trial {
+/** The result of an operation that failed. */
+export function failure(error: unknown): Extract<Trial, { works: false }> {
   return { works: false, code: codeOf(error) ?? 'ERR_UNKNOWN', message: messageOf(error), hint: hintOf(error) ?? null };
 }

@@ -97,13 +97,14 @@ describe('control characters of a name', function () {
       cures: [{ says: EVIL, commands: [EVIL], root: true }],
     }));
     const device = {
-      ...{ address: EVIL, id: EVIL, kind: EVIL, driver: EVIL, bindCommand: EVIL },
+      ...{ address: EVIL, id: EVIL, name: EVIL, kind: EVIL, driver: EVIL, bindCommand: EVIL },
       ...{ bound: false, foreign: true, file: null },
     };
     const report = {
       facts: { ...facts, iommu: { ...facts.iommu, ungrouped: [device] } },
       checks,
       ready: readiness(facts),
+      required: [],
     };
     const lines = drawDoctor(report, terminalOf({ columns: 80 }, {}));
     expect(lines.filter((text) => CONTROL.test(text) || text.includes('\n'))).to.deep.equal([]);

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { DoctorReport } from '../../cli/output/doctor-text.js';
+import type { Cure, DoctorReport } from '../../cli/doctor/report.js';
 import { dmaStreams, PACKAGE } from './support/command.js';
 import { temporaryFolder } from '../../lab/temporary-folder.js';
 import { hasKvm } from '../support/kvm-machine.js';
@@ -18,7 +18,7 @@ describe('dma-streams doctor', function () {
     expect(stderr).to.equal('');
     expect(status).to.equal(0);
     expect(ready.software).to.equal(true);
-    expect(facts.addon).to.deep.equal({ works: true });
+    expect(facts.addon.trial).to.deep.equal({ works: true });
     expect(facts.kernel).to.equal(execFileSync('uname', ['-r']).toString().trim());
     expect(facts.iommu.groups.map(({ number }) => number).sort()).to.deep.equal(
       (existsSync(GROUPS) ? readdirSync(GROUPS) : []).map(Number).sort(),
@@ -33,22 +33,24 @@ describe('dma-streams doctor', function () {
     expect(uncured.map(({ name }) => name)).to.deep.equal(facts.iommu.groups.length === 0 ? ['devices'] : []);
   });
 
-  it('says the same for people, within 80 columns but for commands, which stay whole', async () => {
+  it('says the same for people, within 80 columns but for commands and names, which stay whole', async () => {
     const { checks } = JSON.parse((await dmaStreams(['doctor', '--json'])).stdout) as DoctorReport;
     const { status, stdout, stderr } = await dmaStreams(['doctor'], { env: { COLUMNS: '80' } });
     expect(stderr).to.equal('');
     expect(status).to.equal(0);
     const lines = stdout.split('\n');
     const commands = lines.filter((text) => /^ {6}[#$] /.test(text)).map((text) => text.slice(8));
-    expect(commands).to.deep.equal(checks.flatMap(({ cures }) => cures.flatMap((cure) => cure.commands)));
-    const wide = lines.filter((text) => text.length > 80 && !/^ {6}[#$] /.test(text));
+    const allCures = checks.flatMap(({ cures }) => cures.map((cure) => JSON.stringify(cure)));
+    const cures = [...new Set(allCures)].map((cure) => JSON.parse(cure) as Cure);
+    expect(commands).to.deep.equal(cures.flatMap((cure) => cure.commands));
+    const wide = lines.filter((text) => text.length > 80 && !/^ {6}[#$] |^ +\S+ +[0-9a-f]{4,}:/.test(text));
     expect(wide).to.deep.equal([]);
     const words = stdout.replace(/\s+/g, ' ');
-    for (const { name, says, cures } of checks) {
+    for (const { name, says } of checks) {
       expect(words).to.contain(`${name} `).and.contain(says);
-      for (const cure of cures) {
-        expect(words).to.contain(`${name}: ${cure.says}`);
-      }
+    }
+    for (const { says } of cures) {
+      expect(words.split(`: ${says}`)).to.have.length(2);
     }
   });
 
@@ -73,6 +75,33 @@ describe('dma-streams doctor', function () {
         .and.contain('Software IOMMUs do not work on this machine');
     } finally {
       rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('--require ends with 0 where all of it works, and with 1 where something does not', async () => {
+    const met = await dmaStreams(['doctor', '--require', 'software']);
+    expect(met.status).to.equal(0);
+    expect(met.stdout).to.match(/Required and met: software\.\n$/);
+    const list = ['doctor', '--require', 'software, kvm', '-r', 'iommu', '--json'];
+    const { status, stdout } = await dmaStreams(list);
+    const { required, checks } = JSON.parse(stdout) as DoctorReport;
+    const works = (name: string): boolean => checks.find((check) => check.name === name)?.state !== 'fails';
+    expect(required).to.deep.equal([
+      { name: 'software', met: true },
+      { name: 'kvm', met: works('KVM') },
+      { name: 'iommu', met: works('IOMMU') },
+    ]);
+    expect(status).to.equal(required.every((one) => one.met) ? 0 : 1);
+  });
+
+  it('--require of something unknown is invalid usage, and lists what there is', async () => {
+    for (const value of ['vfoi', '', 'vfio,', 'constructor']) {
+      const { status, stdout, stderr } = await dmaStreams(['doctor', '--require', value]);
+      expect(stderr, value).to.match(
+        /^dma-streams: --require: unknown requirement "[a-z]*"; use one or more of software, iommu, vfio, /,
+      );
+      expect(stdout).to.equal('');
+      expect(status).to.equal(2);
     }
   });
 

@@ -1,10 +1,10 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { expect } from 'chai';
 import { LineWriter } from '../../cli/output/line-writer.js';
-import { drawDoctor, type DoctorReport } from '../../cli/output/doctor-text.js';
+import { drawDoctor } from '../../cli/output/doctor-text.js';
 import { terminalOf } from '../../cli/output/terminal.js';
 import { displayWidth } from '../../cli/output/text.js';
-import type { Cure, DeviceFile, PciDeviceFacts, Trial } from '../../cli/doctor/report.js';
+import type { Cure, DeviceFile, DoctorReport, PciDeviceFacts, Trial } from '../../cli/doctor/report.js';
 import { dmaStreams, line, MAIN, PACKAGE, TemporaryTraces } from './support/command.js';
 
 const BOOT = `${PACKAGE}examples/traces/q35-boot.jsonl`;
@@ -136,6 +136,7 @@ describe('what the doctor says of a machine with devices', () => {
   const device = (address: string, driver: string | null): PciDeviceFacts => ({
     address,
     id: '8086:10d3',
+    name: 'Intel Corporation 82574L Gigabit Network Connection',
     kind: 'serial bus controller',
     driver,
     bound: driver === 'vfio-pci',
@@ -155,9 +156,11 @@ describe('what the doctor says of a machine with devices', () => {
     facts: {
       kernel: '6.12.0',
       architecture: 'x64',
-      addon: works,
+      node: { version: '20.20.2', path: '/usr/bin/node', required: '>=20.19', supported: true },
+      addon: { file: null, trial: works },
       software: works,
       iommu: {
+        names: '/usr/share/misc/pci.ids',
         units: ['dmar0'],
         groups: [
           {
@@ -183,6 +186,7 @@ describe('what the doctor says of a machine with devices', () => {
     },
     checks: [{ name: 'locked memory', state: 'limited', says: `none for ${'/a/long/path'.repeat(6)}`, cures: [cure] }],
     ready: { software: true, type1: ['0000:00:04.0'], iommufd: ['0000:00:04.0'], kvm: true },
+    required: [{ name: 'vfio', met: true }],
   };
 
   function written(columns: number | undefined): readonly string[] {

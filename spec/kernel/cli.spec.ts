@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { expect } from 'chai';
-import type { DoctorReport } from '../../cli/output/doctor-text.js';
+import type { DoctorReport } from '../../cli/doctor/report.js';
 import { dmaStreams, line, PACKAGE, TemporaryTraces } from '../cli/support/command.js';
 import { FIRST, SECOND } from './support/edu.js';
 import { mapsFiles } from './support/machine.js';

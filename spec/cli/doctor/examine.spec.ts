@@ -1,31 +1,9 @@
 import { expect } from 'chai';
-import { diagnose } from '../../../cli/doctor/diagnose.js';
 import { examine } from '../../../cli/doctor/examine.js';
 import { readiness } from '../../../cli/doctor/readiness.js';
-import type { Access, Check, DoctorFacts, IommuGroupFacts } from '../../../cli/doctor/report.js';
-import { drawDoctor } from '../../../cli/output/doctor-text.js';
-import { terminalOf } from '../../../cli/output/terminal.js';
+import type { Access, DoctorFacts, IommuGroupFacts } from '../../../cli/doctor/report.js';
+import { check, commandsOf, draw, factsOf, OPENS } from './facts.js';
 import { FakeMachine } from './fake-machine.js';
-
-const OPENS = { works: true } as const;
-
-/** The machine in the folders, as if VFIO and iommufd could be opened there. */
-async function factsOf({ roots }: FakeMachine): Promise<DoctorFacts> {
-  const facts = await examine(roots);
-  return {
-    ...facts,
-    vfio: { ...facts.vfio, open: OPENS },
-    iommufd: { ...facts.iommufd, open: OPENS, mapsFiles: true },
-  };
-}
-
-function check(facts: DoctorFacts, name: string): Check {
-  const found = diagnose(facts).find((one) => one.name === name);
-  expect(found, name).to.not.equal(undefined);
-  return found as Check;
-}
-
-const commandsOf = ({ cures }: Check): readonly string[] => cures.flatMap(({ commands }) => commands);
 
 describe('the doctor', () => {
   let machine: FakeMachine;
@@ -43,9 +21,7 @@ describe('the doctor', () => {
     expect(facts.vfio.file.access).to.equal('missing');
     expect(check(facts, 'IOMMU').state).to.equal('fails');
     expect(check(facts, 'max_map_count').says).to.match(/^unknown/);
-    expect(drawDoctor({ facts, checks: diagnose(facts), ready: readiness(facts) }, terminalOf({}, {})).at(-1)).to.match(
-      /Software IOMMUs( and KVM)? work/,
-    );
+    expect(draw(facts).at(-1)).to.match(/Software IOMMUs( and KVM)? work/);
   });
 
   it('finds devices that are ready: bound, in a group that is free, in files that can be opened', async () => {
@@ -139,9 +115,7 @@ describe('the doctor', () => {
       cures: [],
     });
     expect(readiness(runs).kvm).to.equal(true);
-    const closing = (of: DoctorFacts): string | undefined =>
-      drawDoctor({ facts: of, checks: diagnose(of), ready: readiness(of) }, terminalOf({}, {})).at(-1);
-    expect(closing(runs)).to.contain('Software IOMMUs and KVM work.');
+    expect(draw(runs).at(-1)).to.contain('Software IOMMUs and KVM work.');
     const failed = {
       works: false,
       code: 'ENOENT',
@@ -152,7 +126,7 @@ describe('the doctor', () => {
     expect(check(fails, 'KVM')).to.include({ state: 'fails', says: 'cannot open /dev/kvm' });
     expect(check(fails, 'KVM').cures.map(({ says }) => says)).to.deep.equal(['As root: modprobe']);
     expect(readiness(fails).kvm).to.equal(false);
-    expect(closing(fails)).to.contain('Software IOMMUs work.');
+    expect(draw(fails).at(-1)).to.contain('Software IOMMUs work.');
   });
 
   it('takes odd files for no answer', async () => {
@@ -178,9 +152,6 @@ describe('the doctor', () => {
       machine.file('dev', 'vfio/devices/vfio0');
     });
 
-    const draw = (facts: DoctorFacts): string =>
-      drawDoctor({ facts, checks: diagnose(facts), ready: readiness(facts) }, terminalOf({}, {})).join('\n');
-
     it('finds interrupts that are not remapped, with both ways out, for each interface by itself', async () => {
       machine.file('proc', 'interrupts', '  4:  6  0  IO-APIC   4-edge  ttyS0\n');
       allow(TYPE1, 'N');
@@ -195,7 +166,7 @@ describe('the doctor', () => {
         expect(commandsOf(found)).to.include(`echo Y > /sys/module/${module}/parameters/allow_unsafe_interrupts`);
       }
       expect(check(refused, 'devices')).to.include({ state: 'fails' });
-      expect(draw(refused))
+      expect(draw(refused).join('\n'))
         .to.match(/0000:00:04\.0 .* interrupts$/m)
         .and.not.contain('Ready for use');
 
@@ -230,7 +201,7 @@ describe('the doctor', () => {
       expect(check(facts, 'devices').cures[0]?.says).to.match(
         /firmware reserves 0xbf7e2000-0xbf800000 for devices of IOMMU group 3, so it cannot be assigned/,
       );
-      expect(draw(facts)).to.match(/0000:00:04\.0 .* reserved by firmware$/m);
+      expect(draw(facts).join('\n')).to.match(/0000:00:04\.0 .* reserved by firmware$/m);
 
       machine.file('sys', 'kernel/iommu_groups/3/reserved_regions', rows.replace('direct', 'direct-relaxable'));
       expect(readiness(await factsOf(machine)).type1).to.deep.equal(['0000:00:04.0']);

@@ -12,13 +12,14 @@ export interface FakeDevice {
   readonly vfioNumber?: number;
 }
 
-/** Folders that look like a machine's /sys, /proc and /dev. */
+/** Folders that look like a machine's /sys, /proc, /dev and /usr/share. */
 export class FakeMachine implements Disposable {
   readonly roots: MachineRoots;
   readonly #folder = temporaryFolder('dma-streams-machine-');
 
   constructor() {
-    this.roots = { sys: join(this.#folder, 'sys'), proc: join(this.#folder, 'proc'), dev: join(this.#folder, 'dev') };
+    const under = (name: string): string => join(this.#folder, name);
+    this.roots = { sys: under('sys'), proc: under('proc'), dev: under('dev'), share: under('share') };
   }
 
   /** Writes a file, with the folders above it. */
