@@ -7,8 +7,9 @@ const FOLDERS = {
   testing: { folders: ['streams'], packages: ['rxjs'], builtins: true },
   binding: { folders: ['streams'], packages: ['node-gyp-build', 'rxjs'], builtins: true },
   targets: { folders: ['streams', 'binding'], packages: ['rxjs'], builtins: true },
+  sources: { folders: ['streams', 'binding'], packages: ['rxjs'], builtins: true },
   cli: {
-    folders: ['streams', 'binding', 'targets'],
+    folders: ['streams', 'binding', 'targets', 'sources'],
     packages: ['rxjs', 'cli-progress', 'cli-table3', 'commander', 'picocolors', 'zod'],
     builtins: true,
   },

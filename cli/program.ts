@@ -1,5 +1,7 @@
 import { Command } from 'commander';
 import { addDoctorCommand } from './commands/doctor.js';
+import { addImportCommand } from './commands/import.js';
+import { addRecordCommand } from './commands/record.js';
 import { addReplayCommand } from './commands/replay.js';
 import { manifest } from './manifest.js';
 import { foldHelp, helpText } from './output/help.js';
@@ -8,7 +10,8 @@ import { usageErrors } from './usage-errors.js';
 
 const EXAMPLES = `
 Examples:
-  $ dma-streams replay examples/traces/q35-boot.jsonl    a PC boots, as seen by three targets
+  $ dma-streams replay --demo                            a PC boots, as seen by three targets
+  $ dma-streams record --qmp qmp.sock -o boot.jsonl      what a running QEMU does with its memory map
   $ dma-streams doctor                                   what works on this machine, and what would cure the rest
   $ dma-streams help replay                              all about one command
 `;
@@ -28,6 +31,8 @@ export function createProgram(): Command {
       writeErr: writeHelp(process.stderr),
     });
   addReplayCommand(program);
+  addRecordCommand(program);
+  addImportCommand(program);
   addDoctorCommand(program);
   return program;
 }

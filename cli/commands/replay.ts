@@ -1,4 +1,5 @@
-import { Option, type Command } from 'commander';
+import { fileURLToPath } from 'node:url';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { helpText } from '../output/help.js';
 import { JsonOutput } from '../output/json-output.js';
 import { LineWriter } from '../output/line-writer.js';
@@ -8,14 +9,17 @@ import { TextOutput } from '../output/text-output.js';
 import { replay } from '../replay/replay.js';
 import { succeeded, type CommitResult, type ReplayObserver, type ReplayReport } from '../replay/report.js';
 import { chooseTargets, DEFAULT_TARGETS, TARGET_HELP } from '../replay/target-choice.js';
+import { readArrivingTrace } from '../trace/read-arriving-trace.js';
 import { readTrace } from '../trace/read-trace.js';
 import { complainer } from '../complain.js';
+import { UsageError } from '../errors.js';
 import { Interruption } from '../interruption.js';
 import { collect, usageErrors } from '../usage-errors.js';
 
 interface ReplayCommandOptions {
   readonly target?: readonly string[];
-  readonly speed: 'max' | 'real';
+  readonly speed: 'max' | number;
+  readonly demo?: true;
   readonly json?: true;
   readonly quiet?: true;
 }
@@ -23,6 +27,11 @@ interface ReplayCommandOptions {
 interface Output extends ReplayObserver {
   finished(report: ReplayReport): void;
 }
+
+/** The trace of `--demo`. */
+const DEMO = fileURLToPath(new URL('../../../examples/traces/q35-boot.jsonl', import.meta.url));
+
+const ALLOWED_SPEEDS = 'Allowed choices are max, real, or a number above 0, such as 10 or 0.5.';
 
 const HELP = `
 Targets:
@@ -47,7 +56,9 @@ Examples:
   $ dma-streams replay boot.jsonl --target vfio:0000:00:04.0 --target soft
   $ dma-streams replay boot.jsonl --target vhost-user:/run/disk.sock --target soft
   $ dma-streams replay boot.jsonl --json | jq -c 'select(.op == "summary").dma'
-  $ record-my-vm | dma-streams replay -
+  $ dma-streams replay --demo
+  $ dma-streams replay boot.jsonl --speed 10
+  $ dma-streams record --qmp qmp.sock | dma-streams replay -
 
 A trace is JSON Lines, as recorded from a running QEMU:
   {"ms":1,"commit":0,"op":"add","start":"0x0","end":"0xa0000","name":"ram0","kind":"ram","offset":"0x0"}
@@ -56,6 +67,7 @@ A trace is JSON Lines, as recorded from a running QEMU:
     rom, nv-rom       memory that neither the guest nor a device can write
     ramd, romd        like ram and rom, but memory of a device
     i/o, container    no memory: a hole, which is not mapped
+  "lines", how many lines the commit has, is optional. With it, a trace on standard input is replayed commit by commit without delay, and a trace that was cut short is found. Without it, a commit is whole when the next one begins, or nothing has come for 250 ms; lines of it that come later are a transaction of their own. Standard input is checked as it comes: an invalid line ends the replay, and everything is unmapped.
   "priority", a finite number, is optional. Sections without one must not overlap. A section with one may overlap any other: of those at an address, the one with the highest priority shows (default 0), and of equals the one that was added first. With a priority, i/o covers the memory below it, as do the pages that a section takes only in part. The picture shows what is covered at the end.
   If a section does not begin and end at multiples of 0x1000, only its whole pages are mapped, with a warning. A section without a whole page is a hole. "start" and "offset" must be equal modulo 0x1000.
 
@@ -76,30 +88,58 @@ export function addReplayCommand(program: Command): void {
       "Replays a machine's memory-map events: every commit becomes one change set, which is sent to each target. " +
         'After the last commit, DMA through every mapping verifies that devices access the correct bytes.',
     )
-    .argument('<trace>', 'trace file in JSON Lines format; - for standard input')
+    .argument(
+      '[trace]',
+      'trace file in JSON Lines format; - for standard input, of which each commit is replayed as it arrives',
+    )
+    .option('--demo', 'replay the boot of a PC, a trace that is part of this program')
     .option('-t, --target <name[:arg]>', 'send change sets to this target; may be repeated, the order is kept', collect)
     .addOption(
-      new Option('-s, --speed <speed>', 'as fast as possible, or at the recorded times')
-        .choices(['max', 'real'])
+      new Option(
+        '-s, --speed <speed>',
+        'max: as fast as possible; real: at the recorded times; a number: so many times faster (0.5: half as fast)',
+      )
+        .argParser(speedOf)
         .default('max'),
     )
     .option('--json', 'write JSON Lines: target calls, commits, and a summary')
     .option('-q, --quiet', 'print only the result')
     .addHelpText('after', helpText(HELP))
     .configureOutput(usageErrors('dma-streams replay'))
-    .action(async (trace: string, options: ReplayCommandOptions) => {
-      process.exitCode = await runReplay(trace, options);
+    .action(async (trace: string | undefined, options: ReplayCommandOptions) => {
+      process.exitCode = await runReplay(pathOf(trace, options.demo === true), options);
     });
+}
+
+function speedOf(text: string): 'max' | number {
+  const speed = text === 'real' ? 1 : text.trim() === '' ? NaN : Number(text);
+  if (text !== 'max' && !(speed > 0 && speed < Infinity)) {
+    throw new InvalidArgumentError(ALLOWED_SPEEDS);
+  }
+  return text === 'max' ? 'max' : speed;
+}
+
+/** The path of the trace. @throws UsageError if there is none, or two */
+function pathOf(trace: string | undefined, isDemo: boolean): string {
+  if (isDemo && trace !== undefined) {
+    throw new UsageError(`--demo has a trace of its own, and ${trace} is another one; give one of them`);
+  }
+  const path = isDemo ? DEMO : trace;
+  if (path === undefined) {
+    throw new UsageError("missing required argument 'trace'; see dma-streams replay --help");
+  }
+  return path;
 }
 
 /** Returns the exit status. */
 async function runReplay(path: string, options: ReplayCommandOptions): Promise<number> {
+  const isLive = options.speed !== 'max' || path === '-';
   const interruption = new Interruption();
   const targets = chooseTargets(options.target ?? DEFAULT_TARGETS);
-  const trace = await readTrace(path);
-  const shown = options.speed === 'real' && options.quiet !== true;
+  const trace = await (path === '-' ? readArrivingTrace() : readTrace(path));
+  const shown = options.speed !== 'max' && options.quiet !== true && trace.arriving === undefined;
   const progress = shown ? progressBar(trace.commits.length, process.stderr) : NO_PROGRESS;
-  const output = outputFor(options);
+  const output = outputFor(options, isLive);
   let report: ReplayReport;
   try {
     const signal = interruption.defer();
@@ -114,8 +154,8 @@ async function runReplay(path: string, options: ReplayCommandOptions): Promise<n
   return succeeded(report) ? 0 : 1;
 }
 
-function outputFor(options: ReplayCommandOptions): Output {
-  const live = options.speed === 'real' || process.stdout.isTTY;
+function outputFor(options: ReplayCommandOptions, isLive: boolean): Output {
+  const live = isLive || process.stdout.isTTY;
   const complain = complainer(process.stderr);
   if (options.json === true) {
     return new JsonOutput(new LineWriter(process.stdout, { live }), complain);

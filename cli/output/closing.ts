@@ -111,7 +111,9 @@ export function closingLine(report: ReplayReport): string {
   const skippedAt = [...new Set(skipped.map(({ target }) => printable(target ?? '')))].join(', ');
   const failedCalls = targets.reduce((sum, { failed }) => sum + failed, 0);
   const reasons = [
-    interrupted === undefined ? '' : describeInterruption(interrupted, commits),
+    interrupted === undefined
+      ? ''
+      : describeInterruption(interrupted, trace.arriving === undefined ? commits : undefined),
     failedCommits === 0 ? '' : `${formatCount(failedCommits)} of ${counted(commits, 'commit')} failed`,
     failedCalls === 0 ? '' : `${counted(failedCalls, 'target call')} failed`,
     ...gone.map((target) => `${printable(target.target)} is gone ${sinceWhen(target)}`),
@@ -128,7 +130,10 @@ export function closingLine(report: ReplayReport): string {
   return `${reasons.filter((reason) => reason !== '').join(', ')}${cleaned}.`;
 }
 
-function describeInterruption({ commits, during }: NonNullable<ReplayReport['interrupted']>, of: number): string {
+function describeInterruption(
+  { commits, during }: NonNullable<ReplayReport['interrupted']>,
+  of: number | undefined,
+): string {
   const where = { attach: ' (attaching)', commits: '', wait: ' (waiting)', 'DMA check': ' (DMA check)' }[during];
-  return `Interrupted after commit ${formatCount(commits)} of ${formatCount(of)}${where}`;
+  return `Interrupted after commit ${formatCount(commits)}${of === undefined ? '' : ` of ${formatCount(of)}`}${where}`;
 }

@@ -34,7 +34,8 @@ export interface CommitLogOptions {
   /** The target whose calls are shown, one line each; `undefined` shows only the commits. */
   readonly shownTarget: string | undefined;
   readonly style: 'compact' | 'full';
-  readonly commits: number;
+  /** Of the trace; `undefined` if it is still being written: then each commit is shown when it has been replayed. */
+  readonly commits: number | undefined;
   /** In characters: of the longest range. */
   readonly rangeWidth: number;
   /** In columns: of the longest name. */
@@ -116,7 +117,8 @@ export class CommitLog {
     const entry = { result, calls: this.#calls, failedCalls: this.#failedCalls };
     const failed = result.error !== undefined || result.failedCalls > 0;
     const { first, last, calls, failures } = this.#brevity;
-    const inView = result.index < first || result.index >= this.#options.commits - last;
+    const { commits } = this.#options;
+    const inView = commits === undefined || result.index < first || result.index >= commits - last;
     if (inView || (failed && this.#failuresShown < failures)) {
       this.#failuresShown += failed ? 1 : 0;
       this.#tellPassedOver();

@@ -52,7 +52,9 @@ function summary(report: ReplayReport): object {
   const { holes } = trace;
   return {
     op: 'summary',
-    ...(interrupted === undefined ? {} : { interrupted: { ...interrupted, of: trace.commits.length } }),
+    ...(interrupted === undefined
+      ? {}
+      : { interrupted: { ...interrupted, ...(trace.arriving === undefined ? { of: trace.commits.length } : {}) } }),
     mappings: mappings.map(({ range, region, writable, backing }) => ({
       range: range.toString(),
       region,

@@ -24,6 +24,10 @@ export interface TextOutputOptions {
 const WIDEST_RANGE = 41;
 const WIDEST_NAME = 24;
 
+/** Of a trace that is still being written. */
+const USUAL_RANGE = '0x100000000-0x140000000'.length;
+const USUAL_NAME = 'system.flash0'.length;
+
 /** In columns: the indentation around the name of a target, and the least width for its description. */
 const HEADING_INDENT = 8;
 const NARROWEST_DESCRIPTION = 20;
@@ -56,7 +60,7 @@ export class TextOutput implements ReplayObserver {
       {
         shownTarget: targets.find(({ kind }) => kind === 'log')?.name,
         style: this.#options.logStyle,
-        commits: trace.commits.length,
+        commits: trace.arriving === undefined ? trace.commits.length : undefined,
         rangeWidth,
         nameWidth,
       },
@@ -113,13 +117,8 @@ export class TextOutput implements ReplayObserver {
   #heading(trace: Trace, targets: readonly TargetChoice[]): void {
     const { colours, width, limit } = this.#terminal;
     const name = trace.path === '-' ? 'standard input' : printable(basename(trace.path));
-    const lasted = (trace.commits.at(-1)?.ms ?? 0) - (trace.commits[0]?.ms ?? 0);
-    const memory = [...trace.blocks.values()].reduce((sum, { size }) => sum + size, 0n);
     this.#out.writeLine(colours.bold(`Replay of ${name}`));
-    const holes = trace.holes === 0 ? '' : `; ${counted(trace.holes, 'hole')} ignored: no memory, or no whole page`;
-    const what =
-      `${counted(trace.lineCount, 'line')} in ${counted(trace.commits.length, 'commit')} over ${formatDuration(lasted)}, ` +
-      `${counted(trace.blocks.size, 'memory block')} of ${formatSize(memory)} in total${holes}`;
+    const what = trace.arriving === undefined ? extentOf(trace) : 'each commit as it arrives';
     this.#lines(wrap(what, width - 2).map((line) => `  ${line}`));
     const nameWidth = Math.max(0, ...targets.map((target) => displayWidth(printable(target.name))));
     const besideNames = HEADING_INDENT + nameWidth + NARROWEST_DESCRIPTION <= limit;
@@ -160,8 +159,21 @@ function addressSpaceSize({ mappings }: ReplayReport): string {
   return `${counted(mappings.length, 'mapping')}, ${formatSize(bytes)}`;
 }
 
+function extentOf({ commits, blocks, holes, lineCount }: Trace): string {
+  const lasted = (commits.at(-1)?.ms ?? 0) - (commits[0]?.ms ?? 0);
+  const memory = [...blocks.values()].reduce((sum, { size }) => sum + size, 0n);
+  const ignored = holes === 0 ? '' : `; ${counted(holes, 'hole')} ignored: no memory, or no whole page`;
+  return (
+    `${counted(lineCount, 'line')} in ${counted(commits.length, 'commit')} over ${formatDuration(lasted)}, ` +
+    `${counted(blocks.size, 'memory block')} of ${formatSize(memory)} in total${ignored}`
+  );
+}
+
 /** Of the whole trace, so that all commits line up. */
 function widthsOf(trace: Trace): { readonly rangeWidth: number; readonly nameWidth: number } {
+  if (trace.arriving !== undefined) {
+    return { rangeWidth: USUAL_RANGE, nameWidth: USUAL_NAME };
+  }
   let rangeWidth = 0;
   for (const { adds } of trace.commits) {
     for (const { range } of adds.filter(isMapped)) {

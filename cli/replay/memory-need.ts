@@ -15,7 +15,7 @@ const PINNED_PER_BYTE_OF_TABLES = 128n;
  *
  * @throws DmaError `ENOMEM` with what is needed, what there is, and what to do
  */
-export function checkMemory(trace: Trace, headroom: MemoryHeadroom | undefined): void {
+export function checkMemory(trace: Pick<Trace, 'commits'>, headroom: MemoryHeadroom | undefined): void {
   const pinned = bytesToPin(trace);
   const needed = pinned + pinned / PINNED_PER_BYTE_OF_TABLES;
   if (headroom === undefined || needed <= headroom.bytes) {
@@ -37,7 +37,7 @@ export function checkMemory(trace: Trace, headroom: MemoryHeadroom | undefined):
 }
 
 /** How much memory is there at most at a time, in bytes: each block from its first section until its last is removed for good. */
-export function bytesToPin({ commits }: Trace): bigint {
+export function bytesToPin({ commits }: Pick<Trace, 'commits'>): bigint {
   const sections = new Map<string, Section[]>();
   for (const section of commits.flatMap(({ adds }) => adds.filter(isMapped))) {
     const known = sections.get(section.name);

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RamBlocks } from '../../binding/index.js';
-import { memoryHeadroom, type MemoryHeadroom } from '../../binding/memory/memory-headroom.js';
+import type { MemoryHeadroom } from '../../binding/memory/memory-headroom.js';
+import { MemoryFiles } from '../../sources/memory-files.js';
 import {
   RegionManager,
   type DmaError,
@@ -9,8 +10,8 @@ import {
   type MemoryMapSnapshot,
 } from '../../streams/index.js';
 import { messageOf, reasonOf } from '../errors.js';
-import { describeSection } from '../trace/section.js';
-import type { Trace } from '../trace/trace.js';
+import type { Trace, TraceCommit } from '../trace/trace.js';
+import { arrivingCommits, prepare, warnOfRounding } from './prepare.js';
 import { Checkpoint } from './checkpoint.js';
 import type { AttachedTarget } from './attached-target.js';
 import type { BackEndCheck } from './back-end.js';
@@ -20,8 +21,6 @@ import { VmmView } from './host-view.js';
 import { Journal } from './journal.js';
 import { journalTarget } from './journal-target.js';
 import { NO_LAYERS, type Layers } from './layers.js';
-import { MemoryBlocks } from './memory-blocks.js';
-import { checkMemory } from './memory-need.js';
 import { commitFailureOf, isSkip, problemOf, type CommitFailure, type SkippedSection } from './problems.js';
 import type { CommitResult, HeldMapping, InterruptedDuring, ReplayObserver, ReplayReport } from './report.js';
 import { SectionPlacer } from './section-placer.js';
@@ -29,8 +28,8 @@ import type { TargetChoice } from './target-choice.js';
 
 export interface ReplayOptions {
   readonly targets: readonly TargetChoice[];
-  /** `'real'` keeps the recorded times, `'max'` waits for nothing. */
-  readonly speed: 'max' | 'real';
+  /** `'max'` waits for nothing. A number keeps the recorded times, so many times faster: 1 as they were, 0.5 at half the speed. */
+  readonly speed: 'max' | number;
   /** How much memory there is for a real IOMMU to pin. Default: what the machine, and the cgroup, have. */
   readonly headroom?: () => MemoryHeadroom | undefined;
   /** Ends the replay early: after the commit that is under way, at once in a recorded wait, between two steps of the DMA check. */
@@ -51,22 +50,26 @@ interface Attached extends AttachedTarget {
  * looks at what the last one left. Calls of the closing, when everything is unmapped, are not observed, unless the replay was
  * ended early: then they are part of the report.
  *
+ * A trace that is still being written is replayed as its commits come, until it ends.
+ *
  * On failure of a target: its commit is undone everywhere, the replay goes on, and the report says so. When a back end is gone, the replay goes
  * on without it, and the report says so.
  *
  * @throws DmaError when memory or file descriptors run out, or there is not as much memory as a real IOMMU would pin, or the native code cannot be loaded; nothing is left behind
+ * @throws TraceError when a line that comes later is wrong; everything is unmapped
  */
 export async function replay(trace: Trace, options: ReplayOptions, observer: ReplayObserver): Promise<ReplayReport> {
   const started = performance.now();
-  if (options.targets.some(({ kind }) => kind === 'real')) {
-    checkMemory(trace, (options.headroom ?? memoryHeadroom)());
+  using files = new MemoryFiles();
+  const isArriving = trace.arriving !== undefined;
+  if (!isArriving) {
+    warnOfRounding(trace, observer);
+    prepare(trace.commits, options, files);
   }
-  warnOfRounding(trace, observer);
-  using blocks = new MemoryBlocks(trace);
   using memory = new RamBlocks();
   const skipped: DmaError[] = [];
   const manager = new RegionManager({
-    overlap: trace.hasPriorities ? 'any' : 'contained',
+    overlap: isArriving || trace.hasPriorities ? 'any' : 'contained',
     vaMapper: memory,
     hostAddresses: options.targets.every(({ kind }) => kind === 'log' || kind === 'back-end') ? 'on-demand' : 'always',
     onWarning: (warning) => {
@@ -87,10 +90,11 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
   let dma: DmaCheckResult | undefined;
   try {
     const isAttached = await attachAll(attached, manager, options, journal);
-    const placer = new SectionPlacer(manager, blocks);
+    const placer = new SectionPlacer(manager, files);
     if (isAttached) {
       observer.started(trace, options.targets);
-      outcomes = await replayCommits(trace, options, placer, { journal, skipped, gone, attached }, observer);
+      const commits = isArriving ? arrivingCommits(trace, options, files, observer) : trace.commits;
+      outcomes = await replayCommits(trace, commits, options, placer, { journal, skipped, gone, attached }, observer);
     } else {
       outcomes = { failures: [], skipped: [], interrupted: { during: 'attach', commits: 0 } };
     }
@@ -135,19 +139,6 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
   };
 }
 
-function warnOfRounding({ path, rounded }: Trace, observer: ReplayObserver): void {
-  if (rounded === undefined) {
-    return;
-  }
-  const { first, count } = rounded;
-  const mapped =
-    first.range === undefined ? 'it holds no whole page' : `only ${first.range.toString()} of it is mapped`;
-  const all = count === 1 ? '' : `; ${count} sections of the trace are so, and only their whole pages are mapped`;
-  observer.warned(
-    `${path}:${first.line}: ${describeSection(first)} does not begin and end at multiples of 0x1000: ${mapped}${all}`,
-  );
-}
-
 /** Adds to `attached` one by one: what is there when a later one fails is to be closed. Returns `false` when the signal was aborted. */
 async function attachAll(
   attached: Attached[],
@@ -189,12 +180,14 @@ interface Notes {
 
 async function replayCommits(
   trace: Trace,
+  commits: Iterable<TraceCommit> | AsyncIterable<TraceCommit>,
   { speed, signal }: ReplayOptions,
   placer: SectionPlacer,
   notes: Notes,
   observer: ReplayObserver,
 ): Promise<CommitOutcomes> {
-  const start = performance.now() - (trace.commits[0]?.ms ?? 0);
+  const pace = speed === 'max' ? Infinity : speed;
+  const start = performance.now() - (trace.commits[0]?.ms ?? 0) / pace;
   const failures: CommitFailure[] = [];
   const skippedSections: SkippedSection[] = [];
   const checkpoint = new Checkpoint(signal);
@@ -203,8 +196,10 @@ async function replayCommits(
     skipped: skippedSections,
     interrupted: { commits, during },
   });
-  for (const [index, commit] of trace.commits.entries()) {
-    if (speed === 'real' && !(await waitUntil(start + commit.ms, signal))) {
+  let index = -1;
+  for await (const commit of commits) {
+    index++;
+    if (speed !== 'max' && !(await waitUntil(start + commit.ms / pace, signal))) {
       return endedAt(index, 'wait');
     }
     if (await checkpoint.isOver()) {
@@ -224,7 +219,10 @@ async function replayCommits(
     const result: CommitResult = { commit, index, ...calls, failedCalls, ...placement, skipped };
     await observer.committed(result);
   }
-  return { failures, skipped: skippedSections };
+  // It waited for a commit that did not come.
+  return trace.arriving !== undefined && signal?.aborted === true
+    ? endedAt(index + 1, 'wait')
+    : { failures, skipped: skippedSections };
 }
 
 /** Whether the time has come: `false` when the signal was aborted before. */

@@ -1,9 +1,10 @@
 import { DmaUnmapError, MemoryRange, type Region, type RegionEdit, type RegionManager } from '../../streams/index.js';
 import { RangeMap } from '../../streams/internal.js';
-import { isMapped, isWritable, mappingType, type PlacedSection } from '../trace/section.js';
+import type { MemoryFiles } from '../../sources/memory-files.js';
+import { isWritable, mappingType } from '../../sources/section-kind.js';
+import { isMapped, type PlacedSection } from '../trace/section.js';
 import type { TraceCommit } from '../trace/trace.js';
 import { findCovered, type Layers } from './layers.js';
-import type { MemoryBlocks } from './memory-blocks.js';
 
 export interface Placement {
   /** Also true when only an unmap failed. */
@@ -20,11 +21,11 @@ export interface Placement {
  */
 export class SectionPlacer {
   readonly #manager: RegionManager;
-  readonly #blocks: MemoryBlocks;
+  readonly #blocks: MemoryFiles;
   readonly #placed = new Map<PlacedSection, Region>();
   readonly #leftBehind = new LeftBehind();
 
-  constructor(manager: RegionManager, blocks: MemoryBlocks) {
+  constructor(manager: RegionManager, blocks: MemoryFiles) {
     this.#manager = manager;
     this.#blocks = blocks;
   }
@@ -43,7 +44,7 @@ export class SectionPlacer {
     const inTheWay = new Set(commit.adds.flatMap(({ covers }) => this.#leftBehind.overlapping(covers)));
     const removes = [...commit.removes.filter((section) => this.#placed.has(section)), ...inTheWay];
     for (const { name } of commit.adds.filter(isMapped)) {
-      this.#blocks.memfdOf(name);
+      this.#blocks.fileOf(name);
     }
     const added = new Map<PlacedSection, Region>();
     try {
@@ -85,7 +86,7 @@ export class SectionPlacer {
       const { range, fileOffset } = section;
       edit.addMapping(region, {
         rangeInRegion: MemoryRange.ofLength(range.start - covers.start, range.length),
-        backing: { mappable: this.#blocks.memfdOf(name), fileOffset },
+        backing: { mappable: this.#blocks.fileOf(name), fileOffset },
         writable,
       });
     }

@@ -1,7 +1,8 @@
 import { MemoryRange } from '../../streams/index.js';
 import { pagesOfBytes } from '../../streams/internal.js';
+import { isMemory } from '../../sources/section-kind.js';
 import { messageOf, TraceError } from '../errors.js';
-import { hex, isMemory, type Hole, type RecordedSection, type Section, type Window } from './section.js';
+import { hex, type Hole, type RecordedSection, type Section, type Window } from './section.js';
 
 const PAGE_MASK = 0xfffn;
 

@@ -14,7 +14,8 @@ export interface TextLine {
 }
 
 /**
- * The lines of a UTF-8 file, in order, a piece of the file at a time; `-` is standard input. The last line may lack its end.
+ * The lines of a UTF-8 file, in order, a piece of the file at a time; `-` is standard input, which may be destroyed to end the reading. The last
+ * line may lack its end.
  *
  * @throws UsageError when the file cannot be opened or read
  * @throws TraceError when a line is not UTF-8, or longer than 1 MiB
@@ -74,16 +75,26 @@ async function* chunksOf(path: string): AsyncGenerator<Buffer> {
     const stream: AsyncIterable<Buffer> = path === '-' ? process.stdin : createReadStream(path);
     yield* stream;
   } catch (error) {
-    throw new UsageError(`cannot read ${path === '-' ? 'standard input' : path}: ${whyNot(error)}`, { cause: error });
+    if (path === '-' && codeOf(error) === 'ERR_STREAM_PREMATURE_CLOSE') {
+      // It was closed from here, to end the reading.
+      return;
+    }
+    throw new UsageError(
+      `cannot read ${path === '-' ? 'standard input' : path}: ${whyUnreadable(error, 'a trace in JSON Lines')}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
-function whyNot(error: unknown): string {
+/** Why a file cannot be read. @param what it should be */
+export function whyUnreadable(error: unknown, what: string): string {
   switch (codeOf(error)) {
     case 'ENOENT':
-      return 'no such file; give the path of a trace in JSON Lines';
+      return `no such file; give the path of ${what}`;
     case 'EISDIR':
-      return 'it is a directory; give the path of a trace in JSON Lines';
+      return `it is a directory; give the path of ${what}`;
     case 'EACCES':
       return 'permission denied; it must be readable by you';
     default:

@@ -6,7 +6,7 @@ import type { Trace } from './trace.js';
 
 /**
  * Reads a trace in JSON Lines and checks all of it: every line by itself, and that each follows from those before. Blank
- * lines are passed over. `-` is standard input.
+ * lines are passed over. `-` is standard input, to its end: see `readArrivingTrace`.
  *
  * @throws UsageError when the file cannot be read
  * @throws TraceError when a line is wrong, by its number, or when there is none
@@ -22,7 +22,11 @@ export async function readTrace(path: string): Promise<Trace> {
   }
   const trace = builder.finish();
   if (trace.lineCount === 0) {
-    throw new TraceError(path, undefined, 'the trace is empty', 'record at least one line, or is this the right file?');
+    throw emptyTrace(path);
   }
   return trace;
+}
+
+export function emptyTrace(path: string): TraceError {
+  return new TraceError(path, undefined, 'the trace is empty', 'record at least one line, or is this the right file?');
 }

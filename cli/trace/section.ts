@@ -1,12 +1,5 @@
-import type { MappingType, MemoryRange } from '../../streams/index.js';
-
-const MEMORY_KINDS = ['ram', 'rom', 'ramd', 'romd', 'nv-ram', 'nv-rom'] as const;
-
-/** As QEMU prints them in `info mtree -f`: what is no memory is `i/o`, or `container` in recent versions. */
-export const SECTION_KINDS = [...MEMORY_KINDS, 'i/o', 'container'] as const;
-
-/** What QEMU calls a memory region's kind: a final `d` stands for memory of a device, `nv-` for memory that is non-volatile. */
-export type SectionKind = (typeof SECTION_KINDS)[number];
+import type { MemoryRange } from '../../streams/index.js';
+import type { SectionKind } from '../../sources/section-kind.js';
 
 /** A part of the guest's physical address space as a line of a trace gives it, by the byte. */
 export interface RecordedSection {
@@ -58,18 +51,6 @@ export function isMapped(section: PlacedSection): section is Section {
 /** Whether it takes a place. */
 export function isPlaced(section: PlacedSection | Hole): section is PlacedSection {
   return section.covers !== undefined;
-}
-
-export function isMemory(kind: SectionKind): boolean {
-  return (MEMORY_KINDS as readonly SectionKind[]).includes(kind);
-}
-
-export function isWritable(kind: SectionKind): boolean {
-  return kind !== 'rom' && kind !== 'romd' && kind !== 'nv-rom';
-}
-
-export function mappingType(kind: SectionKind): MappingType {
-  return kind === 'ramd' || kind === 'romd' ? 'device' : 'ram';
 }
 
 /** Whether a `remove` of one means the other. */

@@ -1,9 +1,10 @@
-import { RangeMap, partsOutside } from '../../streams/internal.js';
+import { RangeMap } from '../../streams/internal.js';
+import { isMemory } from '../../sources/section-kind.js';
 import { TraceError } from '../errors.js';
+import { overlapHint } from './overlap-hint.js';
 import {
   describeSection,
   isMapped,
-  isMemory,
   isPlaced,
   sameSection,
   type Hole,
@@ -11,7 +12,7 @@ import {
   type Section,
 } from './section.js';
 import type { TraceLine } from './trace-line.js';
-import type { MemoryBlock, RoundedSections, Trace, TraceCommit } from './trace.js';
+import type { ArrivingCommits, MemoryBlock, RoundedSections, Trace, TraceCommit } from './trace.js';
 
 interface OpenCommit {
   readonly number: number;
@@ -20,6 +21,16 @@ interface OpenCommit {
   /** By their description, which names all that a remove has to repeat. */
   readonly adds: Map<string, PlacedSection | Hole>;
   holes: number;
+  /** How many lines it has, if they say so. */
+  readonly expected: number | undefined;
+  lines: number;
+}
+
+/** How the last commit was found to be whole. */
+interface ClosedCommit {
+  readonly number: number;
+  readonly lines: number;
+  readonly isComplete: boolean;
 }
 
 /**
@@ -41,6 +52,7 @@ export class TraceBuilder {
   readonly #blocks = new Map<string, MemoryBlock>();
   readonly #commits: TraceCommit[] = [];
   #open: OpenCommit | undefined;
+  #closed: ClosedCommit | undefined;
   #lineCount = 0;
   #holeCount = 0;
   #hasPriorities = false;
@@ -51,60 +63,119 @@ export class TraceBuilder {
   }
 
   /** @throws TraceError when the line does not follow from those before */
-  add({ ms, commit, op, section }: TraceLine): void {
-    const open = this.#commitFor(commit, ms, section.line);
+  add(line: TraceLine): void {
+    const { op, section } = line;
+    const open = this.#commitFor(line);
     this.#lineCount++;
+    open.lines++;
     open.holes += isPlaced(section) ? 0 : 1;
     if (op === 'remove') {
       this.#remove(open, section);
-      return;
+    } else {
+      const key = describeSection(section);
+      const same = open.adds.get(key);
+      if (same !== undefined) {
+        throw this.#overlap(section, same);
+      }
+      open.adds.set(key, section);
+      this.#measure(section);
     }
-    const key = describeSection(section);
-    const same = open.adds.get(key);
-    if (same !== undefined) {
-      throw this.#overlap(section, same);
+    if (open.lines === open.expected) {
+      this.close(section.line);
     }
-    open.adds.set(key, section);
-    this.#measure(section);
   }
 
-  /** @throws TraceError when the last commit does not follow from those before */
+  /** Lets the last commit take effect, unless its lines say that there are more. */
+  closeUnlessCounted(): void {
+    if (this.#open?.expected === undefined) {
+      this.close();
+    }
+  }
+
+  /** Whether the last commit may get more lines. */
+  get isOpen(): boolean {
+    return this.#open !== undefined;
+  }
+
+  /** @throws TraceError when the last commit does not follow from those before, or is not whole */
   finish(): Trace {
-    this.#close();
+    this.close();
+    return this.view();
+  }
+
+  /** What has been added so far. It changes with what is added. */
+  view(arriving?: ArrivingCommits): Trace {
+    const values = {
+      lineCount: () => this.#lineCount,
+      holes: () => this.#holeCount,
+      rounded: () => this.#rounded,
+      hasPriorities: () => this.#hasPriorities,
+    };
     return {
       path: this.#path,
-      lineCount: this.#lineCount,
       commits: this.#commits,
       blocks: this.#blocks,
-      holes: this.#holeCount,
-      rounded: this.#rounded,
-      hasPriorities: this.#hasPriorities,
+      get lineCount() {
+        return values.lineCount();
+      },
+      get holes() {
+        return values.holes();
+      },
+      get rounded() {
+        return values.rounded();
+      },
+      get hasPriorities() {
+        return values.hasPriorities();
+      },
+      ...(arriving === undefined ? {} : { arriving }),
     };
   }
 
-  #commitFor(number: number, ms: number, line: number): OpenCommit {
+  #commitFor({ commit: number, ms, lines, section: { line } }: TraceLine): OpenCommit {
     const open = this.#open;
     if (open?.number === number) {
+      if (open.expected !== lines) {
+        throw this.#miscounted(
+          line,
+          `commit ${number} has "lines" ${show(open.expected)} before, and ${show(lines)} here`,
+        );
+      }
       return open;
     }
-    if (open !== undefined && number < open.number) {
+    const last = open ?? this.#closed;
+    if (last !== undefined && number < last.number) {
       throw new TraceError(
         this.#path,
         line,
-        `commit ${number} comes after commit ${open.number}`,
+        `commit ${number} comes after commit ${last.number}`,
         'commits are numbered upwards, and all lines of one stand together',
       );
     }
-    this.#close();
-    this.#open = { number, ms, removes: [], adds: new Map(), holes: 0 };
+    this.close(line);
+    if (this.#closed?.isComplete === true && this.#closed.number === number) {
+      throw this.#miscounted(
+        line,
+        `commit ${number} has more than the ${this.#closed.lines} lines that its "lines" says`,
+      );
+    }
+    this.#open = { number, ms, removes: [], adds: new Map(), holes: 0, expected: lines, lines: 0 };
     return this.#open;
   }
 
-  /** Lets the commit take effect: its removes have done so already. */
-  #close(): void {
+  /**
+   * Lets the last commit take effect: its removes have done so already.
+   *
+   * @param line where it ends, for errors
+   * @throws TraceError when it does not follow from those before, or has fewer lines than it says
+   */
+  close(line?: number): void {
     const open = this.#open;
     if (open === undefined) {
       return;
+    }
+    const { number, ms, removes, holes, lines, expected } = open;
+    if (expected !== undefined && lines !== expected) {
+      throw this.#miscounted(line, `commit ${number} has ${lines} of the ${expected} lines that its "lines" says`);
     }
     const adds: PlacedSection[] = [];
     for (const [key, section] of open.adds) {
@@ -116,9 +187,18 @@ export class TraceBuilder {
         adds.push(section);
       }
     }
-    const { number, ms, removes, holes } = open;
     this.#commits.push({ number, ms, removes, adds, holes });
+    this.#closed = { number, lines, isComplete: expected !== undefined };
     this.#open = undefined;
+  }
+
+  #miscounted(line: number | undefined, what: string): TraceError {
+    return new TraceError(
+      this.#path,
+      line,
+      what,
+      'the trace is cut short, or was edited: record it again, or leave "lines" out of all lines of the commit',
+    );
   }
 
   /** Returns a section that is in its way, and then adds nothing. */
@@ -185,7 +265,7 @@ export class TraceBuilder {
       same
         ? `adds ${describeSection(section)}, which line ${inTheWay.line} has added already`
         : `adds ${describeSection(section)}, which overlaps ${describeSection(inTheWay)} of line ${inTheWay.line}`,
-      `remove the other first, in this commit or before${same ? '' : cutHint(section, inTheWay) + PRIORITY_HINT}`,
+      `remove the other first, in this commit or before${same ? '' : overlapHint(section, inTheWay)}`,
     );
   }
 
@@ -211,19 +291,6 @@ export class TraceBuilder {
   }
 }
 
-const PRIORITY_HINT =
-  '; or give the one that is to show, or both, a "priority": sections with one may overlap, and the highest shows';
-
-/** How two sections can both be there. */
-function cutHint({ range }: PlacedSection | Hole, inTheWay: PlacedSection | Hole): string {
-  if (range === undefined || inTheWay.range === undefined) {
-    return '';
-  }
-  const each = 'a line each, "offset" moved along with "start"';
-  const outside = partsOutside(range, inTheWay.range);
-  if (outside.length > 0) {
-    return `; or leave it there, and add only ${outside.join(' and ')}, ${each}`;
-  }
-  const rest = partsOutside(inTheWay.range, range);
-  return rest.length === 0 ? '' : `; where the rest of it is to stay, add ${rest.join(' and ')} of it again, ${each}`;
+function show(lines: number | undefined): string {
+  return lines === undefined ? 'left out' : String(lines);
 }

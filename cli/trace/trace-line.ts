@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { SECTION_KINDS } from '../../sources/section-kind.js';
 import { messageOf, TraceError } from '../errors.js';
 import { placeSection } from './place-section.js';
 import type { TextLine } from './read-lines.js';
-import { SECTION_KINDS, type Hole, type PlacedSection } from './section.js';
+import type { Hole, PlacedSection } from './section.js';
 
 /** One event: a section came or went. */
 export interface TraceLine {
@@ -12,6 +13,8 @@ export interface TraceLine {
   readonly commit: number;
   readonly op: 'add' | 'remove';
   readonly section: PlacedSection | Hole;
+  /** How many lines the commit has. With it a reader can apply the commit before the next one comes. */
+  readonly lines?: number;
 }
 
 const EXAMPLE =
@@ -30,6 +33,7 @@ const schema = z.object({
   kind: z.enum(SECTION_KINDS),
   offset: hex,
   priority: z.number().optional(),
+  lines: z.int().min(1).optional(),
 });
 
 const MUST_BE: Readonly<Record<keyof z.infer<typeof schema>, string>> = {
@@ -44,6 +48,7 @@ const MUST_BE: Readonly<Record<keyof z.infer<typeof schema>, string>> = {
     .replace(/, (?=[^,]*$)/, ' or '),
   offset: 'the offset in the memory block in hexadecimal, such as "0x0"',
   priority: 'a finite number, such as 1 or -1, or left out',
+  lines: 'the number of lines of the commit, the same for all of them, or left out',
 };
 
 /**
@@ -57,7 +62,7 @@ export function parseTraceLine(path: string, { number, text }: TextLine): TraceL
   if (!parsed.success) {
     throw describeIssue(path, number, raw, parsed.error);
   }
-  const { ms, commit, op, start, end, name, kind, offset, priority } = parsed.data;
+  const { ms, commit, op, start, end, name, kind, offset, priority, lines } = parsed.data;
   const section = placeSection(path, {
     start: BigInt(start),
     end: BigInt(end),
@@ -67,7 +72,7 @@ export function parseTraceLine(path: string, { number, text }: TextLine): TraceL
     ...(priority === undefined ? {} : { priority }),
     line: number,
   });
-  return { ms, commit, op, section };
+  return { ms, commit, op, section, ...(lines === undefined ? {} : { lines }) };
 }
 
 function parseJson(path: string, line: number, text: string): object {

@@ -29,7 +29,15 @@ export interface MemoryBlock {
   readonly size: bigint;
 }
 
-/** A whole trace, checked: every commit of it can be applied. */
+/** The commits of a trace that is still being written. */
+export interface ArrivingCommits {
+  /** In order, each as soon as it is known to be whole. Throws what `readTrace` throws. */
+  readonly commits: AsyncIterable<TraceCommit>;
+  /** Ends `commits`, without a commit of which only a part has come. */
+  stop(): void;
+}
+
+/** A trace, checked: every commit of it can be applied. */
 export interface Trace {
   readonly path: string;
   /** Blank lines not counted. */
@@ -42,4 +50,6 @@ export interface Trace {
   readonly rounded: RoundedSections | undefined;
   /** Whether a section has a priority: then sections may overlap in any way. */
   readonly hasPriorities: boolean;
+  /** Present if the trace is still being written: everything else then describes what has come so far. Can be read once. */
+  readonly arriving?: ArrivingCommits;
 }

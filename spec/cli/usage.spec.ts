@@ -41,7 +41,7 @@ describe('dma-streams', function () {
 
   describe('ends with 2, says what is wrong and what to do, and writes nothing else', () => {
     const cases: readonly (readonly [title: string, args: readonly string[], message: RegExp])[] = [
-      ['an unknown command', ['rewind'], /^dma-streams: unknown command 'rewind'; see dma-streams --help\n$/],
+      ['an unknown command', ['examine'], /^dma-streams: unknown command 'examine'; see dma-streams --help\n$/],
       [
         'an unknown option',
         ['replay', BOOT, '--fast'],

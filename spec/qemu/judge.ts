@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { RegionManager, type DmaMapRequest, type Region } from '../../streams/index.js';
 import { FakeMappable, RecordingTarget } from '../../testing/index.js';
-import type { Section } from './flat-view.js';
+import type { Section } from '../../sources/section.js';
 import {
   addByBytes,
   addByPages,

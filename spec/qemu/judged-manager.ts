@@ -1,8 +1,8 @@
 import { MemoryRange, RegionManager, type Mappable, type Region, type RegionEdit } from '../../streams/index.js';
 import { PAGE_SIZE } from '../../streams/ranges/memory-range.js';
 import { FakeMappable } from '../../testing/index.js';
-import type { Section } from './flat-view.js';
-import type { RankedRegion } from './ranked-regions.js';
+import type { Section } from '../../sources/section.js';
+import type { RankedRegion } from '../../sources/ranked-regions.js';
 
 /** A part of a region of QEMU that shows. */
 export type Shown = Omit<Section, 'kind'>;

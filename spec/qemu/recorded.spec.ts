@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import { RegionManager, RegionOverlapError } from '../../streams/index.js';
-import { parseFlatViews } from './flat-view.js';
+import { parseFlatViews } from '../../sources/flat-view.js';
 import { expectFlatView, FollowedManager } from './judge.js';
 import { addByBytes } from './judged-manager.js';
 import { MACHINES, MOMENTS, recorded } from './machines.js';
 import { addressSpacesOf, memoryOf } from './recording.js';
-import { parseRegionTrees } from './region-tree.js';
+import { parseRegionTrees } from '../../sources/region-tree.js';
 
 /**
  * QEMU prints the regions of a machine (`info mtree`) and what it makes of them (`info mtree -f`). A manager is given the regions, and must make the
@@ -64,6 +64,6 @@ describe('the memory maps of QEMU, as recorded', () => {
 describe('the text of info mtree', () => {
   it('is refused with the number of a line that is not understood', () => {
     expect(() => parseFlatViews('FlatView #0\n  nonsense\n')).to.throw("line 2 of 'info mtree -f'");
-    expect(() => parseRegionTrees('address-space: memory\nnonsense\n')).to.throw("line 2 of 'info mtree'");
+    expect(() => parseRegionTrees('address-space: memory\n  nonsense\n')).to.throw("line 2 of 'info mtree'");
   });
 });

@@ -1,6 +1,7 @@
-import { parseFlatViews, type Section } from './flat-view.js';
-import { parseRegionTrees } from './region-tree.js';
-import { rankedRegions, type RankedRegion } from './ranked-regions.js';
+import { parseFlatViews } from '../../sources/flat-view.js';
+import { parseRegionTrees } from '../../sources/region-tree.js';
+import { rankedRegions, type IsContainer, type RankedRegion } from '../../sources/ranked-regions.js';
+import type { Section } from '../../sources/section.js';
 
 /** What the monitor of QEMU prints at one moment. */
 export interface Recording {
@@ -25,7 +26,11 @@ export async function record(monitor: (line: string) => Promise<string>): Promis
 
 /** As a user of the monitor would see it. */
 export function toTranscript(recording: Recording): string {
-  const said = (text: string): string => text.replaceAll('\r', '').trimEnd();
+  // A dump of a memory map ends with an empty line.
+  const said = (text: string): string => {
+    const plain = text.replaceAll('\r', '');
+    return `${plain.trimEnd()}${plain.endsWith('\n\n') ? '\n' : ''}`;
+  };
   return (['version', 'tree', 'flat'] as const)
     .map((key) => `(qemu) ${COMMANDS[key]}\n${said(recording[key])}\n`)
     .join('');
@@ -64,8 +69,19 @@ export function addressSpacesOf({ tree, flat }: Recording): readonly AddressSpac
     if (sections === undefined) {
       throw new Error(`'info mtree -f' has no view of the address space '${name}'`);
     }
-    return { name, regions: rankedRegions(root, trees, sections), sections };
+    return { name, regions: rankedRegions(root, trees, containersBy(sections)), sections };
   });
+}
+
+/**
+ * Whether a region of the kind `i/o` is a container, by the flat view: it is one if no part of it shows. Before QEMU had the kind `container`, a
+ * container without regions in it was printed as registers are.
+ */
+function containersBy(shown: readonly Section[]): IsContainer {
+  return ({ name, kind }, base, start, end) =>
+    kind === 'container' ||
+    (kind === 'i/o' &&
+      !shown.some((one) => one.name === name && one.start < end && start < one.end && one.start - one.offset === base));
 }
 
 export function memoryOf(recording: Recording): AddressSpaceOfQemu {

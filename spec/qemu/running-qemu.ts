@@ -1,12 +1,11 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { missingPackages } from '../../lab/packages.js';
 import { temporaryFolder } from '../../lab/temporary-folder.js';
+import { QmpClient } from '../../sources/qmp-client.js';
 import type { Machine } from './machines.js';
 import { record, type Recording } from './recording.js';
 
@@ -23,14 +22,17 @@ const FIRMWARE_PATIENCE = 90_000;
 export class RunningQemu implements AsyncDisposable {
   readonly #process: ChildProcess;
   readonly #folder: string;
-  readonly #socket: Socket;
-  readonly #answers: AsyncIterator<string>;
+  readonly #monitor: QmpClient;
 
-  private constructor(process: ChildProcess, folder: string, socket: Socket) {
+  private constructor(process: ChildProcess, folder: string, monitor: QmpClient) {
     this.#process = process;
     this.#folder = folder;
-    this.#socket = socket;
-    this.#answers = createInterface({ input: socket })[Symbol.asyncIterator]();
+    this.#monitor = monitor;
+  }
+
+  /** Path of a QMP socket that nobody is connected to. */
+  get qmpSocket(): string {
+    return socketIn(this.#folder, 'other');
   }
 
   /** @throws Error with the output of QEMU if it does not start */
@@ -38,12 +40,13 @@ export class RunningQemu implements AsyncDisposable {
     const folder = temporaryFolder('qemu-');
     const flash = join(folder, 'flash');
     copyFileSync(firmwareImage(), flash);
-    const socketPath = join(folder, 'qmp');
+    const sockets = ['own', 'other'].map((name) => socketIn(folder, name));
     const qemu = spawn(
       'setpriv',
       [
         ...['--pdeathsig', 'KILL', 'qemu-system-x86_64', '-accel', 'tcg', '-S', '-display', 'none'],
-        ...['-nodefaults', '-no-user-config', '-qmp', `unix:${socketPath},server=on,wait=off`],
+        ...['-nodefaults', '-no-user-config'],
+        ...sockets.flatMap((path) => ['-qmp', `unix:${path},server=on,wait=off`]),
         ...[
           '-chardev',
           `file,id=said,path=${join(folder, 'said')}`,
@@ -58,23 +61,22 @@ export class RunningQemu implements AsyncDisposable {
     qemu.stderr.on('data', (data: Buffer) => (complaints += data.toString()));
     let ended = false;
     qemu.once('close', () => (ended = true));
-    while (!existsSync(socketPath) && !ended) {
-      await sleep(20);
+    let monitor: QmpClient | undefined;
+    while (monitor === undefined && !ended) {
+      // The socket is there before somebody listens.
+      monitor = await QmpClient.connect(sockets[0] ?? '', { timeout: FIRMWARE_PATIENCE }).catch(() =>
+        sleep(20, undefined),
+      );
     }
-    if (ended) {
+    if (monitor === undefined) {
       rmSync(folder, { recursive: true, force: true });
       throw new Error(`QEMU did not start as ${machine.name}: ${complaints}`);
     }
-    const socket = connect(socketPath);
-    await once(socket, 'connect');
-    const running = new RunningQemu(qemu, folder, socket);
-    await running.#next();
-    await running.#command('qmp_capabilities');
-    return running;
+    return new RunningQemu(qemu, folder, monitor);
   }
 
   record(): Promise<Recording> {
-    return record((line) => this.#command('human-monitor-command', { 'command-line': line }));
+    return record((line) => this.#monitor.humanMonitor(line));
   }
 
   /**
@@ -84,13 +86,12 @@ export class RunningQemu implements AsyncDisposable {
    */
   async runFirmware(): Promise<readonly Recording[]> {
     const met = new Map<string, Recording>();
-    const said = join(this.#folder, 'said');
     const deadline = Date.now() + FIRMWARE_PATIENCE;
     for (let hasEnded = false; !hasEnded;) {
-      await this.#command('cont');
+      await this.#monitor.humanMonitor('cont');
       await sleep(2);
-      await this.#command('stop');
-      const text = readFileSync(said, 'latin1');
+      await this.#monitor.humanMonitor('stop');
+      const text = this.said;
       hasEnded = text.includes('No bootable device');
       if (!hasEnded && Date.now() > deadline) {
         throw new Error(`the firmware does not end; it said:\n${text.slice(-1000)}`);
@@ -104,7 +105,7 @@ export class RunningQemu implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#socket.destroy();
+    this.#monitor.close();
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
       const ended = once(this.#process, 'close');
       this.#process.kill('SIGKILL');
@@ -113,28 +114,28 @@ export class RunningQemu implements AsyncDisposable {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  /** @returns the result, if it is a text */
-  async #command(execute: string, args: object = {}): Promise<string> {
-    this.#socket.write(`${JSON.stringify({ execute, arguments: args })}\n`);
-    for (;;) {
-      const answer = await this.#next();
-      if ('error' in answer) {
-        throw new Error(`${execute} failed: ${JSON.stringify(answer['error'])}`);
-      }
-      // Everything else is an event.
-      if ('return' in answer) {
-        return String(answer['return']);
-      }
-    }
+  /** Lets the firmware run, and does not stop it. */
+  async run(): Promise<void> {
+    await this.#monitor.humanMonitor('cont');
   }
 
-  async #next(): Promise<Record<string, unknown>> {
-    const line = await this.#answers.next();
-    if (line.done === true) {
-      throw new Error('QEMU has closed its monitor');
-    }
-    return JSON.parse(line.value) as Record<string, unknown>;
+  /** What the firmware has printed so far. */
+  get said(): string {
+    return readFileSync(join(this.#folder, 'said'), 'latin1');
   }
+
+  /** Ends QEMU as its user would. */
+  async quit(): Promise<void> {
+    await this.#monitor.humanMonitor('quit').catch(() => undefined);
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? NaN;
+  }
+}
+
+function socketIn(folder: string, name: string): string {
+  return join(folder, `${name}.qmp`);
 }
 
 /** The firmware for PCs that QEMU uses by itself, as an image for a flash. */

@@ -123,7 +123,7 @@ describe('readTrace', () => {
       [
         'an unknown kind',
         [line({ kind: 'flash' })],
-        /^:1: "kind" is "flash"; it must be "ram", "rom", "ramd", "romd", "nv-ram", "nv-rom", "i\/o" or "container"$/,
+        /^:1: "kind" is "flash"; it must be "ram", "rom", "ramd", "romd", "nv-ram", "nv-rom", "nv-ramd", "nv-romd", "i\/o" or "container"$/,
       ],
       [
         'an address that is a number',

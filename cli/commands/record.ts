@@ -1,0 +1,95 @@
+import { fstatSync } from 'node:fs';
+import { InvalidArgumentError, type Command } from 'commander';
+import { QemuSource } from '../../sources/index.js';
+import { complaint } from '../complain.js';
+import { Interruption } from '../interruption.js';
+import { helpText } from '../output/help.js';
+import { RecordProgressLine } from '../output/record-progress.js';
+import { counted, formatDuration } from '../output/text.js';
+import { openSink } from '../output/text-sink.js';
+import { Recording } from '../record/record.js';
+import { usageErrors } from '../usage-errors.js';
+
+interface RecordCommandOptions {
+  readonly qmp: string;
+  readonly output?: string;
+  readonly interval: number;
+  readonly timeout: number;
+  readonly addressSpace: string;
+}
+
+const HELP = `
+QEMU needs a monitor socket for this command, besides those of other programs: QMP serves one client at a time.
+  $ qemu-system-x86_64 -qmp unix:qmp.sock,server=on,wait=off …
+
+The memory map ("info mtree -f") is read once each interval, by a command that changes nothing. A state that lasts longer than the interval is recorded; a shorter one may be missed. Only memory is recorded, no registers, and no contents. Each change is one commit, which is written at once, and whole.
+
+Examples:
+  $ dma-streams record --qmp qmp.sock -o boot.jsonl
+  $ dma-streams record --qmp qmp.sock | dma-streams replay -
+  $ dma-streams record --qmp qmp.sock --interval 10 -o boot.jsonl
+
+Exit status:
+  0  QEMU has ended, or the recording was ended by Ctrl-C (SIGINT); the trace is complete
+  1  QEMU could not be connected to, did not answer in time, or ended in the middle of an answer; or the trace could not be written. What was recorded before is there
+  2  invalid usage
+  143 ended by SIGTERM; the trace is complete
+`;
+
+/** Adds `dma-streams record` to the program. */
+export function addRecordCommand(program: Command): void {
+  program
+    .command('record')
+    .summary("record a running QEMU's memory map as a trace")
+    .description("Records a running QEMU's memory map as a trace for replay, until QEMU ends or Ctrl-C.")
+    .requiredOption('--qmp <socket>', "path of the socket of QEMU's -qmp unix:PATH,server=on,wait=off")
+    .option('-o, --output <file>', 'write the trace to this file, which is replaced; default: standard output')
+    .option('--interval <ms>', 'milliseconds between two looks at the memory map', milliseconds, 100)
+    .option('--timeout <ms>', 'milliseconds to wait for an answer of QEMU', milliseconds, 5000)
+    .option('--address-space <name>', 'record this address space', 'memory')
+    .addHelpText('after', helpText(HELP))
+    .configureOutput(usageErrors('dma-streams record'))
+    .action(async (options: RecordCommandOptions) => {
+      process.exitCode = await runRecord(options);
+    });
+}
+
+function milliseconds(text: string): number {
+  if (!/^\d{1,9}$/.test(text) || Number(text) === 0) {
+    throw new InvalidArgumentError('It has to be a whole number of milliseconds, 1 or more.');
+  }
+  return Number(text);
+}
+
+/** Returns the exit status. */
+async function runRecord({ qmp, output, interval, timeout, addressSpace }: RecordCommandOptions): Promise<number> {
+  const interruption = new Interruption();
+  using source = await QemuSource.connect(qmp, { interval, timeout, addressSpace });
+  await using sink = await openSink(output);
+  const signal = interruption.defer();
+  const recording = new Recording();
+  const isShown = process.stderr.isTTY && (output !== undefined || isFile(process.stdout.fd));
+  {
+    using line = isShown ? new RecordProgressLine(process.stderr, () => recording) : undefined;
+    await recording.run(source, sink, { signal, wrote: () => line?.draw() });
+  }
+  const { warning, commits, extent } = recording;
+  if (warning !== undefined) {
+    process.stderr.write(complaint(`warning: ${warning}`, process.stderr));
+  }
+  if (isShown) {
+    const where = output === undefined ? '' : ` in ${output}`;
+    process.stderr.write(
+      complaint(`recorded ${counted(commits, 'commit')} over ${formatDuration(extent)}${where}`, process.stderr),
+    );
+  } else if (commits === 0) {
+    process.stderr.write(complaint('warning: nothing was recorded: the trace is empty', process.stderr));
+  }
+  return interruption.status === STATUS_OF_SIGTERM ? STATUS_OF_SIGTERM : 0;
+}
+
+const STATUS_OF_SIGTERM = 143;
+
+function isFile(descriptor: number): boolean {
+  return fstatSync(descriptor).isFile();
+}
