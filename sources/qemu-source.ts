@@ -1,4 +1,4 @@
-import { Observable, ReplaySubject, share, type Subscriber } from 'rxjs';
+import { BehaviorSubject, distinctUntilChanged, Observable, ReplaySubject, share, type Subscriber } from 'rxjs';
 import { DmaError, type RegionManager } from '../streams/index.js';
 import { DumpError } from './dump-error.js';
 import { parseFlatViews, sectionsOfSpace, type FlatView } from './flat-view.js';
@@ -50,7 +50,14 @@ export class QemuSource implements Disposable {
    */
   readonly sections$: Observable<readonly Section[]>;
 
+  /**
+   * Whether QEMU is connected: at the time of the subscription, and after each change. With the option `reconnect` it is `false` while QEMU is
+   * awaited. That a connection was lost is noticed while `sections$` has a subscriber. Completes after `close()`; never errors.
+   */
+  readonly connected$: Observable<boolean>;
+
   readonly #options: CheckedOptions;
+  readonly #connected$ = new BehaviorSubject(true);
   #client: QmpClient;
   #isClosed = false;
   /** Each ends a pause early. */
@@ -60,6 +67,7 @@ export class QemuSource implements Disposable {
     this.path = path;
     this.#options = options;
     this.#client = this.#watched(client);
+    this.connected$ = this.#connected$.pipe(distinctUntilChanged());
     this.sections$ = new Observable<readonly Section[]>((subscriber) => {
       void this.#poll(subscriber);
       return () => {
@@ -115,6 +123,7 @@ export class QemuSource implements Disposable {
   close(): void {
     this.#isClosed = true;
     this.#client.close();
+    this.#connected$.complete();
     this.#wake();
   }
 
@@ -188,7 +197,9 @@ export class QemuSource implements Disposable {
 
   /** A connection that was made while this was closed is closed, too. */
   #watched(client: QmpClient): QmpClient {
+    this.#connected$.next(true);
     client.onEnd = () => {
+      this.#connected$.next(false);
       this.#wake();
     };
     if (this.#isClosed) {

@@ -15,6 +15,7 @@ interface RecordCommandOptions {
   readonly output?: string;
   readonly interval: number;
   readonly timeout: number;
+  readonly reconnect: number;
   readonly addressSpace: string;
 }
 
@@ -22,12 +23,17 @@ const HELP = `
 QEMU needs a monitor socket for this command, besides those of other programs: QMP serves one client at a time.
   $ qemu-system-x86_64 -qmp unix:qmp.sock,server=on,wait=off …
 
-The memory map ("info mtree -f") is read once each interval, by a command that changes nothing. A state that lasts longer than the interval is recorded; a shorter one may be missed. Only memory is recorded, no registers, and no contents. Each change is one commit, which is written at once, and whole.
+The memory map ("info mtree -f") is read once each interval, by a command that changes nothing. A state that lasts longer than the interval is recorded; a shorter one may be missed. Each change is one commit, which is written at once, and whole.
+
+Only sections of memory (ram, rom, romd, ramd) are recorded. Sections of the kinds i/o and container, such as the registers of devices, are left out, and so are the contents of the memory.
+
+When QEMU ends, so does the recording. With --reconnect it goes on if QEMU comes back in time at the same socket; what has changed in the meantime is one commit.
 
 Examples:
   $ dma-streams record --qmp qmp.sock -o boot.jsonl
   $ dma-streams record --qmp qmp.sock | dma-streams replay -
   $ dma-streams record --qmp qmp.sock --interval 10 -o boot.jsonl
+  $ dma-streams record --qmp qmp.sock --reconnect 30000 -o restarts.jsonl
 
 Exit status:
   0  QEMU has ended, or the recording was ended by Ctrl-C (SIGINT); the trace is complete
@@ -46,6 +52,7 @@ export function addRecordCommand(program: Command): void {
     .option('-o, --output <file>', 'write the trace to this file, which is replaced; default: standard output')
     .option('--interval <ms>', 'milliseconds between two looks at the memory map', milliseconds, 100)
     .option('--timeout <ms>', 'milliseconds to wait for an answer of QEMU', milliseconds, 5000)
+    .option('--reconnect <ms>', 'milliseconds to wait for QEMU to come back after it has ended', milliseconds, 0)
     .option('--address-space <name>', 'record this address space', 'memory')
     .addHelpText('after', helpText(HELP))
     .configureOutput(usageErrors('dma-streams record'))
@@ -62,9 +69,10 @@ function milliseconds(text: string): number {
 }
 
 /** Returns the exit status. */
-async function runRecord({ qmp, output, interval, timeout, addressSpace }: RecordCommandOptions): Promise<number> {
+async function runRecord(options: RecordCommandOptions): Promise<number> {
+  const { qmp, output, ...sourceOptions } = options;
   const interruption = new Interruption();
-  using source = await QemuSource.connect(qmp, { interval, timeout, addressSpace });
+  using source = await QemuSource.connect(qmp, sourceOptions);
   await using sink = await openSink(output);
   const signal = interruption.defer();
   const recording = new Recording();
@@ -77,14 +85,13 @@ async function runRecord({ qmp, output, interval, timeout, addressSpace }: Recor
   if (warning !== undefined) {
     process.stderr.write(complaint(`warning: ${warning}`, process.stderr));
   }
-  if (isShown) {
-    const where = output === undefined ? '' : ` in ${output}`;
-    process.stderr.write(
-      complaint(`recorded ${counted(commits, 'commit')} over ${formatDuration(extent)}${where}`, process.stderr),
-    );
-  } else if (commits === 0) {
-    process.stderr.write(complaint('warning: nothing was recorded: the trace is empty', process.stderr));
-  }
+  const why = signal.aborted ? '' : 'QEMU has ended; ';
+  const where = output === undefined ? '' : ` in ${output}`;
+  const what =
+    commits === 0
+      ? 'nothing was recorded: the trace is empty'
+      : `recorded ${counted(commits, 'commit')} over ${formatDuration(extent)}${where}`;
+  process.stderr.write(complaint(`${why}${what}`, process.stderr));
   return interruption.status === STATUS_OF_SIGTERM ? STATUS_OF_SIGTERM : 0;
 }
 

@@ -7,6 +7,8 @@ const REDRAWN_EVERY = 1000;
 
 /** The state of a recording. */
 export interface RecordProgress {
+  /** `false` while QEMU is awaited. */
+  readonly isConnected: boolean;
   readonly commits: number;
   /** Of memory, that are there now. */
   readonly sections: number;
@@ -32,8 +34,9 @@ export class RecordProgressLine implements Disposable {
 
   draw(): void {
     const { width, colours } = terminalOf(this.#stream, process.env);
-    const { commits, sections, lasted } = this.#state();
-    const what = `recording ${formatDuration(lasted)}: ${counted(commits, 'commit')}, ${counted(sections, 'section')}`;
+    const { commits, sections, lasted, isConnected } = this.#state();
+    const doing = isConnected ? 'recording' : 'QEMU has ended, waiting for it:';
+    const what = `${doing} ${formatDuration(lasted)}: ${counted(commits, 'commit')}, ${counted(sections, 'section')}`;
     const text = `${what}; Ctrl-C ends it`;
     this.#clear();
     this.#stream.write(colours.dim(text.length < width ? text : fit(what, Math.min(what.length, width - 1))));

@@ -15,6 +15,12 @@ export class Recording {
   readonly #writer = new TraceWriter();
   #begun: number | undefined;
   #last = 0;
+  #isConnected = true;
+
+  /** `false` while QEMU is awaited after it has ended. */
+  get isConnected(): boolean {
+    return this.#isConnected;
+  }
 
   get commits(): number {
     return this.#writer.commits;
@@ -62,6 +68,17 @@ export class Recording {
         return from(sink.write(this.#writer.commit(this.#last, sections)).then(wrote));
       }),
     );
-    await lastValueFrom(recorded$, { defaultValue: undefined });
+    const connection = source.connected$.subscribe({
+      next: (isConnected) => {
+        this.#isConnected = isConnected;
+      },
+      // It never errors.
+      error: () => undefined,
+    });
+    try {
+      await lastValueFrom(recorded$, { defaultValue: undefined });
+    } finally {
+      connection.unsubscribe();
+    }
   }
 }

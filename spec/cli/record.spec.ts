@@ -47,6 +47,8 @@ describe('dma-streams record', function () {
       const output = traces.path(`${signal}.jsonl`);
       const lines = (): string[] => (existsSync(output) ? readFileSync(output, 'utf8').split('\n') : []);
       const child = record('--qmp', qmp.path, '-o', output, '--interval', '5');
+      let stderr = '';
+      child.stderr?.on('data', (data: Buffer) => (stderr += data.toString()));
       const closed = once(child, 'close');
       await until(() => lines().length === 2);
       qmp.text = TWO;
@@ -57,6 +59,7 @@ describe('dma-streams record', function () {
         .slice(0, -1)
         .map((line) => (JSON.parse(line) as { readonly name: string }).name);
       expect(names).to.deep.equal(['ram', 'a\nb\u001b[31m']);
+      expect(stderr).to.match(/^dma-streams: recorded 2 commits over .* in .*jsonl\n$/);
       expect((await dmaStreams(['replay', output, '--quiet'])).stdout).to.match(/✓ All 2 commits/);
     });
   }
@@ -65,11 +68,14 @@ describe('dma-streams record', function () {
     await using qmp = await FakeQmp.listen(ONE);
     const ended = record('--qmp', qmp.path, '--interval', '5');
     let stdout = '';
+    let told = '';
     ended.stdout?.on('data', (data: Buffer) => (stdout += data.toString()));
+    ended.stderr?.on('data', (data: Buffer) => (told += data.toString()));
     const closed = once(ended, 'close');
     await until(() => qmp.asked > 1 && stdout !== '');
     await qmp.quit();
     expect(await closed).to.deep.equal([0, null]);
+    expect(told).to.match(/^dma-streams: QEMU has ended; recorded 1 commit over \d+ ms\n$/);
     expect(JSON.parse(stdout)).to.deep.include({ commit: 0, op: 'add', end: '0xa0000', lines: 1 });
 
     await using hung = await FakeQmp.listen(ONE, {
@@ -83,6 +89,23 @@ describe('dma-streams record', function () {
     expect(status).to.equal(1);
     expect(said.split('\n')).to.have.length(2);
     expect(stderr).to.match(/^dma-streams: ETIMEDOUT: .* has not answered .*; QEMU hangs or is stopped/);
+  });
+
+  it('goes on when QEMU comes back in time, with what has changed', async () => {
+    await using qmp = await FakeQmp.listen(ONE);
+    const child = record('--qmp', qmp.path, '--interval', '5', '--reconnect', '600000');
+    let stdout = '';
+    child.stdout?.on('data', (data: Buffer) => (stdout += data.toString()));
+    const closed = once(child, 'close');
+    await until(() => stdout !== '');
+    await qmp.quit();
+    qmp.text = TWO;
+    await qmp.open();
+    await until(() => stdout.split('\n').length === 3);
+    child.kill('SIGINT');
+    expect(await closed).to.deep.equal([0, null]);
+    const commits = stdout.trimEnd().split('\n');
+    expect(JSON.parse(commits[1] ?? '')).to.deep.include({ commit: 1, op: 'add', start: '0xc0000', lines: 1 });
   });
 
   it('makes no file when it cannot connect, and asks nothing when the file cannot be written', async () => {

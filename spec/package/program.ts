@@ -4,6 +4,7 @@
  */
 import { RegionManager } from 'dma-streams';
 import { Memfd, RamBlocks } from 'dma-streams/binding';
+import { QemuSource } from 'dma-streams/sources';
 import { MemoryRange } from 'dma-streams/streams';
 import { SoftIommuTarget } from 'dma-streams/targets';
 import { checkTarget, marbleTest, RecordingTarget } from 'dma-streams/testing';
@@ -26,4 +27,7 @@ marbleTest(({ sets, expectSets }) => {
 const checks = checkTarget(() => new RecordingTarget());
 for (const { run } of checks) await run();
 console.log(`the test kit made ${checks.length} checks, and a target got '${recording.calls[0]}'`);
+await QemuSource.connect('/dev/null').catch((error: unknown) => {
+  console.log(`without QEMU: ${String(error)}`);
+});
 await manager.close();

@@ -104,10 +104,13 @@ describe('QemuSource', () => {
     await using qmp = await FakeQmp.listen(ONE);
     using source = await QemuSource.connect(qmp.path, { interval: 1, reconnect: 60_000 });
     const seen: string[][] = [];
+    const connected: boolean[] = [];
+    source.connected$.subscribe((isConnected) => connected.push(isConnected));
     const subscription = source.sections$.subscribe((sections) => seen.push(names(sections)));
     await until(() => seen.length === 1);
     for (const text of [ONE, TWO]) {
       await qmp.quit();
+      await until(() => connected.at(-1) === false);
       qmp.text = text;
       const asked = qmp.asked;
       await qmp.open();
@@ -115,6 +118,7 @@ describe('QemuSource', () => {
     }
     await until(() => seen.length === 2);
     expect(seen).to.deep.equal([['ram'], ['ram', 'rom']]);
+    expect(connected).to.deep.equal([true, false, true, false, true]);
     subscription.unsubscribe();
   });
 
