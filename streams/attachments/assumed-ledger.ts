@@ -14,6 +14,8 @@ export function* recordAssumed(ledger: Ledger, set: ChangeSet, outcome: Outcome)
   yield* ledger.beginListed(set);
   const failed = outcome.status === 'failed';
   const isStuck = yield* rangesNamedIn(stuckOf(outcome), failed);
+  // A failed set is undone, but for maps that it names as stuck.
+  const mayBeHeld = yield* rangesNamedIn(stuckOf(outcome), false);
   const isMissing = yield* rangesNamedIn(outcome.missing, failed);
   const recordUnmap = (range: MemoryRange): void => {
     const mapping = ledger.take(range);
@@ -37,7 +39,11 @@ export function* recordAssumed(ledger: Ledger, set: ChangeSet, outcome: Outcome)
       } else if (!ledger.restoreStuck(mapping)) {
         ledger.markMissing(mapping);
       }
-    } else if (!failed && !skipped.has(mapping.range.startPage)) {
+    } else if (failed) {
+      if (mayBeHeld(mapping.range)) {
+        ledger.stuck.add(mapping, set.generation);
+      }
+    } else if (!skipped.has(mapping.range.startPage)) {
       ledger.recordMap(mapping);
     }
   });

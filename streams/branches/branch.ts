@@ -9,6 +9,9 @@ import type { TargetPort } from '../target/target-port.js';
 import { partsOf, SetStream, type HeldAddresses } from './branch-stream.js';
 import { show } from '../util/checks.js';
 
+/** The end of the hint for a branch that has ended. */
+const AGAIN = 'detach it, and attach it again';
+
 /**
  * A branch in operation, which answers every set with exactly one outcome.
  *
@@ -62,14 +65,22 @@ export class Branch {
         this.#receive(outcome);
       },
       error: (error: unknown) => {
-        this.#break(toDmaError(error, { fallbackCode: 'ERR_BRANCH_ENDED', target: this.name }));
+        this.#break(
+          toDmaError(error, {
+            fallbackCode: 'ERR_BRANCH_ENDED',
+            target: this.name,
+            hint: isTimeout(error)
+              ? `a timeout of RxJS ends the branch, also while it is idle: use withTimeout(ms, branch) instead; ${AGAIN}`
+              : `an operator that fails ends the branch; to try maps again use retryMaps(options, branch); ${AGAIN}`,
+          }),
+        );
       },
       complete: () => {
         this.#break(
           new DmaError('the branch has ended', {
             code: 'ERR_BRANCH_ENDED',
             target: this.name,
-            hint: 'a branch must not complete before its change sets do: detach it, and attach it again',
+            hint: `a branch must not complete before its change sets do, as with take, first or takeUntil; ${AGAIN}`,
           }),
         );
       },
@@ -233,6 +244,11 @@ export class Branch {
 
 function isObservable(value: unknown): value is Observable<unknown> {
   return typeof value === 'object' && value !== null && 'subscribe' in value && typeof value.subscribe === 'function';
+}
+
+/** Whether it is the error of the operator `timeout` of RxJS, of any copy of RxJS. */
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && error.name === 'TimeoutError';
 }
 
 /** Whether an outcome answers an earlier set. */

@@ -1,4 +1,4 @@
-import { checkObject, checkCallback, show } from '../util/checks.js';
+import { checkObject, checkCallback, checkFunction, show } from '../util/checks.js';
 import type { DmaTarget } from './dma-target.js';
 import type { MappingType } from './backing.js';
 import type { TargetBranch } from './target-branch.js';
@@ -24,10 +24,7 @@ export function checkBranch(branch: unknown): asserts branch is TargetBranch {
 export function checkVaMapper(mapper: unknown): asserts mapper is VaMapper {
   checkObject(mapper, 'a VA mapper');
   for (const method of ['ensureMapped', 'release'] as const) {
-    const value: unknown = (mapper as Partial<VaMapper>)[method];
-    if (typeof value !== 'function') {
-      throw new TypeError(`${method} of a VA mapper must be a function, not ${show(value)}`);
-    }
+    checkFunction((mapper as Partial<VaMapper>)[method], `${method} of a VA mapper`);
   }
   for (const method of ['ensureMappedBatch', 'releaseBatch'] as const) {
     checkCallback((mapper as Partial<VaMapper>)[method], `${method} of a VA mapper`);
@@ -38,10 +35,7 @@ export function checkVaMapper(mapper: unknown): asserts mapper is VaMapper {
 export function checkTarget(target: DmaTarget): void {
   checkObject(target, 'a target');
   for (const method of ['mapDma', 'unmapDma'] as const) {
-    const value: unknown = Reflect.get(target, method);
-    if (typeof value !== 'function') {
-      throw new TypeError(`${method} of a target must be a function, not ${show(value)}`);
-    }
+    checkFunction(Reflect.get(target, method), `${method} of a target`);
   }
   const name: unknown = target.name;
   if (typeof name !== 'string') {

@@ -1,15 +1,12 @@
-import { Branch } from '../branches/branch.js';
-import { BranchStream, partsOf, sharedSets } from '../branches/branch-stream.js';
+import type { Branch } from '../branches/branch.js';
+import { combined } from '../branches/combined.js';
 import type { Delivery } from '../branches/delivery-result.js';
 import type { ChangeSet, MapChange, Outcome } from '../contracts/change-set.js';
 import { deliver } from '../branches/delivery.js';
 import { withDetails } from '../changes/outcomes.js';
-import { checkBranch } from '../contracts/contract-checks.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
 import { eachInSlices, sortedInSlices } from '../ranges/slices.js';
-import { endSetAt } from '../target/target-port.js';
 import { run, type Coroutine } from '../util/coroutine.js';
-import { mapInOrder } from '../util/map-in-order.js';
 
 /**
  * Combines several branches into one.
@@ -37,47 +34,12 @@ import { mapInOrder } from '../util/map-in-order.js';
  * ```
  */
 export function fanOut(...branches: TargetBranch[]): TargetBranch {
-  branches.forEach(checkBranch);
-  const makeAll = (): readonly Branch[] => branches.map((branch) => new Branch(branch));
-  return (changes$) => {
-    const first = makeAll();
-    const name = first.map((branch) => branch.name).join('+');
-    const before = partsOf(changes$);
-    const { made } = before;
-    const ports = first.flatMap((branch) => branch.ports);
-    made?.push(...first.flatMap((branch) => branch.made));
-    const parts = { ports, vas: [...before.vas, ...first.flatMap(({ vas }) => vas)], made };
-    let unused: readonly Branch[] | undefined = first;
-    return new BranchStream(parts, (subscriber) => {
-      const all = unused ?? makeAll();
-      if (unused === undefined) {
-        made?.push(...all.flatMap((branch) => branch.made));
-      }
-      unused = undefined;
-      for (const branch of all) {
-        branch.start();
-      }
-      const outcomes$ = sharedSets(changes$).pipe(mapInOrder((set) => run(serve(set, all, name, made === undefined))));
-      subscriber.add(outcomes$.subscribe(subscriber));
-      return () => {
-        for (const branch of all) {
-          branch.end();
-        }
-      };
-    });
-  };
+  return combined(branches, (all, name) => (set) => run(serve(set, all, name)));
 }
 
-/** @param isWhole whether no manager ends the set at the targets */
-function* serve(set: ChangeSet, branches: readonly Branch[], name: string, isWhole: boolean): Coroutine<Outcome> {
+function* serve(set: ChangeSet, branches: readonly Branch[], name: string): Coroutine<Outcome> {
   const delivery = yield* deliver(set, branches, { unmapped: () => unmappedAt(branches) });
-  const outcome = toOutcome(delivery, set.generation, name);
-  return isWhole
-    ? yield* endSetAt(
-        branches.flatMap((branch) => branch.made),
-        outcome,
-      )
-    : outcome;
+  return toOutcome(delivery, set.generation, name);
 }
 
 /** The mappings that the targets have unmapped for this set, ascending, each once. */

@@ -14,10 +14,10 @@ import { UnmappedMappings } from './unmapped-mappings.js';
 /**
  * The mappings that one target holds, and those that it should hold and does not (missing).
  *
- * A mapping is identified by the page at which it starts, and has at most one state: held, stuck or missing. While the
- * held mappings can be derived from the active ones, they are not listed, and only the progress of the current set is
- * counted. They can be as long as the target is served nothing but sets of its manager, and every failed call is a map
- * of device memory.
+ * A mapping is identified by the page at which it starts, and is held, stuck or missing; stuck and missing if an undo did
+ * not map it again in time. While the held mappings can be derived from the active ones, they are not listed, and only the
+ * progress of the current set is counted. They can be as long as the target is served nothing but sets of its manager, and
+ * every failed call is a map of device memory.
  */
 export class Ledger {
   /** To be changed only while the held mappings are listed: see `materialize`. */
@@ -228,7 +228,7 @@ export class Ledger {
    */
   restoreStuck(change: MapChange): boolean {
     const stuck = this.stuck.startingAt(change.range.startPage);
-    if (stuck === undefined || !sameMapping(stuck, change)) {
+    if (stuck === undefined || !sameMapping(stuck, change) || !this.stuck.isHeld(change.range)) {
       return false;
     }
     this.stuck.remove(stuck.range);

@@ -31,6 +31,15 @@ export function abortedError(target: string, { range }: MapChange, reason: unkno
   return new DmaError('the attach was aborted', { code: ABORT_CODE, target, range, cause: reason });
 }
 
+/** The error of each call that is not made because an earlier one has not ended. */
+export function waitingError(target: string): DmaError {
+  return new DmaError('an earlier call, which was not answered in time, has not ended yet', {
+    code: 'ERR_TARGET_PENDING',
+    target,
+    hint: 'try again when it has ended; detach({ abandon: true }) of the attachment gives the target up',
+  });
+}
+
 /** @param cause why the stuck mapping could not be unmapped now; `undefined` when that was not tried */
 export function stuckError(
   target: string,

@@ -1,20 +1,28 @@
 import type { DmaError } from '../contracts/errors.js';
 import { SyncPromise } from '../util/coroutine.js';
 
+/** How a call ended that nobody waits for any more. */
+export type LateAnswer = { readonly value: unknown } | { readonly thrown: unknown };
+
 /** The call of a target that has not ended. It can be abandoned: then whoever waits for it no longer does. */
 export class OpenCall {
   /** The answer that is waited for. */
   #answer: PromiseLike<unknown> | undefined = undefined;
   #reject: ((error: DmaError) => void) | undefined = undefined;
-  #abandoned: Promise<unknown> | undefined = undefined;
+  #abandoned: Promise<LateAnswer> | undefined = undefined;
+  #reason: DmaError | undefined = undefined;
+
+  /** Whether a call is waited for. */
+  get isOpen(): boolean {
+    return this.#answer !== undefined;
+  }
 
   /** A promise that settles as the answer does, or rejects when the call is abandoned. */
   wait(answer: PromiseLike<unknown>): Promise<unknown> {
     return new SyncPromise((resolve, reject) => {
       this.#answer = answer;
       this.#reject = reject;
-      // Other thenables may call back twice, or throw: `Promise.resolve` makes a promise of them.
-      (answer instanceof SyncPromise ? answer : Promise.resolve(answer)).then(
+      promiseOf(answer).then(
         (value: unknown) => {
           this.#end(answer);
           resolve(value);
@@ -32,15 +40,24 @@ export class OpenCall {
     const answer = this.#answer;
     const reject = this.#reject;
     if (answer !== undefined && reject !== undefined) {
-      this.#abandoned = Promise.resolve(answer).then(ignore, ignore);
+      this.#abandoned = promiseOf(answer).then(
+        (value): LateAnswer => ({ value }),
+        (thrown: unknown): LateAnswer => ({ thrown }),
+      );
+      this.#reason = error;
       this.#end(answer);
       reject(error);
     }
   }
 
   /** Resolves when the call that was abandoned has ended; `undefined` if none was. */
-  get abandoned(): Promise<unknown> | undefined {
+  get abandoned(): Promise<LateAnswer> | undefined {
     return this.#abandoned;
+  }
+
+  /** The same, if the call was abandoned with this error. */
+  lateAnswer(error: DmaError | undefined): Promise<LateAnswer> | undefined {
+    return error !== undefined && error === this.#reason ? this.#abandoned : undefined;
   }
 
   #end(answer: PromiseLike<unknown>): void {
@@ -50,6 +67,7 @@ export class OpenCall {
   }
 }
 
-function ignore(): void {
-  // Nobody waits for the call any more.
+/** Other thenables may call back twice, or throw: `Promise.resolve` makes a promise of them. */
+function promiseOf(answer: PromiseLike<unknown>): Promise<unknown> {
+  return answer instanceof SyncPromise ? answer : Promise.resolve(answer);
 }

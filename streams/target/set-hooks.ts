@@ -39,6 +39,12 @@ export class SetHooks {
     this.#generation = generation;
     this.#error = yield* this.#call(() => this.#target.beginSet?.(generation));
     this.#state = this.#error === undefined ? 'inside' : 'failed';
+    void this.#openCall.lateAnswer(this.#error)?.then((answer) => {
+      if (this.#state === 'failed') {
+        this.#state = 'value' in answer ? 'inside' : 'outside';
+        this.#error = undefined;
+      }
+    });
     return this.#error;
   }
 

@@ -16,6 +16,11 @@ export class StuckMappings {
   #byRange = new RangeMap<StuckMapping>();
   /** The start pages of stuck mappings that are being unmapped again. */
   readonly #retried = new Set<number>();
+  /**
+   * By start page, the mappings that a call which timed out maps or unmaps. `under way`: it is not known whether the
+   * target holds them. `released`: the call has ended, and the target does not hold them.
+   */
+  readonly #unsure = new Map<number, 'under way' | 'released'>();
 
   get size(): number {
     return this.#byRange.size;
@@ -29,6 +34,7 @@ export class StuckMappings {
   clear(): void {
     this.#byRange = new RangeMap();
     this.#retried.clear();
+    this.#unsure.clear();
   }
 
   /** The unmap of a mapping has failed. */
@@ -45,12 +51,44 @@ export class StuckMappings {
   /** The mapping that starts where `range` does is no longer stuck. */
   remove(range: MemoryRange): void {
     this.#byRange.remove(range);
+    this.#unsure.delete(range.startPage);
+  }
+
+  /** Whether the target holds the stuck mapping at this range depends on a call that has not ended. */
+  markUnderWay(range: MemoryRange): void {
+    this.#unsure.set(range.startPage, 'under way');
+  }
+
+  /** That call has ended. A mapping that the target does not hold stays in the list until its unmap is tried again. */
+  endUnderWay(range: MemoryRange, isHeld: boolean): void {
+    if (isHeld) {
+      this.#unsure.delete(range.startPage);
+    } else if (this.#unsure.has(range.startPage)) {
+      this.#unsure.set(range.startPage, 'released');
+    }
+  }
+
+  /** Whether the target holds the stuck mapping that starts where `range` does, as far as is known. */
+  isHeld(range: MemoryRange): boolean {
+    return !this.#unsure.has(range.startPage);
+  }
+
+  /** Removes the mapping that starts where `range` does if the target no longer holds it. Returns whether it did. */
+  removeReleased(range: MemoryRange): boolean {
+    const isReleased = this.#unsure.get(range.startPage) === 'released';
+    if (isReleased) {
+      this.remove(range);
+    }
+    return isReleased;
   }
 
   /** Removes the mapping at exactly this range, which is to be unmapped again. */
   takeForRetry(range: MemoryRange): MapChange | undefined {
     const stuck = this.at(range);
     if (stuck !== undefined) {
+      if (this.removeReleased(range)) {
+        return undefined;
+      }
       this.#byRange.remove(range);
       this.#retried.add(range.startPage);
     }

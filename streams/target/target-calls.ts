@@ -2,10 +2,11 @@ import { toAnswer } from './answers.js';
 import { ManagedSet, type Addresses } from '../changes/managed-set.js';
 import { withChanges } from '../changes/mapping.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
-import type { BatchStop, DmaMapRequest, DmaTarget } from '../contracts/dma-target.js';
+import type { DmaMapRequest, DmaTarget } from '../contracts/dma-target.js';
 import { DmaError, toDmaError } from '../contracts/errors.js';
 import type { HostVa } from '../contracts/host-va.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
+import { waitingError } from './obstacles.js';
 import { OpenCall } from './open-call.js';
 import { failingWith, type Callee } from './set-hooks.js';
 import { type Coroutine, isPromiseLike } from '../util/coroutine.js';
@@ -17,17 +18,8 @@ import { inSlices, ITEMS_AT_ONCE_MAX } from '../util/sliced-work.js';
  */
 export type Answer = undefined | DmaError | PromiseLike<unknown>;
 
-/** The answer to a batch: `undefined` when all of its calls have succeeded. */
-export type BatchAnswer = undefined | FailedBatch | PromiseLike<unknown>;
-
-/** A batch that has stopped: the number of its calls that took effect, and the error of the next one. */
-export interface FailedBatch {
-  readonly done: number;
-  readonly error: DmaError;
-}
-
 /** What a call is for. */
-interface About {
+export interface About {
   readonly range: MemoryRange;
   readonly region?: string | undefined;
 }
@@ -127,6 +119,8 @@ export class TargetCalls {
   /** What is called: the target, or what stands in for it. */
   #callee: Callee;
   #gone: DmaError | undefined = undefined;
+  /** Whether a call that timed out keeps the target from being called. `ended`: until `resume`. */
+  #waiting: 'no' | 'yes' | 'ended' = 'no';
 
   constructor(target: DmaTarget) {
     this.target = this.#callee = target;
@@ -135,8 +129,14 @@ export class TargetCalls {
   /** The reason why no call of the current set may be made: each fails with it. */
   set refusal(reason: DmaError | undefined) {
     if (this.#gone === undefined) {
-      this.#callee = reason === undefined ? this.target : failingWith(reason);
+      const refused = reason ?? (this.isWaiting ? waitingError(this.target.name) : undefined);
+      this.#callee = refused === undefined ? this.target : failingWith(refused);
     }
+  }
+
+  /** What is called: the target, or what stands in for it. */
+  get callee(): Callee {
+    return this.#callee;
   }
 
   /** The error that says that the target is gone. */
@@ -149,6 +149,37 @@ export class TargetCalls {
     if (this.#gone === undefined) {
       this.#gone = error;
       this.#callee = { ...failingWith(error), ...NOTHING_TO_UNMAP };
+    }
+  }
+
+  /** Whether no call is made because one that timed out has not ended. */
+  get isWaiting(): boolean {
+    return this.#waiting !== 'no';
+  }
+
+  /** The open call fails with this error. Until it has ended, and `resume` is called, all others fail with another one. */
+  timeOut(error: DmaError): void {
+    this.#waiting = 'yes';
+    this.refusal = undefined;
+    this.open.abandon(error);
+    void this.open.abandoned?.then((answer) => {
+      this.#waiting = 'ended';
+      if ('thrown' in answer) {
+        this.toError(answer.thrown); // It may say that the target is gone.
+      }
+    });
+  }
+
+  /** @throws DmaError with which a call fails that is not made */
+  refuse(): never {
+    throw this.gone ?? waitingError(this.target.name);
+  }
+
+  /** Calls are made again if the one that timed out has ended. */
+  resume(): void {
+    if (this.#waiting === 'ended') {
+      this.#waiting = 'no';
+      this.refusal = undefined;
     }
   }
 
@@ -193,69 +224,9 @@ export class TargetCalls {
     }
   }
 
-  /** Makes several maps by one call of `mapDmaBatch`, which the target has; a single one by `mapDma`. */
-  mapBatch(requests: readonly DmaMapRequest[]): BatchAnswer {
-    if (requests.length === 1) {
-      return failedFirst(this.map(requests[0] as DmaMapRequest));
-    }
-    try {
-      const returned: unknown = this.#callee.mapDmaBatch?.(requests);
-      return returned === undefined ? undefined : this.#batchAnswerOf(toAnswer(returned, this.signal), requests);
-    } catch (thrown) {
-      return { done: 0, error: this.toError(thrown, requests[0]) };
-    }
-  }
-
-  /** Unmaps these ranges, as `mapBatch` maps. */
-  unmapBatch(items: readonly About[]): BatchAnswer {
-    if (items.length === 1) {
-      return failedFirst(this.unmap((items[0] as About).range));
-    }
-    try {
-      const returned: unknown = this.#callee.unmapDmaBatch?.(items.map(rangeOf));
-      return returned === undefined ? undefined : this.#batchAnswerOf(toAnswer(returned), items);
-    } catch (thrown) {
-      return { done: 0, error: this.toError(thrown, items[0]) };
-    }
-  }
-
-  /** Waits for the answer to a batch. Returns `undefined` when all of its calls have succeeded. */
-  *failureOf(answer: BatchAnswer, items: readonly About[]): Coroutine<FailedBatch | undefined> {
-    try {
-      if (!isPromiseLike(answer)) {
-        return answer;
-      }
-      const stop: unknown = yield this.open.wait(answer);
-      return items.length === 1 ? undefined : this.#stopOf(stop, items); // A single call has no result.
-    } catch (thrown) {
-      return { done: 0, error: this.toError(thrown, items[0]) };
-    }
-  }
-
   #answerOf(returned: unknown, signal?: AbortSignal): Answer {
     const answer = toAnswer(returned, signal);
     return isPromiseLike(answer) ? answer : undefined;
-  }
-
-  #batchAnswerOf(answer: unknown, items: readonly About[]): BatchAnswer {
-    return isPromiseLike(answer) ? answer : this.#stopOf(answer, items);
-  }
-
-  /** What a batch has returned, checked. */
-  #stopOf(stop: unknown, items: readonly About[]): FailedBatch | undefined {
-    if (typeof stop !== 'object' || stop === null) {
-      return undefined;
-    }
-    const { done } = stop as BatchStop;
-    if (!Number.isInteger(done) || done < 0 || done >= items.length) {
-      const invalid = new DmaError('the target returned an invalid result of a batch', {
-        code: 'ERR_TARGET_FAILED',
-        target: this.target.name,
-        hint: 'a batch returns nothing when all of it took effect, else { done, error }: how many did, and why the next one did not',
-      });
-      return { done: 0, error: this.toError(invalid, items[0]) };
-    }
-    return { done, error: this.toError((stop as BatchStop).error, items[done]) };
   }
 
   toError(thrown: unknown, about?: About): DmaError {
@@ -270,15 +241,6 @@ export class TargetCalls {
     }
     return error;
   }
-}
-
-/** The answer to a single call, as that to a batch. */
-function failedFirst(answer: Answer): BatchAnswer {
-  return answer instanceof DmaError ? { done: 0, error: answer } : answer;
-}
-
-function rangeOf({ range }: About): MemoryRange {
-  return range;
 }
 
 /** The request for a map. This is the only place where a host address is put on. */

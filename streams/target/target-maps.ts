@@ -7,12 +7,14 @@ import { filterInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
 import { UnsubscribedError } from './answers.js';
+import { BatchCalls } from './batch-calls.js';
 import { batchLength } from './batch-length.js';
 import type { Ledger } from './ledger.js';
 import { pagesOf, pagesOfAll, type Monitor } from './monitor.js';
 import { abortedError, noFdError, noVaError, stuckError } from './obstacles.js';
 import { MapList, type TargetCalls } from './target-calls.js';
 import type { TargetUnmaps } from './target-unmaps.js';
+import { markMapsUnderWay } from './under-way.js';
 
 /**
  * Serves the maps of one target. The first failed map of RAM stops a forward set; an inverse set is served to its end,
@@ -22,12 +24,14 @@ export class TargetMaps {
   monitor: Monitor | undefined = undefined;
   readonly #target: DmaTarget;
   readonly #calls: TargetCalls;
+  readonly #batches: BatchCalls;
   readonly #ledger: Ledger;
   readonly #unmaps: TargetUnmaps;
 
   constructor(calls: TargetCalls, ledger: Ledger, unmaps: TargetUnmaps) {
     this.#target = calls.target;
     this.#calls = calls;
+    this.#batches = new BatchCalls(calls);
     this.#ledger = ledger;
     this.#unmaps = unmaps;
   }
@@ -68,6 +72,9 @@ export class TargetMaps {
         const answer = this.#calls.map(list.requestAt(index, address));
         error = answer === undefined ? undefined : yield* this.#calls.errorOf(answer, change);
         this.#record(list, index, index + 1, error);
+        if (error !== undefined) {
+          yield* this.#noteLate(list, index, index + 1, error, result);
+        }
       }
       if (error !== undefined && this.#recordFailure(change, error, set, result)) {
         return true;
@@ -91,13 +98,14 @@ export class TargetMaps {
       if (error === undefined) {
         const end = this.#endOfBatch(list, next);
         const requests = list.requestsBetween(next, end);
-        const answer = this.#calls.mapBatch(requests);
-        const failed = answer === undefined ? undefined : yield* this.#calls.failureOf(answer, requests);
+        const answer = this.#batches.mapBatch(requests);
+        const failed = answer === undefined ? undefined : yield* this.#batches.failureOf(answer, requests);
         const done = failed === undefined ? end : next + failed.done;
         error = failed?.error;
         this.#record(list, next, done, undefined);
         if (error !== undefined) {
           this.#record(list, done, end, error);
+          yield* this.#noteLate(list, done, end, error, result);
         }
         next = done;
       }
@@ -145,6 +153,20 @@ export class TargetMaps {
     }
   }
 
+  /** The maps of a call that timed out count as stuck: the target may still make them. */
+  *#noteLate(list: MapList, from: number, to: number, error: DmaError, result: SetResult): Coroutine<void> {
+    const late = this.#calls.open.lateAnswer(error);
+    if (late === undefined || this.#calls.gone !== undefined) {
+      return;
+    }
+    const maps: MapChange[] = [];
+    for (let index = from; index < to; index++) {
+      maps.push(list.mappingAt(index));
+      result.add('stuck', { target: this.#target.name, range: (list.maps[index] as MapChange).range });
+    }
+    yield* markMapsUnderWay(this.#ledger, maps, list.set.generation, late);
+  }
+
   /** Records that `checkMaps` has rejected the set. */
   *#recordRejection(rejection: DmaError, { maps }: ChangeSet, result: SetResult): Coroutine<void> {
     const { range: rejected } = rejection;
@@ -168,7 +190,7 @@ export class TargetMaps {
       this.#ledger.markMissing(change);
       return false;
     }
-    if (change.type === 'device' && !this.#isAborted) {
+    if (change.type === 'device' && !this.#isAborted && !this.#calls.isWaiting) {
       this.#ledger.recordSkip(change);
       result.skip(withContext(error, at));
       this.monitor?.onServed?.(pagesOf(change.range));

@@ -32,6 +32,7 @@ export class TargetPort {
   readonly #calls: TargetCalls;
   readonly #unmaps: TargetUnmaps;
   readonly #maps: TargetMaps;
+  #isServing = false;
 
   constructor(target: DmaTarget) {
     this.target = target;
@@ -65,10 +66,34 @@ export class TargetPort {
     return this.#calls.open.abandoned;
   }
 
+  /** Whether a set is being served. */
+  get isServing(): boolean {
+    return this.#isServing;
+  }
+
+  /** Whether a call of the target has not been answered. */
+  get isInCall(): boolean {
+    return this.#calls.open.isOpen;
+  }
+
+  /**
+   * The call that has not been answered fails with this error, and the target is not called again until it ends: other
+   * calls fail with `ERR_TARGET_PENDING`. The mappings of the call are stuck. To be called only while `isInCall`.
+   */
+  timeOut(error: DmaError): void {
+    this.#calls.timeOut(error);
+    void this.#calls.open.abandoned?.then(() => {
+      if (this.#isGone()) {
+        this.#forget(); // The call has ended and said so.
+      }
+    });
+  }
+
   /** Waits for the answer of a call of the target that was made past the sets. */
   *answerOf(call: () => unknown, about?: { readonly range: MemoryRange }): Coroutine<unknown> {
+    this.#calls.resume();
     try {
-      const answer = toAnswer(call());
+      const answer = toAnswer(this.#calls.isWaiting ? this.#calls.refuse() : call());
       return isPromiseLike(answer) ? yield this.#calls.open.wait(answer) : answer;
     } catch (thrown) {
       const error = this.#calls.toError(thrown, about);
@@ -93,7 +118,7 @@ export class TargetPort {
 
   /** Whether a set has begun at the target that `endSet` has to end. */
   get isInSet(): boolean {
-    return this.#hooks?.isOpen === true;
+    return this.#hooks?.isOpen === true && !this.#calls.isWaiting;
   }
 
   /**
@@ -129,7 +154,8 @@ export class TargetPort {
     if (this.gone !== undefined) {
       return undefined;
     }
-    if (this.#hooks !== undefined) {
+    this.#calls.resume();
+    if (this.#hooks !== undefined && !this.#calls.isWaiting) {
       this.#calls.refusal = yield* this.#hooks.begin(generation);
     }
     const error = yield* this.#unmaps.unmapStuck(mapping, generation);
@@ -148,7 +174,9 @@ export class TargetPort {
       return this.#outcomeOnceGone(set);
     }
     const result = new SetResult();
-    if (this.#hooks !== undefined && set.unmaps.length + set.maps.length > 0) {
+    this.#isServing = true;
+    this.#calls.resume();
+    if (this.#hooks !== undefined && !this.#calls.isWaiting && set.unmaps.length + set.maps.length > 0) {
       this.#calls.refusal = yield* this.#hooks.begin(set.generation);
     }
     const listing = this.ledger.begin(set);
@@ -162,6 +190,7 @@ export class TargetPort {
       yield* this.#undo(set, result);
     }
     this.ledger.endSet();
+    this.#isServing = false;
     if (this.#isGone()) {
       this.#forget();
       result.endAs(this.#calls.gone);

@@ -5,9 +5,11 @@ import type { MemoryRange } from '../ranges/memory-range.js';
 import { eachInSlices, joinInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { LONG_STEP, pauseIfOver } from '../util/time-slice.js';
+import { BatchCalls } from './batch-calls.js';
 import { batchLength } from './batch-length.js';
 import type { Ledger } from './ledger.js';
 import type { Answer, TargetCalls } from './target-calls.js';
+import { markUnderWay } from './under-way.js';
 
 /** A mapping that a call of its own unmaps, or a call that unmaps several. */
 type UnmapCall = MapChange | { readonly range: MemoryRange; readonly ends: readonly MapChange[] };
@@ -15,10 +17,12 @@ type UnmapCall = MapChange | { readonly range: MemoryRange; readonly ends: reado
 /** Serves the unmaps of one target, to the end, past failures. A failed unmap leaves its mappings stuck. */
 export class TargetUnmaps {
   readonly #calls: TargetCalls;
+  readonly #batches: BatchCalls;
   readonly #ledger: Ledger;
 
   constructor(calls: TargetCalls, ledger: Ledger) {
     this.#calls = calls;
+    this.#batches = new BatchCalls(calls);
     this.#ledger = ledger;
   }
 
@@ -69,6 +73,7 @@ export class TargetUnmaps {
     if (error !== undefined || this.#ledger.recordsUnmaps) {
       yield* this.#record(call, error, set, result);
     }
+    yield* this.#noteLate([call], error);
   }
 
   /** As `serve`, in batches. */
@@ -77,8 +82,8 @@ export class TargetUnmaps {
     for (let next = 0; next < calls.length;) {
       const count = batchLength(this.#calls.target, calls, next);
       const batch = count === calls.length ? calls : calls.slice(next, next + count);
-      const answer = this.#calls.unmapBatch(batch);
-      const failed = answer === undefined ? undefined : yield* this.#calls.failureOf(answer, batch);
+      const answer = this.#batches.unmapBatch(batch);
+      const failed = answer === undefined ? undefined : yield* this.#batches.failureOf(answer, batch);
       const end = next + (failed === undefined ? count : failed.done);
       if (this.#ledger.recordsUnmaps) {
         for (; next < end; next++) {
@@ -87,8 +92,12 @@ export class TargetUnmaps {
       }
       next = end;
       if (failed !== undefined) {
-        yield* this.#record(calls[next] as UnmapCall, failed.error, set, result);
-        next += 1;
+        const late = this.#calls.open.lateAnswer(failed.error);
+        const stopped = late === undefined ? next + 1 : end + batch.length;
+        for (; next < stopped; next++) {
+          yield* this.#record(calls[next] as UnmapCall, failed.error, set, result);
+        }
+        yield* this.#noteLate(batch, failed.error);
       }
       const pause = next < calls.length ? pauseIfOver(LONG_STEP) : undefined;
       if (pause !== undefined) {
@@ -129,6 +138,9 @@ export class TargetUnmaps {
   /** Unmaps one stuck mapping again. Returns the error if it is still stuck. */
   *unmapStuck(mapping: MapChange, generation: number): Coroutine<DmaError | undefined> {
     const { range } = mapping;
+    if (this.#ledger.stuck.removeReleased(range)) {
+      return undefined;
+    }
     const error = yield* this.#calls.errorOf(this.#calls.unmap(range), { range });
     if (this.#calls.gone !== undefined) {
       return error;
@@ -139,6 +151,14 @@ export class TargetUnmaps {
       this.#ledger.stuck.addAgain(mapping, generation);
     }
     return error;
+  }
+
+  /** Whether the target holds the mappings of a call that timed out is not known until it ends. */
+  *#noteLate(calls: readonly UnmapCall[], error: DmaError | undefined): Coroutine<void> {
+    const late = this.#calls.open.lateAnswer(error);
+    if (late !== undefined && this.#calls.gone === undefined) {
+      yield* markUnderWay(this.#ledger, calls, 'unmap', late);
+    }
   }
 
   /** Records the answer to a call for each of its mappings. */

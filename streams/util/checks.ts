@@ -15,8 +15,38 @@ export function checkObject(value: unknown, what: string): asserts value is obje
 
 /** @throws TypeError */
 export function checkCallback(callback: unknown, what: string): void {
-  if (callback !== undefined && typeof callback !== 'function') {
-    throw new TypeError(`${what} must be a function, not ${show(callback)}`);
+  if (callback !== undefined) {
+    checkFunction(callback, what);
+  }
+}
+
+/** @throws TypeError */
+export function checkFunction(value: unknown, what: string): void {
+  if (typeof value !== 'function') {
+    throw new TypeError(`${what} must be a function, not ${show(value)}`);
+  }
+}
+
+/** Longest time that timers take, in milliseconds. */
+const MILLISECONDS_MAX = 2 ** 31 - 1;
+
+/** @throws TypeError when it is not a number, RangeError when it is less than `min` or too long for a timer */
+export function checkMilliseconds(value: unknown, min: number, what: string): void {
+  if (typeof value !== 'number') {
+    throw new TypeError(`${what} must be a number of milliseconds, not ${show(value)}`);
+  }
+  if (!(value >= min && value <= MILLISECONDS_MAX)) {
+    throw new RangeError(`${what} must be ${min} to ${MILLISECONDS_MAX} milliseconds, not ${value}`);
+  }
+}
+
+/** @throws TypeError when it is not a number, RangeError when it is not an integer of at least 1 */
+export function checkCount(value: unknown, what: string): void {
+  if (typeof value !== 'number') {
+    throw new TypeError(`${what} must be a number, not ${show(value)}`);
+  }
+  if (!Number.isInteger(value) || value < 1) {
+    throw new RangeError(`${what} must be an integer from 1 on, not ${value}`);
   }
 }
 
