@@ -57,8 +57,15 @@ describe('README', () => {
     await expectOutput(program);
   });
 
+  it('has a program with operators, which tries a map again and leaves one out', async function () {
+    this.timeout(60_000);
+    const program = programWith('retryMaps(');
+    expect(program).to.contain('// map 0x0-0x80000\n// map 0x0-0x80000\n');
+    await expectOutput(program);
+  });
+
   it('has no other programs', () => {
-    expect(PROGRAMS).to.have.length(3);
+    expect(PROGRAMS).to.have.length(4);
   });
 
   it('would not pass with a program that does not compile', async function () {

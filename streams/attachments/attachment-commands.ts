@@ -101,7 +101,7 @@ export class AttachmentCommands implements HandleCommands<AttachmentHandle> {
       });
     }
     if (abandon === true) {
-      handle.abandon(abandonedError(handle.target));
+      handle.abandon(abandonedError(handle.target, handle.pending ? handle.unanswering : 'target'));
     }
     return this.#enqueue(() => this.#departures.detach(handle));
   }
@@ -180,7 +180,7 @@ export class AttachmentCommands implements HandleCommands<AttachmentHandle> {
 
   *#retryStuck(handle: AttachmentHandle): Coroutine<void> {
     if (handle.pending) {
-      throw pendingFailure(handle.target, yield* handle.ledgers.held());
+      throw pendingFailure(handle.target, yield* handle.ledgers.held(), handle.unanswering);
     }
     const { tried, error } = yield* handle.unmapStuck(this.#view.generation);
     yield* waitFor(this.#vas.releaseUnused(tried));

@@ -1,6 +1,7 @@
 import { Subject, type Observable } from 'rxjs';
 import { Branch } from '../branches/branch.js';
 import type { HeldAddresses } from '../branches/branch-stream.js';
+import type { Unanswering } from '../branches/command-errors.js';
 import type { Receiver } from '../branches/receiver.js';
 import type { ChangeSet, Outcome } from '../contracts/change-set.js';
 import type { DmaError, TargetRange } from '../contracts/errors.js';
@@ -18,6 +19,7 @@ import type { Attachment, DetachOptions } from './attachment.js';
 import { AttachmentLedgers } from './attachment-ledgers.js';
 import type { HandleCommands } from './handle-commands.js';
 import { lastOutcome } from './last-outcome.js';
+import { OutcomeStream } from './outcome-stream.js';
 import { recordAssumed } from './assumed-ledger.js';
 import { unmapAssumedStuck, unmapStuckAt, type StuckRetry } from './stuck-retry.js';
 import { VaUse } from './va-use.js';
@@ -31,8 +33,7 @@ export class AttachmentHandle implements Attachment, Receiver {
   readonly #commands: HandleCommands<AttachmentHandle>;
   readonly #warn: (warning: DmaError) => void;
   readonly #outcomes = new Subject<Outcome>();
-  #gone: DmaError | undefined = undefined;
-  #onAnswered: (() => void) | undefined = undefined;
+  readonly #stream = new OutcomeStream(this.#outcomes);
   /** The ledger of a branch without registered targets, which does not end in `toTarget`. */
   readonly #assumedLedger: Ledger | undefined;
   #generation = 0; // Of the set that was served last.
@@ -68,6 +69,11 @@ export class AttachmentHandle implements Attachment, Receiver {
 
   get pending(): boolean {
     return this.#branch.pending;
+  }
+
+  /** Who has not answered the set that is `pending`. */
+  get unanswering(): Unanswering {
+    return this.#branch.unanswering;
   }
 
   get outcomes$(): Observable<Outcome> {
@@ -127,7 +133,7 @@ export class AttachmentHandle implements Attachment, Receiver {
 
   /** The error that says that one of its targets is gone. Then the attachment gets no more maps, and is to be detached. */
   get gone(): DmaError | undefined {
-    return this.#gone;
+    return this.#stream.gone;
   }
 
   get isGone(): boolean {
@@ -157,7 +163,7 @@ export class AttachmentHandle implements Attachment, Receiver {
       this.#branch.abandon(error); // One of its operators does not answer.
     }
     if (!wasPending) {
-      this.#emitLast(lastOutcome({ generation: this.#generation, target: this.target }, error), error);
+      this.#stream.publishLast({ generation: this.#generation, target: this.target }, error);
     }
   }
 
@@ -200,25 +206,13 @@ export class AttachmentHandle implements Attachment, Receiver {
     this.#vaUse.forgetUnanswered();
     // Those of other targets no longer follow the active mappings.
     yield* this.ledgers.materialize();
-    return this.#emitLast(lastOutcome(outcome, gone), gone);
-  }
-
-  #emitLast(outcome: Outcome, gone: DmaError): Outcome {
-    if (this.#gone === undefined) {
-      this.#gone = gone;
-      this.#publish(outcome);
-      this.#outcomes.complete();
-    }
-    return outcome;
+    return this.#stream.publishLast(outcome, gone);
   }
 
   #publish(outcome: Outcome): Outcome {
-    if (this.#outcomes.observed) {
-      this.#outcomes.next(outcome);
+    if (this.#outcomes.observed || this.#stream.onAnswered !== undefined) {
+      this.#stream.publish(outcome);
     }
-    const onAnswered = this.#onAnswered;
-    this.#onAnswered = undefined;
-    onAnswered?.();
     return outcome;
   }
 
@@ -263,7 +257,7 @@ export class AttachmentHandle implements Attachment, Receiver {
   /** Calls back when the open set has been answered; within the call when there is none. */
   onceAnswered(callback: () => void): void {
     if (this.pending) {
-      this.#onAnswered = callback;
+      this.#stream.onAnswered = callback;
     } else {
       callback();
     }

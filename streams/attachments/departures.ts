@@ -31,7 +31,7 @@ export class Departures {
       return;
     }
     if (handle.pending) {
-      throw pendingFailure(handle.target, yield* handle.ledgers.held());
+      throw pendingFailure(handle.target, yield* handle.ledgers.held(), handle.unanswering);
     }
     const { view, vas } = this.#options;
     const set = yield* handle.ledgers.unmapAllSet(view);

@@ -1,7 +1,7 @@
 import { waitUntilAborted } from '../util/abort.js';
 import type { AttachOptions } from './attachment.js';
 import type { AttachmentHandle } from './attachment-handle.js';
-import { abortError, listOf, mapFailure } from '../branches/command-errors.js';
+import { abortError, listOf, mapFailure, unansweredAbort } from '../branches/command-errors.js';
 import { failureOf, type MapFailure } from '../branches/delivery-result.js';
 import { ManagedSet, inverse } from '../changes/managed-set.js';
 import type { DmaError, TargetRange } from '../contracts/errors.js';
@@ -38,10 +38,7 @@ export function* replay(
   );
   const outcome = yield* waitFor(waitUntilAborted(replay, signal));
   if (outcome === undefined) {
-    throw abortError(
-      'the attach was aborted; a call of the target has not completed: what it maps is undone when it does',
-      signal?.reason,
-    );
+    throw unansweredAbort(handle.unanswering, signal?.reason);
   }
   for (const skipped of outcome.skipped) {
     warn(skipped);

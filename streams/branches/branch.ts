@@ -6,6 +6,7 @@ import { checkedOutcome, withDetails } from '../changes/outcomes.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
 import { type Coroutine, isRunningCallbacks, run, SyncPromise, waitFor } from '../util/coroutine.js';
 import type { TargetPort } from '../target/target-port.js';
+import type { Unanswering } from './command-errors.js';
 import { partsOf, SetStream, type HeldAddresses } from './branch-stream.js';
 import { show } from '../util/checks.js';
 
@@ -105,6 +106,11 @@ export class Branch {
   /** Whether a set has not been answered. */
   get pending(): boolean {
     return this.#open !== undefined;
+  }
+
+  /** Who has not answered the open set. */
+  get unanswering(): Unanswering {
+    return this.made.some(({ isServing }) => isServing) ? 'target' : 'operator';
   }
 
   /** Whether exactly this range is stuck at the target of this name; always when no target is known. */

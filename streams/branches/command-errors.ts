@@ -62,25 +62,38 @@ export function listOf(
   return ranges.length > 3 ? `${ranges.length} mappings` : ranges.map(nameOf).join(', ');
 }
 
+/** Who has not answered a set: a target, by a call that has not completed; or an operator of the branch. */
+export type Unanswering = 'target' | 'operator';
+
+/** The hint for a set that is with no target. */
+export const OPERATOR_HINT =
+  'no call of a target is open: an operator of the branch holds the set, or has dropped it. Each set must be answered once: use filterMaps(predicate) instead of filter()';
+
 /**
- * The error of a command that cannot unmap anything, because a call of an aborted attach has not completed.
+ * The error of a command that cannot unmap anything, because a set of an aborted attach has not been answered.
  *
  * @param held what the target holds now
  */
-export function pendingFailure(target: string, held: readonly TargetRange[]): DmaUnmapError {
+export function pendingFailure(
+  target: string,
+  held: readonly TargetRange[],
+  unanswering: Unanswering = 'target',
+): DmaUnmapError {
   const what = held.length === 0 ? '' : `, and it holds ${listOf(held)}`;
-  return new DmaUnmapError(
-    `a call of target "${target}" has not completed${what}`,
-    { code: 'ERR_TARGET_PENDING', target, hint: 'what it holds is unmapped when the call completes' },
-    { stuck: held },
-  );
+  const [message, hint] =
+    unanswering === 'target'
+      ? [`a call of target "${target}" has not completed`, 'what it holds is unmapped when the call completes']
+      : [`the branch of target "${target}" has not answered a change set`, `${OPERATOR_HINT}; ${GIVE_UP}`];
+  return new DmaUnmapError(`${message}${what}`, { code: 'ERR_TARGET_PENDING', target, hint }, { stuck: held });
 }
+
+const GIVE_UP = 'detach({ abandon: true }) of the attachment gives the branch up';
 
 /**
  * An abort error as Node makes them: `name` is 'AbortError', `code` 'ABORT_ERR', and `cause` the reason of the signal.
  */
-export function abortError(message: string, reason: unknown): DmaError {
-  const error = new DmaError(message, { code: ABORT_CODE, cause: reason });
+export function abortError(message: string, reason: unknown, hint?: string): DmaError {
+  const error = new DmaError(message, { code: ABORT_CODE, cause: reason, hint });
   Object.defineProperty(error, 'name', { value: 'AbortError' });
   return error;
 }
@@ -106,11 +119,23 @@ function hintFor(cause: DmaError, leftovers: number): string | undefined {
   return leftovers === 0 ? cause.hint : cause.hint === undefined ? repair : `${cause.hint}; ${repair}`;
 }
 
+/** The error of an attach that was aborted before its replay has been answered. */
+export function unansweredAbort(unanswering: Unanswering, reason: unknown): DmaError {
+  return unanswering === 'target'
+    ? abortError(
+        'the attach was aborted; a call of the target has not completed: what it maps is undone when it does',
+        reason,
+      )
+    : abortError('the attach was aborted; the branch has not answered the replay', reason, OPERATOR_HINT);
+}
+
 /** The error of an attachment that was abandoned. */
-export function abandonedError(target: string): DmaError {
+export function abandonedError(target: string, unanswering: Unanswering): DmaError {
+  const hint =
+    'end the process, or reset the device, before the memory is used for something else; then attach a new target';
   return new DmaError('the attachment was abandoned: what its target held may still be mapped there', {
     code: 'ERR_TARGET_GONE',
     target,
-    hint: 'end the process, or reset the device, before the memory is used for something else; then attach a new target',
+    hint: unanswering === 'target' ? hint : `${OPERATOR_HINT}; ${hint}`,
   });
 }

@@ -22,7 +22,7 @@ export interface RetryOptions {
  * Order: as that of `branch`. Each set is answered exactly once, with the outcome of the last attempt; later sets wait.
  *
  * A set that failed is tried again as a whole, after the branch has undone it completely. A set whose undo left something
- * stuck or missing is not tried again, nor is one that was aborted, or one at a target that is gone. Of the maps that an
+ * stuck or missing is not tried again, nor is one that was aborted, or one of whose targets one is gone: then the attachment ends. Of the maps that an
  * undo, or `heal()`, restores, those that failed are tried again. Failed unmaps are not tried again, nor skipped maps of
  * device memory. When the branch ends during a delay, there is no further attempt.
  *
@@ -62,7 +62,7 @@ function* served(
   return outcome;
 }
 
-function mayRetry(set: ChangeSet, outcome: Outcome, { broken }: Branch): boolean {
+function mayRetry(set: ChangeSet, outcome: Outcome, { broken, made }: Branch): boolean {
   const { status, error, missing } = outcome;
   return (
     status === 'failed' &&
@@ -70,6 +70,7 @@ function mayRetry(set: ChangeSet, outcome: Outcome, { broken }: Branch): boolean
     broken === undefined &&
     error?.code !== ABORT_CODE &&
     error?.code !== 'ERR_TARGET_GONE' &&
+    made.every(({ gone }) => gone === undefined) &&
     isEmpty(stuckOf(outcome)) &&
     (set.undo === true || isEmpty(missing))
   );

@@ -1,6 +1,7 @@
 import { timer, type Subscription } from 'rxjs';
 import type { Branch } from '../branches/branch.js';
 import { combined } from '../branches/combined.js';
+import { OPERATOR_HINT } from '../branches/command-errors.js';
 import type { ChangeSet, Outcome } from '../contracts/change-set.js';
 import { DmaError } from '../contracts/errors.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
@@ -24,7 +25,8 @@ import { isPromiseLike, SyncPromise } from '../util/coroutine.js';
  *
  * @param ms in milliseconds, more than 0 and at most 2^31 - 1; of the clock of RxJS, so that marble tests can use virtual time.
  * Waiting in the queue of the manager, and pauses for the event loop between two calls, do not count as an answer that is
- * late
+ * late. Nor do calls that are made past the branch: `retryStuck()`, `verify()`, and the unmaps of `heal()` wait as long as the
+ * target takes
  * @throws TypeError or RangeError for a wrong argument. What the branch function throws, the result throws
  *
  * @example
@@ -115,7 +117,7 @@ function timeOut(set: ChangeSet, ms: number, branch: Branch): Outcome | Promise<
   if (branch.made.some(({ isServing }) => isServing)) {
     return 'paused';
   }
-  branch.abandon(timeoutError(set, ms, branch.name));
+  branch.abandon(timeoutError(set, ms, branch.name, `${OPERATOR_HINT}; detach the attachment, and attach it again`));
   branch.end();
   const answer = branch.serve(set);
   return isPromiseLike(answer) || branch.ports.length > 0 || set.maps.length === 0 || set.undo === true
@@ -123,10 +125,13 @@ function timeOut(set: ChangeSet, ms: number, branch: Branch): Outcome | Promise<
     : { ...answer, stuck: set.maps.map(({ range }) => ({ target: branch.name, range })) };
 }
 
-function timeoutError({ generation }: ChangeSet, ms: number, target: string): DmaError {
+function timeoutError({ generation }: ChangeSet, ms: number, target: string, hint = CALL_HINT): DmaError {
   return new DmaError(`"${target}" has not answered generation ${generation} within ${ms} ms`, {
     code: 'ETIMEDOUT',
     target,
-    hint: 'what was under way counts as stuck: call retryStuck() of the attachment when the target answers again, or detach({ abandon: true })',
+    hint,
   });
 }
+
+const CALL_HINT =
+  'what was under way counts as stuck: call retryStuck() of the attachment when the target answers again, or detach({ abandon: true })';
