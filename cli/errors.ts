@@ -12,7 +12,7 @@ export class TraceError extends Error {
 
   /** `what` describes the error; `remedy` describes how to correct it. */
   constructor(path: string, line: number | undefined, what: string, remedy: string) {
-    super(`${line === undefined ? path : `${path}:${line}`}: ${what}; ${remedy}`);
+    super(withHint(`${line === undefined ? path : `${path}:${line}`}: ${what}`, remedy));
     this.path = path;
     this.line = line;
   }
@@ -33,6 +33,14 @@ export function hintOf(error: unknown): string | undefined {
   return stringOf(error, 'hint');
 }
 
+/** What went wrong, and what to do about it: a hint that begins with a capital letter is a sentence of its own. */
+export function withHint(reason: string, hint: string | undefined): string {
+  if (hint === undefined) {
+    return reason;
+  }
+  return /^[A-Z][a-z ]/.test(hint) ? `${reason.replace(/\.$/, '')}. ${hint}` : `${reason}; ${hint}`;
+}
+
 /** The error that explains why a commit failed: the target's error, unless something could not be undone. */
 export function causeOf(error: Error): Error {
   const aftermath = [...listOf(error, 'stuck'), ...listOf(error, 'missing')];
@@ -45,7 +53,7 @@ export function reasonOf(error: Error): string {
   const hint = hintOf(cause) ?? hintOf(error);
   const target = stringOf(cause, 'target') ?? stringOf(error, 'target');
   const where = target === undefined || cause.message.includes(target) ? '' : ` (target "${target}")`;
-  return `${cause.message}${where}${hint === undefined ? '' : `; ${hint}`}`;
+  return withHint(`${cause.message}${where}`, hint);
 }
 
 function stringOf(error: unknown, property: 'code' | 'hint' | 'target'): string | undefined {

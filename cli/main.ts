@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { CommanderError } from 'commander';
 import { complaint } from './complain.js';
-import { codeOf, hintOf, messageOf, TraceError, UsageError } from './errors.js';
+import { codeOf, hintOf, messageOf, TraceError, UsageError, withHint } from './errors.js';
 import { createProgram } from './program.js';
 
 const FAILED = 1;
@@ -27,8 +27,7 @@ function exitStatusOf(error: unknown): number {
     // Commander has already written its message. Help and version output are not errors.
     return error.exitCode === 0 ? 0 : BAD_USAGE;
   }
-  const hint = hintOf(error);
-  complain(hint === undefined ? messageOf(error) : `${messageOf(error)}; ${hint}`);
+  complain(withHint(messageOf(error), hintOf(error)));
   return error instanceof UsageError || error instanceof TraceError ? BAD_USAGE : FAILED;
 }
 

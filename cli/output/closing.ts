@@ -1,5 +1,5 @@
 import { succeeded, type ReplayReport } from '../replay/report.js';
-import { reasonOf } from '../errors.js';
+import { reasonOf, withHint } from '../errors.js';
 import type { HardwareCheck } from '../replay/dma-check.js';
 import type { GoneTarget } from '../replay/gone-targets.js';
 import type { SkippedSection } from '../replay/problems.js';
@@ -72,8 +72,7 @@ export function describeBackEnds({ backEnds, dma }: ReplayReport, { width }: Ter
 /** Targets that were gone before the end; empty if there is none. */
 export function describeGone(gone: readonly GoneTarget[], { colours, width }: Terminal): string[] {
   return gone.flatMap((target) => {
-    const hint = target.hint === undefined ? '' : `; ${target.hint}`;
-    const text = `${target.target} is gone ${sinceWhen(target)}: ${target.reason}${hint}`;
+    const text = withHint(`${target.target} is gone ${sinceWhen(target)}: ${target.reason}`, target.hint);
     return wrap(printable(text), width - 2).map((line) => colours.red(`  ${line}`));
   });
 }

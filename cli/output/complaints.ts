@@ -1,4 +1,4 @@
-import { reasonOf } from '../errors.js';
+import { reasonOf, withHint } from '../errors.js';
 import type { CommitResult } from '../replay/report.js';
 import type { DmaError } from '../../streams/index.js';
 
@@ -12,6 +12,5 @@ export function complaintsOf({ commit, error, skipped }: CommitResult): readonly
 
 /** `"bar" skipped at vfio:0000:00:04.0: EINVAL: …` */
 export function describeSkip(error: DmaError): string {
-  const hint = error.hint === undefined ? '' : `; ${error.hint}`;
-  return `"${error.region ?? ''}" skipped at ${error.target ?? ''}: ${error.message}${hint}`;
+  return withHint(`"${error.region ?? ''}" skipped at ${error.target ?? ''}: ${error.message}`, error.hint);
 }

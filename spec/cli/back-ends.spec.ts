@@ -129,7 +129,7 @@ describe('dma-streams replay at a vhost-user back end', function () {
 
       expect(flat(stdout))
         .to.contain(`vhost-user:${backEnd.path} is gone since commit 1:`)
-        .and.contain('closed the connection after VHOST_USER_REM_MEM_REG; Most back ends refuse a request by closing')
+        .and.contain('closed the connection after VHOST_USER_REM_MEM_REG. Most back ends refuse a request by closing')
         .and.contain('It is gone.')
         .and.match(/✗ 1 target call failed, .*is gone since commit 1\. $/);
       expect(stdout).not.to.match(/commits? failed/);

@@ -119,7 +119,7 @@ describe('how a replay ended', () => {
       '  disk is gone since the DMA check',
       '  disk is gone since the end, when all was unmapped',
     ]);
-    expect(lines[0]).to.match(/: it ended; Start it again\.$/);
+    expect(lines[0]).to.match(/: it ended\. Start it again\.$/);
     expect(closingLine({ ...well, gone: [{ ...gone, commit: 7 }] })).to.equal('disk is gone since commit 7.');
   });
 
