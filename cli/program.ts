@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addBindCommands } from './commands/bind.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addImportCommand } from './commands/import.js';
 import { addRecordCommand } from './commands/record.js';
@@ -34,6 +35,7 @@ export function createProgram(): Command {
   addRecordCommand(program);
   addImportCommand(program);
   addDoctorCommand(program);
+  addBindCommands(program);
   return program;
 }
 

@@ -1,6 +1,7 @@
 import { ERRNO } from '../../streams/internal.js';
 import { existsSync } from 'node:fs';
-import { bindCommands, foreignMembers, isInNoIommuMode } from './pci.js';
+import { bindCommands } from './bind-steps.js';
+import { foreignMembers, isBoundToVfio, isInNoIommuMode } from './pci.js';
 import type { PciDevice } from './pci.js';
 import { missingFileHint, permissionHint } from './permission-hints.js';
 import { firmwareRanges, listRanges, reservedRanges } from './reserved-ranges.js';
@@ -87,7 +88,7 @@ export function notBoundHint(device: PciDevice, sysfs = '/sys'): string | undefi
   if (device.iommuGroup === undefined) {
     return noIommuHint(device, sysfs);
   }
-  if (device.vfioNumber === undefined && !(device.driver ?? '').includes('vfio')) {
+  if (!isBoundToVfio(device)) {
     const bound = device.driver === undefined ? 'has no driver' : `is bound to ${device.driver}`;
     return `${device.address} ${bound}. As root: ${bindCommands(device)}`;
   }
@@ -103,7 +104,7 @@ export function viabilityHint(iommuGroup: number, sysfs = '/sys'): string | unde
     return undefined;
   }
   const list = foreign.map(({ address, id, driver }) => `${address} (${id}, ${driver ?? 'no driver'})`).join(', ');
-  return `IOMMU group ${iommuGroup} goes as a whole, and other drivers hold ${list}. As root: ${foreign.map(bindCommands).join('; ')}`;
+  return `IOMMU group ${iommuGroup} goes as a whole, and other drivers hold ${list}. As root: ${foreign.map((device) => bindCommands(device)).join('; ')}`;
 }
 
 /** Hint for a group that cannot be assigned because the firmware has reserved memory for its devices. */

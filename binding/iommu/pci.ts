@@ -85,23 +85,17 @@ export function groupMembers(iommuGroup: number, sysfs = '/sys'): readonly PciDe
     .map((name) => findPciDevice(name, sysfs));
 }
 
+/** Whether a device has a driver of VFIO: vfio-pci, or a variant of it such as mlx5_vfio_pci. */
+export function isBoundToVfio({ driver, vfioNumber }: Pick<PciDevice, 'driver' | 'vfioNumber'>): boolean {
+  return vfioNumber !== undefined || driver?.includes('vfio') === true;
+}
+
 /** The devices of a group whose drivers prevent its assignment. */
 export function foreignMembers(iommuGroup: number, sysfs = '/sys'): readonly PciDevice[] {
   return groupMembers(iommuGroup, sysfs).filter(
     ({ driver, vfioNumber }) =>
-      driver !== undefined && vfioNumber === undefined && !driver.includes('vfio') && !HARMLESS_DRIVERS.has(driver),
+      driver !== undefined && !isBoundToVfio({ driver, vfioNumber }) && !HARMLESS_DRIVERS.has(driver),
   );
-}
-
-/** The commands that bind a device to vfio-pci. They need root. */
-export function bindCommands({ address, driver }: PciDevice): string {
-  const device = `/sys/bus/pci/devices/${address}`;
-  return [
-    'modprobe vfio-pci',
-    `echo vfio-pci > ${device}/driver_override`,
-    ...(driver === undefined ? [] : [`echo ${address} > ${device}/driver/unbind`]),
-    `echo ${address} > /sys/bus/pci/drivers_probe`,
-  ].join('; ');
 }
 
 function linkName(path: string): string | undefined {

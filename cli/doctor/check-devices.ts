@@ -44,21 +44,16 @@ function bindOne(groups: readonly IommuGroupFacts[]): readonly Cure[] {
     return groups.map(reservedByFirmware);
   }
   const idle = devices.find(({ driver, kind }) => driver === null && kind !== 'bridge');
-  const [example] = devices;
-  if (idle !== undefined) {
-    return [
-      {
-        says: `Assign a device to vfio-pci, for instance ${idle.address}, which has no driver:`,
-        ...asRoot(idle.bindCommand),
-      },
-    ];
-  }
-  const command = example === undefined ? '' : boundElsewhere(example).replaceAll(example.address, CHOSEN);
   return [
-    {
-      says: `Assign a device to vfio-pci. Replace ${CHOSEN} with a device from the list that this machine does not need:`,
-      ...asRoot(command),
-    },
+    idle === undefined
+      ? {
+          says: `Assign a device to vfio-pci. Replace ${CHOSEN} with a device from the list that this machine does not need:`,
+          ...bindCommand(CHOSEN),
+        }
+      : {
+          says: `Assign a device to vfio-pci, for instance ${describe(idle)}, which has no driver:`,
+          ...bindCommand(idle.address),
+        },
   ];
 }
 
@@ -71,29 +66,24 @@ function reservedByFirmware({ number, firmwareRanges }: IommuGroupFacts): Cure {
   return { says: firmwareRangesHint(number, firmwareRanges.join(', ')), commands: [], root: false };
 }
 
-/** The commands for a device that has a driver. */
-function boundElsewhere({ address, driver, bindCommand }: PciDeviceFacts): string {
-  if (driver !== null) {
-    return bindCommand;
-  }
-  const commands = bindCommand.split('; ');
-  commands.splice(-1, 0, `echo ${address} > /sys/bus/pci/devices/${address}/driver/unbind`);
-  return commands.join('; ');
-}
-
 /** A group in which some devices are bound to VFIO and others are not: the others must be released from their drivers. */
 function freeGroup({ number, viable, devices }: IommuGroupFacts): readonly Cure[] {
   if (viable || !devices.some(({ bound }) => bound)) {
     return [];
   }
   const foreign = devices.filter((device) => device.foreign);
-  const list = foreign.map(({ address, kind, driver }) => `${address} (${kind}, ${driver ?? 'no driver'})`).join(', ');
+  const list = foreign.map((device) => `${describe(device)}, driver ${device.driver ?? 'none'}`).join('; ');
   return [
     {
       says: `Group ${number} can only be assigned as a whole, and other drivers hold ${list}. If this machine does not need that:`,
-      ...asRoot(foreign.map(({ bindCommand }) => bindCommand).join('; ')),
+      ...bindCommand(`--group ${devices.find(({ bound }) => bound)?.address ?? CHOSEN}`),
     },
   ];
+}
+
+/** Its name, or its kind if it has no name. */
+function describe({ address, name, kind }: PciDeviceFacts): string {
+  return `${address} (${name ?? kind})`;
 }
 
 function permissions(groups: readonly IommuGroupFacts[]): readonly Cure[] {
@@ -150,6 +140,6 @@ function advice(says: string): Cure {
   return { says, commands: [], root: false };
 }
 
-function asRoot(commands: string): Pick<Cure, 'commands' | 'root'> {
-  return { commands: [...new Set(commands.split('; '))], root: true };
+function bindCommand(argument: string): Pick<Cure, 'commands' | 'root'> {
+  return { commands: [`npx dma-streams bind ${argument}`], root: true };
 }

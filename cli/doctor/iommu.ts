@@ -1,5 +1,5 @@
 import { findPciDevice, foreignMembers, type PciDevice } from '../../binding/index.js';
-import { bindCommands, isInNoIommuMode, isNoIommuGroup } from '../../binding/iommu/pci.js';
+import { isBoundToVfio, isInNoIommuMode, isNoIommuGroup } from '../../binding/iommu/pci.js';
 import { firmwareRanges, listRanges } from '../../binding/iommu/reserved-ranges.js';
 import { deviceFile, namesIn, textOf, type MachineRoots } from './machine-files.js';
 import { pciKind } from './pci-kind.js';
@@ -80,10 +80,9 @@ function deviceFacts(device: PciDevice, foreign: boolean, names: PciNames, { sys
     name: names.nameOf(id),
     kind: pciKind(textOf(`${sys}/bus/pci/devices/${address}/class`)),
     driver: driver ?? null,
-    bound: vfioNumber !== undefined || driver?.includes('vfio') === true,
+    bound: isBoundToVfio(device),
     foreign,
     file: vfioNumber === undefined ? null : deviceFile(`${dev}/vfio/devices/vfio${vfioNumber}`),
-    bindCommand: bindCommands(device),
   };
 }
 

@@ -30,8 +30,6 @@ export interface PciDeviceFacts {
   readonly foreign: boolean;
   /** For an iommufd: `/dev/vfio/devices/vfioN`. */
   readonly file: DeviceFile | null;
-  /** Binds it to vfio-pci; to be run as root. */
-  readonly bindCommand: string;
 }
 
 /** An IOMMU group: devices that the IOMMU cannot isolate from one another. */

@@ -97,7 +97,7 @@ describe('control characters of a name', function () {
       cures: [{ says: EVIL, commands: [EVIL], root: true }],
     }));
     const device = {
-      ...{ address: EVIL, id: EVIL, name: EVIL, kind: EVIL, driver: EVIL, bindCommand: EVIL },
+      ...{ address: EVIL, id: EVIL, name: EVIL, kind: EVIL, driver: EVIL },
       ...{ bound: false, foreign: true, file: null },
     };
     const report = {

@@ -100,6 +100,7 @@ describe('dma-streams on a terminal', function () {
     ['--help'],
     ['replay', '--help'],
     ['doctor', '--help'],
+    ['bind', '--help'],
     ['help', 'replay'],
     ['--version'],
     ['rewind-and-play-again-with-a-name-that-is-longer-than-the-terminal-is-wide'],
@@ -142,13 +143,12 @@ describe('what the doctor says of a machine with devices', () => {
     bound: driver === 'vfio-pci',
     foreign: driver !== null && driver !== 'vfio-pci',
     file: file('/dev/vfio/devices/vfio0'),
-    bindCommand: `echo ${address} > /sys/bus/pci/devices/${address}/driver/unbind`,
   });
   const cure: Cure = {
     says: 'This user may not open the devices that are assigned. Until the next restart:',
     commands: [
       "echo 'options vfio_iommu_type1 allow_unsafe_interrupts=1' > /etc/modprobe.d/vfio_iommu_type1-unsafe-interrupts.conf",
-      device('0000:00:04.0', null).bindCommand,
+      'echo 0000:00:04.0 > /sys/bus/pci/devices/0000:00:04.0/driver/unbind',
     ],
     root: true,
   };

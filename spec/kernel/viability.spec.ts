@@ -10,7 +10,7 @@ import {
   VfioDevice,
   VfioGroup,
 } from '../../binding/index.js';
-import { bindCommands } from '../../binding/iommu/pci.js';
+import { bindCommands } from '../../binding/iommu/bind-steps.js';
 import { DmaError, RegionManager } from '../../streams/index.js';
 import { AssignedDevices } from '../../targets/index.js';
 import { dmaError } from '../binding/support/thrown.js';

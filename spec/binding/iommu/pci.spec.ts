@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { findPciDevice, foreignMembers, groupMembers, parsePciAddress } from '../../../binding/index.js';
-import { bindCommands } from '../../../binding/iommu/pci.js';
+import { bindCommands } from '../../../binding/iommu/bind-steps.js';
 import { dmaError } from '../support/thrown.js';
 import { temporaryFolder } from '../../../lab/temporary-folder.js';
 

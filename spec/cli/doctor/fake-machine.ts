@@ -29,6 +29,13 @@ export class FakeMachine implements Disposable {
     writeFileSync(whole, content);
   }
 
+  /** Makes a symbolic link, with the folders above it. */
+  link(root: keyof MachineRoots, path: string, to: string): void {
+    const whole = join(this.roots[root], path);
+    mkdirSync(dirname(whole), { recursive: true });
+    symlinkSync(to, whole);
+  }
+
   device(address: string, device: FakeDevice = {}): void {
     const { group, driver, id: [vendor, number] = ['0x8086', '0x1234'], class: code = '0x020000', vfioNumber } = device;
     const folder = join(this.roots.sys, 'bus/pci/devices', address);
