@@ -4,11 +4,9 @@ import { bindSteps, shellCommand } from '../../binding/iommu/bind-steps.js';
 import { noIommuHint } from '../../binding/iommu/open-hints.js';
 import { isBoundToVfio } from '../../binding/iommu/pci.js';
 import { findDevices } from '../doctor/find-devices.js';
-import { textOf } from '../doctor/machine-files.js';
-import { pciKind } from '../doctor/pci-kind.js';
 import { changeDrivers, type DriverChange } from './change-drivers.js';
 import { requireRoot, type DriverSystem } from './driver-system.js';
-import { usesOf } from './uses.js';
+import { isBridge, usesOf } from './uses.js';
 
 export interface BindOptions {
   /** All devices of the group, instead of one. */
@@ -116,8 +114,4 @@ function noteNeighbours([first]: readonly PciDevice[], { roots }: DriverSystem, 
         `to bind all of it: dma-streams bind --group ${first.address}`,
     );
   }
-}
-
-function isBridge({ address }: PciDevice, sys: string): boolean {
-  return pciKind(textOf(`${sys}/bus/pci/devices/${address}/class`)) === 'bridge';
 }

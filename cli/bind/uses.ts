@@ -2,7 +2,13 @@ import { closeSync, constants, openSync, readlinkSync } from 'node:fs';
 import type { PciDevice } from '../../binding/index.js';
 import { pciAddressIn, realPathOf } from '../doctor/find-devices.js';
 import { namesIn, textOf, type MachineRoots } from '../doctor/machine-files.js';
+import { pciKind } from '../doctor/pci-kind.js';
 import { codeOf } from '../errors.js';
+
+/** Whether a device is a bridge: of PCI, of a processor, of an old bus. */
+export function isBridge({ address }: PciDevice, sys: string): boolean {
+  return pciKind(textOf(`${sys}/bus/pci/devices/${address}/class`)) === 'bridge';
+}
 
 /** What this machine uses a device for, so that taking it away does harm: `'nvme0n1p2 is mounted on /'`. Empty if it has no driver. */
 export function usesOf({ address, driver }: PciDevice, roots: MachineRoots): readonly string[] {

@@ -3,7 +3,7 @@ import { currentUser } from '../../binding/iommu/current-user.js';
 import { cgroupHint, missingFileHint, rootHint } from '../../binding/iommu/permission-hints.js';
 import { firmwareRangesHint } from '../../binding/iommu/open-hints.js';
 import { readiness } from './readiness.js';
-import type { Access, Check, Cure, DoctorFacts, IommuGroupFacts, PciDeviceFacts } from './report.js';
+import type { Access, Check, Cure, DeviceFile, DoctorFacts, IommuGroupFacts, PciDeviceFacts } from './report.js';
 
 /** Placeholder for an address that the user must choose. */
 const CHOSEN = 'ADDRESS';
@@ -62,7 +62,8 @@ function reservedGroup(group: IommuGroupFacts): readonly Cure[] {
   return group.firmwareRanges.length > 0 && group.devices.some(({ bound }) => bound) ? [reservedByFirmware(group)] : [];
 }
 
-function reservedByFirmware({ number, firmwareRanges }: IommuGroupFacts): Cure {
+/** Why a group cannot be assigned that the firmware reserves. */
+export function reservedByFirmware({ number, firmwareRanges }: IommuGroupFacts): Cure {
   return { says: firmwareRangesHint(number, firmwareRanges.join(', ')), commands: [], root: false };
 }
 
@@ -81,16 +82,31 @@ function freeGroup({ number, viable, devices }: IommuGroupFacts): readonly Cure[
   ];
 }
 
-/** Its name, or its kind if it has no name. */
-function describe({ address, name, kind }: PciDeviceFacts): string {
+/** Address, and name, or kind if it has no name. */
+export function describe({ address, name, kind }: PciDeviceFacts): string {
   return `${address} (${name ?? kind})`;
 }
 
 function permissions(groups: readonly IommuGroupFacts[]): readonly Cure[] {
-  const denied = filesWith('denied', groups);
-  const forbidden = filesWith('forbidden', groups);
-  // Many kernels have only one kind of device file. Only a group that has neither is a problem.
-  const missing = filesWith('missing', groups.filter(hasNoFile));
+  const files = (chosen: readonly IommuGroupFacts[]): readonly DeviceFile[] =>
+    chosen.filter(({ devices }) => devices.some(({ bound }) => bound)).flatMap(filesOf);
+  return fileCures([
+    ...files(groups).filter(({ access }) => access !== 'missing'),
+    // Many kernels have only one kind of device file. Only a group that has neither is a problem.
+    ...files(groups.filter((group) => filesOf(group).every(({ access }) => access === 'missing'))),
+  ]);
+}
+
+/** The device files of a group and of its devices. A group has a file once one of its devices is bound. */
+function filesOf({ file, devices }: IommuGroupFacts): readonly DeviceFile[] {
+  return [file, ...devices.flatMap((device) => device.file ?? [])];
+}
+
+/** How this process gets to open files. */
+export function fileCures(files: readonly DeviceFile[]): readonly Cure[] {
+  const withAccess = (access: Access): readonly string[] =>
+    files.filter((file) => file.access === access).map(({ path }) => path);
+  const [denied, forbidden, missing] = [withAccess('denied'), withAccess('forbidden'), withAccess('missing')];
   return [
     ...(denied.length === 0 ? [] : process.geteuid?.() === 0 ? [advice(rootHint(...denied))] : ownership(denied)),
     ...(forbidden.length === 0 ? [] : [advice(cgroupHint(...forbidden))]),
@@ -102,19 +118,6 @@ function permissions(groups: readonly IommuGroupFacts[]): readonly Cure[] {
           ),
         ]),
   ];
-}
-
-/** The device files of bound devices and of their groups. A group has a file once one of its devices is bound. */
-function filesWith(access: Access, groups: readonly IommuGroupFacts[]): readonly string[] {
-  return groups
-    .filter(({ devices }) => devices.some(({ bound }) => bound))
-    .flatMap(({ file, devices }) => [file, ...devices.flatMap((device) => device.file ?? [])])
-    .filter((file) => file.access === access)
-    .map(({ path }) => path);
-}
-
-function hasNoFile({ file, devices }: IommuGroupFacts): boolean {
-  return [file, ...devices.flatMap((device) => device.file ?? [])].every(({ access }) => access === 'missing');
 }
 
 function ownership(paths: readonly string[]): readonly Cure[] {
@@ -140,6 +143,7 @@ function advice(says: string): Cure {
   return { says, commands: [], root: false };
 }
 
-function bindCommand(argument: string): Pick<Cure, 'commands' | 'root'> {
+/** The command that binds a device or a group. */
+export function bindCommand(argument: string): Pick<Cure, 'commands' | 'root'> {
   return { commands: [`npx dma-streams bind ${argument}`], root: true };
 }

@@ -28,7 +28,7 @@ export function checkIommu(facts: DoctorFacts): Check {
 }
 
 /** Without interrupt remapping the kernel assigns no device, unless the administrator has allowed unsafe interrupts. */
-function checkInterrupts({ iommu, vfio, iommufd }: DoctorFacts): Omit<Check, 'name'> {
+export function checkInterrupts({ iommu, vfio, iommufd }: DoctorFacts): Omit<Check, 'name'> {
   if (iommu.interruptRemapping !== false) {
     return { state: 'works', says: '', cures: [] };
   }

@@ -11,7 +11,7 @@ import { evaluate } from './requirements.js';
 /** The report: what the facts mean, and which of the requirements they meet. */
 export function reportOf(facts: DoctorFacts, requirements: readonly string[] = []): DoctorReport {
   const checks = diagnose(facts);
-  return { ready: readiness(facts), required: evaluate(requirements, checks), checks, facts };
+  return { ready: readiness(facts), devices: [], required: evaluate(requirements, checks), checks, facts };
 }
 
 /** Evaluates the facts: the state of each part, and how to fix it. */

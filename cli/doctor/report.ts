@@ -166,10 +166,26 @@ export interface Requirement {
   readonly met: boolean;
 }
 
+/** One device that was asked for. */
+export interface DeviceReport {
+  readonly address: string;
+  readonly id: string;
+  /** As in the facts: it may contain anything. */
+  readonly name: string | null;
+  readonly kind: string;
+  /** Whether it can be used through VFIO type1 now. */
+  readonly type1: boolean;
+  readonly iommufd: boolean;
+  /** What it requires, in the order in which problems are to be solved. */
+  readonly checks: readonly Check[];
+}
+
 export interface DoctorReport {
   readonly facts: DoctorFacts;
   readonly checks: readonly Check[];
   readonly ready: Readiness;
+  /** Those that were asked for; empty if the report is about the machine. */
+  readonly devices: readonly DeviceReport[];
   /** In the order of the command line; empty if nothing is required. */
   readonly required: readonly Requirement[];
 }

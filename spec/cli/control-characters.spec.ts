@@ -104,6 +104,7 @@ describe('control characters of a name', function () {
       facts: { ...facts, iommu: { ...facts.iommu, ungrouped: [device] } },
       checks,
       ready: readiness(facts),
+      devices: [],
       required: [],
     };
     const lines = drawDoctor(report, terminalOf({ columns: 80 }, {}));

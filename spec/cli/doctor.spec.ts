@@ -94,6 +94,20 @@ describe('dma-streams doctor', function () {
     expect(status).to.equal(required.every((one) => one.met) ? 0 : 1);
   });
 
+  it('DEVICE reports about one device; one that does not exist is invalid usage', async () => {
+    const missing = await dmaStreams(['doctor', 'ffff:ff:1f.7']);
+    expect(missing.stderr).to.match(/^dma-streams: there is no PCI device ffff:ff:1f\.7; this machine has /);
+    expect(missing.stdout).to.equal('');
+    expect(missing.status).to.equal(2);
+    const [address] = existsSync('/sys/bus/pci/devices') ? readdirSync('/sys/bus/pci/devices') : [];
+    if (address !== undefined) {
+      const { status, stdout } = await dmaStreams(['doctor', address, '--json']);
+      const { devices } = JSON.parse(stdout) as DoctorReport;
+      expect(devices.map((device) => device.address)).to.deep.equal([address]);
+      expect(status).to.equal(devices.every(({ type1, iommufd }) => type1 || iommufd) ? 0 : 1);
+    }
+  });
+
   it('--require of something unknown is invalid usage, and lists what there is', async () => {
     for (const value of ['vfoi', '', 'vfio,', 'constructor']) {
       const { status, stdout, stderr } = await dmaStreams(['doctor', '--require', value]);
@@ -105,8 +119,8 @@ describe('dma-streams doctor', function () {
     }
   });
 
-  it('takes no argument', async () => {
-    const { status, stdout, stderr } = await dmaStreams(['doctor', 'now']);
+  it('takes one device only', async () => {
+    const { status, stdout, stderr } = await dmaStreams(['doctor', '0000:00:00.0', 'now']);
     expect(stderr).to.match(/^dma-streams: too many arguments .*; see dma-streams doctor --help\n$/);
     expect(stdout).to.equal('');
     expect(status).to.equal(2);

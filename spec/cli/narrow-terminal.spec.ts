@@ -186,6 +186,7 @@ describe('what the doctor says of a machine with devices', () => {
     },
     checks: [{ name: 'locked memory', state: 'limited', says: `none for ${'/a/long/path'.repeat(6)}`, cures: [cure] }],
     ready: { software: true, type1: ['0000:00:04.0'], iommufd: ['0000:00:04.0'], kvm: true },
+    devices: [],
     required: [{ name: 'vfio', met: true }],
   };
 
