@@ -65,7 +65,7 @@ export class AttachmentCommands implements HandleCommands<AttachmentHandle> {
     const attachments = this.#attachments;
     const view = this.#view;
     const handle = new AttachmentHandle(branchOf(target, vaMapper), this, warn);
-    attachments.attaching = handle;
+    attachments.begin(handle);
     const checkpoint = this.#vas.checkpoint;
     try {
       yield* this.#claimTargets(handle);
@@ -83,7 +83,6 @@ export class AttachmentCommands implements HandleCommands<AttachmentHandle> {
     } finally {
       yield* handle.endSet();
       yield* attachments.endSets() ?? EMPTY_LIST;
-      attachments.attaching = undefined;
       yield* this.endGone();
     }
   }

@@ -3,6 +3,7 @@ import { Branch } from '../branches/branch.js';
 import type { HeldAddresses } from '../branches/branch-stream.js';
 import type { Unanswering } from '../branches/command-errors.js';
 import type { Receiver } from '../branches/receiver.js';
+import { unansweredBy, type Unanswered } from '../branches/unanswered.js';
 import type { ChangeSet, Outcome } from '../contracts/change-set.js';
 import type { DmaError, TargetRange } from '../contracts/errors.js';
 import type { Finding, HealOptions } from '../contracts/finding.js';
@@ -74,6 +75,11 @@ export class AttachmentHandle implements Attachment, Receiver {
   /** Who has not answered the set that is `pending`. */
   get unanswering(): Unanswering {
     return this.#branch.unanswering;
+  }
+
+  /** What has not been answered: a set, or a call that belongs to none. */
+  get unanswered(): readonly Unanswered[] {
+    return unansweredBy(this.#branch);
   }
 
   get outcomes$(): Observable<Outcome> {

@@ -1,3 +1,4 @@
+import { BehaviorSubject, type Observable } from 'rxjs';
 import type { MapFailure } from '../branches/delivery-result.js';
 import type { TargetRange } from '../contracts/errors.js';
 import type { VaUser } from '../host-addresses/va-errors.js';
@@ -16,6 +17,13 @@ export class Attachments implements VaUsers {
   attached: readonly AttachmentHandle[] = [];
   /** Those that have been detached, but with something stuck, or a call that has not been answered. */
   leaving: readonly AttachmentHandle[] = [];
+  readonly #list = new BehaviorSubject<readonly AttachmentHandle[]>([]);
+  #isClosed = false;
+
+  /** The list that users see: on subscription, and whenever an attachment comes, is leaving, or goes. */
+  get list$(): Observable<readonly AttachmentHandle[]> {
+    return this.#list.asObservable();
+  }
 
   /** Those that get change sets, in attach order, and the one whose replay is running. */
   get active(): readonly AttachmentHandle[] {
@@ -47,23 +55,55 @@ export class Attachments implements VaUsers {
       : undefined;
   }
 
+  /** The replay of this attachment begins. */
+  begin(handle: AttachmentHandle): void {
+    this.attaching = handle;
+    this.#publish();
+  }
+
+  /** The attachment has been replayed: it gets change sets from now on. */
   add(handle: AttachmentHandle): void {
     this.attached = [...this.attached, handle];
+    this.attaching = undefined;
   }
 
-  /** The attachment gets no more change sets. */
-  remove(handle: AttachmentHandle): void {
-    this.attached = this.attached.filter((other) => other !== handle);
-  }
-
+  /** The attachment gets no more change sets, and is not empty yet. */
   addLeaving(handle: AttachmentHandle): void {
     if (!this.leaving.includes(handle)) {
+      this.#drop(handle);
       this.leaving = [...this.leaving, handle];
+      this.#publish();
     }
   }
 
-  removeLeaving(handle: AttachmentHandle): void {
-    this.leaving = this.leaving.filter((other) => other !== handle);
+  /** The attachment has ended. */
+  remove(handle: AttachmentHandle): void {
+    this.#drop(handle);
+    this.#publish();
+  }
+
+  /** The manager has been closed: `list$` completes as soon as the list is empty. */
+  close(): void {
+    this.#isClosed = true;
+    this.#completeIfEmpty();
+  }
+
+  #drop(handle: AttachmentHandle): void {
+    const isOther = (other: AttachmentHandle): boolean => other !== handle;
+    this.attached = this.attached.filter(isOther);
+    this.leaving = this.leaving.filter(isOther);
+    this.attaching = this.attaching === handle ? undefined : this.attaching;
+  }
+
+  #publish(): void {
+    this.#list.next([...this.all]);
+    this.#completeIfEmpty();
+  }
+
+  #completeIfEmpty(): void {
+    if (this.#isClosed && this.#list.value.length === 0) {
+      this.#list.complete();
+    }
   }
 
   usesVa(range: MemoryRange): boolean {

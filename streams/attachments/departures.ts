@@ -45,7 +45,6 @@ export class Departures {
     if (set.unmaps.length > 0) {
       cause = (yield* waitFor(handle.serve(set))).error;
     }
-    this.#attachments.remove(handle);
     yield* this.endOrKeepLeaving(handle);
     yield* waitFor(vas.releaseUnused(kept));
     if (handle.hasStuck) {
@@ -121,9 +120,9 @@ export class Departures {
       }
       return;
     }
-    this.#attachments.removeLeaving(handle);
     unclaim(handle);
     handle.end();
+    this.#attachments.remove(handle);
   }
 
   *endIfEmpty(handle: AttachmentHandle): Coroutine<void> {

@@ -28,6 +28,7 @@ export const LIBRARY_ERRORS = {
   ERR_TARGET_FAILED: 'a target failed with an error that has no code',
   ERR_TARGET_GONE: 'the target or its peer no longer exists, and holds nothing; or its attachment was abandoned',
   ERR_TARGET_PENDING: 'a call of the target has not ended yet',
+  ERR_TARGET_SLOW: 'a target, or an operator of its branch, has not answered for some time, or has answered after it',
   ERR_TOO_MANY_PIECES: 'the granule of a mapping divides it into more pieces than a target can hold maps',
   ERR_TRANSACTION_ENDED: 'the edit was used after its transaction had ended',
   ERR_VA_IN_USE: 'the host addresses are used by another mapping',

@@ -267,9 +267,10 @@ function completeMessage(message: string, details: DmaErrorDetails): string {
   const { code, syscall, request, range, region, target } = details;
   const call = [syscall, request].filter((word) => word !== undefined && !message.includes(word)).join(' ');
   const where = range !== undefined && !message.includes(range.toString()) ? range.toString() : '';
+  const isNamed = (name: string): boolean => message.includes(`"${name}"`) || message.includes(`'${name}'`);
   const names = [
-    region === undefined || message.includes(`"${region}"`) ? '' : `region "${region}"`,
-    target === undefined || message.includes(`"${target}"`) ? '' : `target "${target}"`,
+    region === undefined || isNamed(region) ? '' : `region "${region}"`,
+    target === undefined || isNamed(target) ? '' : `target "${target}"`,
   ].filter((word) => word !== '');
   const callAndRange = [call, where].filter((word) => word !== '').join(' ');
   return (

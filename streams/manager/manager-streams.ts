@@ -2,6 +2,7 @@ import { filter, map, Observable, Subject, type Subscriber, type TeardownLogic }
 import { lazyCopyOf } from '../changes/copies.js';
 import { ManagedSet } from '../changes/managed-set.js';
 import type { ChangeSet, ShareableRegion } from '../contracts/change-set.js';
+import type { DmaError } from '../contracts/errors.js';
 import type { RegionEvent } from '../contracts/region.js';
 import type { Draft } from '../regions/draft.js';
 import type { Coroutine } from '../util/coroutine.js';
@@ -16,8 +17,9 @@ export class ManagerStreams {
   readonly #view: View;
   readonly #events = new Subject<RegionEvent>();
   readonly #changes = new Subject<ChangeSet>();
+  readonly #warnings = new Subject<DmaError>();
   readonly #shareable: ShareableList;
-  /** Number of subscribers of all its observables. */
+  /** Number of subscribers of those that commands publish: all except `warnings$`. */
   observerCount = 0;
 
   constructor(queue: SerialQueue, view: View) {
@@ -28,6 +30,14 @@ export class ManagerStreams {
 
   get events$(): Observable<RegionEvent> {
     return this.#counted((subscriber) => this.#events.subscribe(subscriber));
+  }
+
+  get warnings$(): Observable<DmaError> {
+    return this.#warnings.asObservable();
+  }
+
+  warn(warning: DmaError): void {
+    this.#warnings.next(warning);
   }
 
   changes(): Observable<ChangeSet> {
@@ -79,6 +89,7 @@ export class ManagerStreams {
   end(): void {
     this.#events.complete();
     this.#changes.complete();
+    this.#warnings.complete();
     this.#shareable.end();
   }
 

@@ -2,7 +2,7 @@ import { checkVaMapper } from '../contracts/contract-checks.js';
 import type { DmaError } from '../contracts/errors.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
 import { noMapperError } from '../host-addresses/va-errors.js';
-import { checkCallback, checkObject, checkOneOf } from '../util/checks.js';
+import { checkCallback, checkMilliseconds, checkObject, checkOneOf } from '../util/checks.js';
 
 export interface RegionManagerOptions {
   /**
@@ -17,10 +17,17 @@ export interface RegionManagerOptions {
   /**
    * Called with each failure that does not fail a command: a device mapping that a target could not map, a VA that
    * could not be released, an outcome of a branch that is not valid, a mapping whose granule divides it into more pieces than a target can
-   * hold maps (`ERR_TOO_MANY_PIECES`). What it throws is ignored. Default: warnings are
+   * hold maps (`ERR_TOO_MANY_PIECES`), a target that does not answer (`ERR_TARGET_SLOW`). What it throws is ignored. Default: warnings are
    * dropped.
    */
   readonly onWarning?: (warning: DmaError) => void;
+  /**
+   * In milliseconds, 1 to 2^31 - 1, or `Infinity` for never: after this time a warning (`ERR_TARGET_SLOW`) says that a target, or an operator of
+   * a branch, has not answered a call or a change set: `'x' has not answered generation 5 for 5 s`. One more says when it has answered, or is no
+   * longer waited for. Both may come later by a quarter of this time. The timer does not keep the process running, and runs only while a
+   * command has not ended. Default: 5000.
+   */
+  readonly warnAfter?: number;
   /**
    * Which regions may overlap.
    *
@@ -45,7 +52,9 @@ export interface RegionManagerOptions {
   readonly hostAddresses?: 'on-demand' | 'always';
 }
 
-type CheckedOptions = RegionManagerOptions & Required<Pick<RegionManagerOptions, 'overlap' | 'hostAddresses'>>;
+/** The options with their defaults. */
+export type CheckedOptions = RegionManagerOptions &
+  Required<Pick<RegionManagerOptions, 'overlap' | 'hostAddresses' | 'warnAfter'>>;
 
 /**
  * The options, with their defaults.
@@ -54,14 +63,17 @@ type CheckedOptions = RegionManagerOptions & Required<Pick<RegionManagerOptions,
  */
 export function checkedOptions(options: RegionManagerOptions): CheckedOptions {
   checkObject(options, 'the options of a RegionManager');
-  const { vaMapper, onWarning, overlap = 'contained', hostAddresses = 'on-demand' } = options;
+  const { vaMapper, onWarning, overlap = 'contained', hostAddresses = 'on-demand', warnAfter = 5000 } = options;
   checkOneOf(overlap, ['contained', 'any'], 'overlap of a RegionManager');
   checkOneOf(hostAddresses, ['on-demand', 'always'], 'hostAddresses of a RegionManager');
   checkCallback(onWarning, 'onWarning');
+  if (warnAfter !== Infinity) {
+    checkMilliseconds(warnAfter, 1, 'warnAfter of a RegionManager');
+  }
   if (vaMapper !== undefined) {
     checkVaMapper(vaMapper);
   } else if (hostAddresses === 'always') {
     throw noMapperError("hostAddresses: 'always' needs a VA mapper", {}, true);
   }
-  return { ...options, overlap, hostAddresses };
+  return { ...options, overlap, hostAddresses, warnAfter };
 }

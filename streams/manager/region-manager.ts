@@ -1,23 +1,18 @@
 import type { Observable } from 'rxjs';
 import type { Attachment, AttachOptions } from '../attachments/attachment.js';
-import { AttachmentCommands } from '../attachments/attachment-commands.js';
-import { Attachments } from '../attachments/attachments.js';
 import type { ChangeSet, MemoryMapSnapshot, ShareableRegion } from '../contracts/change-set.js';
-import { SerialQueue } from '../util/serial-queue.js';
+import type { SerialQueue } from '../util/serial-queue.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import { DmaError } from '../contracts/errors.js';
 import { copyOf } from '../regions/region-checks.js';
 import { checkedOptions, type RegionManagerOptions } from './region-manager-options.js';
-import { RegionTable } from '../regions/region-table.js';
 import type { Region, RegionEdit, RegionEvent, RegionParams } from '../contracts/region.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
 import { run, waitFor, type Coroutine } from '../util/coroutine.js';
-import { ManagerStreams } from './manager-streams.js';
-import { Transactions } from './transactions.js';
-import { callUser } from '../util/user-callback.js';
+import { ManagerParts } from './manager-parts.js';
+import type { ManagerStreams } from './manager-streams.js';
+import type { Transactions } from './transactions.js';
 import { hostAddressTarget } from '../host-addresses/host-address-target.js';
-import { VaOwner } from '../host-addresses/va-owner.js';
-import { View } from '../view/view.js';
 
 /**
  * The guest physical address space: its regions, and the targets to which every change of the active mappings is
@@ -54,54 +49,23 @@ import { View } from '../view/view.js';
  * ```
  */
 export class RegionManager implements AsyncDisposable {
-  readonly #queue = new SerialQueue();
-  readonly #view: View;
+  readonly #parts: ManagerParts;
+  readonly #queue: SerialQueue;
   readonly #streams: ManagerStreams;
-  readonly #attachments = new Attachments();
-  readonly #attachmentCommands: AttachmentCommands;
-  readonly #vas: VaOwner;
   readonly #transactions: Transactions;
   #closing: Promise<void> | undefined = undefined;
 
   /**
    * @throws DmaError `ERR_VA_MAPPER_IN_USE` when the VA mapper belongs to another manager, `ERR_NO_VA_MAPPER` for
-   * `hostAddresses: 'always'` without one; TypeError when an option has the wrong type
+   * `hostAddresses: 'always'` without one; TypeError or RangeError when an option has the wrong type or value
    */
   constructor(options: RegionManagerOptions = {}) {
-    const { vaMapper, onWarning, overlap, hostAddresses } = checkedOptions(options);
-    const warn = (warning: DmaError): void => {
-      callUser(() => onWarning?.(warning));
-    };
-    const table = new RegionTable(overlap);
-    this.#view = new View(table);
-    this.#streams = new ManagerStreams(this.#queue, this.#view);
-    this.#vas = new VaOwner({
-      mapper: vaMapper,
-      view: this.#view,
-      users: this.#attachments,
-      warn,
-    });
-    this.#attachmentCommands = new AttachmentCommands({
-      attachments: this.#attachments,
-      queue: this.#queue,
-      table,
-      view: this.#view,
-      vas: this.#vas,
-      vaMapper,
-      warn,
-    });
-    this.#transactions = new Transactions({
-      queue: this.#queue,
-      table,
-      view: this.#view,
-      vas: this.#vas,
-      hasMapper: vaMapper !== undefined,
-      attachments: this.#attachments,
-      attachmentCommands: this.#attachmentCommands,
-      streams: this.#streams,
-      warn,
-    });
-    if (hostAddresses === 'always') {
+    const checked = checkedOptions(options);
+    this.#parts = new ManagerParts(checked);
+    this.#queue = this.#parts.queue;
+    this.#streams = this.#parts.streams;
+    this.#transactions = this.#parts.transactions;
+    if (checked.hostAddresses === 'always') {
       // The first command of the manager. Without mappings it cannot fail.
       void this.attach(hostAddressTarget());
     }
@@ -116,12 +80,51 @@ export class RegionManager implements AsyncDisposable {
   }
 
   /**
+   * Hot. Each failure that does not fail a command, as `RegionManagerOptions.onWarning` lists them. Completes when the
+   * manager is closed; never errors.
+   */
+  get warnings$(): Observable<DmaError> {
+    return this.#streams.warnings$;
+  }
+
+  /**
+   * All regions, also those that are not mapped or are covered, in the order in which they were added. A copy, as of the last
+   * command that took effect: without those that a running command adds, with those that it removes.
+   */
+  get regions(): readonly Region[] {
+    return this.#parts.regions.list();
+  }
+
+  /**
    * In attach order, including the attachment whose replay is running, which is `pending`. Then those that are `leaving`:
    * detached, or never attached because their replay failed, while something is held or stuck at their targets, or a call
    * has not ended. With `hostAddresses: 'always'`, the first is that of the target `host addresses`.
    */
   get attachments(): readonly Attachment[] {
-    return [...this.#attachments.all];
+    return [...this.#parts.attachments.all];
+  }
+
+  /**
+   * The list `attachments`: emitted on subscription, and again each time that an attachment comes, because its replay
+   * begins; is `leaving`; or goes. Each list is a new one. Other changes, such as of `pending`, cause no emission.
+   *
+   * Hot: an emission is part of the command that causes it, and commands that are given meanwhile wait. Completes when the
+   * manager has been closed and no attachment is left; never errors.
+   *
+   * @example
+   * ```ts
+   * import { RegionManager } from 'dma-streams';
+   * import { LoggingTarget } from 'dma-streams/targets';
+   *
+   * const manager = new RegionManager();
+   * manager.attachments$.subscribe((list) => console.log(list.map(({ target }) => target)));
+   * await manager.attach(new LoggingTarget());
+   * await manager.close();
+   * // prints [], [ 'log' ], []
+   * ```
+   */
+  get attachments$(): Observable<readonly Attachment[]> {
+    return this.#parts.attachments.list$;
   }
 
   /**
@@ -178,7 +181,7 @@ export class RegionManager implements AsyncDisposable {
    * completes
    */
   attach(target: DmaTarget | TargetBranch, options?: AttachOptions): Promise<Attachment> {
-    return this.#queue.run<Attachment>(() => run(this.#attachmentCommands.attach(target, options)));
+    return this.#queue.run<Attachment>(() => run(this.#parts.attachmentCommands.attach(target, options)));
   }
 
   /**
@@ -203,7 +206,7 @@ export class RegionManager implements AsyncDisposable {
    * first read.
    */
   snapshot(): MemoryMapSnapshot {
-    return this.#view.snapshot();
+    return this.#parts.view.snapshot();
   }
 
   /**
@@ -234,10 +237,12 @@ export class RegionManager implements AsyncDisposable {
   }
 
   *#close(): Coroutine<void> {
-    const failed = yield* this.#attachmentCommands.detachAll();
-    yield* this.#view.end();
-    yield* waitFor(this.#vas.close());
+    const failed = yield* this.#parts.attachmentCommands.detachAll();
+    yield* this.#parts.view.end();
+    yield* waitFor(this.#parts.vas.close());
+    this.#parts.watch.close();
     this.#streams.end();
+    this.#parts.attachments.close();
     if (failed !== undefined) {
       throw failed;
     }

@@ -12,6 +12,7 @@ import { difference, simpleDifference } from '../view/difference.js';
 import { checkPrivateCover } from '../view/private-cover.js';
 import type { Difference } from '../view/removals.js';
 import { Draft, type RegionContext } from '../regions/draft.js';
+import type { RegionList } from '../regions/region-list.js';
 import type { RegionTable } from '../regions/region-table.js';
 import type { RegionCommandEdit } from '../regions/region-handle.js';
 import { DmaError } from '../contracts/errors.js';
@@ -29,6 +30,7 @@ import type { ManagerStreams } from './manager-streams.js';
 interface TransactionsOptions {
   readonly queue: SerialQueue;
   readonly table: RegionTable;
+  readonly regions: RegionList;
   readonly view: View;
   readonly vas: VaOwner;
   readonly hasMapper: boolean;
@@ -161,6 +163,9 @@ export class Transactions {
     const applying = this.#view.apply(change);
     if (applying !== undefined) {
       yield* applying;
+    }
+    if (draft.changesRegions) {
+      yield* this.#options.regions.apply(draft.steps.list);
     }
     const { granular } = draft;
     if (granular !== undefined) {

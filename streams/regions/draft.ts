@@ -46,6 +46,8 @@ interface GranularMapping {
  */
 export class Draft implements RegionEdit, RegionCommandEdit {
   readonly steps: Steps;
+  /** Whether a region was added or removed. */
+  changesRegions = false;
   readonly #context: RegionContext;
   #privates: PrivateEdits | undefined = undefined;
   #granular: GranularMapping[] | undefined = undefined;
@@ -97,6 +99,7 @@ export class Draft implements RegionEdit, RegionCommandEdit {
     const context = this.#context;
     const state = new RegionState({ ...params, priority, sequence: context.nextSequence(), owner: context });
     this.steps.addRegion(state);
+    this.changesRegions = true;
     return new RegionHandle(state, context);
   }
 
@@ -131,6 +134,7 @@ export class Draft implements RegionEdit, RegionCommandEdit {
       return;
     }
     this.steps.removeRegion(state);
+    this.changesRegions = true;
     // The mappings of private memory stay in the region, but no longer reserve their addresses.
     yield* eachInSlices((this.#privates ?? this.#context.privates).overlapping(state.range), (mapping) => {
       if (state.mappings.startingAt(mapping.range.startPage) === mapping) {

@@ -41,6 +41,7 @@ export class RegionHandle implements Region {
   constructor(state: RegionState, commands: RegionCommands) {
     this.#state = state;
     this.#commands = commands;
+    state.handle = this;
   }
 
   /** The state of a region; `undefined` for other objects. */

@@ -1,6 +1,6 @@
 import type { MappingType } from '../contracts/backing.js';
 import type { MapChange } from '../contracts/change-set.js';
-import type { MapParams, RegionParams } from '../contracts/region.js';
+import type { MapParams, Region, RegionParams } from '../contracts/region.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap, type Ranged } from '../ranges/range-map.js';
 import { eachInSlices, filterInSlices, overlappingInSlices } from '../ranges/slices.js';
@@ -50,6 +50,8 @@ export class RegionState {
   visible: MapParams | undefined = undefined;
   /** Whether it is in the table: added, and not removed. */
   present = false;
+  /** The object that users have of it. */
+  declare handle: Region;
   /** Whether a mapping with a granule has been added to it. */
   hasGranules = false;
   readonly mappings = new RangeMap<RegionMapping>();

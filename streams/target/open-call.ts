@@ -17,6 +17,11 @@ export class OpenCall {
     return this.#answer !== undefined;
   }
 
+  /** What identifies the call that is waited for. */
+  get current(): object | undefined {
+    return this.#answer;
+  }
+
   /** A promise that settles as the answer does, or rejects when the call is abandoned. */
   wait(answer: PromiseLike<unknown>): Promise<unknown> {
     return new SyncPromise((resolve, reject) => {

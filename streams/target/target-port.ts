@@ -76,6 +76,11 @@ export class TargetPort {
     return this.#calls.open.isOpen;
   }
 
+  /** What identifies the call of the target that has not been answered; another one for each call. */
+  get openCall(): object | undefined {
+    return this.#calls.open.current;
+  }
+
   /**
    * The call that has not been answered fails with this error, and the target is not called again until it ends: other
    * calls fail with `ERR_TARGET_PENDING`. The mappings of the call are stuck. To be called only while `isInCall`.

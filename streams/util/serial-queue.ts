@@ -36,6 +36,17 @@ export class SerialQueue {
   #unsettled: (() => void)[] = [];
   /** Makes the error of commands that are refused; `undefined` until the queue is closed. */
   #refusal: (() => Error) | undefined = undefined;
+  readonly #onWaiting: (() => void) | undefined;
+
+  /** @param onWaiting called for each command that does not end within its call */
+  constructor(onWaiting?: () => void) {
+    this.#onWaiting = onWaiting;
+  }
+
+  /** Whether a command runs. */
+  get isBusy(): boolean {
+    return this.#busy;
+  }
 
   /** Resolves or rejects like the command. A command that throws does not affect the others. After `close`, refuses the command. */
   run<T>(command: Command<T>): Promise<T> {
@@ -121,6 +132,7 @@ export class SerialQueue {
   }
 
   #settleWhenDone<T>(answer: PromiseLike<T>, resolve: (value: T) => void, reject: (error: unknown) => void): void {
+    this.#onWaiting?.();
     answer.then(
       (value) => {
         this.#end(resolve, value);
