@@ -126,7 +126,7 @@ describe('RegionManager: a target that does not answer', () => {
 
   it('sets no timer for a command that ends within its call, and keeps no process running', async () => {
     const original = globalThis.setTimeout;
-    let timers: NodeJS.Timeout[] = [];
+    const timers: NodeJS.Timeout[] = [];
     globalThis.setTimeout = Object.assign((work: () => void, ms?: number) => {
       const timer = original(work, ms);
       timers.push(timer);
@@ -137,7 +137,6 @@ describe('RegionManager: a target that does not answer', () => {
       await add();
       expect(timers).to.deep.equal([]);
       await manager.attach(new RecordingTarget({ name: 'slow', reply: 'async' }));
-      timers = [];
       for (let index = 1; index <= 50; index++) {
         await add(index * 0x4000);
       }
