@@ -4,6 +4,7 @@ import { addDoctorCommand } from './commands/doctor.js';
 import { addImportCommand } from './commands/import.js';
 import { addRecordCommand } from './commands/record.js';
 import { addReplayCommand } from './commands/replay.js';
+import { addWatchCommand } from './commands/watch.js';
 import { manifest } from './manifest.js';
 import { foldHelp, helpText } from './output/help.js';
 import { terminalOf } from './output/terminal.js';
@@ -13,6 +14,7 @@ const EXAMPLES = `
 Examples:
   $ dma-streams replay --demo                            a PC boots, as seen by three targets
   $ dma-streams record --qmp qmp.sock -o boot.jsonl      what a running QEMU does with its memory map
+  $ dma-streams watch --qmp qmp.sock                     the same, live, in the terminal
   $ dma-streams doctor                                   what works on this machine, and what would cure the rest
   $ dma-streams help replay                              all about one command
 `;
@@ -32,6 +34,7 @@ export function createProgram(): Command {
       writeErr: writeHelp(process.stderr),
     });
   addReplayCommand(program);
+  addWatchCommand(program);
   addRecordCommand(program);
   addImportCommand(program);
   addDoctorCommand(program);

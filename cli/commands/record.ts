@@ -1,5 +1,5 @@
 import { fstatSync } from 'node:fs';
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { QemuSource } from '../../sources/index.js';
 import { complaint } from '../complain.js';
 import { Interruption } from '../interruption.js';
@@ -9,14 +9,11 @@ import { counted, formatDuration } from '../output/text.js';
 import { openSink } from '../output/text-sink.js';
 import { Recording } from '../record/record.js';
 import { usageErrors } from '../usage-errors.js';
+import { addQemuOptions, type QemuOptions } from './qemu-options.js';
 
-interface RecordCommandOptions {
+interface RecordCommandOptions extends QemuOptions {
   readonly qmp: string;
   readonly output?: string;
-  readonly interval: number;
-  readonly timeout: number;
-  readonly reconnect: number;
-  readonly addressSpace: string;
 }
 
 const HELP = `
@@ -44,28 +41,18 @@ Exit status:
 
 /** Adds `dma-streams record` to the program. */
 export function addRecordCommand(program: Command): void {
-  program
-    .command('record')
+  const command = program.command('record');
+  command
     .summary("record a running QEMU's memory map as a trace")
     .description("Records a running QEMU's memory map as a trace for replay, until QEMU ends or Ctrl-C.")
     .requiredOption('--qmp <socket>', "path of the socket of QEMU's -qmp unix:PATH,server=on,wait=off")
-    .option('-o, --output <file>', 'write the trace to this file, which is replaced; default: standard output')
-    .option('--interval <ms>', 'milliseconds between two looks at the memory map', milliseconds, 100)
-    .option('--timeout <ms>', 'milliseconds to wait for an answer of QEMU', milliseconds, 5000)
-    .option('--reconnect <ms>', 'milliseconds to wait for QEMU to come back after it has ended', milliseconds, 0)
-    .option('--address-space <name>', 'record this address space', 'memory')
+    .option('-o, --output <file>', 'write the trace to this file, which is replaced; default: standard output');
+  addQemuOptions(command)
     .addHelpText('after', helpText(HELP))
     .configureOutput(usageErrors('dma-streams record'))
     .action(async (options: RecordCommandOptions) => {
       process.exitCode = await runRecord(options);
     });
-}
-
-function milliseconds(text: string): number {
-  if (!/^\d{1,9}$/.test(text) || Number(text) === 0) {
-    throw new InvalidArgumentError('It has to be a whole number of milliseconds, 1 or more.');
-  }
-  return Number(text);
 }
 
 /** Returns the exit status. */

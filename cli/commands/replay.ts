@@ -1,24 +1,25 @@
-import { fileURLToPath } from 'node:url';
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { helpText } from '../output/help.js';
 import { JsonOutput } from '../output/json-output.js';
 import { LineWriter } from '../output/line-writer.js';
 import { NO_PROGRESS, progressBar, type Progress } from '../output/progress.js';
 import { terminalOf } from '../output/terminal.js';
 import { TextOutput } from '../output/text-output.js';
+import type { Speed } from '../replay/pace.js';
 import { replay } from '../replay/replay.js';
 import { succeeded, type CommitResult, type ReplayObserver, type ReplayReport } from '../replay/report.js';
-import { chooseTargets, DEFAULT_TARGETS, TARGET_HELP } from '../replay/target-choice.js';
+import { chooseTargets, DEFAULT_TARGETS, TARGET_HELP, TARGET_SETTINGS_HELP } from '../replay/target-choice.js';
 import { readArrivingTrace } from '../trace/read-arriving-trace.js';
 import { readTrace } from '../trace/read-trace.js';
 import { complainer } from '../complain.js';
-import { UsageError } from '../errors.js';
 import { Interruption } from '../interruption.js';
 import { collect, usageErrors } from '../usage-errors.js';
+import { speedOption } from './speed-option.js';
+import { tracePath } from './trace-path.js';
 
 interface ReplayCommandOptions {
   readonly target?: readonly string[];
-  readonly speed: 'max' | number;
+  readonly speed: Speed;
   readonly demo?: true;
   readonly json?: true;
   readonly quiet?: true;
@@ -28,22 +29,10 @@ interface Output extends ReplayObserver {
   finished(report: ReplayReport): void;
 }
 
-/** The trace of `--demo`. */
-const DEMO = fileURLToPath(new URL('../../../examples/traces/q35-boot.jsonl', import.meta.url));
-
-const ALLOWED_SPEEDS = 'Allowed choices are max, real, or a number above 0, such as 10 or 0.5.';
-
 const HELP = `
 Targets:
 ${TARGET_HELP.map(([name, what]) => `  ${name.padEnd(18)} ${what}`).join('\n')}
-  A software IOMMU accepts settings after its name, such as soft,reserved=none or soft:iommufd,aperture=0x0-0x8000000000,entries=100:
-    aperture=A-B  the range of addresses that it translates; default 0x0-0x1000000000000
-    reserved=A-B  a range that it cannot map; may be repeated; or none. Default: the interrupt window 0xfee00000-0xfef00000 on an x86 host
-    entries=N     the maximum number of mappings
-  vhost-user accepts settings after the path, such as vhost-user:/run/disk.sock,read-only=share,timeout=2:
-    read-only=skip|refuse|share  memory that is not writable is not shared (the default), fails the commit, or is shared; then the back end can write it
-    device=skip|share            memory of devices is skipped (the default), or shared
-    timeout=SECONDS              how long to wait for each answer; default 10
+${TARGET_SETTINGS_HELP}
   Default targets: ${DEFAULT_TARGETS.join(', ')}; the log is then shortened.
   ADDRESS is the address of a PCI device, such as 0000:00:04.0; dma-streams doctor lists the devices that can be used. A real IOMMU pins all memory of the trace. If the device is QEMU's edu device (1234:11e8), it performs the DMA of the check at the end. With any other device the mappings are made, but not checked by DMA.
   SOCKET is the socket of a vhost-user back end that has no other client. A back end performs DMA only for a driver in the guest, so it is not checked by DMA: the check counts the mappings that it shares, and asks it for an answer after the last commit.
@@ -94,41 +83,14 @@ export function addReplayCommand(program: Command): void {
     )
     .option('--demo', 'replay the boot of a PC, a trace that is part of this program')
     .option('-t, --target <name[:arg]>', 'send change sets to this target; may be repeated, the order is kept', collect)
-    .addOption(
-      new Option(
-        '-s, --speed <speed>',
-        'max: as fast as possible; real: at the recorded times; a number: so many times faster (0.5: half as fast)',
-      )
-        .argParser(speedOf)
-        .default('max'),
-    )
+    .addOption(speedOption('max'))
     .option('--json', 'write JSON Lines: target calls, commits, and a summary')
     .option('-q, --quiet', 'print only the result')
     .addHelpText('after', helpText(HELP))
     .configureOutput(usageErrors('dma-streams replay'))
     .action(async (trace: string | undefined, options: ReplayCommandOptions) => {
-      process.exitCode = await runReplay(pathOf(trace, options.demo === true), options);
+      process.exitCode = await runReplay(tracePath('replay', trace, options.demo === true), options);
     });
-}
-
-function speedOf(text: string): 'max' | number {
-  const speed = text === 'real' ? 1 : text.trim() === '' ? NaN : Number(text);
-  if (text !== 'max' && !(speed > 0 && speed < Infinity)) {
-    throw new InvalidArgumentError(ALLOWED_SPEEDS);
-  }
-  return text === 'max' ? 'max' : speed;
-}
-
-/** The path of the trace. @throws UsageError if there is none, or two */
-function pathOf(trace: string | undefined, isDemo: boolean): string {
-  if (isDemo && trace !== undefined) {
-    throw new UsageError(`--demo has a trace of its own, and ${trace} is another one; give one of them`);
-  }
-  const path = isDemo ? DEMO : trace;
-  if (path === undefined) {
-    throw new UsageError("missing required argument 'trace'; see dma-streams replay --help");
-  }
-  return path;
 }
 
 /** Returns the exit status. */

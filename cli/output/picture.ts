@@ -1,6 +1,7 @@
 import type { MapChange, MemoryRange } from '../../streams/index.js';
 import { NO_LAYERS, type Layers } from '../replay/layers.js';
 import type { HeldMapping } from '../replay/report.js';
+import { flow } from './flow.js';
 import { layOut, type CoveredMemory, type Segment } from './segments.js';
 import type { Terminal } from './terminal.js';
 import { counted, displayWidth, fit, formatSize, printable } from './text.js';
@@ -221,35 +222,18 @@ function legend(
   const items = [...kinds].map(([meaning, sample]) => ({ text: `${sample} ${meaning}`, width: 3 + meaning.length }));
   const scale = 'height: log of the size';
   items.push({ text: colours.dim(scale), width: scale.length });
-  const lines = flow(items, width);
+  const lines = flow(items, width, MARGIN);
   if (columns.numbered) {
     const names = holders.map(({ name }, index) => `${index + 1} ${printable(name)}`);
     lines.push(
       ...flow(
         names.map((text) => ({ text, width: displayWidth(text) })),
         width,
+        MARGIN,
       ),
     );
   }
   return lines;
-}
-
-/** Places the items side by side, on as many lines as needed. */
-function flow(items: readonly { readonly text: string; readonly width: number }[], width: number): string[] {
-  const lines: string[] = [];
-  let line = '';
-  let used = 0;
-  for (const item of items) {
-    if (line !== '' && used + 3 + item.width <= width) {
-      line += `   ${item.text}`;
-      used += 3 + item.width;
-    } else {
-      lines.push(...(line === '' ? [] : [line]));
-      line = MARGIN + item.text;
-      used = MARGIN.length + item.width;
-    }
-  }
-  return [...lines, line];
 }
 
 function meaningOf(segment: Segment): string {

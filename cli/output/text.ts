@@ -31,6 +31,13 @@ export function printableJson(json: string): string {
   );
 }
 
+const GRAPHEMES = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+
+/** What a person takes for characters. */
+export function graphemes(text: string): string[] {
+  return Array.from(GRAPHEMES.segment(text), ({ segment }) => segment);
+}
+
 /** Cut to `width` columns, with a mark where it was cut. */
 export function truncate(text: string, width: number, mark = '…'): string {
   if (displayWidth(text) <= width) {

@@ -22,7 +22,7 @@ export function prepare(commits: readonly TraceCommit[], options: PrepareOptions
   }
 }
 
-export function warnOfRounding({ path, rounded }: Trace, observer: ReplayObserver): void {
+export function warnOfRounding({ path, rounded }: Trace, observer: Pick<ReplayObserver, 'warned'>): void {
   if (rounded === undefined) {
     return;
   }

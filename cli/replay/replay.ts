@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { RamBlocks } from '../../binding/index.js';
 import type { MemoryHeadroom } from '../../binding/memory/memory-headroom.js';
 import { MemoryFiles } from '../../sources/memory-files.js';
@@ -9,11 +8,11 @@ import {
   type MapChange,
   type MemoryMapSnapshot,
 } from '../../streams/index.js';
-import { messageOf, reasonOf } from '../errors.js';
+import { reasonOf } from '../errors.js';
 import type { Trace, TraceCommit } from '../trace/trace.js';
 import { arrivingCommits, prepare, warnOfRounding } from './prepare.js';
 import { Checkpoint } from './checkpoint.js';
-import type { AttachedTarget } from './attached-target.js';
+import { attachTargets, closeQuietly, type Attached } from './attach-targets.js';
 import type { BackEndCheck } from './back-end.js';
 import { checkDma, type DeviceUnderCheck, type DmaCheckResult } from './dma-check.js';
 import { GoneTargets } from './gone-targets.js';
@@ -23,24 +22,18 @@ import { journalTarget } from './journal-target.js';
 import { NO_LAYERS, type Layers } from './layers.js';
 import { commitFailureOf, isSkip, problemOf, type CommitFailure, type SkippedSection } from './problems.js';
 import type { CommitResult, HeldMapping, InterruptedDuring, ReplayObserver, ReplayReport } from './report.js';
+import { Pace, type Speed } from './pace.js';
 import { SectionPlacer } from './section-placer.js';
 import type { TargetChoice } from './target-choice.js';
 
 export interface ReplayOptions {
   readonly targets: readonly TargetChoice[];
-  /** `'max'` waits for nothing. A number keeps the recorded times, so many times faster: 1 as they were, 0.5 at half the speed. */
-  readonly speed: 'max' | number;
+  /** 1 is as recorded, 0.5 half as fast. */
+  readonly speed: Speed;
   /** How much memory there is for a real IOMMU to pin. Default: what the machine, and the cgroup, have. */
   readonly headroom?: () => MemoryHeadroom | undefined;
   /** Ends the replay early: after the commit that is under way, at once in a recorded wait, between two steps of the DMA check. */
   readonly signal?: AbortSignal;
-}
-
-/** A timer of Node's takes at most 2^31 - 1 milliseconds. */
-const LONGEST_SLEEP = 2 ** 30;
-
-interface Attached extends AttachedTarget {
-  readonly choice: TargetChoice;
 }
 
 /**
@@ -89,7 +82,13 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
   let layers: Layers;
   let dma: DmaCheckResult | undefined;
   try {
-    const isAttached = await attachAll(attached, manager, options, journal);
+    const isAttached = await attachTargets(
+      attached,
+      manager,
+      options.targets,
+      (target, choice) => journalled(target, choice, journal),
+      options.signal,
+    );
     const placer = new SectionPlacer(manager, files);
     if (isAttached) {
       observer.started(trace, options.targets);
@@ -118,7 +117,9 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
   if (outcomes.interrupted === undefined) {
     journal.close();
   }
-  const closingError = await closeQuietly(manager, attached, gone);
+  const closingError = await closeQuietly(manager, attached, () => {
+    gone.look(attached, { during: 'closing' });
+  });
   return {
     trace,
     mappings: snapshot.mappings,
@@ -139,32 +140,15 @@ export async function replay(trace: Trace, options: ReplayOptions, observer: Rep
   };
 }
 
-/** Adds to `attached` one by one: what is there when a later one fails is to be closed. Returns `false` when the signal was aborted. */
-async function attachAll(
-  attached: Attached[],
-  manager: RegionManager,
-  { targets, signal }: ReplayOptions,
-  journal: Journal,
-): Promise<boolean> {
-  for (const choice of targets) {
-    const wrap = (unwrapped: DmaTarget): DmaTarget =>
-      journalTarget(
-        unwrapped,
-        (call) => {
-          journal.record(call);
-        },
-        choice.byVa ? { needsVa: true } : {},
-      );
-    try {
-      attached.push({ ...(await choice.attach(manager, wrap, signal)), choice });
-    } catch (error) {
-      if (signal?.aborted === true) {
-        return false;
-      }
-      throw error;
-    }
-  }
-  return true;
+/** What is attached for a target: the journal gets its calls. */
+function journalled(target: DmaTarget, { byVa }: TargetChoice, journal: Journal): DmaTarget {
+  return journalTarget(
+    target,
+    (call) => {
+      journal.record(call);
+    },
+    byVa ? { needsVa: true } : {},
+  );
 }
 
 type CommitOutcomes = Pick<ReplayReport, 'failures' | 'skipped' | 'interrupted'>;
@@ -186,8 +170,7 @@ async function replayCommits(
   notes: Notes,
   observer: ReplayObserver,
 ): Promise<CommitOutcomes> {
-  const pace = speed === 'max' ? Infinity : speed;
-  const start = performance.now() - (trace.commits[0]?.ms ?? 0) / pace;
+  const pace = new Pace(speed);
   const failures: CommitFailure[] = [];
   const skippedSections: SkippedSection[] = [];
   const checkpoint = new Checkpoint(signal);
@@ -199,7 +182,7 @@ async function replayCommits(
   let index = -1;
   for await (const commit of commits) {
     index++;
-    if (speed !== 'max' && !(await waitUntil(start + commit.ms / pace, signal))) {
+    if (!(await pace.waitFor(commit, signal))) {
       return endedAt(index, 'wait');
     }
     if (await checkpoint.isOver()) {
@@ -223,18 +206,6 @@ async function replayCommits(
   return trace.arriving !== undefined && signal?.aborted === true
     ? endedAt(index + 1, 'wait')
     : { failures, skipped: skippedSections };
-}
-
-/** Whether the time has come: `false` when the signal was aborted before. */
-async function waitUntil(time: number, signal: AbortSignal | undefined): Promise<boolean> {
-  for (let left = time - performance.now(); left > 0; left = time - performance.now()) {
-    try {
-      await sleep(Math.min(left, LONGEST_SLEEP), undefined, { signal });
-    } catch {
-      return false;
-    }
-  }
-  return true;
 }
 
 async function checkAll(
@@ -271,23 +242,4 @@ async function checkBackEnds(
 function heldOf(mappings: readonly MapChange[], ledger: readonly HeldMapping[]): readonly MapChange[] {
   const held = new Set(ledger.filter(({ stuck }) => !stuck).map(({ range }) => range.toString()));
   return mappings.filter(({ range }) => held.has(range.toString()));
-}
-
-/** Unmaps everything at all targets, then closes what was opened for them, whatever fails. Returns the first error. */
-async function closeQuietly(
-  manager: RegionManager,
-  attached: readonly Attached[],
-  gone?: GoneTargets,
-): Promise<Error | undefined> {
-  const failures: unknown[] = [];
-  const note = (error: unknown): void => {
-    failures.push(error);
-  };
-  await manager.close().catch(note);
-  gone?.look(attached, { during: 'closing' });
-  for (const { close } of attached) {
-    await close?.().catch(note);
-  }
-  const [first] = failures;
-  return first === undefined || first instanceof Error ? first : new Error(messageOf(first));
 }

@@ -127,6 +127,16 @@ export const TARGET_HELP: readonly (readonly [string, string])[] = [
   ['vhost-user:SOCKET', 'another process: a vhost-user back end, such as qemu-storage-daemon'],
 ];
 
+/** The settings that a target can be given, for the help. */
+export const TARGET_SETTINGS_HELP = `  A software IOMMU accepts settings after its name, such as soft,reserved=none or soft:iommufd,aperture=0x0-0x8000000000,entries=100:
+    aperture=A-B  the range of addresses that it translates; default 0x0-0x1000000000000
+    reserved=A-B  a range that it cannot map; may be repeated; or none. Default: the interrupt window 0xfee00000-0xfef00000 on an x86 host
+    entries=N     the maximum number of mappings
+  vhost-user accepts settings after the path, such as vhost-user:/run/disk.sock,read-only=share,timeout=2:
+    read-only=skip|refuse|share  memory that is not writable is not shared (the default), fails the commit, or is shared; then the back end can write it
+    device=skip|share            memory of devices is skipped (the default), or shared
+    timeout=SECONDS              how long to wait for each answer; default 10`;
+
 export const DEFAULT_TARGETS: readonly string[] = ['log', 'soft:type1v2', 'soft:iommufd'];
 
 /**

@@ -121,7 +121,7 @@ describe('dma-streams record', function () {
 
   for (const [title, args, message] of [
     ['no socket', [], /required option '--qmp <socket>' not specified/],
-    ['an interval of 0', ['--qmp', 'x', '--interval', '0'], /whole number of milliseconds, 1 or more/],
+    ['an interval of 0', ['--qmp', 'x', '--interval', '0'], /whole number of milliseconds, from 1 to 999999999; see/],
   ] as const) {
     it(`ends with 2: ${title}`, async () => {
       const { status, stderr } = await dmaStreams(['record', ...args]);

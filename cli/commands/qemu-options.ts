@@ -1,0 +1,25 @@
+import { InvalidArgumentError, type Command } from 'commander';
+
+/** What `--interval` and its like say; see `QemuSourceOptions`. */
+export interface QemuOptions {
+  readonly interval: number;
+  readonly timeout: number;
+  readonly reconnect: number;
+  readonly addressSpace: string;
+}
+
+/** Adds the options of a command that follows QEMU, but for the socket. */
+export function addQemuOptions(command: Command): Command {
+  return command
+    .option('--interval <ms>', 'milliseconds between two looks at the memory map of QEMU', milliseconds, 100)
+    .option('--timeout <ms>', 'milliseconds to wait for an answer of QEMU', milliseconds, 5000)
+    .option('--reconnect <ms>', 'milliseconds to wait for QEMU to come back after it has ended', milliseconds, 0)
+    .option('--address-space <name>', 'follow this address space of QEMU', 'memory');
+}
+
+function milliseconds(text: string): number {
+  if (!/^\d{1,9}$/.test(text) || Number(text) === 0) {
+    throw new InvalidArgumentError('It has to be a whole number of milliseconds, from 1 to 999999999');
+  }
+  return Number(text);
+}
