@@ -16,7 +16,8 @@ const TASKS = [
 ] as const;
 
 for (const [task, change] of TASKS) {
-  describe(`dma-streams ${task} of a group that fails at every step in turn`, () => {
+  describe(`dma-streams ${task} of a group that fails at every step in turn`, function () {
+    this.timeout(60_000);
     let kernel: FakeKernel;
 
     /** A group of three, as it is before the task. */

@@ -185,6 +185,9 @@ describe('dma-streams doctor DEVICE', () => {
       (await reportOn(word, ['vfio', 'devices', 'software'])).required.map((one) => one.met);
     expect(await met(CARD)).to.deep.equal([true, true, true]);
     expect(await met('02:00.0')).to.deep.equal([false, false, true]);
+    machine.device(SOUND, { group: 7 });
+    expect(await met(CARD)).to.deep.equal([true, true, true]);
+    expect(await met('7')).to.deep.equal([false, false, true]);
   });
 
   it('fits into 40 columns, and sends no control characters', async () => {
