@@ -19,9 +19,10 @@ import { EMPTY_LIST } from '../util/lists.js';
 import type { Attachment, DetachOptions } from './attachment.js';
 import { AttachmentLedgers } from './attachment-ledgers.js';
 import type { HandleCommands } from './handle-commands.js';
-import { lastOutcome } from './last-outcome.js';
+import { goneIn, lastOutcome } from './last-outcome.js';
 import { OutcomeStream } from './outcome-stream.js';
 import { recordAssumed } from './assumed-ledger.js';
+import { SetMeasure } from './set-measure.js';
 import { unmapAssumedStuck, unmapStuckAt, type StuckRetry } from './stuck-retry.js';
 import { VaUse } from './va-use.js';
 
@@ -186,6 +187,7 @@ export class AttachmentHandle implements Attachment, Receiver {
       return { generation: set.generation, target: this.target, status: 'applied', skipped: [] };
     }
     this.#generation = set.generation;
+    this.#stream.measure = this.#outcomes.observed ? new SetMeasure(set, this.#branch.made) : undefined;
     const outcome = this.#branch.serve(set);
     if (this.#assumedLedger !== undefined) {
       return run(this.#recordAndPublish(this.#assumedLedger, set, outcome));
@@ -215,11 +217,8 @@ export class AttachmentHandle implements Attachment, Receiver {
     return this.#stream.publishLast(outcome, gone);
   }
 
-  #publish(outcome: Outcome): Outcome {
-    if (this.#outcomes.observed || this.#stream.onAnswered !== undefined) {
-      this.#stream.publish(outcome);
-    }
-    return outcome;
+  #publish(outcome: Outcome): Outcome | Promise<Outcome> {
+    return this.#outcomes.observed || this.#stream.onAnswered !== undefined ? this.#stream.publish(outcome) : outcome;
   }
 
   isStuck(at: TargetRange): boolean {
@@ -286,14 +285,4 @@ export class AttachmentHandle implements Attachment, Receiver {
     this.#branch.end();
     this.#outcomes.complete();
   }
-}
-
-/** The error that says that one of these targets is gone, or that a branch has said so in an outcome. */
-function goneIn(ports: readonly TargetPort[], outcome?: Outcome): DmaError | undefined {
-  for (const { gone } of ports) {
-    if (gone !== undefined) {
-      return gone;
-    }
-  }
-  return outcome?.error?.code === 'ERR_TARGET_GONE' ? outcome.error : undefined;
 }

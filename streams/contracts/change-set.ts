@@ -79,6 +79,18 @@ export interface Outcome {
   readonly stuck?: readonly TargetRange[];
   /** Maps that could not be restored. If omitted: none when the status is `applied`, and all maps of an inverse set that failed. */
   readonly missing?: readonly TargetRange[];
+  /**
+   * Number of maps of this set that exist now: not those that failed, were skipped, or were undone. This one and the next three are set for the
+   * outcomes of `Attachment.outcomes$`, in which those of several targets are added up; an operator in a branch does not see them. They are
+   * omitted in the outcome that says that a target is gone.
+   */
+  readonly maps?: number;
+  /** Number of maps that this set has removed. One unmap may remove several. */
+  readonly unmaps?: number;
+  /** Size of what `maps` and `unmaps` count, in bytes. */
+  readonly bytes?: bigint;
+  /** Time from the delivery of this set to its answer. */
+  readonly milliseconds?: number;
 }
 
 /** All active mappings, in ascending order: the memory map that the guest sees. */

@@ -1,3 +1,5 @@
+import { hex } from '../util/hex.js';
+
 /** Bytes in a page: the granule of every range, on the host and in an IOMMU (x86-64 and arm64 with 4 KiB pages). */
 export const PAGE_SIZE = 4096n;
 
@@ -192,10 +194,6 @@ export class MemoryRange {
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return `MemoryRange ${this.toString()}`;
   }
-}
-
-function hex(address: bigint): string {
-  return address < 0n ? `-0x${(-address).toString(16)}` : `0x${address.toString(16)}`;
 }
 
 function toAddress(value: bigint | number, what: string): bigint {

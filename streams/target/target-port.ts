@@ -32,6 +32,8 @@ export class TargetPort {
   readonly #calls: TargetCalls;
   readonly #unmaps: TargetUnmaps;
   readonly #maps: TargetMaps;
+  /** The set that was served last; may be reset by whoever reads it. */
+  served: ChangeSet | undefined = undefined;
   #isServing = false;
 
   constructor(target: DmaTarget) {
@@ -140,6 +142,7 @@ export class TargetPort {
    * step at all targets, `endSet` is to be called.
    */
   serve(set: ChangeSet): Outcome | Promise<Outcome> {
+    this.served = set;
     return run(this.#serve(set));
   }
 
