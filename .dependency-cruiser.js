@@ -8,6 +8,7 @@ const FOLDERS = {
   binding: { folders: ['streams'], packages: ['node-gyp-build', 'rxjs'], builtins: true },
   targets: { folders: ['streams', 'binding'], packages: ['rxjs'], builtins: true },
   sources: { folders: ['streams', 'binding'], packages: ['rxjs'], builtins: true },
+  inspect: { folders: ['streams'], packages: ['rxjs', '@opentelemetry/api'], builtins: false },
   cli: {
     folders: ['streams', 'binding', 'targets', 'sources'],
     packages: ['rxjs', 'cli-progress', 'cli-table3', 'commander', 'picocolors', 'zod'],
@@ -15,7 +16,11 @@ const FOLDERS = {
   },
   bench: { folders: ['streams', 'binding', 'targets', 'lab'], packages: 'any', builtins: true },
   // As a user would write them: the package by its name, never a file of it.
-  examples: { folders: [], packages: ['rxjs', 'mocha', 'chai'], builtins: true },
+  examples: {
+    folders: [],
+    packages: ['rxjs', 'mocha', 'chai', '@opentelemetry/exporter-prometheus', '@opentelemetry/sdk-metrics'],
+    builtins: true,
+  },
   lab: { folders: [], packages: ['commander', 'mocha'], builtins: true },
 };
 
@@ -129,6 +134,13 @@ export default {
       severity: 'error',
       from: { path: '^examples/' },
       to: { dependencyTypes: ['local'], pathNot: '^(examples|dist)/' },
+    },
+    {
+      name: 'opentelemetry-by-type-only',
+      comment: 'The package is an optional peer: inspect/ works without it.',
+      severity: 'error',
+      from: { path: '^inspect/' },
+      to: { path: 'node_modules/@opentelemetry/', dependencyTypesNot: ['type-only'] },
     },
     ...folderRules,
     ...roomRules,

@@ -5,7 +5,7 @@ export { toDmaError, withContext, withoutCode } from './contracts/errors.js';
 export { PAGE_SHIFT, PAGE_SIZE, PAGE_SIZE_NUMBER, pagesOfBytes, partsOutside } from './ranges/memory-range.js';
 export { RangeMap } from './ranges/range-map.js';
 export type { Ranged } from './ranges/range-map.js';
-export { checkObject, checkOneOf, show } from './util/checks.js';
+export { checkCount, checkObject, checkOneOf, show } from './util/checks.js';
 export { SerialQueue } from './util/serial-queue.js';
 export { abortError } from './branches/command-errors.js';
 export { toAnswer } from './target/answers.js';

@@ -44,7 +44,8 @@ describe('docs/architecture.md', () => {
 
   it('names no file that is not there', () => {
     const paths =
-      page.match(/`(?:streams|testing|binding|targets|sources|cli|bench|lab|spec)\/[\w/-]+\.(?:ts|cc|h)`/g) ?? [];
+      page.match(/`(?:streams|testing|binding|targets|sources|inspect|cli|bench|lab|spec)\/[\w/-]+\.(?:ts|cc|h)`/g) ??
+      [];
     const missing = paths.map((path) => path.slice(1, -1)).filter((path) => !existsSync(join(projectRoot, path)));
     expect(missing.filter((path) => !path.includes('/my-'))).to.deep.equal([]);
     expect(paths.length).to.be.at.least(40);
@@ -59,6 +60,7 @@ describe('the README.md of a folder', () => {
     'binding/kvm',
     'binding/sockets',
     'sources',
+    'inspect',
     'testing',
     ...foldersOf('streams'),
   ];

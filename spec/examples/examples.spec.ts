@@ -28,6 +28,17 @@ const ESSENCE: Readonly<Record<string, readonly string[]>> = {
   ],
   'marble-order': ['all events came in the expected order, in the expected frames'],
   'marble-test': ['the outcomes came when they had to, and a set that did not fit left nothing behind'],
+  metrics: [
+    '# the fourth module is refused: ENOSPC',
+    '# HELP dma_streams_changes_total Maps and unmaps that took effect at a target',
+    'dma_streams_changes_total{target="nic",operation="map"} 4',
+    'dma_streams_changes_size_total{target="nic",operation="unmap"} 33554432',
+    'dma_streams_sets_failed_total{target="small",error_type="ENOSPC"} 1',
+    'dma_streams_sets_undone_total{target="nic"} 1',
+    'dma_streams_set_duration_count{target="nic"} 7',
+    'dma_streams_held_size{target="nic"} 33554432',
+    'dma_streams_stuck{target="small"} 0',
+  ],
   'pc-memory': [
     'log: map   0x100000-0xbf800000 rw ram, ram+0x100000',
     'log: map   0x100000000-0x140000000 rw ram high, ram+0xc0000000',

@@ -4,6 +4,7 @@
  */
 import { RegionManager } from 'dma-streams';
 import { Memfd, RamBlocks } from 'dma-streams/binding';
+import { instrument } from 'dma-streams/inspect';
 import { QemuSource } from 'dma-streams/sources';
 import { MemoryRange } from 'dma-streams/streams';
 import { SoftIommuTarget } from 'dma-streams/targets';
@@ -30,4 +31,9 @@ console.log(`the test kit made ${checks.length} checks, and a target got '${reco
 await QemuSource.connect('/dev/null').catch((error: unknown) => {
   console.log(`without QEMU: ${String(error)}`);
 });
+try {
+  instrument(manager, {} as never);
+} catch (error) {
+  console.log(`without a meter: ${String(error)}`); // @opentelemetry/api need not be installed.
+}
 await manager.close();

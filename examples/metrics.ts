@@ -1,0 +1,62 @@
+/**
+ * Metrics of a manager, as Prometheus reads them: an IOMMU, a log, and a device whose IOMMU has too few entries. A VMM would serve the
+ * text by HTTP, with `PrometheusExporter`.
+ *
+ *     npm run metrics
+ */
+import { PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
+import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
+import { MemoryRange, RegionManager, type Region } from 'dma-streams';
+import { Memfd, RamBlocks } from 'dma-streams/binding';
+import { instrument } from 'dma-streams/inspect';
+import { LoggingTarget, SoftIommuTarget } from 'dma-streams/targets';
+
+/** Collects when it is asked to. */
+class Reader extends MetricReader {
+  protected override async onForceFlush(): Promise<void> {
+    // Nothing is kept back.
+  }
+
+  protected override async onShutdown(): Promise<void> {
+    // Nothing is open.
+  }
+}
+
+const reader = new Reader();
+const provider = new MeterProvider({ readers: [reader] });
+
+using ram = Memfd.create('ram', 64n << 20n);
+using memory = new RamBlocks();
+await using manager = new RegionManager({ vaMapper: memory });
+using instrumentation = instrument(manager, provider.getMeter('vmm'));
+
+await manager.attach(new SoftIommuTarget({ name: 'nic' }));
+await manager.attach(new SoftIommuTarget({ name: 'small', entryLimit: 3 }));
+await manager.attach(new LoggingTarget({ name: 'log', write: () => undefined }));
+
+/** Plugs in a memory module of 16 MiB. */
+async function plug(slot: number): Promise<Region> {
+  const length = 16n << 20n;
+  return manager.transaction((edit) => {
+    const range = MemoryRange.ofLength(BigInt(slot) * length, length);
+    const module = edit.addRegion({ name: `module ${slot}`, range, type: 'ram' });
+    edit.addMapping(module, {
+      rangeInRegion: MemoryRange.ofLength(0, length),
+      backing: { mappable: ram, fileOffset: BigInt(slot) * length },
+      writable: true,
+    });
+    edit.map(module, { writable: true });
+    return module;
+  });
+}
+
+const modules = [await plug(0), await plug(1), await plug(2)];
+await plug(3).catch((error: unknown) => {
+  console.log(`# the fourth module is refused: ${(error as NodeJS.ErrnoException).code}`);
+});
+await modules[0]?.remove();
+
+const { resourceMetrics } = await reader.collect();
+console.log(new PrometheusSerializer(undefined, false, undefined, true, true).serialize(resourceMetrics));
+instrumentation.dispose();
+await provider.shutdown();

@@ -1,0 +1,2 @@
+export { instrument } from './instrument.js';
+export type { Instrumentation, InstrumentOptions } from './instrument.js';
