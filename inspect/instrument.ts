@@ -1,5 +1,5 @@
 import type { Meter } from '@opentelemetry/api';
-import { Subscription } from 'rxjs';
+import { mergeMap, pairwise, startWith, Subscription } from 'rxjs';
 import { RegionManager, type Attachment } from '../streams/index.js';
 import { checkCount, checkObject } from '../streams/internal.js';
 import { BoundedNames } from './bounded-names.js';
@@ -71,37 +71,36 @@ export function instrument(manager: RegionManager, meter: Meter, options: Instru
   const targets = new BoundedNames(maxTargets);
   const instruments = new Instruments(meter, targets, new BoundedNames(CODES_MAX));
   const all = new Subscription();
-  const followed = new Map<Attachment, Subscription>();
+  const report = (error: unknown): never => {
+    throw error; // None of these streams errors.
+  };
   all.add(
-    manager.attachments$.subscribe((attachments) => {
-      for (const attachment of attachments) {
-        if (!followed.has(attachment)) {
-          const following = attachment.outcomes$.subscribe((outcome) => {
-            instruments.count(outcome);
-          });
-          followed.set(attachment, following);
-          all.add(following);
-        }
-      }
-      for (const [attachment, following] of followed) {
-        if (!attachments.includes(attachment)) {
-          followed.delete(attachment);
-          all.remove(following);
-          following.unsubscribe();
-        }
-      }
-    }),
+    manager.attachments$
+      .pipe(
+        startWith([] as readonly Attachment[]),
+        pairwise(),
+        mergeMap(([before, after]) => after.filter((attachment) => !before.includes(attachment))),
+        mergeMap(({ outcomes$ }) => outcomes$),
+      )
+      .subscribe({
+        next: (outcome) => {
+          instruments.count(outcome);
+        },
+        error: report,
+      }),
   );
   all.add(
-    manager.warnings$.subscribe((warning) => {
-      instruments.countWarning(warning);
+    manager.warnings$.subscribe({
+      next: (warning) => {
+        instruments.countWarning(warning);
+      },
+      error: report,
     }),
   );
   const held = new HeldTotals(targets);
   all.add(instruments.observe(() => held.of(manager.attachments)));
   const dispose = (): void => {
     all.unsubscribe();
-    followed.clear();
   };
   return { dispose, [Symbol.dispose]: dispose };
 }

@@ -1,7 +1,7 @@
 import { MeterProvider, MetricReader, type MetricData } from '@opentelemetry/sdk-metrics';
 import { expect } from 'chai';
 import { NEVER } from 'rxjs';
-import { instrument } from '../../inspect/index.js';
+import { instrument, type Instrumentation } from '../../inspect/index.js';
 import { RegionManager } from '../../streams/index.js';
 import { addRam, RecordingTarget } from '../../testing/index.js';
 import { addRegion, mapping, nextTurn, range, rejectionOf } from '../streams/support/phrases.js';
@@ -20,6 +20,7 @@ describe('instrument', () => {
   let reader: Reader;
   let provider: MeterProvider;
   let manager: RegionManager;
+  let instrumentation: Instrumentation | undefined;
 
   beforeEach(() => {
     reader = new Reader();
@@ -28,6 +29,7 @@ describe('instrument', () => {
   });
 
   afterEach(async () => {
+    instrumentation?.[Symbol.dispose]();
     await manager.close();
     await provider.shutdown();
   });
@@ -51,7 +53,7 @@ describe('instrument', () => {
   }
 
   it('counts maps and unmaps, their size, and the time of each step, by target', async () => {
-    using _ = instrument(manager, provider.getMeter('test'));
+    instrumentation = instrument(manager, provider.getMeter('test'));
     await manager.attach(new RecordingTarget({ name: 'a' }));
     await manager.attach(new RecordingTarget({ name: 'b', reply: 'async' }));
     const region = await addRegion(manager, 0x0, 0x10000, {
@@ -73,7 +75,7 @@ describe('instrument', () => {
   });
 
   it('counts failures and undone sets, skipped maps and warnings, by code', async () => {
-    using _ = instrument(manager, provider.getMeter('test'));
+    instrumentation = instrument(manager, provider.getMeter('test'));
     await manager.attach(new RecordingTarget({ name: 'a' }));
     await manager.attach(new RecordingTarget({ name: 'b' }).failRange('0x4000-0x5000', 'ENOSPC'));
     await rejectionOf(addRam(manager, '0x4000-0x5000'));
@@ -88,7 +90,7 @@ describe('instrument', () => {
     await addRam(manager, '0x0-0x2000');
     const target = new RecordingTarget({ name: 'a' });
     await manager.attach(target);
-    using _ = instrument(manager, provider.getMeter('test')); // Those that exist are included.
+    instrumentation = instrument(manager, provider.getMeter('test')); // Those that exist are included.
     expect(await valuesOf('held.entries')).to.deep.equal({ a: 1 });
     expect(await valuesOf('held.size')).to.deep.equal({ a: 0x2000 });
     target.failAll('unmap');
@@ -107,7 +109,7 @@ describe('instrument', () => {
   });
 
   it('goes on with an attachment of the same name, and adds up those with the same name', async () => {
-    using _ = instrument(manager, provider.getMeter('test'));
+    instrumentation = instrument(manager, provider.getMeter('test'));
     await addRam(manager, '0x0-0x1000');
     const first = await manager.attach(new RecordingTarget({ name: 'a' }));
     expect(await valuesOf('held.entries')).to.deep.equal({ a: 1 });
@@ -120,7 +122,7 @@ describe('instrument', () => {
   });
 
   it('limits the number of attribute values', async () => {
-    using _ = instrument(manager, provider.getMeter('test'), { maxTargets: 2 });
+    instrumentation = instrument(manager, provider.getMeter('test'), { maxTargets: 2 });
     await addRam(manager, '0x0-0x1000');
     for (let index = 0; index < 10; index++) {
       const attachment = await manager.attach(new RecordingTarget({ name: `t${index}` }));
@@ -139,7 +141,7 @@ describe('instrument', () => {
   it('leaves nothing behind when it has been disposed of', async () => {
     const target = new RecordingTarget({ name: 'a' });
     const attachment = await manager.attach(target);
-    const instrumentation = instrument(manager, provider.getMeter('test'));
+    instrumentation = instrument(manager, provider.getMeter('test'));
     await addRam(manager, '0x0-0x1000');
     instrumentation.dispose();
     instrumentation.dispose();
@@ -186,7 +188,7 @@ describe('instrument', () => {
           }),
         },
       }) as typeof meter;
-      using _ = instrument(manager, bad);
+      instrumentation = instrument(manager, bad);
       await manager.attach(new RecordingTarget({ name: 'a' }));
       await addRam(manager, '0x0-0x1000');
       await new Promise((resolve) => setTimeout(resolve, 1));

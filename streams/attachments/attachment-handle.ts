@@ -19,7 +19,7 @@ import { EMPTY_LIST } from '../util/lists.js';
 import type { Attachment, DetachOptions } from './attachment.js';
 import { AttachmentLedgers } from './attachment-ledgers.js';
 import type { HandleCommands } from './handle-commands.js';
-import { goneIn, lastOutcome } from './last-outcome.js';
+import { lastOutcome } from './last-outcome.js';
 import { OutcomeStream } from './outcome-stream.js';
 import { recordAssumed } from './assumed-ledger.js';
 import { SetMeasure } from './set-measure.js';
@@ -144,12 +144,12 @@ export class AttachmentHandle implements Attachment, Receiver {
   }
 
   get isGone(): boolean {
-    return this.gone !== undefined || goneIn(this.#branch.made) !== undefined;
+    return this.gone !== undefined || this.#branch.goneIn() !== undefined;
   }
 
   /** Ends `outcomes$` if a call past the sets has found that a target is gone. */
   *noteGone(): Coroutine<void> {
-    const gone = this.phase === 'gone' ? undefined : goneIn(this.#branch.made);
+    const gone = this.phase === 'gone' ? undefined : this.#branch.goneIn();
     if (gone !== undefined) {
       yield* this.#publishLast({ generation: this.#generation, target: this.target }, gone);
     }
@@ -197,7 +197,7 @@ export class AttachmentHandle implements Attachment, Receiver {
 
   *#recordAndPublish(ledger: Ledger, set: ChangeSet, answer: Outcome | Promise<Outcome>): Coroutine<Outcome> {
     const outcome = yield* waitFor(answer);
-    const gone = this.gone ?? goneIn(this.#branch.made, outcome);
+    const gone = this.gone ?? this.#branch.goneIn(outcome);
     yield* recordAssumed(ledger, set, gone === undefined ? outcome : lastOutcome(outcome, gone));
     return yield* waitFor(this.#answerWith(outcome));
   }
@@ -206,7 +206,7 @@ export class AttachmentHandle implements Attachment, Receiver {
     if (this.gone !== undefined) {
       return outcome; // The last one has been published.
     }
-    const gone = goneIn(this.#branch.made, outcome);
+    const gone = this.#branch.goneIn(outcome);
     return gone === undefined ? this.#publish(outcome) : run(this.#publishLast(outcome, gone));
   }
 

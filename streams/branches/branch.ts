@@ -108,6 +108,16 @@ export class Branch {
     return this.#open !== undefined;
   }
 
+  /** The error that says that one of its targets is gone, or that the branch has said so in an outcome. */
+  goneIn(outcome?: Outcome): DmaError | undefined {
+    for (const { gone } of this.made) {
+      if (gone !== undefined) {
+        return gone;
+      }
+    }
+    return outcome?.error?.code === 'ERR_TARGET_GONE' ? outcome.error : undefined;
+  }
+
   /** Who has not answered the open set. */
   get unanswering(): Unanswering {
     return this.made.some(({ isServing }) => isServing) ? 'target' : 'operator';
