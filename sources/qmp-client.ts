@@ -205,7 +205,8 @@ export class QmpClient {
   }
 
   #ended(cause?: Error): QmpEnded {
-    return new QmpEnded(this.#path, this.#unfinishedLength > 0, cause);
+    const state = { isMidAnswer: this.#unfinishedLength > 0, hasGreeted: this.#version !== '' };
+    return new QmpEnded(this.#path, state, cause);
   }
 
   /** The first failure stays. */

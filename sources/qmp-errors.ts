@@ -13,10 +13,12 @@ export class QmpEnded extends DmaError {
   /** Whether a part of an answer had come. */
   readonly isMidAnswer: boolean;
 
-  constructor(path: string, isMidAnswer: boolean, cause?: Error) {
-    super(`${path}: QEMU closed the connection${isMidAnswer ? ' in the middle of an answer' : ''}`, {
+  /** @param hasGreeted whether it is known to be QEMU */
+  constructor(path: string, { isMidAnswer, hasGreeted }: { isMidAnswer: boolean; hasGreeted: boolean }, cause?: Error) {
+    const who = hasGreeted ? 'QEMU' : 'the other end';
+    super(`${path}: ${who} closed the connection${isMidAnswer ? ' in the middle of an answer' : ''}`, {
       code: 'ECONNRESET',
-      hint: 'QEMU has ended, or was ended: look at its output and its exit status. Then connect again.',
+      hint: `QEMU has ended, or was ended: look at its output and its exit status. Then connect again.${hasGreeted ? '' : ` ${NOT_QMP}`}`,
       ...(cause === undefined ? {} : { cause }),
     });
     this.isMidAnswer = isMidAnswer;

@@ -15,6 +15,7 @@ import { collect, usageErrors } from '../usage-errors.js';
 import { qemuSource, traceSource, type CommitSource } from '../watch/commit-source.js';
 import { openKeyboard } from '../watch/keyboard.js';
 import { PlainFrontEnd } from '../watch/plain-front-end.js';
+import { SlowClosing } from '../watch/slow-closing.js';
 import { WatchSession } from '../watch/session.js';
 import { showInTerminal } from '../watch/terminal-front-end.js';
 import { KEYS } from '../watch/view.js';
@@ -86,9 +87,10 @@ async function runWatch(trace: string | undefined, options: WatchCommandOptions)
   using qemu = await connected(trace, options);
   const source = qemu === undefined ? await openTrace(trace, options) : qemuSource(qemu, options);
   const signal = interruption.defer();
+  using closing = new SlowClosing();
   await using session = await WatchSession.open(source, targets, signal);
   const isDrawn = process.stdout.isTTY && process.env.TERM !== 'dumb';
-  await (isDrawn ? watchInTerminal(session, signal) : writePlainly(session, signal));
+  await (isDrawn ? watchInTerminal(session, signal, closing) : writePlainly(session, signal));
   qemu?.close();
   const { phase, error } = session.status;
   if (isDrawn && trace === '-' && phase === 'following' && !signal.aborted) {
@@ -126,13 +128,14 @@ async function openTrace(trace: string | undefined, { demo, speed }: WatchComman
 }
 
 /** Until the user quits, or the signal is aborted. */
-async function watchInTerminal(session: WatchSession, interrupted: AbortSignal): Promise<void> {
+async function watchInTerminal(session: WatchSession, interrupted: AbortSignal, closing: SlowClosing): Promise<void> {
   const ending = new AbortController();
   const running = session.run(AbortSignal.any([interrupted, ending.signal]));
   {
     using keyboard = openKeyboard();
     await showInTerminal(session, { out: process.stdout, keys: keyboard.keys, signal: interrupted });
   }
+  closing.begin(session);
   const { phase } = session.status;
   ending.abort();
   await running;

@@ -30,11 +30,6 @@ export class SectionPlacer {
     this.#blocks = blocks;
   }
 
-  /** How many sections are placed. */
-  get size(): number {
-    return this.#placed.size;
-  }
-
   /** What is covered now, and the windows that cover. */
   layers(): Layers {
     return findCovered(this.#placed);

@@ -72,10 +72,6 @@ export class WatchSession implements Watched, AsyncDisposable {
     return this.#attached.map(({ attachment, choice: { name, description } }) => ({ name, description, attachment }));
   }
 
-  get regions(): number {
-    return this.#placer.size;
-  }
-
   get status$(): Observable<SourceStatus> {
     return this.#status$;
   }

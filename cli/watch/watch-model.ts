@@ -24,6 +24,7 @@ export class WatchModel implements Disposable {
   #status: SourceStatus = { phase: 'following' };
   #rows: readonly MapRow[] | undefined;
   #bytes = 0n;
+  #regions = 0;
 
   /** @param clock in milliseconds */
   constructor(watched: Watched, clock: () => number = () => performance.now()) {
@@ -86,12 +87,12 @@ export class WatchModel implements Disposable {
       this.#rows = undefined;
     }
     this.#rows ??= this.#makeRows();
-    const { description, manager, regions } = this.#watched;
+    const { description, manager } = this.#watched;
     return {
       description,
       status: this.#status,
       generation: manager.snapshot().generation,
-      regions,
+      regions: this.#regions,
       mappings: this.#active.size,
       bytes: this.#bytes,
       changesPerSecond: this.#recent.perSecond(now),
@@ -147,6 +148,7 @@ export class WatchModel implements Disposable {
   }
 
   #makeRows(): MapRow[] {
+    this.#regions = this.#watched.manager.regions.length;
     const gone = this.#recent.gone(this.#held.flatMap((target) => target.stuck));
     const rows: MapRow[] = [];
     let next = 0;

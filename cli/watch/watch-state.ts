@@ -39,6 +39,7 @@ export interface WatchState {
   readonly description: string;
   readonly status: SourceStatus;
   readonly generation: number;
+  /** Also those that others cover. */
   readonly regions: number;
   readonly mappings: number;
   readonly bytes: bigint;

@@ -33,8 +33,6 @@ export interface Watched {
   readonly description: string;
   readonly manager: RegionManager;
   readonly targets: readonly WatchedTarget[];
-  /** Regions that are placed, also those that are covered by others. */
-  readonly regions: number;
   /** The status at the time of the subscription, and after each change. Completes when all is closed; never errors. */
   readonly status$: Observable<SourceStatus>;
   /** Hot. Completes when all is closed; never errors. */

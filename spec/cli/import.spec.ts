@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { TraceError, UsageError } from '../../cli/errors.js';
+import { isMapped } from '../../cli/trace/section.js';
+import { readTrace } from '../../cli/trace/read-trace.js';
 import { readDump, type DumpKind } from '../../cli/record/read-dump.js';
 import { dmaStreams, PACKAGE, TemporaryTraces } from './support/command.js';
 
@@ -18,12 +20,11 @@ describe('dma-streams import', function () {
     traces[Symbol.dispose]();
   });
 
-  /** The mappings at the end of a replay of a trace. */
+  /** The sections of memory in the only commit of a trace. */
   async function mappingsOf(trace: string): Promise<readonly unknown[]> {
-    const { status, stdout, stderr } = await dmaStreams(['replay', '-', '--json'], { input: trace });
-    expect(status, stderr).to.equal(0);
-    const summary = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as { readonly mappings: readonly unknown[] };
-    return summary.mappings;
+    const { commits } = await readTrace(traces.write('imported.jsonl', trace));
+    expect(commits).to.have.length(1);
+    return commits.flatMap(({ adds }) => adds.filter(isMapped));
   }
 
   for (const file of [RECORDED, BY_11]) {

@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
@@ -169,6 +171,19 @@ describe('QemuSource', () => {
         await expectError(connect(other.path), 'EPROTO', /greeting of QMP/, /human monitor/);
       });
     }
+
+    it('a socket that closes the connection at once', async () => {
+      const path = join(folder, 'closing');
+      const server = createServer((socket) => socket.destroy()).listen(path);
+      await once(server, 'listening');
+      await expectError(
+        connect(path),
+        'ECONNRESET',
+        /the other end closed the connection/,
+        /ended.*may be that of the human/,
+      );
+      server.close();
+    });
 
     it('a connecting that is aborted, and arguments that are wrong', async () => {
       await using silent = await FakeQmp.listen('', { greeting: '' });

@@ -88,7 +88,7 @@ describe('what watch follows', () => {
     const [target] = session.targets;
     using model = new WatchModel(
       {
-        ...{ description: '', regions: 0, status$: NEVER, problems$: NEVER, manager: session.manager },
+        ...{ description: '', status$: NEVER, problems$: NEVER, manager: session.manager },
         targets: [
           {
             name: 'odd',

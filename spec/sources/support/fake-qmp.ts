@@ -70,7 +70,10 @@ export class FakeQmp implements AsyncDisposable {
     socket.on('close', () => this.#sockets.delete(socket));
     socket.on('error', () => undefined);
     socket.write(this.#options.greeting ?? `${JSON.stringify(GREETING)}\r\n`);
-    createInterface({ input: socket }).on('line', (line) => {
+    const lines = createInterface({ input: socket });
+    // It passes on the errors of the socket: a client that was killed.
+    lines.on('error', () => undefined);
+    lines.on('line', (line) => {
       const { execute } = JSON.parse(line) as { readonly execute: string };
       if (execute === 'qmp_capabilities') {
         // An event may come at any time.
