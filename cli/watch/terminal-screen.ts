@@ -45,9 +45,8 @@ export class TerminalScreen implements Disposable {
       return;
     }
     this.#isEntered = true;
+    // Of an error that nobody catches, too: before it is printed.
     process.on('exit', this.#restore);
-    // Before the error is printed.
-    process.on('uncaughtExceptionMonitor', this.#restore);
     this.#keys?.setRawMode(true);
     this.#keys?.resume();
     this.#lines = [];
@@ -56,7 +55,6 @@ export class TerminalScreen implements Disposable {
 
   leave(): void {
     process.off('exit', this.#restore);
-    process.off('uncaughtExceptionMonitor', this.#restore);
     this.#restore();
     this.#keys?.pause();
   }
