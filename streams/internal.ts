@@ -6,6 +6,7 @@ export { PAGE_SHIFT, PAGE_SIZE, PAGE_SIZE_NUMBER, pagesOfBytes, partsOutside } f
 export { RangeMap } from './ranges/range-map.js';
 export type { Ranged } from './ranges/range-map.js';
 export { checkCount, checkObject, checkOneOf, show } from './util/checks.js';
+export { printable, readable } from './util/printing.js';
 export { SerialQueue } from './util/serial-queue.js';
 export { abortError } from './branches/command-errors.js';
 export { toAnswer } from './target/answers.js';

@@ -1,6 +1,6 @@
 import type { VfioDevice } from '../binding/index.js';
 import { DmaError, type Attachment, type AttachOptions, type DmaTarget, type RegionManager } from '../streams/index.js';
-import { show } from '../streams/internal.js';
+import { printable, show } from '../streams/internal.js';
 import type {
   AssignedDevice,
   AssignedDevicesOptions,
@@ -235,6 +235,10 @@ export class AssignedDevices implements AsyncDisposable {
     return done;
   }
 }
+
+printable(AssignedDevices, ({ devices }) => ({
+  devices: devices.map(({ address, through }) => ({ address, through })),
+}));
 
 interface Admitted {
   readonly domain: Domain;

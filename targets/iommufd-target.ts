@@ -7,7 +7,7 @@ import {
   type Mappable,
   type MemoryRange,
 } from '../streams/index.js';
-import { ERRNO } from '../streams/internal.js';
+import { ERRNO, printable } from '../streams/internal.js';
 import { whenDone } from './kernel/batch-answer.js';
 import { HeldMaps } from './kernel/held-maps.js';
 import { IommuCalls } from './kernel/iommu-calls.js';
@@ -127,6 +127,8 @@ export class IommufdTarget implements DmaTarget {
     return this.#kernel.unmapDmaBatch(ranges);
   }
 }
+
+printable(IommufdTarget, ({ name, needsVa, needsFd }) => ({ name, by: needsVa ? 'va' : needsFd ? 'file' : 'auto' }));
 
 /** The file by which a map is made; `undefined` if it is made by host virtual address. */
 type FindFile = (request: DmaMapRequest) => Mappable | undefined;

@@ -4,6 +4,7 @@ import { IommuCalls } from './kernel/iommu-calls.js';
 import { stuckError, unmapError } from './kernel/kernel-errors.js';
 import { KernelTarget, putMapByVa, type KernelInterface } from './kernel/kernel-target.js';
 import { guestLimits, slotHint, slotMisfit, type GuestLimits } from './kernel/slot-errors.js';
+import { printable } from '../streams/internal.js';
 
 /** What pauses and resumes the vCPUs of a VM. */
 export interface VcpuPause {
@@ -168,6 +169,8 @@ export class KvmTarget implements DmaTarget {
     return this.#kernel.unmapDmaBatch(ranges);
   }
 }
+
+printable(KvmTarget, ({ name, maxMaps }) => ({ name, maxMaps }));
 
 function kvmInterface(target: string, slots: KvmSlots, limits: () => GuestLimits): KernelInterface {
   const overlapping = (range: MemoryRange): readonly MemoryRange[] =>

@@ -1,6 +1,7 @@
 import type { DmaMapRequest, DmaTarget, MemoryRange } from '../streams/index.js';
 import { checkMapRequest, checkRange } from './call-checks.js';
 import { callToJson, callToText, type TargetCall } from './call-line.js';
+import { printable } from '../streams/internal.js';
 
 export interface LoggingTargetOptions {
   /** Name in lines and errors. Default: `'log'`. */
@@ -55,6 +56,8 @@ export class LoggingTarget implements DmaTarget {
     this.#write(this.#format({ op: 'unmap', target: this.name, range }));
   }
 }
+
+printable(LoggingTarget, ({ name }) => ({ name }));
 
 function writeLine(line: string): void {
   process.stdout.write(`${line}\n`);

@@ -7,6 +7,7 @@ import type { SoftIommuModel } from './soft-iommu/model.js';
 import { settingsOf, type Settings, type SoftIommuTargetOptions } from './soft-iommu/settings.js';
 import { spansOf } from './soft-iommu/spans.js';
 import { Unmapper } from './soft-iommu/unmapper.js';
+import { printable } from '../streams/internal.js';
 
 /**
  * A software IOMMU that models the kernel: the same errnos and limits, and device DMA that accesses the backing memory.
@@ -160,3 +161,12 @@ export class SoftIommuTarget implements DmaTarget {
     }
   }
 }
+
+printable(SoftIommuTarget, ({ name, model, unmapShape, needsVa, entries, maxMaps }) => ({
+  name,
+  model,
+  unmapShape,
+  needsVa,
+  entries,
+  maxMaps,
+}));

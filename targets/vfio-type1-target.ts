@@ -5,6 +5,7 @@ import { IommuCalls } from './kernel/iommu-calls.js';
 import { KernelTarget, putMapByVa, type KernelInterface } from './kernel/kernel-target.js';
 import { lockedMemory } from './kernel/locked-memory.js';
 import { OneAtATime } from './kernel/one-at-a-time.js';
+import { printable, readable } from '../streams/internal.js';
 
 /**
  * Programs a VFIO container with a type1v2 IOMMU, by host virtual address (`VFIO_IOMMU_MAP_DMA`, `VFIO_IOMMU_UNMAP_DMA`).
@@ -112,6 +113,8 @@ export class VfioType1Target implements DmaTarget {
     return this.#count.taken();
   }
 }
+
+printable(VfioType1Target, (target) => ({ name: target.name, maxMaps: readable(() => target.maxMaps) }));
 
 function type1Interface(target: string, container: VfioContainer, count: EntryCount): KernelInterface {
   return {

@@ -2,7 +2,7 @@ import { ReplaySubject, type Observable } from 'rxjs';
 import { DescriptorSocket } from '../binding/index.js';
 import { checkArray, checkBytes, checkFd, checkInteger, checkObject } from '../binding/checks.js';
 import { DmaError } from '../streams/index.js';
-import { abortError, show } from '../streams/internal.js';
+import { abortError, printable, show } from '../streams/internal.js';
 import { Exchange } from './vhost-user/exchange.js';
 import { FRAMING, PAYLOAD_BYTES_MAX, REQUEST, requestName } from './vhost-user/messages.js';
 import { negotiate, type Agreement } from './vhost-user/negotiation.js';
@@ -216,3 +216,9 @@ export class VhostUserConnection implements Disposable {
     return exchange;
   }
 }
+
+printable(VhostUserConnection, ({ features, protocolFeatures, maxSlots }) => ({
+  features,
+  protocolFeatures,
+  maxSlots,
+}));

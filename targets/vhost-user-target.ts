@@ -1,6 +1,6 @@
 import { checkObject, checkLabel } from '../binding/checks.js';
 import { DmaError, MemoryRange, type BatchStop, type DmaMapRequest, type DmaTarget } from '../streams/index.js';
-import { checkOneOf, PAGE_SHIFT, show } from '../streams/internal.js';
+import { checkOneOf, PAGE_SHIFT, printable, show } from '../streams/internal.js';
 import { checkRange } from './call-checks.js';
 import type { BackEndMemory } from './vhost-user/back-end-memory.js';
 import { goneError } from './vhost-user/connection-errors.js';
@@ -283,6 +283,8 @@ export class VhostUserTarget implements DmaTarget {
     }
   }
 }
+
+printable(VhostUserTarget, ({ name, maxMaps }) => ({ name, maxMaps }));
 
 function throwError(stop: BatchStop | undefined): void {
   if (stop !== undefined) {

@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs';
 import { MemoryRange } from '../streams/index.js';
-import { show } from '../streams/internal.js';
+import { printable, show } from '../streams/internal.js';
 import type { CallRecord, FailurePlan, FakeCall } from './call-record.js';
 
 const KINDS: readonly FakeCall['kind'][] = ['map', 'unmap', 'begin', 'end', 'ensure', 'release'];
@@ -80,3 +80,5 @@ export abstract class FailingFake {
     }
   }
 }
+
+printable(FailingFake, ({ calls, violations }) => ({ calls: calls.length, violations }));

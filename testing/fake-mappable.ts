@@ -1,4 +1,5 @@
 import type { Mappable } from '../streams/index.js';
+import { printable } from '../streams/internal.js';
 
 /** Greater than any file descriptor that a process can have (`fs.nr_open` is at most 2^30), so that a system call with it fails. */
 const FIRST_FAKE_FD = 0x7000_0000;
@@ -41,5 +42,9 @@ export class FakeMappable implements Mappable {
 
   close(): void {
     this.#closed = true;
+  }
+
+  static {
+    printable(this, (file) => ({ label: file.label, closed: file.#closed }));
   }
 }

@@ -6,7 +6,7 @@ import {
   type ReleaseFailure,
   type VaMapper,
 } from '../streams/index.js';
-import { checkOneOf, RangeMap, sameMapping } from '../streams/internal.js';
+import { checkOneOf, printable, RangeMap, sameMapping } from '../streams/internal.js';
 import { CallRecord } from './call-record.js';
 import { checkNames } from './checks.js';
 import { FailingFake } from './failing-fake.js';
@@ -161,6 +161,12 @@ export class FakeVaMapper extends FailingFake implements VaMapper {
     return this.#releaseEach(ranges);
   }
 }
+
+printable(FakeVaMapper, (mapper) => ({
+  held: mapper.held(),
+  calls: mapper.calls.length,
+  violations: mapper.violations,
+}));
 
 interface Held {
   readonly range: MemoryRange;

@@ -6,7 +6,7 @@ import {
   type DmaTarget,
   type MemoryRange,
 } from '../streams/index.js';
-import { checkOneOf, RangeMap } from '../streams/internal.js';
+import { checkOneOf, printable, RangeMap } from '../streams/internal.js';
 import { CallRecord, type FakeCall } from './call-record.js';
 import { checkNames } from './checks.js';
 import { FailingFake } from './failing-fake.js';
@@ -269,6 +269,13 @@ export class RecordingTarget extends FailingFake implements DmaTarget {
     return Promise.resolve(answer).finally(free).then(end);
   }
 }
+
+printable(RecordingTarget, (target) => ({
+  name: target.name,
+  held: target.held(),
+  calls: target.calls.length,
+  violations: target.violations,
+}));
 
 interface Held {
   readonly range: MemoryRange;

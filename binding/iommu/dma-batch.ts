@@ -1,4 +1,4 @@
-import { PAGE_SHIFT, PAGE_SIZE_NUMBER } from '../../streams/internal.js';
+import { PAGE_SHIFT, PAGE_SIZE_NUMBER, printable } from '../../streams/internal.js';
 import type { HostVa, MemoryRange } from '../../streams/index.js';
 import { checkAddress, checkFd, checkRange, show } from '../checks.js';
 import { CopySource } from './copy-source.js';
@@ -288,6 +288,8 @@ export class DmaBatch {
     return row;
   }
 }
+
+printable(DmaBatch, ({ length, pages, bytesToMap }) => ({ length, pages, bytesToMap }));
 
 function writableBit(writable: boolean): number {
   if (typeof writable !== 'boolean') {

@@ -1,5 +1,5 @@
 import { checkPass, PASS } from '../constructor-pass.js';
-import { ERRNO } from '../../streams/internal.js';
+import { ERRNO, printable } from '../../streams/internal.js';
 import { closedError, systemError } from '../errors.js';
 import { CopySource } from './copy-source.js';
 import type { DmaBatch } from './dma-batch.js';
@@ -90,6 +90,10 @@ export class Iommufd implements Disposable {
       throw closedError('this iommufd');
     }
     return this.#iommufd;
+  }
+
+  static {
+    printable(this, (iommufd) => ({ closed: iommufd.#iommufd === undefined }));
   }
 }
 
@@ -263,5 +267,9 @@ export class Ioas extends CopySource {
       throw closedError(`IOAS ${this.id}`);
     }
     return Iommufd.handleOf(this.iommufd);
+  }
+
+  static {
+    printable(this, (ioas) => ({ id: ioas.id, joins: ioas.#joins, destroyed: ioas.isDestroyed }));
   }
 }

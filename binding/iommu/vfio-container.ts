@@ -1,5 +1,5 @@
 import { checkPass, PASS } from '../constructor-pass.js';
-import { ERRNO } from '../../streams/internal.js';
+import { ERRNO, printable } from '../../streams/internal.js';
 import { closedError, systemError } from '../errors.js';
 import type { DmaBatch } from './dma-batch.js';
 import { pairs } from './iova-range.js';
@@ -193,5 +193,9 @@ export class VfioContainer implements Disposable {
       throw closedError('this VFIO container');
     }
     return this.#container;
+  }
+
+  static {
+    printable(this, (container) => ({ joins: container.#joins, closed: container.#container === undefined }));
   }
 }

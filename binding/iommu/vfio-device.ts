@@ -1,5 +1,5 @@
 import { checkPass, PASS } from '../constructor-pass.js';
-import { ERRNO } from '../../streams/internal.js';
+import { ERRNO, printable } from '../../streams/internal.js';
 import type { Mappable } from '../../streams/index.js';
 import { checkAddress, checkBytes, checkLength } from '../checks.js';
 import { closedError, systemError } from '../errors.js';
@@ -275,6 +275,10 @@ export class VfioDevice implements Mappable, Disposable {
       syscall: access === 'read' ? 'pread' : 'pwrite',
       hint: accessHint(errno),
     });
+  }
+
+  static {
+    printable(this, (device) => ({ label: device.label, closed: device.#device === undefined }));
   }
 }
 

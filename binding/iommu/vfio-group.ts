@@ -1,5 +1,5 @@
 import { checkPass, PASS } from '../constructor-pass.js';
-import { ERRNO } from '../../streams/internal.js';
+import { ERRNO, printable } from '../../streams/internal.js';
 import { closedError, systemError } from '../errors.js';
 import { native } from '../native.js';
 import type { ContainerHandle, GroupHandle } from '../native.js';
@@ -137,5 +137,9 @@ export class VfioGroup implements Disposable {
       throw closedError(`IOMMU group ${this.number}`);
     }
     return this.#group;
+  }
+
+  static {
+    printable(this, (group) => ({ number: group.number, closed: group.#group === undefined }));
   }
 }

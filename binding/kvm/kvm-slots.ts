@@ -1,5 +1,5 @@
 import { MemoryRange } from '../../streams/index.js';
-import { ERRNO, PAGE_SIZE } from '../../streams/internal.js';
+import { ERRNO, PAGE_SIZE, printable, readable } from '../../streams/internal.js';
 import { checkAddress, checkInteger, checkObject, checkSwitch } from '../checks.js';
 import { checkPass, PASS } from '../constructor-pass.js';
 import { closedError } from '../errors.js';
@@ -166,3 +166,5 @@ export class KvmSlots {
     return this.#slots;
   }
 }
+
+printable(KvmSlots, (slots) => ({ first: slots.first, count: slots.count, free: readable(() => slots.free) }));

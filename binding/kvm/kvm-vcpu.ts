@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { ERRNO } from '../../streams/internal.js';
+import { ERRNO, printable } from '../../streams/internal.js';
 import type { DmaError } from '../../streams/index.js';
 import { checkBytes } from '../checks.js';
 import { checkPass, PASS } from '../constructor-pass.js';
@@ -263,5 +263,9 @@ export class KvmVcpu implements Disposable {
       throw closedError(`vCPU ${this.id}`);
     }
     return this.#vcpu;
+  }
+
+  static {
+    printable(this, (vcpu) => ({ id: vcpu.id, runs: vcpu.#runs, closed: vcpu.#vcpu === undefined }));
   }
 }

@@ -1,4 +1,4 @@
-import { ERRNO } from '../../streams/internal.js';
+import { ERRNO, printable } from '../../streams/internal.js';
 import { checkAddress, checkFd, checkInteger, checkObject, checkSwitch } from '../checks.js';
 import { checkPass, PASS } from '../constructor-pass.js';
 import { closedError, systemError } from '../errors.js';
@@ -219,5 +219,9 @@ export class KvmVm implements Disposable {
       throw closedError('this VM');
     }
     return this.#vm;
+  }
+
+  static {
+    printable(this, (vm) => ({ slots: vm.slots, closed: vm.#vm === undefined }));
   }
 }

@@ -5,6 +5,7 @@ import { native } from '../native.js';
 import type { KvmHandle } from '../native.js';
 import { guestAddressBits, kvmError, openKvm } from './kvm-device.js';
 import { KvmVm } from './kvm-vm.js';
+import { printable } from '../../streams/internal.js';
 
 /**
  * The interface of KVM (`/dev/kvm`, `<linux/kvm.h>`). Made by `open`.
@@ -90,5 +91,9 @@ export class Kvm implements Disposable {
       throw closedError('this Kvm');
     }
     return this.#kvm;
+  }
+
+  static {
+    printable(this, (kvm) => ({ closed: kvm.#kvm === undefined }));
   }
 }

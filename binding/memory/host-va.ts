@@ -44,6 +44,11 @@ class IssuedHostVa implements HostVa {
     }
   }
 
+  /** JSON goes to logs and other machines: an address of this process has no use there. */
+  toJSON(): string {
+    return 'host address';
+  }
+
   [Symbol.for('nodejs.util.inspect.custom')](): HostVa {
     return { address: this.address };
   }

@@ -6,7 +6,7 @@ import {
   type ReleaseFailure,
   type VaMapper,
 } from '../../streams/index.js';
-import { ERRNO, PAGE_SIZE, pagesOfBytes } from '../../streams/internal.js';
+import { ERRNO, PAGE_SIZE, pagesOfBytes, printable } from '../../streams/internal.js';
 import { checkAddress, checkBytes, checkLength, checkRange } from '../checks.js';
 import { copyError, viewError } from './address-space-errors.js';
 import { closedError } from '../errors.js';
@@ -270,5 +270,9 @@ export abstract class MappedMemory implements VaMapper, GuestMemory, Disposable 
     const endPage = Number((end + PAGE_SIZE - 1n) / PAGE_SIZE);
     const page = native().addressSpaceFirstFault(space, Number(gpa / PAGE_SIZE), endPage, writable);
     return page < 0 ? undefined : MemoryRange.ofPages(page, page + 1);
+  }
+
+  static {
+    printable(this, (memory) => ({ end: memory.#end, closed: memory.#space === undefined }));
   }
 }

@@ -1,4 +1,4 @@
-import { PAGE_SIZE } from '../../streams/internal.js';
+import { PAGE_SIZE, printable } from '../../streams/internal.js';
 import { checkPass, PASS } from '../constructor-pass.js';
 import type { Mappable } from '../../streams/index.js';
 import { checkFd, checkLabel, checkObject, checkSize, show } from '../checks.js';
@@ -230,6 +230,10 @@ export class Memfd implements Mappable, Disposable {
       throw closedError(`memfd "${this.label}"`);
     }
     return this.#file;
+  }
+
+  static {
+    printable(this, (memfd) => ({ label: memfd.label, size: memfd.#size, closed: memfd.#file === undefined }));
   }
 }
 

@@ -12,6 +12,7 @@ import type { OutgoingMessage } from './outgoing-messages.js';
 import { SendQueue } from './send-queue.js';
 import { receiveError, sendError } from './socket-errors.js';
 import { checkConnect, checkListen, type ConnectOptions, type ListenOptions } from './socket-options.js';
+import { printable } from '../../streams/internal.js';
 
 /** Kinds of events of the addon: see `binding/src/sockets/descriptor_socket.h`. */
 const MESSAGES = 0;
@@ -218,6 +219,8 @@ export class DescriptorSocket implements Disposable {
   }
 }
 
+printable(DescriptorSocket, ({ bufferedBytes, isClosed: closed }) => ({ bufferedBytes, closed }));
+
 /** A unix stream socket that listens for connections. Made by {@link DescriptorSocket.listen}. */
 export class DescriptorListener implements Disposable {
   /**
@@ -291,3 +294,5 @@ export class DescriptorListener implements Disposable {
     }
   }
 }
+
+printable(DescriptorListener, ({ isClosed: closed }) => ({ closed }));

@@ -2,7 +2,7 @@ import { readSync, writeSync } from 'node:fs';
 import { Observable, Subject } from 'rxjs';
 import { checkAddress, checkFd } from '../checks.js';
 import { checkPass, PASS } from '../constructor-pass.js';
-import { ERRNO } from '../../streams/internal.js';
+import { ERRNO, printable } from '../../streams/internal.js';
 import { closedError, systemError, type Attempt } from '../errors.js';
 import { native } from '../native.js';
 import type { EventFdWatchHandle, FileHandle } from '../native.js';
@@ -170,6 +170,10 @@ export class EventFd implements Disposable {
       native().eventFdUnwatch(this.#watch);
       this.#watch = undefined;
     }
+  }
+
+  static {
+    printable(this, (event) => ({ closed: event.#file === undefined }));
   }
 }
 

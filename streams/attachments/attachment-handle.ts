@@ -25,6 +25,7 @@ import { recordAssumed } from './assumed-ledger.js';
 import { SetMeasure } from './set-measure.js';
 import { unmapAssumedStuck, unmapStuckAt, type StuckRetry } from './stuck-retry.js';
 import { VaUse } from './va-use.js';
+import { printable } from '../util/printing.js';
 
 /** An attachment, with what its manager needs to know of it. */
 export class AttachmentHandle implements Attachment, Receiver {
@@ -286,3 +287,9 @@ export class AttachmentHandle implements Attachment, Receiver {
     this.#outcomes.complete();
   }
 }
+
+printable(
+  AttachmentHandle,
+  ({ target, phase, pending, ledgers }) => ({ target, phase, pending, ...ledgers.counts() }),
+  'Attachment',
+);

@@ -33,6 +33,13 @@ export class AttachmentLedgers {
     );
   }
 
+  /** How much is held, including what is stuck; stuck; and missing. */
+  counts(): { readonly held: number; readonly stuck: number; readonly missing: number } {
+    const stuck = this.list.reduce((sum, ledger) => sum + ledger.stuck.size, 0);
+    const held = this.list.reduce((sum, ledger) => sum + ledger.held().length, stuck);
+    return { held, stuck, missing: this.missing().length };
+  }
+
   /** All that the targets should hold and do not, ascending, each start once. */
   missing(): readonly MemoryRange[] {
     return uniqueByStart(this.list.flatMap((ledger) => ledger.missing())).map(({ range }) => range);

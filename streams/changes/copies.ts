@@ -29,10 +29,15 @@ export function copiesOf(changes: readonly MapChange[]): MapChange[] {
 function copyOf(change: MapChange): MapChange {
   const { backing } = change;
   return withChanges(change, {
-    backing: backing === 'private' ? backing : { mappable: backing.mappable, fileOffset: backing.fileOffset },
+    backing: backing === 'private' ? backing : copyOfObject(backing),
   });
 }
 
 function copyOfUnmap(unmap: UnmapChange): UnmapChange {
   return { ...unmap, covers: [...unmap.covers] };
+}
+
+/** A copy with the same methods. */
+function copyOfObject<T extends object>(object: T): T {
+  return Object.assign(Object.create(Object.getPrototypeOf(object) as object) as T, object);
 }

@@ -1,3 +1,4 @@
+import { errorToJson } from './error-json.js';
 import { errnoOf } from './errno.js';
 import type { DmaErrorCode } from './error-codes.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
@@ -75,6 +76,11 @@ export class DmaError extends Error {
         Object.defineProperty(this, key, { value: details[key], enumerable: true });
       }
     }
+  }
+
+  /** Name, message, all other properties, and the causes; without the stack. */
+  toJSON(): Record<string, unknown> {
+    return errorToJson(this);
   }
 }
 

@@ -13,6 +13,7 @@ import { ManagerParts } from './manager-parts.js';
 import type { ManagerStreams } from './manager-streams.js';
 import type { Transactions } from './transactions.js';
 import { hostAddressTarget } from '../host-addresses/host-address-target.js';
+import { printable } from '../util/printing.js';
 
 /**
  * The guest physical address space: its regions, and the targets to which every change of the active mappings is
@@ -246,6 +247,14 @@ export class RegionManager implements AsyncDisposable {
     if (failed !== undefined) {
       throw failed;
     }
+  }
+
+  static {
+    printable(this, (manager) => ({
+      generation: manager.#parts.view.generation,
+      regions: manager.regions,
+      attachments: manager.attachments,
+    }));
   }
 }
 

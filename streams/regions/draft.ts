@@ -20,6 +20,7 @@ import { RegionHandle, type RegionCommandEdit, type Transact } from './region-ha
 import { RegionState, type RegionMapping } from './region-state.js';
 import type { RegionTable } from './region-table.js';
 import { Steps } from './steps.js';
+import { printable } from '../util/printing.js';
 
 /** The parts of a manager that its drafts use. It also identifies the manager: see `RegionState.owner`. */
 export interface RegionContext {
@@ -243,6 +244,12 @@ export class Draft implements RegionEdit, RegionCommandEdit {
     }
   }
 }
+
+printable(
+  Draft,
+  ({ steps }) => ({ edits: Array.from(steps.events(), ({ kind, region }) => `${kind} ${region}`) }),
+  'RegionEdit',
+);
 
 /** Whether removing `range` cuts the mapping not at all, or only at multiples of its granule. */
 function mayCut({ range: { startPage, endPage }, granule }: RegionMapping, range: MemoryRange): boolean {

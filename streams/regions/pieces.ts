@@ -1,3 +1,4 @@
+import { FilePart } from './region-checks.js';
 import type { MapChange } from '../contracts/change-set.js';
 import { MemoryRange, PAGE_SIZE } from '../ranges/memory-range.js';
 import { overlappingInSlices } from '../ranges/slices.js';
@@ -95,7 +96,7 @@ function backingAt({ range, backing }: MapChange, part: MemoryRange): MapChange[
     return backing;
   }
   const moved = BigInt(part.startPage - range.startPage) * PAGE_SIZE;
-  return { mappable: backing.mappable, fileOffset: backing.fileOffset + moved };
+  return new FilePart(backing.mappable, backing.fileOffset + moved);
 }
 
 function common(one: MemoryRange, other: MemoryRange): MemoryRange {

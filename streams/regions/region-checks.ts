@@ -1,3 +1,4 @@
+import { hex } from '../util/hex.js';
 import { isMappingType } from '../contracts/contract-checks.js';
 import { DmaError } from '../contracts/errors.js';
 import { MemoryRange, PAGE_LIMIT, PAGE_SIZE, PAGE_SIZE_NUMBER } from '../ranges/memory-range.js';
@@ -162,6 +163,21 @@ function guestRangeOf(rangeInRegion: MemoryRange, state: RegionState): MemoryRan
   return startPage === 0 ? rangeInRegion : rangeInRegion.movedUp(startPage);
 }
 
+/** A part of a file that can be written as JSON, which has no `bigint`. */
+export class FilePart implements FileBacking {
+  readonly mappable: Mappable;
+  readonly fileOffset: bigint;
+
+  constructor(mappable: Mappable, fileOffset: bigint) {
+    this.mappable = mappable;
+    this.fileOffset = fileOffset;
+  }
+
+  toJSON(): Record<string, unknown> {
+    return { mappable: this.mappable.label, fileOffset: hex(this.fileOffset) };
+  }
+}
+
 function fileBackingOf(backing: unknown, range: MemoryRange, region: string): FileBacking {
   const given = backing as Unchecked<FileBacking>;
   const mappable = given?.mappable;
@@ -182,7 +198,7 @@ function fileBackingOf(backing: unknown, range: MemoryRange, region: string): Fi
   ) {
     checkFileRange(mappable as Mappable, fileOffset, range, region);
   }
-  return { mappable: mappable as Mappable, fileOffset };
+  return new FilePart(mappable as Mappable, fileOffset);
 }
 
 /** @throws RangeError, or DmaError if the file is known to be too short */

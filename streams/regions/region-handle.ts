@@ -124,6 +124,12 @@ export class RegionHandle implements Region {
     return this.remove();
   }
 
+  toJSON(): Record<string, unknown> {
+    const { name, range, priority, type, active } = this;
+    const { present, visible: mapped, mappings } = this.#state;
+    return { name, range, priority, type, active, mapped: mapped ?? false, mappings: mappings.size, removed: !present };
+  }
+
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return `Region "${this.name}" ${this.range.toString()} priority ${this.priority} ${this.type}${this.active ? ' active' : ''}`;
   }

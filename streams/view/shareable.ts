@@ -1,3 +1,4 @@
+import { hex } from '../util/hex.js';
 import type { Subscriber } from 'rxjs';
 import type { MapChange, ShareableRegion } from '../contracts/change-set.js';
 import { filterInSlices, mapInSlices, mergeInSlices } from '../ranges/slices.js';
@@ -83,10 +84,16 @@ function* shareableOf(mappings: readonly MapChange[]): Coroutine<readonly Sharea
   return yield* mapInSlices(yield* filterInSlices(mappings, isShareable), toShareable);
 }
 
+function shareableToJson(this: ShareableRegion): object {
+  return { ...this, mappable: this.mappable.label, fileOffset: hex(this.fileOffset) };
+}
+
 /** Frozen, because all lists share these objects. */
 function toShareable({ range, writable, backing }: MapChange): ShareableRegion {
   const { mappable, fileOffset } = backing as Exclude<MapChange['backing'], 'private'>;
-  return Object.freeze({ range, writable, mappable, fileOffset });
+  return Object.freeze(
+    Object.defineProperty({ range, writable, mappable, fileOffset }, 'toJSON', { value: shareableToJson }),
+  );
 }
 
 /** The list without the regions at the start of a mapping in `unshared`. Both are in ascending order. */
