@@ -6,6 +6,7 @@ import { AddressSpace, Memfd, RamBlocks } from '../../../binding/index.js';
 import { native } from '../../../binding/native.js';
 import { DmaError, type HostVa, MemoryRange } from '../../../streams/index.js';
 import { ram } from '../support/changes.js';
+import { collectGarbage } from '../support/collect-garbage.js';
 import { memfdAreas, openDescriptors } from '../support/descriptors.js';
 import { dmaError } from '../support/thrown.js';
 import { transferred } from '../support/transferred.js';
@@ -28,6 +29,7 @@ describe('RamBlocks', () => {
     blocks.close();
     memfd.close();
     while (memfdAreas('block').length > 0) {
+      collectGarbage(); // A block stays as long as there is a view of it.
       await turn(); // Long blocks are unmapped on another thread.
     }
   });
