@@ -1,6 +1,6 @@
-/** Characters that take two columns: East Asian ones, and emoji. */
+/** Characters that take two columns: East Asian ones, and emoji; not the letters of flags, of which two are one emoji. */
 const WIDE =
-  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
+  /(?![\u{1f1e6}-\u{1f1ff}])[\p{Emoji_Presentation}\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
 
 /** Characters that take none: they sit on the one before. */
 const COMBINING = /\p{M}/u;
@@ -38,10 +38,13 @@ export function graphemes(text: string): string[] {
   return Array.from(GRAPHEMES.segment(text), ({ segment }) => segment);
 }
 
-/** Cut to `width` columns, with a mark where it was cut. */
+/** Cut to `width` columns, with a mark where it was cut, if there is room for one. */
 export function truncate(text: string, width: number, mark = '…'): string {
   if (displayWidth(text) <= width) {
     return text;
+  }
+  if (displayWidth(mark) > width) {
+    return '';
   }
   let cut = '';
   let used = displayWidth(mark);
@@ -55,10 +58,10 @@ export function truncate(text: string, width: number, mark = '…'): string {
   return cut + mark;
 }
 
-/** Filled up with spaces, or cut, to exactly `width` columns. */
+/** Filled up with spaces, or cut, to exactly `width` columns; to none if it is negative. */
 export function fit(text: string, width: number, side: 'left' | 'right' | 'centre' = 'left'): string {
   const cut = truncate(text, width);
-  const space = width - displayWidth(cut);
+  const space = Math.max(0, width - displayWidth(cut));
   const before = side === 'left' ? 0 : side === 'right' ? space : Math.floor(space / 2);
   return ' '.repeat(before) + cut + ' '.repeat(space - before);
 }

@@ -166,9 +166,9 @@ function drawFoot(view: View, { rows, first, page }: Shown, { colours, columns }
     const room = columns - 2;
     const typed = printable(view.typed);
     // Each takes two columns at most.
-    const end = graphemes(typed)
-      .slice(-((room - 1) >> 1))
-      .join('');
+    const most = Math.max(0, (room - 1) >> 1);
+    const all = graphemes(typed);
+    const end = all.slice(Math.max(0, all.length - most)).join('');
     return `/${displayWidth(typed) <= room ? typed : `…${end}`}${colours.inverse(' ')}`;
   }
   const isScrolled = view.page === 'map' && rows.length > page;

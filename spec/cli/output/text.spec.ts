@@ -13,6 +13,7 @@ import {
 describe('text for a terminal', () => {
   it('counts columns, not characters', () => {
     expect(['ram0', 'é', 'e\u0301', '内存', '🙂'].map(displayWidth)).to.deep.equal([4, 1, 1, 4, 2]);
+    expect(['✅', '⌚', '⬛', '🀄', '🇨🇭', '✓', '●'].map(displayWidth)).to.deep.equal([2, 2, 2, 2, 2, 1, 1]);
   });
 
   it('cuts and fills to a width', () => {
@@ -22,6 +23,7 @@ describe('text for a terminal', () => {
     expect(fit('ab', 5, 'centre')).to.equal(' ab  ');
     expect(fit('内存内存', 5)).to.equal('内存…');
     expect(fit('内存内存', 4)).to.equal('内… ');
+    expect([1, 0, -3].map((width) => fit('ab', width))).to.deep.equal(['…', '', '']);
   });
 
   it('wraps at spaces', () => {

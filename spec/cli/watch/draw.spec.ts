@@ -111,11 +111,12 @@ describe('the picture of watch', () => {
     const rows = names.map((name, index) => rowOf(BigInt(index) << 61n, 0x1000, name, { change: 'added' }));
     const targets = names.map((name) => targetOf({ name, stuck: 1, stuckSince: 0, pendingSince: 0 }));
     const problems = names.map((text) => ({ severity: 'error', text, count: 1000 }) as const);
-    for (const columns of [20, 40, 57, 80, 120]) {
+    for (const columns of [1, 5, 9, 20, 40, 57, 80, 120]) {
       for (const height of [1, 3, 8, 24]) {
         for (const count of [0, 1, 6]) {
           for (const view of [
             FIRST_VIEW,
+            { ...FIRST_VIEW, isPaused: true },
             { ...FIRST_VIEW, typed: '内'.repeat(99) },
             { ...FIRST_VIEW, page: 'help' } as const,
           ]) {
