@@ -48,6 +48,8 @@ export class Suspension implements Disposable {
       this.#isSuspended = false;
       clearTimeout(this.#timer);
       process.on('SIGTSTP', this.#stopAlone);
+      // A terminal tells only the job in the foreground that its size has changed. Node.js asks for the size at this signal.
+      process.emit('SIGWINCH', 'SIGWINCH');
     }
     this.#enter();
   };

@@ -10,12 +10,15 @@ const LEAVE = `${ESC}[0m${ESC}[?7h${ESC}[?25h${ESC}[?1049l`;
 const BEGIN = `${ESC}[?2026h`;
 const END = `${ESC}[?2026l`;
 
+/** Signals that end the process before an `exit` event; SIGINT and SIGTERM are those of the command. */
+const ENDING_SIGNALS = ['SIGHUP', 'SIGQUIT'] as const;
+
 /** A stream to a terminal: `process.stdout`, where it is one. */
 export type Terminal = WriteStream & { readonly fd: number };
 
 /**
  * A terminal that is drawn on as a whole. While it is entered it shows the alternate screen, and hands on each key. `leave` makes it what it was; so
- * does the end of the process, also by an error.
+ * does the end of the process, also by an error, SIGHUP or SIGQUIT.
  */
 export class TerminalScreen implements Disposable {
   readonly #out: Terminal;
@@ -47,6 +50,9 @@ export class TerminalScreen implements Disposable {
     this.#isEntered = true;
     // Of an error that nobody catches, too: before it is printed.
     process.on('exit', this.#restore);
+    for (const signal of ENDING_SIGNALS) {
+      process.on(signal, this.#endBy);
+    }
     this.#keys?.setRawMode(true);
     this.#keys?.resume();
     this.#lines = [];
@@ -55,6 +61,9 @@ export class TerminalScreen implements Disposable {
 
   leave(): void {
     process.off('exit', this.#restore);
+    for (const signal of ENDING_SIGNALS) {
+      process.off(signal, this.#endBy);
+    }
     this.#restore();
     this.#keys?.pause();
   }
@@ -85,6 +94,12 @@ export class TerminalScreen implements Disposable {
   [Symbol.dispose](): void {
     this.leave();
   }
+
+  /** Without a listener the signal ends the process. */
+  readonly #endBy = (signal: NodeJS.Signals): void => {
+    this.leave();
+    process.kill(process.pid, signal);
+  };
 
   readonly #restore = (): void => {
     if (!this.#isEntered) {

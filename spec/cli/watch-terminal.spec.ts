@@ -90,7 +90,21 @@ describe(`dma-streams watch, on a terminal${reason === undefined ? '' : ` (NOT R
     expectRestored(await terminal.ended(), 0);
   });
 
-  it('is stopped by Ctrl-Z, and goes on by fg', async () => {
+  it('leaves the terminal as before when SIGHUP or SIGQUIT ends it', async () => {
+    for (const [signal, status] of [
+      ['HUP', 129],
+      ['QUIT', 131],
+    ] as const) {
+      const command = `ulimit -c 0; ${WATCH} --demo & PID=$!; read line; kill -${signal} $PID; wait $PID${THEN}`;
+      await using terminal = new PseudoTerminal(command);
+      await terminal.until('pc.bios');
+      terminal.type('\r');
+      terminal.type('\n');
+      expectRestored(await terminal.ended(), status);
+    }
+  });
+
+  it('is stopped by Ctrl-Z, and goes on by fg, also on a terminal of another size', async () => {
     await using terminal = new PseudoTerminal('exec bash --norc --noprofile -i', { env: { PS1: '$ ' } });
     await terminal.until('$ ');
     terminal.type(`${WATCH} --demo\n`);
@@ -98,11 +112,12 @@ describe(`dma-streams watch, on a terminal${reason === undefined ? '' : ` (NOT R
     terminal.type('\u001a');
     await terminal.until(LEFT);
     await terminal.until('Stopped');
-    terminal.type('stty -a\n');
+    terminal.type('stty -a; stty cols 44\n');
     await terminal.until(' icanon');
     terminal.type('fg\n');
     await terminal.until(ENTERED);
-    await terminal.untilScreen(/pc\.bios/);
+    await terminal.untilScreen(/^  start .*[^]*pc\.bios/m);
+    expect(Math.max(...terminal.screen.map((text) => text.length))).to.be.at.most(44);
     terminal.type('q');
     await terminal.until(LEFT);
     terminal.type('exit\n');
