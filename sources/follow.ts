@@ -70,7 +70,8 @@ export async function followSections(
       });
     }
   } catch (error) {
-    await close();
+    // The first error says what went wrong; what another one leaves is still in the manager.
+    await close().catch(() => undefined);
     throw error;
   }
   return { ended, close, [Symbol.asyncDispose]: close };

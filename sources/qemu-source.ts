@@ -59,6 +59,7 @@ export class QemuSource implements Disposable {
   readonly #options: CheckedOptions;
   readonly #connected$ = new BehaviorSubject(true);
   #client: QmpClient;
+  #connecting: Promise<void> | undefined;
   #isClosed = false;
   /** Each ends a pause early. */
   readonly #wakes = new Set<() => void>();
@@ -136,7 +137,7 @@ export class QemuSource implements Disposable {
     let sections: readonly Section[] | undefined;
     try {
       if (this.#client.isClosed && !this.#isClosed) {
-        this.#client = this.#watched(await QmpClient.connect(this.path, this.#options));
+        await this.#connect();
       }
       while (!subscriber.closed && !this.#isClosed) {
         const begun = performance.now();
@@ -180,12 +181,24 @@ export class QemuSource implements Disposable {
     }
   }
 
+  /** One at a time, for all subscribers: QEMU serves one client. */
+  #connect(): Promise<void> {
+    this.#connecting ??= QmpClient.connect(this.path, this.#options)
+      .then((client) => {
+        this.#client = this.#watched(client);
+      })
+      .finally(() => {
+        this.#connecting = undefined;
+      });
+    return this.#connecting;
+  }
+
   /** Whether QEMU has come back in time. */
   async #reconnected(subscriber: Subscriber<unknown>): Promise<boolean> {
     const end = performance.now() + this.#options.reconnect;
     while (performance.now() < end && !subscriber.closed && !this.#isClosed) {
       try {
-        this.#client = this.#watched(await QmpClient.connect(this.path, this.#options));
+        await this.#connect();
         return true;
       } catch {
         const pause = Math.min(this.#options.interval, LONGEST_PAUSE, end - performance.now());

@@ -106,7 +106,7 @@ export class QmpClient {
    * @throws QmpEnded; DmaError `ETIMEDOUT`, `EPROTO`, `ERR_CLOSED`
    */
   async humanMonitor(commandLine: string): Promise<string> {
-    const result = await this.#command('human-monitor-command', { 'command-line': commandLine });
+    const result = await this.#command('human-monitor-command', { 'command-line': commandLine }, commandLine);
     if (typeof result !== 'string') {
       throw protocolError(this.#path, `the answer to '${commandLine}' is not a text`, false);
     }
@@ -118,9 +118,10 @@ export class QmpClient {
     this.#fail(new DmaError(`the connection to ${this.#path} was closed`, { code: 'ERR_CLOSED' }));
   }
 
-  #command(execute: string, args: object): Promise<unknown> {
+  /** `asked` is what an error of silence names. */
+  #command(execute: string, args: object, asked = execute): Promise<unknown> {
     return this.#queue.run(async () => {
-      const answer = this.#next(`'${execute}'`);
+      const answer = this.#next(`'${asked}'`);
       if (this.#failure === undefined) {
         this.#socket.write(`${JSON.stringify({ execute, arguments: args })}\n`);
       }

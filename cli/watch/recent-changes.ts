@@ -64,7 +64,9 @@ export class RecentChanges {
         rows.push(row);
       }
     }
-    return rows.sort((one, other) => (one.range.start < other.range.start ? -1 : 1));
+    return rows.sort(
+      ({ range: one }, { range: other }) => Number(one.start > other.start) - Number(one.start < other.start),
+    );
   }
 
   /** Mappings that came or went each second. */

@@ -127,7 +127,7 @@ describe('dma-streams record', function () {
 
   it('makes no file when it cannot connect, and asks nothing when the file cannot be written', async () => {
     const output = traces.path('none.jsonl');
-    const missing = await dmaStreams(['record', '--qmp', traces.path('qmp'), '-o', output]);
+    const missing = await dmaStreams(['record', '--qmp', traces.path('qmp'), '-o', output, '--reconnect', '0']);
     expect([missing.status, missing.stdout, existsSync(output)]).to.deep.equal([1, '', false]);
     expect(missing.stderr).to.match(/^dma-streams: ENOENT: cannot connect to .*no such file.*-qmp unix:PATH/);
     await using qmp = await FakeQmp.listen(ONE);

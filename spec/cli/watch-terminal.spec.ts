@@ -95,11 +95,10 @@ describe(`dma-streams watch, on a terminal${reason === undefined ? '' : ` (NOT R
       ['HUP', 129],
       ['QUIT', 131],
     ] as const) {
-      const command = `ulimit -c 0; ${WATCH} --demo & PID=$!; read line; kill -${signal} $PID; wait $PID${THEN}`;
+      const command = `ulimit -c 0; sh -c 'echo "process $$"; exec ${WATCH} --demo'${THEN}`;
       await using terminal = new PseudoTerminal(command);
       await terminal.until('pc.bios');
-      terminal.type('\r');
-      terminal.type('\n');
+      process.kill(Number(/process (\d+)/.exec(terminal.output)?.[1]), `SIG${signal}`);
       expectRestored(await terminal.ended(), status);
     }
   });
@@ -116,7 +115,7 @@ describe(`dma-streams watch, on a terminal${reason === undefined ? '' : ` (NOT R
     await terminal.until(' icanon');
     terminal.type('fg\n');
     await terminal.until(ENTERED);
-    await terminal.untilScreen(/^  start .*[^]*pc\.bios/m);
+    await terminal.untilScreen(/^ {2}start .*[^]*pc\.bios/m);
     expect(Math.max(...terminal.screen.map((text) => text.length))).to.be.at.most(44);
     terminal.type('q');
     await terminal.until(LEFT);

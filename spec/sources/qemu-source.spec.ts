@@ -124,6 +124,24 @@ describe('QemuSource', () => {
     subscription.unsubscribe();
   });
 
+  it('connects once, also for a subscriber that comes while an earlier one has begun to', async () => {
+    await using qmp = await FakeQmp.listen(ONE);
+    using source = await QemuSource.connect(qmp.path, { interval: 1, reconnect: 60_000 });
+    const first = source.sections$.subscribe();
+    await until(() => qmp.asked > 0);
+    await qmp.quit();
+    qmp.isSilent = true;
+    await qmp.open();
+    await until(() => qmp.clients === 2);
+    first.unsubscribe();
+    const sections = firstValueFrom(source.sections$);
+    // Time for a second connection, which must not come.
+    await sleep(50);
+    qmp.greetAll();
+    expect(names(await sections)).to.deep.equal(['ram']);
+    expect(qmp.clients).to.equal(2);
+  });
+
   it('completes when QEMU does not come back in time', async () => {
     await using qmp = await FakeQmp.listen(ONE);
     using source = await QemuSource.connect(qmp.path, { interval: 1, reconnect: 20 });
@@ -229,7 +247,7 @@ describe('QemuSource', () => {
       code: string,
       message: RegExp,
     ])[] = [
-      ['QEMU that hangs', () => '', false, 'ETIMEDOUT', /has not answered 'human-monitor-command' for 50 ms/],
+      ['QEMU that hangs', () => '', false, 'ETIMEDOUT', /has not answered 'info mtree -f' for 50 ms/],
       [
         'QEMU that ends in the middle of an answer',
         (answer) => answer.slice(0, 100),

@@ -15,6 +15,9 @@ export interface TerminalOptions {
   readonly env?: NodeJS.ProcessEnv;
 }
 
+/** How long a command may take to show something, in milliseconds: the test ends with what was shown, and the command with the test. */
+const PATIENCE = 25_000;
+
 /** A shell command on a terminal of its own. */
 export class PseudoTerminal implements AsyncDisposable {
   readonly #child: ChildProcess;
@@ -73,7 +76,7 @@ export class PseudoTerminal implements AsyncDisposable {
 
   /** Resolves with all that was written when the command has ended. */
   async ended(): Promise<string> {
-    await this.#closed;
+    await this.#inTime(this.#closed);
     return this.#output;
   }
 
@@ -82,8 +85,22 @@ export class PseudoTerminal implements AsyncDisposable {
     await this.#closed;
   }
 
+  async #inTime<T>(what: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(new Error(`it does not come: ${JSON.stringify(this.#output.slice(-2000))}`));
+      }, PATIENCE);
+    });
+    try {
+      return await Promise.race([what, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   async #untilFound(find: () => number | undefined): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
+    const found = new Promise<void>((resolve, reject) => {
       void this.#closed.then(() => {
         reject(new Error(`the command has ended: ${this.#output.slice(-2000)}`));
       });
@@ -98,5 +115,6 @@ export class PseudoTerminal implements AsyncDisposable {
       this.#waiting.add(look);
       look();
     });
+    await this.#inTime(found);
   }
 }

@@ -25,6 +25,10 @@ export class FakeQmp implements AsyncDisposable {
   text: string;
   /** How often it was asked for the memory map. */
   asked = 0;
+  /** How many clients have connected. */
+  clients = 0;
+  /** Whether new clients wait for their greeting, until `greetAll`. */
+  isSilent = false;
 
   private constructor(text: string, options: FakeQmpOptions) {
     this.text = text;
@@ -60,16 +64,30 @@ export class FakeQmp implements AsyncDisposable {
     }
   }
 
+  greetAll(): void {
+    this.isSilent = false;
+    for (const socket of this.#sockets) {
+      this.#greet(socket);
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.quit();
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #greet(socket: Socket): void {
+    socket.write(this.#options.greeting ?? `${JSON.stringify(GREETING)}\r\n`);
   }
 
   #serve(socket: Socket): void {
     this.#sockets.add(socket);
     socket.on('close', () => this.#sockets.delete(socket));
     socket.on('error', () => undefined);
-    socket.write(this.#options.greeting ?? `${JSON.stringify(GREETING)}\r\n`);
+    this.clients++;
+    if (!this.isSilent) {
+      this.#greet(socket);
+    }
     const lines = createInterface({ input: socket });
     // It passes on the errors of the socket: a client that was killed.
     lines.on('error', () => undefined);
