@@ -75,7 +75,8 @@ void DescriptorSocket::DeliverMessages(Napi::Env env) {
   }
   Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, bytes);
   Napi::Int32Array cells = Napi::Int32Array::New(env, count);
-  if (env.IsExceptionPending()) {
+  // A worker can be told to end at any time: then nothing can be made any more, and no exception is pending.
+  if (env.IsExceptionPending() || buffer.IsEmpty() || cells.IsEmpty()) {
     return;
   }
   auto* to = static_cast<uint8_t*>(buffer.Data());
