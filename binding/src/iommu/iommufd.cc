@@ -8,6 +8,7 @@
 
 #include "uapi/iommufd.h"
 #include "util/open_file.h"
+#include "util/typed_array.h"
 
 namespace dma_streams {
 
@@ -66,9 +67,9 @@ Napi::Value IovaRanges(const Napi::CallbackInfo& info) {
       return Number(info.Env(), result);
     }
     const size_t count = std::min<size_t>(query.num_iovas, ranges.size());
-    Napi::BigUint64Array ends = Napi::BigUint64Array::New(info.Env(), count * 2);
-    std::memcpy(ends.Data(), ranges.data(), count * sizeof(ranges[0]));
-    return ends;
+    std::vector<uint64_t> ends(count * 2);
+    std::memcpy(ends.data(), ranges.data(), count * sizeof(ranges[0]));
+    return NewTypedArray<uint64_t>(info.Env(), ends);
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "uapi/vfio.h"
 #include "util/open_file.h"
+#include "util/typed_array.h"
 
 namespace dma_streams {
 
@@ -82,9 +83,7 @@ Napi::Value IovaRanges(Napi::Env env, const std::vector<char>& bytes, size_t off
     ends.push_back(range.start);
     ends.push_back(range.end);
   }
-  Napi::BigUint64Array result = Napi::BigUint64Array::New(env, ends.size());
-  std::memcpy(result.Data(), ends.data(), ends.size() * sizeof(uint64_t));
-  return result;
+  return NewTypedArray<uint64_t>(env, ends);
 }
 
 // vfioContainerInfo(container): { pageSizes, iovaRanges?, dmaEntriesAvailable? } | -errno

@@ -1,5 +1,4 @@
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <memory>
 #include <vector>
@@ -8,6 +7,7 @@
 #include "kvm/slot_table.h"
 #include "kvm/vm.h"
 #include "util/arguments.h"
+#include "util/typed_array.h"
 
 namespace dma_streams {
 
@@ -68,14 +68,12 @@ Napi::Value List(const Napi::CallbackInfo& info) {
     return args.Refused();
   }
   const auto slots = table->List();
-  Napi::Float64Array list = Napi::Float64Array::New(info.Env(), slots.size() * 3);
-  size_t at = 0;
+  std::vector<double> list;
   for (const auto& [range, number] : slots) {
-    list[at++] = static_cast<double>(range.start >> kPageShift);
-    list[at++] = static_cast<double>(range.end >> kPageShift);
-    list[at++] = number;
+    list.insert(list.end(), {static_cast<double>(range.start >> kPageShift),
+                             static_cast<double>(range.end >> kPageShift), static_cast<double>(number)});
   }
-  return list;
+  return NewTypedArray<double>(info.Env(), list);
 }
 
 // kvmSlotsFree(slots): how many numbers are free
@@ -106,11 +104,8 @@ Napi::Value TakeDirtyLog(const Napi::CallbackInfo& info) {
   if (result < 0) {
     return Number(info.Env(), result);
   }
-  Napi::Uint8Array bytes = Napi::Uint8Array::New(info.Env(), bits.size() * sizeof(bits[0]));
-  if (!info.Env().IsExceptionPending()) {
-    std::memcpy(bytes.Data(), bits.data(), bits.size() * sizeof(bits[0]));
-  }
-  return bytes;
+  const auto* bytes = reinterpret_cast<const uint8_t*>(bits.data());
+  return NewTypedArray<uint8_t>(info.Env(), {bytes, bits.size() * sizeof(bits[0])});
 }
 
 }  // namespace
