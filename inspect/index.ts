@@ -1,2 +1,2 @@
-export { instrument } from './instrument.js';
-export type { Instrumentation, InstrumentOptions } from './instrument.js';
+export { instrument } from './metrics/instrument.js';
+export type { Instrumentation, InstrumentOptions } from './metrics/instrument.js';

@@ -1,4 +1,4 @@
-import type { Attachment } from '../streams/index.js';
+import type { Attachment } from '../../streams/index.js';
 import type { BoundedNames } from './bounded-names.js';
 
 /** What the attachments with one name hold. */

@@ -1,10 +1,10 @@
 import { MeterProvider, MetricReader, type MetricData } from '@opentelemetry/sdk-metrics';
 import { expect } from 'chai';
 import { NEVER } from 'rxjs';
-import { instrument, type Instrumentation } from '../../inspect/index.js';
-import { RegionManager } from '../../streams/index.js';
-import { addRam, RecordingTarget } from '../../testing/index.js';
-import { addRegion, mapping, nextTurn, range, rejectionOf } from '../streams/support/phrases.js';
+import { instrument, type Instrumentation } from '../../../inspect/index.js';
+import { RegionManager } from '../../../streams/index.js';
+import { addRam, RecordingTarget } from '../../../testing/index.js';
+import { addRegion, mapping, nextTurn, range, rejectionOf } from '../../streams/support/phrases.js';
 
 class Reader extends MetricReader {
   protected override onForceFlush(): Promise<void> {

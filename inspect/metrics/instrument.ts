@@ -1,7 +1,7 @@
 import type { Meter } from '@opentelemetry/api';
 import { mergeMap, pairwise, startWith, Subscription } from 'rxjs';
-import { RegionManager, type Attachment } from '../streams/index.js';
-import { checkCount, checkObject } from '../streams/internal.js';
+import { RegionManager, type Attachment } from '../../streams/index.js';
+import { checkCount, checkObject } from '../../streams/internal.js';
 import { BoundedNames } from './bounded-names.js';
 import { HeldTotals } from './held-totals.js';
 import { Instruments } from './instruments.js';

@@ -1,5 +1,5 @@
 import type { BatchObservableResult, Meter } from '@opentelemetry/api';
-import type { DmaError, Outcome } from '../streams/index.js';
+import type { DmaError, Outcome } from '../../streams/index.js';
 import type { BoundedNames } from './bounded-names.js';
 import type { HeldTotal } from './held-totals.js';
 
