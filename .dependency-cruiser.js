@@ -46,6 +46,10 @@ const ROOMS = {
   ],
 };
 
+/** What runs in the browser has rules of its own. */
+const PAGE = '^inspect/page/';
+const PAGE_PACKAGES = ['lit', 'd3-zoom', 'd3-selection'];
+
 const either = (names) => `(${names.join('|')})`;
 
 const PROJECT = either([...Object.keys(FOLDERS), 'spec']);
@@ -65,7 +69,7 @@ const folderRules = Object.entries(FOLDERS).flatMap(([folder, { folders, package
           name: `${folder}-packages`,
           comment: `${folder}/ may use ${packages.length === 0 ? 'no package' : `the packages ${packages.join(', ')}`}.`,
           severity: 'error',
-          from: { path: `^${folder}/` },
+          from: { path: `^${folder}/`, pathNot: PAGE },
           to: { path: 'node_modules/', pathNot: `node_modules/(@types/)?${either([...packages, '@types/node'])}/` },
         },
       ]),
@@ -89,6 +93,37 @@ const roomRules = Object.entries(ROOMS).map(([room, rooms]) => ({
   from: { path: `^streams/${room}/` },
   to: { path: '^streams/', pathNot: `^streams/${either([room, ...rooms])}/` },
 }));
+
+const pageRules = [
+  {
+    name: 'page-imports',
+    comment: 'What runs in the browser shares with the server the types of its messages, and nothing else.',
+    severity: 'error',
+    from: { path: PAGE },
+    to: { path: `^${PROJECT}/`, pathNot: '^inspect/(page|wire)/' },
+  },
+  {
+    name: 'page-packages',
+    comment: `inspect/page/ may use the packages ${PAGE_PACKAGES.join(', ')}: they are bundled.`,
+    severity: 'error',
+    from: { path: PAGE },
+    to: { path: 'node_modules/', pathNot: `node_modules/(@types/)?${either(PAGE_PACKAGES)}/` },
+  },
+  {
+    name: 'page-model-is-pure',
+    comment: 'inspect/page/model/ runs anywhere, in specs too: it knows nothing of the browser.',
+    severity: 'error',
+    from: { path: `${PAGE}model/` },
+    to: { pathNot: '^inspect/(page/model|wire)/' },
+  },
+  {
+    name: 'page-from-itself',
+    comment: 'Nobody but the specs imports what runs in the browser.',
+    severity: 'error',
+    from: { path: `^${PROJECT}/`, pathNot: `${PAGE}|^spec/` },
+    to: { path: PAGE },
+  },
+];
 
 export default {
   forbidden: [
@@ -144,6 +179,7 @@ export default {
     },
     ...folderRules,
     ...roomRules,
+    ...pageRules,
   ],
   options: {
     doNotFollow: { path: '(node_modules|^dist)/' },
