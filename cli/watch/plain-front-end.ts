@@ -1,8 +1,9 @@
+import type { SourceStatus } from '../../inspect/index.js';
 import type { LineWriter } from '../output/line-writer.js';
 import { fit, formatSize, printable } from '../output/text.js';
 import type { ChangeSet, MapChange, MemoryRange } from '../../streams/index.js';
 import { kindOf } from './watch-state.js';
-import type { SourceStatus, Watched } from './watched.js';
+import type { Watched } from './watched.js';
 
 /** Writes a line for each change, problem and change of the status, where the output is no terminal that can be drawn on. */
 export class PlainFrontEnd implements Disposable {

@@ -1,6 +1,7 @@
 import { BehaviorSubject, Subject, type Observable, type Subscription } from 'rxjs';
 import { RamBlocks } from '../../binding/index.js';
 import { MemoryFiles } from '../../sources/memory-files.js';
+import type { SourceStatus, WatchProblem } from '../../inspect/index.js';
 import { RegionManager } from '../../streams/index.js';
 import { reasonOf } from '../errors.js';
 import { attachTargets, closeQuietly, type Attached } from '../replay/attach-targets.js';
@@ -9,7 +10,7 @@ import { SectionPlacer } from '../replay/section-placer.js';
 import type { TargetChoice } from '../replay/target-choice.js';
 import type { TraceCommit } from '../trace/trace.js';
 import type { CommitSource } from './commit-source.js';
-import type { SourceStatus, Watched, WatchedTarget, WatchProblem } from './watched.js';
+import type { Watched, WatchedTarget } from './watched.js';
 
 /** Follows a source in a manager of its own. Front ends show it: see `Watched`. */
 export class WatchSession implements Watched, AsyncDisposable {

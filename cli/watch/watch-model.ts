@@ -1,8 +1,9 @@
 import { Subject, Subscription, type Observable } from 'rxjs';
+import type { SourceStatus, WatchProblem } from '../../inspect/index.js';
 import type { ChangeSet, MapChange } from '../../streams/index.js';
 import { HeldMappings } from './held-mappings.js';
 import { RecentChanges } from './recent-changes.js';
-import type { SourceStatus, Watched, WatchProblem } from './watched.js';
+import type { Watched } from './watched.js';
 import type { MapRow, ShownProblem, WatchState } from './watch-state.js';
 
 /** Problems that are kept. */

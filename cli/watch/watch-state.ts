@@ -1,5 +1,5 @@
+import type { SourceStatus, WatchProblem } from '../../inspect/index.js';
 import type { MappingType, MemoryRange } from '../../streams/index.js';
-import type { SourceStatus, WatchProblem } from './watched.js';
 
 /** A mapping as it is shown: one that is active, or one that has just gone. */
 export interface MapRow {

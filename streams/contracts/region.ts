@@ -53,6 +53,10 @@ export interface Region extends AsyncDisposable {
   readonly range: MemoryRange;
   readonly priority: number;
   readonly type: MappingType;
+  /** What shows where the region has no mapping: see `RegionParams.holes`. */
+  readonly holes: 'opaque' | 'transparent';
+  /** How the region is mapped: a copy of the parameters. `undefined` while it is not mapped. As of the last command that took effect. */
+  readonly mapped: MapParams | undefined;
   /**
    * Whether the region is mapped, and shows at one address at least: one that no mapped region of higher priority, or of equal priority that was
    * added earlier, covers.

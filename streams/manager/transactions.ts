@@ -72,6 +72,7 @@ export class Transactions {
       },
       nextSequence: () => sequence++,
       activeMappings: (state) => copiesOf(this.#view.of(state)),
+      mapped: (state) => this.#view.paramsOf(state),
     };
   }
 

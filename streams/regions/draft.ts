@@ -32,6 +32,8 @@ export interface RegionContext {
   readonly nextSequence: () => number;
   /** The parts of the mappings of a region that show, as of the last command that took effect. */
   readonly activeMappings: (state: RegionState) => readonly MapChange[];
+  /** How a region is mapped, as of the last command that took effect. */
+  readonly mapped: (state: RegionState) => MapParams | undefined;
 }
 
 interface GranularMapping {

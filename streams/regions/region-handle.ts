@@ -31,6 +31,8 @@ export interface RegionCommands {
   readonly transact: Transact;
   /** A copy of the parts of the mappings of a region that show. */
   readonly activeMappings: (state: RegionState) => readonly MapChange[];
+  /** How a region is mapped, as of the last command that took effect. */
+  readonly mapped: (state: RegionState) => MapParams | undefined;
 }
 
 /** The region object of users. Each command is a transaction of one edit. */
@@ -63,6 +65,15 @@ export class RegionHandle implements Region {
 
   get type(): MappingType {
     return this.#state.type;
+  }
+
+  get holes(): 'opaque' | 'transparent' {
+    return this.#state.isTransparent ? 'transparent' : 'opaque';
+  }
+
+  get mapped(): MapParams | undefined {
+    const params = this.#commands.mapped(this.#state);
+    return params === undefined ? undefined : { ...params };
   }
 
   get active(): boolean {
@@ -125,8 +136,8 @@ export class RegionHandle implements Region {
   }
 
   toJSON(): Record<string, unknown> {
-    const { name, range, priority, type, active } = this;
-    const { present, visible: mapped, mappings } = this.#state;
+    const { name, range, priority, type, active, mapped } = this;
+    const { present, mappings } = this.#state;
     return { name, range, priority, type, active, mapped: mapped ?? false, mappings: mappings.size, removed: !present };
   }
 

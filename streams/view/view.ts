@@ -1,18 +1,18 @@
 import type { MapChange, MemoryMapSnapshot } from '../contracts/change-set.js';
+import type { MapParams } from '../contracts/region.js';
 import { copiesOf } from '../changes/copies.js';
 import type { Difference } from './removals.js';
 import { pauseIfOver } from '../util/time-slice.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-import type { CopyCursor, Ranged } from '../ranges/range-map.js';
-import { pieceAt, piecesIn } from '../regions/pieces.js';
+import type { Ranged } from '../ranges/range-map.js';
+import { piecesIn } from '../regions/pieces.js';
 import { PendingChanges, type RegionState, type ShownChange } from '../regions/region-state.js';
 import type { RegionTable } from '../regions/region-table.js';
-import type { RegionBefore, StateBefore } from '../regions/state-before.js';
+import type { StateBefore } from '../regions/state-before.js';
 import type { Steps } from '../regions/steps.js';
 import { sortByAddress } from '../ranges/sort-by-address.js';
 import {
   COPIES_PER_STEP,
-  COPY_ENTRIES_MAX,
   eachInSlices,
   filterInSlices,
   joinInSlices,
@@ -23,6 +23,7 @@ import {
 import { runAtOnce, type Coroutine } from '../util/coroutine.js';
 import { append, EMPTY_LIST } from '../util/lists.js';
 import { readOnly } from './region-access.js';
+import { copyMappings, firstPieceOf, isDivided, isWritableBefore, paramsBefore } from './region-pieces.js';
 import { rewind, Versions, type Version } from './versions.js';
 
 /** Limit of regions, and of parts of regions, that change without a pause. */
@@ -136,6 +137,12 @@ export class View {
       .partsOverlapping(state.range)
       .flatMap(({ range }) => runAtOnce(piecesIn(state, before, range, range)));
     return isWritableBefore(state, before) ? pieces : pieces.map(readOnly);
+  }
+
+  /** How a region is mapped; `undefined` if it is not. */
+  paramsOf(state: RegionState): MapParams | undefined {
+    const before = this.#pending === undefined ? undefined : runAtOnce(this.#pending.before()).of(state);
+    return paramsBefore(state, before);
   }
 
   /** All active pieces, in ascending order. Regions must not be edited before the coroutine ends. */
@@ -259,40 +266,6 @@ function* prepare(changes: readonly ShownChange[]): Coroutine<PendingChanges> {
   return pending;
 }
 
-/** Whether the pieces of an active region are not simply all of its mappings. */
-function isDivided(state: RegionState): boolean {
-  return state.hasGranules || !state.isWhole;
-}
-
-/** The first piece of a region before the steps of a transaction that shares a page with `range`. */
-function firstPieceOf(state: RegionState, before: RegionBefore | undefined, range: MemoryRange): MapChange | undefined {
-  for (const { range: part } of state.partsOverlapping(range)) {
-    const section = part.intersection(range) ?? range;
-    const mapping = (before ?? state.mappings).firstOverlap(section);
-    if (mapping !== undefined) {
-      const piece = pieceAt(mapping, part, Math.max(mapping.range.startPage, section.startPage));
-      return isWritableBefore(state, before) ? piece : readOnly(piece);
-    }
-  }
-  return undefined;
-}
-
-/** Copies the next mappings of a region, like `RangeMap.copyTo`, with the access that targets have. */
-function copyMappings(mappings: MapChange[], state: RegionState, cursor: CopyCursor, isWritable: boolean): void {
-  const first = cursor.at;
-  state.mappings.copyTo(mappings, cursor, COPY_ENTRIES_MAX);
-  if (!isWritable) {
-    for (let at = first; at < cursor.at; at++) {
-      mappings[at] = readOnly(mappings[at] as MapChange);
-    }
-  }
-}
-
 function isActive(state: RegionState): boolean {
   return state.active;
-}
-
-/** Whether a region was mapped writable before the steps of the transaction. */
-function isWritableBefore(state: RegionState, before: RegionBefore | undefined): boolean {
-  return (before === undefined ? state.visible : before.visible)?.writable === true;
 }

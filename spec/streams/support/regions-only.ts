@@ -24,6 +24,7 @@ export class RegionsOnly {
       checkPrivate: () => undefined,
       nextSequence: () => sequence++,
       activeMappings: (state) => this.view.of(state),
+      mapped: (state) => this.view.paramsOf(state),
     };
   }
 
