@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -27,9 +27,17 @@ describe('.ci/run, when it is interrupted', function () {
       mkdirSync(join(folder, name));
     }
     copyFileSync(join(PACKAGE, '.ci/run'), join(folder, '.ci/run'));
-    // Nothing is installed: its first long step is this, which does not heed SIGTERM.
-    const npm = `#!/bin/bash\ntrap '' TERM\necho $$ > ${folder}/npm\nsleep 100 &\nwait\nwait\n`;
-    const installed = ['g++', 'make', 'python3', 'clang-format-19', 'clang-tidy-19'];
+    writeFileSync(join(folder, 'package.json'), '{ "scripts": { "test:asan": "" } }');
+    // Nothing is installed: these two are its first long steps, which run beside one another and do not heed SIGTERM.
+    const npm = `#!/bin/bash
+case "$*" in 'run test:asan') name=beside ;; 'run lint') name=lint ;; *) exit 0 ;; esac
+trap '' TERM
+echo $$ > ${folder}/$name
+sleep 100 &
+wait
+wait
+`;
+    const installed = ['npx', 'g++', 'make', 'python3', 'clang-format-19', 'clang-tidy-19'];
     for (const [name, text] of [['npm', npm], ...installed.map((each) => [each, '#!/bin/sh\n'])] as const) {
       writeFileSync(join(folder, 'bin', name ?? ''), text ?? '');
       chmodSync(join(folder, 'bin', name ?? ''), 0o755);
@@ -44,24 +52,29 @@ describe('.ci/run, when it is interrupted', function () {
     ['SIGTERM', 143],
     ['SIGHUP', 129],
   ] as const) {
-    it(`by ${signal}, ends the step that runs, leaves no temporary folder, and ends with ${expected}`, async () => {
+    it(`by ${signal}, ends what runs, leaves no temporary folder, and ends with ${expected}`, async () => {
       const env = { ...process.env, TMPDIR: join(folder, 'tmp'), PATH: `${folder}/bin:${process.env['PATH'] ?? ''}` };
       const run = spawn('bash', ['.ci/run'], { cwd: folder, env, stdio: 'ignore' });
       const ended = once(run, 'exit');
-      while (!existsSync(join(folder, 'npm')) || readFileSync(join(folder, 'npm'), 'utf8') === '') {
-        expect(run.exitCode).to.equal(null);
-        await sleep(20);
-      }
-      const step = Number(readFileSync(join(folder, 'npm'), 'utf8'));
+      const steps = await Promise.all(['lint', 'beside'].map((name) => pidIn(join(folder, name), run)));
       expect(readdirSync(join(folder, 'tmp'))).to.have.length(1);
       run.kill(signal);
       expect(await ended).to.deep.equal([expected, null]);
       expect(readdirSync(join(folder, 'tmp'))).to.deep.equal([]);
-      // It was killed: the system may take a moment to end it. Left alone, it would run for 100 seconds.
-      for (let wait = 0; wait < 100 && isRunning(step); wait++) {
+      // They were killed: the system may take a moment to end them. Left alone, they would run for 100 seconds.
+      for (let wait = 0; wait < 100 && steps.some(isRunning); wait++) {
         await sleep(20);
       }
-      expect(isRunning(step)).to.equal(false);
+      expect(steps.map(isRunning)).to.deep.equal([false, false]);
     });
   }
 });
+
+/** The process that has written its number into this file, which the run starts. */
+async function pidIn(path: string, run: ChildProcess): Promise<number> {
+  while (!existsSync(path) || readFileSync(path, 'utf8') === '') {
+    expect(run.exitCode).to.equal(null);
+    await sleep(20);
+  }
+  return Number(readFileSync(path, 'utf8'));
+}
