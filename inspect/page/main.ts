@@ -1,23 +1,41 @@
 import { html, render } from 'lit/html.js';
-import { Replica } from './model/replica.js';
-import { firstPage } from './model/state.js';
-import { range, size } from './model/text.js';
-import { visible } from './model/names.js';
-import { Connection } from './view/connection.js';
+import { Activity } from './view/activity.js';
+import { Announcer } from './view/announcer.js';
+import { Drawing } from './view/map/drawing.js';
+import { Legend } from './view/map/legend.js';
+import { map } from './view/map/map.js';
+import { Overview } from './view/map/overview.js';
+import { banners } from './view/panels/banner.js';
+import { header, windowTitle } from './view/panels/header.js';
+import { LogPanel } from './view/panels/log.js';
+import { side } from './view/panels/side.js';
+import { Table } from './view/panels/tables.js';
+import { timeline } from './view/panels/timeline.js';
+import { toolbar } from './view/panels/toolbar.js';
+import { Store } from './view/store.js';
+import { Theme } from './view/theme.js';
 
-const replica = new Replica();
-const root = document.querySelector<HTMLElement>('#app');
+/** Milliseconds between two drawings when nothing comes, while something that is shown grows with the time. */
+const CLOCK = 1000;
+
 let scheduled = false;
+let clock = 0;
 
-const connection = new Connection(
-  '/events',
-  (message) => {
-    replica.receive(message, Date.now());
-    schedule();
-  },
-  schedule,
-);
+const announcer = new Announcer();
+const store = new Store(schedule, announcer);
+const drawing = new Drawing(store, schedule);
+const overview = new Overview(store, schedule);
+const legend = new Legend();
+const activity = new Activity(store.replica.history, schedule);
+const log = new LogPanel(store, schedule);
+const tables = { mappings: new Table(store, schedule), regions: new Table(store, schedule) };
+const theme = new Theme(() => {
+  [drawing, overview, legend, activity].forEach((colored) => colored.forgetColors());
+  schedule();
+});
+const root = document.querySelector<HTMLElement>('#app') ?? document.body;
 
+/** Has all drawn in the next animation frame: once, however often it is called. While the page is hidden there are no frames. */
 function schedule(): void {
   if (!scheduled) {
     scheduled = true;
@@ -29,22 +47,33 @@ function schedule(): void {
 }
 
 function draw(): void {
-  const { state } = replica;
-  if (root !== null) {
-    render(
-      html`<h1>${visible(replica.description)}</h1>
-        <p id="connection" data-phase=${connection.phase}>${connection.phase}</p>
-        <p>generation ${state.generation}, ${size(state.mappedPages)}</p>
-        <ul id="mappings">
-          ${state.mappings.slice(0, 200).map((mapping) => html`<li data-start=${firstPage(mapping)}>${range(mapping.pages)} ${visible(mapping.region)}</li>`)}
-        </ul>
-        <ul id="targets">
-          ${state.targets.map(({ name, held, stuck }) => html`<li>${visible(name)} held ${held} stuck ${stuck}</li>`)}
-        </ul>`,
-      root,
-    );
+  document.title = windowTitle(store);
+  drawing.draw(schedule);
+  render(
+    html`${header(store, theme)} ${banners(store)} ${toolbar(store)}
+      <main data-back=${store.back !== undefined}>
+        ${map(store, drawing, overview, legend)}
+        <div class="column">${side(store, tables)} ${log.render()}</div>
+      </main>
+      ${timeline(store, activity.canvas)} ${announcer.element}`,
+    root,
+  );
+  overview.draw();
+  legend.draw();
+  activity.draw();
+  clearTimeout(clock);
+  if (store.growsOld) {
+    clock = window.setTimeout(schedule, CLOCK);
   }
 }
 
-connection.open();
-draw();
+addEventListener('keydown', (event) => {
+  const { target } = event;
+  if (event.key === '/' && !(target instanceof HTMLInputElement)) {
+    event.preventDefault();
+    document.querySelector<HTMLInputElement>('#search')?.focus();
+  }
+});
+
+store.connection.open();
+schedule();

@@ -46,10 +46,11 @@ export class Log {
     }
   }
 
-  /** The latest entries before the one of number `before`, latest first: at most `limit` of those that pass. */
-  latest(before: number, limit: number, passes: (entry: LogEntry) => boolean): readonly Logged[] {
+  /** The latest entries before the one of number `before`, latest first: at most `limit` of those that pass, of the last `among`. */
+  latest(before: number, limit: number, passes: (entry: LogEntry) => boolean, among = Infinity): readonly Logged[] {
     const result: Logged[] = [];
-    for (let index = Math.min(before - this.dropped, this.#entries.length) - 1; index >= 0; index--) {
+    const last = Math.min(before - this.dropped, this.#entries.length) - 1;
+    for (let index = last; index >= 0 && last - index < among; index--) {
       const logged = this.#entries[index] as Logged;
       if (passes(logged.entry)) {
         result.push(logged);

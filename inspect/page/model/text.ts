@@ -14,7 +14,7 @@ export function range([start, end]: Pages): string {
 
 const UNITS = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
 
-/** A size in the largest unit that it is at least one of: 163 is `652 KiB`, 300 is `1.17 MiB`. At most three digits after the point. */
+/** A size in the largest unit that it is at least one of: 163 is `652 KiB`, 300 is `1.17 MiB`. Three digits, if it is not a whole number. */
 export function size(pages: number): string {
   let value = pages * 4;
   let unit = 0;
@@ -23,8 +23,7 @@ export function size(pages: number): string {
     unit++;
   }
   const digits = Number.isInteger(value) ? 0 : value < 10 ? 2 : value < 100 ? 1 : 0;
-  const rounded = value.toFixed(digits);
-  return `${Number(rounded) === value ? '' : '≈ '}${rounded} ${UNITS[unit] ?? ''}`;
+  return `${value.toFixed(digits)} ${UNITS[unit] ?? ''}`;
 }
 
 export function count(number: number): string {

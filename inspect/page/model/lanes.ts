@@ -1,0 +1,58 @@
+/** A vertical strip of the drawing, in pixels. */
+export interface Lane {
+  readonly left: number;
+  readonly width: number;
+}
+
+export interface Lanes {
+  readonly axis: Lane;
+  /** Whether the axis has room for sizes beside the addresses. */
+  readonly withSizes: boolean;
+  readonly guest: Lane;
+  /** All levels of regions. */
+  readonly regions: Lane;
+  /** One for each level; those for which there is no room share the last one. */
+  readonly levels: readonly Lane[];
+  /** One for each target for which there is room. */
+  readonly targets: readonly Lane[];
+}
+
+const GAP = 6;
+const NARROWEST = { level: 9, target: 14 };
+const WIDEST = { guest: 300, level: 170, target: 110 };
+
+/** Divides the width of the drawing among the axis, what the guest sees, levels of regions and targets. */
+export function lanesOf(width: number, levelCount: number, targetCount: number): Lanes {
+  const withSizes = width >= 620;
+  const axis: Lane = { left: 0, width: withSizes ? 176 : width < 420 ? 92 : 104 };
+  const rest = Math.max(60, width - axis.width - GAP);
+  const targetWidth = Math.max(
+    NARROWEST.target,
+    Math.min(WIDEST.target, Math.floor((rest * 0.42) / Math.max(1, targetCount)) - GAP),
+  );
+  const shownTargets = Math.min(targetCount, Math.floor((rest * 0.5) / (targetWidth + GAP)));
+  const forTargets = shownTargets * (targetWidth + GAP);
+  const forBoth = rest - forTargets - 4 * GAP;
+  const guestWidth = Math.min(WIDEST.guest, Math.floor(forBoth * (levelCount > 2 ? 0.36 : 0.5)));
+  const forRegions = Math.max(NARROWEST.level, forBoth - guestWidth);
+  const shownLevels = Math.max(1, Math.min(levelCount, Math.floor(forRegions / NARROWEST.level)));
+  const levelWidth = Math.min(WIDEST.level, Math.floor(forRegions / shownLevels));
+  const guest: Lane = { left: axis.width + GAP, width: guestWidth };
+  const regionsLeft = guest.left + guest.width + GAP;
+  const regions: Lane = { left: regionsLeft, width: Math.min(forRegions, levelWidth * shownLevels) };
+  const targetsLeft = regions.left + regions.width + GAP * 2;
+  return {
+    axis,
+    withSizes,
+    guest,
+    regions,
+    levels: Array.from({ length: shownLevels }, (_, index) => ({
+      left: regionsLeft + index * levelWidth,
+      width: levelWidth - 1,
+    })),
+    targets: Array.from({ length: shownTargets }, (_, index) => ({
+      left: targetsLeft + index * (targetWidth + GAP),
+      width: targetWidth,
+    })),
+  };
+}

@@ -1,0 +1,69 @@
+import type { WireRegion } from '../../wire/messages.js';
+import { compareRank } from './shown.js';
+import { SortedList } from './sorted-list.js';
+import { firstPage } from './state.js';
+
+/**
+ * The regions in levels, each of which has no overlap. A region is one level below the lowest of those of higher rank that overlap it: level 0
+ * is next to the guest. Those that are not mapped have their place too, so that one sees where they would show.
+ */
+export function levelsOf(regions: SortedList<WireRegion>): readonly SortedList<WireRegion>[] {
+  const ranked = [...regions.toArray()].sort(compareRank);
+  const borders = [...new Set(ranked.flatMap(({ pages }) => [...pages]))].sort((a, b) => a - b);
+  const indexOf = new Map(borders.map((page, index) => [page, index]));
+  const depths = new RangeMaximum(borders.length);
+  const levels: WireRegion[][] = [];
+  for (const region of ranked) {
+    const from = indexOf.get(region.pages[0]) ?? 0;
+    const to = indexOf.get(region.pages[1]) ?? 0;
+    const level = depths.maximum(from, to);
+    (levels[level] ??= []).push(region);
+    depths.raise(from, to, level + 1);
+  }
+  return levels.map((level) => SortedList.empty<WireRegion>(firstPage).with(level));
+}
+
+/** Numbers, at first 0, with the maximum of a range: a segment tree. Ranges are half open. */
+class RangeMaximum {
+  readonly #length: number;
+  /** The maximum in the range of a node. */
+  readonly #maximum: Int32Array;
+  /** What the whole range of a node was raised to. */
+  readonly #raised: Int32Array;
+
+  constructor(length: number) {
+    this.#length = Math.max(1, length);
+    this.#maximum = new Int32Array(4 * this.#length);
+    this.#raised = new Int32Array(4 * this.#length);
+  }
+
+  maximum(from: number, to: number, node = 1, low = 0, high = this.#length): number {
+    if (to <= low || high <= from) {
+      return 0;
+    }
+    if (from <= low && high <= to) {
+      return this.#maximum[node] ?? 0;
+    }
+    const middle = (low + high) >> 1;
+    return Math.max(
+      this.#raised[node] ?? 0,
+      this.maximum(from, to, 2 * node, low, middle),
+      this.maximum(from, to, 2 * node + 1, middle, high),
+    );
+  }
+
+  /** Sets the numbers of the range to `value`, those that are smaller. */
+  raise(from: number, to: number, value: number, node = 1, low = 0, high = this.#length): void {
+    if (to <= low || high <= from) {
+      return;
+    }
+    this.#maximum[node] = Math.max(this.#maximum[node] ?? 0, value);
+    if (from <= low && high <= to) {
+      this.#raised[node] = Math.max(this.#raised[node] ?? 0, value);
+      return;
+    }
+    const middle = (low + high) >> 1;
+    this.raise(from, to, value, 2 * node, low, middle);
+    this.raise(from, to, value, 2 * node + 1, middle, high);
+  }
+}

@@ -1,0 +1,75 @@
+import type { Pages, WireMapping, WireRegion } from '../../wire/messages.js';
+import { regionTotals } from './details.js';
+import { Fold } from './fold.js';
+import { levelsOf } from './levels.js';
+import { ALL_PAGES, type Window } from './scale.js';
+import { shownParts, type ShownPart } from './shown.js';
+import type { SortedList } from './sorted-list.js';
+import type { State } from './state.js';
+
+/** What is worked out of the regions of a state, to draw them. */
+export interface Picture {
+  /** The regions in levels without overlaps, the one next to the guest first. */
+  readonly levels: readonly SortedList<WireRegion>[];
+  readonly shown: SortedList<ShownPart>;
+  readonly totals: ReturnType<typeof regionTotals>;
+  /** From the first to the last page of all that there is; `undefined` if there is nothing. */
+  readonly content: Pages | undefined;
+  readonly fold: Fold;
+}
+
+/** Pictures of states: worked out again only when what they depend on has changed. */
+export class Pictures {
+  #regions: SortedList<WireRegion> | undefined;
+  /** The mappings, if the picture depends on them. */
+  #mappings: SortedList<WireMapping> | undefined;
+  #exceptions: State['exceptions'] | undefined;
+  #picture: Picture | undefined;
+
+  of(state: State): Picture {
+    const { regions, mappings, exceptions } = state;
+    if (
+      this.#picture === undefined ||
+      this.#regions !== regions ||
+      this.#exceptions !== exceptions ||
+      (this.#mappings !== undefined && this.#mappings !== mappings)
+    ) {
+      const same = this.#regions === regions && this.#mappings === undefined ? this.#picture : undefined;
+      this.#regions = regions;
+      this.#exceptions = exceptions;
+      this.#mappings = regions.toArray().some(({ holes }) => holes === 'transparent') ? mappings : undefined;
+      this.#picture = pictureOf(state, same);
+    }
+    return this.#picture;
+  }
+}
+
+function pictureOf(state: State, same: Picture | undefined): Picture {
+  const shown = same?.shown ?? shownParts(state.regions, state.mappings);
+  const ranges = contentOf(state);
+  const end = ranges.reduce((last, [, after]) => Math.max(last, after), 0);
+  return {
+    levels: same?.levels ?? levelsOf(state.regions),
+    shown,
+    totals: same?.totals ?? regionTotals(state.regions, shown),
+    content: ranges[0] === undefined ? undefined : [ranges[0][0], end],
+    fold: Fold.of(ranges),
+  };
+}
+
+/** Ranges of all that there is, in ascending order; but not containers, which often reach over everything. */
+function contentOf({ regions, mappings, exceptions }: State): readonly Pages[] {
+  const opaque = regions.toArray().filter(({ holes }) => holes === 'opaque');
+  const rest = [...exceptions.values()].flatMap(({ stuck, missing, extra }) =>
+    [stuck, missing, extra].flatMap((list) => list.toArray()),
+  );
+  // Mappings are inside of regions.
+  const inContainers = opaque.length === regions.size ? [] : mappings.toArray();
+  return [...opaque, ...inContainers, ...rest].map(({ pages }) => pages).sort((a, b) => a[0] - b[0]);
+}
+
+/** The addresses that can be seen: up to a little beyond the end of what there is, or of what was looked for. */
+export function boundsOf(content: Pages | undefined, wanted: number, fold: Fold): Window {
+  const end = fold.fold(Math.max(content?.[1] ?? 0, wanted, 256));
+  return [0, Math.min(ALL_PAGES, Math.ceil(fold.unfold(end * 1.02)))];
+}

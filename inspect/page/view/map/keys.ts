@@ -1,0 +1,40 @@
+import { fitted, type Scale } from '../../model/scale.js';
+import type { Store } from '../store.js';
+
+/** The keys of the drawing, for people. */
+export const KEYS =
+  'Arrow keys move, plus and minus zoom, Home and End go to the first and last address, N and P select the next and previous mapping, ' +
+  'F shows everything, Enter shows the selection in full, Escape ends the selection. The tables have the same in text.';
+
+/** Handles a key that is pressed on the drawing. */
+export function onKey(event: KeyboardEvent, store: Store, scale: Scale): void {
+  if (event.ctrlKey || event.metaKey || event.altKey) {
+    return;
+  }
+  const { bounds } = store;
+  const moves: Readonly<Record<string, () => void>> = {
+    ArrowUp: () => store.set({ chosen: scale.panned(-0.1, bounds) }),
+    ArrowDown: () => store.set({ chosen: scale.panned(0.1, bounds) }),
+    PageUp: () => store.set({ chosen: scale.panned(-0.9, bounds) }),
+    PageDown: () => store.set({ chosen: scale.panned(0.9, bounds) }),
+    '+': () => store.set({ chosen: scale.zoomed(1.5, bounds) }),
+    '=': () => store.set({ chosen: scale.zoomed(1.5, bounds) }),
+    '-': () => store.set({ chosen: scale.zoomed(1 / 1.5, bounds) }),
+    Home: () => store.set({ chosen: scale.panned(-Number.MAX_SAFE_INTEGER, bounds) }),
+    End: () => store.set({ chosen: scale.panned(Number.MAX_SAFE_INTEGER, bounds) }),
+    n: () => store.goToMapping(1),
+    p: () => store.goToMapping(-1),
+    f: () => store.set({ chosen: undefined }),
+    Enter: () => {
+      if (store.selection !== undefined) {
+        store.set({ chosen: fitted(store.selection.pages, store.fold, bounds) });
+      }
+    },
+    Escape: () => store.set({ selection: undefined }),
+  };
+  const move = moves[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (move !== undefined) {
+    event.preventDefault();
+    move();
+  }
+}
