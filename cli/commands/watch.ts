@@ -19,11 +19,13 @@ import { SlowClosing } from '../watch/slow-closing.js';
 import { WatchSession } from '../watch/session.js';
 import { showInTerminal } from '../watch/terminal-front-end.js';
 import { KEYS } from '../watch/view.js';
+import { showInBrowser } from '../watch/web-front-end.js';
 import { addQemuOptions, type QemuOptions } from './qemu-options.js';
 import { speedOption } from './speed-option.js';
 import { tracePath } from './trace-path.js';
+import { webAndTrace, webOption, type WebOption } from './web-option.js';
 
-interface WatchCommandOptions extends QemuOptions {
+interface WatchCommandOptions extends QemuOptions, WebOption {
   readonly qmp?: string;
   readonly demo?: true;
   readonly target?: readonly string[];
@@ -36,6 +38,8 @@ One of three is watched: a running QEMU (--qmp), a trace, or with - a trace on s
 On a terminal the picture is redrawn in place, at most ten times a second. What has come or gone in the last two seconds stands out. Each line is a mapping: its addresses, size, kind and name, and for each target whether it holds it. The lines at the top show the source, the generation (the number of changes so far), and each target, with what is stuck there and for how long it has not answered. Below are the latest warnings and errors. When the source ends, the picture stays until q.
 
 Where the output is no terminal, or TERM is dumb, a line is written for each mapping that comes (+) or goes (-), after the number of its generation, until the source ends.
+
+With --web there is a page for browsers instead, whose URL is printed: the address space to scale, each region, what each target holds, and the log of changes, with a time line to go back in. It is read-only, and goes on when the source has ended. It is for this machine alone, unless --web names another host, such as 0.0.0.0:8080 for all networks of this machine: then whoever can reach it sees the memory map. [::1]:8080 is an IPv6 address, localhost:0 any port that is free. Through ssh -L, use the same port at both ends. Write the trace before --web: the next word is taken as its value, unless it is the path of a file.
 
 Kinds: ram can be written, rom can not; ramd and romd are memory of a device. As in a recording, sections of the kinds i/o and container are left out.
 
@@ -51,12 +55,13 @@ Examples:
   $ dma-streams watch --demo
   $ dma-streams watch --qmp qmp.sock
   $ dma-streams watch --qmp qmp.sock --target soft --target soft:iommufd
+  $ dma-streams watch --qmp qmp.sock --web 8080
   $ dma-streams watch boot.jsonl --speed 0.1
   $ dma-streams record --qmp qmp.sock | tee boot.jsonl | dma-streams watch -
 
 Exit status:
   0  it was ended by q, or the source has ended
-  1  QEMU could not be connected to, or did not answer in time; or a target could not be opened
+  1  QEMU could not be connected to, or did not answer in time; a target could not be opened, or the page not be served
   2  invalid usage, or an invalid trace
   130 ended by Ctrl-C (SIGINT); 143 by SIGTERM
 `;
@@ -71,7 +76,8 @@ export function addWatchCommand(program: Command): void {
     .option('--qmp <socket>', "path of the socket of QEMU's -qmp unix:PATH,server=on,wait=off")
     .option('--demo', 'the boot of a PC, a trace that is part of this program')
     .option('-t, --target <name[:arg]>', 'attach this target; may be repeated', collect)
-    .addOption(speedOption(1, 'real'));
+    .addOption(speedOption(1, 'real'))
+    .addOption(webOption());
   addQemuOptions(command)
     .addHelpText('after', helpText(HELP))
     .configureOutput(usageErrors('dma-streams watch'))
@@ -81,16 +87,21 @@ export function addWatchCommand(program: Command): void {
 }
 
 /** Returns the exit status. */
-async function runWatch(trace: string | undefined, options: WatchCommandOptions): Promise<number> {
+async function runWatch(word: string | undefined, options: WatchCommandOptions): Promise<number> {
   const interruption = new Interruption();
   const targets = chooseTargets(options.target ?? []);
+  const { address, trace } = webAndTrace(options, word, options.qmp !== undefined || options.demo === true);
   using qemu = await connected(trace, options);
   const source = qemu === undefined ? await openTrace(trace, options) : qemuSource(qemu, options);
   const signal = interruption.defer();
   using closing = new SlowClosing();
   await using session = await WatchSession.open(source, targets, signal);
-  const isDrawn = process.stdout.isTTY && process.env.TERM !== 'dumb';
-  await (isDrawn ? watchInTerminal(session, signal, closing) : writePlainly(session, signal));
+  const isDrawn = address === undefined && process.stdout.isTTY && process.env.TERM !== 'dumb';
+  if (address !== undefined) {
+    await showInBrowser(session, address, { signal, ending: () => closing.begin(session) });
+  } else {
+    await (isDrawn ? watchInTerminal(session, signal, closing) : writePlainly(session, signal));
+  }
   qemu?.close();
   const { phase, error } = session.status;
   if (isDrawn && trace === '-' && phase === 'following' && !signal.aborted) {
@@ -98,7 +109,9 @@ async function runWatch(trace: string | undefined, options: WatchCommandOptions)
     process.kill(0, 'SIGINT');
   }
   if (error !== undefined) {
-    process.stderr.write(complaint(reasonOf(error), process.stderr));
+    if (address === undefined) {
+      process.stderr.write(complaint(reasonOf(error), process.stderr));
+    }
     return error instanceof TraceError ? 2 : 1;
   }
   return interruption.status ?? 0;

@@ -59,6 +59,8 @@ async function* traceCommits(
     }
   } finally {
     signal.removeEventListener('abort', stop);
+    // After an invalid line more may come, which nobody would read: the process could not end.
+    stop();
   }
 }
 
