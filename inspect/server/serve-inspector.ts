@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import type { RegionManager } from '../../streams/index.js';
-import { urlOf } from './allowed-requests.js';
-import { HttpServer } from './http-server.js';
+import { urlOf } from './http/allowed-requests.js';
+import { HttpServer } from './http/http-server.js';
 import { checkedOptions, checkManager, type InspectorOptions } from './inspector-options.js';
-import { listenError } from './listen-error.js';
-import { readPageFiles } from './page-files.js';
+import { listenError } from './http/listen-error.js';
+import { readPageFiles } from './http/page-files.js';
 import { Pages } from './pages.js';
 
 /** A page that shows a manager, and its web server. */
@@ -18,8 +17,8 @@ export interface Inspector extends AsyncDisposable {
 export async function serveInspector(manager: RegionManager, options: InspectorOptions = {}): Promise<Inspector> {
   checkManager(manager);
   const checked = checkedOptions(options);
-  const files = await readPageFiles().catch(() => new Map<string, never>()); // Until the page is there.
-  const pages = new Pages(manager, checked, randomUUID());
+  const files = await readPageFiles();
+  const pages = new Pages(manager, checked);
   const server = new HttpServer(files, (response) => pages.open(response));
   try {
     await server.listen(checked);

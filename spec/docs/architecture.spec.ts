@@ -61,6 +61,7 @@ describe('the README.md of a folder', () => {
     'binding/sockets',
     'sources',
     'inspect',
+    'inspect/server',
     'testing',
     ...foldersOf('streams'),
   ];

@@ -1,7 +1,7 @@
 import { abandonedError, abortError, mapFailure, pendingFailure, unmapFailure } from '../branches/command-errors.js';
 import { failureOf } from '../branches/delivery-result.js';
 import { inverse } from '../changes/managed-set.js';
-import type { MapChange } from '../contracts/change-set.js';
+import type { MapChange, Outcome } from '../contracts/change-set.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import { DmaError, type DmaUnmapError } from '../contracts/errors.js';
 import type { Finding, HealOptions } from '../contracts/finding.js';
@@ -34,6 +34,8 @@ export interface AttachmentCommandsOptions {
   readonly vas: VaOwner;
   readonly vaMapper: VaMapper | undefined;
   readonly warn: (warning: DmaError) => void;
+  /** Is told of a set that has failed at an attachment. */
+  readonly failed: (handle: AttachmentHandle, outcome: Outcome) => void;
 }
 
 /** The commands that attach, detach, verify and repair the attachments of a manager. */
@@ -50,6 +52,10 @@ export class AttachmentCommands implements HandleCommands<AttachmentHandle> {
     this.#view = options.view;
     this.#vas = options.vas;
     this.#departures = new Departures(options);
+  }
+
+  failed(handle: AttachmentHandle, outcome: Outcome): void {
+    this.#options.failed(handle, outcome);
   }
 
   /** Runs `RegionManager.attach`. */

@@ -74,6 +74,11 @@ export class AttachmentHandle implements Attachment, Receiver {
     return this.#branch.pending;
   }
 
+  /** The set that is `pending`. */
+  get open(): ChangeSet | undefined {
+    return this.#branch.open;
+  }
+
   /** Who has not answered the set that is `pending`. */
   get unanswering(): Unanswering {
     return this.#branch.unanswering;
@@ -219,6 +224,9 @@ export class AttachmentHandle implements Attachment, Receiver {
   }
 
   #publish(outcome: Outcome): Outcome | Promise<Outcome> {
+    if (outcome.status === 'failed') {
+      this.#commands.failed(this, outcome);
+    }
     return this.#outcomes.observed || this.#stream.onAnswered !== undefined ? this.#stream.publish(outcome) : outcome;
   }
 

@@ -6,7 +6,7 @@ import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import type { TargetRange } from '../contracts/errors.js';
 import type { LedgerEntry } from '../contracts/ledger-entry.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-import { eachInSlices, joinInSlices, mapInSlices, sortedInSlices } from '../ranges/slices.js';
+import { eachInSlices, entriesInSlices, joinInSlices, mapInSlices, sortedInSlices } from '../ranges/slices.js';
 import { sortByAddress } from '../ranges/sort-by-address.js';
 import type { Ledger } from '../target/ledger.js';
 import type { Coroutine } from '../util/coroutine.js';
@@ -49,7 +49,7 @@ export class AttachmentLedgers {
   *missingInSlices(): Coroutine<readonly MemoryRange[]> {
     const missing: (readonly MapChange[])[] = [];
     for (const ledger of this.list) {
-      missing.push(yield* ledger.missingInSlices());
+      missing.push(yield* entriesInSlices(ledger.missingByAddress));
     }
     return yield* mapInSlices(yield* uniqueInSlices(missing), ({ range }) => range);
   }
@@ -70,7 +70,7 @@ export class AttachmentLedgers {
   /** Whether nothing is held, and nothing is stuck. */
   *isEmpty(): Coroutine<boolean> {
     for (const ledger of this.list) {
-      if (!(yield* ledger.isEmpty())) {
+      if (ledger.stuck.size > 0 || (yield* ledger.heldInSlices()).length > 0) {
         return false;
       }
     }
@@ -88,12 +88,11 @@ export class AttachmentLedgers {
 
   /** The set that unmaps all that is held. */
   *unmapAllSet(active: ActiveMappings): Coroutine<ChangeSet> {
-    const [ledger] = this.list;
-    const held = this.list.length === 1 && ledger !== undefined ? yield* ledger.heldAsActive() : undefined;
-    if (held === undefined) {
+    const derived = this.list.length === 1 ? this.list[0]?.derived : undefined;
+    if (derived === undefined) {
       return forward(active.generation, yield* this.unmapsOfAll(), []);
     }
-    const { unmaps, removed } = yield* removeEach(held);
+    const { unmaps, removed } = yield* removeEach(yield* derived.heldBetweenSets());
     return new ManagedSet({ active, removed, addressOf: undefined }, active.generation, unmaps, []);
   }
 

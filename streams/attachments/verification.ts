@@ -42,7 +42,7 @@ export function* findFaults(handle: AttachmentHandle): Coroutine<readonly Findin
   const findings: (readonly Finding[])[] = [];
   for (const ledger of handle.ledgers.list) {
     if (handle.phase === 'attached') {
-      findings.push(yield* mapInSlices(yield* ledger.missingInSlices(), findingOf('missing')));
+      findings.push(yield* mapInSlices(yield* entriesInSlices(ledger.missingByAddress), findingOf('missing')));
     }
     findings.push(yield* mapInSlices(yield* ledger.stuck.entries(), findingOf('stuck')));
   }

@@ -54,6 +54,9 @@ export class ManagerParts {
       vas: this.vas,
       vaMapper,
       warn,
+      failed: (handle, outcome) => {
+        this.streams.failedAt(handle, outcome);
+      },
     });
     this.transactions = new Transactions({
       queue,

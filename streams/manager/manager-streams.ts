@@ -1,7 +1,8 @@
 import { filter, map, Observable, Subject, type Subscriber, type TeardownLogic } from 'rxjs';
 import { lazyCopyOf } from '../changes/copies.js';
 import { ManagedSet } from '../changes/managed-set.js';
-import type { ChangeSet, ShareableRegion } from '../contracts/change-set.js';
+import type { AttachmentHandle } from '../attachments/attachment-handle.js';
+import type { ChangeSet, Outcome, ShareableRegion } from '../contracts/change-set.js';
 import type { DmaError } from '../contracts/errors.js';
 import type { RegionEvent } from '../contracts/region.js';
 import type { Draft } from '../regions/draft.js';
@@ -11,6 +12,11 @@ import { pauseIfOver } from '../util/time-slice.js';
 import { ShareableList } from '../view/shareable.js';
 import type { View } from '../view/view.js';
 
+/** Something that failed: a set as a whole, or its answer by one attachment. */
+export type Failure =
+  | { readonly kind: 'set'; readonly set: ChangeSet; readonly error: DmaError }
+  | { readonly kind: 'outcome'; readonly handle: AttachmentHandle; readonly outcome: Outcome };
+
 /** The observables of a manager, as `RegionManager` documents them. */
 export class ManagerStreams {
   readonly #queue: SerialQueue;
@@ -19,6 +25,9 @@ export class ManagerStreams {
   readonly #changes = new Subject<ChangeSet>();
   readonly #warnings = new Subject<DmaError>();
   readonly #shareable: ShareableList;
+  /** Each set that took effect, as it is, also an empty one. */
+  readonly #sets = new Subject<ChangeSet>();
+  readonly #failures = new Subject<Failure>();
   /** Number of subscribers of those that commands publish: all except `warnings$`. */
   observerCount = 0;
 
@@ -32,12 +41,33 @@ export class ManagerStreams {
     return this.#counted((subscriber) => this.#events.subscribe(subscriber));
   }
 
+  /** Not for users: see `Onlooking`. */
+  get sets$(): Observable<ChangeSet> {
+    return this.#counted((subscriber) => this.#sets.subscribe(subscriber));
+  }
+
   get warnings$(): Observable<DmaError> {
     return this.#warnings.asObservable();
   }
 
   warn(warning: DmaError): void {
     this.#warnings.next(warning);
+  }
+
+  /** What fails. Not for users: see `Onlooking`. */
+  get failures$(): Observable<Failure> {
+    return this.#failures.asObservable();
+  }
+
+  /** A set has failed: passes its error on. */
+  failed(set: ChangeSet, error: DmaError): DmaError {
+    this.#failures.next({ kind: 'set', set, error });
+    return error;
+  }
+
+  /** A set has failed at an attachment. */
+  failedAt(handle: AttachmentHandle, outcome: Outcome): void {
+    this.#failures.next({ kind: 'outcome', handle, outcome });
   }
 
   changes(): Observable<ChangeSet> {
@@ -77,6 +107,7 @@ export class ManagerStreams {
         }
       }
     }
+    this.#sets.next(set);
     if (set.unmaps.length > 0 || set.maps.length > 0) {
       this.#changes.next(set);
       if (this.#shareable.observed) {
@@ -89,6 +120,8 @@ export class ManagerStreams {
   end(): void {
     this.#events.complete();
     this.#changes.complete();
+    this.#sets.complete();
+    this.#failures.complete();
     this.#warnings.complete();
     this.#shareable.end();
   }

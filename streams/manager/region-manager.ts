@@ -10,6 +10,7 @@ import type { Region, RegionEdit, RegionEvent, RegionParams } from '../contracts
 import type { TargetBranch } from '../contracts/target-branch.js';
 import { run, waitFor, type Coroutine } from '../util/coroutine.js';
 import { ManagerParts } from './manager-parts.js';
+import { offerOnlooking } from './onlooking.js';
 import type { ManagerStreams } from './manager-streams.js';
 import type { Transactions } from './transactions.js';
 import { hostAddressTarget } from '../host-addresses/host-address-target.js';
@@ -66,6 +67,7 @@ export class RegionManager implements AsyncDisposable {
     this.#queue = this.#parts.queue;
     this.#streams = this.#parts.streams;
     this.#transactions = this.#parts.transactions;
+    offerOnlooking(this, this.#parts);
     if (checked.hostAddresses === 'always') {
       // The first command of the manager. Without mappings it cannot fail.
       void this.attach(hostAddressTarget());

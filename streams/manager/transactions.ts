@@ -155,7 +155,10 @@ export class Transactions {
         // Also over the removed mappings: the undo may have cleared a stuck mapping there, which had kept the VA of an
         // earlier one in use.
         yield* waitFor(vas?.releaseUnused(yield* rangesOf([maps, removed])));
-        throw mapFailure(delivery.failure, delivery, yield* this.#attachments.blockersOf(delivery.failure));
+        throw this.#streams.failed(
+          set,
+          mapFailure(delivery.failure, delivery, yield* this.#attachments.blockersOf(delivery.failure)),
+        );
       }
     } else if (vas !== undefined) {
       // No target is attached, but earlier ones may have needed the VAs.
@@ -189,7 +192,7 @@ export class Transactions {
     if (delivery !== undefined && delivery.stuck.length > 0) {
       const stuck = yield* this.#stillStuck(delivery);
       if (stuck.length > 0) {
-        throw unmapFailure(delivery.unmapError, stuck);
+        throw this.#streams.failed(set, unmapFailure(delivery.unmapError, stuck));
       }
     }
   }

@@ -13,6 +13,11 @@ export class RegionList {
     return Array.from(this.#states, ({ handle }) => handle);
   }
 
+  /** The same as they are in the library. A copy. */
+  states(): readonly RegionState[] {
+    return [...this.#states];
+  }
+
   /** The steps of a command have taken effect. */
   apply(steps: readonly Step[]): Coroutine<void> {
     return eachInSlices(steps, ({ kind, state }) => {

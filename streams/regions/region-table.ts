@@ -1,4 +1,5 @@
-import { MemoryRange } from '../ranges/memory-range.js';
+import { entriesFrom } from '../ranges/entries-from.js';
+import { MemoryRange, PAGE_LIMIT } from '../ranges/memory-range.js';
 import { RangeMap } from '../ranges/range-map.js';
 import { eachInSlices, entriesInSlices, overlappingInSlices, sortedByInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
@@ -9,6 +10,9 @@ import type { RegionState } from './region-state.js';
 
 /** Limit of regions that are searched without a pause. */
 const REGIONS_AT_ONCE_MAX = 1024;
+
+/** Buckets that are read in one go by `from`. */
+const BUCKETS_AT_ONCE = 32;
 
 /** Which regions may overlap: see `RegionManagerOptions.overlap`. */
 export type OverlapRule = 'contained' | 'any';
@@ -92,6 +96,33 @@ export class RegionTable {
       }
     }
     return found.length > 1 ? found.sort(compareRank) : found;
+  }
+
+  /**
+   * The regions that share a page with those from `page` to `end`, in no order, and perhaps others after them. `end` is chosen so that they are not
+   * many more than `most`, unless more lie side by side within the size of one.
+   */
+  from(page: number, most: number): { readonly regions: readonly RegionState[]; readonly end: number } {
+    const range = MemoryRange.ofPages(page, PAGE_LIMIT);
+    const regions: RegionState[] = [];
+    let end = PAGE_LIMIT;
+    for (const buckets of this.#levels.values()) {
+      let next = buckets.firstOverlap(range)?.range.startPage ?? end;
+      while (next < end) {
+        const { entries, end: after } = entriesFrom(buckets, next, BUCKETS_AT_ONCE);
+        next = after;
+        for (const bucket of entries) {
+          if (bucket.range.startPage >= end) {
+            break;
+          }
+          appendOverlapping(regions, bucket, range);
+          if (regions.length >= most) {
+            end = Math.min(end, bucket.range.endPage);
+          }
+        }
+      }
+    }
+    return { regions, end };
   }
 
   /** All regions, in no order. */

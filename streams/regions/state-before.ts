@@ -49,6 +49,15 @@ export class StateBefore {
     return this.#removed?.overlapping(range).filter(isAbsent) ?? [];
   }
 
+  /** Those of them near a page: see `RegionTable.from`. */
+  removedFrom(
+    page: number,
+    most: number,
+  ): { readonly regions: readonly RegionState[]; readonly end: number } | undefined {
+    const near = this.#removed?.from(page, most);
+    return near === undefined ? undefined : { regions: near.regions.filter(isAbsent), end: near.end };
+  }
+
   /** All regions that were in the table before the steps, and are not now. */
   *allRemoved(): Coroutine<readonly RegionState[]> {
     return this.#removed === undefined ? [] : yield* filterInSlices(yield* this.#removed.all(), isAbsent);

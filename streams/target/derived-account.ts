@@ -1,7 +1,9 @@
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
 import type { ActiveMappings, AddressOf, SetDetails } from '../changes/managed-set.js';
 import { withChanges } from '../changes/mapping.js';
+import type { MemoryRange } from '../ranges/memory-range.js';
 import { filterInSlices, joinInSlices, mapInSlices } from '../ranges/slices.js';
+import { hasRange } from '../ranges/sorted-list.js';
 import { runAtOnce, type Coroutine } from '../util/coroutine.js';
 import { inSlices } from '../util/sliced-work.js';
 
@@ -148,6 +150,37 @@ export class DerivedAccount {
     return runAtOnce(this.account());
   }
 
+  /** Whether it holds an active mapping now. */
+  holds({ range }: MapChange): boolean {
+    const { startPage } = range;
+    const isSkipped = this.#skipped.has(startPage);
+    switch (this.#phase) {
+      case 'replay':
+        return !isSkipped && startPage < startOf(this.#maps[this.mapped]);
+      case 'detach':
+        return !isSkipped && startPage >= startOf(this.#removed[this.unmapped]);
+      case 'live':
+        return !isSkipped && !(this.#isUnderWay && this.#isUnmapped(range));
+    }
+  }
+
+  /** What the current set has mapped so far, if that is not active yet. */
+  mappedUnderWay(): Iterable<MapChange> {
+    return this.#phase === 'live' && this.#isUnderWay
+      ? this.#maps.slice(0, this.mapped).filter(({ range }) => !this.#skipped.has(range.startPage))
+      : [];
+  }
+
+  /** Whether the current set has not taken effect. */
+  get #isUnderWay(): boolean {
+    return this.#generation > this.#active.generation;
+  }
+
+  /** Whether the current set has unmapped the mapping at exactly this range. */
+  #isUnmapped(range: MemoryRange): boolean {
+    return range.startPage < startOf(this.#removed[this.unmapped]) && hasRange(this.#removed, range);
+  }
+
   /** What is held between two sets, ascending. */
   *heldBetweenSets(): Coroutine<readonly MapChange[]> {
     return this.#phase === 'live' && this.#generation <= this.#active.generation
@@ -172,6 +205,11 @@ export class DerivedAccount {
   #mayTouchSkipped(removed: readonly MapChange[]): boolean {
     return removed.length > REMOVED_COMPARED_MAX || removed.some(({ range }) => this.#skipped.has(range.startPage));
   }
+}
+
+/** `Infinity` after the last mapping of a list. */
+function startOf(mapping: MapChange | undefined): number {
+  return mapping?.range.startPage ?? Infinity;
 }
 
 /** The mappings without those that start where one of `others` does. */

@@ -3,7 +3,7 @@ import { sameMapping } from '../changes/mapping.js';
 import type { ChangeSet, MapChange, UnmapChange } from '../contracts/change-set.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap } from '../ranges/range-map.js';
-import { eachInSlices, entriesInSlices, filterInSlices, sortedInSlices } from '../ranges/slices.js';
+import { eachInSlices, filterInSlices, sortedInSlices } from '../ranges/slices.js';
 import { sortByAddress } from '../ranges/sort-by-address.js';
 import type { Coroutine } from '../util/coroutine.js';
 import { DerivedAccount, withAddress } from './derived-account.js';
@@ -250,6 +250,16 @@ export class Ledger {
     this.#unmapped.removeAt(change.range.startPage);
   }
 
+  /** How the held mappings are derived from the active ones; `undefined` when they are listed. */
+  get derived(): DerivedAccount | undefined {
+    return this.#derived;
+  }
+
+  /** Those that are listed as held. */
+  listed(): Iterable<MapChange> {
+    return this.#held.values();
+  }
+
   /** Whether the mapping is listed as held. */
   holds({ range }: MapChange): boolean {
     return this.#held.get(range.startPage)?.range.equals(range) === true;
@@ -267,8 +277,9 @@ export class Ledger {
     return [...this.#missing];
   }
 
-  missingInSlices(): Coroutine<readonly MapChange[]> {
-    return entriesInSlices(this.#missing);
+  /** The same, not to be changed. */
+  get missingByAddress(): RangeMap<MapChange> {
+    return this.#missing;
   }
 
   /** What the target holds, without what is stuck. Ascending. */
@@ -279,19 +290,6 @@ export class Ledger {
   *heldInSlices(): Coroutine<readonly MapChange[]> {
     const held = this.#derived === undefined ? [...this.#held.values()] : (yield* this.#derived.account()).held;
     return yield* sortedInSlices(held);
-  }
-
-  /** What is held, ascending, if it is derived from the active mappings. */
-  *heldAsActive(): Coroutine<readonly MapChange[] | undefined> {
-    return this.#derived === undefined ? undefined : yield* this.#derived.heldBetweenSets();
-  }
-
-  /** Whether nothing is held, and nothing is stuck. */
-  *isEmpty(): Coroutine<boolean> {
-    if (this.#held.size > 0 || this.stuck.size > 0) {
-      return false;
-    }
-    return this.#derived === undefined || (yield* this.#derived.account()).held.length === 0;
   }
 
   get #isBlank(): boolean {

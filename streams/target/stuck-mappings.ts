@@ -1,4 +1,5 @@
 import type { MapChange } from '../contracts/change-set.js';
+import { entriesFrom, type EntriesFrom } from '../ranges/entries-from.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import { RangeMap } from '../ranges/range-map.js';
 import { eachInSlices, entriesInSlices } from '../ranges/slices.js';
@@ -120,6 +121,11 @@ export class StuckMappings {
   /** Those that share a page with `range`, ascending. */
   overlapping(range: MemoryRange): readonly StuckMapping[] {
     return this.#byRange.overlapping(range);
+  }
+
+  /** Those that start at a page or after it: see `entriesFrom`. */
+  from(page: number, most: number): EntriesFrom<StuckMapping> {
+    return entriesFrom(this.#byRange, page, most);
   }
 
   /** All of them, ascending. */

@@ -26,6 +26,8 @@ interface QueuedCommand<T> {
  * command.
  */
 export class SerialQueue {
+  /** Number of commands that have started. */
+  started = 0;
   #busy = false;
   #draining = false;
   #waiting: QueuedCommand<unknown>[] = [];
@@ -96,6 +98,7 @@ export class SerialQueue {
   /** Runs a command. If it ends synchronously, its promise is made after its end. */
   #runAtOnce<T>(command: Command<T>): Promise<T> {
     this.#busy = true;
+    this.started += 1;
     let result: T | PromiseLike<T>;
     try {
       result = command();
@@ -117,6 +120,7 @@ export class SerialQueue {
 
   #start({ command, resolve, reject }: QueuedCommand<unknown>): void {
     this.#busy = true;
+    this.started += 1;
     let result: unknown;
     try {
       result = command();

@@ -1,7 +1,7 @@
 import type { MapChange } from '../contracts/change-set.js';
 import type { MapParams } from '../contracts/region.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-import type { CopyCursor } from '../ranges/range-map.js';
+import type { CopyCursor, Ranged } from '../ranges/range-map.js';
 import { COPY_ENTRIES_MAX } from '../ranges/slices.js';
 import { pieceAt } from '../regions/pieces.js';
 import type { RegionState } from '../regions/region-state.js';
@@ -15,6 +15,11 @@ export function isDivided(state: RegionState): boolean {
   return state.hasGranules || !state.isWhole;
 }
 
+/** A part of a region that shows. */
+export interface ActivePart extends Ranged {
+  readonly state: RegionState;
+}
+
 /** The first piece of a region before the steps of a transaction that shares a page with `range`. */
 export function firstPieceOf(
   state: RegionState,
@@ -22,14 +27,25 @@ export function firstPieceOf(
   range: MemoryRange,
 ): MapChange | undefined {
   for (const { range: part } of state.partsOverlapping(range)) {
-    const section = part.intersection(range) ?? range;
-    const mapping = (before ?? state.mappings).firstOverlap(section);
-    if (mapping !== undefined) {
-      const piece = pieceAt(mapping, part, Math.max(mapping.range.startPage, section.startPage));
+    const piece = firstPieceIn(state, before, part, part.intersection(range) ?? range);
+    if (piece !== undefined) {
       return isWritableBefore(state, before) ? piece : readOnly(piece);
     }
   }
   return undefined;
+}
+
+/** The first piece inside one part that shows that shares a page with `section`, which is in that part; with the access of its mapping. */
+export function firstPieceIn(
+  state: RegionState,
+  before: RegionBefore | undefined,
+  part: MemoryRange,
+  section: MemoryRange,
+): MapChange | undefined {
+  const mapping = (before ?? state.mappings).firstOverlap(section);
+  return mapping === undefined
+    ? undefined
+    : pieceAt(mapping, part, Math.max(mapping.range.startPage, section.startPage));
 }
 
 /** Copies the next mappings of a region, like `RangeMap.copyTo`, with the access that targets have. */

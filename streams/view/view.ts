@@ -4,7 +4,6 @@ import { copiesOf } from '../changes/copies.js';
 import type { Difference } from './removals.js';
 import { pauseIfOver } from '../util/time-slice.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
-import type { Ranged } from '../ranges/range-map.js';
 import { piecesIn } from '../regions/pieces.js';
 import { PendingChanges, type RegionState, type ShownChange } from '../regions/region-state.js';
 import type { RegionTable } from '../regions/region-table.js';
@@ -23,7 +22,15 @@ import {
 import { runAtOnce, type Coroutine } from '../util/coroutine.js';
 import { append, EMPTY_LIST } from '../util/lists.js';
 import { readOnly } from './region-access.js';
-import { copyMappings, firstPieceOf, isDivided, isWritableBefore, paramsBefore } from './region-pieces.js';
+import { activeFrom, type ActiveFrom } from './active-from.js';
+import {
+  copyMappings,
+  firstPieceOf,
+  isDivided,
+  isWritableBefore,
+  paramsBefore,
+  type ActivePart,
+} from './region-pieces.js';
 import { rewind, Versions, type Version } from './versions.js';
 
 /** Limit of regions, and of parts of regions, that change without a pause. */
@@ -128,6 +135,12 @@ export class View {
       }
     }
     return first;
+  }
+
+  /** The active pieces from a page on: see `activeFrom`. */
+  from(page: number, most: number): ActiveFrom {
+    const before = this.#pending === undefined ? undefined : runAtOnce(this.#pending.before());
+    return activeFrom(this.#table, before, page, most);
   }
 
   /** The active pieces of a region, in ascending order, without pauses. */
@@ -246,11 +259,6 @@ function hasMany(shown: readonly ShownChange[]): boolean {
     parts += removed.length + added.length;
   }
   return parts > PARTS_AT_ONCE_MAX;
-}
-
-/** A part of a region that shows. */
-interface ActivePart extends Ranged {
-  readonly state: RegionState;
 }
 
 /** Prepares to change many regions at the same moment. */

@@ -1,5 +1,5 @@
-import { DmaError } from '../../streams/index.js';
-import type { CheckedOptions } from './inspector-options.js';
+import { DmaError } from '../../../streams/index.js';
+import type { CheckedOptions } from '../inspector-options.js';
 
 /** The error of a server that cannot listen, with what to do. */
 export function listenError(error: unknown, { host, port }: CheckedOptions): DmaError {

@@ -5,7 +5,7 @@ export interface PageFile {
   readonly content: Buffer;
 }
 
-const FOLDER = new URL('../page/', import.meta.url);
+const FOLDER = new URL('../../page/', import.meta.url);
 
 const FILES: readonly { readonly path: string; readonly name: string; readonly type: string }[] = [
   { path: '/', name: 'index.html', type: 'text/html; charset=utf-8' },

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { refusalOf, type Address, type Refusal } from './allowed-requests.js';
-import type { CheckedOptions } from './inspector-options.js';
+import type { CheckedOptions } from '../inspector-options.js';
 import type { PageFile } from './page-files.js';
 
 const EVENTS = '/events';
