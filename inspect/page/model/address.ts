@@ -14,7 +14,7 @@ const END = 1n << 64n;
 
 /**
  * The pages of an address or a range as people write it: `0xfec00000`, `4276092928`, `4G`, `1.5 GiB`, `0xa0000-0xc0000`, `1M..2M` (the end not
- * included), `4G+256M` (a length). Hexadecimal digits without `0x` count if there is a letter among at least four of them: `fec00000`.
+ * included), `4G+256M` (a length). Hexadecimal digits without `0x` count if they are at least four, letters and others: `fec00000`.
  * `undefined` if it is none, or outside 2^64.
  */
 export function parseAddresses(text: string): Pages | undefined {

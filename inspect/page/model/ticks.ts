@@ -1,11 +1,11 @@
 import type { Scale } from './scale.js';
-import { address, size } from './text.js';
+import { address, exactSize } from './text.js';
 
 export interface Tick {
   readonly pixel: number;
   readonly page: number;
   readonly address: string;
-  /** The address as a size: `4 GiB`. */
+  /** The address as a size, where that is short: `4 GiB`. */
   readonly size: string;
 }
 
@@ -33,7 +33,7 @@ export function ticksOf(scale: Scale, distance: number): readonly Tick[] {
   }
   return [...marks, ...spaced(regular, distance * 0.75)]
     .sort((a, b) => a.pixel - b.pixel)
-    .map(({ page, pixel }) => ({ page, pixel, address: address(page), size: page === 0 ? '0' : size(page) }));
+    .map(({ page, pixel }) => ({ page, pixel, address: address(page), size: exactSize(page) }));
 }
 
 function spaced<T extends { readonly pixel: number }>(marks: readonly T[], distance: number): T[] {

@@ -106,8 +106,14 @@ function hover(event: PointerEvent, store: Store, drawing: Drawing): void {
       ? `mapping of ${short(selection.mapping.region, 40)}, ${range(selection.pages)}, ${size(selection.pages[1] - selection.pages[0])}`
       : selection?.kind === 'region'
         ? `region ${short(selection.region.name, 40)}, ${range(selection.pages)}, ${size(selection.pages[1] - selection.pages[0])}`
-        : 'nothing is mapped here';
+        : noMapping(store, page);
   store.set({ readout: `${address(page)} · ${what}` });
+}
+
+function noMapping({ state, picture }: Store, page: number): string {
+  const part = picture.shown.floor(page);
+  const region = part === undefined || part.pages[1] <= page ? undefined : state.regions.get(part.region);
+  return region === undefined ? 'no mapping' : `no mapping: a hole of region ${short(region.name, 40)}`;
 }
 
 /** What to do where there is nothing yet. */

@@ -40,7 +40,7 @@ function connection(store: Store): TemplateResult | typeof nothing {
     return banner(
       'disconnected',
       'warning',
-      html`<strong>Disconnected for ${duration(Date.now() - since)}.</strong> ${
+      html`<strong>Disconnected since ${time(since).slice(0, 8)}, for ${duration(Date.now() - since)}.</strong> ${
           last
             ? 'You see the last state that arrived.'
             : 'Nothing has arrived yet. Is the program running, and is this its address?'

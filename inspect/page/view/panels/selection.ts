@@ -72,8 +72,6 @@ function mappingDetails({ pages, region, type, writable }: WireMapping): Templat
 
 function regionSection(store: Store, region: WireRegion): TemplateResult {
   const { above, below, shown, mappings } = regionDetails(store.state, store.picture.shown, region);
-  const total = region.pages[1] - region.pages[0];
-  const covered = total - shown;
   return html`<h3>Region ${name(region.name, 80)}</h3>
     ${rangeFacts(region.pages)}
     <dl class="facts">
@@ -99,9 +97,7 @@ function regionSection(store: Store, region: WireRegion): TemplateResult {
             </div>`
           : html`<div>
               <dt>shows</dt>
-              <dd>
-                ${shown === 0 ? (region.holes === 'opaque' ? 'nothing: it is hidden' : 'nothing') : covered === 0 ? 'all of it' : `${size(shown)} of ${size(total)}`}
-              </dd>
+              <dd>${showsText(region, shown, mappings.pages)}</dd>
             </div>`
       }
       <div>
@@ -119,6 +115,17 @@ function regionSection(store: Store, region: WireRegion): TemplateResult {
     </dl>
     ${regionList(store, 'Covered by', 'of higher rank: higher priority, or added earlier', above)}
     ${regionList(store, 'Covers', 'of lower rank', below)}`;
+}
+
+function showsText(region: WireRegion, shown: number, mapped: number): string {
+  const total = region.pages[1] - region.pages[0];
+  if (shown === 0) {
+    return region.holes === 'opaque' ? 'nothing: it is hidden' : 'nothing';
+  }
+  const part = shown === total ? 'all of it' : `${size(shown)} of ${size(total)}`;
+  return mapped < shown
+    ? `${part}; ${mapped === 0 ? 'all' : size(shown - mapped)} of that is a hole, without a mapping`
+    : part;
 }
 
 const ACCESS = { unmapped: 'not mapped', 'read-only': 'mapped read-only', writable: 'mapped writable' };

@@ -35,6 +35,7 @@ export function toolbar(store: Store): TemplateResult {
       </button>
     </span>
     <span class="group">
+      <span class="dim">Mapping</span>
       <button
         id="previous-mapping"
         title="Previous mapping (P)"
