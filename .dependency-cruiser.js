@@ -14,14 +14,14 @@ const FOLDERS = {
     packages: ['rxjs', 'cli-progress', 'cli-table3', 'commander', 'picocolors', 'zod'],
     builtins: true,
   },
-  bench: { folders: ['streams', 'binding', 'targets', 'lab'], packages: 'any', builtins: true },
+  bench: { folders: ['streams', 'binding', 'targets', 'inspect', 'lab'], packages: 'any', builtins: true },
   // As a user would write them: the package by its name, never a file of it.
   examples: {
     folders: [],
     packages: ['rxjs', 'mocha', 'chai', '@opentelemetry/exporter-prometheus', '@opentelemetry/sdk-metrics'],
     builtins: true,
   },
-  lab: { folders: [], packages: ['commander', 'mocha'], builtins: true },
+  lab: { folders: [], packages: ['commander', 'mocha', 'puppeteer-core'], builtins: true },
 };
 
 /** The rooms of `streams/`, from the lowest up, and what each may import besides itself. */

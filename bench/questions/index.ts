@@ -3,6 +3,7 @@ import { attach } from './attach.js';
 import { change } from './change.js';
 import { copy } from './copy.js';
 import { memory } from './memory.js';
+import { page } from './page.js';
 import { rangeMap } from './range-map.js';
 import { softDma } from './soft-dma.js';
 import { stall } from './stall.js';
@@ -25,5 +26,6 @@ export const questions: readonly Question[] = [
   rangeMap,
   vcpu,
   vhostUser,
+  page,
   where,
 ];

@@ -68,3 +68,6 @@ export const PARALLEL_RATIO = 1.2;
 export const VHOST_USER_RATIOS = { oneByOne: 1.3, sets: 1.1 } as const;
 /** Barriers of a set of 500 regions at a vhost-user back end. */
 export const BARRIERS_OF_A_SET = 1;
+
+/** One redraw of the inspector's page with 100,000 mappings, and all else that it does in the same frame. Nothing else does the same. */
+export const PAGE_REDRAW_MS = 200;

@@ -40,7 +40,7 @@ export interface Measured {
 /** All samples of each figure, in the order of the rounds. */
 export type Samples = ReadonlyMap<string, readonly number[]>;
 
-export type Unit = 'ns' | 'µs' | 'ms' | 'bytes' | 'MiB' | 'times' | '%' | 'instructions' | 'requests';
+export type Unit = 'ns' | 'µs' | 'ms' | 'bytes' | 'MiB' | 'times' | '%' | 'instructions' | 'requests' | 'rectangles';
 
 export interface Figure {
   /** The same in every run; comparisons match figures by it. */

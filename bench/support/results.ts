@@ -12,7 +12,7 @@ const GiB = 2 ** 30;
 const figure = z.object({
   id: z.string(),
   name: z.string(),
-  unit: z.enum(['ns', 'µs', 'ms', 'bytes', 'MiB', 'times', '%', 'instructions', 'requests']),
+  unit: z.enum(['ns', 'µs', 'ms', 'bytes', 'MiB', 'times', '%', 'instructions', 'requests', 'rectangles']),
   samples: z.array(z.number()).min(1).readonly(),
   median: z.number(),
   min: z.number(),

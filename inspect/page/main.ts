@@ -47,6 +47,7 @@ function schedule(): void {
 }
 
 function draw(): void {
+  const started = performance.now();
   document.title = windowTitle(store);
   drawing.draw(schedule);
   render(
@@ -61,6 +62,7 @@ function draw(): void {
   overview.draw();
   legend.draw();
   activity.draw();
+  root.dataset['frameMs'] = (performance.now() - started).toFixed(2);
   clearTimeout(clock);
   if (store.growsOld) {
     clock = window.setTimeout(schedule, CLOCK);

@@ -29,6 +29,7 @@ const texts: Readonly<Record<string, string>> = {
   PARALLEL_RATIO: `${limits.PARALLEL_RATIO} times`,
   VHOST_USER_RATIOS: `${limits.VHOST_USER_RATIOS.oneByOne} times one by one, ${limits.VHOST_USER_RATIOS.sets} times in sets`,
   BARRIERS_OF_A_SET: String(limits.BARRIERS_OF_A_SET),
+  PAGE_REDRAW_MS: `${limits.PAGE_REDRAW_MS} ms`,
 };
 
 /** `1.6 times at 10,000 mappings, 1.3 times at 100,000`. */
@@ -102,7 +103,7 @@ describe('the questions of the benches', () => {
       .flatMap((question) => limited(question.figures(samples)))
       .filter(({ unit }) => ['ns', 'µs', 'ms'].includes(unit));
     const kinds = new Set(times.map(({ id }) => (id.endsWith('/stall') ? 'stall' : id.split('/')[0])));
-    expect([...kinds].toSorted()).to.deep.equal(['stall', 'toggle']);
+    expect([...kinds].toSorted()).to.deep.equal(['page', 'stall', 'toggle']);
   });
 
   it('limit copies from and to guest memory as multiples of copies without it', () => {
