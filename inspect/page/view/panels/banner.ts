@@ -6,7 +6,9 @@ import type { Store } from '../store.js';
 
 /** What the user must know of the state that is shown: it is an old one, or nothing comes any more. */
 export function banners(store: Store): TemplateResult {
-  return html`<div id="banners">${protocol(store)} ${connection(store)} ${source(store)} ${back(store)}</div>`;
+  return html`<section id="banners" aria-label="Notices">
+    ${protocol(store)} ${connection(store)} ${source(store)} ${back(store)}
+  </section>`;
 }
 
 function banner(kind: string, severity: 'info' | 'warning' | 'error', content: TemplateResult): TemplateResult {

@@ -10,6 +10,8 @@ import type { Store } from '../store.js';
 const STEP = 100;
 /** Changes of a set that are listed, at most. */
 const LISTED = 40;
+/** Regions that are named in the line of a set, at most. */
+const NAMED = 2;
 
 /** The log of change sets, latest first: as many entries as the user has asked for. */
 export class LogPanel {
@@ -83,8 +85,8 @@ export class LogPanel {
         <span class="generation">${count(entry.generation)}</span>
         <time>${time(entry.at)}</time>
         <span class="amounts"
-          >${amount('+', 'map', entry.mapCount, entry.mapPages)}
-          ${amount('−', 'unmap', entry.unmapCount, entry.unmapPages)}</span
+          >${amount('+', 'map', entry.mapCount, entry.mapPages, entry.maps)}
+          ${amount('−', 'unmap', entry.unmapCount, entry.unmapPages, entry.unmaps)}</span
         >
         <span class=${status === 'applied' ? 'hidden' : 'status'}>${STATUS[status]}</span>
         ${entry.sets > 1 ? html`<span class="together">${count(entry.sets)} change sets, shown together</span>` : nothing}
@@ -135,10 +137,24 @@ export class LogPanel {
 const SYMBOLS = { applied: '✓', failed: '✕', undone: '↶' };
 const STATUS = { applied: 'applied', failed: 'applied, with failures', undone: 'undone' };
 
-function amount(sign: string, noun: string, number: number, pages: number): TemplateResult | typeof nothing {
-  return number === 0
-    ? nothing
-    : html`<span data-sign=${sign}>${sign}${counted(number, noun)} <small>${size(pages)}</small></span>`;
+function amount(
+  sign: string,
+  noun: string,
+  number: number,
+  pages: number,
+  changes: readonly WireChange[],
+): TemplateResult | typeof nothing {
+  if (number === 0) {
+    return nothing;
+  }
+  // Of what, if it is of few regions.
+  const regions = [...new Set(changes.map(({ region }) => region))];
+  const named = regions.length <= NAMED && changes.length === number ? regions : [];
+  return html`<span data-sign=${sign}
+    >${sign}${counted(number, noun)} ${named.map((region) => html`<b>${name(region, 20)}</b> `)}<small
+      >${size(pages)}</small
+    ></span
+  >`;
 }
 
 function note({ at, severity, error }: NoteEntry): TemplateResult {

@@ -35,7 +35,7 @@ export function selectionPanel(store: Store): TemplateResult {
         ? mappingDetails(selection.mapping)
         : selection.kind === 'region'
           ? regionSection(store, region ?? selection.region)
-          : html`<h3>Addresses</h3>
+          : html`<h2>Addresses</h2>
               ${rangeFacts(selection.pages)} ${mappingsIn(store, selection.pages)}`
     }
     ${selection.kind === 'region' ? nothing : regionsOf(store, selection.pages)} ${targetsOf(store, selection.pages)}
@@ -60,7 +60,7 @@ function rangeFacts([start, end]: Pages): TemplateResult {
 }
 
 function mappingDetails({ pages, region, type, writable }: WireMapping): TemplateResult {
-  return html`<h3>Mapping of ${name(region, 80)}</h3>
+  return html`<h2>Mapping of ${name(region, 80)}</h2>
     ${rangeFacts(pages)}
     <dl class="facts">
       <div>
@@ -72,7 +72,7 @@ function mappingDetails({ pages, region, type, writable }: WireMapping): Templat
 
 function regionSection(store: Store, region: WireRegion): TemplateResult {
   const { above, below, shown, mappings } = regionDetails(store.state, store.picture.shown, region);
-  return html`<h3>Region ${name(region.name, 80)}</h3>
+  return html`<h2>Region ${name(region.name, 80)}</h2>
     ${rangeFacts(region.pages)}
     <dl class="facts">
       <div>
@@ -138,7 +138,7 @@ function regionList(
 ): TemplateResult | typeof nothing {
   return regions.length === 0
     ? nothing
-    : html`<h4>${title} <small>${counted(regions.length, 'region')}, ${note}</small></h4>
+    : html`<h3>${title} <small>${counted(regions.length, 'region')}, ${note}</small></h3>
         <ul class="plain">
           ${regions.slice(0, LISTED).map(
             (region) =>
@@ -157,15 +157,15 @@ function regionList(
 function regionsOf(store: Store, pages: Pages): TemplateResult {
   const regions = regionsAt(store.state, pages);
   return regions.length === 0
-    ? html`<h4>No region here</h4>`
+    ? html`<h3>No region here</h3>`
     : html`${regionList(store, 'Regions here', 'by rank: the first one that is mapped shows', regions)}`;
 }
 
 function mappingsIn(store: Store, pages: Pages): TemplateResult {
   const { count: found, first, pages: mapped } = overlapOf(store.state.mappings, pages);
-  return html`<h4>
+  return html`<h3>
       ${found === 0 ? 'No active mapping here' : html`Active mappings here <small>${count(found)}, ${size(mapped)}</small>`}
-    </h4>
+    </h3>
     <ul class="plain">
       ${first
         .slice(0, LISTED)
@@ -188,7 +188,7 @@ function targetsOf(store: Store, pages: Pages): TemplateResult | typeof nothing 
   const now = store.back === undefined ? store.now : store.state.at;
   return details.length === 0
     ? nothing
-    : html`<h4>Targets</h4>
+    : html`<h3>Targets</h3>
         <ul class="plain">
           ${details.map(
             ({ target, held, exceptions }) =>

@@ -23,7 +23,7 @@ export function targetsPanel(store: Store): TemplateResult {
 function targetItem(store: Store, target: WireTarget, index: number): TemplateResult {
   const failure = lastFailure(store, target.name);
   return html`<li data-target=${target.key} data-phase=${target.phase}>
-    <h3><span class="ordinal">${index + 1}</span> ${name(target.name, 60)} ${phaseText(target)}</h3>
+    <h2><span class="ordinal">${index + 1}</span> ${name(target.name, 60)} ${phaseText(target)}</h2>
     <dl class="numbers">
       <div>
         <dt>held</dt>

@@ -4,14 +4,15 @@ import type { Store } from '../store.js';
 
 /** Goes back in the states that the page keeps. The element of its activity is a canvas of its own. */
 export function timeline(store: Store, activity: HTMLElement): TemplateResult {
-  const { history } = store.replica;
-  const { moment, back } = store;
+  const { moment, back, connection, replica } = store;
+  const { history } = replica;
+  const isConnected = connection.phase === 'connected' && !replica.ended;
   const first = Math.max(0, history.first);
   const last = Math.max(0, history.last);
   const number = back ?? last;
   const text =
     moment === undefined ? 'nothing yet' : `${time(moment.state.at)}, generation ${count(moment.state.generation)}`;
-  return html`<footer id="timeline" aria-label="Time line" data-live=${back === undefined}>
+  return html`<footer id="timeline" aria-label="Time line" data-live=${back === undefined && isConnected}>
     <button
       id="step-back"
       title="One step back"
@@ -45,7 +46,7 @@ export function timeline(store: Store, activity: HTMLElement): TemplateResult {
       ▶
     </button>
     <button id="live" aria-pressed=${back === undefined} @click=${() => store.goTo(undefined)}>
-      <span class="dot"></span>Live
+      <span class="dot"></span>${isConnected ? 'Live' : 'Last state'}
     </button>
     <output id="shown-time">${text}</output>
     <small class="dim"

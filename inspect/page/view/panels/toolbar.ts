@@ -12,7 +12,7 @@ export function toolbar(store: Store): TemplateResult {
   };
   const { selection, picture } = store;
   const foldable = picture.fold.gaps.length > 0;
-  return html`<div class="toolbar" role="toolbar" aria-label="Search and view">
+  return html`<section class="toolbar" aria-label="Search and view">
     ${searchBox(store)}
     <span class="group">
       <button id="zoom-out" title="Zoom out (-)" aria-label="Zoom out" @click=${() => zoom(0.5)}>−</button>
@@ -58,7 +58,7 @@ export function toolbar(store: Store): TemplateResult {
       />
       Fold empty gaps
     </label>
-  </div>`;
+  </section>`;
 }
 
 function searchBox(store: Store): TemplateResult {
