@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { dmaStreams, PACKAGE } from './cli/support/command.js';
+import { eventsOf, Serving } from './cli/support/serving.js';
 import { blocksOf, UserProject } from './support/user-project.js';
 
 const README = readFileSync(join(PACKAGE, 'README.md'), 'utf8');
@@ -86,7 +87,8 @@ describe('README', () => {
 
   // What needs a running QEMU is run by readme-qemu.spec.ts.
   const withQemu = blocksOf(README, 'sh').find((block) => block.includes('--qmp')) ?? '';
-  const shown = commands().filter((command) => command.startsWith('npx dma-streams ') && !withQemu.includes(command));
+  const all = commands().filter((command) => command.startsWith('npx dma-streams ') && !withQemu.includes(command));
+  const shown = all.filter((command) => !command.includes('--web'));
 
   it('shows the command', () => {
     expect(shown).to.have.length.of.at.least(2);
@@ -101,6 +103,13 @@ describe('README', () => {
       expect(status).to.equal(0);
     });
   }
+
+  it('shows a command that serves a page', async function () {
+    this.timeout(60_000);
+    const [command = ''] = all.filter((one) => one.includes('--web'));
+    await using serving = new Serving(...command.split(/\s+/).slice(2));
+    expect(await eventsOf(await serving.url(), 'pc.bios')).to.contain('q35-boot.jsonl');
+  });
 
   it('links only to files that exist', () => {
     const links = Array.from(README.matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g), ([, path]) => path ?? '');

@@ -1,36 +1,15 @@
 import { expect } from 'chai';
-import { MemoryRange, RegionManager } from '../../streams/index.js';
-import { addRam, FakeMappable, RecordingTarget } from '../../testing/index.js';
+import { addRam, RecordingTarget } from '../../testing/index.js';
 import { Inspected } from './support/inspected.js';
+import { manyMappings } from './support/machine.js';
 
 const MAPPINGS = 100_000;
-
-/** A region with mappings of one page, every second page. */
-async function manyMappings(): Promise<RegionManager> {
-  const manager = new RegionManager();
-  const mappable = new FakeMappable('ram');
-  const page = (number: number): MemoryRange => MemoryRange.ofLength(number * 0x1000, 0x1000);
-  await manager.transaction((edit) => {
-    const range = MemoryRange.ofLength(0, 2 * MAPPINGS * 0x1000);
-    const region = edit.addRegion({ name: 'many', range, type: 'ram' });
-    for (let number = 0; number < MAPPINGS; number++) {
-      const rangeInRegion = page(2 * number);
-      edit.addMapping(region, {
-        rangeInRegion,
-        backing: { mappable, fileOffset: rangeInRegion.start },
-        writable: number % 3 > 0,
-      });
-    }
-    edit.map(region, { writable: true });
-  });
-  return manager;
-}
 
 describe(`the page of a machine with ${MAPPINGS.toLocaleString('en-US')} mappings`, function () {
   this.timeout(60_000);
 
   it('has a limited number of elements and of rectangles, whatever is zoomed in on, and finds each mapping', async () => {
-    const manager = await manyMappings();
+    const manager = await manyMappings(MAPPINGS);
     await manager.attach(new RecordingTarget({ name: 'nic' }));
     await using inspected = await Inspected.open(manager);
     const { opened } = inspected;

@@ -124,6 +124,11 @@ export class RunningQemu implements AsyncDisposable {
     return readFileSync(join(this.#folder, 'said'), 'latin1');
   }
 
+  /** What its monitor answers to a line. */
+  async say(line: string): Promise<string> {
+    return this.#monitor.humanMonitor(line);
+  }
+
   /** Ends QEMU as its user would. */
   async quit(): Promise<void> {
     await this.#monitor.humanMonitor('quit').catch(() => undefined);

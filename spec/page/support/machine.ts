@@ -1,5 +1,5 @@
 import { MemoryRange, RegionManager, type Region } from '../../../streams/index.js';
-import { addRam, RecordingTarget } from '../../../testing/index.js';
+import { addRam, FakeMappable, RecordingTarget } from '../../../testing/index.js';
 
 /** A manager with the memory of a small PC: five regions, of which one is in part covered by a hole. */
 export async function smallPc(): Promise<RegionManager> {
@@ -18,6 +18,27 @@ async function addHole(manager: RegionManager, name: string, range: string): Pro
     edit.map(region, { writable: true });
     return region;
   });
+}
+
+/** A manager with a region that has so many mappings of one page, every second page. */
+export async function manyMappings(count: number): Promise<RegionManager> {
+  const manager = new RegionManager();
+  const mappable = new FakeMappable('ram');
+  const page = (number: number): MemoryRange => MemoryRange.ofLength(number * 0x1000, 0x1000);
+  await manager.transaction((edit) => {
+    const range = MemoryRange.ofLength(0, 2 * count * 0x1000);
+    const region = edit.addRegion({ name: 'many', range, type: 'ram' });
+    for (let number = 0; number < count; number++) {
+      const rangeInRegion = page(2 * number);
+      edit.addMapping(region, {
+        rangeInRegion,
+        backing: { mappable, fileOffset: rangeInRegion.start },
+        writable: number % 3 > 0,
+      });
+    }
+    edit.map(region, { writable: true });
+  });
+  return manager;
 }
 
 /** A target whose next calls are answered when it is told to. */

@@ -32,6 +32,7 @@ export class OpenedPage implements AsyncDisposable {
     const { width = 1280, height = 800, scale = 1, scheme = 'light' } = options;
     const context = await browser.createBrowserContext();
     const page = await context.newPage();
+    await page.emulateTimezone('UTC');
     await page.setViewport({ width, height, deviceScaleFactor: scale });
     await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
     const opened = new OpenedPage(context, page);
