@@ -2,6 +2,7 @@ import type { Question } from '../support/question.js';
 import { attach } from './attach.js';
 import { change } from './change.js';
 import { copy } from './copy.js';
+import { inspect } from './inspect.js';
 import { memory } from './memory.js';
 import { page } from './page.js';
 import { rangeMap } from './range-map.js';
@@ -27,5 +28,6 @@ export const questions: readonly Question[] = [
   vcpu,
   vhostUser,
   page,
+  inspect,
   where,
 ];

@@ -1,5 +1,6 @@
 import { attachScenes } from './attaching.js';
 import { changeScenes } from './changes.js';
+import { inspectScenes } from './inspected.js';
 import { regionScenes } from './many-regions.js';
 import { pieceScenes } from './many-pieces.js';
 import type { Scene } from './scene.js';
@@ -12,4 +13,5 @@ export const stallScenes: readonly Scene[] = [
   ...severalScenes,
   ...regionScenes,
   ...pieceScenes,
+  ...inspectScenes,
 ];

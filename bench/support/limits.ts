@@ -71,3 +71,5 @@ export const BARRIERS_OF_A_SET = 1;
 
 /** One redraw of the inspector's page with 100,000 mappings, and all else that it does in the same frame. Nothing else does the same. */
 export const PAGE_REDRAW_MS = 200;
+/** A change with one page of the inspector open: a multiple of the processor time without. */
+export const INSPECT_RATIO = 1.2;

@@ -30,6 +30,7 @@ const texts: Readonly<Record<string, string>> = {
   VHOST_USER_RATIOS: `${limits.VHOST_USER_RATIOS.oneByOne} times one by one, ${limits.VHOST_USER_RATIOS.sets} times in sets`,
   BARRIERS_OF_A_SET: String(limits.BARRIERS_OF_A_SET),
   PAGE_REDRAW_MS: `${limits.PAGE_REDRAW_MS} ms`,
+  INSPECT_RATIO: `${limits.INSPECT_RATIO} times`,
 };
 
 /** `1.6 times at 10,000 mappings, 1.3 times at 100,000`. */

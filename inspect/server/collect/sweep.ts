@@ -12,7 +12,7 @@ import type { TargetModel } from '../model/target-model.js';
 import { pagesOf } from '../model/wire.js';
 
 /** Elements that are compared in one step. */
-const STEP_LENGTH = 200;
+const STEP_LENGTH = 100;
 /** After the last page. */
 const END = 2 ** 52;
 
@@ -64,14 +64,18 @@ function* sweepRegions(onlooking: Onlooking, model: Model): Generator<void> {
       yield;
     }
   }
-  model.keepRegions(keys);
   yield;
+  yield* model.keepRegions(keys);
 }
 
 function* sweepMappings(onlooking: Onlooking, model: Model, changes: MappingChanges | undefined): Generator<void> {
   let last: MemoryRange | undefined;
   for (let from = 0; from < END;) {
-    const { pieces, end } = onlooking.mappingsFrom(from, STEP_LENGTH);
+    const active = onlooking.mappingsFrom(from, STEP_LENGTH);
+    // As many as are active, or as many as were: whichever ends first.
+    const limit = Math.min(active.end, model.mappingsEnd(from, STEP_LENGTH));
+    const pieces = active.pieces.filter(({ range }) => range.startPage < limit);
+    const end = Math.max(limit, pieces.at(-1)?.range.endPage ?? 0);
     model.setMappings(pieces, { from, end, last }, changes);
     last = pieces.at(-1)?.range ?? last;
     from = end;
@@ -83,14 +87,9 @@ function* sweepMappings(onlooking: Onlooking, model: Model, changes: MappingChan
 function* sweepHeld(onlooking: Onlooking, target: TargetModel): Generator<void> {
   for (const [index, ledger] of target.ledgers.entries()) {
     yield* target.replaceHeld(index, 'extra', extraOf(onlooking, ledger));
-    yield* sweepNews(target, index, ledger);
+    yield* target.replaceHeld(index, 'stuck', stuckOf(ledger));
+    yield* target.replaceHeld(index, 'missing', target.isAttached ? missingOf(ledger) : []);
   }
-}
-
-/** What is stuck and missing at a ledger. */
-export function* sweepNews(target: TargetModel, index: number, ledger: Ledger): Generator<void> {
-  yield* target.replaceHeld(index, 'stuck', stuckOf(ledger));
-  yield* target.replaceHeld(index, 'missing', missingOf(ledger));
 }
 
 function* extraOf(onlooking: Onlooking, ledger: Ledger): Generator<WireException | undefined> {

@@ -1,5 +1,8 @@
 import { MemoryRange } from '../../../streams/index.js';
-import { RangeMap, type Ranged } from '../../../streams/internal.js';
+import { entriesFrom, RangeMap, type Ranged } from '../../../streams/internal.js';
+
+/** Runs that are read in one go. */
+const PART_LENGTH = 100;
 
 /** Is told of the runs that come and go, by their first page. */
 export interface RunChanges {
@@ -24,9 +27,15 @@ export class AbsentRuns {
     this.#nextStart = nextStart;
   }
 
-  /** In ascending order, while nothing changes. */
-  get ranges(): Iterable<Ranged> {
-    return this.#runs;
+  /** In ascending order. They may change while they are read. */
+  *ranges(): Generator<MemoryRange> {
+    for (let page = 0; page < Infinity;) {
+      const { entries, end } = entriesFrom(this.#runs, page, PART_LENGTH);
+      for (const { range } of entries) {
+        yield range;
+      }
+      page = end;
+    }
   }
 
   /**

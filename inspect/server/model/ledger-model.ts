@@ -24,8 +24,7 @@ export class LedgerModel {
   readonly #absent = new Map<number, number>();
   #absentPages = 0;
   #others: Readonly<Record<HeldKind, Exceptions>> = { extra: NONE, stuck: NONE, missing: NONE };
-  /** Pages of what is extra or stuck. */
-  #otherPages = 0;
+  readonly #otherPages: Record<HeldKind, number> = { extra: 0, stuck: 0, missing: 0 };
 
   constructor(ledger: Ledger) {
     this.ledger = ledger;
@@ -60,20 +59,17 @@ export class LedgerModel {
     return this.#others[kind];
   }
 
-  setOthers(kind: HeldKind, exceptions: Exceptions): void {
+  /** @param pages their size */
+  setOthers(kind: HeldKind, exceptions: Exceptions, pages: number): void {
     this.#others = { ...this.#others, [kind]: exceptions };
-    this.#otherPages = 0;
-    for (const list of [this.#others.extra, this.#others.stuck]) {
-      for (const { pages } of list.values()) {
-        this.#otherPages += pages[1] - pages[0];
-      }
-    }
+    this.#otherPages[kind] = pages;
   }
 
   /** Whether more or less is stuck or missing than when it was looked at. */
-  get hasNews(): boolean {
+  hasNews(isAttached: boolean): boolean {
     const { stuck, missingByAddress } = this.ledger;
-    return stuck.size !== this.#others.stuck.size || missingByAddress.size !== this.#others.missing.size;
+    const missing = isAttached ? missingByAddress.size : 0;
+    return stuck.size !== this.#others.stuck.size || missing !== this.#others.missing.size;
   }
 
   /** Number of mappings that it holds, those that are stuck included. */
@@ -82,6 +78,6 @@ export class LedgerModel {
   }
 
   heldPages({ pages }: ActiveTotals): number {
-    return pages - this.#absentPages + this.#otherPages;
+    return pages - this.#absentPages + this.#otherPages.extra + this.#otherPages.stuck;
   }
 }

@@ -19,7 +19,7 @@ export interface MappingChanges {
 }
 
 /** Elements of one message at most. */
-const PART_LENGTH = 500;
+const PART_LENGTH = 200;
 
 /** What pages know of a manager, and what of it they have not been sent yet. */
 export class Model {
@@ -69,12 +69,16 @@ export class Model {
     }
   }
 
-  /** Removes the regions whose keys are not among these. */
-  keepRegions(keys: ReadonlySet<number>): void {
+  /** Removes the regions whose keys are not among these, in steps. All of these must be known. */
+  *keepRegions(keys: ReadonlySet<number>): Generator<void> {
     if (this.#regions.size === keys.size) {
-      return; // All of these are known.
+      return;
     }
+    let steps = 0;
     for (const key of this.#regions.keys()) {
+      if (++steps % PART_LENGTH === 0) {
+        yield;
+      }
       if (!keys.has(key)) {
         this.#regions.delete(key);
         this.#unsent.regions.remove(key);
@@ -131,6 +135,11 @@ export class Model {
     if (known?.range.equals(range) === true) {
       this.#remove(known, changes);
     }
+  }
+
+  /** The page up to which there are so many mappings, from another page on. */
+  mappingsEnd(from: number, most: number): number {
+    return entriesFrom(this.#mappings, from, most).end;
   }
 
   /**

@@ -7,7 +7,7 @@ import { exceptionKey, type Unsent } from './unsent.js';
 import { pagesOf } from './wire.js';
 
 /** Elements that are read or compared in one step. */
-const STEP_LENGTH = 200;
+const STEP_LENGTH = 100;
 
 /** What pages know of one attachment: a target, or several of a branch. */
 export class TargetModel {
@@ -52,7 +52,7 @@ export class TargetModel {
 
   /** They may change while they are read. */
   *exceptions(): Generator<WireException> {
-    for (const { range } of [...this.#absent.ranges]) {
+    for (const range of this.#absent.ranges()) {
       yield { kind: 'absent', pages: pagesOf(range) };
     }
     yield* this.#exceptions.values();
@@ -60,7 +60,12 @@ export class TargetModel {
 
   /** Whether something is stuck or missing that has not been looked at. */
   get hasNews(): boolean {
-    return this.#ledgers.some((ledger) => ledger.hasNews);
+    return this.#ledgers.some((ledger) => ledger.hasNews(this.isAttached));
+  }
+
+  /** Whether it should hold what is active: else nothing is missing. */
+  get isAttached(): boolean {
+    return this.handle.phase === 'attached';
   }
 
   /**
@@ -95,17 +100,18 @@ export class TargetModel {
     const ledger = this.#ledgers[index] as LedgerModel;
     const before = ledger.others(kind);
     const now = new Map<number, WireException>();
-    let steps = 0;
+    let [steps, pages] = [0, 0];
     for (const exception of found) {
       if (exception !== undefined) {
         now.set(exception.pages[0], exception);
+        pages += exception.pages[1] - exception.pages[0];
         this.#put(exception);
       }
       if (++steps % STEP_LENGTH === 0) {
         yield;
       }
     }
-    ledger.setOthers(kind, now);
+    ledger.setOthers(kind, now, pages);
     for (const page of before.keys()) {
       if (!this.#ledgers.some((one) => one.others(kind).has(page))) {
         this.#remove(kind, page);
@@ -131,7 +137,7 @@ export class TargetModel {
       // It was open at the last look, too: most sets are answered sooner.
       this.#pendingSince ??= this.#openSince;
     }
-    const [stuck, missing] = [this.#count('stuck'), phase === 'attached' ? this.#count('missing') : 0];
+    const [stuck, missing] = [this.#count('stuck'), this.#count('missing')];
     this.#stuckSince = stuck === 0 ? undefined : (this.#stuckSince ?? now);
     const held = this.#ledgers.reduce((sum, ledger) => sum + ledger.held(active), 0);
     const heldPages = this.#ledgers.reduce((sum, ledger) => sum + ledger.heldPages(active), 0);
