@@ -14,9 +14,26 @@ export interface Band<T> {
   readonly enlarged: boolean;
 }
 
-/** Whether the band of that index touches another one. */
-export function touches(bands: readonly Band<unknown>[], index: number): boolean {
-  return bands[index]?.from === bands[index - 1]?.to || bands[index]?.to === bands[index + 1]?.from;
+/** Whether the band of that index is one of many small ones side by side. */
+export function isDense(bands: readonly Band<unknown>[], index: number): boolean {
+  const [before, band, after] = [bands[index - 1], bands[index], bands[index + 1]];
+  return (
+    band !== undefined && ((before?.to === band.from && isSmall(before)) || (after?.from === band.to && isSmall(after)))
+  );
+}
+
+/** Too small for a border. */
+function isSmall({ from, to }: Band<unknown>): boolean {
+  return to - from < 3;
+}
+
+/** The indices in the order in which they are painted: what is drawn larger than it is comes last, and is not covered. */
+export function paintOrder(bands: readonly Band<unknown>[]): readonly number[] {
+  const indices = [...bands.keys()];
+  return [
+    ...indices.filter((index) => bands[index]?.enlarged === false),
+    ...indices.filter((index) => bands[index]?.enlarged === true),
+  ];
 }
 
 /**

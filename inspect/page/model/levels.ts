@@ -9,18 +9,47 @@ import { firstPage } from './state.js';
  */
 export function levelsOf(regions: SortedList<WireRegion>): readonly SortedList<WireRegion>[] {
   const ranked = [...regions.toArray()].sort(compareRank);
-  const borders = [...new Set(ranked.flatMap(({ pages }) => [...pages]))].sort((a, b) => a - b);
-  const indexOf = new Map(borders.map((page, index) => [page, index]));
+  const borders = bordersOf(ranked);
   const depths = new RangeMaximum(borders.length);
   const levels: WireRegion[][] = [];
   for (const region of ranked) {
-    const from = indexOf.get(region.pages[0]) ?? 0;
-    const to = indexOf.get(region.pages[1]) ?? 0;
+    const from = indexOf(borders, region.pages[0]);
+    const to = indexOf(borders, region.pages[1]);
     const level = depths.maximum(from, to);
     (levels[level] ??= []).push(region);
     depths.raise(from, to, level + 1);
   }
-  return levels.map((level) => SortedList.empty<WireRegion>(firstPage).with(level));
+  return levels.map((level) =>
+    SortedList.ofSorted<WireRegion>(
+      firstPage,
+      level.sort((a, b) => a.pages[0] - b.pages[0]),
+    ),
+  );
+}
+
+/** First pages, and those after the last, in ascending order. */
+function bordersOf(regions: readonly WireRegion[]): Float64Array {
+  const borders = new Float64Array(2 * regions.length);
+  regions.forEach(({ pages: [start, end] }, index) => {
+    borders[2 * index] = start;
+    borders[2 * index + 1] = end;
+  });
+  return borders.sort();
+}
+
+/** The first place of a page among the borders. */
+function indexOf(borders: Float64Array, page: number): number {
+  let low = 0;
+  let high = borders.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((borders[middle] ?? Infinity) < page) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
 }
 
 /** Numbers, at first 0, with the maximum of a range: a segment tree. Ranges are half open. */

@@ -18,27 +18,48 @@ export interface Picture {
   readonly fold: Fold;
 }
 
-/** Pictures of states: worked out again only when what they depend on has changed. */
+/** A picture that takes longer than this, in milliseconds, is not made for each state. */
+const QUICK = 20;
+/** The time that it takes is at most this part of all the time. */
+const SHARE = 1 / 5;
+
+/**
+ * Pictures of states: worked out again only when what they depend on has changed. With so many regions that this takes long, a picture may be one
+ * of a moment ago.
+ */
 export class Pictures {
+  /** Whether the last picture that was asked for is one of an earlier state. */
+  isOld = false;
+  #madeAt = 0;
+  #cost = 0;
+  readonly #clock: () => number;
   #regions: SortedList<WireRegion> | undefined;
   /** The mappings, if the picture depends on them. */
   #mappings: SortedList<WireMapping> | undefined;
   #exceptions: State['exceptions'] | undefined;
   #picture: Picture | undefined;
 
+  /** @param clock in milliseconds */
+  constructor(clock: () => number) {
+    this.#clock = clock;
+  }
+
   of(state: State): Picture {
     const { regions, mappings, exceptions } = state;
-    if (
-      this.#picture === undefined ||
+    const changed =
       this.#regions !== regions ||
       this.#exceptions !== exceptions ||
-      (this.#mappings !== undefined && this.#mappings !== mappings)
-    ) {
+      (this.#mappings !== undefined && this.#mappings !== mappings);
+    const now = this.#clock();
+    this.isOld = changed && this.#cost > QUICK && now - this.#madeAt < this.#cost / SHARE;
+    if (this.#picture === undefined || (changed && !this.isOld)) {
       const same = this.#regions === regions && this.#mappings === undefined ? this.#picture : undefined;
       this.#regions = regions;
       this.#exceptions = exceptions;
       this.#mappings = regions.toArray().some(({ holes }) => holes === 'transparent') ? mappings : undefined;
       this.#picture = pictureOf(state, same);
+      this.#madeAt = this.#clock();
+      this.#cost = this.#madeAt - now;
     }
     return this.#picture;
   }

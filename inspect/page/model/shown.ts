@@ -56,7 +56,7 @@ export function shownParts(regions: SortedList<WireRegion>, mappings: SortedList
       position = end;
     }
   }
-  return SortedList.empty<ShownPart>(firstPage).with(parts);
+  return SortedList.ofSorted<ShownPart>(firstPage, parts);
 }
 
 /** What takes part, in ascending order of the first page. */

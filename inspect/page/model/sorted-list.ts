@@ -10,6 +10,11 @@ export class SortedList<T> {
     return new SortedList(keyOf, []);
   }
 
+  /** The list of elements that are in ascending order already, each of another key. */
+  static ofSorted<T>(keyOf: (element: T) => number, elements: readonly T[]): SortedList<T> {
+    return new SortedList(keyOf, divided(elements));
+  }
+
   readonly size: number;
   readonly #keyOf: (element: T) => number;
   readonly #chunks: readonly (readonly T[])[];

@@ -26,11 +26,11 @@ export function size(pages: number): string {
   return `${value.toFixed(digits)} ${UNITS[unit] ?? ''}`;
 }
 
-/** A size without rounding: `4 GiB`, `1.5 MiB`, `1088 KiB`. Empty where that takes more than four digits. */
+/** A size without rounding: `4 GiB`, `1.125 MiB`, `1088 KiB`. Empty where that takes more digits. */
 export function exactSize(pages: number): string {
   for (let unit = UNITS.length - 1; unit >= 0; unit--) {
     const value = (pages * 4) / 1024 ** unit;
-    if ((value >= 1 && value < 10_000 && Number.isInteger(value * (value < 100 ? 4 : 1))) || value === 0) {
+    if ((value >= 1 && value < 10_000 && Number.isInteger(value * (value < 100 ? 8 : 1))) || value === 0) {
       return value === 0 ? '0' : `${value.toString()} ${UNITS[unit] ?? ''}`;
     }
   }

@@ -39,7 +39,7 @@ export class Store {
   readout = '';
   readonly #schedule: () => void;
   readonly #announcer: Announcer;
-  readonly #pictures = new Pictures();
+  readonly #pictures = new Pictures(() => performance.now());
   #wanted = 0;
   #found:
     | { readonly state: State; readonly query: string; readonly matches: readonly Match[]; readonly at: number }
@@ -85,6 +85,7 @@ export class Store {
   /** Whether something that is shown changes with the time alone. */
   get growsOld(): boolean {
     return (
+      this.#pictures.isOld ||
       this.connection.phase !== 'connected' ||
       (this.back === undefined &&
         this.state.targets.some(

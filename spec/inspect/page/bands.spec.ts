@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { bandsOf, touches } from '../../../inspect/page/model/bands.js';
+import { bandsOf, isDense } from '../../../inspect/page/model/bands.js';
 import { Fold } from '../../../inspect/page/model/fold.js';
 import { Scale, type Window } from '../../../inspect/page/model/scale.js';
 import { SortedList } from '../../../inspect/page/model/sorted-list.js';
@@ -79,7 +79,7 @@ describe('the bands of a drawing', () => {
     const bands = bandsOf(listOf(mappings), scale);
     expect(bands.length).to.be.within(850, 1800);
     expect(bands.reduce((sum, { count }) => sum + count, 0)).to.equal(100_000);
-    expect(bands.every((_, index) => touches(bands, index))).to.equal(true);
+    expect(bands.every((_, index) => isDense(bands, index))).to.equal(true);
   });
 
   it('show a range that is smaller than a pixel, and say so', () => {

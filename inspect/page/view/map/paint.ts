@@ -1,11 +1,12 @@
 import type { ExceptionKind, Pages, WireMapping } from '../../../wire/messages.js';
-import { bandsOf, touches, type Band } from '../../model/bands.js';
+import { bandsOf, type Band } from '../../model/bands.js';
 import type { Lane } from '../../model/lanes.js';
 import { visible } from '../../model/names.js';
 import { NO_EXCEPTIONS, sizeOf } from '../../model/state.js';
 import { count, range, size } from '../../model/text.js';
 import { paintAxis } from './axis.js';
 import { exceptionLook, heldLook, memoryKind, memoryLook } from './looks.js';
+import { paintBoxes } from './boxes.js';
 import { paintHighlights, paintSelection } from './marks.js';
 import type { Painter } from './painter.js';
 import type { Painted, Scene } from './scene.js';
@@ -24,10 +25,11 @@ export function paint(painter: Painter, scene: Scene, width: number, height: num
   }
   paintGuest(painter, lanes.guest, guest);
   const levels = paintRegions(painter, scene);
+  const held = heldLook(painter.palette);
   state.targets.slice(0, lanes.targets.length).forEach((target, index) => {
     const lane = lanes.targets[index] as Lane;
     if (target.phase !== 'gone') {
-      paintHeld(painter, lane, guest);
+      paintBoxes(painter, lane, guest, () => held);
     }
     const lists = state.exceptions.get(target.key) ?? NO_EXCEPTIONS;
     for (const kind of KINDS) {
@@ -58,17 +60,11 @@ function paintFolds(painter: Painter, { scale, lanes }: Scene, width: number): v
   }
 }
 
-function paintGuest(painter: Painter, { left, width }: Lane, bands: readonly Band<WireMapping>[]): void {
+function paintGuest(painter: Painter, lane: Lane, bands: readonly Band<WireMapping>[]): void {
   const { palette } = painter;
-  const [x, wide] = [painter.px(left), painter.px(width)];
-  let pointed = -Infinity;
-  bands.forEach(({ from, to, item, count: several, enlarged }, index) => {
-    const dense = touches(bands, index);
-    painter.box(x, from, wide, to - from, memoryLook(palette, memoryKind(item.type, item.writable)), dense);
-    if (enlarged && !dense && from - pointed > painter.px(4)) {
-      painter.pointer(x - painter.px(4), from, palette.color('dim'));
-      pointed = from;
-    }
+  const [x, wide] = [painter.px(lane.left), painter.px(lane.width)];
+  paintBoxes(painter, lane, bands, ({ type, writable }) => memoryLook(palette, memoryKind(type, writable)));
+  for (const { from, to, item, count: several } of bands) {
     if (several === 1) {
       const note = item.type === 'device' ? ' · device' : item.writable ? '' : ' · read-only';
       painter.label(
@@ -80,15 +76,7 @@ function paintGuest(painter: Painter, { left, width }: Lane, bands: readonly Ban
         palette.color('ink'),
       );
     }
-  });
-}
-
-function paintHeld(painter: Painter, { left, width }: Lane, bands: readonly Band<WireMapping>[]): void {
-  const [x, wide] = [painter.px(left), painter.px(width)];
-  const look = heldLook(painter.palette);
-  bands.forEach(({ from, to }, index) => {
-    painter.box(x, from, wide, to - from, look, touches(bands, index));
-  });
+  }
 }
 
 function paintExceptions(

@@ -71,7 +71,7 @@ export function paletteOf(element: Element, ratio: number): Palette {
       }),
       folded: pattern(6, ratio, (context) => {
         context.strokeStyle = color('hatch');
-        context.globalAlpha = 0.5;
+        context.globalAlpha = 0.35;
         lines(context, [
           [0, 4, 3, 1],
           [3, 1, 6, 4],

@@ -1,5 +1,5 @@
 import type { WireRegion } from '../../../wire/messages.js';
-import { bandsOf, touches, type Band } from '../../model/bands.js';
+import { bandsOf, isDense, paintOrder, type Band } from '../../model/bands.js';
 import type { Lane } from '../../model/lanes.js';
 import { visible } from '../../model/names.js';
 import { isMapped, type ShownPart } from '../../model/shown.js';
@@ -21,9 +21,9 @@ export function paintRegions(
     const lane = lanes.levels[place];
     const bands = bandsOf(level, scale);
     if (lane !== undefined) {
-      bands.forEach((band, at) => {
-        paintRegion(painter, lane, band, touches(bands, at), shown);
-      });
+      for (const at of paintOrder(bands)) {
+        paintRegion(painter, lane, bands[at] as Band<WireRegion>, isDense(bands, at), shown);
+      }
       painted[place]?.push(...bands);
     }
   });
@@ -38,8 +38,9 @@ function paintRegion(
   shown: readonly Band<ShownPart>[],
 ): void {
   const { palette } = painter;
-  const { from, to, item, count } = band;
-  const [x, wide, height] = [painter.px(left), painter.px(width), to - from];
+  const { from, to, item, count, enlarged } = band;
+  const [x, wide] = [painter.px(left), painter.px(width)];
+  const height = enlarged && !dense ? Math.max(to - from, painter.px(2)) : to - from;
   const ink = palette.color('ink');
   const look = memoryLook(palette, memoryKind(item.type, item.access === 'writable'));
   if (!isMapped(item)) {

@@ -47,7 +47,7 @@ export class LogPanel {
         </label>
       </div>
       <ol class="scroll" tabindex="0" aria-labelledby="log-title">
-        ${entries.length === 0 ? html`<li class="empty">${onlyFailures ? 'No failure.' : 'Nothing has happened yet.'}</li>` : nothing}
+        ${entries.length === 0 ? html`<li class="empty">${onlyFailures ? 'No failure.' : 'Nothing has happened since the page was opened.'}</li>` : nothing}
         ${repeat(
           entries.slice(0, this.#limit),
           ({ sequence }) => sequence,
