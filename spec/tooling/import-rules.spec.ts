@@ -20,6 +20,8 @@ const STUBS = [
   'binding/index.ts',
   'targets/index.ts',
   'cli/main.ts',
+  'inspect/wire/messages.ts',
+  'inspect/page/model/any.ts',
   'bench/pipeline.ts',
   'spec/support/fake.ts',
 ];
@@ -35,6 +37,8 @@ const ALLOWED: readonly (readonly [folder: string, code: string])[] = [
   ['targets', `import { VfioContainer } from '../binding/index.js'; import { from } from 'rxjs';`],
   ['cli', `import { Command } from 'commander'; import { LoggingTarget } from '../targets/index.js';`],
   ['bench', `import { linearRegression } from 'simple-statistics'; import { Memfd } from '../binding/index.js';`],
+  ['inspect/page/view', `import { html } from 'lit/html.js'; import { a } from '../model/any.js';`],
+  ['inspect/page/model', `import type { A } from '../../wire/messages.js';`],
   ['spec/cli', `import { main } from '../../cli/main.js'; import { a } from '../../streams/view/any.js';`],
 ];
 
@@ -63,6 +67,11 @@ const REFUSED: readonly (readonly [folder: string, code: string, rule: string])[
   ['binding', `import load from 'node-gyp-build';`, 'one-loader-of-the-addon'],
   ['binding', `import { z } from 'zod';`, 'binding-packages'],
   ['targets', `import { main } from '../cli/main.js';`, 'targets-imports-down'],
+  ['inspect/page/view', `import { M } from '../../../streams/index.js';`, 'page-imports'],
+  ['inspect/page/view', `import { Subject } from 'rxjs';`, 'page-packages'],
+  ['inspect/page/model', `import { html } from 'lit/html.js';`, 'page-model-is-pure'],
+  ['inspect/server', `import { html } from 'lit/html.js';`, 'inspect-packages'],
+  ['cli', `import { a } from '../inspect/page/model/any.js';`, 'page-from-itself'],
   ['cli', `import { T } from '../spec/support/fake.js';`, 'cli-imports-down'],
   ['cli', `import { f } from '../bench/pipeline.js';`, 'cli-imports-down'],
   ['cli', `import { expect } from 'chai';`, 'cli-packages'],

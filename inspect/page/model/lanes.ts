@@ -18,13 +18,22 @@ export interface Lanes {
 }
 
 const GAP = 6;
-const NARROWEST = { level: 9, target: 14 };
+const NARROWEST = { level: 9, target: 22 };
 const WIDEST = { guest: 300, level: 170, target: 110 };
 
-/** Divides the width of the drawing among the axis, what the guest sees, levels of regions and targets. */
-export function lanesOf(width: number, levelCount: number, targetCount: number): Lanes {
+/** Width of a digit in the drawing, and of how many there is always room for, so that the lanes do not move with each zoom. */
+const DIGIT = 6.7;
+const MINIMUM_DIGITS = 11;
+
+/**
+ * Divides the width of the drawing among the axis, what the guest sees, levels of regions and targets.
+ *
+ * @param digits of the longest address, with `0x`
+ */
+export function lanesOf(width: number, levelCount: number, targetCount: number, digits = 0): Lanes {
   const withSizes = width >= 620;
-  const axis: Lane = { left: 0, width: withSizes ? 176 : width < 420 ? 92 : 104 };
+  const addressWidth = Math.max(MINIMUM_DIGITS, digits) * DIGIT;
+  const axis: Lane = { left: 0, width: Math.ceil(addressWidth) + (withSizes ? 72 : 12) };
   const rest = Math.max(60, width - axis.width - GAP);
   const targetWidth = Math.max(
     NARROWEST.target,

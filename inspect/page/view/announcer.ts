@@ -32,6 +32,11 @@ export class Announcer {
     }
   }
 
+  /** Says at once what the user has asked for. */
+  tell(text: string): void {
+    this.element.textContent = text;
+  }
+
   say(text: string): void {
     this.#other.push(text);
     this.#later();

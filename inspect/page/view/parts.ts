@@ -19,11 +19,16 @@ export function rangeButton(store: Store, selection: Selection, text = range(sel
 
 export const addresses = (pages: Pages): Selection => ({ kind: 'addresses', pages });
 
+/** Characters of a message that are shown, at most. */
+const LONGEST = 2000;
+
 /** What went wrong, and what to do. */
 export function errorText({ code, message, hint }: WireError): TemplateResult {
   return html`<span class="error"
-    >${code === undefined || message.includes(code) ? nothing : html`<code>${visible(code)}</code> `}${visible(message)}${
-      hint === undefined ? nothing : html`<span class="hint"><strong>What to do:</strong> ${visible(hint)}</span>`
+    >${code === undefined || message.includes(code) ? nothing : html`<code>${short(code, 100)}</code> `}${short(message, LONGEST)}${
+      hint === undefined
+        ? nothing
+        : html`<span class="hint"><strong>What to do:</strong> ${short(hint, LONGEST)}</span>`
     }</span
   >`;
 }

@@ -6,7 +6,9 @@ import { boundsOf, Pictures, type Picture } from '../model/picture.js';
 import { Replica } from '../model/replica.js';
 import { fitted, revealed, type Window } from '../model/scale.js';
 import { search, type Match } from '../model/search.js';
+import { visible } from '../model/names.js';
 import type { State } from '../model/state.js';
+import { range } from '../model/text.js';
 import type { Announcer } from './announcer.js';
 import { Connection } from './connection.js';
 
@@ -41,6 +43,7 @@ export class Store {
   readonly #announcer: Announcer;
   readonly #pictures = new Pictures(() => performance.now());
   #wanted = 0;
+  #saidDisconnected = false;
   #found:
     | { readonly state: State; readonly query: string; readonly matches: readonly Match[]; readonly at: number }
     | undefined;
@@ -48,7 +51,17 @@ export class Store {
   constructor(schedule: () => void, announcer: Announcer) {
     this.#announcer = announcer;
     this.#schedule = schedule;
-    this.connection = new Connection('/events', (message) => this.#receive(message), schedule);
+    this.connection = new Connection(
+      '/events',
+      (message) => this.#receive(message),
+      () => {
+        if (this.connection.phase === 'disconnected' && !this.#saidDisconnected) {
+          this.#saidDisconnected = true;
+          announcer.say('Disconnected.');
+        }
+        schedule();
+      },
+    );
   }
 
   /** The moment that is shown. */
@@ -170,6 +183,7 @@ export class Store {
     const mapping = mappings.at(position);
     if (mapping !== undefined) {
       this.select({ kind: 'mapping', pages: mapping.pages, mapping });
+      this.#announcer.tell(`Mapping of ${visible(mapping.region)}, ${range(mapping.pages)}`);
     }
   }
 
@@ -191,6 +205,10 @@ export class Store {
     const wasWhole = replica.whole;
     replica.receive(message, Date.now());
     const { history } = replica;
+    if (message.type === 'ready' && this.#saidDisconnected) {
+      this.#saidDisconnected = false;
+      this.#announcer.say('Connected again.');
+    }
     const latest = history.at(history.last);
     if (wasWhole && history.last > before && latest !== undefined) {
       this.#announcer.changed(latest);

@@ -91,7 +91,7 @@ describe('the lanes of the drawing', () => {
     for (const width of [280, 360, 600, 900, 2000]) {
       for (const levels of [0, 1, 3, 40]) {
         for (const targets of [0, 1, 3, 12, 200]) {
-          const lanes = lanesOf(width, levels, targets);
+          const lanes = lanesOf(width, levels, targets, width % 7 === 0 ? 19 : 11);
           const all = [lanes.axis, lanes.guest, ...lanes.levels, ...lanes.targets];
           const what = `${width.toString()} px, ${levels.toString()} levels, ${targets.toString()} targets`;
           all.slice(1).forEach(({ left }, index) => {

@@ -2,6 +2,7 @@ import type { Pages } from '../../../wire/messages.js';
 import { HIGHLIGHT } from '../../model/highlights.js';
 import { lanesOf, type Lanes } from '../../model/lanes.js';
 import { Scale } from '../../model/scale.js';
+import { address } from '../../model/text.js';
 import type { Selection, Store } from '../store.js';
 import { addGestures } from './gestures.js';
 import { selectionAt } from './hit.js';
@@ -64,6 +65,11 @@ export class Drawing {
     };
   }
 
+  /** The number of mappings that share a line of pixels, at most. */
+  get densest(): number {
+    return this.#painted.guest.reduce((most, { count }) => Math.max(most, count), 0);
+  }
+
   /** Reads the colours of the style sheet again. */
   forgetColors(): void {
     this.#palette = undefined;
@@ -105,8 +111,8 @@ export class Drawing {
   }
 
   #sceneNow(height: number): Scene {
-    const { state, picture, selection } = this.#store;
-    this.lanes = lanesOf(this.#width, picture.levels.length, state.targets.length);
+    const { state, picture, selection, bounds } = this.#store;
+    this.lanes = lanesOf(this.#width, picture.levels.length, state.targets.length, address(bounds[1]).length);
     return {
       state,
       picture,

@@ -35,8 +35,8 @@ export function map(store: Store, drawing: Drawing, overview: Overview, legend: 
         const target = state.targets[index];
         return target === undefined ? nothing : targetHead(store, lane, target, index);
       })}
-      ${unseen > 0 ? html`<span class="unseen">${lanes.targets.length === 0 ? '' : '+'}${count(unseen)} more: see Targets</span>` : nothing}
     </div>
+    ${unseen > 0 ? html`<p class="unseen">${counted(unseen, 'target')} without a lane: see Targets</p>` : nothing}
     <div class="canvases" data-stale=${store.connection.phase !== 'connected' && store.replica.history.last >= 0}>
       ${overview.canvas}
       <div
@@ -49,7 +49,7 @@ export function map(store: Store, drawing: Drawing, overview: Overview, legend: 
     </div>
     <p id="drawing-keys" class="hidden">${KEYS}</p>
     <p id="readout" aria-hidden="true">
-      ${store.readout === '' ? html`<span class="dim">${range([Math.floor(window[0]), Math.ceil(window[1])])} shown</span>` : store.readout}
+      ${store.readout === '' ? html`<span class="dim">${windowText(store, drawing)}</span>` : store.readout}
     </p>
     ${legend.element}
   </section>`;
@@ -110,6 +110,14 @@ function hover(event: PointerEvent, store: Store, drawing: Drawing): void {
   store.set({ readout: `${address(page)} · ${what}` });
 }
 
+/** What the drawing shows, while the pointer is elsewhere. */
+function windowText({ window }: Store, { densest }: Drawing): string {
+  const shown = `${range([Math.floor(window[0]), Math.ceil(window[1])])} shown`;
+  return densest > 1
+    ? `${shown} · up to ${counted(densest, 'mapping')} in a line of pixels: zoom in to see each`
+    : shown;
+}
+
 function noMapping({ state, picture }: Store, page: number): string {
   const part = picture.shown.floor(page);
   const region = part === undefined || part.pages[1] <= page ? undefined : state.regions.get(part.region);
@@ -119,6 +127,9 @@ function noMapping({ state, picture }: Store, page: number): string {
 /** What to do where there is nothing yet. */
 function empty(store: Store): TemplateResult | typeof nothing {
   const { replica, connection, state } = store;
+  if (replica.otherProtocol !== undefined) {
+    return nothing;
+  }
   if (replica.history.last < 0) {
     return connection.phase === 'disconnected'
       ? html`<div class="cover" id="not-connected">

@@ -74,7 +74,7 @@ export class Painter {
   /** A line of text, cut at `width`, its middle at `y`. Nothing where fewer than three characters fit. */
   text(text: string, x: number, y: number, width: number, style: string, alignment: 'left' | 'right' = 'left'): void {
     const fit = Math.floor(width / this.#characterWidth);
-    if (fit < 3) {
+    if (fit < 3 || text === '') {
       return;
     }
     const context = this.#context;

@@ -129,7 +129,7 @@ export class Table {
   #row({ selection, name: text, cells }: Row, index: number, selected: Selection | undefined): TemplateResult {
     const { kind, pages } = selection;
     const isSelected = selected?.kind === kind && selected.pages[0] === pages[0] && selected.pages[1] === pages[1];
-    return html`<tr aria-rowindex=${index + 2} aria-selected=${isSelected}>
+    return html`<tr aria-rowindex=${index + 2} aria-current=${isSelected}>
       <td class="address">${rangeButton(this.#store, selection, address(pages[0]))}</td>
       <td class="address">${address(pages[1])}</td>
       <td class="size">${size(pages[1] - pages[0])}</td>

@@ -10,6 +10,9 @@ const LISTED = 5;
 /** How each target is doing: what it holds, what went wrong and when. */
 export function targetsPanel(store: Store): TemplateResult {
   const { targets } = store.state;
+  if (store.replica.history.last < 0) {
+    return html`<p class="empty">Nothing has arrived yet.</p>`;
+  }
   return targets.length === 0
     ? html`<p class="empty" id="no-targets">
         <strong>No targets.</strong> The memory map is followed by nobody. A target is attached with

@@ -48,7 +48,7 @@ export function timeline(store: Store, activity: HTMLElement): TemplateResult {
     <button id="live" aria-pressed=${back === undefined} @click=${() => store.goTo(undefined)}>
       <span class="dot"></span>${isConnected ? 'Live' : 'Last state'}
     </button>
-    <output id="shown-time">${text}</output>
+    <span id="shown-time">${text}</span>
     <small class="dim"
       >${counted(last - first + 1, 'state')}${history.dropped > 0 ? `, ${count(history.dropped)} older ones dropped` : ''}</small
     >
