@@ -66,7 +66,7 @@ function targetHead(store: Store, lane: Lane, target: WireTarget, index: number)
     target.phase === 'attached' ? '' : target.phase,
     target.stuck > 0 ? `${count(target.stuck)} stuck` : '',
     target.missing > 0 ? `${count(target.missing)} missing` : '',
-    waiting === undefined ? '' : `no answer for ${duration(waiting)}`,
+    waiting === undefined ? '' : `no answer ${duration(waiting)}`,
   ].filter((note) => note !== '');
   const state =
     target.stuck + target.missing > 0
