@@ -23,6 +23,7 @@ const END: Message = { type: 'end' };
 export class Pages {
   readonly #manager: RegionManager;
   readonly #options: CheckedOptions;
+  readonly #heartbeatMs: number;
   readonly #server = randomUUID();
   readonly #keys = new Keys();
   readonly #streams = new Set<EventStream>();
@@ -32,9 +33,16 @@ export class Pages {
   #heartbeat: NodeJS.Timeout | undefined = undefined;
   #isClosed = false;
 
-  constructor(manager: RegionManager, options: CheckedOptions) {
+  /** @param heartbeat in milliseconds */
+  constructor(manager: RegionManager, options: CheckedOptions, heartbeat = HEARTBEAT_MS) {
     this.#manager = manager;
     this.#options = options;
+    this.#heartbeatMs = heartbeat;
+  }
+
+  /** Number of open pages. */
+  get count(): number {
+    return this.#streams.size;
   }
 
   /** Begins a stream of events. Its headers have been set. */
@@ -42,7 +50,7 @@ export class Pages {
     if (this.#isClosed) {
       return { status: 503, text: 'The inspector is being closed.' };
     }
-    if (this.#streams.size >= PAGES_MAX) {
+    if (this.count >= PAGES_MAX) {
       return {
         status: 503,
         text: `${PAGES_MAX} pages are open, the most there may be: close one, and load this one again.`,
@@ -78,7 +86,7 @@ export class Pages {
   #start(): Collector {
     this.#heartbeat = setInterval(() => {
       this.#sendText(HEARTBEAT);
-    }, HEARTBEAT_MS);
+    }, this.#heartbeatMs);
     const collector: Collector = new Collector(this.#manager, this.#options, this.#keys, {
       send: (message) => {
         this.#sendToAll(message);

@@ -70,6 +70,10 @@ export class HttpServer {
     });
   }
 
+  get isListening(): boolean {
+    return this.#server.listening;
+  }
+
   /** Ends all connections. */
   close(): Promise<void> {
     return new Promise((resolve) => {
