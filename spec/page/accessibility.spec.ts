@@ -10,17 +10,17 @@ import type { PageOptions } from './support/opened-page.js';
 const FOCUSABLE = `[...document.querySelectorAll('button:not(:disabled), input:not(:disabled), a[href], [tabindex="0"]')]
   .filter((element) => element.checkVisibility())`;
 
-/** How an element shows that it has the focus. */
+/** What has the focus, and whether that is seen. After the last control nothing has it, and then the first one again. */
 const FOCUS = `(() => {
   const element = document.activeElement;
   const { outlineStyle, outlineWidth } = getComputedStyle(element);
-  // After the last control the focus is nowhere, and comes back to the first one.
-  return { index: ${FOCUSABLE}.indexOf(element), what: element.outerHTML.slice(0, 200), visible: element === document.body || outlineStyle !== 'none' && parseFloat(outlineWidth) > 0 };
+  const visible = element === document.body || (outlineStyle !== 'none' && parseFloat(outlineWidth) > 0);
+  return { index: ${FOCUSABLE}.indexOf(element), id: element.id, visible };
 })()`;
 
 interface Focus {
   readonly index: number;
-  readonly what: string;
+  readonly id: string;
   readonly visible: boolean;
 }
 
@@ -49,16 +49,30 @@ describe('the page for everybody', () => {
     const { page } = opened;
     const number = await opened.evaluate<number>(`${FOCUSABLE}.length`);
     const met = new Set<number>();
+    const ids = new Set<string>();
     for (let press = 0; press < number; press++) {
       await page.keyboard.press('Tab');
-      const { index, what, visible } = await opened.evaluate<Focus>(FOCUS);
-      expect(visible, what).to.be.true;
+      const { index, id, visible } = await opened.evaluate<Focus>(FOCUS);
+      expect(visible, `control ${index} ${id}`).to.be.true;
       met.add(index);
+      ids.add(id);
     }
     // All but the tabs, of which one is reached by Tab and the others by the arrow keys.
     const tabs = await opened.evaluate<number>(`document.querySelectorAll('[role=tab][tabindex="-1"]').length`);
     met.delete(-1);
     expect(met.size).to.equal(number - tabs);
+    const some = [
+      'theme',
+      'search',
+      'zoom-in',
+      'fit-all',
+      'next-mapping',
+      'fold',
+      'drawing',
+      'tab-targets',
+      'only-failures',
+    ];
+    expect([...ids]).to.include.members([...some, 'live']);
     // A search, and what it finds, without a pointer.
     await page.focus('#drawing');
     await page.keyboard.press('/');

@@ -1,9 +1,9 @@
-import { MemoryRange, RegionManager, type Region } from '../../../streams/index.js';
+import { MemoryRange, RegionManager, type Region, type RegionManagerOptions } from '../../../streams/index.js';
 import { addRam, FakeMappable, RecordingTarget } from '../../../testing/index.js';
 
 /** A manager with the memory of a small PC: five regions, of which one is in part covered by a hole. */
-export async function smallPc(): Promise<RegionManager> {
-  const manager = new RegionManager({ overlap: 'any' });
+export async function smallPc(options: RegionManagerOptions = {}): Promise<RegionManager> {
+  const manager = new RegionManager({ ...options, overlap: 'any' });
   await addRam(manager, '0x0-0xc0000000', { region: 'low memory' });
   await addRam(manager, '0x100000000-0x140000000', { region: 'high memory' });
   await addRam(manager, '0xe0000-0x100000', { region: 'bios', writable: false, priority: 1 });
@@ -42,7 +42,7 @@ export async function manyMappings(count: number): Promise<RegionManager> {
 }
 
 /** A target whose next calls are answered when it is told to. */
-export class SlowTarget extends RecordingTarget {
+export class SlowTarget extends RecordingTarget implements Disposable {
   #answer: (() => void) | undefined;
 
   constructor(name: string) {
@@ -65,4 +65,8 @@ export class SlowTarget extends RecordingTarget {
   readonly hold: () => void;
   /** It answers what it was asked, and what comes. */
   readonly answer: () => void;
+
+  [Symbol.dispose](): void {
+    this.answer();
+  }
 }
