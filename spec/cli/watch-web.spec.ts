@@ -23,7 +23,9 @@ describe('dma-streams watch --web', function () {
     await serving.untilSaid(/^dma-streams: the source has ended; the page is served until Ctrl-C\n$/);
     const html = await (await fetch(url)).text();
     expect(html).to.match(/^<!doctype html>/i);
-    const events = await eventsOf(url, '"phase":"ended"');
+    // Who comes late sees what went wrong before.
+    const events = await eventsOf(url, /"message":"[^"]*commit 1 failed[^"]*ENOSPC/);
+    expect(events).to.contain('"phase":"ended"');
     expect(events).to.contain('trace.jsonl').and.contain('ram0').and.contain('"name":"soft:exact,entries=1"');
     const stdout = serving.stdout;
     expect(await serving.end('SIGINT')).to.equal(130);

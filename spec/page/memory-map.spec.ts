@@ -91,6 +91,29 @@ describe('the page of a machine', () => {
     );
   });
 
+  it('writes a name into each mapping that has room for it, and into no other, also on a fine screen', async () => {
+    const manager = new RegionManager();
+    await addRam(manager, '0x0-0x40000000', { region: 'large' });
+    await addRam(manager, '0x40000000-0x40001000', { region: 'tiny' });
+    await using inspected = await Inspected.open(manager, { page: { scale: 2 } });
+    const { opened } = inspected;
+    await opened.untilCalm();
+    await opened.evaluate(`(() => {
+      globalThis.written = [];
+      const { prototype } = CanvasRenderingContext2D;
+      const { fillText } = prototype;
+      prototype.fillText = function (text, ...place) {
+        written.push(text);
+        fillText.call(this, text, ...place);
+      };
+    })()`);
+    await addRam(manager, '0x60000000-0x60001000', { region: 'small' });
+    await opened.untilTextOf('#log', /small/);
+    expect(await opened.evaluate<string[]>('written'))
+      .to.include('large')
+      .and.not.include('tiny');
+  });
+
   it('has a column for each target, from when it is attached until it has let go', async () => {
     const leaving = new RecordingTarget({ name: 'leaving' });
     const manager = await smallPc();

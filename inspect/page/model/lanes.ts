@@ -33,7 +33,7 @@ const MINIMUM_DIGITS = 11;
 export function lanesOf(width: number, levelCount: number, targetCount: number, digits = 0): Lanes {
   const withSizes = width >= 620;
   const addressWidth = Math.max(MINIMUM_DIGITS, digits) * DIGIT;
-  const axis: Lane = { left: 0, width: Math.ceil(addressWidth) + (withSizes ? 72 : 12) };
+  const axis: Lane = { left: 0, width: Math.ceil(addressWidth) + (withSizes ? 82 : 12) };
   const rest = Math.max(60, width - axis.width - GAP);
   const targetWidth = Math.max(
     NARROWEST.target,

@@ -13,7 +13,7 @@ export function paintAxis(painter: Painter, scale: Scale, { axis, withSizes }: L
     const y = Math.min(Math.max(Math.round(pixel), 0), scale.length - 1);
     const middle = Math.min(Math.max(y, painter.px(7)), scale.length - painter.px(7));
     painter.fill(right - mark, y, mark, painter.px(1), color('dim'));
-    const addressRight = right - painter.px(withSizes ? 70 : 8);
+    const addressRight = right - painter.px(withSizes ? 80 : 8);
     painter.text(address, 0, middle, addressRight, color('ink'), 'right');
     if (withSizes) {
       painter.text(size, addressRight, middle, right - painter.px(9) - addressRight, color('dim'), 'right');

@@ -22,7 +22,7 @@ export function map(store: Store, drawing: Drawing, overview: Overview, legend: 
   return html`<section id="map" aria-label="Memory map">
     <div class="lane-heads">
       ${head(lanes.axis, 'axis', html`<b>Address</b>`)}
-      ${head(lanes.guest, 'guest', html`<b>Guest sees</b><small>active mappings</small>`)}
+      ${head(lanes.guest, 'guest', html`<b>${lanes.guest.width < 76 ? 'Guest' : 'Guest sees'}</b><small>active mappings</small>`)}
       ${head(
         lanes.regions,
         'regions',

@@ -94,7 +94,7 @@ export class Painter {
     backed?: string,
   ): void {
     const line = this.px(13);
-    const room = Math.min(lines.length, Math.floor((height - this.px(1)) / line));
+    const room = Math.max(0, Math.min(lines.length, Math.floor((height - this.px(1)) / line)));
     const pad = this.px(5);
     lines.slice(0, room).forEach((text, index) => {
       if (text !== '') {
