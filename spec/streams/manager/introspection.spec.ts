@@ -59,6 +59,49 @@ describe('RegionManager.regions', () => {
   });
 });
 
+describe('Region.mapped and Region.holes', () => {
+  it('say how a region is mapped, and what shows in its holes', async () => {
+    const manager = new RegionManager({ overlap: 'any' });
+    const params = { range: range(0x0, 0x1000), type: 'ram' } as const;
+    const plain = await manager.addRegion({ name: 'plain', ...params });
+    const container = await manager.addRegion({ name: 'container', ...params, holes: 'transparent' });
+    expect([plain.holes, container.holes]).to.deep.equal(['opaque', 'transparent']);
+    expect(plain.mapped).to.equal(undefined);
+    await plain.map({ writable: true, executable: true });
+    expect(plain.mapped).to.deep.equal({ writable: true, executable: true });
+    (plain.mapped as { writable: boolean }).writable = false; // Of a copy.
+    expect(plain.mapped?.writable).to.equal(true);
+    await plain.map({ writable: false });
+    expect(plain.mapped).to.deep.equal({ writable: false });
+    await plain.unmap();
+    expect(plain.mapped).to.equal(undefined);
+    await plain.map({ writable: true });
+    await plain.remove();
+    expect(plain.mapped).to.equal(undefined);
+    await manager.close();
+  });
+
+  it('show the state before a command until it takes effect, and after it was undone', async () => {
+    const manager = new RegionManager();
+    const answer = gate();
+    const target = new RecordingTarget({ reply: ({ kind }) => (kind === 'map' ? answer.opened : undefined) });
+    await manager.attach(target);
+    const region = await addRegion(manager, 0x0, 0x1000, { shown: 'hidden', mappings: [mapping(0x0, 0x1000)] });
+    const showing = region.map({ writable: true });
+    await nextTurn();
+    expect(region.mapped).to.equal(undefined);
+    expect(JSON.parse(JSON.stringify(region))).to.include({ mapped: false });
+    answer.open();
+    await showing;
+    expect(region.mapped).to.deep.equal({ writable: true });
+    target.failAll('map');
+    await rejectionOf(region.map({ writable: false }));
+    expect(region.mapped).to.deep.equal({ writable: true });
+    target.clearFailures();
+    await manager.close();
+  });
+});
+
 describe('RegionManager.attachments$', () => {
   let stage: Stage;
   let lists: string[];

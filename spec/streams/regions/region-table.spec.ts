@@ -164,6 +164,33 @@ describe('RegionTable', () => {
     expect(table.overlapping(last.range)).to.deep.equal([regions[8], last]);
     expect(table.overlapping(MemoryRange.ofPages(2 ** 51, 2 ** 51 + 1))).to.deep.equal(regions.slice(6));
   });
+
+  it('lists the regions from a page on in parts, none of which is much longer than asked for', () => {
+    const regionPages = fc.record({ start: fc.nat({ max: 400 }), length: fc.integer({ min: 1, max: 60 }) });
+    fc.assert(
+      fc.property(fc.array(regionPages, { maxLength: 60 }), fc.integer({ min: 1, max: 9 }), (places, most) => {
+        const table = new RegionTable('any');
+        const all = places.map(({ start, length }) => state(start, start + length, 0));
+        for (const region of all) {
+          table.add(region);
+        }
+        for (let page = 0; page < 2 ** 52;) {
+          const from = page;
+          const { regions, end } = table.from(from, most);
+          expect(end).to.be.above(from);
+          const isHere = ({ range }: RegionState): boolean => range.startPage < end && range.endPage > from;
+          expect(regions.filter(isHere)).to.have.members(all.filter(isHere));
+          expect(new Set(regions).size, 'each once').to.equal(regions.length);
+          page = end;
+        }
+      }),
+    );
+    const table = new RegionTable('any');
+    for (let index = 0; index < 5_000; index++) {
+      table.add(state(2 * index, 2 * index + 1, 0));
+    }
+    expect(table.from(2_000, 50).regions.length).to.be.within(50, 100);
+  });
 });
 
 function fits(a: RegionState, b: RegionState): boolean {

@@ -54,11 +54,16 @@ describe('regions that overlap in any way', () => {
         const model = new Model();
         const guest = new RegionsOnly('any');
         const held = new Held();
+        let before: readonly string[] = [];
         for (const [index, list] of transactions.entries()) {
           let takeBack = (): void => undefined;
           const then = failures[index] === 0 ? 'roll back' : 'apply';
           const difference = guest.edit((edit) => {
+            const mapped = model.handles.map((region) => region.mapped);
             takeBack = model.edit(edit, list);
+            // Until the transaction takes effect.
+            expect(inParts(guest, 1 + (index % 5))).to.deep.equal(before);
+            expect(model.handles.slice(0, mapped.length).map((region) => region.mapped)).to.deep.equal(mapped);
           }, then);
           if (then === 'roll back') {
             takeBack();
@@ -68,13 +73,28 @@ describe('regions that overlap in any way', () => {
           const expected = piecesOf(model.regions);
           expect(held.texts()).to.deep.equal(expected);
           expect(guest.view.allNow().map(textOf)).to.deep.equal(expected);
+          expect(inParts(guest, 1 + (index % 5))).to.deep.equal(expected);
           expectLookups(guest, model, expected);
+          before = expected;
         }
       }),
       { numRuns: Number(process.env['DMA_STREAMS_MODEL_RUNS'] ?? 300) },
     );
   });
 });
+
+/** All pieces, read in parts of about `most`. */
+function inParts(guest: RegionsOnly, most: number): readonly string[] {
+  const texts: string[] = [];
+  for (let page = 0; page < 2 ** 52;) {
+    const { pieces, end } = guest.view.from(page, most);
+    expect(end, 'each part ends after it begins').to.be.above(page);
+    expect(pieces.length, 'a part is not much longer').to.be.at.most(most);
+    texts.push(...pieces.map(textOf));
+    page = end;
+  }
+  return texts;
+}
 
 /** The view finds each piece by its range, and each region knows whether and what of it shows. */
 function expectLookups(guest: RegionsOnly, { regions, handles }: Model, expected: readonly string[]): void {
@@ -89,5 +109,9 @@ function expectLookups(guest: RegionsOnly, { regions, handles }: Model, expected
     expect(handles[index]?.active).to.equal(isActive);
     const shown = piecesOf(regions, (one) => one === region);
     expect(handles[index]?.activeMappings.map(textOf)).to.deep.equal(shown);
+    expect(handles[index]?.mapped).to.deep.equal(
+      region.present && region.visible !== undefined ? { writable: region.visible === 'writable' } : undefined,
+    );
+    expect(handles[index]?.holes).to.equal(region.isTransparent ? 'transparent' : 'opaque');
   }
 }
