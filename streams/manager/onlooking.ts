@@ -29,6 +29,8 @@ export function onlookingOf(manager: object): Onlooking {
  */
 export class Onlooking {
   readonly #parts: ManagerParts;
+  /** Commands of the queue that were turns of those who look on. */
+  #turns = 0;
 
   constructor(parts: ManagerParts) {
     this.#parts = parts;
@@ -55,7 +57,7 @@ export class Onlooking {
 
   /** Number of commands that have started. While it stays the same and none is running, nothing changes, except by a call that ends late. */
   get commands(): number {
-    return this.#parts.queue.started;
+    return this.#parts.queue.started - this.#turns;
   }
 
   /** Whether a command is running. */
@@ -88,9 +90,12 @@ export class Onlooking {
     return this.#parts.view.at(range) !== undefined;
   }
 
-  /** Does some work when no command is running: now, or in its turn among the commands. It counts as a command. It must not throw. */
+  /** Does some work when no command is running: now, or in its turn among the commands. It must not throw. */
   inTurn(work: () => void): void {
-    void this.#parts.queue.runAlways(work);
+    void this.#parts.queue.runAlways(() => {
+      this.#turns += 1;
+      work();
+    });
   }
 
   /** To be waited for before something is read while a command is running: otherwise its steps are indexed in one go. */

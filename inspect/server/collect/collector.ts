@@ -5,7 +5,7 @@ import { onlookingOf, type AttachmentHandle, type Failure, type Onlooking } from
 import type { ChangesMessage } from '../../wire/messages.js';
 import type { CheckedOptions } from '../inspector-options.js';
 import { Model } from '../model/model.js';
-import { wireError, wireStatus } from '../model/wire.js';
+import { wireError, wireProblem, wireStatus } from '../model/wire.js';
 import { Following } from './following.js';
 import { Journal } from './journal.js';
 import type { Keys } from './keys.js';
@@ -96,9 +96,9 @@ export class Collector implements Disposable {
     this.#subscriptions.add(this.#followAttachments(manager));
     this.#subscriptions.add(
       problems$?.subscribe({
-        next: (problem: unknown) => {
-          const { text, severity } = (problem ?? {}) as Record<string, unknown>;
-          this.#journal.note(severity === 'error' ? 'error' : 'warning', { message: String(text) });
+        next: (problem) => {
+          const { severity, error } = wireProblem(problem);
+          this.#journal.note(severity, error);
         },
         error: fail('problems$'),
       }),
@@ -163,7 +163,7 @@ export class Collector implements Disposable {
     const { end, took, commands, isBetween } = this.#last;
     const hasReason =
       this.#following.hasMissed ||
-      this.#turns.commands !== commands ||
+      this.#onlooking.commands !== commands ||
       (!isBetween && !this.#onlooking.isBusy) ||
       [...this.model.targets].some((target) => target.hasNews);
     const rest = hasReason ? REST * took : Math.max(IDLE_MS, IDLE_REST * took);
@@ -194,7 +194,7 @@ export class Collector implements Disposable {
     const took = await this.#turns.run(
       (isBetweenCommands) => {
         if (commands === undefined) {
-          commands = this.#turns.commands;
+          commands = this.#onlooking.commands;
           this.#following.start();
         }
         isBetween &&= isBetweenCommands;

@@ -4,7 +4,7 @@ import type { Onlooking } from '../../../streams/internal.js';
 /** How long one slice of work takes about, in milliseconds. */
 const SLICE_MS = 2;
 /** How long a slice waits for the end of a command, in milliseconds. */
-const PATIENCE_MS = 20;
+const PATIENCE_MS = 100;
 
 /**
  * Runs work in slices of about 2 ms, each between two commands of the manager, when nothing is half done. While a command does not end, because a
@@ -14,17 +14,10 @@ export class Turns {
   readonly #onlooking: Onlooking;
   /** What the command that has been given to the queue does in its turn. */
   #inTurn: (() => void) | undefined = undefined;
-  /** Commands that were none of the user. */
-  #own = 0;
   #isStopped = false;
 
   constructor(onlooking: Onlooking) {
     this.#onlooking = onlooking;
-  }
-
-  /** Number of commands of the user that have started. */
-  get commands(): number {
-    return this.#onlooking.commands - this.#own;
   }
 
   /** Ends the work that runs, between two slices. */
@@ -81,7 +74,6 @@ export class Turns {
     };
     if (!hasWaited) {
       this.#onlooking.inTurn(() => {
-        this.#own += 1;
         const inTurn = this.#inTurn;
         this.#inTurn = undefined;
         inTurn?.();

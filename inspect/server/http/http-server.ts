@@ -7,7 +7,7 @@ import type { PageFile } from './page-files.js';
 const EVENTS = '/events';
 
 /** A web page has three files and one stream of events: none of these is reached by it. */
-const LIMITS = { headerBytes: 16_384, requestMs: 10_000, keepAliveMs: 5_000, connections: 256 };
+const LIMITS = { headerBytes: 8_192, requestMs: 10_000, keepAliveMs: 5_000, connections: 256 };
 
 /** On every response. */
 const HEADERS = {

@@ -1,7 +1,15 @@
 import type { MemoryRange } from '../../../streams/index.js';
-import type { RegionState } from '../../../streams/internal.js';
-import type { SourceStatus } from '../../source-status.js';
-import type { Pages, WireChange, WireError, WireMapping, WireRegion, WireStatus } from '../../wire/messages.js';
+import { show, type RegionState } from '../../../streams/internal.js';
+import type { SourceStatus, WatchProblem } from '../../source-status.js';
+import type {
+  NoteEntry,
+  Pages,
+  WireChange,
+  WireError,
+  WireMapping,
+  WireRegion,
+  WireStatus,
+} from '../../wire/messages.js';
 
 /** What is sent of the objects of a manager. */
 
@@ -57,10 +65,25 @@ const PHASES: readonly unknown[] = ['following', 'waiting', 'ended', 'failed'] s
 
 /** `undefined` for what is no status. */
 export function wireStatus(status: SourceStatus | undefined): WireStatus | undefined {
-  const { phase, error } = status ?? {};
-  return phase === undefined || !PHASES.includes(phase)
-    ? undefined
-    : error === undefined
-      ? { phase }
-      : { phase, error: wireError(error) };
+  try {
+    const { phase, error } = status ?? {};
+    return phase === undefined || !PHASES.includes(phase)
+      ? undefined
+      : error === undefined
+        ? { phase }
+        : { phase, error: wireError(error) };
+  } catch {
+    return undefined; // It cannot be read.
+  }
+}
+
+/** What is no problem is one. */
+export function wireProblem(problem: WatchProblem): Pick<NoteEntry, 'severity' | 'error'> {
+  try {
+    const { text, severity } = problem as { readonly [Key in keyof WatchProblem]: unknown };
+    const message = typeof text === 'string' ? text : `problems$ emitted a problem without a text: ${show(text)}`;
+    return { severity: severity === 'error' ? 'error' : 'warning', error: { message } };
+  } catch {
+    return { severity: 'warning', error: { message: 'problems$ emitted a problem that cannot be read' } };
+  }
 }

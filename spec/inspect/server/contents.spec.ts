@@ -272,14 +272,29 @@ describe('what a page is told', () => {
   it('of a source whose streams fail, or emit anything', async () => {
     const status$ = new Subject<SourceStatus>();
     await open({ status$, problems$: throwError(() => new Error('broken')) });
-    for (const value of [undefined, null, 1, {}, { phase: 'other' }, { phase: 'ended', error: 'text' }]) {
-      status$.next(value as unknown as SourceStatus);
-    }
-    await reader.until(() => copy.status?.phase === 'ended' && copy.notes.length === 1);
-    expect(copy.status?.error).to.deep.equal({ message: 'text' });
+    await reader.until(() => copy.notes.length === 1);
     expect(copy.notes[0]?.error.message).to.equal('broken');
+    const hostile = new Proxy({}, { get: () => expect.fail('it is read') });
+    for (const value of [undefined, null, 1, {}, hostile, { phase: 'other' }, { phase: 'ended', error: 'text' }]) {
+      status$.next(value as SourceStatus);
+    }
+    await reader.until(() => copy.status?.phase === 'ended');
+    expect(copy.status?.error).to.deep.equal({ message: 'text' });
     status$.error(new Error('over'));
     await reader.until(() => copy.status?.phase === 'failed');
+  });
+
+  it('of problems that are none', async () => {
+    const problems$ = new Subject<WatchProblem>();
+    await open({ problems$ });
+    const hostile = new Proxy({}, { get: () => expect.fail('it is read') });
+    for (const value of [undefined, 1, {}, hostile, { text: Object.create(null) as unknown, severity: 'error' }]) {
+      problems$.next(value as unknown as WatchProblem);
+    }
+    await reader.until(() => copy.notes.length === 5);
+    expect(copy.notes.map(({ severity }) => severity)).to.deep.equal([
+      ...['warning', 'warning', 'warning', 'warning', 'error'],
+    ]);
   });
 
   it('names with any characters as they are, lone surrogates too', async () => {
