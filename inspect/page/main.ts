@@ -77,5 +77,12 @@ addEventListener('keydown', (event) => {
   }
 });
 
+addEventListener('focus', () => store.connection.wake());
+document.addEventListener('visibilitychange', () => {
+  if (!document.hidden) {
+    store.connection.wake();
+  }
+});
+
 store.connection.open();
 schedule();

@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { serveInspector } from '../../inspect/index.js';
 import { RegionManager } from '../../streams/index.js';
 import { addRam } from '../../testing/index.js';
 import { Serving } from '../cli/support/serving.js';
 import { Inspected, openPage } from './support/inspected.js';
+import { droppingServer } from './support/dropping-server.js';
 import { smallPc } from './support/machine.js';
 import type { OpenedPage } from './support/opened-page.js';
 
@@ -39,6 +41,49 @@ describe('the connection of the page', () => {
     await opened.untilTextOf('#totals', /regions\s+6/);
     expect(again.url).to.equal(url);
     expect(opened.faults).to.deep.equal([]);
+  });
+
+  it('is made again by itself after an orderly end: at once when the user looks, otherwise after a while', async () => {
+    for (const looks of [true, false]) {
+      await using inspected = await Inspected.open(await smallPc());
+      const { opened, inspector } = inspected;
+      await opened.untilTextOf('#totals', /regions\s+5/);
+      await inspector.close();
+      await opened.untilTextOf('[data-banner=ended]', /The server has ended\. You see the last state/);
+      await using next = await serveInspector(new RegionManager(), { port: Number(new URL(inspector.url).port) });
+      if (looks) {
+        await opened.evaluate('dispatchEvent(new FocusEvent("focus"))');
+      }
+      await untilPhase(opened, 'connected');
+      await opened.untilTextOf('#empty', /The manager is empty/);
+      expect(next.url).to.equal(inspector.url);
+    }
+  });
+
+  it('is refused with what the server says, and made when there is room', async () => {
+    await using inspector = await serveInspector(await smallPc());
+    const others = new AbortController();
+    await Promise.all(
+      Array.from({ length: 32 }, () => fetch(new URL('events', inspector.url), { signal: others.signal })),
+    );
+    await using opened = await openPage(inspector.url);
+    expect(await opened.untilTextOf('[data-banner=refused]', /./)).to.contain('32 pages are open');
+    await untilPhase(opened, 'disconnected');
+    others.abort();
+    await untilPhase(opened, 'connected');
+    await opened.untilTextOf('#totals', /regions\s+5/);
+    expect(await opened.textOf('#banners')).to.equal('');
+  });
+
+  it('is tried ever more slowly while the server drops it before the state is whole', async () => {
+    let served = 0;
+    await using inspector = await serveInspector(await smallPc());
+    await using server = await droppingServer(inspector.url, () => served++);
+    await using opened = await openPage(server.url);
+    await untilPhase(opened, 'disconnected');
+    // Attempts follow each other after 0.5, 1, 2 and 4 s: in 5 s there are few of them. Each 0.5 s there would be ten.
+    await sleep(5000);
+    expect(served).to.be.within(2, 5);
   });
 
   it('ends with the manager, and is made again when the user says so', async () => {

@@ -20,7 +20,7 @@ export function rangeButton(store: Store, selection: Selection, text = range(sel
 export const addresses = (pages: Pages): Selection => ({ kind: 'addresses', pages });
 
 /** Characters of a message that are shown, at most. */
-const LONGEST = 2000;
+export const LONGEST = 2000;
 
 /** What went wrong, and what to do. */
 export function errorText({ code, message, hint }: WireError): TemplateResult {

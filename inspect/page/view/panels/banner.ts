@@ -1,7 +1,8 @@
 import { html, nothing, type TemplateResult } from 'lit/html.js';
+import { short } from '../../model/names.js';
 import { counted, duration, time } from '../../model/text.js';
 import { PROTOCOL } from '../../model/replica.js';
-import { errorText } from '../parts.js';
+import { errorText, LONGEST } from '../parts.js';
 import type { Store } from '../store.js';
 
 /** What the user must know of the state that is shown: it is an old one, or nothing comes any more. */
@@ -28,13 +29,24 @@ function protocol({ replica }: Store): TemplateResult | typeof nothing {
 
 function connection(store: Store): TemplateResult | typeof nothing {
   const { replica } = store;
-  const { phase, since } = store.connection;
+  const { phase, since, refusal } = store.connection;
   const again = html`<button @click=${() => store.connection.open()}>Connect now</button>`;
+  if (refusal !== undefined) {
+    return banner(
+      'refused',
+      'warning',
+      html`<strong>The server refuses to serve this page:</strong> ${short(refusal, LONGEST)} The page asks again by
+        itself. ${again}`,
+    );
+  }
   if (replica.ended) {
     return banner(
       'ended',
       'info',
-      html`<strong>The server has ended.</strong> You see the last state. When it runs again: ${again}`,
+      html`<strong>The server has ended.</strong> ${
+          replica.history.last >= 0 ? 'You see the last state.' : 'It had sent no state.'
+        }
+        The page connects again by itself when a server runs at this address. ${again}`,
     );
   }
   if (phase === 'disconnected') {
