@@ -29,6 +29,7 @@ export interface TargetDetails {
   readonly target: WireTarget;
   /** Pages of active mappings that it holds. */
   readonly held: number;
+  /** `absent` is without what is missing, and without the gaps between the mappings of a range. */
   readonly exceptions: readonly { readonly kind: ExceptionKind; readonly overlap: Overlap<WireException> }[];
 }
 
@@ -86,12 +87,40 @@ export function targetDetails(state: State, pages: Pages): readonly TargetDetail
   return state.targets.map((target) => {
     const lists = state.exceptions.get(target.key) ?? NO_EXCEPTIONS;
     const kinds: readonly ExceptionKind[] = ['stuck', 'missing', 'absent', 'extra'];
+    const missing = mappedIn(state, lists.missing, pages);
+    // What is missing is absent too.
+    const absent =
+      mappedIn(state, lists.absent, pages) -
+      mappedIn(state, lists.missing, pages, (range) => isWithin(range, lists.absent));
     const exceptions = kinds
       .map((kind) => ({ kind, overlap: overlapOf(lists[kind], pages) }))
+      .map(({ kind, overlap }) => ({ kind, overlap: kind === 'absent' ? { ...overlap, pages: absent } : overlap }))
       .filter(({ overlap }) => overlap.pages > 0);
-    const without = overlapOf(lists.absent, pages).pages + overlapOf(lists.missing, pages).pages;
-    return { target, held: Math.max(0, mapped.pages - without), exceptions };
+    return { target, held: target.phase === 'gone' ? 0 : mapped.pages - absent - missing, exceptions };
   });
+}
+
+/** Size of the active mappings in the ranges of a list, as far as they are in `[start, end]`. */
+function mappedIn(
+  { mappings }: State,
+  list: SortedList<WireException>,
+  [start, end]: Pages,
+  counts: (range: WireException) => boolean = () => true,
+): number {
+  let pages = 0;
+  list.walk(list.floor(start)?.pages[0] ?? start, (range) => {
+    const shared: Pages = [Math.max(start, range.pages[0]), Math.min(end, range.pages[1])];
+    if (shared[0] < shared[1] && counts(range)) {
+      pages += overlapOf(mappings, shared).pages;
+    }
+    return range.pages[0] >= end ? Infinity : undefined;
+  });
+  return pages;
+}
+
+function isWithin({ pages: [start, end] }: WireException, list: SortedList<WireException>): boolean {
+  const range = list.floor(start);
+  return range !== undefined && end <= range.pages[1];
 }
 
 /** Totals of the regions. */

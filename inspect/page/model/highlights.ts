@@ -11,10 +11,17 @@ export interface Highlight {
 
 /** The changes that stand out at the moment. */
 export class Highlights {
+  /** Moments that are kept. */
+  get size(): number {
+    return this.#recent.length;
+  }
+
   #recent: { readonly moment: Moment; readonly since: number }[] = [];
 
   /** `now` is any clock, in milliseconds. */
   add(moment: Moment, now: number): void {
+    // Here as well: a hidden page draws nothing, and does not ask what stands out.
+    this.#dropOld(now);
     if (moment.mapped.length + moment.unmapped.length + moment.targets.length > 0) {
       this.#recent.push({ moment, since: now });
     }
@@ -26,7 +33,7 @@ export class Highlights {
 
   /** What stands out at a time, and how much: in steps, so that there is something to draw only when one ends. */
   at(now: number, fades: boolean): readonly Highlight[] {
-    this.#recent = this.#recent.filter(({ since }) => now - since < HIGHLIGHT.lasts);
+    this.#dropOld(now);
     return this.#recent.map(({ moment, since }) => ({
       moment,
       strength: fades ? 1 - stepOf(now - since) / HIGHLIGHT.steps : 1,
@@ -39,6 +46,10 @@ export class Highlights {
     return this.#recent.length === 0
       ? undefined
       : Math.min(...this.#recent.map(({ since }) => (stepOf(now - since) + 1) * step - (now - since)));
+  }
+
+  #dropOld(now: number): void {
+    this.#recent = this.#recent.filter(({ since }) => now - since < HIGHLIGHT.lasts);
   }
 }
 

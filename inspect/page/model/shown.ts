@@ -1,4 +1,5 @@
 import type { Pages, WireMapping, WireRegion } from '../../wire/messages.js';
+import { Owners, type Cover } from './owners.js';
 import { firstPage } from './state.js';
 import { SortedList } from './sorted-list.js';
 
@@ -7,12 +8,6 @@ export interface ShownPart {
   readonly pages: Pages;
   /** Key of the region. */
   readonly region: number;
-}
-
-interface Cover {
-  readonly pages: Pages;
-  readonly region: number;
-  readonly rank: number;
 }
 
 /** Orders regions: of those that share an address, the first one shows. */
@@ -62,7 +57,7 @@ export function shownParts(regions: SortedList<WireRegion>, mappings: SortedList
 /** What takes part, in ascending order of the first page. */
 function coversOf(regions: SortedList<WireRegion>, mappings: SortedList<WireMapping>): readonly Cover[] {
   const covers: Cover[] = [];
-  const transparent = new Map<string, (Cover & { readonly name: string })[]>();
+  const transparent = new Map<string, Cover[]>();
   [...regions.toArray()]
     .filter(isMapped)
     .sort(compareRank)
@@ -72,12 +67,15 @@ function coversOf(regions: SortedList<WireRegion>, mappings: SortedList<WireMapp
       if (holes === 'opaque') {
         covers.push(cover);
       } else {
-        transparent.set(name, [...(transparent.get(name) ?? []), { ...cover, name }]);
+        const named = transparent.get(name) ?? [];
+        named.push(cover);
+        transparent.set(name, named);
       }
     });
   if (transparent.size > 0) {
+    const owners = new Map([...transparent].map(([name, named]) => [name, new Owners(named)]));
     for (const { pages, region } of mappings.toArray()) {
-      const owner = transparent.get(region)?.find((cover) => cover.pages[0] <= pages[0] && pages[1] <= cover.pages[1]);
+      const owner = owners.get(region)?.of(pages);
       if (owner !== undefined) {
         covers.push({ ...owner, pages });
       }

@@ -95,18 +95,18 @@ describe('what shows of the regions', () => {
 });
 
 describe('the levels of regions', () => {
-  it('have no overlaps, and one of higher rank is nearer to the guest', () => {
+  it('have no overlaps, and one of higher rank is above those that it covers', () => {
     fc.assert(
       fc.property(anyRegions, (regions) => {
         const levels = levelsOf(stateOf(regions).regions).map((level) => level.toArray());
         const levelOf = new Map(levels.flatMap((level, index) => level.map(({ key }) => [key, index] as const)));
         expect(levelOf.size).to.equal(regions.length);
         for (const one of regions) {
-          const above = regions.filter(
-            (other) => compareRank(other, one) < 0 && other.pages[0] < one.pages[1] && one.pages[0] < other.pages[1],
+          const below = regions.filter(
+            (other) => compareRank(other, one) > 0 && other.pages[0] < one.pages[1] && one.pages[0] < other.pages[1],
           );
-          // One below the lowest of those that overlap it.
-          expect(levelOf.get(one.key)).to.equal(Math.max(0, ...above.map(({ key }) => (levelOf.get(key) ?? 0) + 1)));
+          // One above the highest of those that overlap it.
+          expect(levelOf.get(one.key)).to.equal(Math.max(0, ...below.map(({ key }) => (levelOf.get(key) ?? 0) + 1)));
         }
       }),
     );
@@ -158,5 +158,32 @@ describe('the details of a region', () => {
       [1, 16, []],
       [2, 11, ['stuck 8', 'missing 3', 'absent 2']],
     ]);
+  });
+
+  it('count neither the gaps between absent mappings as absent, nor what is missing twice, nor what one holds that is gone', () => {
+    const state = applyChanges(
+      NO_STATE,
+      changes({
+        mappings: [mapping(0, 100), mapping(200, 210), mapping(400, 410), mapping(500, 600)],
+        targets: [target(1), target(2, { phase: 'gone' })],
+        exceptions: [
+          {
+            target: 1,
+            added: [
+              { kind: 'absent', pages: [200, 410] },
+              { kind: 'absent', pages: [500, 600] },
+              { kind: 'missing', pages: [500, 600] },
+            ],
+          },
+        ],
+      }),
+    );
+    const [first, second] = targetDetails(state, [0, 1000]);
+    expect(first?.held).to.equal(100);
+    expect(first?.exceptions.map(({ kind, overlap }) => [kind, overlap.pages])).to.deep.equal([
+      ['missing', 100],
+      ['absent', 20],
+    ]);
+    expect(second?.held).to.equal(0);
   });
 });

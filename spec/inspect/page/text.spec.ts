@@ -1,8 +1,7 @@
 import { expect } from 'chai';
-import { Highlights } from '../../../inspect/page/model/highlights.js';
+import { HIGHLIGHT, Highlights } from '../../../inspect/page/model/highlights.js';
 import type { Moment } from '../../../inspect/page/model/history.js';
-import { lanesOf } from '../../../inspect/page/model/lanes.js';
-import { short, visible } from '../../../inspect/page/model/names.js';
+import { short, shortInside, visible } from '../../../inspect/page/model/names.js';
 import { retryDelay } from '../../../inspect/page/model/retry.js';
 import { NO_STATE } from '../../../inspect/page/model/state.js';
 import { address, counted, duration, elapsed, exactSize, range, size } from '../../../inspect/page/model/text.js';
@@ -50,6 +49,14 @@ describe('names of the page', () => {
     expect(visible('')).to.equal('(no name)');
   });
 
+  it('keep their end in narrow places, where one tells them apart', () => {
+    expect(shortInside('vhost-user-12', 7)).to.equal('vho…-12');
+    expect(shortInside('nic', 7)).to.equal('nic');
+    expect(shortInside('😀'.repeat(9), 5)).to.equal('😀😀…😀😀');
+    expect(shortInside('', 20)).to.equal('(no name)');
+    expect(shortInside('x'.repeat(1000), 5)).to.equal('xxxx…');
+  });
+
   it('are cut by characters, not in the middle of one', () => {
     expect(short('🙂🙂🙂🙂', 3)).to.equal('🙂🙂…');
     expect(short('abc', 3)).to.equal('abc');
@@ -79,32 +86,19 @@ describe('what stands out', () => {
     expect(highlights.at(2000, false)).to.deep.equal([]);
   });
 
+  it('is not kept when nobody asks what it is, as a page that is hidden', () => {
+    const highlights = new Highlights();
+    for (let now = 0; now < 100_000; now += 100) {
+      highlights.add(moment([[0, 1]]), now);
+    }
+    expect(highlights.size).to.be.at.most(HIGHLIGHT.lasts / 100);
+    expect(highlights.at(100_000, true)).to.have.length(HIGHLIGHT.lasts / 100 - 1);
+  });
+
   it('is nothing when nothing changed in the map', () => {
     const highlights = new Highlights();
     highlights.add(moment([]), 0);
     expect(highlights.at(0, true)).to.deep.equal([]);
-  });
-});
-
-describe('the lanes of the drawing', () => {
-  it('are side by side, inside the width, however many there are', () => {
-    for (const width of [280, 360, 600, 900, 2000]) {
-      for (const levels of [0, 1, 3, 40]) {
-        for (const targets of [0, 1, 3, 12, 200]) {
-          const lanes = lanesOf(width, levels, targets, width % 7 === 0 ? 19 : 11);
-          const all = [lanes.axis, lanes.guest, ...lanes.levels, ...lanes.targets];
-          const what = `${width.toString()} px, ${levels.toString()} levels, ${targets.toString()} targets`;
-          all.slice(1).forEach(({ left }, index) => {
-            const before = all[index];
-            expect(left, what).to.be.at.least((before?.left ?? 0) + (before?.width ?? 0));
-          });
-          const last = all.at(-1);
-          expect((last?.left ?? 0) + (last?.width ?? 0), what).to.be.at.most(width);
-          expect(Math.min(...all.map((lane) => lane.width)), what).to.be.at.least(7);
-          expect(lanes.targets.length, what).to.be.at.least(Math.min(targets, 2));
-        }
-      }
-    }
   });
 });
 

@@ -34,7 +34,10 @@ export function selectionPanel(store: Store): TemplateResult {
       selection.kind === 'mapping'
         ? mappingDetails(selection.mapping)
         : selection.kind === 'region'
-          ? regionSection(store, region ?? selection.region)
+          ? region === undefined
+            ? html`<h2>Region ${name(selection.region.name, 80)}</h2>
+                ${rangeFacts(selection.pages)}`
+            : regionSection(store, region)
           : html`<h2>Addresses</h2>
               ${rangeFacts(selection.pages)} ${mappingsIn(store, selection.pages)}`
     }
