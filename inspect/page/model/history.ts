@@ -22,16 +22,21 @@ export interface TouchedRange {
   readonly pages: Pages;
 }
 
-/** The limits of what is kept: moments, and elements of changes in them. */
-export const HISTORY_LIMITS = { moments: 4000, weight: 400_000 };
+/** The limits of what is kept: moments, and about how many bytes are in them. */
+export const HISTORY_LIMITS = { moments: 4000, bytes: 64 * 1024 * 1024 };
+
+/** About how many bytes there are in a moment without changes, in each range that changed, and in each place of an array. */
+const BYTES = { moment: 400, change: 200, place: 4 };
 
 /** The latest states, in order. When there are too many, the oldest ones are dropped. */
 export class History {
   /** Of all, also those that were dropped. A moment keeps its number. */
   #count = 0;
-  #weight = 0;
+  #bytes = 0;
   #moments: Moment[] = [];
-  readonly #limits: { readonly moments: number; readonly weight: number };
+  /** Of each moment. */
+  #sizes: number[] = [];
+  readonly #limits: { readonly moments: number; readonly bytes: number };
 
   constructor(limits = HISTORY_LIMITS) {
     this.#limits = limits;
@@ -51,19 +56,27 @@ export class History {
     return this.#count - this.#moments.length;
   }
 
+  /** About how many bytes are in what is kept, the lists of the first state aside. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   add(moment: Moment): void {
+    const bytes = bytesOf(moment, this.#moments.at(-1));
     this.#moments.push(moment);
+    this.#sizes.push(bytes);
     this.#count++;
-    this.#weight += weightOf(moment);
+    this.#bytes += bytes;
     let excess = 0;
     while (
       this.#moments.length - excess > 1 &&
-      (this.#moments.length - excess > this.#limits.moments || this.#weight > this.#limits.weight)
+      (this.#moments.length - excess > this.#limits.moments || this.#bytes > this.#limits.bytes)
     ) {
-      this.#weight -= weightOf(this.#moments[excess++] as Moment);
+      this.#bytes -= this.#sizes[excess++] ?? 0;
     }
     if (excess > 0) {
       this.#moments = this.#moments.slice(excess);
+      this.#sizes = this.#sizes.slice(excess);
     }
   }
 
@@ -94,6 +107,16 @@ export class History {
   }
 }
 
-function weightOf({ mapped, unmapped, targets }: Moment): number {
-  return 1 + mapped.length + unmapped.length + targets.length;
+/** What a moment takes beyond the one before it, with which it shares what did not change. */
+function bytesOf({ state, mapped, unmapped, targets }: Moment, before: Moment | undefined): number {
+  const changes = mapped.length + unmapped.length + targets.length;
+  const known = before === undefined ? undefined : new Set(listsOf(before.state));
+  const own = listsOf(state).filter((list) => known?.has(list) === false);
+  const places = own.reduce((sum, { ownPlaces }) => sum + ownPlaces, 0);
+  return BYTES.moment + BYTES.change * changes + BYTES.place * places;
+}
+
+function listsOf({ regions, mappings, exceptions }: State): readonly { readonly ownPlaces: number }[] {
+  const ofTargets = [...exceptions.values()].flatMap((kinds) => Object.values(kinds));
+  return [regions, mappings, ...ofTargets];
 }

@@ -7,7 +7,7 @@ export interface Logged {
 }
 
 /** Entries that are kept, and changes and answers in them. */
-const LIMITS = { entries: 10_000, weight: 400_000 };
+const LIMITS = { entries: 10_000, weight: 100_000 };
 
 /** What happened, in order. When there is too much, the oldest entries are dropped. */
 export class Log {

@@ -16,22 +16,27 @@ export class SortedList<T> {
   }
 
   readonly size: number;
+  /** Places of arrays that it does not share with the list that it was made from: what it costs to keep both. */
+  readonly ownPlaces: number;
   readonly #keyOf: (element: T) => number;
   readonly #chunks: readonly (readonly T[])[];
   /** Position in the list of the first element of each chunk. */
   readonly #offsets: readonly number[];
 
-  private constructor(keyOf: (element: T) => number, chunks: readonly (readonly T[])[]) {
+  private constructor(keyOf: (element: T) => number, chunks: readonly (readonly T[])[], shared?: ReadonlySet<unknown>) {
     this.#keyOf = keyOf;
     this.#chunks = chunks;
     const offsets: number[] = [];
     let size = 0;
+    let places = 2 * chunks.length;
     for (const chunk of chunks) {
       offsets.push(size);
       size += chunk.length;
+      places += shared?.has(chunk) === true ? 0 : chunk.length;
     }
     this.#offsets = offsets;
     this.size = size;
+    this.ownPlaces = places;
   }
 
   /** The list without the elements of the keys in `gone`, and then with those in `added`, which replace others of the same key. */
@@ -59,7 +64,7 @@ export class SortedList<T> {
       const chunk = this.#chunks[index] ?? [];
       pushDivided(chunks, first === next ? chunk : this.#merged(chunk, sorted.slice(first, next)));
     }
-    return new SortedList(this.#keyOf, isScattered(chunks) ? divided(chunks.flat()) : chunks);
+    return new SortedList(this.#keyOf, isScattered(chunks) ? divided(chunks.flat()) : chunks, new Set(this.#chunks));
   }
 
   get(key: number): T | undefined {

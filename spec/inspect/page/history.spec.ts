@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import { History, type Moment } from '../../../inspect/page/model/history.js';
 import { isFailure, Log } from '../../../inspect/page/model/log.js';
-import { NO_STATE } from '../../../inspect/page/model/state.js';
+import { applyChanges, NO_STATE } from '../../../inspect/page/model/state.js';
 import type { LogEntry, SetEntry } from '../../../inspect/wire/messages.js';
+import { changes, mapping } from './support/wire.js';
 
 function moment(generation: number, more: Partial<Moment> = {}): Moment {
   return {
@@ -30,7 +31,7 @@ describe('the history of the page', () => {
   });
 
   it('drops the oldest states when there are too many, and keeps the numbers of the others', () => {
-    const history = new History({ moments: 3, weight: 1000 });
+    const history = new History({ moments: 3, bytes: 1e6 });
     [0, 1, 2, 3, 4].forEach((generation) => history.add(moment(generation)));
     expect([history.first, history.last, history.dropped]).to.deep.equal([2, 4, 2]);
     expect(history.at(3)?.state.generation).to.equal(3);
@@ -39,7 +40,7 @@ describe('the history of the page', () => {
   });
 
   it('drops them when there is too much in them, but never the last one', () => {
-    const history = new History({ moments: 100, weight: 10 });
+    const history = new History({ moments: 100, bytes: 5000 });
     history.add(moment(0));
     history.add(moment(1, { mapped: [[0, 1]], unmapped: [[1, 2]] }));
     history.add(moment(2, { mapped: Array.from({ length: 50 }, (_, start) => [start, start + 1] as const) }));
@@ -48,14 +49,34 @@ describe('the history of the page', () => {
     expect([history.first, history.last]).to.deep.equal([3, 3]);
   });
 
+  it('drops them when their lists, which share what did not change, are large', () => {
+    const history = new History({ moments: 1000, bytes: 1e6 });
+    // 10,000 mappings, of which each state has 20 in other places: some 16 kB of lists each.
+    let state = applyChanges(
+      NO_STATE,
+      changes({ mappings: Array.from({ length: 10_000 }, (_, index) => mapping(2 * index, 2 * index + 1)) }),
+    );
+    for (let generation = 0; generation < 300; generation++) {
+      history.add(moment(generation, { state }));
+      const starts = Array.from({ length: 20 }, (_, index) => 2 * ((index * 500 + generation) % 10_000));
+      state = applyChanges(state, changes({ mappings: starts.map((start) => mapping(start, start + 1)) }));
+    }
+    expect(history.bytes).to.be.within(0.9e6, 1e6);
+    expect(history.last - history.first).to.be.within(10, 100);
+    // What shares all its lists takes next to nothing.
+    const before = history.bytes;
+    history.add(moment(300, { state: history.at(history.last)?.state ?? state }));
+    expect(history.bytes).to.be.at.most(before + 1000);
+  });
+
   it('counts the change sets since a state', () => {
-    const history = new History({ moments: 3, weight: 1000 });
+    const history = new History({ moments: 3, bytes: 1e6 });
     [1, 10, 100, 1000].forEach((sets) => history.add(moment(0, { sets })));
     expect([1, 2, 3].map((number) => history.setsAfter(number))).to.deep.equal([1100, 1000, 0]);
   });
 
   it('finds the state after an entry of the log', () => {
-    const history = new History({ moments: 3, weight: 1000 });
+    const history = new History({ moments: 3, bytes: 1e6 });
     [2, 5, 5, 9].forEach((logged) => history.add(moment(0, { logged })));
     // Entries 0 and 1 came with state 0, which was dropped; 2 to 4 with state 1, 5 to 8 with state 3.
     expect([0, 2, 4, 5, 8].map((sequence) => history.numberOfEntry(sequence))).to.deep.equal([1, 1, 1, 3, 3]);
