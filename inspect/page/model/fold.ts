@@ -81,6 +81,12 @@ export class Fold {
       : pages[1] + (folded - at - length);
   }
 
+  /** The folded gap that a page is in. */
+  gapAt(page: number): Folded | undefined {
+    const gap = this.#lastFrom(({ pages }) => pages[0] <= page);
+    return gap !== undefined && page < gap.pages[1] ? gap : undefined;
+  }
+
   #lastFrom(isBefore: (gap: Folded) => boolean): Folded | undefined {
     let low = -1;
     let high = this.gaps.length - 1;

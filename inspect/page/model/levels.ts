@@ -4,11 +4,12 @@ import { SortedList } from './sorted-list.js';
 import { firstPage } from './state.js';
 
 /**
- * The regions in levels, each of which has no overlap. A region is one level below the lowest of those of higher rank that overlap it: level 0
- * is next to the guest. Those that are not mapped have their place too, so that one sees where they would show.
+ * The regions in levels, each of which has no overlap. A region is one level above the highest of those of lower rank that overlap it: what lies
+ * below all others is in level 0, so that the first levels are full. Those that are not mapped have their place too, so that one sees where they
+ * would show.
  */
 export function levelsOf(regions: SortedList<WireRegion>): readonly SortedList<WireRegion>[] {
-  const ranked = [...regions.toArray()].sort(compareRank);
+  const ranked = [...regions.toArray()].sort(compareRank).reverse();
   const borders = bordersOf(ranked);
   const depths = new RangeMaximum(borders.length);
   const levels: WireRegion[][] = [];

@@ -9,6 +9,15 @@ export function visible(name: string): string {
   return name.replace(UNSEEN, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
 }
 
+/** A name of at most `length` characters. What is too long has `…` before its end: names that differ at the end only are often side by side. */
+export function shortInside(name: string, length: number): string {
+  const shown = Array.from(visible(name.slice(0, 16 * length)));
+  const end = Math.floor(length / 2);
+  return shown.length > length && shown.length < 16 * length && length > 2
+    ? `${shown.slice(0, length - 1 - end).join('')}…${shown.slice(-end).join('')}`
+    : short(name, length);
+}
+
 /** A name of at most `length` characters: what is too long ends in `…`. */
 export function short(name: string, length: number): string {
   const shown = Array.from(visible(name.slice(0, 16 * length)));

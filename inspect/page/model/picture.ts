@@ -9,7 +9,7 @@ import type { State } from './state.js';
 
 /** What is worked out of the regions of a state, to draw them. */
 export interface Picture {
-  /** The regions in levels without overlaps, the one next to the guest first. */
+  /** The regions in levels without overlaps, those that others cover first. */
   readonly levels: readonly SortedList<WireRegion>[];
   readonly shown: SortedList<ShownPart>;
   readonly totals: ReturnType<typeof regionTotals>;

@@ -3,8 +3,10 @@ import type { Fold } from './fold.js';
 
 /** The end of the address space, in pages. */
 export const ALL_PAGES = 2 ** 52;
-/** What is seen when everything is zoomed in on, in pages. */
-const SMALLEST = 8;
+/** What is seen when everything is zoomed in on, in pages: one page fills the drawing. */
+const SMALLEST = 1;
+/** What is seen of a small range with its surroundings, in pages, at least. */
+const SURROUNDINGS = 4;
 
 /** The part of the address space that is seen, in pages, which need not be whole. */
 export type Window = readonly [start: number, end: number];
@@ -41,9 +43,15 @@ export class Scale {
     return clamped(start, (this.length * this.pagesPerPixel) / factor, this.fold, bounds);
   }
 
-  /** The window that is `factor` times as near, with the middle where it was. */
-  zoomed(factor: number, bounds: Window): Window {
-    return this.transformed(factor, ((1 - factor) * this.length) / 2, bounds);
+  /** The window that is `factor` times as near, with what is at a pixel where it was. */
+  zoomed(factor: number, bounds: Window, pixel = this.length / 2): Window {
+    return this.transformed(factor, (1 - factor) * pixel, bounds);
+  }
+
+  /** The middle of what is seen of a range, in pixels; `undefined` if nothing of it is. */
+  middleOf([start, end]: Pages): number | undefined {
+    const [from, to] = [Math.max(0, this.pixelOf(start)), Math.min(this.length, this.pixelOf(end))];
+    return from < to ? (from + to) / 2 : undefined;
   }
 
   /** The window moved by a part of its length; forward when it is positive. */
@@ -63,7 +71,7 @@ function clamped(start: number, span: number, fold: Fold, bounds: Window): Windo
 /** A window with a range in the middle, and a margin around it: a part of its length. */
 export function fitted([start, end]: Pages, fold: Fold, bounds: Window, margin = 0.08): Window {
   const from = fold.fold(start);
-  const length = Math.max(fold.fold(end) - from, SMALLEST / 2);
+  const length = Math.max(fold.fold(end) - from, SURROUNDINGS);
   return clamped(from - margin * length, (1 + 2 * margin) * length, fold, bounds);
 }
 

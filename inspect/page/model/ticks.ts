@@ -25,6 +25,12 @@ export function ticksOf(scale: Scale, distance: number): readonly Tick[] {
     if (at > length) {
       break;
     }
+    const gap = fold.gapAt(page);
+    if (gap !== undefined && page > gap.pages[0]) {
+      // An address in a folded gap says nothing: few pixels stand for very many.
+      pixel = Math.max(scale.pixelOf(gap.pages[1]), pixel + 1);
+      continue;
+    }
     if (!marks.some((mark) => Math.abs(mark.pixel - at) < distance * 0.75)) {
       regular.push({ page, pixel: at });
     }

@@ -4,7 +4,7 @@ import { Highlights, type Highlight } from '../model/highlights.js';
 import type { Moment } from '../model/history.js';
 import { boundsOf, Pictures, type Picture } from '../model/picture.js';
 import { Replica } from '../model/replica.js';
-import { fitted, revealed, type Window } from '../model/scale.js';
+import { fitted, revealed, Scale, type Window } from '../model/scale.js';
 import { search, type Match } from '../model/search.js';
 import { visible } from '../model/names.js';
 import type { State } from '../model/state.js';
@@ -34,6 +34,8 @@ export class Store {
   /** Which of the matches the user is at. */
   match = -1;
   tab: Tab = 'targets';
+  /** The first of the targets that have a lane, when there are too many for all of them. */
+  targetsFrom = 0;
   onlyFailures = false;
   /** What filters the tables. */
   filter = '';
@@ -57,7 +59,7 @@ export class Store {
       () => {
         if (this.connection.phase === 'disconnected' && !this.#saidDisconnected) {
           this.#saidDisconnected = true;
-          announcer.say('Disconnected.');
+          announcer.say(this.replica.ended ? 'The server has ended.' : 'Disconnected.');
         }
         schedule();
       },
@@ -119,7 +121,9 @@ export class Store {
 
   /** Changes something, and has it drawn. */
   set(
-    change: Partial<Pick<Store, 'chosen' | 'folded' | 'selection' | 'tab' | 'onlyFailures' | 'filter' | 'readout'>>,
+    change: Partial<
+      Pick<Store, 'chosen' | 'folded' | 'selection' | 'tab' | 'onlyFailures' | 'filter' | 'readout' | 'targetsFrom'>
+    >,
   ): void {
     Object.assign(this, change);
     this.#schedule();
@@ -158,6 +162,14 @@ export class Store {
     if (moves !== 'stay') {
       this.show(selection.pages, moves);
     }
+    this.#schedule();
+  }
+
+  /** Zooms by a factor: at the selection, if it is seen. */
+  zoom(factor: number): void {
+    const scale = new Scale(this.window, this.fold, 1);
+    const at = this.selection === undefined ? undefined : scale.middleOf(this.selection.pages);
+    this.chosen = scale.zoomed(factor, this.bounds, at);
     this.#schedule();
   }
 
@@ -218,9 +230,6 @@ export class Store {
     }
     if (this.back !== undefined) {
       this.back = Math.max(this.back, history.first);
-    }
-    if (message.type === 'end') {
-      this.connection.close();
     }
     if (replica.otherProtocol !== undefined) {
       this.connection.close();

@@ -16,7 +16,7 @@ describe('the picture of a state', () => {
 
   it('has the regions in levels, what shows of them, and where there is something', () => {
     const { levels, shown, totals, content } = new Pictures(() => 0).of(state);
-    expect(levels.map((level) => level.toArray().map(({ key }) => key))).to.deep.equal([[1], [0]]);
+    expect(levels.map((level) => level.toArray().map(({ key }) => key))).to.deep.equal([[0], [1]]);
     expect(shown.size).to.equal(3);
     expect(totals).to.deep.equal({ mapped: 2, hidden: 0, partly: 1 });
     expect(content).to.deep.equal([10, 100]);

@@ -98,7 +98,19 @@ describe('the scale', () => {
     expect(scale.panned(50, limits)).to.deep.equal([900, 1000]);
     expect(scale.zoomed(0.001, limits)).to.deep.equal([0, 1000]);
     const [start, end] = scale.zoomed(1e9, limits);
-    expect(end - start).to.be.closeTo(8, 1e-9);
+    expect(end - start).to.be.closeTo(1, 1e-9);
+  });
+
+  it('comes as near to the only page after a gap that is folded as to any other, and keeps it in sight', () => {
+    const page: Pages = [ALL_PAGES - 1, ALL_PAGES];
+    const fold = Fold.of([[0, 163], page]);
+    let scale = new Scale(fitted(page, fold, bounds, 3), fold, 700);
+    for (let times = 0; times < 60; times++) {
+      scale = new Scale(scale.zoomed(1.5, bounds, scale.middleOf(page)), fold, 700);
+    }
+    expect(scale.pixelOf(page[1]) - scale.pixelOf(page[0])).to.be.closeTo(700, 1);
+    expect(scale.middleOf(page)).to.be.closeTo(350, 1);
+    expect(scale.middleOf([0, 163])).to.equal(undefined);
   });
 
   it('shows a range by moving as little as it has to', () => {
@@ -127,6 +139,15 @@ describe('the marks of the axis', () => {
     const fold = Fold.of(PC);
     const pages = ticks([0, 513 * GIB], fold).map(({ page }) => page);
     expect(pages).to.include.members([6 * GIB, 512 * GIB]);
+  });
+
+  it('are not inside of folded gaps, however near', () => {
+    const page: Pages = [ALL_PAGES - 1, ALL_PAGES];
+    const fold = Fold.of([[0, 163], page]);
+    for (const span of [1, 4, 8, 100, 2 ** 30, ALL_PAGES]) {
+      const found = ticks(new Scale([fold.unfold(fold.fold(ALL_PAGES) - span), ALL_PAGES], fold, 800).window, fold);
+      expect(found.filter(({ page: at }) => at > 163 && at < ALL_PAGES - 1)).to.deep.equal([]);
+    }
   });
 
   it('are few, apart, and end, at any place', () => {

@@ -1,5 +1,6 @@
 import type { Pages } from '../../../wire/messages.js';
 import { HIGHLIGHT } from '../../model/highlights.js';
+import { laneTargets, type LaneTargets } from '../../model/lane-targets.js';
 import { lanesOf, type Lanes } from '../../model/lanes.js';
 import { Scale } from '../../model/scale.js';
 import { address } from '../../model/text.js';
@@ -16,6 +17,8 @@ import type { Painted, Scene } from './scene.js';
 export class Drawing {
   readonly canvas = document.createElement('canvas');
   lanes: Lanes = lanesOf(0, 0, 0);
+  /** The targets that have a lane. */
+  targets: LaneTargets = { shown: [], from: 0 };
   readonly #store: Store;
   readonly #still = matchMedia('(prefers-reduced-motion: reduce)');
   #scene: Scene | undefined;
@@ -38,10 +41,6 @@ export class Drawing {
       this.#height = entry?.contentRect.height ?? 0;
       schedule();
     }).observe(canvas);
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
-      this.forgetColors();
-      schedule();
-    });
     addGestures(canvas, {
       scale: () => this.#scaleOf(this.#height),
       bounds: () => store.bounds,
@@ -113,11 +112,13 @@ export class Drawing {
   #sceneNow(height: number): Scene {
     const { state, picture, selection, bounds } = this.#store;
     this.lanes = lanesOf(this.#width, picture.levels.length, state.targets.length, address(bounds[1]).length);
+    this.targets = laneTargets(state.targets, this.lanes.targets.length, this.#store.targetsFrom);
     return {
       state,
       picture,
       scale: this.#scaleOf(height),
       lanes: this.lanes,
+      targets: this.targets.shown,
       selected: selection?.pages,
       highlights: this.#store.highlighted(performance.now(), !this.#still.matches),
     };
@@ -147,6 +148,8 @@ function isSame(a: Scene, b: Scene): boolean {
     a.state === b.state &&
     a.picture === b.picture &&
     a.selected === b.selected &&
+    a.targets.length === b.targets.length &&
+    a.targets.every((target, index) => target === b.targets[index]) &&
     a.scale.window[0] === b.scale.window[0] &&
     a.scale.window[1] === b.scale.window[1] &&
     a.scale.fold === b.scale.fold &&

@@ -1,12 +1,11 @@
 import { html, nothing, type TemplateResult } from 'lit/html.js';
-import type { WireTarget } from '../../../wire/messages.js';
 import type { Lane } from '../../model/lanes.js';
-import { short, visible } from '../../model/names.js';
-import { address, count, counted, duration, range, size } from '../../model/text.js';
-import { name } from '../parts.js';
+import { short } from '../../model/names.js';
+import { address, counted, range, size } from '../../model/text.js';
 import type { Store } from '../store.js';
 import type { Drawing } from './drawing.js';
 import { KEYS } from './keys.js';
+import { place, targetChooser, targetHead } from './target-heads.js';
 import type { Legend } from './legend.js';
 import type { Overview } from './overview.js';
 
@@ -18,7 +17,6 @@ export function map(store: Store, drawing: Drawing, overview: Overview, legend: 
     'aria-label',
     `Memory map from ${address(window[0])} to ${address(window[1])}: ${counted(state.mappings.size, 'active mapping')}, ${counted(state.regions.size, 'region')}, ${counted(state.targets.length, 'target')}`,
   );
-  const unseen = state.targets.length - lanes.targets.length;
   return html`<section id="map" aria-label="Memory map">
     <div class="lane-heads">
       ${head(lanes.axis, 'axis', html`<b>Address</b>`)}
@@ -28,15 +26,15 @@ export function map(store: Store, drawing: Drawing, overview: Overview, legend: 
         'regions',
         html`<b>Regions</b
           ><small
-            >${lanes.levels.length > 1 ? 'highest rank at the left' : counted(state.regions.size, 'region')}</small
+            >${lanes.levels.length > 1 ? 'each covers those at its left' : counted(state.regions.size, 'region')}</small
           >`,
       )}
-      ${lanes.targets.map((lane, index) => {
-        const target = state.targets[index];
-        return target === undefined ? nothing : targetHead(store, lane, target, index);
+      ${drawing.targets.shown.map((target, index) => {
+        const lane = lanes.targets[index];
+        return lane === undefined ? nothing : targetHead(store, lane, target);
       })}
     </div>
-    ${unseen > 0 ? html`<p class="unseen">${counted(unseen, 'target')} without a lane: see Targets</p>` : nothing}
+    ${targetChooser(store, drawing)}
     <div class="canvases" data-stale=${store.connection.phase !== 'connected' && store.replica.history.last >= 0}>
       ${overview.canvas}
       <div
@@ -57,43 +55,6 @@ export function map(store: Store, drawing: Drawing, overview: Overview, legend: 
 
 function head({ left, width }: Lane, kind: string, content: TemplateResult): TemplateResult {
   return html`<div class="lane-head" data-lane=${kind} .style=${place(left, width)}>${content}</div>`;
-}
-
-function targetHead(store: Store, lane: Lane, target: WireTarget, index: number): TemplateResult {
-  const now = store.back === undefined ? store.now : store.state.at;
-  const waiting = target.pendingSince === undefined ? undefined : now - target.pendingSince;
-  const notes = [
-    target.phase === 'attached' ? '' : target.phase,
-    target.stuck > 0 ? `${count(target.stuck)} stuck` : '',
-    target.missing > 0 ? `${count(target.missing)} missing` : '',
-    waiting === undefined ? '' : `no answer ${duration(waiting)}`,
-  ].filter((note) => note !== '');
-  const state =
-    target.stuck + target.missing > 0
-      ? 'problem'
-      : waiting !== undefined
-        ? 'pending'
-        : target.phase === 'attached'
-          ? 'held'
-          : 'leaving';
-  const title = `${visible(target.name)}: holds ${counted(target.held, 'mapping')}, ${size(target.heldPages)}${notes.map((note) => `; ${note}`).join('')}`;
-  const symbol = { problem: '✕', pending: '…', leaving: '↩', held: '✓' }[state];
-  return html`<button
-    class="lane-head"
-    data-lane="target"
-    data-target=${target.key}
-    data-state=${state}
-    title=${title}
-    .style=${place(lane.left, lane.width)}
-    @click=${() => store.set({ tab: 'targets' })}
-  >
-    ${
-      lane.width < 48
-        ? html`<b>${index + 1}</b><small>${symbol}</small>`
-        : html`<b>${name(target.name, Math.floor(lane.width / 7))}</b
-            ><small>${notes[0] ?? `✓ ${size(target.heldPages)}`}</small>`
-    }
-  </button>`;
 }
 
 function hover(event: PointerEvent, store: Store, drawing: Drawing): void {
@@ -133,7 +94,10 @@ function empty(store: Store): TemplateResult | typeof nothing {
   if (replica.history.last < 0) {
     return connection.phase === 'disconnected'
       ? html`<div class="cover" id="not-connected">
-          <strong>Not connected.</strong><span>Nothing has arrived yet.</span>
+          <strong>Not connected.</strong
+          ><span
+            >${connection.refusal === undefined ? 'Nothing has arrived yet.' : 'The server refuses to serve this page.'}</span
+          >
         </div>`
       : html`<div class="cover" id="connecting"><strong>Connecting …</strong></div>`;
   }
@@ -147,9 +111,4 @@ function empty(store: Store): TemplateResult | typeof nothing {
     </div>`;
   }
   return nothing;
-}
-
-/** A style that is set as a property: the content security policy forbids the attribute, also as lit's `styleMap` sets it at first. */
-function place(left: number, width: number): string {
-  return `left: ${left.toString()}px; width: ${width.toString()}px`;
 }

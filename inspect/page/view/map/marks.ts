@@ -25,11 +25,11 @@ export function paintSelection(painter: Painter, scale: Scale, [start, end]: Pag
 }
 
 /** Marks what changed: in the lane of what the guest sees, and in those of targets. */
-export function paintHighlights(painter: Painter, { highlights, lanes, scale, state }: Scene): void {
+export function paintHighlights(painter: Painter, { highlights, lanes, scale, targets }: Scene): void {
   for (const { moment, strength } of highlights) {
     paintChanged(painter, lanes.guest, bandsOf(disjoint(moment.unmapped), scale), '−', 'unmapped', strength);
     paintChanged(painter, lanes.guest, bandsOf(disjoint(moment.mapped), scale), '+', 'mapped', strength);
-    state.targets.slice(0, lanes.targets.length).forEach(({ key }, index) => {
+    targets.forEach(({ key }, index) => {
       const ranges = moment.targets.filter(({ target }) => target === key).map(({ pages }) => pages);
       if (ranges.length > 0) {
         paintChanged(painter, lanes.targets[index] as Lane, bandsOf(disjoint(ranges), scale), '', 'selected', strength);

@@ -26,7 +26,7 @@ export function paint(painter: Painter, scene: Scene, width: number, height: num
   paintGuest(painter, lanes.guest, guest);
   const levels = paintRegions(painter, scene);
   const held = heldLook(painter.palette);
-  state.targets.slice(0, lanes.targets.length).forEach((target, index) => {
+  scene.targets.forEach((target, index) => {
     const lane = lanes.targets[index] as Lane;
     if (target.phase !== 'gone') {
       paintBoxes(painter, lane, guest, () => held);
@@ -46,13 +46,14 @@ function paintFolds(painter: Painter, { scale, lanes }: Scene, width: number): v
   for (const { pages } of scale.fold.gaps) {
     const [from, to] = [scale.pixelOf(pages[0]), scale.pixelOf(pages[1])];
     if (to > 0 && from < scale.length) {
-      painter.fill(left, from, width - left, to - from, painter.palette.patterns.folded);
+      const [top, bottom] = [Math.max(0, from), Math.min(scale.length, to)];
+      painter.fill(left, top, width - left, bottom - top, painter.palette.patterns.folded);
       painter.label(
         [`${size(Math.floor(pages[1] - pages[0]))} empty, not to scale`],
         left + painter.px(lanes.guest.left - lanes.axis.width),
-        Math.round((from + to) / 2 - painter.px(7)),
+        Math.round((top + bottom) / 2 - painter.px(7)),
         painter.px(260),
-        to - from,
+        bottom - top,
         painter.palette.color('dim'),
         painter.palette.color('paper'),
       );

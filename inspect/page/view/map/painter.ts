@@ -10,6 +10,9 @@ export interface Look {
 
 export const FONT = 'ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace';
 
+/** Pixels of a box in which only a name is written. */
+const NARROW = 60;
+
 /** Draws rectangles and text in device pixels, and counts the rectangles. */
 export class Painter {
   drawn = 0;
@@ -94,9 +97,12 @@ export class Painter {
     backed?: string,
   ): void {
     const line = this.px(13);
-    const room = Math.max(0, Math.min(lines.length, Math.floor((height - this.px(1)) / line)));
     const pad = this.px(5);
-    lines.slice(0, room).forEach((text, index) => {
+    // A name says something when it is cut; a size or a range does not.
+    const fit = Math.floor((width - 2 * pad) / this.#characterWidth);
+    const whole = lines.filter((text, index) => index === 0 || (text.length <= fit && width >= this.px(NARROW)));
+    const room = Math.max(0, Math.min(whole.length, Math.floor((height - this.px(1)) / line)));
+    whole.slice(0, room).forEach((text, index) => {
       if (text !== '') {
         const top = y + (room === 1 ? Math.min(height - line, this.px(3)) / 2 : this.px(2)) + index * line;
         if (backed !== undefined) {

@@ -1,4 +1,4 @@
-import type { Pages, WireMapping, WireRegion } from '../../../wire/messages.js';
+import type { Pages, WireMapping, WireRegion, WireTarget } from '../../../wire/messages.js';
 import type { Band } from '../../model/bands.js';
 import type { Highlight } from '../../model/highlights.js';
 import type { Lanes } from '../../model/lanes.js';
@@ -12,6 +12,8 @@ export interface Scene {
   readonly picture: Picture;
   readonly scale: Scale;
   readonly lanes: Lanes;
+  /** Those that have a lane. */
+  readonly targets: readonly WireTarget[];
   readonly selected: Pages | undefined;
   readonly highlights: readonly Highlight[];
 }

@@ -1,22 +1,18 @@
 import { html, type TemplateResult } from 'lit/html.js';
 import { MATCH_LIMIT } from '../../model/search.js';
-import { fitted, Scale } from '../../model/scale.js';
+import { fitted } from '../../model/scale.js';
 import { count } from '../../model/text.js';
 import type { Store } from '../store.js';
 
 /** Search, and what moves the window. */
 export function toolbar(store: Store): TemplateResult {
-  const zoom = (factor: number): void => {
-    const { window, fold, bounds } = store;
-    store.set({ chosen: new Scale(window, fold, 1).zoomed(factor, bounds) });
-  };
   const { selection, picture } = store;
   const foldable = picture.fold.gaps.length > 0;
   return html`<section class="toolbar" aria-label="Search and view">
     ${searchBox(store)}
     <span class="group">
-      <button id="zoom-out" title="Zoom out (-)" aria-label="Zoom out" @click=${() => zoom(0.5)}>−</button>
-      <button id="zoom-in" title="Zoom in (+)" aria-label="Zoom in" @click=${() => zoom(2)}>+</button>
+      <button id="zoom-out" title="Zoom out (-)" aria-label="Zoom out" @click=${() => store.zoom(0.5)}>−</button>
+      <button id="zoom-in" title="Zoom in (+)" aria-label="Zoom in" @click=${() => store.zoom(2)}>+</button>
       <button
         id="fit-all"
         title="Show everything (F)"
