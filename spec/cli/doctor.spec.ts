@@ -59,7 +59,7 @@ describe('dma-streams doctor', function () {
     try {
       cpSync(join(PACKAGE, 'package.json'), join(folder, 'package.json'));
       symlinkSync(join(PACKAGE, 'node_modules'), join(folder, 'node_modules'));
-      for (const part of ['cli', 'streams', 'sources', 'targets', 'binding']) {
+      for (const part of ['cli', 'streams', 'sources', 'targets', 'binding', 'inspect']) {
         cpSync(join(PACKAGE, 'dist', part), join(folder, 'dist', part), { recursive: true });
       }
       let ended: { readonly status?: number; readonly stdout?: Buffer } = {};
