@@ -1,14 +1,10 @@
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
-import { ReplaySubject } from 'rxjs';
-import { serveInspector, type WatchProblem } from '../../inspect/index.js';
+import { serveInspector } from '../../inspect/index.js';
 import { complaint } from '../complain.js';
 import { reasonOf } from '../errors.js';
 import type { WatchSession } from './session.js';
 import type { WebAddress } from './web-address.js';
-
-/** Problems that a page shows which is opened later. */
-const PROBLEMS_KEPT = 100;
 
 /**
  * Follows the source, and shows it as a page for browsers, until the signal is aborted: also when the source has ended.
@@ -21,9 +17,7 @@ export async function showInBrowser(
   address: WebAddress,
   { signal, ending }: { readonly signal: AbortSignal; readonly ending: () => void },
 ): Promise<void> {
-  const { manager, description, status$ } = session;
-  const problems$ = new ReplaySubject<WatchProblem>(PROBLEMS_KEPT);
-  session.problems$.subscribe(problems$);
+  const { manager, description, status$, problems$ } = session;
   const page = await serveInspector(manager, { ...address, description, status$, problems$ });
   try {
     if (!(await isLoopback(address.host))) {

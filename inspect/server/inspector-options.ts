@@ -1,8 +1,9 @@
-import { isIP } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import { basename } from 'node:path';
 import { isObservable, type Observable } from 'rxjs';
 import { RegionManager } from '../../streams/index.js';
 import { checkObject, show } from '../../streams/internal.js';
+import { hostOf, isHostName, type Host } from './http/hosts.js';
 import type { SourceStatus, WatchProblem } from '../source-status.js';
 
 export interface InspectorOptions {
@@ -17,7 +18,10 @@ export interface InspectorOptions {
   readonly description?: string;
   /** How the source of the memory map is doing. Subscribed to while a page is open: it should begin with the status of that time. Default: none is shown. */
   readonly status$?: Observable<SourceStatus>;
-  /** What else goes wrong, for the log. Subscribed to while a page is open. The warnings of the manager need not be in it. Default: none. */
+  /**
+   * What else goes wrong, for the log. Subscribed to at once, until the inspector is closed: a page that is opened later gets the
+   * last 100. The warnings of the manager need not be in it. Default: none.
+   */
   readonly problems$?: Observable<WatchProblem>;
   /**
    * Further names by which browsers may reach the server, as in `'vmm.example'`, or with a port, as in `'localhost:8080'` at the other end of a
@@ -34,7 +38,7 @@ export interface CheckedOptions {
   readonly description: string;
   readonly status$: Observable<SourceStatus> | undefined;
   readonly problems$: Observable<WatchProblem> | undefined;
-  readonly allowedHosts: readonly string[];
+  readonly allowedHosts: readonly Host[];
 }
 
 const HERE = 'serveInspector';
@@ -95,23 +99,18 @@ function checkObservable(value: unknown, name: string): void {
   }
 }
 
-/** A copy, in lower case. */
-function checkedHosts(hosts: unknown): readonly string[] {
+function checkedHosts(hosts: unknown): readonly Host[] {
   if (!Array.isArray(hosts)) {
     throw new TypeError(`allowedHosts of ${HERE} must be an array of names, not ${show(hosts)}`);
   }
   return hosts.map((host: unknown) => {
     checkString(host, 'each of allowedHosts');
-    const [, name = ''] = /^(.*?)(:\d{1,5})?$/.exec(host) ?? [];
-    if (isIP(name) === 0 && !isHostName(name)) {
+    const checked = hostOf(isIPv6(host) ? `[${host}]` : host);
+    if (checked === undefined) {
       throw new RangeError(
-        `each of allowedHosts of ${HERE} must be a name, as 'vmm.example', or a name and a port, as 'localhost:8080', not ${show(host)}`,
+        `each of allowedHosts of ${HERE} must be a name, as 'vmm.example', or a name and a port, as 'localhost:8080' or '[::1]:8080', not ${show(host)}`,
       );
     }
-    return host.toLowerCase();
+    return checked;
   });
-}
-
-function isHostName(text: string): boolean {
-  return text.length <= 253 && /^[a-z\d_]([a-z\d_-]*[a-z\d_])?(\.[a-z\d_]([a-z\d_-]*[a-z\d_])?)*\.?$/i.test(text);
 }

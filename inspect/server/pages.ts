@@ -2,12 +2,20 @@ import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { clearInterval, setInterval, setTimeout } from 'node:timers';
 import type { RegionManager } from '../../streams/index.js';
+import { onlookingOf } from '../../streams/internal.js';
 import type { Message } from '../wire/messages.js';
-import { Collector } from './collect/collector.js';
+import type { Subscription } from 'rxjs';
+import { Collector, type CollectorParts } from './collect/collector.js';
+import { endGuarded } from './collect/guarded.js';
+import { Journal } from './collect/journal.js';
 import { Keys } from './collect/keys.js';
+import { Log } from './collect/log.js';
+import { noteProblems } from './collect/notes.js';
+import { Turns } from './collect/turns.js';
 import type { Refusal } from './http/allowed-requests.js';
 import { EventStream, eventOf, HEARTBEAT } from './http/event-stream.js';
 import type { CheckedOptions } from './inspector-options.js';
+import { wireName } from './model/text.js';
 
 /** Most streams of events at a time. */
 export const PAGES_MAX = 32;
@@ -19,13 +27,13 @@ const PROTOCOL = 1;
 const READY: Message = { type: 'ready' };
 const END: Message = { type: 'end' };
 
-/** The open pages of an inspector: each has a stream of events. While there is none, nothing is subscribed to, and no timer runs. */
+/** The open pages of an inspector: each has a stream of events. While there is none, only what goes wrong is noted, and no timer runs. */
 export class Pages {
-  readonly #manager: RegionManager;
-  readonly #options: CheckedOptions;
+  readonly #description: string;
+  readonly #parts: CollectorParts;
+  readonly #problems: Subscription;
   readonly #heartbeatMs: number;
   readonly #server = randomUUID();
-  readonly #keys = new Keys();
   readonly #streams = new Set<EventStream>();
   /** Those that wait until there is a state to send. */
   #waiting: EventStream[] = [];
@@ -35,9 +43,13 @@ export class Pages {
 
   /** @param heartbeat in milliseconds */
   constructor(manager: RegionManager, options: CheckedOptions, heartbeat = HEARTBEAT_MS) {
-    this.#manager = manager;
-    this.#options = options;
+    const onlooking = onlookingOf(manager);
+    const [keys, log] = [new Keys(), new Log()];
+    const journal = new Journal(onlooking, keys, log);
+    this.#parts = { manager, onlooking, keys, log, journal, turns: new Turns(onlooking), status$: options.status$ };
+    this.#description = wireName(options.description);
     this.#heartbeatMs = heartbeat;
+    this.#problems = noteProblems(manager, onlooking, options, journal);
   }
 
   /** Number of open pages. */
@@ -45,8 +57,8 @@ export class Pages {
     return this.#streams.size;
   }
 
-  /** Begins a stream of events. Its headers have been set. */
-  open(response: ServerResponse): Refusal | undefined {
+  /** Why a stream of events cannot begin now. */
+  get refusal(): Refusal | undefined {
     if (this.#isClosed) {
       return { status: 503, text: 'The inspector is being closed.' };
     }
@@ -56,19 +68,29 @@ export class Pages {
         text: `${PAGES_MAX} pages are open, the most there may be: close one, and load this one again.`,
       };
     }
+    return undefined;
+  }
+
+  /** Begins a stream of events, which is not refused. Its headers have been set. */
+  open(response: ServerResponse): void {
+    this.#collector?.flush(); // What is in the log of a new page is not sent to it again.
     const stream = new EventStream(response);
     this.#streams.add(stream);
     response.on('close', () => {
       this.#remove(stream);
     });
-    const { description } = this.#options;
-    this.#sendTo(stream, { type: 'start', protocol: PROTOCOL, server: this.#server, description, at: Date.now() });
+    this.#sendTo(stream, {
+      type: 'start',
+      protocol: PROTOCOL,
+      server: this.#server,
+      description: this.#description,
+      at: Date.now(),
+    });
     this.#waiting.push(stream);
     const collector = this.#collector ?? this.#start();
     if (collector.isReady) {
       this.#sendStates(collector);
     }
-    return undefined;
   }
 
   /** Sends what has changed last, and that there is no more, and ends all streams. */
@@ -78,16 +100,17 @@ export class Pages {
     }
     this.#isClosed = true;
     await within(END_MS, this.#collector?.finish());
-    this.#sendToAll(END);
-    await within(END_MS, Promise.all([...this.#streams].map((stream) => stream.end())));
+    const last = eventOf(END);
+    await within(END_MS, Promise.all([...this.#streams].map((stream) => stream.end(last))));
     this.#stop();
+    endGuarded(this.#problems, () => undefined);
   }
 
   #start(): Collector {
     this.#heartbeat = setInterval(() => {
       this.#sendText(HEARTBEAT);
     }, this.#heartbeatMs);
-    const collector: Collector = new Collector(this.#manager, this.#options, this.#keys, {
+    const collector: Collector = new Collector(this.#parts, {
       send: (message) => {
         this.#sendToAll(message);
       },
@@ -102,7 +125,13 @@ export class Pages {
   #sendStates(collector: Collector): void {
     const waiting = this.#waiting;
     this.#waiting = [];
+    const log = this.#parts.log.latest();
+    const message: Message = { type: 'changes', at: Date.now(), generation: collector.generation, log };
+    const text = eventOf(message);
     for (const stream of waiting) {
+      if (log.length > 0) {
+        stream.send(text); // At once: entries that come now are later ones.
+      }
       stream.sendAll(stateOf(collector));
     }
   }

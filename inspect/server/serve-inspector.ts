@@ -21,7 +21,7 @@ export interface Inspector extends AsyncDisposable {
  * Serves a page that shows a manager in a browser, live: the address space to scale, regions with what covers them, what each target holds and what is
  * stuck or missing there, and the log of change sets, with errors and hints. It changes nothing.
  *
- * Cost: none while no page is open: nothing is subscribed to, and no timer runs. With pages open, a change costs at most 1.2 times as much: a few
+ * Cost: none while no page is open: no timer runs, and only what goes wrong is noted, for pages that are opened later. With pages open, a change costs at most 1.2 times as much: a few
  * sets are seen one by one; when more come, pages are told of what has changed by them, and of failures, but not of each set. At most 32
  * pages may be open. One that has more than 8 MiB to read is dropped, never waited for; it may connect again.
  *
@@ -48,14 +48,18 @@ export interface Inspector extends AsyncDisposable {
 export async function serveInspector(manager: RegionManager, options: InspectorOptions = {}): Promise<Inspector> {
   checkManager(manager);
   const checked = checkedOptions(options);
+  const files = await readPageFiles();
   const pages = new Pages(manager, checked);
-  const server = new HttpServer(await readPageFiles(), (response) => pages.open(response));
+  const server = new HttpServer(files, pages);
   let closing: Promise<void> | undefined;
   const state = { isManagerClosed: false };
   const end = async (): Promise<void> => {
     subscription.unsubscribe();
-    await pages.close();
-    await server.close();
+    try {
+      await pages.close();
+    } finally {
+      await server.close();
+    }
   };
   const close = (): Promise<void> => (closing ??= end());
   // It says that the manager has been closed; a subscription to it costs nothing.
@@ -73,7 +77,7 @@ export async function serveInspector(manager: RegionManager, options: InspectorO
       await server.listen(checked);
     }
   } catch (error) {
-    subscription.unsubscribe();
+    await close();
     throw listenError(error, checked);
   }
   if (state.isManagerClosed) {

@@ -2,6 +2,8 @@
 //
 // The page keeps a copy of the state. `start` empties it; `changes` adds to it, replaces and takes away. After `ready` it is whole. Each element
 // of a list in `changes` is complete and replaces the one with the same key; a key in a list of what has gone may be unknown to the page.
+//
+// Texts are cut, with "…" at the end: names and codes after 200 characters, messages and hints after 2,000. They may contain any characters.
 
 /** A range of guest physical addresses, in pages of 4 KiB: the first one, and the one after the last. Exact: at most 2^52. */
 export type Pages = readonly [start: number, end: number];
@@ -11,7 +13,7 @@ export type Message = StartMessage | ChangesMessage | ReadyMessage | EndMessage;
 /** The first message of a stream. What the page knew before is forgotten, but for its history. */
 export interface StartMessage {
   readonly type: 'start';
-  /** 1. A page that expects another one loads itself again. */
+  /** Version of these messages: 1. A page that expects another one loads itself again. */
   readonly protocol: number;
   /** Different for each call of `serveInspector`. */
   readonly server: string;
@@ -41,12 +43,12 @@ export interface ChangesMessage {
   readonly mappings?: readonly WireMapping[];
   /** First pages of mappings. They are taken away before `mappings` are added. */
   readonly mappingsGone?: readonly number[];
-  /** In attach order: also the order of the columns. */
+  /** Columns are in the order in which targets appear here first: at the start that is attach order, then those that are leaving. */
   readonly targets?: readonly WireTarget[];
   readonly targetsGone?: readonly number[];
   readonly exceptions?: readonly WireExceptions[];
   readonly status?: WireStatus;
-  /** In order; new ones only. */
+  /** By ascending key. A new page gets the latest ones before `ready`; one that connects again may have them already. */
   readonly log?: readonly LogEntry[];
 }
 
@@ -93,8 +95,9 @@ export interface WireTarget {
  * Where what a target holds is not just the active mappings. Of each kind ranges are disjoint.
  *
  * - `stuck`: its unmap failed; the target still has it. Of the kind of a mapping, active or not.
- * - `missing`: it should be held, and mapping it again failed.
- * - `absent`: it is active and not held, as when an operator has filtered it, or its map was skipped. One range may stand for consecutive mappings.
+ * - `missing`: it should be held, and mapping it again failed. When it is active, it is in an `absent` range, too.
+ * - `absent`: it is active and not held, as when an operator has filtered it, or its map was skipped. One range may stand for consecutive mappings,
+ *   with the gaps between them.
  * - `extra`: it is held and not active, without being stuck: the set is not finished.
  */
 export type ExceptionKind = 'stuck' | 'missing' | 'absent' | 'extra';
@@ -136,19 +139,24 @@ export interface SetEntry {
   readonly at: number;
   /** Of the last of them. */
   readonly generation: number;
-  /** Number of change sets: more than 1 if they are shown together. What came and went between is not in the lists then. */
+  /**
+   * Number of change sets: more than 1 if they are shown together, because they came too fast. What came and went between is not in the lists
+   * then. Those of them that failed are told of alone, and earlier.
+   */
   readonly sets: number;
   /** `undone`: a map failed, and the targets were brought back. `applied` also when an unmap failed: see `answers`. */
   readonly status: 'applied' | 'undone';
-  /** The first ones of a long list: `mapCount` is the number of all. */
+  /** The first ones of a long list, at most 100: `mapCount` is the number of all. */
   readonly maps: readonly WireChange[];
   readonly mapCount: number;
   readonly unmaps: readonly WireChange[];
   readonly unmapCount: number;
-  /** Size of what was mapped, and of what was unmapped, in pages. */
-  readonly mapPages: number;
-  readonly unmapPages: number;
-  /** What the targets said. Absent for sets shown together, except for failures. */
+  /** Size of what was mapped, and of what was unmapped, in pages. Absent when the set was too long to sum it up. */
+  readonly mapPages?: number;
+  readonly unmapPages?: number;
+  /**
+   * What the targets answered, in the order in which they did. Empty for sets shown together: those of them that failed have entries of their own.
+   */
   readonly answers: readonly WireAnswer[];
 }
 
@@ -158,7 +166,9 @@ export interface WireChange {
 }
 
 export interface WireAnswer {
-  /** Name of the target. */
+  /** Key of the target: see `WireTarget.key`. */
+  readonly key: number;
+  /** Its name. */
   readonly target: string;
   readonly status: 'applied' | 'failed';
   readonly milliseconds?: number;

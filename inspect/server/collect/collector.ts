@@ -1,16 +1,19 @@
 import { clearInterval, setInterval } from 'node:timers';
-import { Subscription } from 'rxjs';
-import type { Attachment, ChangeSet, Outcome, RegionManager } from '../../../streams/index.js';
-import { onlookingOf, type AttachmentHandle, type Failure, type Onlooking } from '../../../streams/internal.js';
+import { Subscription, type Observable } from 'rxjs';
+import type { Attachment, ChangeSet, RegionManager } from '../../../streams/index.js';
+import type { Onlooking } from '../../../streams/internal.js';
 import type { ChangesMessage } from '../../wire/messages.js';
-import type { CheckedOptions } from '../inspector-options.js';
+import type { SourceStatus } from '../../source-status.js';
 import { Model } from '../model/model.js';
-import { wireError, wireProblem, wireStatus } from '../model/wire.js';
+import { nameOf } from '../model/target-model.js';
+import { wireError, wireStatus } from '../model/wire.js';
 import { Following } from './following.js';
-import { Journal } from './journal.js';
+import { endGuarded, subscribeGuarded } from './guarded.js';
+import type { Journal } from './journal.js';
 import type { Keys } from './keys.js';
+import type { Log } from './log.js';
 import { sweep } from './sweep.js';
-import { Turns } from './turns.js';
+import type { Turns } from './turns.js';
 
 /** How often what has changed is sent, in milliseconds. */
 const TICK_MS = 100;
@@ -20,6 +23,17 @@ const IDLE_REST = 100;
 const IDLE_MS = 1_000;
 /** Elements that wait for the next tick: more are sent at once. */
 const UNSENT_MAX = 500;
+
+/** What one collector after the other is given. */
+export interface CollectorParts {
+  readonly manager: RegionManager;
+  readonly onlooking: Onlooking;
+  readonly status$: Observable<SourceStatus> | undefined;
+  readonly keys: Keys;
+  readonly log: Log;
+  readonly journal: Journal;
+  readonly turns: Turns;
+}
 
 /** Where what was collected goes. */
 export interface Receiver {
@@ -37,85 +51,35 @@ export interface Receiver {
  */
 export class Collector implements Disposable {
   readonly model = new Model();
-  readonly #onlooking: Onlooking;
-  readonly #keys: Keys;
+  readonly #parts: CollectorParts;
   readonly #receiver: Receiver;
-  readonly #turns: Turns;
-  readonly #journal: Journal;
   readonly #following: Following;
   readonly #subscriptions = new Subscription();
   readonly #timer: NodeJS.Timeout;
+  readonly #ending = new AbortController();
   #sweeping: Promise<void> | undefined = undefined;
   #isReady = false;
+  #hasThrown = false;
   /** When the last sweep ended, and what it took. */
   #last = { end: 0, took: 0, commands: -1, isBetween: false };
 
-  constructor(manager: RegionManager, { status$, problems$ }: CheckedOptions, keys: Keys, receiver: Receiver) {
-    const onlooking = onlookingOf(manager);
-    this.#onlooking = onlooking;
-    this.#keys = keys;
+  constructor(parts: CollectorParts, receiver: Receiver) {
+    const { manager, onlooking, journal, status$ } = parts;
+    this.#parts = parts;
     this.#receiver = receiver;
-    this.#turns = new Turns(onlooking);
-    this.#journal = new Journal(
-      onlooking,
-      () => keys.next(),
-      (entry) => {
-        this.model.unsent.log(entry);
-      },
-    );
     this.#following = new Following(onlooking, {
       set: (set) => {
         this.#see(set);
       },
       outcome: (handle, outcome) => {
-        this.#answer(handle, outcome);
+        journal.answer(handle, outcome);
       },
     });
-    const fail = (what: string) => (error: unknown) => {
-      this.#journal.note('error', {
-        ...wireError(error),
-        hint: `${what} has ended with this error: nothing more of it is shown`,
-      });
-    };
-    this.#subscriptions.add(
-      onlooking.failures$.subscribe({
-        next: (failure) => {
-          this.#fail(failure);
-        },
-        error: fail('failures'),
-      }),
-    );
-    this.#subscriptions.add(
-      manager.warnings$.subscribe({
-        next: (warning) => {
-          this.#journal.note('warning', wireError(warning));
-        },
-        error: fail('warnings$'),
-      }),
-    );
+    journal.begin(this.#following);
     this.#subscriptions.add(this.#followAttachments(manager));
-    this.#subscriptions.add(
-      problems$?.subscribe({
-        next: (problem) => {
-          const { severity, error } = wireProblem(problem);
-          this.#journal.note(severity, error);
-        },
-        error: fail('problems$'),
-      }),
-    );
-    this.#subscriptions.add(
-      status$?.subscribe({
-        next: (status) => {
-          const wire = wireStatus(status);
-          if (wire !== undefined) {
-            this.model.setStatus(wire);
-          }
-        },
-        error: (error: unknown) => {
-          this.model.setStatus({ phase: 'failed', error: wireError(error) });
-        },
-      }),
-    );
+    if (status$ !== undefined) {
+      this.#subscriptions.add(this.#followStatus(status$));
+    }
     this.#timer = setInterval(() => {
       this.#tick();
     }, TICK_MS);
@@ -128,32 +92,69 @@ export class Collector implements Disposable {
   }
 
   get generation(): number {
-    return this.#onlooking.generation;
+    return this.#parts.onlooking.generation;
   }
 
-  /** Looks at everything once more, and sends what has changed. Then it ends. */
+  /** Sends what has changed since the last message. */
+  flush(): void {
+    if (!this.#isReady || this.#ending.signal.aborted) {
+      return;
+    }
+    const message = this.model.takeUnsent(this.generation, this.#parts.log.takeUnsent());
+    if (message !== undefined) {
+      this.#receiver.send(message);
+    }
+  }
+
+  /** Looks at everything once more, and sends what has changed. Then it ends. Never rejects. */
   async finish(): Promise<void> {
     await this.#sweeping;
     await this.#sweep();
-    this.#flush();
+    this.#attempt(() => {
+      this.flush();
+    });
     this[Symbol.dispose]();
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
-    this.#turns.stop();
+    this.#ending.abort();
     this.#following.stop();
-    this.#subscriptions.unsubscribe();
+    endGuarded(this.#subscriptions, (error) => {
+      this.#complain(error);
+    });
+    this.#parts.journal.end();
   }
 
   #tick(): void {
-    this.#following.refill();
-    this.#journal.tick();
-    this.#updateTargets();
-    if (this.#isSweepDue()) {
-      void this.#sweep();
+    this.#attempt(() => {
+      this.#following.refill();
+      this.#parts.journal.tick();
+      this.#updateTargets();
+      if (this.#isSweepDue()) {
+        void this.#sweep();
+      }
+    });
+    this.#attempt(() => {
+      this.flush();
+    });
+  }
+
+  #attempt(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#complain(error);
     }
-    this.#flush();
+  }
+
+  /** Tells of an error that should not be, once. */
+  #complain(error: unknown): void {
+    if (!this.#hasThrown) {
+      this.#hasThrown = true;
+      const { message, ...others } = wireError(error);
+      this.#parts.journal.note('error', { message: `not everything is shown: ${message}`, ...others });
+    }
   }
 
   #isSweepDue(): boolean {
@@ -163,58 +164,63 @@ export class Collector implements Disposable {
     const { end, took, commands, isBetween } = this.#last;
     const hasReason =
       this.#following.hasMissed ||
-      this.#onlooking.commands !== commands ||
-      (!isBetween && !this.#onlooking.isBusy) ||
+      this.#parts.onlooking.commands !== commands ||
+      (!isBetween && !this.#parts.onlooking.isBusy) ||
       [...this.model.targets].some((target) => target.hasNews);
     const rest = hasReason ? REST * took : Math.max(IDLE_MS, IDLE_REST * took);
     return performance.now() >= end + rest;
   }
 
-  async #sweep(): Promise<void> {
-    this.#sweeping = this.#runSweep();
-    try {
-      await this.#sweeping;
-    } catch (error) {
-      this.#journal.note('error', wireError(error));
-    } finally {
-      this.#sweeping = undefined;
-    }
+  /** Never rejects. */
+  #sweep(): Promise<void> {
+    const sweeping = this.#runSweep()
+      .catch((error: unknown) => {
+        this.#last = { ...this.#last, end: performance.now(), took: IDLE_MS / REST };
+        this.#complain(error);
+      })
+      .finally(() => {
+        this.#sweeping = undefined;
+      });
+    this.#sweeping = sweeping;
+    return sweeping;
   }
 
   async #runSweep(): Promise<void> {
     const { model } = this;
-    const steps = sweep(
-      this.#onlooking,
-      model,
-      (handle) => this.#keys.of(handle),
-      this.#isReady ? this.#journal.found : undefined,
-    );
+    const { onlooking, journal, keys, turns, log } = this.#parts;
+    const keyOf = keys.of.bind(keys);
+    const steps = sweep(onlooking, model, keyOf, this.#isReady ? journal.found : undefined);
     let commands: number | undefined;
     let isBetween = true;
-    const took = await this.#turns.run(
-      (isBetweenCommands) => {
+    const took = await turns.run({
+      signal: this.#ending.signal,
+      step: (isBetweenCommands) => {
         if (commands === undefined) {
-          commands = this.#onlooking.commands;
+          commands = onlooking.commands;
           this.#following.start();
         }
         isBetween &&= isBetweenCommands;
         const isDone = steps.next().done === true;
         if (isDone) {
-          this.#journal.settle(!this.#following.hasMissed);
+          journal.settle(!this.#following.hasMissed);
           this.#updateTargets();
         }
         return !isDone;
       },
-      () => {
-        if (model.unsent.size > UNSENT_MAX) {
-          this.#flush();
+      afterSlice: () => {
+        if (model.unsent.size + log.waiting > UNSENT_MAX) {
+          this.flush();
         }
       },
-    );
+    });
+    if (took === undefined) {
+      return; // Disposed: what it knows is not whole, and nobody asks for it.
+    }
     this.#last = { end: performance.now(), took, commands: commands ?? -1, isBetween };
     if (!this.#isReady) {
       this.#isReady = true;
       model.forgetUnsent();
+      log.takeUnsent();
       this.#receiver.ready();
     }
   }
@@ -226,16 +232,9 @@ export class Collector implements Disposable {
     }
   }
 
-  #flush(): void {
-    const message = this.#isReady ? this.model.takeUnsent(this.#onlooking.generation) : undefined;
-    if (message !== undefined) {
-      this.#receiver.send(message);
-    }
-  }
-
   /** A set has taken effect: its mappings go into the model. */
   #see(set: ChangeSet): void {
-    const removed = this.#onlooking.removedBy(set);
+    const removed = this.#parts.onlooking.removedBy(set);
     if (removed.length === 0 && set.maps.length === 0) {
       return;
     }
@@ -245,24 +244,22 @@ export class Collector implements Disposable {
     for (const mapping of set.maps) {
       this.model.putMapping(mapping);
     }
-    this.#journal.applied(set);
+    this.#parts.journal.applied(set);
   }
 
-  #answer(handle: AttachmentHandle, outcome: Outcome): void {
-    if (outcome.generation > this.#onlooking.generation) {
-      this.#journal.answers.add(handle, outcome);
-    } else if (outcome.status === 'failed') {
-      // An attach or a detach.
-      this.#journal.note('error', wireError(outcome.error));
-    }
-  }
-
-  #fail(failure: Failure): void {
-    if (failure.kind === 'set') {
-      this.#journal.failed(failure.set, failure.error, this.#following.isOn);
-    } else if (!this.#following.sees(failure.handle)) {
-      this.#answer(failure.handle, failure.outcome);
-    }
+  #followStatus(status$: Observable<SourceStatus>): Subscription {
+    return subscribeGuarded(
+      status$,
+      (status) => {
+        const wire = wireStatus(status);
+        if (wire !== undefined) {
+          this.model.setStatus(wire);
+        }
+      },
+      (error) => {
+        this.model.setStatus({ phase: 'failed', error: wireError(error) });
+      },
+    );
   }
 
   /** Notes targets that come and go. */
@@ -288,7 +285,7 @@ export class Collector implements Disposable {
     });
   }
 
-  #noteTarget({ target }: Attachment, what: string): void {
-    this.#journal.note('info', { message: `target "${target}" ${what}` });
+  #noteTarget(attachment: Attachment, what: string): void {
+    this.#parts.journal.note('info', { message: `target "${nameOf(attachment)}" ${what}` });
   }
 }

@@ -1,21 +1,35 @@
-import { DmaUnmapError, type ChangeSet, type DmaError } from '../../../streams/index.js';
-import type { Onlooking } from '../../../streams/internal.js';
-import type { LogEntry, NoteEntry, SetEntry, WireError } from '../../wire/messages.js';
+import { DmaUnmapError, type ChangeSet, type DmaError, type Outcome } from '../../../streams/index.js';
+import type { AttachmentHandle, Failure, Onlooking } from '../../../streams/internal.js';
+import type { NoteEntry, SetEntry, WireError } from '../../wire/messages.js';
 import type { MappingChanges } from '../model/model.js';
+import { wireError } from '../model/wire.js';
 import { Answers } from './answers.js';
+import type { Keys } from './keys.js';
+import type { Log } from './log.js';
 import { SetChanges } from './set-changes.js';
 
-/** Most failed sets, and most notes, that are told of one by one between two ticks. */
+/** Most failed sets, and most notes, that are told of one by one between two ticks while a page is open. */
 const TOLD_MAX = 32;
 
-/** The log: which sets are told of one by one, and which together. */
+/** What is seen at this time. */
+export interface Seen {
+  /** Whether sets that take effect are. */
+  readonly isOn: boolean;
+  /** Whether the outcomes of an attachment are. */
+  sees(handle: AttachmentHandle): boolean;
+}
+
+const NOTHING_SEEN: Seen = { isOn: false, sees: () => false };
+
+/** Writes the log: which sets are told of one by one, and which together. */
 export class Journal {
-  readonly answers = new Answers();
+  readonly #answers: Answers;
   readonly #onlooking: Onlooking;
-  readonly #nextKey: () => number;
-  readonly #write: (entry: LogEntry) => void;
+  readonly #keys: Keys;
+  readonly #log: Log;
+  #seen = NOTHING_SEEN;
   /** All sets up to this generation have been told of. */
-  #told: number;
+  #told = 0;
   /** Sets that were seen after others that were not, in order. */
   #waiting: SetEntry[] = [];
   /** How the mappings differ because of the sets that were not seen. */
@@ -25,12 +39,27 @@ export class Journal {
   #failures = 0;
   #notes = 0;
 
-  /** @param write takes the entries, in order */
-  constructor(onlooking: Onlooking, nextKey: () => number, write: (entry: LogEntry) => void) {
+  constructor(onlooking: Onlooking, keys: Keys, log: Log) {
     this.#onlooking = onlooking;
-    this.#nextKey = nextKey;
-    this.#write = write;
-    this.#told = onlooking.generation;
+    this.#keys = keys;
+    this.#log = log;
+    this.#answers = new Answers(keys);
+  }
+
+  /** A page is open: from now on all sets are told of. */
+  begin(seen: Seen): void {
+    this.#seen = seen;
+    this.#told = this.#onlooking.generation;
+    this.#waiting = [];
+    this.#found = new SetChanges();
+    this.#toldAlone = 0;
+    this.#log.isRead = true;
+  }
+
+  /** No page is open: only failures are told of. */
+  end(): void {
+    this.#seen = NOTHING_SEEN;
+    this.#log.isRead = false;
   }
 
   /** Where differences are noted that a sweep finds. */
@@ -45,26 +74,44 @@ export class Journal {
       this.#waiting.push(entry);
     } else {
       this.#told = set.generation;
-      this.#write(entry);
+      this.#log.add(entry);
     }
   }
 
-  /** A set has failed. @param isSeen whether sets that take effect are seen at this time */
-  failed(set: ChangeSet, error: DmaError, isSeen: boolean): void {
+  /** What an attachment has answered. */
+  answer(handle: AttachmentHandle, outcome: Outcome): void {
+    if (outcome.generation > this.#onlooking.generation) {
+      this.#answers.add(handle, outcome);
+    } else if (outcome.status === 'failed') {
+      // An attach or a detach.
+      this.note('error', wireError(outcome.error));
+    }
+  }
+
+  /** Something has failed; seen or not. */
+  fail(failure: Failure): void {
+    if (failure.kind === 'set') {
+      this.#failed(failure.set, failure.error);
+    } else if (!this.#seen.sees(failure.handle)) {
+      this.answer(failure.handle, failure.outcome);
+    }
+  }
+
+  #failed(set: ChangeSet, error: DmaError): void {
     const tookEffect = error instanceof DmaUnmapError;
-    if (tookEffect && isSeen) {
+    if (tookEffect && this.#seen.isOn) {
       return; // It was told of, with the answers.
     }
-    if (this.#failures++ < TOLD_MAX) {
+    if (!this.#log.isRead || this.#failures++ < TOLD_MAX) {
       this.#toldAlone += tookEffect ? 1 : 0;
-      this.#write(this.#entryOf(set, tookEffect ? 'applied' : 'undone'));
+      this.#log.add(this.#entryOf(set, tookEffect ? 'applied' : 'undone'));
     }
-    this.answers.take(set.generation);
+    this.#answers.take(set.generation);
   }
 
   note(severity: NoteEntry['severity'], error: WireError): void {
-    if (this.#notes++ < TOLD_MAX) {
-      this.#write({ kind: 'note', key: this.#nextKey(), at: Date.now(), severity, error });
+    if (!this.#log.isRead || this.#notes++ < TOLD_MAX) {
+      this.#log.add({ kind: 'note', key: this.#keys.next(), at: Date.now(), severity, error });
     }
   }
 
@@ -97,14 +144,14 @@ export class Journal {
     const upTo = (this.#waiting[0]?.generation ?? generation + 1) - 1;
     const sets = upTo - this.#told - this.#toldAlone;
     if (sets > 0) {
-      this.#write({
-        ...{ kind: 'set', key: this.#nextKey(), at: Date.now(), generation: upTo, sets, status: 'applied' },
+      this.#log.add({
+        ...{ kind: 'set', key: this.#keys.next(), at: Date.now(), generation: upTo, sets, status: 'applied' },
         ...this.#found.listed(),
         answers: [],
       });
     }
     for (const entry of this.#waiting) {
-      this.#write({ ...entry, key: this.#nextKey() });
+      this.#log.add({ ...entry, key: this.#keys.next() });
     }
     this.#waiting = [];
     this.#found = new SetChanges();
@@ -113,18 +160,11 @@ export class Journal {
   }
 
   #entryOf(set: ChangeSet, status: SetEntry['status']): SetEntry {
-    const changes = new SetChanges();
-    for (const mapping of this.#onlooking.removedBy(set)) {
-      changes.removed(mapping);
-    }
-    for (const mapping of set.maps) {
-      changes.added(mapping);
-    }
     const { generation } = set;
-    const answers = this.answers.take(generation);
+    const answers = this.#answers.take(generation);
     return {
-      ...{ kind: 'set', key: this.#nextKey(), at: Date.now(), generation, sets: 1, status },
-      ...changes.listed(),
+      ...{ kind: 'set', key: this.#keys.next(), at: Date.now(), generation, sets: 1, status },
+      ...SetChanges.of(this.#onlooking.removedBy(set), set.maps).listed(),
       answers,
     };
   }

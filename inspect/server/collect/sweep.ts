@@ -8,11 +8,10 @@ import {
 } from '../../../streams/internal.js';
 import type { WireException, WireRegion } from '../../wire/messages.js';
 import type { MappingChanges, Model } from '../model/model.js';
+import { STEP_LENGTH } from '../model/parts.js';
 import type { TargetModel } from '../model/target-model.js';
-import { pagesOf } from '../model/wire.js';
+import { wireException } from '../model/wire.js';
 
-/** Elements that are compared in one step. */
-const STEP_LENGTH = 100;
 /** After the last page. */
 const END = 2 ** 52;
 
@@ -93,8 +92,8 @@ function* sweepHeld(onlooking: Onlooking, target: TargetModel): Generator<void> 
 }
 
 function* extraOf(onlooking: Onlooking, ledger: Ledger): Generator<WireException | undefined> {
-  for (const { range, region } of heldAtAll(ledger)) {
-    yield onlooking.isActive(range) ? undefined : { kind: 'extra', pages: pagesOf(range), region };
+  for (const mapping of heldAtAll(ledger)) {
+    yield onlooking.isActive(mapping.range) ? undefined : wireException('extra', mapping);
   }
 }
 
@@ -102,7 +101,7 @@ function* stuckOf(ledger: Ledger): Generator<WireException> {
   for (let page = 0; page < Infinity;) {
     const { entries, end } = ledger.stuck.from(page, STEP_LENGTH);
     for (const { range, mapping } of entries) {
-      yield { kind: 'stuck', pages: pagesOf(range), region: mapping.region };
+      yield wireException('stuck', { range, region: mapping.region });
     }
     page = end;
   }
@@ -111,8 +110,8 @@ function* stuckOf(ledger: Ledger): Generator<WireException> {
 function* missingOf(ledger: Ledger): Generator<WireException> {
   for (let page = 0; page < Infinity;) {
     const { entries, end } = entriesFrom(ledger.missingByAddress, page, STEP_LENGTH);
-    for (const { range, region } of entries) {
-      yield { kind: 'missing', pages: pagesOf(range), region };
+    for (const mapping of entries) {
+      yield wireException('missing', mapping);
     }
     page = end;
   }

@@ -1,4 +1,5 @@
-import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
+import { clearTimeout, setTimeout } from 'node:timers';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Onlooking } from '../../../streams/internal.js';
 
 /** How long one slice of work takes about, in milliseconds. */
@@ -6,50 +7,67 @@ const SLICE_MS = 2;
 /** How long a slice waits for the end of a command, in milliseconds. */
 const PATIENCE_MS = 100;
 
+/** Work in small parts. */
+export interface Work {
+  /**
+   * Does a small part.
+   *
+   * @param isBetween whether no command is half done
+   * @returns whether there is more
+   */
+  step(isBetween: boolean): boolean;
+  /** Called after each slice. */
+  afterSlice(): void;
+  /** When it is aborted, no part is done any more. */
+  readonly signal: AbortSignal;
+}
+
 /**
  * Runs work in slices of about 2 ms, each between two commands of the manager, when nothing is half done. While a command does not end, because a
  * target does not answer, slices run all the same. Commands wait for one slice at most.
+ *
+ * One for each manager: it has at most one command in the queue, which holds nothing of work that was aborted.
  */
 export class Turns {
   readonly #onlooking: Onlooking;
-  /** What the command that has been given to the queue does in its turn. */
-  #inTurn: (() => void) | undefined = undefined;
-  #isStopped = false;
+  /** Whether a command has been given to the queue that has not had its turn. */
+  #isQueued = false;
+  /** What it does in its turn. */
+  #slice: ((isBetween: boolean) => void) | undefined = undefined;
 
   constructor(onlooking: Onlooking) {
     this.#onlooking = onlooking;
   }
 
-  /** Ends the work that runs, between two slices. */
-  stop(): void {
-    this.#isStopped = true;
-  }
-
   /**
-   * Runs work to its end, or until `stop`.
+   * Runs work to its end, one at a time.
    *
-   * @param step does a small part of the work. Returns whether there is more
-   * @param isBetween told to each slice: whether no command is half done
-   * @param afterSlice called after each slice
-   * @returns the time that the slices took, in milliseconds
+   * @returns the time that the slices took, in milliseconds; `undefined` when it was aborted
+   * @throws what a part throws
    */
-  async run(step: (isBetween: boolean) => boolean, afterSlice: () => void): Promise<number> {
-    const work = { isDone: false, spent: 0 };
+  async run(work: Work): Promise<number | undefined> {
+    const state = { isDone: false, spent: 0 };
     const slice = (isBetween: boolean): void => {
-      const start = performance.now();
-      while (!work.isDone && !this.#isStopped && performance.now() - start < SLICE_MS) {
-        work.isDone = !step(isBetween);
+      if (work.signal.aborted) {
+        return;
       }
-      afterSlice();
-      work.spent += performance.now() - start;
+      const start = performance.now();
+      while (!state.isDone && performance.now() - start < SLICE_MS) {
+        state.isDone = !work.step(isBetween);
+      }
+      work.afterSlice();
+      state.spent += performance.now() - start;
     };
-    while (!work.isDone && !this.#isStopped) {
+    while (!state.isDone) {
       await new Promise<void>((resolve, reject) => {
         this.#schedule(slice, resolve, reject);
       });
+      if (work.signal.aborted) {
+        return undefined;
+      }
       await nextTurn();
     }
-    return work.spent;
+    return state.spent;
   }
 
   /** Does a slice in its turn; when that does not come soon, at any time. */
@@ -61,6 +79,9 @@ export class Turns {
       }
       state.isOver = true;
       clearTimeout(state.timer);
+      if (this.#slice === once) {
+        this.#slice = undefined;
+      }
       try {
         slice(isBetween);
         resolve();
@@ -68,17 +89,9 @@ export class Turns {
         reject(error);
       }
     };
-    const hasWaited = this.#inTurn !== undefined; // For the command that has not ended.
-    this.#inTurn = () => {
-      once(true);
-    };
-    if (!hasWaited) {
-      this.#onlooking.inTurn(() => {
-        const inTurn = this.#inTurn;
-        this.#inTurn = undefined;
-        inTurn?.();
-      });
-    }
+    this.#slice = once;
+    const hasWaited = this.#isQueued; // For the command that has not ended.
+    this.#enqueue();
     if (!state.isOver) {
       state.timer = setTimeout(
         () => {
@@ -90,10 +103,14 @@ export class Turns {
       );
     }
   }
-}
 
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
+  #enqueue(): void {
+    if (!this.#isQueued) {
+      this.#isQueued = true;
+      this.#onlooking.inTurn(() => {
+        this.#isQueued = false;
+        this.#slice?.(true);
+      });
+    }
+  }
 }

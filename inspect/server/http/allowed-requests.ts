@@ -1,5 +1,8 @@
 import type { IncomingMessage } from 'node:http';
-import { isIP } from 'node:net';
+import { hostOf, isAddressName, nameOfAddress, type Host } from './hosts.js';
+
+/** What a browser leaves out. */
+const HTTP_PORT = 80;
 
 /** Why a request is refused. */
 export interface Refusal {
@@ -16,23 +19,35 @@ export interface Address {
   readonly port: number;
   /** The option `host`. */
   readonly host: string;
-  /** In lower case. */
-  readonly allowedHosts: readonly string[];
+  readonly allowedHosts: readonly Host[];
 }
 
 /** The address of the page for a browser on this machine. */
 export function urlOf({ address, port }: Address): string {
-  const reachable = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address;
-  return `http://${bracketed(reachable)}:${port}/`;
+  const name = nameOfAddress(address);
+  return `http://${LOOPBACK.get(name) ?? name}:${port}/`;
 }
+
+/** The addresses that mean all of this machine, and how it reaches itself. */
+const LOOPBACK: ReadonlyMap<string, string> = new Map([
+  ['0.0.0.0', '127.0.0.1'],
+  ['[::]', '[::1]'],
+  ['[::ffff:0:0]', '[::ffff:7f00:1]'],
+]);
 
 /**
  * Refuses what a browser would not send of its own accord to this server: other methods; other names of this machine, which any web page can
  * make (DNS rebinding); and for what is not a page but data, requests of other pages.
  *
+ * @param host by which name the server was asked
  * @param isData whether it is data that other pages must not have
  */
-export function refusalOf(request: IncomingMessage, address: Address, isData: boolean): Refusal | undefined {
+export function refusalOf(
+  request: IncomingMessage,
+  host: string | undefined,
+  address: Address,
+  isData: boolean,
+): Refusal | undefined {
   const { method, headers } = request;
   if (method !== 'GET' && method !== 'HEAD') {
     return {
@@ -41,13 +56,15 @@ export function refusalOf(request: IncomingMessage, address: Address, isData: bo
       headers: { Allow: 'GET, HEAD' },
     };
   }
-  const { host } = headers;
-  if (host === undefined || !isAllowedHost(host.toLowerCase(), address)) {
+  const asked = hostOf(host ?? '');
+  if (host === undefined || asked === undefined || !isAllowed(asked, address)) {
+    const advice =
+      asked === undefined
+        ? '.'
+        : `, or give serveInspector the name by which you reach it: allowedHosts: [${JSON.stringify(host)}].`;
     return {
       status: 403,
-      text:
-        `The inspector is not served as ${JSON.stringify(host ?? '')}. Open ${urlOf(address)}, or give serveInspector the name by which you ` +
-        `reach it: allowedHosts: [${JSON.stringify(host ?? 'name:port')}].`,
+      text: `The inspector is not served as ${JSON.stringify(host ?? '')}. Open ${urlOf(address)}${advice}`,
     };
   }
   if (isData && !isFromOwnPage(headers, host)) {
@@ -59,21 +76,19 @@ export function refusalOf(request: IncomingMessage, address: Address, isData: bo
   return undefined;
 }
 
-function isAllowedHost(host: string, { address, port, host: option, allowedHosts }: Address): boolean {
-  if (allowedHosts.includes(host)) {
+function isAllowed({ name, port: asked }: Host, { address, port, host, allowedHosts }: Address): boolean {
+  const isHere = (asked ?? HTTP_PORT) === port;
+  if (
+    allowedHosts.some(
+      (allowed) => allowed.name === name && (allowed.port === undefined ? isHere : allowed.port === asked),
+    )
+  ) {
     return true;
   }
-  const [, name = '', portText = ':80'] = /^(\[[\da-f:.]*\]|[^:[\]]*)(:\d{1,5})?$/.exec(host) ?? [];
-  if (Number(portText.slice(1)) !== port) {
-    return false;
-  }
-  const names = ['localhost', bracketed(address), bracketed(option.toLowerCase()), ...allowedHosts];
-  return names.includes(name) || (isWildcard(address) && isIP(unbracketed(name)) !== 0);
-}
-
-/** Listens on all addresses of this machine. An address is no name that somebody else could have made. */
-function isWildcard(address: string): boolean {
-  return address === '0.0.0.0' || address === '::';
+  const own = nameOfAddress(address);
+  // An address is no name that somebody else could have made.
+  const isOneOfAll = LOOPBACK.has(own) && isAddressName(name);
+  return isHere && (['localhost', own, nameOfAddress(host)].includes(name) || isOneOfAll);
 }
 
 /** Browsers say where a request comes from; other programs do not, and no page can make them. */
@@ -83,12 +98,4 @@ function isFromOwnPage(headers: IncomingMessage['headers'], host: string): boole
     (origin === undefined || origin.toLowerCase() === `http://${host.toLowerCase()}`) &&
     (site === undefined || site === 'same-origin' || site === 'none')
   );
-}
-
-function bracketed(address: string): string {
-  return isIP(address) === 6 ? `[${address}]` : address;
-}
-
-function unbracketed(name: string): string {
-  return name.startsWith('[') ? name.slice(1, -1) : name;
 }

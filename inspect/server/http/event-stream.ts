@@ -17,6 +17,8 @@ const SLICE_MS = 2;
 export class EventStream {
   readonly #response: ServerResponse;
   #isOpen = true;
+  /** Of `sendAll`: it may end later. */
+  #sending: Promise<void> = Promise.resolve();
 
   constructor(response: ServerResponse) {
     this.#response = response;
@@ -45,35 +47,44 @@ export class EventStream {
   /**
    * Sends messages one after another, as fast as the client reads them. Others may be sent meanwhile.
    *
-   * @param messages each is made when it is sent
+   * @param messages each is made when it is sent. To be called once
    */
   sendAll(messages: Iterator<object>): void {
+    this.#sending = new Promise((resolve) => {
+      this.#response.once('close', resolve);
+      this.#sendNext(messages, resolve);
+    });
+  }
+
+  #sendNext(messages: Iterator<object>, done: () => void): void {
+    const goOn = (): void => {
+      this.#sendNext(messages, done);
+    };
     const start = performance.now();
     while (this.#isOpen) {
       if (this.#response.writableLength > STATE_WAITING_MAX) {
-        this.#response.once('drain', () => {
-          this.sendAll(messages);
-        });
+        this.#response.once('drain', goOn);
         return;
       }
       if (performance.now() - start > SLICE_MS) {
-        setImmediate(() => {
-          this.sendAll(messages);
-        });
+        setImmediate(goOn);
         return;
       }
       const next = messages.next();
       if (next.done === true) {
-        return;
+        break;
       }
       this.send(eventOf(next.value));
     }
+    done();
   }
 
-  /** Ends it after what has been sent. Resolves when that has been read, or the connection has ended. */
-  end(): Promise<void> {
+  /** Ends it after what is being sent, with a last text. Resolves when that has been read, or the connection has ended. */
+  async end(last: Buffer): Promise<void> {
+    await this.#sending;
+    this.send(last);
     this.#isOpen = false;
-    return new Promise((resolve) => {
+    await new Promise<void>((resolve) => {
       this.#response.once('close', resolve);
       this.#response.end(resolve);
       if (this.#response.destroyed) {

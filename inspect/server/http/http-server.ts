@@ -20,19 +20,31 @@ const HEADERS = {
   'Cache-Control': 'no-store',
 };
 
+const PIPELINED: Refusal = {
+  status: 400,
+  text: 'The events were asked for before another answer on this connection has ended: open a connection for them.',
+};
+
 const TEXT = 'text/plain; charset=utf-8';
+
+/** Where streams of events begin. */
+export interface Events {
+  /** Why one cannot begin now. */
+  readonly refusal: Refusal | undefined;
+  /** Begins one. Its headers have been set. */
+  open(response: ServerResponse): void;
+}
 
 /** The web server of an inspector: the files of the page, and the stream of events. It changes nothing. */
 export class HttpServer {
   readonly #server: Server;
   readonly #files: ReadonlyMap<string, PageFile>;
-  readonly #openEvents: (response: ServerResponse) => Refusal | undefined;
+  readonly #events: Events;
   #address: Address | undefined = undefined;
 
-  /** @param openEvents gives the response to a stream of events, unless it refuses that */
-  constructor(files: ReadonlyMap<string, PageFile>, openEvents: (response: ServerResponse) => Refusal | undefined) {
+  constructor(files: ReadonlyMap<string, PageFile>, events: Events) {
     this.#files = files;
-    this.#openEvents = openEvents;
+    this.#events = events;
     const { headerBytes, requestMs, keepAliveMs, connections } = LIMITS;
     this.#server = createServer(
       {
@@ -43,9 +55,20 @@ export class HttpServer {
         connectionsCheckingInterval: requestMs / 2,
       },
       (request, response) => {
-        this.#answer(request, response);
+        response.on('error', () => undefined); // The connection has broken.
+        try {
+          this.#answer(request, response);
+        } catch {
+          response.destroy(); // A fault of the inspector must not end the program that is looked at.
+        }
       },
     );
+    this.#server.on('connect', (_request, socket) => {
+      socket.on('error', () => undefined);
+      socket.end(
+        'HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\nContent-Length: 0\r\nConnection: close\r\n\r\n',
+      );
+    });
     this.#server.maxConnections = connections;
   }
 
@@ -85,9 +108,8 @@ export class HttpServer {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    response.on('error', () => undefined); // The connection has broken.
-    const [path = ''] = (request.url ?? '').split('?', 1);
-    const refusal = refusalOf(request, this.address, path === EVENTS);
+    const { host, path } = addressed(request);
+    const refusal = refusalOf(request, host, this.address, path === EVENTS);
     if (refusal !== undefined) {
       refuse(response, refusal);
       return;
@@ -105,18 +127,31 @@ export class HttpServer {
   }
 
   #answerEvents({ method }: IncomingMessage, response: ServerResponse): void {
+    const isBehindAnother = response.socket === null;
+    const refusal = isBehindAnother ? PIPELINED : this.#events.refusal;
+    if (refusal !== undefined) {
+      refuse(response, refusal);
+      return;
+    }
     for (const [name, value] of Object.entries({ ...HEADERS, 'Content-Type': 'text/event-stream; charset=utf-8' })) {
       response.setHeader(name, value);
     }
     if (method === 'HEAD') {
       response.end();
-      return;
-    }
-    const refusal = this.#openEvents(response);
-    if (refusal !== undefined) {
-      refuse(response, refusal);
+    } else {
+      this.#events.open(response);
     }
   }
+}
+
+/** What a request is for. Its line may have a whole URL, which counts more than the header `Host`. */
+function addressed({ url = '', headers }: IncomingMessage): {
+  readonly host: string | undefined;
+  readonly path: string;
+} {
+  const whole = /^http:\/\/([^/?#]*)/i.exec(url);
+  const [path = ''] = url.slice(whole?.[0].length ?? 0).split('?', 1);
+  return { host: whole?.[1] ?? headers.host, path: path === '' && whole !== null ? '/' : path };
 }
 
 function refuse(response: ServerResponse, { status, text, headers = {} }: Refusal): void {

@@ -1,8 +1,6 @@
 import { MemoryRange } from '../../../streams/index.js';
 import { entriesFrom, RangeMap, type Ranged } from '../../../streams/internal.js';
-
-/** Runs that are read in one go. */
-const PART_LENGTH = 100;
+import { PART_LENGTH } from './parts.js';
 
 /** Is told of the runs that come and go, by their first page. */
 export interface RunChanges {
@@ -27,14 +25,12 @@ export class AbsentRuns {
     this.#nextStart = nextStart;
   }
 
-  /** In ascending order. They may change while they are read. */
-  *ranges(): Generator<MemoryRange> {
+  /** In ascending order, in parts. They may change between them: each part is as it is when it is made. */
+  *ranges(): Generator<readonly MemoryRange[]> {
     for (let page = 0; page < Infinity;) {
       const { entries, end } = entriesFrom(this.#runs, page, PART_LENGTH);
-      for (const { range } of entries) {
-        yield range;
-      }
       page = end;
+      yield entries.map(({ range }) => range);
     }
   }
 

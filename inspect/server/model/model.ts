@@ -1,7 +1,8 @@
 import { MemoryRange, type MapChange } from '../../../streams/index.js';
 import { entriesFrom, RangeMap, type AttachmentHandle, type RegionState } from '../../../streams/internal.js';
-import type { ChangesMessage, WireRegion, WireStatus } from '../../wire/messages.js';
+import type { ChangesMessage, LogEntry, WireRegion, WireStatus } from '../../wire/messages.js';
 import type { ActiveTotals } from './ledger-model.js';
+import { inParts, PART_LENGTH } from './parts.js';
 import { TargetModel } from './target-model.js';
 import { Unsent } from './unsent.js';
 import { pageCount, wireMapping, wireRegion, type Placed } from './wire.js';
@@ -17,9 +18,6 @@ export interface MappingChanges {
   added(mapping: Placed): void;
   removed(mapping: Placed): void;
 }
-
-/** Elements of one message at most. */
-const PART_LENGTH = 200;
 
 /** What pages know of a manager, and what of it they have not been sent yet. */
 export class Model {
@@ -42,9 +40,9 @@ export class Model {
     return this.#targets.values();
   }
 
-  /** All that has not been sent. */
-  takeUnsent(generation: number): ChangesMessage | undefined {
-    const message = this.#unsent.message(Date.now(), generation);
+  /** All that has not been sent, with entries of the log. */
+  takeUnsent(generation: number, log: readonly LogEntry[]): ChangesMessage | undefined {
+    const message = this.#unsent.message(Date.now(), generation, log);
     if (message !== undefined) {
       this.#unsent = new Unsent();
     }
@@ -53,7 +51,7 @@ export class Model {
 
   /** Nobody knows the state yet: all of it will be sent to each page. */
   forgetUnsent(): void {
-    this.#unsent = this.#unsent.logOnly();
+    this.#unsent = new Unsent();
   }
 
   setStatus(status: WireStatus): void {
@@ -207,27 +205,12 @@ export class Model {
       yield message({ mappings: entries.map(wireMapping) });
     }
     for (const target of this.#targets.values()) {
-      for (const added of inParts(target.exceptions())) {
+      for (const added of target.exceptions()) {
         if (!this.#targets.has(target.handle)) {
           break; // It has gone meanwhile.
         }
         yield message({ exceptions: [{ target: target.key, added }] });
       }
     }
-  }
-}
-
-/** Lists of the next elements. Elements may come and go meanwhile, as a `Map` allows. */
-function* inParts<T>(elements: Iterable<T>): Generator<readonly T[]> {
-  let part: T[] = [];
-  for (const element of elements) {
-    part.push(element);
-    if (part.length === PART_LENGTH) {
-      yield part;
-      part = [];
-    }
-  }
-  if (part.length > 0) {
-    yield part;
   }
 }

@@ -3,16 +3,17 @@ import type { AttachmentHandle, Ledger } from '../../../streams/internal.js';
 import type { WireException, WireTarget } from '../../wire/messages.js';
 import { AbsentRuns, type NextStart } from './absent-runs.js';
 import { LedgerModel, type ActiveTotals, type HeldKind } from './ledger-model.js';
+import { inParts, STEP_LENGTH } from './parts.js';
+import { textOf, wireName } from './text.js';
 import { exceptionKey, type Unsent } from './unsent.js';
 import { pagesOf } from './wire.js';
-
-/** Elements that are read or compared in one step. */
-const STEP_LENGTH = 100;
 
 /** What pages know of one attachment: a target, or several of a branch. */
 export class TargetModel {
   readonly key: number;
   readonly handle: AttachmentHandle;
+  /** Read once: the target of a user may throw when it is asked again. */
+  readonly #name: string;
   readonly #ledgers: readonly LedgerModel[];
   readonly #absent: AbsentRuns;
   /** All but those that are absent. */
@@ -36,6 +37,7 @@ export class TargetModel {
   constructor(key: number, handle: AttachmentHandle, nextStart: NextStart, unsent: () => Unsent) {
     this.key = key;
     this.handle = handle;
+    this.#name = nameOf(handle);
     this.#ledgers = handle.ledgers.list.map((ledger) => new LedgerModel(ledger));
     this.#absent = new AbsentRuns(nextStart);
     this.#unsent = unsent;
@@ -50,12 +52,12 @@ export class TargetModel {
     return this.#wire;
   }
 
-  /** They may change while they are read. */
-  *exceptions(): Generator<WireException> {
-    for (const range of this.#absent.ranges()) {
-      yield { kind: 'absent', pages: pagesOf(range) };
+  /** In parts. They may change between them: each part is as it is when it is made. */
+  *exceptions(): Generator<readonly WireException[]> {
+    for (const ranges of this.#absent.ranges()) {
+      yield ranges.map((range) => ({ kind: 'absent', pages: pagesOf(range) }));
     }
-    yield* this.#exceptions.values();
+    yield* inParts(this.#exceptions.values());
   }
 
   /** Whether something is stuck or missing that has not been looked at. */
@@ -128,7 +130,7 @@ export class TargetModel {
    * @param now of the clock of the server
    */
   update(now: number, active: ActiveTotals): void {
-    const { open, pending, target, phase } = this.handle;
+    const { open, pending, phase } = this.handle;
     if (open !== this.#open) {
       this.#open = open;
       this.#openSince = now;
@@ -142,7 +144,7 @@ export class TargetModel {
     const held = this.#ledgers.reduce((sum, ledger) => sum + ledger.held(active), 0);
     const heldPages = this.#ledgers.reduce((sum, ledger) => sum + ledger.heldPages(active), 0);
     const wire: WireTarget = {
-      ...{ key: this.key, name: target, phase, held, heldPages, stuck, missing },
+      ...{ key: this.key, name: this.#name, phase, held, heldPages, stuck, missing },
       ...(this.#pendingSince === undefined ? {} : { pendingSince: this.#pendingSince }),
       ...(this.#stuckSince === undefined ? {} : { stuckSince: this.#stuckSince }),
     };
@@ -175,6 +177,11 @@ export class TargetModel {
       this.#unsent().exceptionsOf(this.key).remove(key);
     }
   }
+}
+
+/** The name of the target of an attachment, as it is sent. */
+export function nameOf(attachment: { readonly target: string }): string {
+  return wireName(textOf(() => attachment.target, '(a name that cannot be read)'));
 }
 
 function isSame(one: WireTarget, other: WireTarget): boolean {

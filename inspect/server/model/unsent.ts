@@ -50,13 +50,12 @@ export class Unsent {
   readonly mappings = new Elements<number, WireMapping>();
   readonly targets = new Elements<number, WireTarget>();
   readonly #exceptions = new Map<number, Elements<string, WireException>>();
-  readonly #log: LogEntry[] = [];
   status: WireStatus | undefined = undefined;
   #size = 0;
 
   /** Number of elements: about 100 bytes each. */
   get size(): number {
-    return this.#size + this.regions.size + this.mappings.size + this.targets.size + this.#log.length;
+    return this.#size + this.regions.size + this.mappings.size + this.targets.size;
   }
 
   exceptionsOf(target: number): Pick<Elements<string, WireException>, 'put' | 'remove'> {
@@ -69,20 +68,9 @@ export class Unsent {
     return elements;
   }
 
-  /** The same log, and nothing else. */
-  logOnly(): Unsent {
-    const log = new Unsent();
-    log.#log.push(...this.#log);
-    return log;
-  }
-
-  log(entry: LogEntry): void {
-    this.#log.push(entry);
-  }
-
-  /** All of it as a message; `undefined` when there is nothing. */
-  message(at: number, generation: number): ChangesMessage | undefined {
-    if (this.size === 0 && this.status === undefined) {
+  /** All of it as a message, with entries of the log; `undefined` when there is nothing. */
+  message(at: number, generation: number, log: readonly LogEntry[]): ChangesMessage | undefined {
+    if (this.size === 0 && this.status === undefined && log.length === 0) {
       return undefined;
     }
     const exceptions = [...this.#exceptions].map(([target, elements]): WireExceptions => {
@@ -104,7 +92,7 @@ export class Unsent {
       targetsGone: this.targets.gone(),
       exceptions: exceptions.length === 0 ? undefined : exceptions,
       status: this.status,
-      log: this.#log.length === 0 ? undefined : this.#log,
+      log: log.length === 0 ? undefined : log,
     });
   }
 }

@@ -104,10 +104,14 @@ describe('the log of the page', () => {
   });
 
   const failures: readonly (readonly [what: string, entry: LogEntry, failure: boolean])[] = [
-    ['a set that was applied', set(1, { answers: [{ target: 't', status: 'applied' }] }), false],
+    ['a set that was applied', set(1, { answers: [{ key: 1, target: 't', status: 'applied' }] }), false],
     ['a set that was undone', set(1, { status: 'undone' }), true],
-    ['a set whose unmap failed', set(1, { answers: [{ target: 't', status: 'failed' }] }), true],
-    ['a set of which maps were skipped', set(1, { answers: [{ target: 't', status: 'applied', skipped: 2 }] }), true],
+    ['a set whose unmap failed', set(1, { answers: [{ key: 1, target: 't', status: 'failed' }] }), true],
+    [
+      'a set of which maps were skipped',
+      set(1, { answers: [{ key: 1, target: 't', status: 'applied', skipped: 2 }] }),
+      true,
+    ],
     ['a warning', { kind: 'note', key: 1, at: 1, severity: 'warning', error: { message: 'm' } }, false],
     ['an error of the source', { kind: 'note', key: 1, at: 1, severity: 'error', error: { message: 'm' } }, true],
   ];

@@ -273,7 +273,7 @@ describe('what a page is told', () => {
     const status$ = new Subject<SourceStatus>();
     await open({ status$, problems$: throwError(() => new Error('broken')) });
     await reader.until(() => copy.notes.length === 1);
-    expect(copy.notes[0]?.error.message).to.equal('broken');
+    expect(copy.notes[0]?.error.message).to.equal('problems$ has ended with an error: broken');
     const hostile = new Proxy({}, { get: () => expect.fail('it is read') });
     for (const value of [undefined, null, 1, {}, hostile, { phase: 'other' }, { phase: 'ended', error: 'text' }]) {
       status$.next(value as SourceStatus);

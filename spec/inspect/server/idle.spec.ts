@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { BehaviorSubject, Subject } from 'rxjs';
-import { serveInspector, type SourceStatus, type WatchProblem } from '../../../inspect/index.js';
+import { BehaviorSubject } from 'rxjs';
+import { serveInspector, type SourceStatus } from '../../../inspect/index.js';
 import { RegionManager, type Region } from '../../../streams/index.js';
 import { RecordingTarget } from '../../../testing/index.js';
 import { runChild, STREAMS } from '../../binding/support/child.js';
@@ -56,22 +56,21 @@ describe('an inspector while nobody looks', () => {
 
   it('is subscribed to nothing, and has no timer: before the first page, and after the last one', async () => {
     const status$ = new BehaviorSubject<SourceStatus>({ phase: 'following' });
-    const problems$ = new Subject<WatchProblem>();
     const [idle, idleTimers] = [await clockReadings(), timers()];
-    await using inspector = await serveInspector(manager, { status$, problems$ });
+    await using inspector = await serveInspector(manager, { status$ });
     const look = async (): Promise<object> => ({
       ...{ readings: await clockReadings(), timers: timers() },
-      ...{ status: status$.observed, problems: problems$.observed },
+      status: status$.observed,
     });
-    const nothing = { readings: idle, timers: idleTimers, status: false, problems: false };
+    const nothing = { readings: idle, timers: idleTimers, status: false };
     expect(await look()).to.deep.equal(nothing);
     const reader = await EventReader.ready(inspector.url);
     const busy = await look();
-    expect(busy).to.include({ status: true, problems: true });
+    expect(busy).to.include({ status: true });
     expect(busy).to.have.property('readings').that.is.above(idle);
     expect(busy).to.have.property('timers').that.is.above(idleTimers);
     reader[Symbol.dispose]();
-    while (problems$.observed) {
+    while (status$.observed) {
       await sleep(1);
     }
     expect(await look()).to.deep.equal(nothing);

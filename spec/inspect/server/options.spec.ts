@@ -32,6 +32,8 @@ describe('serveInspector refuses', () => {
     ['allowedHosts that are no list', { allowedHosts: 'a' }, TypeError, 'allowedHosts of serveInspector'],
     ['an allowed host that is no string', { allowedHosts: [1] }, TypeError, 'each of allowedHosts'],
     ['an allowed host that is a URL', { allowedHosts: ['http://a'] }, RangeError, "as 'vmm.example'"],
+    ['an allowed host with a port out of range', { allowedHosts: ['a:99999'] }, RangeError, "not 'a:99999'"],
+    ['an empty allowed host', { allowedHosts: [''] }, RangeError, "not ''"],
     ['a wildcard', { allowedHosts: ['*'] }, RangeError, "not '*'"],
     ['options that are no object', 1, TypeError, 'the options of serveInspector: an object is needed, not 1'],
   ] as const) {

@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
 import { serveInspector, type Inspector, type InspectorOptions } from '../../../inspect/index.js';
+import { hostOf } from '../../../inspect/server/http/hosts.js';
 import { RegionManager } from '../../../streams/index.js';
 import { EventReader } from './support/event-reader.js';
 import { ask } from './support/http.js';
@@ -104,7 +105,6 @@ describe('the web server of an inspector', () => {
       '/index.html.map',
       '/__proto__',
       '/constructor',
-      'http://evil.example/',
     ]) {
       it(`${path} with 404`, async () => {
         expect((await ask(await serve(), { path })).status).to.equal(404);
@@ -130,7 +130,8 @@ describe('the web server of an inspector', () => {
         for (const path of ['/', '/events', '/other']) {
           const { status, body } = await ask(url, { path, headers: { host } });
           expect(status, `${host} ${path}`).to.equal(403);
-          expect(body).to.include(url).and.to.include('allowedHosts');
+          expect(body).to.include(url);
+          expect(body.includes(`allowedHosts: ["${host}"]`), host).to.equal(hostOf(host) !== undefined);
         }
       }
     });
@@ -174,6 +175,19 @@ describe('the web server of an inspector', () => {
       }
     });
 
+    it('CONNECT with 405', async () => {
+      const socket = connect(Number(new URL(await serve()).port), '127.0.0.1');
+      socket.end('CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example\r\n\r\n');
+      expect(await text(socket)).to.match(/^HTTP\/1\.1 405 /);
+    });
+
+    it('whole URLs of other servers, and serves its own', async () => {
+      const url = await serve();
+      expect((await ask(url, { path: 'http://evil.example/' })).status).to.equal(403);
+      expect((await ask(url, { path: `${url}page.css` })).status).to.equal(200);
+      expect((await ask(url, { path: url.slice(0, -1), headers: { host: 'evil.example' } })).status).to.equal(200);
+    });
+
     it('headers that are too long', async () => {
       const { status } = await ask(await serve(), { headers: { 'x-long': 'a'.repeat(9_000) } });
       expect(status).to.equal(431);
@@ -211,6 +225,22 @@ describe('the web server of an inspector', () => {
       expect(inspector.url).to.equal(`http://[::1]:${port}/`);
       expect((await ask(inspector.url, { headers: { host: `[::1]:${port}` } })).status).to.equal(200);
       expect((await ask(inspector.url, { headers: { host: `[::2]:${port}` } })).status).to.equal(403);
+    });
+
+    it('by an IPv4 address that is written as IPv6, as browsers write that', async () => {
+      const url = await serve({ host: '::ffff:127.0.0.1' });
+      expect(url).to.match(/^http:\/\/\[::ffff:7f00:1\]:\d+\/$/);
+      expect((await fetch(url)).status).to.equal(200);
+    });
+
+    it('by an IPv6 address that is allowed, however it is written', async () => {
+      const url = await serve({ allowedHosts: ['[FD00:0::1]:8080', 'fd00::2'] });
+      const { port } = new URL(url);
+      const statuses: number[] = [];
+      for (const host of ['[fd00::1]:8080', `[fd00::2]:${port}`, '[fd00::1]', `[fd00::3]:${port}`]) {
+        statuses.push((await ask(url, { headers: { host } })).status);
+      }
+      expect(statuses).to.deep.equal([200, 200, 403, 403]);
     });
 
     it('by further names, with its port or one of theirs, when they are allowed', async () => {

@@ -24,7 +24,7 @@ describe('the streams of events of an inspector', () => {
     manager = new RegionManager();
     const options = checkedOptions({});
     pages = new Pages(manager, options, 10);
-    server = new HttpServer(await readPageFiles(), (response) => pages.open(response));
+    server = new HttpServer(await readPageFiles(), pages);
     await server.listen(options);
     url = urlOf(server.address);
   });
@@ -84,7 +84,7 @@ describe('the streams of events of an inspector', () => {
       expect(differences(copy, manager)).to.deep.equal([]);
     }
     expect(one.copy.log).to.deep.equal(other.copy.log);
-    expect(last.copy.log).to.deep.equal([]);
+    expect(last.copy.log).to.deep.equal(one.copy.log);
     expect(one.copy.start?.server).to.equal(other.copy.start?.server);
   });
 
@@ -100,12 +100,37 @@ describe('the streams of events of an inspector', () => {
     const { status, body } = await ask(url, { path: '/events' });
     expect(status).to.equal(503);
     expect(body).to.include(`${PAGES_MAX} pages are open`);
+    expect((await ask(url, { path: '/events', method: 'HEAD' })).status).to.equal(503);
     expect((await ask(url)).status).to.equal(200);
     all[0]?.[Symbol.dispose]();
     while (pages.count === PAGES_MAX) {
       await sleep(1);
     }
     await reader();
+  });
+
+  it('are one on a connection, however often it asks, and end with it', async () => {
+    const { host, hostname, port } = new URL(url);
+    const socket = connect(Number(port), hostname);
+    socket.write(`GET /events HTTP/1.1\r\nHost: ${host}\r\n\r\n`.repeat(40));
+    await once(socket, 'data');
+    expect(pages.count).to.equal(1);
+    socket.destroy();
+    while (pages.count > 0) {
+      await sleep(1);
+    }
+  });
+
+  it('have the whole state before the last message, when the server ends while it is sent', async () => {
+    await many(50_000);
+    const one = await EventReader.open(url);
+    open.push(one);
+    await one.until(() => one.copy.mappings.size > 0);
+    expect(one.copy.isReady).to.equal(false);
+    await pages.close();
+    await one.until(() => one.isEnded);
+    expect(one.copy.mappings.size).to.equal(50_000);
+    expect(one.messages.slice(-2)).to.deep.equal([{ type: 'ready' }, { type: 'end' }]);
   });
 
   it('end with the server, after a last message', async () => {

@@ -141,7 +141,7 @@ function amount(
   sign: string,
   noun: string,
   number: number,
-  pages: number,
+  pages: number | undefined,
   changes: readonly WireChange[],
 ): TemplateResult | typeof nothing {
   if (number === 0) {
@@ -151,9 +151,10 @@ function amount(
   const regions = [...new Set(changes.map(({ region }) => region))];
   const named = regions.length <= NAMED && changes.length === number ? regions : [];
   return html`<span data-sign=${sign}
-    >${sign}${counted(number, noun)} ${named.map((region) => html`<b>${name(region, 20)}</b> `)}<small
-      >${size(pages)}</small
-    ></span
+    >${sign}${counted(number, noun)}
+    ${named.map((region) => html`<b>${name(region, 20)}</b> `)}${
+      pages === undefined ? nothing : html`<small>${size(pages)}</small>`
+    }</span
   >`;
 }
 

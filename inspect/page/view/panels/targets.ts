@@ -24,7 +24,7 @@ export function targetsPanel(store: Store): TemplateResult {
 }
 
 function targetItem(store: Store, target: WireTarget, index: number): TemplateResult {
-  const failure = lastFailure(store, target.name);
+  const failure = lastFailure(store, target.key);
   return html`<li data-target=${target.key} data-phase=${target.phase}>
     <h2><span class="ordinal">${index + 1}</span> ${name(target.name, 60)} ${phaseText(target)}</h2>
     <dl class="numbers">
@@ -109,10 +109,10 @@ function shownNow(store: Store): number {
 /** What it said the last time that it failed, as far as the log goes back, unless it has answered well since. */
 function lastFailure(
   { replica, moment }: Store,
-  target: string,
+  target: number,
 ): { readonly entry: LogEntry; readonly answer: WireAnswer } | undefined {
   const answerIn = (entry: LogEntry): WireAnswer | undefined =>
-    entry.kind === 'set' ? entry.answers.find((answer) => answer.target === target) : undefined;
+    entry.kind === 'set' ? entry.answers.find((answer) => answer.key === target) : undefined;
   const [last] = replica.log.latest(moment?.logged ?? 0, 1, (entry) => answerIn(entry) !== undefined, 200);
   const answer = last === undefined ? undefined : answerIn(last.entry);
   return last !== undefined && answer?.error !== undefined ? { entry: last.entry, answer } : undefined;
