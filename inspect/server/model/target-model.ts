@@ -24,6 +24,8 @@ export class TargetModel {
   #openSince = 0;
   #pendingSince: number | undefined = undefined;
   #stuckSince: number | undefined = undefined;
+  /** Number of what is stuck or missing, when it was looked at last. */
+  readonly #counts = { stuck: 0, missing: 0 };
   readonly #runChanges = {
     put: (range: MemoryRange): void => {
       const exception: WireException = { kind: 'absent', pages: pagesOf(range) };
@@ -114,6 +116,9 @@ export class TargetModel {
       }
     }
     ledger.setOthers(kind, now, pages);
+    if (kind !== 'extra') {
+      this.#counts[kind] = this.#count(kind);
+    }
     for (const page of before.keys()) {
       if (!this.#ledgers.some((one) => one.others(kind).has(page))) {
         this.#remove(kind, page);
@@ -139,7 +144,7 @@ export class TargetModel {
       // It was open at the last look, too: most sets are answered sooner.
       this.#pendingSince ??= this.#openSince;
     }
-    const [stuck, missing] = [this.#count('stuck'), this.#count('missing')];
+    const { stuck, missing } = this.#counts;
     this.#stuckSince = stuck === 0 ? undefined : (this.#stuckSince ?? now);
     const held = this.#ledgers.reduce((sum, ledger) => sum + ledger.held(active), 0);
     const heldPages = this.#ledgers.reduce((sum, ledger) => sum + ledger.heldPages(active), 0);
