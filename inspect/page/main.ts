@@ -6,6 +6,7 @@ import { Legend } from './view/map/legend.js';
 import { map } from './view/map/map.js';
 import { Overview } from './view/map/overview.js';
 import { banners } from './view/panels/banner.js';
+import { help, showHelp } from './view/panels/help.js';
 import { header, windowTitle } from './view/panels/header.js';
 import { LogPanel } from './view/panels/log.js';
 import { side } from './view/panels/side.js';
@@ -56,7 +57,7 @@ function draw(): void {
         ${map(store, drawing, overview, legend)}
         <div class="column">${side(store, tables)} ${log.render()}</div>
       </main>
-      ${timeline(store, activity.canvas)} ${announcer.element}`,
+      ${timeline(store, activity.canvas)} ${announcer.element} ${help()}`,
     root,
   );
   overview.draw();
@@ -71,9 +72,14 @@ function draw(): void {
 
 addEventListener('keydown', (event) => {
   const { target } = event;
-  if (event.key === '/' && !(target instanceof HTMLInputElement)) {
+  if (target instanceof HTMLInputElement && target.type !== 'range' && target.type !== 'checkbox') {
+    return;
+  }
+  if (event.key === '/') {
     event.preventDefault();
     document.querySelector<HTMLInputElement>('#search')?.focus();
+  } else if (event.key === '?') {
+    showHelp();
   }
 });
 

@@ -53,6 +53,9 @@ describe('moving about in the page', () => {
       await opened.untilTextOf('#panel [data-selected]', found);
     }
     await page.click('#search', { count: 3 });
+    await page.type('#search', '2M-1M');
+    await opened.untilTextOf('#search-result', /^the end is not after the start$/);
+    await page.click('#search', { count: 3 });
     await page.type('#search', 'no such name');
     await opened.untilTextOf('#search-result', /^nothing found$/);
   });
@@ -128,6 +131,13 @@ describe('moving about in the page', () => {
     await opened.untilTextOf('#panel [data-selected=mapping]', /first address\s+0x0\s/);
     await page.keyboard.press('Escape');
     await opened.untilTextOf('#panel', /Nothing is selected/);
+    await page.keyboard.press('?');
+    expect(await opened.untilTextOf('#help', /Keys/)).to.match(/N, P\s+select the next and previous mapping/);
+    await page.keyboard.press('Escape');
+    await opened.until(
+      () => opened.evaluate<boolean>('document.querySelector("#help").open'),
+      (isOpen) => !isOpen,
+    );
   });
 
   it('goes back in time, where what comes changes nothing, and live again', async () => {

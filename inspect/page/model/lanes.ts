@@ -18,7 +18,7 @@ export interface Lanes {
 }
 
 const GAP = 6;
-const NARROWEST = { level: 9, target: 40 };
+const NARROWEST = { level: 9, target: 52 };
 /** In pixels, and as a part of what the axis leaves, where that is more. */
 const WIDEST = { guest: [300, 0.24], level: [170, 0.14], target: [110, 0.1] } as const;
 

@@ -1,10 +1,13 @@
 /** Control characters, separators of lines, invisible ones, and those that change the direction of text; half of a pair of surrogates. */
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}\p{Cs}]/gu;
 
+/** What is shown for an empty name. */
+export const NO_NAME = '(no name)';
+
 /** A name as it is shown: characters that do not show are replaced by their number. Names come from other programs. */
 export function visible(name: string): string {
   if (name === '') {
-    return '(no name)';
+    return NO_NAME;
   }
   return name.replace(UNSEEN, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
 }

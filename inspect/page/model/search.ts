@@ -1,5 +1,6 @@
 import type { Pages, WireMapping, WireRegion } from '../../wire/messages.js';
 import { parseAddresses } from './address.js';
+import { NO_NAME } from './names.js';
 import type { State } from './state.js';
 
 export type Match =
@@ -27,7 +28,8 @@ export function parseQuery(text: string): Query | undefined {
   return {
     addresses,
     matches: ([start, end], name) =>
-      (addresses !== undefined && start < addresses[1] && addresses[0] < end) || name.toLowerCase().includes(wanted),
+      (addresses !== undefined && start < addresses[1] && addresses[0] < end) ||
+      (name === '' ? NO_NAME : name.toLowerCase()).includes(wanted),
   };
 }
 

@@ -19,7 +19,7 @@ describe('the lanes of the drawing', () => {
           const last = all.at(-1);
           expect((last?.left ?? 0) + (last?.width ?? 0), what).to.be.at.most(width);
           expect(Math.min(...all.map((lane) => lane.width)), what).to.be.at.least(7);
-          expect(lanes.targets.length, what).to.be.at.least(Math.min(targets, width < 360 ? 1 : 2));
+          expect(lanes.targets.length, what).to.be.at.least(Math.min(targets, width < 600 ? 1 : 2));
         }
       }
     }

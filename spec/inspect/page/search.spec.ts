@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { parseAddresses } from '../../../inspect/page/model/address.js';
+import { addressFault, parseAddresses } from '../../../inspect/page/model/address.js';
 import { MATCH_LIMIT, search } from '../../../inspect/page/model/search.js';
 import { applyChanges, NO_STATE } from '../../../inspect/page/model/state.js';
 import { changes, mapping, region } from './support/wire.js';
@@ -13,6 +13,7 @@ describe('addresses as people write them', () => {
     ['0xfec00000', [0xfec00, 0xfec01]],
     ['0xFEC00FFF', [0xfec00, 0xfec01]],
     ['fec00000', [0xfec00, 0xfec01]],
+    ['FFFF0000h', [0xffff0, 0xffff1]],
     ['4276092928', [0xfee00, 0xfee01]],
     ['0', [0, 1]],
     ['4G', [4 * GIB, 4 * GIB + 1]],
@@ -49,6 +50,29 @@ describe('addresses as people write them', () => {
   }
 });
 
+describe('what is wrong with an address', () => {
+  const cases: readonly (readonly [text: string, fault: string | undefined])[] = [
+    ['2M-1M', 'the end is not after the start'],
+    ['1M..1M', 'the end is not after the start'],
+    ['4G+0', 'the length is 0'],
+    ['16E', 'beyond 2^64'],
+    ['0x10000000000000000', 'beyond 2^64'],
+    ['15E+2E', 'beyond 2^64'],
+    ['0x1000-', 'an end is missing'],
+    ['4G+', 'a length is missing'],
+    ['4G', undefined],
+    ['1M-2M', undefined],
+    ['ram-low', undefined],
+    ['82574-rom', undefined],
+    ['', undefined],
+  ];
+  for (const [text, fault] of cases) {
+    it(`is of '${text}' ${fault === undefined ? 'nothing' : `that ${fault}`}`, () => {
+      expect(addressFault(text)).to.equal(fault);
+    });
+  }
+});
+
 describe('a search', () => {
   const state = applyChanges(
     NO_STATE,
@@ -80,6 +104,11 @@ describe('a search', () => {
     expect(found('0x1f000-0x40000')).to.deep.equal(['addresses 31-64', 'region 0-50', 'region 60-70', 'mapping 30-50']);
     expect(found('0x50000')).to.deep.equal(['addresses 80-81']);
     expect(found('0x32000'), 'the end of a region').to.deep.equal(['addresses 50-51']);
+  });
+
+  it('finds what has no name as it is shown', () => {
+    const nameless = applyChanges(NO_STATE, changes({ regions: [region(1, 0, 1, { name: '' }), region(2, 1, 2)] }));
+    expect(search(nameless, 'No name').map(({ pages }) => pages[0])).to.deep.equal([0]);
   });
 
   it('finds nothing for no text, and nothing that is not there', () => {

@@ -1,11 +1,6 @@
 import { fitted, type Scale } from '../../model/scale.js';
 import type { Store } from '../store.js';
 
-/** The keys of the drawing, for people. */
-export const KEYS =
-  'Arrow keys move, plus and minus zoom, Home and End go to the first and last address, N and P select the next and previous mapping, ' +
-  'F shows everything, Enter shows the selection in full, Escape ends the selection. The tables have the same in text.';
-
 /** Handles a key that is pressed on the drawing. */
 export function onKey(event: KeyboardEvent, store: Store, scale: Scale): void {
   if (event.ctrlKey || event.metaKey || event.altKey) {

@@ -2,9 +2,9 @@ import { html, nothing, type TemplateResult } from 'lit/html.js';
 import type { Lane } from '../../model/lanes.js';
 import { short } from '../../model/names.js';
 import { address, counted, range, size } from '../../model/text.js';
+import { KEYS } from '../panels/help.js';
 import type { Store } from '../store.js';
 import type { Drawing } from './drawing.js';
-import { KEYS } from './keys.js';
 import { place, targetChooser, targetHead } from './target-heads.js';
 import type { Legend } from './legend.js';
 import type { Overview } from './overview.js';
@@ -45,7 +45,9 @@ export function map(store: Store, drawing: Drawing, overview: Overview, legend: 
         ${drawing.canvas} ${empty(store)}
       </div>
     </div>
-    <p id="drawing-keys" class="hidden">${KEYS}</p>
+    <p id="drawing-keys" class="hidden">
+      ${KEYS.map(([keys, what]) => `${keys}: ${what}.`).join(' ')} The tables have the same in text.
+    </p>
     <p id="readout" aria-hidden="true">
       ${store.readout === '' ? html`<span class="dim">${windowText(store, drawing)}</span>` : store.readout}
     </p>

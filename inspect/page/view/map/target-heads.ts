@@ -8,6 +8,8 @@ import type { Drawing } from './drawing.js';
 
 /** Pixels of a lane in which there is only room for a name. */
 const NARROW = 60;
+/** Pixels of a lane in which there is room for words. */
+const ROOMY = 100;
 
 /** The title of the lane of a target: how it is doing. */
 export function targetHead(store: Store, lane: Lane, target: WireTarget): TemplateResult {
@@ -17,7 +19,7 @@ export function targetHead(store: Store, lane: Lane, target: WireTarget): Templa
     target.phase === 'attached' ? '' : target.phase,
     target.stuck > 0 ? `${count(target.stuck)} stuck` : '',
     target.missing > 0 ? `${count(target.missing)} missing` : '',
-    waiting === undefined ? '' : `no answer ${duration(waiting)}`,
+    waiting === undefined ? '' : `${lane.width < ROOMY ? '…' : 'no answer'} ${duration(waiting)}`,
   ].filter((note) => note !== '');
   const state =
     target.stuck + target.missing > 0
@@ -28,6 +30,7 @@ export function targetHead(store: Store, lane: Lane, target: WireTarget): Templa
           ? 'held'
           : 'leaving';
   const title = `${visible(target.name)}: holds ${counted(target.held, 'mapping')}, ${size(target.heldPages)}${notes.map((note) => `; ${note}`).join('')}`;
+  const isNarrow = lane.width < NARROW;
   const symbol = { problem: '✕', pending: '…', leaving: '↩', held: '✓' }[state];
   return html`<button
     class="lane-head"
@@ -36,16 +39,26 @@ export function targetHead(store: Store, lane: Lane, target: WireTarget): Templa
     data-state=${state}
     title=${title}
     .style=${place(lane.left, lane.width)}
-    @click=${() => store.set({ tab: 'targets' })}
+    data-narrow=${isNarrow}
+    @click=${() => showInPanel(store, target)}
   >
     ${
-      lane.width < NARROW
-        ? html`<b>${shortInside(target.name, Math.floor(lane.width / 7))}</b
-            ><small>${symbol} #${store.state.targets.indexOf(target) + 1}</small>`
-        : html`<b>${shortInside(target.name, Math.floor(lane.width / 7))}</b
+      isNarrow
+        ? html`<b
+            >${state === 'held' ? '' : `${symbol} `}${shortInside(target.name, 2 * Math.floor(lane.width / 7.5) - 2)}</b
+          >`
+        : html`<b>${shortInside(target.name, Math.floor(lane.width / 8))}</b
             ><small>${notes[0] ?? `✓ ${size(target.heldPages)}`}</small>`
     }
   </button>`;
+}
+
+function showInPanel(store: Store, { key }: WireTarget): void {
+  store.set({ tab: 'targets' });
+  // After the frame in which the panel is drawn.
+  requestAnimationFrame(() =>
+    document.querySelector(`#panel .targets [data-target="${key.toString()}"]`)?.scrollIntoView({ block: 'nearest' }),
+  );
 }
 
 /** Moves on among the targets when there are more of them than lanes. */

@@ -19,10 +19,16 @@ export function header(store: Store, theme: Theme): TemplateResult {
       ${total('generation', count(state.generation))}
       ${total('regions', count(state.regions.size), regionNote(state.regions.size - mapped, hidden, partly))}
       ${total('mappings', count(state.mappings.size))} ${total('mapped', size(state.mappedPages))}
-      ${total('targets', count(state.targets.length), problems > 0 ? `${count(problems)} with problems` : '', problems > 0)}
+      ${total('targets', count(state.targets.length), state.targets.length > 0 ? `${count(problems)} with problems` : '', problems > 0)}
     </dl>
-    <button class="quiet" id="theme" title="Light or dark colours" @click=${() => theme.toggle()}>
-      ${theme.dark ? '☀ Light' : '☾ Dark'}
+    <button
+      class="quiet"
+      id="theme"
+      title="Light or dark colours"
+      aria-label=${theme.dark ? 'Light colours' : 'Dark colours'}
+      @click=${() => theme.toggle()}
+    >
+      ${theme.dark ? '☀' : '☾'} <span class="word">${theme.dark ? 'Light' : 'Dark'}</span>
     </button>
   </header>`;
 }

@@ -20,6 +20,8 @@ export class LogPanel {
   /** Entries whose details are shown. */
   readonly #open = new Set<number>();
   #limit = STEP;
+  /** The number of entries at the time when the user scrolled down: what is read then stays where it is. `undefined` at the top. */
+  #until: number | undefined;
 
   constructor(store: Store, schedule: () => void) {
     this.#store = store;
@@ -29,13 +31,20 @@ export class LogPanel {
   render(): TemplateResult {
     const { onlyFailures, moment, replica } = this.#store;
     const { log } = replica;
-    const until = moment?.logged ?? log.count;
+    const all = moment?.logged ?? log.count;
+    const until = Math.min(all, this.#until ?? all);
     const entries = log.latest(until, this.#limit + 1, (entry) => !onlyFailures || isFailure(entry));
     const hasMore = entries.length > this.#limit;
     return html`<section id="log" aria-labelledby="log-title">
       <div class="bar">
         <h2 id="log-title">Log</h2>
-        <span class="dim">${counted(until, 'entry').replace('entrys', 'entries')}, latest first</span>
+        ${
+          all > until
+            ? html`<button id="log-newer" @click=${() => this.#showLatest()}>
+                ↑ ${entryCount(all - until)} newer
+              </button>`
+            : html`<span class="dim">${entryCount(all)}, latest first</span>`
+        }
         <label class="check">
           <input
             type="checkbox"
@@ -46,8 +55,13 @@ export class LogPanel {
           Only failures
         </label>
       </div>
-      <ol class="scroll" tabindex="0" aria-labelledby="log-title">
-        ${entries.length === 0 ? html`<li class="empty">${onlyFailures ? 'No failure.' : 'Nothing has happened since the page was opened.'}</li>` : nothing}
+      <ol
+        class="scroll"
+        tabindex="0"
+        aria-labelledby="log-title"
+        @scroll=${(event: Event) => this.#scroll((event.target as HTMLElement).scrollTop, all)}
+      >
+        ${entries.length === 0 ? html`<li class="empty">${onlyFailures ? 'No failure.' : this.#store.state.generation > 0 ? 'Nothing since this page was opened.' : 'Nothing has happened yet.'}</li>` : nothing}
         ${repeat(
           entries.slice(0, this.#limit),
           ({ sequence }) => sequence,
@@ -57,6 +71,20 @@ export class LogPanel {
         ${!hasMore && log.dropped > 0 ? html`<li class="empty">${count(log.dropped)} older entries were dropped.</li>` : nothing}
       </ol>
     </section>`;
+  }
+
+  #scroll(top: number, count: number): void {
+    const before = this.#until;
+    this.#until = top > 0 ? (before ?? count) : undefined;
+    if (this.#until !== before) {
+      this.#schedule();
+    }
+  }
+
+  #showLatest(): void {
+    this.#until = undefined;
+    document.querySelector('#log .scroll')?.scrollTo({ top: 0 });
+    this.#schedule();
   }
 
   #showMore(): void {
@@ -82,14 +110,14 @@ export class LogPanel {
     return html`<li data-entry="set" data-status=${status} data-generation=${entry.generation}>
       <button class="head" aria-expanded=${open} @click=${() => this.#toggle(sequence)}>
         <span class="symbol" aria-hidden="true">${SYMBOLS[status]}</span>
-        <span class="generation">${count(entry.generation)}</span>
+        ${generation(entry)}
         <time>${time(entry.at)}</time>
         <span class="amounts"
-          >${amount('+', 'map', entry.mapCount, entry.mapPages, entry.maps)}
-          ${amount('−', 'unmap', entry.unmapCount, entry.unmapPages, entry.unmaps)}</span
+          ><span class=${status === 'applied' ? 'hidden' : 'status'}>${STATUS[status]}</span>
+          ${amount('+', 'map', entry.mapCount, entry.mapPages, entry.maps)}
+          ${amount('−', 'unmap', entry.unmapCount, entry.unmapPages, entry.unmaps)}
+          ${entry.sets > 1 ? html`<span class="together">${count(entry.sets)} change sets, shown together</span>` : nothing}</span
         >
-        <span class=${status === 'applied' ? 'hidden' : 'status'}>${STATUS[status]}</span>
-        ${entry.sets > 1 ? html`<span class="together">${count(entry.sets)} change sets, shown together</span>` : nothing}
       </button>
       ${entry.answers.filter((answer) => answer.status === 'failed' || (answer.skipped ?? 0) > 0).map((answer) => this.#answer(answer))}
       ${open ? this.#details(sequence, entry) : nothing}
@@ -134,8 +162,21 @@ export class LogPanel {
   }
 }
 
+const entryCount = (number: number): string => `${count(number)} ${number === 1 ? 'entry' : 'entries'}`;
+
 const SYMBOLS = { applied: '✓', failed: '✕', undone: '↶' };
 const STATUS = { applied: 'applied', failed: 'applied, with failures', undone: 'undone' };
+
+/** An undone set leads to no state: the next one that is applied has its number. */
+function generation({ status, generation: number }: SetEntry): TemplateResult {
+  return status === 'undone'
+    ? html`<span
+        class="generation"
+        title="No generation: the set was undone, and the next one that is applied gets its number"
+        >–</span
+      >`
+    : html`<span class="generation">${count(number)}</span>`;
+}
 
 function amount(
   sign: string,

@@ -77,8 +77,8 @@ function exceptions(store: Store, { key, stuckSince }: WireTarget): TemplateResu
   const texts = {
     stuck: `stuck${since}: unmap failed, the target still has it`,
     missing: 'missing: it should be held, and mapping it again failed',
-    absent: 'absent: active, and not held: filtered or skipped',
-    extra: 'extra: held, and not active any more',
+    absent: `absent: active, and not held: filtered, skipped${lists.missing.size > 0 ? ', or missing as above' : ''}`,
+    extra: 'extra: held, and not active: the change set is not finished',
   };
   return html`${(['stuck', 'missing', 'absent', 'extra'] as const).map((kind) => {
     const list = lists[kind];

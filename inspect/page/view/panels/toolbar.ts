@@ -1,8 +1,10 @@
 import { html, type TemplateResult } from 'lit/html.js';
+import { addressFault } from '../../model/address.js';
 import { MATCH_LIMIT } from '../../model/search.js';
 import { fitted } from '../../model/scale.js';
 import { count } from '../../model/text.js';
 import type { Store } from '../store.js';
+import { showHelp } from './help.js';
 
 /** Search, and what moves the window. */
 export function toolbar(store: Store): TemplateResult {
@@ -44,6 +46,9 @@ export function toolbar(store: Store): TemplateResult {
         ↓
       </button>
     </span>
+    <button id="show-keys" title="Keys, and what can be searched for (?)" aria-label="Keys" @click=${showHelp}>
+      ?
+    </button>
     <label class="check" title="Large empty gaps are drawn short. All else is to scale.">
       <input
         type="checkbox"
@@ -65,7 +70,7 @@ function searchBox(store: Store): TemplateResult {
     found === undefined
       ? ''
       : found === 0
-        ? 'nothing found'
+        ? (addressFault(query) ?? 'nothing found')
         : match < 0
           ? `${count(found)}${most} found`
           : `${count(match + 1)} of ${count(found)}${most}`;
@@ -80,7 +85,8 @@ function searchBox(store: Store): TemplateResult {
     <input
       id="search"
       type="search"
-      placeholder="Address or name: 0xfec00000, 4G, 1M-2M, ram"
+      placeholder="Address or name"
+      title="As 0xfec00000, 4G, 1M-2M, 4G+256M, ram"
       aria-label="Search by address or name"
       autocomplete="off"
       spellcheck="false"
