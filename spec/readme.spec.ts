@@ -26,7 +26,9 @@ function programWith(text: string): string {
 function commands(): string[] {
   const lines = blocksOf(README, 'sh').flatMap((block) => block.split('\n'));
   const inline = Array.from(README.matchAll(/`((?:npm|npx) [^`\n]+)`/g), ([, command]) => command ?? '');
-  return [...lines, ...inline].flatMap((line) => line.split('&&')).map((command) => command.trim());
+  return [...lines, ...inline]
+    .flatMap((line) => line.split('&&'))
+    .map((command) => command.replace(/\s#.*/, '').trim());
 }
 
 function scriptsNamed(): string[] {

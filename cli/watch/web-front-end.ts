@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { serveInspector } from '../../inspect/index.js';
 import { complaint } from '../complain.js';
 import { reasonOf } from '../errors.js';
+import { fold } from '../output/fold.js';
+import { terminalOf } from '../output/terminal.js';
 import type { WatchSession } from './session.js';
 import type { WebAddress } from './web-address.js';
 
@@ -26,7 +28,8 @@ export async function showInBrowser(
         `warning: who can reach port ${port} of this machine sees the memory map; without a host, --web serves this machine alone`,
       );
     }
-    process.stdout.write(`Serving ${page.url} until Ctrl-C\n`);
+    const { limit } = terminalOf(process.stdout, process.env);
+    process.stdout.write(`${fold(`Serving ${page.url} until Ctrl-C`, limit).join('\n')}\n`);
     await session.run(signal);
     if (!signal.aborted) {
       const { error } = session.status;
