@@ -19,7 +19,7 @@ export function header(store: Store, theme: Theme): TemplateResult {
       ${total('generation', count(state.generation))}
       ${total('regions', count(state.regions.size), regionNote(state.regions.size - mapped, hidden, partly))}
       ${total('mappings', count(state.mappings.size))} ${total('mapped', size(state.mappedPages))}
-      ${total('targets', count(state.targets.length), state.targets.length > 0 ? `${count(problems)} with problems` : '', problems > 0)}
+      ${total('targets', count(state.targets.length), problemNote(state.targets.length, problems), problems > 0)}
     </dl>
     <button
       class="quiet"
@@ -34,6 +34,10 @@ export function header(store: Store, theme: Theme): TemplateResult {
 }
 
 const PHASES = { connecting: 'connecting', connected: 'connected', disconnected: 'disconnected' };
+
+function problemNote(targets: number, problems: number): string {
+  return targets === 0 ? '' : problems === 0 ? 'no problems' : `${count(problems)} with problems`;
+}
 
 function regionNote(unmapped: number, hidden: number, partly: number): string {
   return [
