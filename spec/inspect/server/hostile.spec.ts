@@ -77,12 +77,19 @@ describe('an inspector goes on', () => {
     });
     await addRam(manager, '0x0-0x1000');
     await reader.until(() => reader.copy.notes.length > 0);
-    await sleep(300);
+    Object.defineProperty(onlooking, 'commands', {
+      configurable: true,
+      get: () => {
+        throw new Error('each tick');
+      },
+    });
+    await sleep(300); // Some ticks.
     expect(reader.copy.notes.map(({ error }) => error.message)).to.deep.equal([
       'not everything is shown: broken on purpose',
     ]);
     await inspector.close();
     await rejectionOf(EventReader.open(inspector.url));
+    Reflect.deleteProperty(onlooking, 'commands');
     Reflect.deleteProperty(onlooking, 'mappingsFrom');
   });
 
