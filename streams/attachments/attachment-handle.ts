@@ -260,12 +260,7 @@ export class AttachmentHandle implements Attachment, Receiver {
   }
 
   get hasStuck(): boolean {
-    for (const ledger of this.ledgers.list) {
-      if (ledger.hasStuck) {
-        return true;
-      }
-    }
-    return false;
+    return this.ledgers.list.some((ledger) => ledger.hasStuck);
   }
 
   /** Calls back when the open set has been answered; within the call when there is none. */

@@ -70,7 +70,9 @@ export class AttachmentLedgers {
   /** Whether nothing is held, and nothing is stuck. */
   *isEmpty(): Coroutine<boolean> {
     for (const ledger of this.list) {
-      if (ledger.stuck.size > 0 || (yield* ledger.heldInSlices()).length > 0) {
+      const { derived } = ledger;
+      const held = derived === undefined ? ledger.listed() : yield* derived.heldBetweenSets();
+      if (ledger.stuck.size > 0 || held[Symbol.iterator]().next().done !== true) {
         return false;
       }
     }
