@@ -19,7 +19,8 @@ import { wireName } from './model/text.js';
 
 /** Most streams of events at a time. */
 export const PAGES_MAX = 32;
-const HEARTBEAT_MS = 15_000;
+/** In milliseconds: between two comments, and how long the event loop is held in one go. */
+const TIMES = { heartbeat: 15_000, slice: 2 };
 /** How long the last messages may take, in milliseconds. */
 const END_MS = 1_000;
 const PROTOCOL = 1;
@@ -32,7 +33,7 @@ export class Pages {
   readonly #description: string;
   readonly #parts: CollectorParts;
   readonly #problems: Subscription;
-  readonly #heartbeatMs: number;
+  readonly #times: typeof TIMES;
   readonly #server = randomUUID();
   readonly #streams = new Set<EventStream>();
   /** Those that wait until there is a state to send. */
@@ -41,14 +42,14 @@ export class Pages {
   #heartbeat: NodeJS.Timeout | undefined = undefined;
   #isClosed = false;
 
-  /** @param heartbeat in milliseconds */
-  constructor(manager: RegionManager, options: CheckedOptions, heartbeat = HEARTBEAT_MS) {
+  constructor(manager: RegionManager, options: CheckedOptions, times: Partial<typeof TIMES> = {}) {
+    this.#times = { ...TIMES, ...times };
     const onlooking = onlookingOf(manager);
     const [keys, log] = [new Keys(), new Log()];
     const journal = new Journal(onlooking, keys, log);
-    this.#parts = { manager, onlooking, keys, log, journal, turns: new Turns(onlooking), status$: options.status$ };
+    const turns = new Turns(onlooking, this.#times.slice);
+    this.#parts = { manager, onlooking, keys, log, journal, turns, status$: options.status$ };
     this.#description = wireName(options.description);
-    this.#heartbeatMs = heartbeat;
     this.#problems = noteProblems(manager, onlooking, options, journal);
   }
 
@@ -109,7 +110,7 @@ export class Pages {
   #start(): Collector {
     this.#heartbeat = setInterval(() => {
       this.#sendText(HEARTBEAT);
-    }, this.#heartbeatMs);
+    }, this.#times.heartbeat);
     const collector: Collector = new Collector(this.#parts, {
       send: (message) => {
         this.#sendToAll(message);

@@ -34,8 +34,8 @@ export class Journal {
   #waiting: SetEntry[] = [];
   /** How the mappings differ because of the sets that were not seen. */
   #found = new SetChanges();
-  /** Sets among those not seen that were told of because they had failed. */
-  #toldAlone = 0;
+  /** The generations of sets among those not seen that were told of because they had failed. */
+  readonly #toldAlone = new Set<number>();
   #failures = 0;
   #notes = 0;
 
@@ -52,7 +52,7 @@ export class Journal {
     this.#told = this.#onlooking.generation;
     this.#waiting = [];
     this.#found = new SetChanges();
-    this.#toldAlone = 0;
+    this.#toldAlone.clear();
     this.#log.isRead = true;
   }
 
@@ -103,7 +103,9 @@ export class Journal {
       return; // It was told of, with the answers.
     }
     if (!this.#log.isRead || this.#failures++ < TOLD_MAX) {
-      this.#toldAlone += tookEffect ? 1 : 0;
+      if (tookEffect && this.#log.isRead) {
+        this.#toldAlone.add(set.generation);
+      }
       this.#log.add(this.#entryOf(set, tookEffect ? 'applied' : 'undone'));
     }
     this.#answers.take(set.generation);
@@ -141,8 +143,11 @@ export class Journal {
       }
       this.#waiting = [];
     }
-    const upTo = (this.#waiting[0]?.generation ?? generation + 1) - 1;
-    const sets = upTo - this.#told - this.#toldAlone;
+    let upTo = (this.#waiting[0]?.generation ?? generation + 1) - 1;
+    const sets = upTo - this.#told - this.#toldAlone.size;
+    while (this.#toldAlone.has(upTo)) {
+      upTo -= 1;
+    }
     if (sets > 0) {
       this.#log.add({
         ...{ kind: 'set', key: this.#keys.next(), at: Date.now(), generation: upTo, sets, status: 'applied' },
@@ -155,7 +160,7 @@ export class Journal {
     }
     this.#waiting = [];
     this.#found = new SetChanges();
-    this.#toldAlone = 0;
+    this.#toldAlone.clear();
     this.#told = generation;
   }
 

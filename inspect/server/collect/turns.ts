@@ -2,8 +2,6 @@ import { clearTimeout, setTimeout } from 'node:timers';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Onlooking } from '../../../streams/internal.js';
 
-/** How long one slice of work takes about, in milliseconds. */
-const SLICE_MS = 2;
 /** How long a slice waits for the end of a command, in milliseconds. */
 const PATIENCE_MS = 100;
 
@@ -23,20 +21,23 @@ export interface Work {
 }
 
 /**
- * Runs work in slices of about 2 ms, each between two commands of the manager, when nothing is half done. While a command does not end, because a
+ * Runs work in short slices, each between two commands of the manager, when nothing is half done. While a command does not end, because a
  * target does not answer, slices run all the same. Commands wait for one slice at most.
  *
  * One for each manager: it has at most one command in the queue, which holds nothing of work that was aborted.
  */
 export class Turns {
   readonly #onlooking: Onlooking;
+  readonly #sliceMs: number;
   /** Whether a command has been given to the queue that has not had its turn. */
   #isQueued = false;
   /** What it does in its turn. */
   #slice: ((isBetween: boolean) => void) | undefined = undefined;
 
-  constructor(onlooking: Onlooking) {
+  /** @param sliceMs how long one slice takes about, in milliseconds */
+  constructor(onlooking: Onlooking, sliceMs: number) {
     this.#onlooking = onlooking;
+    this.#sliceMs = sliceMs;
   }
 
   /**
@@ -52,9 +53,9 @@ export class Turns {
         return;
       }
       const start = performance.now();
-      while (!state.isDone && performance.now() - start < SLICE_MS) {
+      do {
         state.isDone = !work.step(isBetween);
-      }
+      } while (!state.isDone && performance.now() - start < this.#sliceMs);
       work.afterSlice();
       state.spent += performance.now() - start;
     };

@@ -2,31 +2,25 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { HttpServer } from '../../../inspect/server/http/http-server.js';
-import { readPageFiles } from '../../../inspect/server/http/page-files.js';
-import { urlOf } from '../../../inspect/server/http/allowed-requests.js';
-import { checkedOptions } from '../../../inspect/server/inspector-options.js';
-import { Pages, PAGES_MAX } from '../../../inspect/server/pages.js';
+import { PAGES_MAX, type Pages } from '../../../inspect/server/pages.js';
 import { RegionManager, type Region } from '../../../streams/index.js';
 import { addRegion, mapping } from '../../streams/support/phrases.js';
 import { differences } from './support/differences.js';
 import { EventReader } from './support/event-reader.js';
 import { ask } from './support/http.js';
+import { serve, type Served } from './support/served.js';
 
 describe('the streams of events of an inspector', () => {
   let manager: RegionManager;
   let pages: Pages;
-  let server: HttpServer;
+  let served: Served;
   let url: string;
   const open: (Disposable | Socket)[] = [];
 
   beforeEach(async () => {
     manager = new RegionManager();
-    const options = checkedOptions({});
-    pages = new Pages(manager, options, 10);
-    server = new HttpServer(await readPageFiles(), pages);
-    await server.listen(options);
-    url = urlOf(server.address);
+    served = await serve(manager, { heartbeat: 10 });
+    ({ pages, url } = served);
   });
 
   afterEach(async () => {
@@ -37,8 +31,7 @@ describe('the streams of events of an inspector', () => {
         (one as Socket).destroy();
       }
     }
-    await pages.close();
-    await server.close();
+    await served[Symbol.asyncDispose]();
     await manager.close();
   });
 

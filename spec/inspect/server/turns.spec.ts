@@ -10,7 +10,7 @@ describe('Turns, while a command does not end', () => {
       inTurn: (work: () => void) => queue.push(work),
       prepare: () => Promise.resolve(),
     } as unknown as Onlooking;
-    const turns = new Turns(onlooking);
+    const turns = new Turns(onlooking, 2);
     const done: number[] = [];
     for (let round = 0; round < 5; round++) {
       const ending = new AbortController();

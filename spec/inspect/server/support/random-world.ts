@@ -110,7 +110,9 @@ class OpenPage {
     );
     const count = told.reduce((sum, { sets }) => sum + sets, 0);
     const alone = told.filter(({ sets }) => sets === 1).map(({ generation }) => generation);
-    const isFromBefore = told.some(({ generation, sets }) => generation - sets < this.#first);
+    const isFromBefore = told.some(
+      ({ generation, sets }) => sets > 1 && generation - sets - alone.length < this.#first,
+    );
     const isRight = isFromBefore ? count >= last - this.#first : count === last - this.#first;
     return isRight &&
       new Set(alone).size === alone.length &&
@@ -242,7 +244,8 @@ export class RandomWorld implements AsyncDisposable {
     if (kind === 'add region') {
       const end = Math.min(PAGES, page + 4 * length);
       const holes = flag ? 'transparent' : 'opaque';
-      const params = { name: `r${at}`, range: range(page * PAGE, end * PAGE), type: 'ram' as const };
+      const type = at % 3 === 0 ? ('device' as const) : ('ram' as const);
+      const params = { name: `r${at}`, range: range(page * PAGE, end * PAGE), type };
       const added = transaction.addRegion({ ...params, priority: at, holes });
       transaction.map(added, { writable: flag });
       for (let from = page; from + 3 <= end; from += 3) {
