@@ -1,4 +1,5 @@
 import { isIP, isIPv6 } from 'node:net';
+import { isHostName } from '../../inspect/server/http/hosts.js';
 import { UsageError } from '../errors.js';
 
 /** Where the page of `watch --web` is served. */
@@ -16,9 +17,6 @@ const HIGHEST_PORT = 65_535;
 
 /** What the value of `--web` looks like, for messages. */
 const SHAPE = '[HOST:]PORT, such as 8080 or 0.0.0.0:8080';
-
-/** Letters, digits and hyphens, in parts with dots between. */
-const HOST_NAME = /^[a-z\d]([a-z\d-]*[a-z\d])?(\.[a-z\d]([a-z\d-]*[a-z\d])?)*$/i;
 
 /**
  * What `[HOST:]PORT` says; without it, any free port of the loopback interface.
@@ -53,7 +51,7 @@ function hostOf(written: string, port: number, text: string): string {
     throw refused(text, 'an IPv6 address is written in brackets: [::1]:8080');
   }
   // What consists of numbers is an address, or none.
-  if (!HOST_NAME.test(written) || (/^[\d.]+$/.test(written) && isIP(written) === 0)) {
+  if (!isHostName(written) || (/^[\d.]+$/.test(written) && isIP(written) === 0)) {
     throw refused(text, `"${written}" is no name or address of a host`);
   }
   return written;

@@ -11,8 +11,8 @@ export interface Inspector extends AsyncDisposable {
   /** Address of the page for a browser on this machine: `'http://127.0.0.1:40123/'`. */
   readonly url: string;
   /**
-   * Tells the open pages that there is nothing more to come, and ends the server and its connections, within two seconds. Never rejects. Has no effect when it
-   * is closed, or closes itself because the manager has been closed: every call returns the same promise.
+   * Tells the open pages that there is nothing more to come, and ends the server and its connections, within two seconds. Never rejects. Has no
+   * effect when it is closed, or closes itself because the manager has been closed: every call returns the same promise.
    */
   close(): Promise<void>;
 }
@@ -21,9 +21,9 @@ export interface Inspector extends AsyncDisposable {
  * Serves a page that shows a manager in a browser, live: the address space to scale, regions with what covers them, what each target holds and what is
  * stuck or missing there, and the log of change sets, with errors and hints. It changes nothing.
  *
- * Cost: none while no page is open: no timer runs, and only what goes wrong is noted, for pages that are opened later. With pages open, a change costs at most 1.2 times as much: a few
- * sets are seen one by one; when more come, pages are told of what has changed by them, and of failures, but not of each set. At most 32
- * pages may be open. One that has more than 8 MiB to read is dropped, never waited for; it may connect again.
+ * Cost: none while no page is open: no timer runs, and only what goes wrong is noted, for pages that are opened later. With pages open, a change
+ * costs at most 1.2 times as much: a few sets are seen one by one; when more come, pages are told of what has changed by them, and of failures,
+ * but not of each set. At most 32 pages may be open. One that has more than 8 MiB to read is dropped, never waited for; it may connect again.
  *
  * Security: everybody who can connect sees names and addresses, without a password. By default this is every user of this machine, and nobody
  * else. Requests by a name of the machine that is not known are refused (see `InspectorOptions.allowedHosts`), and so are those of other web pages.
@@ -32,8 +32,8 @@ export interface Inspector extends AsyncDisposable {
  * server closes itself.
  *
  * @returns when the server listens
- * @throws TypeError or RangeError for a wrong argument; DmaError `ERR_CLOSED` for a manager that has been closed, or with the code of the system when the server cannot listen
- * (`EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`, `ENOTFOUND`), with a hint; Error when the files of the page are not there
+ * @throws TypeError or RangeError for a wrong argument; DmaError `ERR_CLOSED` for a manager that has been closed, or with the code of the system
+ * when the server cannot listen (`EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`, `ENOTFOUND`), with a hint; Error when the files of the page are not there
  *
  * @example
  * ```ts
