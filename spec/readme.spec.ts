@@ -3,23 +3,22 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { dmaStreams, PACKAGE } from './cli/support/command.js';
 import { eventsOf, Serving } from './cli/support/serving.js';
+import { expectOutput, filesOf, type PageFile } from './support/page-file.js';
 import { blocksOf, UserProject } from './support/user-project.js';
 
 const README = readFileSync(join(PACKAGE, 'README.md'), 'utf8');
-const PROGRAMS = blocksOf(README, 'ts');
+const PROGRAMS = filesOf(README);
 
 /** Compiles a program of the README against the package by name, runs it, and compares its output with the comment at its end. */
-async function expectOutput(program: string): Promise<void> {
-  const [, comment = ''] = program.split('\n// Output:\n');
-  expect(comment, 'the output, as a comment').to.match(/^(?:\/\/ .+\n)+$/);
-  using project = new UserProject({ 'program.ts': program });
+async function expectProgram(program: PageFile): Promise<void> {
+  using project = new UserProject({ [program.name]: program.text });
   await project.compile();
-  const { stdout, stderr } = await project.run(['out/program.js']);
-  expect(stdout, stderr).to.equal(comment.replaceAll(/^\/\/ /gm, ''));
+  await expectOutput(project, program);
 }
 
-function programWith(text: string): string {
-  return PROGRAMS.find((block) => block.includes(text)) ?? '';
+function programWith(part: string): PageFile {
+  const program = PROGRAMS.find(({ text }) => text.includes(part));
+  return program ?? expect.fail(`the README has no program with ${part}`);
 }
 
 /** What a reader can type: every line of the shell blocks, and every command that stands in a table or in a sentence. */
@@ -41,30 +40,31 @@ function scriptsNamed(): string[] {
 describe('README', () => {
   it('has a first program, in which the VMM reads what a device of the guest wrote', async function () {
     this.timeout(60_000);
-    const [program = ''] = PROGRAMS;
-    expect(program).to.contain("from 'dma-streams'").and.contain("// the guest's device wrote: ping, pong\n");
-    await expectOutput(program);
+    const program = programWith(', pong');
+    expect(PROGRAMS[0]).to.equal(program);
+    expect(program.text).to.contain("from 'dma-streams'").and.contain("// the guest's device wrote: ping, pong\n");
+    await expectProgram(program);
   });
 
   it('has a program with regions that overlap, which shows pieces that are joined again', async function () {
     this.timeout(60_000);
     const program = programWith("overlap: 'any'");
-    expect(program).to.contain("// [ '0x0-0xa0000', '0xc0000-0x1000000' ]\n");
-    await expectOutput(program);
+    expect(program.text).to.contain("// [ '0x0-0xa0000', '0xc0000-0x1000000' ]\n");
+    await expectProgram(program);
   });
 
   it('has a program with a target of its own, which is called', async function () {
     this.timeout(60_000);
     const program = programWith("name: 'mine'");
-    expect(program).to.contain('// map 0x0-0x10000 rw ram\n');
-    await expectOutput(program);
+    expect(program.text).to.contain('// map 0x0-0x10000 rw ram\n');
+    await expectProgram(program);
   });
 
   it('has a program with operators, which tries a map again and leaves one out', async function () {
     this.timeout(60_000);
     const program = programWith('retryMaps(');
-    expect(program).to.contain('// map 0x0-0x80000\n// map 0x0-0x80000\n');
-    await expectOutput(program);
+    expect(program.text).to.contain('// map 0x0-0x80000\n// map 0x0-0x80000\n');
+    await expectProgram(program);
   });
 
   it('has no other programs', () => {
@@ -73,10 +73,8 @@ describe('README', () => {
 
   it('would not pass with a program that does not compile', async function () {
     this.timeout(60_000);
-    const [program = ''] = PROGRAMS;
-    using project = new UserProject({
-      'program.ts': program.replace('addMapping({', 'addMapping({ nonsense: 1,'),
-    });
+    const { text } = programWith(', pong');
+    using project = new UserProject({ 'program.ts': text.replace('addMapping({', 'addMapping({ nonsense: 1,') });
     const complaint = await project.compile().catch((error: unknown) => String(error));
     expect(complaint).to.contain('nonsense');
   });

@@ -2,11 +2,12 @@ import { expect } from 'chai';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from '../../lab/paths.js';
-import { blocksOf, UserProject } from '../support/user-project.js';
+import { expectOutput, filesOf } from '../support/page-file.js';
+import { UserProject } from '../support/user-project.js';
 import { FakeBackEnd } from '../targets/vhost-user/support/fake-back-end.js';
 
 const PAGE = readFileSync(join(projectRoot, 'docs/processes.md'), 'utf8');
-const PROGRAMS = blocksOf(PAGE, 'ts');
+const PROGRAMS = filesOf(PAGE);
 
 describe('docs/processes.md', function () {
   this.timeout(60_000);
@@ -21,28 +22,25 @@ describe('docs/processes.md', function () {
   });
 
   /** Compiles and runs a program of the page at a back end; `whileRunning` is called until it has ended. */
-  async function expectOutput(name: string, whileRunning?: () => void): Promise<void> {
-    const program = PROGRAMS.find((text) => text.startsWith(`// ${name}\n`)) ?? '';
-    const [, output = ''] = program.split('\n// Output:\n');
-    expect(output, 'the output, as a comment').to.match(/^(?:\/\/ .+\n)+$/);
-    using project = new UserProject({ [name]: program }, ['rxjs']);
+  async function expectProgram(name: string, whileRunning?: () => void): Promise<void> {
+    const program = PROGRAMS.find((file) => file.name === name) ?? expect.fail(`the page has no ${name}`);
+    using project = new UserProject({ [name]: program.text }, ['rxjs']);
     await project.compile();
     const timer = setInterval(() => whileRunning?.(), 50);
     try {
-      const { stdout, stderr } = await project.run([`out/${name.replace('.ts', '.js')}`, backEnd.path]);
-      expect(stdout, stderr).to.equal(output.replaceAll(/^\/\/ /gm, ''));
+      await expectOutput(project, program, { args: [backEnd.path] });
     } finally {
       clearInterval(timer);
     }
   }
 
   it('has a program that shares memory with a back end, and gives it back', async () => {
-    await expectOutput('share.ts');
+    await expectProgram('share.ts');
     expect(backEnd.isBusy).to.equal(false);
   });
 
   it('has a program that attaches again when the back end is gone', async () => {
-    await expectOutput('reconnect.ts', () => {
+    await expectProgram('reconnect.ts', () => {
       if (backEnd.regions.length > 0) {
         backEnd.die();
       }

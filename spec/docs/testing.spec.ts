@@ -3,12 +3,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from '../../lab/paths.js';
 import type { Ended } from '../cli/support/command.js';
+import { filesOf } from '../support/page-file.js';
 import { blocksOf, UserProject } from '../support/user-project.js';
 
-const PAGE = readFileSync(join(projectRoot, 'docs/testing.md'), 'utf8');
+const PAGE = readFileSync(join(projectRoot, 'docs/guides/testing.md'), 'utf8');
 
-/** The files of the page: each block begins with its name. */
-const FILES = blocksOf(PAGE, 'ts').map((text) => ({ name: /^\/\/ ([\w.-]+\.ts)\n/.exec(text)?.[1], text }));
+const FILES = filesOf(PAGE);
 
 const [FAILURE = ''] = blocksOf(PAGE, 'text');
 
@@ -58,17 +58,17 @@ const RUNNERS: readonly Runner[] = [
 /** A project with the files of the page, as that runner needs them. */
 async function projectFor({ imports }: Runner): Promise<UserProject> {
   const adapt = (text: string): string => text.replace(/^import .* from 'node:test';\n/m, imports);
-  const files = Object.fromEntries(FILES.map(({ name, text }) => [name ?? '', adapt(text)]));
+  const files = Object.fromEntries(FILES.map(({ name, text }) => [name, adapt(text)]));
   const project = new UserProject(files, ['rxjs', 'vitest', 'mocha']);
   await project.compile();
   return project;
 }
 
-describe('docs/testing.md', function () {
+describe('docs/guides/testing.md', function () {
   this.timeout(120_000);
 
   it('names the file of each example', () => {
-    expect(FILES.filter(({ name }) => name === undefined)).to.deep.equal([]);
+    expect(FILES.filter(({ name }) => name.startsWith('program-'))).to.deep.equal([]);
     expect(FILES.map(({ name }) => name)).to.include.members(['slot-target.ts', 'slot-target.test.ts']);
   });
 

@@ -13,7 +13,7 @@ export class UserProject implements Disposable {
   readonly directory = temporaryFolder('dma-streams-spec-');
 
   /**
-   * @param files the text of each source file, by its name
+   * @param files the text of each source file, by its name, or by its path in the project
    * @param packages what is installed beside the package and is used by its name
    */
   constructor(files: Readonly<Record<string, string>>, packages: readonly string[] = []) {
@@ -30,10 +30,12 @@ export class UserProject implements Disposable {
         types: ['node', 'mocha'],
         typeRoots: [join(projectRoot, 'node_modules/@types')],
       },
-      include: ['*.ts'],
+      include: ['**/*.ts'],
     });
     for (const [name, text] of Object.entries(files)) {
-      writeFileSync(join(this.directory, name), text);
+      const path = join(this.directory, name);
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, text);
     }
   }
 
