@@ -2,7 +2,7 @@
  * A page that shows the memory of a running machine, and what two devices hold of it. Every few seconds a memory module is plugged in. The
  * IOMMU of the disk has few entries: when they are used up, the module is refused, with a hint, and all modules are taken out again.
  *
- *     npm run inspect
+ *     node node_modules/dma-streams/dist/examples/inspect.js    # in a clone: npm run inspect
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MemoryRange, RegionManager, type Region } from 'dma-streams';

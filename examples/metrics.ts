@@ -2,7 +2,7 @@
  * Metrics of a manager, as Prometheus reads them: an IOMMU, a log, and a device whose IOMMU has too few entries. A VMM would serve the
  * text by HTTP, with `PrometheusExporter`.
  *
- *     npm run metrics
+ *     node node_modules/dma-streams/dist/examples/metrics.js    # in a clone: npm run metrics
  */
 import { PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';

@@ -5,7 +5,8 @@
  * The guest is a program of 39 bytes in real mode (`tiny-vmm/guest-code.ts`). It says the texts that it finds at the addresses it is told,
  * byte by byte, to a port. All that it says it has read in its own memory, or got from the device.
  *
- * `npm run vmm` runs it on this machine, `npm run lab -- npm run vmm` in a guest that has KVM, and a real IOMMU for the device.
+ * In a clone of the repository `npm run vmm` runs it on this machine, `npm run lab -- npm run vmm` in a guest that has KVM, and a real IOMMU for
+ * the device.
  */
 import { writeSync } from 'node:fs';
 import { DmaError, MemoryRange, RegionManager, type Region } from 'dma-streams';

@@ -40,7 +40,8 @@ function fileOf(name: string, blocks: readonly string[]): PageFile {
   };
 }
 
-function outputOf(block: string): string | undefined {
+/** What a block says that it prints. */
+export function outputOf(block: string): string | undefined {
   const [, comment] = block.split(OUTPUT);
   if (comment === undefined) {
     return undefined;
