@@ -13,7 +13,7 @@ export function errnoName(errno: number): { readonly code: string; readonly sent
  * All error numbers of Linux, with descriptions: those of the generic ABI (`asm-generic/errno-base.h`, `asm-generic/errno.h`), which x86, Arm
  * and RISC-V use.
  */
-const ERRORS = {
+export const ERRORS = {
   EPERM: [1, 'operation not permitted'],
   ENOENT: [2, 'nothing there'],
   ESRCH: [3, 'no such process'],

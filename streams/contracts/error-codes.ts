@@ -1,41 +1,140 @@
 import type { KernelErrorCode } from './errno.js';
 
-/** The error codes of this library, with their meanings. */
+/** The error codes of this library: what each means, and what to do. `docs/troubleshooting.md` is made from this list. */
 export const LIBRARY_ERRORS = {
-  ERR_ADDON_MISSING: 'the native addon is not built for this machine',
-  ERR_ALREADY_ASSIGNED: 'the device is already assigned',
-  ERR_ALREADY_ATTACHED: 'the target is already attached to this or another manager',
-  ERR_BAD_OUTCOME: 'a branch emitted a value that is not an outcome, or an outcome without a change set',
-  ERR_BEYOND_ADDRESS_SPACE: 'a mapping is above the end of what the VA mapper can map',
-  ERR_BEYOND_FILE: 'a mapping ends after the end of its file',
-  ERR_BRANCH_ENDED: 'a branch has completed, failed or been detached, and accepts no more change sets',
-  ERR_CLOSED: 'the object has been closed',
-  ERR_CONTRACT: 'a call breached the contract of DmaTarget or VaMapper',
-  ERR_DMA_FAULT: 'a device accessed an address that is not mapped, or wrote to a read-only mapping',
-  ERR_INVALID_ARG_VALUE: 'an argument has a value that cannot be used with the options of the object',
-  ERR_INVALID_HOST_VA: 'the host virtual address was not made by RamBlocks or an AddressSpace, or has been released',
-  ERR_MAPPING_CUT: 'the range contains only a part of a mapping',
-  ERR_MAPPING_OVERLAP: 'the mapping overlaps another mapping of its region',
-  ERR_NO_FD: 'the target needs memory with a file descriptor, and this memory has none',
-  ERR_NO_VA: 'the target needs a host virtual address, and the map has none',
-  ERR_NO_VA_MAPPER: 'host virtual addresses are needed, and the manager has no VA mapper',
-  ERR_OUT_OF_REGION: 'the range is not inside its region',
-  ERR_PRIVATE_MEMORY: 'the addresses belong to private memory, or private memory would be covered',
-  ERR_RANGE_STUCK: 'an earlier unmap of this range failed, and the target still has it mapped',
-  ERR_REGION_OVERLAP: 'two regions overlap, and neither contains the other at a higher priority',
-  ERR_REGION_REMOVED: 'the region has been removed, or belongs to another manager',
-  ERR_TARGET_DIFFERS: 'the number of maps of a target differs from its ledger',
-  ERR_TARGET_FAILED: 'a target failed with an error that has no code',
-  ERR_TARGET_GONE: 'the target or its peer no longer exists, and holds nothing; or its attachment was abandoned',
-  ERR_TARGET_PENDING: 'a call of the target has not ended yet',
-  ERR_TARGET_SLOW: 'a target, or an operator of its branch, has not answered for some time, or has answered after it',
-  ERR_TOO_MANY_PIECES: 'the granule of a mapping divides it into more pieces than a target can hold maps',
-  ERR_TRANSACTION_ENDED: 'the edit was used after its transaction had ended',
-  ERR_VA_IN_USE: 'the host addresses are used by another mapping',
-  ERR_VA_MAPPER: 'the VA mapper failed with an error that has no code, or returned no address',
-  ERR_VA_MAPPER_IN_USE: 'the VA mapper belongs to another manager',
-  ERR_VA_RELEASE: 'the VA mapper failed to release an address, with an error that has no code',
-} as const;
+  ERR_ADDON_MISSING: {
+    meaning: 'the native addon is not built for this machine',
+    cure: 'build it where the package is installed, with a compiler: the hint has the command; on other systems than Linux there is none',
+  },
+  ERR_ALREADY_ASSIGNED: {
+    meaning: 'the device is already assigned',
+    cure: 'use the AssignedDevice that add() returned, or remove it first',
+  },
+  ERR_ALREADY_ATTACHED: {
+    meaning: 'the target is already attached to this or another manager',
+    cure: 'detach it there first, retry what is stuck, or make a second target',
+  },
+  ERR_BAD_OUTCOME: {
+    meaning: 'a branch emitted a value that is not an outcome, or an outcome without a change set',
+    cure: 'emit one outcome for each change set, and nothing else: end the branch in toTarget() or fanOut()',
+  },
+  ERR_BEYOND_ADDRESS_SPACE: {
+    meaning: 'a mapping is above the end of what the VA mapper can map',
+    cure: 'use lower guest addresses, a larger AddressSpace, or RamBlocks',
+  },
+  ERR_BEYOND_FILE: {
+    meaning: 'a mapping ends after the end of its file',
+    cure: 'make the file longer, or the mapping shorter',
+  },
+  ERR_BRANCH_ENDED: {
+    meaning: 'a branch has completed, failed or been detached, and accepts no more change sets',
+    cure: 'attach a new branch; use filterMaps, withTimeout and retryMaps in place of filter, timeout and retry',
+  },
+  ERR_CLOSED: {
+    meaning: 'the object has been closed',
+    cure: 'make a new one, and close it only when nothing uses it any more',
+  },
+  ERR_CONTRACT: {
+    meaning: 'a call breached the contract of DmaTarget or VaMapper',
+    cure: 'correct the caller; in a test, the history of the fake has the calls before it',
+  },
+  ERR_DMA_FAULT: {
+    meaning: 'a device accessed an address that is not mapped, or wrote to a read-only mapping',
+    cure: 'map the address, writable where devices write, before the device is started; or correct the address in the driver',
+  },
+  ERR_INVALID_ARG_VALUE: {
+    meaning: 'an argument has a value that cannot be used with the options of the object',
+    cure: 'change the argument or the option that the hint names',
+  },
+  ERR_INVALID_HOST_VA: {
+    meaning: 'the host virtual address was not made by RamBlocks or an AddressSpace, or has been released',
+    cure: 'pass on the object that ensureMapped() returned, and drop it at the unmap',
+  },
+  ERR_MAPPING_CUT: {
+    meaning: 'the range contains only a part of a mapping',
+    cure: 'remove whole mappings, or give the mapping a granule and cut at multiples of it',
+  },
+  ERR_MAPPING_OVERLAP: {
+    meaning: 'the mapping overlaps another mapping of its region',
+    cure: 'remove the other mapping first; in one transaction the change is atomic',
+  },
+  ERR_NO_FD: {
+    meaning: 'the target needs memory with a file descriptor, and this memory has none',
+    cure: 'back the memory by a Memfd, or detach the target',
+  },
+  ERR_NO_VA: {
+    meaning: 'the target needs a host virtual address, and the map has none',
+    cure: 'give the manager a VA mapper, or put ensureMapped(vaMapper) before toTarget(target)',
+  },
+  ERR_NO_VA_MAPPER: {
+    meaning: 'host virtual addresses are needed, and the manager has no VA mapper',
+    cure: 'new RegionManager({ vaMapper: new RamBlocks() })',
+  },
+  ERR_OUT_OF_REGION: {
+    meaning: 'the range is not inside its region',
+    cure: 'give ranges relative to the start of the region, inside its length',
+  },
+  ERR_PRIVATE_MEMORY: {
+    meaning: 'the addresses belong to private memory, or private memory would be covered',
+    cure: 'remove the private memory first, in a separate command, or use a Memfd as its backing',
+  },
+  ERR_RANGE_STUCK: {
+    meaning: 'an earlier unmap of this range failed, and the target still has it mapped',
+    cure: 'remove the cause of the failed unmap, then call retryStuck() of the attachment; detach({ abandon: true }) gives the target up',
+  },
+  ERR_REGION_OVERLAP: {
+    meaning: 'two regions overlap, and neither contains the other at a higher priority',
+    cure: "divide one of the regions as the hint says, or make the manager with overlap: 'any'",
+  },
+  ERR_REGION_REMOVED: {
+    meaning: 'the region has been removed, or belongs to another manager',
+    cure: 'add a region again with addRegion(), at its own manager',
+  },
+  ERR_TARGET_DIFFERS: {
+    meaning: 'the number of maps of a target differs from its ledger',
+    cure: 'find what else maps in the same container; if nothing does, detach the target and attach it again',
+  },
+  ERR_TARGET_FAILED: {
+    meaning: 'a target failed with an error that has no code',
+    cure: 'see `cause`; a target of your own should throw a DmaError with a code and a hint',
+  },
+  ERR_TARGET_GONE: {
+    meaning: 'the target or its peer no longer exists, and holds nothing; or its attachment was abandoned',
+    cure: 'start or connect the peer again, and attach a new target: it gets all memory',
+  },
+  ERR_TARGET_PENDING: {
+    meaning: 'a call of the target has not ended yet',
+    cure: 'wait until the call has ended, then try again; detach({ abandon: true }) gives the target up',
+  },
+  ERR_TARGET_SLOW: {
+    meaning: 'a target, or an operator of its branch, has not answered for some time, or has answered after it',
+    cure: 'a warning, nothing has failed: find out what the target waits for; withTimeout() limits a wait, warnAfter changes when it is told',
+  },
+  ERR_TOO_MANY_PIECES: {
+    meaning: 'the granule of a mapping divides it into more pieces than a target can hold maps',
+    cure: 'use a larger granule',
+  },
+  ERR_TRANSACTION_ENDED: {
+    meaning: 'the edit was used after its transaction had ended',
+    cure: 'use `edit` only synchronously, inside the function that received it',
+  },
+  ERR_VA_IN_USE: {
+    meaning: 'the host addresses are used by another mapping',
+    cure: 'leave maps as they are in operators before ensureMapped(): each address has one mapping in a VA mapper',
+  },
+  ERR_VA_MAPPER: {
+    meaning: 'the VA mapper failed with an error that has no code, or returned no address',
+    cure: 'see `cause`; a VA mapper of your own returns { address: bigint }, or throws a DmaError with a code',
+  },
+  ERR_VA_MAPPER_IN_USE: {
+    meaning: 'the VA mapper belongs to another manager',
+    cure: 'close the other manager first, or make a second VA mapper',
+  },
+  ERR_VA_RELEASE: {
+    meaning: 'the VA mapper failed to release an address, with an error that has no code',
+    cure: 'see `cause`; a VA mapper of your own should throw a DmaError with a code and a hint',
+  },
+} as const satisfies Readonly<Record<`ERR_${string}`, { readonly meaning: string; readonly cure: string }>>;
 
 /** An error code of this library, for example `'ERR_RANGE_STUCK'`. */
 export type LibraryErrorCode = keyof typeof LIBRARY_ERRORS;

@@ -3,8 +3,11 @@ import { systemError } from '../../binding/errors.js';
 import type { IovaRange } from '../../binding/iommu/iova-range.js';
 import { shortageOf } from '../../binding/memory/shortage.js';
 import { DmaError, DmaUnmapError, type DmaMapRequest, type MemoryRange } from '../../streams/index.js';
+import { ERRNO } from '../../streams/internal.js';
 import { entryLimitHint } from './entry-limit.js';
 import { bytesToPin, lockedMemory, lockedMemoryHint } from './locked-memory.js';
+
+const { EADDRINUSE, EEXIST, EFAULT, EINVAL, ENOMEM, ENOSPC } = ERRNO;
 
 /** The target whose call the kernel rejected, and the queries that find the cause. */
 export interface ErrorContext {
@@ -107,23 +110,23 @@ export function misfitReasonOf(range: MemoryRange, valid: readonly IovaRange[]):
   };
 }
 
+/** Hint for a map that the kernel has refused. */
 function mapHint(errno: number, request: DmaMapRequest, where: ErrorContext, rest: readonly DmaMapRequest[]): string {
   const { range, type, writable } = request;
   const ioctl = where.mapRequest(request);
-  switch (-errno) {
-    case 12: // ENOMEM
+  switch (errno) {
+    case ENOMEM:
       return (
         lockedMemoryHint(lockedMemory(), bytesToPin(rest)) ??
         shortageHint(request) ??
         'the host is short of memory, or of free huge pages (no limit of locked memory counts for this process): see free -m, HugePages_Free in /proc/meminfo, and memory.max of its cgroup'
       );
-    case 28: // ENOSPC
+    case ENOSPC:
       return ioctl === 'VFIO_IOMMU_MAP_DMA'
         ? entryLimitHint(where.entriesLeft?.() ?? 0, rest.length)
         : (shortageHint(request) ??
             'the file system behind the memory is full: df shows it; make it larger with mount -o remount,size=SIZE, or docker run --shm-size=SIZE for the /dev/shm of a container');
-    case 22: {
-      // EINVAL
+    case EINVAL: {
       let valid: readonly IovaRange[];
       try {
         valid = where.iovaRanges();
@@ -139,15 +142,13 @@ function mapHint(errno: number, request: DmaMapRequest, where: ErrorContext, res
         ? 'is the file as long as the mapping, and on memory (memfd, tmpfs, huge pages)? A file on a disk can be mapped by address alone, and read-only'
         : 'the kernel found an argument invalid: is a device attached (container.addGroup, device.attach) before the first map?';
     }
-    case 17: {
-      // EEXIST
+    case EEXIST: {
       const inTheWay = where.inTheWay?.(range);
       return inTheWay === undefined
         ? 'something is mapped there already: unmap it first; when this target did not map it, another user of the same container or IOAS did'
         : `${inTheWay.toString()} is mapped there: unmap it first`;
     }
-    case 14: {
-      // EFAULT
+    case EFAULT: {
       if (type === 'device') {
         return 'iommufd cannot map the BAR of a device by address; VFIO type1 can, for peer-to-peer DMA';
       }
@@ -159,7 +160,7 @@ function mapHint(errno: number, request: DmaMapRequest, where: ErrorContext, res
         ? 'a page is not backed, or not for writing: is the file as long as the mapping, and on memory (memfd, tmpfs, huge pages) rather than on a disk?'
         : 'a page is not backed: is the file as long as the mapping?';
     }
-    case 98: // EADDRINUSE
+    case EADDRINUSE:
       return 'a device that is attached needs these addresses for itself: leave a hole in the guest memory map there (0xfee00000-0xfef00000 takes interrupts on x86)';
     default:
       return `see the error table in docs/kernel.md for ${ioctl}`;
