@@ -38,33 +38,16 @@ await manager.attach((changes$) => changes$.pipe(ensureMapped(memory), pair));
 const low = MemoryRange.of(0, 3n * GiB);
 const high = MemoryRange.ofLength(4n * GiB, 1n * GiB);
 await manager.transaction((edit) => {
-  const lowRam = edit.addRegion({ name: 'ram low', range: low, type: 'ram' });
-  edit.addMapping(lowRam, {
-    rangeInRegion: MemoryRange.ofLength(0, low.length),
-    backing: { mappable: ram, fileOffset: 0n },
-    writable: true,
-  });
-  const highRam = edit.addRegion({ name: 'ram high', range: high, type: 'ram' });
-  edit.addMapping(highRam, {
-    rangeInRegion: MemoryRange.ofLength(0, high.length),
-    backing: { mappable: ram, fileOffset: low.length },
-    writable: true,
-  });
-  const rom = edit.addRegion({ name: 'bios', range: MemoryRange.ofLength(0xfff00000n, 1n * MiB), type: 'ram' });
-  edit.addMapping(rom, {
-    rangeInRegion: MemoryRange.ofLength(0, 1n * MiB),
-    backing: { mappable: bios, fileOffset: 0n },
-    writable: false,
-  });
+  edit.addRam({ name: 'ram low', range: low, backing: ram });
+  edit.addRam({ name: 'ram high', range: high, backing: ram, fileOffset: low.length });
+  edit.addRam({ name: 'bios', range: MemoryRange.ofLength(0xfff00000n, 1n * MiB), backing: bios, writable: false });
   const pci = edit.addRegion({ name: 'bar 0', range: MemoryRange.ofLength(0xe0000000n, 16n * MiB), type: 'device' });
   edit.addMapping(pci, {
     rangeInRegion: MemoryRange.ofLength(0, 16n * MiB),
     backing: { mappable: bar, fileOffset: 0n },
     writable: true,
   });
-  for (const region of [lowRam, highRam, rom, pci]) {
-    edit.map(region, { writable: true });
-  }
+  edit.map(pci, { writable: true });
 });
 
 // A device writes; the VMM reads the same bytes at the same guest address.

@@ -17,14 +17,7 @@ await manager.attach(new LoggingTarget());
 const regions = await manager.transaction((edit) =>
   [0n, 1n, 2n, 3n].map((number) => {
     const range = MemoryRange.ofLength(number * 32n * MiB, 16n * MiB);
-    const region = edit.addRegion({ name: `dimm ${number}`, range, type: 'ram' });
-    edit.addMapping(region, {
-      rangeInRegion: MemoryRange.ofLength(0, range.length),
-      backing: { mappable: ram, fileOffset: number * 16n * MiB },
-      writable: true,
-    });
-    edit.map(region, { writable: true });
-    return region;
+    return edit.addRam({ name: `dimm ${number}`, range, backing: ram, fileOffset: number * 16n * MiB });
   }),
 );
 

@@ -29,32 +29,38 @@ process.once('SIGINT', () => {
   interrupted.abort();
 });
 
-/** Adds a region and maps it. Without a file it is a hole, which covers what is below it. */
-async function plug(name: string, range: MemoryRange, priority: number, file?: Memfd, offset = 0n): Promise<Region> {
-  return manager.transaction((edit) => {
-    const region = edit.addRegion({ name, range, priority, type: 'ram' });
-    const writable = file === ram;
-    if (file !== undefined) {
-      const rangeInRegion = MemoryRange.ofLength(0, range.length);
-      edit.addMapping(region, { rangeInRegion, backing: { mappable: file, fileOffset: offset }, writable });
-    }
-    edit.map(region, { writable: true });
-    return region;
-  });
-}
-
-await plug('low memory', MemoryRange.of(0, 3n * GiB), 0, ram);
-await plug('high memory', MemoryRange.ofLength(4n * GiB, 512n * MiB), 0, ram, 3n * GiB);
-await plug('VGA window', MemoryRange.of(640n * KiB, 768n * KiB), 1);
-await plug('BIOS', MemoryRange.of(896n * KiB, MiB), 1, flash, 4n * MiB - 128n * KiB);
-await plug('flash', MemoryRange.of(4n * GiB - 4n * MiB, 4n * GiB), 0, flash);
+const rom = { backing: flash, writable: false };
+await manager.addRam({ name: 'low memory', range: MemoryRange.of(0, 3n * GiB), backing: ram });
+await manager.addRam({
+  name: 'high memory',
+  range: MemoryRange.ofLength(4n * GiB, 512n * MiB),
+  backing: ram,
+  fileOffset: 3n * GiB,
+});
+await manager.addRam({ name: 'flash', range: MemoryRange.of(4n * GiB - 4n * MiB, 4n * GiB), ...rom });
+await manager.addRam({
+  name: 'BIOS',
+  range: MemoryRange.of(896n * KiB, MiB),
+  priority: 1,
+  ...rom,
+  fileOffset: 4n * MiB - 128n * KiB,
+});
+// Without memory, a region is a hole: it covers what is below it.
+const vga = await manager.addRegion({
+  name: 'VGA window',
+  range: MemoryRange.of(640n * KiB, 768n * KiB),
+  priority: 1,
+  type: 'device',
+});
+await vga.map({ writable: true });
 
 const modules: Region[] = [];
 while (!interrupted.signal.aborted) {
   const slot = BigInt(modules.length);
   const range = MemoryRange.ofLength(5n * GiB + slot * 128n * MiB, 128n * MiB);
   try {
-    modules.push(await plug(`module ${slot}`, range, 0, ram, 3n * GiB + 512n * MiB + slot * 128n * MiB));
+    const fileOffset = 3n * GiB + 512n * MiB + slot * 128n * MiB;
+    modules.push(await manager.addRam({ name: `module ${slot}`, range, backing: ram, fileOffset }));
   } catch {
     // The page shows what was wrong, and what to do.
     await manager.transaction((edit) => {

@@ -37,17 +37,9 @@ await manager.attach(new LoggingTarget({ name: 'log', write: () => undefined }))
 /** Plugs in a memory module of 16 MiB. */
 async function plug(slot: number): Promise<Region> {
   const length = 16n << 20n;
-  return manager.transaction((edit) => {
-    const range = MemoryRange.ofLength(BigInt(slot) * length, length);
-    const module = edit.addRegion({ name: `module ${slot}`, range, type: 'ram' });
-    edit.addMapping(module, {
-      rangeInRegion: MemoryRange.ofLength(0, length),
-      backing: { mappable: ram, fileOffset: BigInt(slot) * length },
-      writable: true,
-    });
-    edit.map(module, { writable: true });
-    return module;
-  });
+  const fileOffset = BigInt(slot) * length;
+  const range = MemoryRange.ofLength(fileOffset, length);
+  return manager.addRam({ name: `module ${slot}`, range, backing: ram, fileOffset });
 }
 
 const modules = [await plug(0), await plug(1), await plug(2)];

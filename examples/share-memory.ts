@@ -17,13 +17,7 @@ using own = Memfd.create('BAR', 1n * MiB);
 await using manager = new RegionManager({ vaMapper: memory, hostAddresses: 'always' });
 
 await manager.transaction((edit) => {
-  const main = edit.addRegion({ name: 'ram', range: MemoryRange.ofLength(0x100000, 16n * MiB), type: 'ram' });
-  edit.addMapping(main, {
-    rangeInRegion: MemoryRange.ofLength(0, 16n * MiB),
-    backing: { mappable: ram, fileOffset: 0n },
-    writable: true,
-  });
-  edit.map(main, { writable: true });
+  edit.addRam({ name: 'ram', range: MemoryRange.ofLength(0x100000, 16n * MiB), backing: ram });
   // Memory of a device is not shareable: shareable() does not contain it.
   const bar = edit.addRegion({ name: 'bar', range: MemoryRange.ofLength(0xe0000000, 1n * MiB), type: 'device' });
   edit.addMapping(bar, {

@@ -56,14 +56,7 @@ async function main(): Promise<void> {
 
   /** Adds memory and shows it. */
   const plug = (name: string, range: MemoryRange, file: Memfd, fileOffset = 0n, writable = true): Promise<Region> =>
-    manager.transaction((edit) => {
-      const priority = range.equals(OVERLAY) ? 1 : 0;
-      const region = edit.addRegion({ name, range, type: 'ram', priority });
-      const rangeInRegion = MemoryRange.ofLength(0, range.length);
-      edit.addMapping(region, { rangeInRegion, backing: { mappable: file, fileOffset }, writable });
-      edit.map(region, { writable });
-      return region;
-    });
+    manager.addRam({ name, range, priority: range.equals(OVERLAY) ? 1 : 0, backing: file, fileOffset, writable });
 
   writeSync(rom.fd, GUEST_CODE, 0, GUEST_CODE.length, 0);
   writeSync(rom.fd, text('the ROM'), 0, null, Number(ROM_TEXT - ROM.start));

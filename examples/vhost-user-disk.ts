@@ -38,13 +38,7 @@ async function useDisk(connection: VhostUserConnection, image?: Buffer): Promise
 
   /** Adds memory and shows it. */
   const plug = (name: string, range: MemoryRange, file: Memfd): Promise<Region> =>
-    manager.transaction((edit) => {
-      const region = edit.addRegion({ name, range, type: 'ram' });
-      const rangeInRegion = MemoryRange.ofLength(0, range.length);
-      edit.addMapping(region, { rangeInRegion, backing: { mappable: file, fileOffset: 0n }, writable: true });
-      edit.map(region, { writable: true });
-      return region;
-    });
+    manager.addRam({ name, range, backing: file });
 
   await plug('RAM', RAM, ram);
   const target = new VhostUserTarget(connection, { name: 'disk' });

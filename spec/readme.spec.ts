@@ -68,7 +68,7 @@ describe('README', () => {
   it('would not pass with a program that does not compile', async function () {
     this.timeout(60_000);
     const { text } = programWith("overlap: 'any'");
-    using project = new UserProject({ 'program.ts': text.replace('addMapping({', 'addMapping({ nonsense: 1,') });
+    using project = new UserProject({ 'program.ts': text.replace('addRam({', 'addRam({ nonsense: 1,') });
     const complaint = await project.compile().catch((error: unknown) => String(error));
     expect(complaint).to.contain('nonsense');
   });

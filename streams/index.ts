@@ -1,6 +1,14 @@
 export { MemoryRange } from './ranges/memory-range.js';
 export type { Backing, FileBacking, Mappable, MappingType } from './contracts/backing.js';
-export type { MapParams, MappingParams, Region, RegionEdit, RegionEvent, RegionParams } from './contracts/region.js';
+export type {
+  MapParams,
+  MappingParams,
+  RamParams,
+  Region,
+  RegionEdit,
+  RegionEvent,
+  RegionParams,
+} from './contracts/region.js';
 export type {
   ChangeSet,
   MapChange,

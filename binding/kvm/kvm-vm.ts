@@ -38,10 +38,7 @@ export interface KvmIoEvent {
  * await using manager = new RegionManager({ vaMapper: memory });
  * await manager.attach(new KvmTarget(vm));
  *
- * const range = MemoryRange.of(0, 0x10000);
- * const region = await manager.addRegion({ name: 'ram', range, type: 'ram' });
- * await region.addMapping({ rangeInRegion: range, backing: 'private', writable: true });
- * await region.map({ writable: true });
+ * await manager.addRam({ name: 'ram', range: MemoryRange.of(0, 0x10000), backing: 'private' });
  *
  * memory.write(0x1000n, Buffer.from([0xf4])); // hlt
  * using vcpu = vm.createVcpu(0);

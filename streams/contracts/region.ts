@@ -1,4 +1,4 @@
-import type { Backing, MappingType } from './backing.js';
+import type { Backing, Mappable, MappingType } from './backing.js';
 import type { MapChange } from './change-set.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 
@@ -38,6 +38,20 @@ export interface MappingParams {
    * Not for private memory. Default: none, the mapping is one piece.
    */
   readonly granule?: bigint;
+}
+
+/** A region of RAM with one mapping over all of it. */
+export interface RamParams
+  extends Omit<RegionParams, 'type'>, Omit<MapParams, 'writable'>, Pick<MappingParams, 'granule'> {
+  /**
+   * The memory: a `Memfd` or another object with a file descriptor, of which the part from `fileOffset` on is used; or a `Backing`, which says
+   * itself which part of a file it is, or that the memory is private.
+   */
+  readonly backing: Mappable | Backing;
+  /** In bytes, page aligned. Only where `backing` is an object with a file descriptor. Default: 0. */
+  readonly fileOffset?: bigint;
+  /** Of the mapping; the region is mapped as writable. `false` for a ROM. Default: true. */
+  readonly writable?: boolean;
 }
 
 /**
@@ -89,6 +103,8 @@ export interface Region extends AsyncDisposable {
  */
 export interface RegionEdit {
   addRegion(params: RegionParams): Region;
+  /** As `addRegion`, `addMapping` over the whole region, and `map`, with `writable: true` unless told otherwise: see `RegionManager.addRam`. */
+  addRam(params: RamParams): Region;
   removeRegion(region: Region): void;
   map(region: Region, params: MapParams): void;
   unmap(region: Region): void;

@@ -4,9 +4,10 @@ import type { ChangeSet, MemoryMapSnapshot, ShareableRegion } from '../contracts
 import type { SerialQueue } from '../util/serial-queue.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
 import { DmaError } from '../contracts/errors.js';
+import { copyOfRam } from '../regions/ram-params.js';
 import { copyOf } from '../regions/region-checks.js';
 import { checkedOptions, type RegionManagerOptions } from './region-manager-options.js';
-import type { Region, RegionEdit, RegionEvent, RegionParams } from '../contracts/region.js';
+import type { RamParams, Region, RegionEdit, RegionEvent, RegionParams } from '../contracts/region.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
 import { run, waitFor, type Coroutine } from '../util/coroutine.js';
 import { ManagerParts } from './manager-parts.js';
@@ -41,12 +42,7 @@ import { printable } from '../util/printing.js';
  * using memory = Memfd.create('ram', 16n << 20n);
  * await using manager = new RegionManager();
  * await manager.attach(new LoggingTarget());
- * const rangeInRegion = MemoryRange.ofLength(0, 16 << 20);
- * await manager.transaction((edit) => {
- *   const ram = edit.addRegion({ name: 'ram', range: rangeInRegion, type: 'ram' });
- *   ram.addMapping({ rangeInRegion, backing: { mappable: memory, fileOffset: 0n }, writable: true });
- *   ram.map({ writable: true });
- * });
+ * await manager.addRam({ name: 'ram', range: MemoryRange.ofLength(0, 16 << 20), backing: memory });
  * console.log(manager.snapshot().mappings.length); // 1
  * ```
  */
@@ -141,6 +137,41 @@ export class RegionManager implements AsyncDisposable {
   addRegion(params: RegionParams): Promise<Region> {
     const copy = copyOf(params);
     return this.transaction((edit) => edit.addRegion(copy));
+  }
+
+  /**
+   * Adds a region of RAM, with one mapping over all of it, and maps it; writable unless told otherwise: `addRegion`, `addMapping` and `map` as one command and one
+   * change set. The parameters are read at the call. To take the memory out again: `region.remove()`.
+   *
+   * Order: as every command, it waits for earlier ones, and resolves when every target has mapped the memory.
+   *
+   * On failure: nothing has changed, and there is no region. A `DmaUnmapError` is the exception: the region is there and mapped, and what it
+   * covers is unmapped, except for the mappings in `stuck`.
+   *
+   * @returns the region, which is mapped
+   * @throws TypeError or RangeError for a wrong parameter
+   * @throws RegionOverlapError as `addRegion`; DmaError `ERR_BEYOND_FILE` when the file ends before the range does, `ERR_CLOSED` when it or the
+   * manager is closed, `ERR_NO_VA_MAPPER`, `ERR_NO_FD` and `ERR_PRIVATE_MEMORY` for private memory that is not possible here
+   * @throws DmaMapError when a target failed to map it: it has been undone at all targets, except for what the error names in `stuck` and `missing`
+   * @throws DmaUnmapError when a target failed to unmap what it covers
+   *
+   * @example
+   * ```ts
+   * import { MemoryRange, RegionManager } from 'dma-streams';
+   * import { Memfd } from 'dma-streams/binding';
+   *
+   * using memory = Memfd.create('ram', 16n << 20n);
+   * await using manager = new RegionManager();
+   * // 8 MiB at guest address 0, and the rest of the file at 4 GiB:
+   * await manager.addRam({ name: 'low', range: MemoryRange.ofLength(0, 8 << 20), backing: memory });
+   * const range = MemoryRange.ofLength(4n << 30n, 8 << 20);
+   * const high = await manager.addRam({ name: 'high', range, backing: memory, fileOffset: 8n << 20n });
+   * await high.remove();
+   * ```
+   */
+  addRam(params: RamParams): Promise<Region> {
+    const copy = copyOfRam(params);
+    return this.transaction((edit) => edit.addRam(copy));
   }
 
   /**

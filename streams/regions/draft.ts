@@ -1,10 +1,20 @@
 import type { MapChange } from '../contracts/change-set.js';
-import type { MapParams, MappingParams, Region, RegionEdit, RegionEvent, RegionParams } from '../contracts/region.js';
+import type {
+  MapParams,
+  MappingParams,
+  RamParams,
+  Region,
+  RegionEdit,
+  RegionEvent,
+  RegionParams,
+} from '../contracts/region.js';
 import { partsOutside, type MemoryRange } from '../ranges/memory-range.js';
 import { eachInSlices, overlappingInSlices } from '../ranges/slices.js';
 import { show } from '../util/checks.js';
 import { runAtOnce, type Coroutine } from '../util/coroutine.js';
+import { mayCut } from './granules.js';
 import { partOf } from './pieces.js';
+import { ramOf } from './ram-params.js';
 import {
   mappingCutError,
   mappingOverlapError,
@@ -15,7 +25,7 @@ import {
   transparentHolesError,
 } from './edit-errors.js';
 import { PrivateEdits, type PrivateMemory } from './private-memory.js';
-import { checkOpen, checkRegionParams, mapParamsOf, mappingOf, rangeToRemove } from './region-checks.js';
+import { checkOpen, checkRegionParams, mapParamsOf, mappingOf, rangeToRemove, sameParams } from './region-checks.js';
 import { RegionHandle, type RegionCommandEdit, type Transact } from './region-handle.js';
 import { RegionState, type RegionMapping } from './region-state.js';
 import type { RegionTable } from './region-table.js';
@@ -90,20 +100,21 @@ export class Draft implements RegionEdit, RegionCommandEdit {
 
   addRegion(params: RegionParams): Region {
     this.#checkOpen();
-    checkRegionParams(params);
-    const { range, priority = 0 } = params;
-    if (params.holes === 'transparent' && this.#context.table.rule !== 'any') {
-      throw transparentHolesError(params);
-    }
-    const existing = this.#context.table.conflict(range, priority);
-    if (existing !== undefined) {
-      throw regionOverlapError(params, priority, existing);
-    }
-    const context = this.#context;
-    const state = new RegionState({ ...params, priority, sequence: context.nextSequence(), owner: context });
-    this.steps.addRegion(state);
-    this.changesRegions = true;
-    return new RegionHandle(state, context);
+    return this.#insertRegion(this.#stateFor(params));
+  }
+
+  /** Everything is checked before the first of the three steps. */
+  addRam(params: RamParams): Region {
+    this.#checkOpen();
+    const ram = ramOf(params);
+    const state = this.#stateFor(ram.region);
+    const mapping = mappingOf(ram.mapping, state);
+    const access = mapParamsOf(ram.access, state.name);
+    this.#checkBacking(mapping);
+    const region = this.#insertRegion(state);
+    this.insertMapping(state, mapping);
+    this.changeAccess(state, access);
+    return region;
   }
 
   removeRegion(region: Region): void {
@@ -155,19 +166,13 @@ export class Draft implements RegionEdit, RegionCommandEdit {
 
   insertMapping(state: RegionState, mapping: RegionMapping): void {
     checkPresent(state);
-    const { range, backing } = mapping;
-    // See `mappingOf`.
-    const isPrivate = typeof backing === 'string';
-    if (isPrivate) {
-      this.#checkPrivate(mapping);
-    } else {
-      checkOpen(backing.mappable);
-    }
+    this.#checkBacking(mapping);
     const existing = this.steps.addMapping(state, mapping);
     if (existing !== undefined) {
-      throw mappingOverlapError(state.name, range, existing);
+      throw mappingOverlapError(state.name, mapping.range, existing);
     }
-    if (isPrivate) {
+    // See `mappingOf`.
+    if (typeof mapping.backing === 'string') {
       this.#editedPrivates().add(mapping);
     } else if (mapping.granule !== undefined) {
       (this.#granular ??= []).push({ state, mapping });
@@ -212,7 +217,32 @@ export class Draft implements RegionEdit, RegionCommandEdit {
     }
   }
 
-  #checkPrivate({ region, range }: MapChange): void {
+  /** The state of a region that can be added. */
+  #stateFor(params: RegionParams): RegionState {
+    checkRegionParams(params);
+    const { range, priority = 0 } = params;
+    if (params.holes === 'transparent' && this.#context.table.rule !== 'any') {
+      throw transparentHolesError(params);
+    }
+    const existing = this.#context.table.conflict(range, priority);
+    if (existing !== undefined) {
+      throw regionOverlapError(params, priority, existing);
+    }
+    const context = this.#context;
+    return new RegionState({ ...params, priority, sequence: context.nextSequence(), owner: context });
+  }
+
+  #insertRegion(state: RegionState): Region {
+    this.steps.addRegion(state);
+    this.changesRegions = true;
+    return new RegionHandle(state, this.#context);
+  }
+
+  #checkBacking({ region, range, backing }: MapChange): void {
+    if (typeof backing !== 'string') {
+      checkOpen(backing.mappable);
+      return;
+    }
     this.#context.checkPrivate(region, range);
     const [other] = this.#editedPrivates().overlapping(range);
     if (other !== undefined) {
@@ -253,29 +283,9 @@ printable(
   'RegionEdit',
 );
 
-/** Whether removing `range` cuts the mapping not at all, or only at multiples of its granule. */
-function mayCut({ range: { startPage, endPage }, granule }: RegionMapping, range: MemoryRange): boolean {
-  const isBorder = (page: number): boolean => granule !== undefined && page % granule === 0;
-  return (
-    (range.startPage <= startPage || isBorder(range.startPage)) && (range.endPage >= endPage || isBorder(range.endPage))
-  );
-}
-
 /** @throws DmaError `ERR_REGION_REMOVED` */
 function checkPresent(state: RegionState): void {
   if (!state.present) {
     throw removedError(state);
   }
-}
-
-/** Whether both are the same, where `undefined` stands for a region that is not mapped, and an absent flag is `false`. */
-function sameParams(a: MapParams | undefined, b: MapParams | undefined): boolean {
-  if (a === undefined || b === undefined) {
-    return a === b;
-  }
-  return (
-    a.writable === b.writable &&
-    (a.executable ?? false) === (b.executable ?? false) &&
-    (a.prefetch ?? false) === (b.prefetch ?? false)
-  );
 }

@@ -1,5 +1,5 @@
 import type { MapChange } from '../contracts/change-set.js';
-import { PAGE_SIZE_NUMBER } from '../ranges/memory-range.js';
+import { type MemoryRange, PAGE_SIZE_NUMBER } from '../ranges/memory-range.js';
 import { eachInSlices, entriesInSlices, filterInSlices } from '../ranges/slices.js';
 import type { Coroutine } from '../util/coroutine.js';
 import type { RegionMapping } from './region-state.js';
@@ -13,6 +13,14 @@ export function pieceCount({ range: { startPage, endPage } }: MapChange, granule
 /** A granule in bytes, for messages. @param granule in pages */
 export function granuleText(granule: number): string {
   return `0x${(granule * PAGE_SIZE_NUMBER).toString(16)}`;
+}
+
+/** Whether removing `range` cuts the mapping not at all, or only at multiples of its granule. */
+export function mayCut({ range: { startPage, endPage }, granule }: RegionMapping, range: MemoryRange): boolean {
+  const isBorder = (page: number): boolean => granule !== undefined && page % granule === 0;
+  return (
+    (range.startPage <= startPage || isBorder(range.startPage)) && (range.endPage >= endPage || isBorder(range.endPage))
+  );
 }
 
 /** The mappings of all regions that have a granule, in no order. Regions must not be edited before the coroutine ends. */

@@ -73,6 +73,18 @@ export function mapParamsOf(params: MapParams, region: string): MapParams {
   return copy;
 }
 
+/** Whether both are the same, where `undefined` stands for a region that is not mapped, and an absent flag is `false`. */
+export function sameParams(a: MapParams | undefined, b: MapParams | undefined): boolean {
+  if (a === undefined || b === undefined) {
+    return a === b;
+  }
+  return (
+    a.writable === b.writable &&
+    (a.executable ?? false) === (b.executable ?? false) &&
+    (a.prefetch ?? false) === (b.prefetch ?? false)
+  );
+}
+
 /** An object of a caller whose type has not been checked. */
 type Unchecked<T> = { readonly [K in keyof T]?: unknown } | null | undefined;
 

@@ -338,6 +338,16 @@ function recorderOf(draft: Draft, events: RegionEvent[]): RegionEdit {
       events.push({ kind: 'region-added', ...place(stateOf(region)) });
       return region;
     },
+    addRam(params) {
+      const region = draft.addRam(params);
+      const { mappings, visible } = stateOf(region);
+      events.push({ kind: 'region-added', ...place(stateOf(region)) });
+      mappingEvents('mapping-added', mappings);
+      if (visible !== undefined) {
+        events.push({ kind: 'region-mapped', region: region.name, params: visible });
+      }
+      return region;
+    },
     removeRegion(region) {
       const { present } = stateOf(region);
       draft.removeRegion(region);

@@ -36,6 +36,7 @@ export async function forEveryCall(
   for (let number = 0; ; number++) {
     const scene = await build();
     expect(scene.view()).to.deep.equal(before);
+    const regions = scene.manager.regions;
     scene.warnings.length = 0;
     scene.plan.arm(number, onwards);
     const error: unknown = await act(scene).then(
@@ -51,6 +52,9 @@ export async function forEveryCall(
     }
     try {
       scene.expectContractsKept();
+      if (error !== undefined && !(error instanceof DmaUnmapError)) {
+        expect(scene.manager.regions).to.deep.equal(regions);
+      }
       await check({ scene, before, after, error, act: () => act(scene) });
       scene.expectContractsKept();
       await scene.end();

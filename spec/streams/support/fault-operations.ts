@@ -36,6 +36,26 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     act: ({ manager }) => manager.addRegion({ name: 'new', range: range(0x60000, 0x70000), type: 'ram' }),
     calls: 0,
   },
+  'add RAM': {
+    act: ({ manager, file }) =>
+      manager.addRam({ name: 'new', range: range(0x60000, 0x70000), backing: file, fileOffset: 0x1000n }),
+    calls: 4,
+  },
+  'add RAM over other memory': {
+    act: ({ manager, file }) =>
+      manager.addRam({
+        name: 'new',
+        range: range(0x20000, 0x30000),
+        priority: 1,
+        backing: { mappable: file, fileOffset: 0n },
+      }),
+    calls: 9,
+  },
+  'add private RAM': {
+    act: ({ manager }) => manager.addRam({ name: 'new', range: range(0x60000, 0x70000), backing: 'private' }),
+    calls: 4,
+    needsVa: true,
+  },
   'add a mapping': {
     act: (scene) => scene.regions.low.addMapping(scene.mapping(0x8000, 0xa000)),
     calls: 4,

@@ -108,9 +108,14 @@ export class Scene {
     return Object.assign(scene, { regions });
   }
 
+  /** The file of all mappings. */
+  get file(): Mappable {
+    return this.#world.file;
+  }
+
   /** Like `mapping` of phrases.ts, with the file of this world. */
   mapping(...[start, end, options]: Parameters<typeof mapping>): MappingParams {
-    return mapping(start, end, { mappable: this.#world.file, ...options });
+    return mapping(start, end, { mappable: this.file, ...options });
   }
 
   /** The active mappings: `'0x0-0x1000 rw 0x0'`. */

@@ -12,7 +12,7 @@ export interface AnyEdit {
  * remove. Of a wild edit only the number of the region is changed.
  */
 export function fitted({ regions }: PageModel, { edit, wild }: AnyEdit): Edit {
-  if (edit.kind === 'add region' || regions.length === 0) {
+  if (edit.kind === 'add region' || edit.kind === 'add ram' || regions.length === 0) {
     return edit;
   }
   const present = regions.flatMap((one, index) => (one.present ? [index] : []));
@@ -54,12 +54,16 @@ const type = fc.constantFrom('ram', 'ram', 'ram', 'device');
 const region = fc.nat({ max: 11 });
 const memory = fc.constantFrom('a@0', 'a@0', 'a@0', 'a@0', 'a@4', 'a@4', 'b@0', 'b@0', 'private');
 
+const regionPlace = fc.oneof({ weight: 5, arbitrary: nested }, { weight: 1, arbitrary: anyPlace });
+
 const edits: fc.Arbitrary<Edit> = fc.oneof(
   {
     weight: 4,
-    arbitrary: fc
-      .tuple(fc.oneof({ weight: 5, arbitrary: nested }, { weight: 1, arbitrary: anyPlace }), type)
-      .map(([at, of]): Edit => ({ kind: 'add region', ...at, type: of })),
+    arbitrary: fc.tuple(regionPlace, type).map(([at, of]): Edit => ({ kind: 'add region', ...at, type: of })),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(regionPlace, memory).map(([at, of]): Edit => ({ kind: 'add ram', ...at, memory: of })),
   },
   { weight: 1, arbitrary: region.map((picked): Edit => ({ kind: 'remove region', region: picked })) },
   {

@@ -3,8 +3,10 @@ import {
   MemoryRange,
   RegionManager,
   type Attachment,
+  type Backing,
   type MapChange,
   type Mappable,
+  type RamParams,
   type Region,
   type RegionEdit,
   type RegionManagerOptions,
@@ -97,6 +99,17 @@ export class Real {
       this.regions.push(await this.manager.addRegion(regionParams(edit)));
       return;
     }
+    if (edit.kind === 'add ram') {
+      try {
+        this.regions.push(await this.manager.addRam(ramParams(edit, this.#files)));
+      } catch (error) {
+        if (error instanceof DmaUnmapError) {
+          this.regions.push(this.manager.regions.at(-1) as Region); // It took effect.
+        }
+        throw error;
+      }
+      return;
+    }
     const region = this.regions[edit.region];
     if (region === undefined) {
       throw new Error('there is no such region');
@@ -125,6 +138,10 @@ function doEdit(
 ): void {
   if (one.kind === 'add region') {
     fresh.push(edit.addRegion(regionParams(one)));
+    return;
+  }
+  if (one.kind === 'add ram') {
+    fresh.push(edit.addRam(ramParams(one, files)));
     return;
   }
   const region = regions[one.region];
@@ -158,13 +175,25 @@ function mappingParams(
   { start, end, writable, memory }: Extract<Edit, { kind: 'add mapping' }>,
   files: ModelWorld['files'],
 ) {
+  return { rangeInRegion: MemoryRange.ofPages(start, end), writable, backing: backingOf(memory, files) };
+}
+
+function ramParams(
+  { start, end, priority, memory }: Extract<Edit, { kind: 'add ram' }>,
+  files: ModelWorld['files'],
+): RamParams {
+  const params = { name: 'region', range: MemoryRange.ofPages(start, end), priority };
+  const backing = backingOf(memory, files);
+  // The two ways to say the same, each for half of the places.
+  return backing === 'private' || start % 2 === 0
+    ? { ...params, backing }
+    : { ...params, backing: backing.mappable, fileOffset: backing.fileOffset };
+}
+
+function backingOf(memory: string, files: ModelWorld['files']): Backing {
   const [label = '', page = '0'] = memory.split('@');
   const mappable = files.get(label);
-  return {
-    rangeInRegion: MemoryRange.ofPages(start, end),
-    writable,
-    backing: mappable === undefined ? ('private' as const) : { mappable, fileOffset: BigInt(page) * 4096n },
-  };
+  return mappable === undefined ? 'private' : { mappable, fileOffset: BigInt(page) * 4096n };
 }
 
 /** A mapping in the notation of the model. */

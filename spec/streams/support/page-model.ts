@@ -27,6 +27,13 @@ export type Edit =
       readonly priority: number;
       readonly type: 'ram' | 'device';
     }
+  | {
+      readonly kind: 'add ram';
+      readonly start: number;
+      readonly end: number;
+      readonly priority: number;
+      readonly memory: string;
+    }
   | { readonly kind: 'remove region'; readonly region: number }
   | { readonly kind: 'show'; readonly region: number; readonly how: 'rw' | 'ro' }
   | { readonly kind: 'hide'; readonly region: number }
@@ -113,6 +120,9 @@ export class PageModel {
     if (edit.kind === 'add region') {
       return this.#addRegion(edit);
     }
+    if (edit.kind === 'add ram') {
+      return this.#addRam(edit);
+    }
     const region = this.#regions[edit.region];
     if (region === undefined) {
       return false;
@@ -154,6 +164,16 @@ export class PageModel {
     const cells = Array.from<Cell | undefined>({ length: this.#pages });
     this.#regions.push({ start, end, priority, type, present: true, shown: undefined, cells });
     return true;
+  }
+
+  /** A region, a mapping over all of it, and the region mapped. */
+  #addRam({ start, end, priority, memory }: Extract<Edit, { kind: 'add ram' }>): boolean {
+    const region = this.#regions.length;
+    return (
+      this.#apply({ kind: 'add region', start, end, priority, type: 'ram' }) &&
+      this.#apply({ kind: 'add mapping', region, start: 0, end: end - start, writable: true, memory }) &&
+      this.#apply({ kind: 'show', region, how: 'rw' })
+    );
   }
 
   #addMapping(region: ModelRegion, { start, end, writable, memory }: Extract<Edit, { kind: 'add mapping' }>): boolean {
