@@ -10,7 +10,8 @@ const PAGE = readFileSync(join(projectRoot, 'docs/guides/testing.md'), 'utf8');
 
 const FILES = filesOf(PAGE);
 
-const [FAILURE = ''] = blocksOf(PAGE, 'text');
+/** What the page shows of a marble test that fails, and of a check of the contract. */
+const [FAILURE = '', BREACH = ''] = blocksOf(PAGE, 'text');
 
 interface Runner {
   readonly name: string;
@@ -62,6 +63,13 @@ async function projectFor({ imports }: Runner): Promise<UserProject> {
   const project = new UserProject(files, ['rxjs', 'vitest', 'mocha']);
   await project.compile();
   return project;
+}
+
+/** What a runner printed, apart from the quotes and the indentation that it adds. */
+function expectPrinted(stdout: string, text: string): void {
+  expect(text).to.not.equal('');
+  const printed = stdout.replaceAll('\\n', '\n').replaceAll("''", "'").replaceAll('\\"', '"').replace(/^ +/gm, '');
+  expect(printed).to.contain(text.replace(/^ +/gm, ''));
 }
 
 describe('docs/guides/testing.md', function () {
@@ -132,9 +140,16 @@ describe('docs/guides/testing.md', function () {
       it('shows what a marble test prints that fails', async () => {
         const { stdout } = await runTestsWith('slot-target.test', "b: '2 failed ENOSPC'", "b: '2 applied'");
         expect(runner.counts(stdout)[1]).to.equal(1);
-        const printed = stdout.replaceAll('\\n', '\n').replaceAll("''", "'").replace(/^ +/gm, '');
-        expect(printed).to.contain(FAILURE.replace(/^ +/gm, ''));
+        expectPrinted(stdout, FAILURE);
       });
+
+      // The text is that of the check: one runner is enough.
+      if (runner.name === 'mocha') {
+        it('shows what a check of the contract prints that fails', async () => {
+          const { stdout } = await runTestsWith('slot-target', '!range.contains(one)', '!range.equals(one)');
+          expectPrinted(stdout, BREACH);
+        });
+      }
     });
   }
 });
