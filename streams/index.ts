@@ -1,3 +1,5 @@
+// Without it, the declarations of a program for an older target would not know what 'using' takes.
+/// <reference lib="esnext.disposable" preserve="true" />
 export { MemoryRange } from './ranges/memory-range.js';
 export type { Backing, FileBacking, Mappable, MappingType } from './contracts/backing.js';
 export type {

@@ -28,4 +28,11 @@ describe('the program that is run on the installed package', () => {
     const entries = Object.keys(exports).filter((entry) => !entry.endsWith('.json'));
     expect(entries.filter((entry) => !source.includes(`from 'dma-streams${entry.slice(1)}'`))).to.deep.equal([]);
   });
+
+  it('can be loaded by require, as the oldest Node.js does it that is supported', () => {
+    const program = `console.log(typeof require('dma-streams').RegionManager, typeof require('dma-streams/testing').marbleTest)`;
+    const options = { encoding: 'utf8', cwd: projectRoot } as const;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=commonjs', '-e', program], options);
+    expect(stdout, stderr).to.equal('function function\n');
+  });
 });
