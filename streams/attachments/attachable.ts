@@ -48,11 +48,11 @@ export function checkNeedsNoFd(target: DmaTarget, memory: MapChange | undefined)
 
 /** @throws DmaError `ERR_NO_FD` when one of these targets needs files, and private memory is to be added */
 export function checkPrivateFits(ports: readonly TargetPort[], region: string, range: MemoryRange): void {
-  for (const { target } of ports) {
-    if (target.needsFd === true) {
+  for (const { name, needsFd } of ports) {
+    if (needsFd) {
       throw new DmaError('a target is attached that needs a file for every mapping, and private memory has none', {
         code: 'ERR_NO_FD',
-        target: target.name,
+        target: name,
         region,
         range,
         hint: NO_FD_HINT,

@@ -62,7 +62,7 @@ export function* healByCount(port: TargetPort, unexpected: boolean): Coroutine<v
  */
 function* excess(port: TargetPort, expected: number): Coroutine<number | undefined> {
   const { target } = port;
-  if (target.mappedRanges !== undefined || target.mappedCount === undefined) {
+  if (port.has('mappedRanges') || !port.has('mappedCount')) {
     return undefined;
   }
   const count = yield* port.answerOf(() => target.mappedCount?.());
@@ -72,7 +72,7 @@ function* excess(port: TargetPort, expected: number): Coroutine<number | undefin
   if (typeof count !== 'number' || !Number.isSafeInteger(count)) {
     throw new DmaError('the target did not return a number of mappings', {
       code: 'ERR_TARGET_FAILED',
-      target: target.name,
+      target: port.name,
       hint: 'mappedCount() of a target returns a whole number, or undefined, or a promise of that',
     });
   }

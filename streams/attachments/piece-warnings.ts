@@ -38,10 +38,10 @@ export function* warnOfAllPieces(table: RegionTable, ports: readonly TargetPort[
 /** The smallest limit of these targets; `undefined` if none has one. */
 function smallestLimit(ports: readonly TargetPort[]): MapLimit | undefined {
   let smallest: MapLimit | undefined;
-  for (const { target } of ports) {
+  for (const { name, target } of ports) {
     const maps = maxMapsOf(target);
     if (maps < (smallest?.maps ?? Infinity)) {
-      smallest = { target: target.name, maps };
+      smallest = { target: name, maps };
     }
   }
   return smallest;

@@ -90,8 +90,8 @@ export function* recordActual(
 }
 
 function* compare(port: TargetPort): Coroutine<LedgerDifference> {
-  const { target, ledger } = port;
-  if (target.mappedRanges === undefined) {
+  const { ledger } = port;
+  if (!port.has('mappedRanges')) {
     return { lost: [], unexpected: [], noLongerStuck: [] };
   }
   const actual = new RangeMap<HeldRange>();
@@ -116,7 +116,7 @@ function* rangesAt(port: TargetPort): Coroutine<readonly MemoryRange[]> {
   if (!Array.isArray(held) || (yield* filterInSlices(held, isNoRange)).length > 0) {
     throw new DmaError('the target did not return a list of ranges', {
       code: 'ERR_TARGET_FAILED',
-      target: target.name,
+      target: port.name,
       hint: 'mappedRanges() of a target returns an array of MemoryRange, or a promise of one',
     });
   }

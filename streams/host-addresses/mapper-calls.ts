@@ -1,5 +1,5 @@
 import type { MapChange } from '../contracts/change-set.js';
-import type { DmaError } from '../contracts/errors.js';
+import { DmaError } from '../contracts/errors.js';
 import type { HostVa } from '../contracts/host-va.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
@@ -16,19 +16,14 @@ export class MapperCalls {
 
   /** Whether the mapper makes several addresses in one call. */
   get takesBatches(): boolean {
-    return this.#mapper.ensureMappedBatch !== undefined;
+    return this.#has('ensureMappedBatch');
   }
 
   /** @throws DmaError when the mapper throws, or returns no address */
   ensure(mapping: MapChange): HostVa {
-    let answer: unknown;
-    try {
-      answer = this.#mapper.ensureMapped(mapping);
-    } catch (error) {
-      throw mapperError(error, mapping);
-    }
-    if (!isHostVa(answer)) {
-      throw noVaError(mapping);
+    const answer = answerTo(mapping, () => this.#mapper.ensureMapped(mapping));
+    if (answer instanceof DmaError) {
+      throw answer;
     }
     return answer;
   }
@@ -42,13 +37,7 @@ export class MapperCalls {
       return mappings.map((mapping) => mapperError(error, mapping));
     }
     const rows: readonly unknown[] = Array.isArray(answers) ? answers : [];
-    return mappings.map((mapping, index) => {
-      const answer = rows[index];
-      if (answer instanceof Error) {
-        return mapperError(answer, mapping);
-      }
-      return isHostVa(answer) ? answer : noVaError(mapping);
-    });
+    return mappings.map((mapping, index) => answerTo(mapping, () => rows[index]));
   }
 
   /**
@@ -58,7 +47,7 @@ export class MapperCalls {
    * @returns a promise if the mapper releases asynchronously. It never rejects
    */
   release(ranges: readonly MemoryRange[], report: (error: DmaError) => void): Promise<void> | undefined {
-    if (this.#mapper.releaseBatch === undefined) {
+    if (!this.#has('releaseBatch')) {
       this.releaseEach(ranges, report);
       return undefined;
     }
@@ -71,7 +60,7 @@ export class MapperCalls {
       });
     };
     try {
-      const answer: unknown = this.#mapper.releaseBatch(ranges);
+      const answer: unknown = this.#mapper.releaseBatch?.(ranges);
       if (isPromiseLike(answer)) {
         return Promise.resolve(answer).then((late) => {
           reportReleaseFailures(late, report);
@@ -94,8 +83,26 @@ export class MapperCalls {
       }
     }
   }
+
+  /** Whether the mapper has an optional method. One that cannot be read is there: the call of it fails, and says why. */
+  #has(method: 'ensureMappedBatch' | 'releaseBatch'): boolean {
+    try {
+      return this.#mapper[method] !== undefined;
+    } catch {
+      return true;
+    }
+  }
 }
 
-function isHostVa(answer: unknown): answer is HostVa {
-  return typeof (answer as HostVa | undefined | null)?.address === 'bigint';
+/** The address that a mapper has returned for a mapping, or the error that it has returned or thrown. */
+function answerTo(mapping: MapChange, read: () => unknown): HostVa | DmaError {
+  try {
+    const answer = read();
+    if (answer instanceof Error) {
+      return mapperError(answer, mapping);
+    }
+    return typeof (answer as HostVa | undefined | null)?.address === 'bigint' ? (answer as HostVa) : noVaError(mapping);
+  } catch (error) {
+    return mapperError(error, mapping);
+  }
 }

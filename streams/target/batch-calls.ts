@@ -67,7 +67,7 @@ export class BatchCalls {
 
   /** What a batch has returned, checked. */
   #stopOf(stop: unknown, items: readonly About[]): FailedBatch | undefined {
-    const stopped = stopOf(stop, items.length, this.#calls.target.name);
+    const stopped = stopOf(stop, items.length, this.#calls.name);
     return stopped === undefined
       ? undefined
       : { done: stopped.done, error: this.#calls.toError(stopped.error, items[stopped.done]) };

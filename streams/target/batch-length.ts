@@ -1,5 +1,5 @@
-import type { DmaTarget } from '../contracts/dma-target.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
+import type { TargetCalls } from './target-calls.js';
 
 /** Limits of one batch: calls, and pages (256 MiB). An abort takes effect between two batches. */
 const BATCH_CALLS_MAX = 4096;
@@ -7,11 +7,11 @@ const BATCH_PAGES_MAX = 1 << 16;
 
 /** The number of items, from index `from` on, that one batch of a target takes. */
 export function batchLength(
-  { slowForLargeMaps }: DmaTarget,
+  { slowForLargeMaps }: Pick<TargetCalls, 'slowForLargeMaps'>,
   items: readonly { readonly range: MemoryRange }[],
   from: number,
 ): number {
-  if (slowForLargeMaps === false) {
+  if (!slowForLargeMaps) {
     return Math.min(BATCH_CALLS_MAX, items.length - from);
   }
   let pages = 0;

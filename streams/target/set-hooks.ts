@@ -10,20 +10,24 @@ export type Callee = Pick<DmaTarget, 'checkMaps' | 'mapDma' | 'unmapDma' | 'mapD
 /** Calls `beginSet` and `endSet` of one target: around all of its calls for a change set, once each. */
 export class SetHooks {
   readonly #target: DmaTarget;
+  readonly #name: string;
   readonly #openCall: OpenCall;
   /** `failed`: `beginSet` has failed; then nothing of the set is called. */
   #state: 'outside' | 'inside' | 'failed' = 'outside';
   #generation = 0;
   #error: DmaError | undefined = undefined;
 
-  constructor(target: DmaTarget, openCall: OpenCall) {
+  constructor(target: DmaTarget, name: string, openCall: OpenCall) {
     this.#target = target;
+    this.#name = name;
     this.#openCall = openCall;
   }
 
   /** Those of a target that has at least one of the two. */
-  static of(target: DmaTarget, openCall: OpenCall): SetHooks | undefined {
-    return target.beginSet === undefined && target.endSet === undefined ? undefined : new SetHooks(target, openCall);
+  static of(target: DmaTarget, name: string, openCall: OpenCall): SetHooks | undefined {
+    return target.beginSet === undefined && target.endSet === undefined
+      ? undefined
+      : new SetHooks(target, name, openCall);
   }
 
   /** Whether a set has begun, and has not ended. */
@@ -68,7 +72,7 @@ export class SetHooks {
       }
       return undefined;
     } catch (thrown) {
-      return toDmaError(thrown, { fallbackCode: 'ERR_TARGET_FAILED', target: this.#target.name });
+      return toDmaError(thrown, { fallbackCode: 'ERR_TARGET_FAILED', target: this.#name });
     }
   }
 }

@@ -110,9 +110,19 @@ export class MapList {
   }
 }
 
-/** Makes the calls of one target. What they throw or reject with is returned as a `DmaError`. Nothing is called once it is gone. */
+/**
+ * Makes the calls of one target. What they throw or reject with is returned as a `DmaError`. Nothing is called once it is gone.
+ *
+ * The properties of the target are read once: a getter may throw, or return something else, and must not do so in the middle of a command.
+ */
 export class TargetCalls {
   readonly target: DmaTarget;
+  readonly name: string;
+  readonly needsVa: boolean;
+  readonly needsFd: boolean;
+  /** Whether each map is unmapped by a call of its own. */
+  readonly isExact: boolean;
+  readonly slowForLargeMaps: boolean;
   readonly open = new OpenCall();
   /** Unsubscribes from the observable of a map that has not been answered. */
   signal: AbortSignal | undefined = undefined;
@@ -124,12 +134,26 @@ export class TargetCalls {
 
   constructor(target: DmaTarget) {
     this.target = this.#callee = target;
+    this.name = target.name;
+    this.needsVa = target.needsVa === true;
+    this.needsFd = target.needsFd === true;
+    this.isExact = target.unmapShape === 'exact';
+    this.slowForLargeMaps = target.slowForLargeMaps !== false;
+  }
+
+  /** Whether the target has an optional method. One that cannot be read is there: the call of it fails, and says why. */
+  has(method: 'checkMaps' | 'mapDmaBatch' | 'unmapDmaBatch' | 'mappedRanges' | 'mappedCount'): boolean {
+    try {
+      return this.target[method] !== undefined;
+    } catch {
+      return true;
+    }
   }
 
   /** The reason why no call of the current set may be made: each fails with it. */
   set refusal(reason: DmaError | undefined) {
     if (this.#gone === undefined) {
-      const refused = reason ?? (this.isWaiting ? waitingError(this.target.name) : undefined);
+      const refused = reason ?? (this.isWaiting ? waitingError(this.name) : undefined);
       this.#callee = refused === undefined ? this.target : failingWith(refused);
     }
   }
@@ -172,7 +196,7 @@ export class TargetCalls {
 
   /** @throws DmaError with which a call fails that is not made */
   refuse(): never {
-    throw this.gone ?? waitingError(this.target.name);
+    throw this.gone ?? waitingError(this.name);
   }
 
   /** Calls are made again if the one that timed out has ended. */
@@ -232,7 +256,7 @@ export class TargetCalls {
   toError(thrown: unknown, about?: About): DmaError {
     const error = toDmaError(thrown, {
       fallbackCode: 'ERR_TARGET_FAILED',
-      target: this.target.name,
+      target: this.name,
       region: about?.region,
       range: about?.range,
     });

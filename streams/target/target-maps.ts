@@ -1,6 +1,5 @@
 import type { SetResult } from '../changes/outcomes.js';
 import type { ChangeSet, MapChange } from '../contracts/change-set.js';
-import type { DmaTarget } from '../contracts/dma-target.js';
 import { DmaError, withContext } from '../contracts/errors.js';
 import type { HostVa } from '../contracts/host-va.js';
 import { filterInSlices } from '../ranges/slices.js';
@@ -22,14 +21,12 @@ import { markMapsUnderWay } from './under-way.js';
  */
 export class TargetMaps {
   monitor: Monitor | undefined = undefined;
-  readonly #target: DmaTarget;
   readonly #calls: TargetCalls;
   readonly #batches: BatchCalls;
   readonly #ledger: Ledger;
   readonly #unmaps: TargetUnmaps;
 
   constructor(calls: TargetCalls, ledger: Ledger, unmaps: TargetUnmaps) {
-    this.#target = calls.target;
     this.#calls = calls;
     this.#batches = new BatchCalls(calls);
     this.#ledger = ledger;
@@ -48,7 +45,7 @@ export class TargetMaps {
     }
     const list = new MapList(set, set.undo === true ? yield* this.#ledger.toRestore(set.maps) : set.maps);
     const { length } = list.maps;
-    if (this.#target.checkMaps !== undefined && set.undo !== true) {
+    if (this.#calls.has('checkMaps') && set.undo !== true) {
       const making = list.makeAll();
       if (making !== undefined) {
         yield* making;
@@ -60,7 +57,7 @@ export class TargetMaps {
         return true;
       }
     }
-    if (length > 1 && this.#target.mapDmaBatch !== undefined) {
+    if (length > 1 && this.#calls.has('mapDmaBatch')) {
       return yield* this.#serveTogether(list, result);
     }
     for (let index = 0; index < length; index++) {
@@ -128,7 +125,7 @@ export class TargetMaps {
     if (this.#ledger.hasStuck) {
       return first + 1; // Each map needs a look at what is stuck at its addresses.
     }
-    const end = first + batchLength(this.#target, list.maps, first);
+    const end = first + batchLength(this.#calls, list.maps, first);
     let last = first + 1;
     while (last < end && this.#obstacle(list.maps[last] as MapChange, list.addressAt(last)) === undefined) {
       last += 1;
@@ -162,7 +159,7 @@ export class TargetMaps {
     const maps: MapChange[] = [];
     for (let index = from; index < to; index++) {
       maps.push(list.mappingAt(index));
-      result.add('stuck', { target: this.#target.name, range: (list.maps[index] as MapChange).range });
+      result.add('stuck', { target: this.#calls.name, range: (list.maps[index] as MapChange).range });
     }
     yield* markMapsUnderWay(this.#ledger, maps, list.set.generation, late);
   }
@@ -173,12 +170,12 @@ export class TargetMaps {
     const [row] = rejected === undefined ? [] : yield* filterInSlices(maps, ({ range }) => rejected.equals(range));
     result.error = rejection;
     result.failedAt =
-      row === undefined ? undefined : { target: this.#target.name, region: row.region, range: row.range };
+      row === undefined ? undefined : { target: this.#calls.name, region: row.region, range: row.range };
   }
 
   /** Records a failed map. Returns whether it stops the set. */
   #recordFailure(change: MapChange, error: DmaError, set: ChangeSet, result: SetResult): boolean {
-    const at = { target: this.#target.name, region: change.region, range: change.range };
+    const at = { target: this.#calls.name, region: change.region, range: change.range };
     if (this.#calls.gone !== undefined) {
       result.error = this.#calls.gone;
       result.failedAt = set.undo ? undefined : at;
@@ -214,7 +211,7 @@ export class TargetMaps {
           continue;
         }
       }
-      return stuckError(this.#target.name, change, stuck, cause);
+      return stuckError(this.#calls.name, change, stuck, cause);
     }
     return undefined;
   }
@@ -226,16 +223,14 @@ export class TargetMaps {
   /** The reason why the target is not called for a map, if there is one. */
   #obstacle(change: MapChange, address: HostVa | DmaError | undefined): DmaError | undefined {
     if (this.#isAborted) {
-      return abortedError(this.#target.name, change, this.monitor?.signal?.reason);
+      return abortedError(this.#calls.name, change, this.monitor?.signal?.reason);
     }
     if (address instanceof DmaError) {
       return address;
     }
-    if (address === undefined && this.#target.needsVa === true) {
-      return noVaError(this.#target.name, change);
+    if (address === undefined && this.#calls.needsVa) {
+      return noVaError(this.#calls.name, change);
     }
-    return typeof change.backing === 'string' && this.#target.needsFd === true
-      ? noFdError(this.#target.name, change)
-      : undefined;
+    return typeof change.backing === 'string' && this.#calls.needsFd ? noFdError(this.#calls.name, change) : undefined;
   }
 }

@@ -39,13 +39,22 @@ export class TargetPort {
   constructor(target: DmaTarget) {
     this.target = target;
     this.#calls = new TargetCalls(target);
-    this.#hooks = SetHooks.of(target, this.#calls.open);
+    this.#hooks = SetHooks.of(target, this.name, this.#calls.open);
     this.#unmaps = new TargetUnmaps(this.#calls, this.ledger);
     this.#maps = new TargetMaps(this.#calls, this.ledger, this.#unmaps);
   }
 
   get name(): string {
-    return this.target.name;
+    return this.#calls.name;
+  }
+
+  get needsFd(): boolean {
+    return this.#calls.needsFd;
+  }
+
+  /** Whether the target can list, or count, what it holds. */
+  has(method: 'mappedRanges' | 'mappedCount'): boolean {
+    return this.#calls.has(method);
   }
 
   /**
@@ -120,7 +129,7 @@ export class TargetPort {
   /** Whether the target may use the host address of the mapping at exactly this range, which is no longer active. */
   usesVa(range: MemoryRange): boolean {
     const mapping = this.ledger.at(range);
-    return mapping !== undefined && (mapping.hostVa !== undefined || this.target.needsVa === true);
+    return mapping !== undefined && (mapping.hostVa !== undefined || this.#calls.needsVa);
   }
 
   /** Whether a set has begun at the target that `endSet` has to end. */
@@ -203,7 +212,7 @@ export class TargetPort {
       this.#forget();
       result.endAs(this.#calls.gone);
     }
-    return result.outcome(set.generation, this.target.name);
+    return result.outcome(set.generation, this.name);
   }
 
   #isGone(): boolean {
@@ -215,7 +224,7 @@ export class TargetPort {
     if (maps.length > 0 && undo !== true) {
       result.endAs(this.#calls.gone);
     }
-    return result.outcome(generation, this.target.name);
+    return result.outcome(generation, this.name);
   }
 
   /** The target holds nothing any more. */

@@ -28,10 +28,9 @@ export class TargetUnmaps {
 
   /** Serves the unmaps of a set: together if the target takes batches, else one by one. */
   *serve(set: ChangeSet, result: SetResult): Coroutine<void> {
-    const { target } = this.#calls;
     const { unmaps } = set;
-    const each = target.unmapShape === 'exact';
-    if (target.unmapDmaBatch !== undefined && (unmaps.length > 1 || (each && (unmaps[0]?.covers.length ?? 0) > 1))) {
+    const each = this.#calls.isExact;
+    if (this.#calls.has('unmapDmaBatch') && (unmaps.length > 1 || (each && (unmaps[0]?.covers.length ?? 0) > 1))) {
       yield* this.#serveTogether(set, each, result);
       return;
     }
@@ -80,7 +79,7 @@ export class TargetUnmaps {
   *#serveTogether(set: ChangeSet, each: boolean, result: SetResult): Coroutine<void> {
     const calls = this.#ledger.takeEach(set, each) ?? (yield* this.#callsOf(set.unmaps, each));
     for (let next = 0; next < calls.length;) {
-      const count = batchLength(this.#calls.target, calls, next);
+      const count = batchLength(this.#calls, calls, next);
       const batch = count === calls.length ? calls : calls.slice(next, next + count);
       const answer = this.#batches.unmapBatch(batch);
       const failed = answer === undefined ? undefined : yield* this.#batches.failureOf(answer, batch);
@@ -173,7 +172,7 @@ export class TargetUnmaps {
     }
     const isStillHeld = error === undefined ? undefined : yield* stillHeldAfter(error, mappings.length);
     yield* eachInSlices(mappings, (change) => {
-      const at = { target: this.#calls.target.name, range: change.range };
+      const at = { target: this.#calls.name, range: change.range };
       if (isStillHeld?.(change) === true) {
         this.#ledger.markStuck(change, set.generation);
         result.add('stuck', at);
