@@ -7,7 +7,7 @@ import tseslint from 'typescript-eslint';
 const printable = { allowNumber: true, allow: [{ from: 'file', name: 'MemoryRange' }] };
 
 export default defineConfig(
-  { ignores: ['dist/', 'build/', 'coverage/', 'prebuilds/', 'docs/api/'] },
+  { ignores: ['dist/', 'build/', 'coverage/', 'prebuilds/', 'site/'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   js.configs.recommended,
   {

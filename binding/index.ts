@@ -1,3 +1,8 @@
+/**
+ * Guest memory, IOMMUs, KVM and sockets of Linux as objects. Needs the addon, which is loaded at its first use.
+ *
+ * @module dma-streams/binding
+ */
 export { AddressSpace } from './memory/address-space.js';
 export type { CopySource } from './iommu/copy-source.js';
 export { DmaBatch } from './iommu/dma-batch.js';

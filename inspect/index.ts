@@ -1,3 +1,8 @@
+/**
+ * Metrics of a manager for OpenTelemetry, and a page that shows its memory map.
+ *
+ * @module dma-streams/inspect
+ */
 export { instrument } from './metrics/instrument.js';
 export type { Instrumentation, InstrumentOptions } from './metrics/instrument.js';
 export { serveInspector } from './server/serve-inspector.js';

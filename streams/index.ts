@@ -1,5 +1,12 @@
 // Without it, the declarations of a program for an older target would not know what 'using' takes.
 /// <reference lib="esnext.disposable" preserve="true" />
+
+/**
+ * Regions of guest memory, the manager that turns their changes into change sets, and the operators and contracts of targets. It needs nothing but
+ * RxJS: no addon, no Node.js.
+ *
+ * @module dma-streams
+ */
 export { MemoryRange } from './ranges/memory-range.js';
 export type { Backing, FileBacking, Mappable, MappingType } from './contracts/backing.js';
 export type {

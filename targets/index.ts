@@ -1,3 +1,9 @@
+/**
+ * The targets of the package: VFIO type1, iommufd, KVM, vhost-user back ends, a software IOMMU and a log; and the assignment of devices. Those of the
+ * kernel, of back ends and of memory that a device accesses need the addon, which is loaded at its first use.
+ *
+ * @module dma-streams/targets
+ */
 export type { BatchStop, DmaMapRequest, DmaTarget } from '../streams/index.js';
 export { DmaFault } from '../streams/index.js';
 export { callToJson, callToText } from './call-line.js';

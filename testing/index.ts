@@ -1,3 +1,9 @@
+/**
+ * What the tests of a target need: fakes that keep the contract and fail on plan, marble tests in virtual time, and the contract of `DmaTarget` as a
+ * suite. It needs no addon, and works with any test runner.
+ *
+ * @module dma-streams/testing
+ */
 export { RecordingTarget } from './recording-target.js';
 export type { RecordingTargetOptions, Reply } from './recording-target.js';
 export type { CallAnswer } from './serve-batch.js';

@@ -32,7 +32,7 @@ export function checkAreasFor(areas: number): void {
   }
 }
 
-/** The error of `checkAreasFor`; `undefined` if there are enough. `fewer`: how to need fewer, for the hint. */
+/** The error of mappings for which too few memory areas are left; `undefined` if there are enough. `fewer`: how to need fewer, for the hint. */
 export function areasError(areas: number, fewer: string = FEWER_AREAS.forMappings): DmaError | undefined {
   if (excess(areas) <= 0 || (isLimitRaised() && excess(areas) <= 0)) {
     return undefined;
