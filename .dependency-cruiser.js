@@ -158,9 +158,9 @@ export default {
     },
     {
       name: 'one-loader-of-the-addon',
-      comment: 'binding/native.ts alone loads the addon.',
+      comment: 'binding/addon.ts alone loads the addon.',
       severity: 'error',
-      from: { pathNot: '^binding/native\\.ts$' },
+      from: { pathNot: '^binding/addon\\.ts$' },
       to: { path: '(node_modules/node-gyp-build/|\\.node$)' },
     },
     {

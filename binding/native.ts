@@ -1,7 +1,4 @@
-import { createRequire } from 'node:module';
-import { sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { DmaError } from '../streams/index.js';
+import { loadAddon } from './addon.js';
 import type {
   ContainerHandle,
   DeviceHandle,
@@ -187,45 +184,9 @@ let loaded: Native | undefined;
 /**
  * The addon. It is loaded at the first call, so that code without native calls works where the addon cannot be built.
  *
- * @throws DmaError `ERR_ADDON_MISSING`, with the command that builds it
+ * @throws DmaError `ERR_ADDON_MISSING`, `ERR_ADDON_UNUSABLE`, `ERR_LINUX_ONLY`: see {@link loadAddon}
  */
 export function native(): Native {
-  loaded ??= load();
+  loaded ??= loadAddon() as Native;
   return loaded;
-}
-
-/** The package folder, two levels above dist/binding. */
-const root = fileURLToPath(new URL('../../', import.meta.url));
-
-/**
- * The path of the addon: one that was built in the package folder, or else a prebuilt one.
- *
- * @throws Error if there is none for this platform
- */
-export function addonFile(): string {
-  return addonFinder().resolve(root);
-}
-
-function addonFinder(): { (folder: string): Native; resolve(folder: string): string } {
-  return createRequire(import.meta.url)('node-gyp-build') as ReturnType<typeof addonFinder>;
-}
-
-/** How to build the addon in the package folder. */
-export function buildHint(): string {
-  const build = root.includes(`${sep}node_modules${sep}`)
-    ? '`npm explore dma-streams -- npm run build:native`, in the folder of the program that depends on it'
-    : `\`npm run build:native\`, in ${root}`;
-  return `Build it with ${build}. It needs a C++20 compiler, make and Python 3 (Debian, Ubuntu: apt install g++ make python3).`;
-}
-
-function load(): Native {
-  try {
-    return addonFinder()(root);
-  } catch (cause) {
-    throw new DmaError('the native addon of dma-streams is not built, or cannot be loaded', {
-      code: 'ERR_ADDON_MISSING',
-      hint: process.platform === 'linux' ? buildHint() : `It exists for Linux only; this is ${process.platform}.`,
-      cause,
-    });
-  }
 }

@@ -1,9 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { temporaryFolder } from './temporary-folder.js';
-import { labFile } from './paths.js';
+import { cacheFolder, labFile } from './paths.js';
 
 /** The kernels that the suite runs on: one without map-by-file in iommufd, and one with it. */
 export const KERNEL_VERSIONS = ['6.12', '7.3'] as const;
@@ -47,6 +46,5 @@ export function ensureKernel(version: KernelVersion): string {
 }
 
 function cachedKernel(version: KernelVersion): string {
-  const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
-  return join(cache, 'dma-streams', `bzImage-${version}`);
+  return cacheFolder(`bzImage-${version}`);
 }

@@ -10,7 +10,7 @@ fi
 # Beside the ordinary build, whose settings stay as they are.
 beside=$root/build/tidy
 mkdir -p "$beside"
-ln -sfn ../../binding ../../binding.gyp ../../node_modules "$beside/"
+ln -sfn ../../binding ../../binding.gyp ../../package.json ../../node_modules "$beside/"
 (cd "$beside" && node-gyp configure --loglevel=warn -- -f compile_commands_json)
 commands=$beside/build/Release
 # By their own names, not by those beside, so that a finding says where to look.

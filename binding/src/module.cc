@@ -15,6 +15,10 @@
 #include "sockets/listener.h"
 #include "sockets/socket_functions.h"
 
+// What a macro stands for, in quotation marks.
+#define QUOTED_VALUE(macro) QUOTED(macro)
+#define QUOTED(text) #text
+
 namespace dma_streams {
 
 namespace {
@@ -41,6 +45,9 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   ExportEventFd(env, exports);
   ExportSockets(env, exports);
   ExportListener(env, exports);
+  // Not enumerable: everything else is a function.
+  exports.DefineProperty(Napi::PropertyDescriptor::Value(
+      "version", Napi::String::New(env, QUOTED_VALUE(DMA_STREAMS_VERSION)), napi_default));
   return exports;
 }
 

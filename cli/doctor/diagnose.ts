@@ -1,4 +1,4 @@
-import { buildHint } from '../../binding/native.js';
+import { buildHint } from '../../binding/addon.js';
 import { formatCount } from '../output/text.js';
 import { checkDevices } from './check-devices.js';
 import { checkIommu } from './check-iommu.js';

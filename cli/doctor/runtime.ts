@@ -1,5 +1,5 @@
-import { addonFile, native } from '../../binding/native.js';
-import { messageOf } from '../errors.js';
+import { addonFile } from '../../binding/addon.js';
+import { native } from '../../binding/native.js';
 import { manifest } from '../manifest.js';
 import type { AddonFacts, NodeFacts } from './report.js';
 import { failure } from './trial.js';
@@ -49,14 +49,9 @@ export function lookAtAddon(): AddonFacts {
     return { file, trial: { works: true } };
   } catch (error) {
     const trial = failure(error);
-    const message = path === null ? `none for ${process.platform}-${process.arch}` : loaderMessage(path, error);
-    return { file, trial: { ...trial, message } };
+    return {
+      file,
+      trial: path === null ? { ...trial, message: `none for ${process.platform}-${process.arch}` } : trial,
+    };
   }
-}
-
-/** The first line of the loader's message, which names for instance a missing library. */
-function loaderMessage(path: string, error: unknown): string {
-  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  const [first = ''] = messageOf(cause).split('\n');
-  return `cannot be loaded: ${first.includes(path) ? first : `${path}: ${first}`}`;
 }

@@ -5,7 +5,7 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 beside=$root/build/sanitized
 mkdir -p "$beside"
-ln -sfn ../../binding ../../binding.gyp ../../node_modules "$beside/"
+ln -sfn ../../binding ../../binding.gyp ../../package.json ../../node_modules "$beside/"
 (cd "$beside" && node-gyp rebuild --jobs=max --loglevel=warn -- -Dsanitize=1)
 cd "$root"
 # The checks belong to a library of their own, which has to be there before node is. Node never frees all that it has at its

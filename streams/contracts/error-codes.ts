@@ -3,8 +3,12 @@ import type { KernelErrorCode } from './errno.js';
 /** The error codes of this library: what each means, and what to do. `docs/troubleshooting.md` is made from this list. */
 export const LIBRARY_ERRORS = {
   ERR_ADDON_MISSING: {
-    meaning: 'the native addon is not built for this machine',
-    cure: 'build it where the package is installed, with a compiler: the hint has the command; on other systems than Linux there is none',
+    meaning: 'there is no native addon for this processor and C library',
+    cure: 'build it where the package is installed, with a compiler: the hint has the command',
+  },
+  ERR_ADDON_UNUSABLE: {
+    meaning: 'the native addon is damaged, of another version or processor, or cannot be linked',
+    cure: 'install the package again, or build the addon there: the hint has the command',
   },
   ERR_ALREADY_ASSIGNED: {
     meaning: 'the device is already assigned',
@@ -49,6 +53,10 @@ export const LIBRARY_ERRORS = {
   ERR_INVALID_HOST_VA: {
     meaning: 'the host virtual address was not made by RamBlocks or an AddressSpace, or has been released',
     cure: 'pass on the object that ensureMapped() returned, and drop it at the unmap',
+  },
+  ERR_LINUX_ONLY: {
+    meaning: 'what was called needs the native addon, which exists for Linux only',
+    cure: 'use what works without it, which the hint names; or run the program on Linux',
   },
   ERR_MAPPING_CUT: {
     meaning: 'the range contains only a part of a mapping',

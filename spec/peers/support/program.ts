@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { PrivateRoot, type RootContents } from './private-root.js';
+import { PrivateRoot, type RootContents } from '../../../lab/private-root.js';
 
 /** A back end that can be started. */
 export interface Program {

@@ -1,7 +1,18 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, isAbsolute, join, relative } from 'node:path';
+import { cacheFolder } from './paths.js';
+import { run } from './run.js';
 
 /** What a private root is made of. */
 export interface RootContents {
@@ -33,8 +44,7 @@ export class PrivateRoot {
 
   /** Finds the root, or makes it. @throws Error with the output of apt-get or dpkg, if one fails */
   static ensure(contents: RootContents): PrivateRoot {
-    const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'dma-streams', 'roots');
-    const path = join(cache, contents.name);
+    const path = cacheFolder('roots', contents.name);
     if (!existsSync(path)) {
       console.warn(`unpacking ${contents.packages.join(', ')} of ${contents.suites.at(-1) ?? ''} into ${path}`);
       const unfinished = `${path}.${process.pid}`;
@@ -54,13 +64,23 @@ export class PrivateRoot {
     return versions[name] ?? 'unknown';
   }
 
+  /** The path of a file in it. @param file its path in the root */
+  path(file = ''): string {
+    return join(this.#path, file);
+  }
+
   /** The command that runs a program of this root. @param program its path in the root */
   command(program: string, ...args: readonly string[]): readonly string[] {
+    return [...this.linker(), join(this.#path, program), ...args];
+  }
+
+  /** The command that runs any program, whose path follows, by the dynamic linker and the libraries of this root. */
+  linker(): readonly string[] {
     const linker = this.#find(['lib64', 'usr/lib64', 'lib', 'usr/lib'], /^ld-linux-.*\.so\.\d+$/);
     const libraries = ['lib', 'usr/lib']
       .flatMap((folder) => this.#entries(folder).map((entry) => join(this.#path, folder, entry)))
       .filter((folder) => folder.endsWith('-linux-gnu') && statSync(folder).isDirectory());
-    return [linker, '--library-path', libraries.join(':'), join(this.#path, program), ...args];
+    return [linker, '--library-path', libraries.join(':')];
   }
 
   #find(folders: readonly string[], name: RegExp): string {
@@ -92,7 +112,7 @@ function fill(folder: string, { suites, packages, without = [] }: RootContents):
     suites.map((suite) => `deb [signed-by=${KEYRING}] ${mirror} ${suite} main\n`).join(''),
   );
   // apt takes what is left out for installed, in a version that suits everybody.
-  const { stdout: architecture } = run(['dpkg', '--print-architecture']);
+  const architecture = run(['dpkg', '--print-architecture']);
   writeFileSync(
     join(folder, 'status'),
     without
@@ -132,7 +152,9 @@ function fill(folder: string, { suites, packages, without = [] }: RootContents):
       .join(''),
   );
   const apt = (...args: string[]): void => {
-    run(['apt-get', '-qq', ...args], { APT_CONFIG: config, DEBIAN_FRONTEND: 'noninteractive' });
+    run(['apt-get', '-qq', ...args], {
+      env: { ...process.env, APT_CONFIG: config, DEBIAN_FRONTEND: 'noninteractive' },
+    });
   };
   apt('update', '-o', 'APT::Update::Error-Mode=any');
   apt('install', '-y', '--download-only', '-t', suites.at(-1) ?? '', ...packages);
@@ -141,11 +163,26 @@ function fill(folder: string, { suites, packages, without = [] }: RootContents):
   for (const file of readdirSync(archives).filter((name) => name.endsWith('.deb'))) {
     const archive = join(archives, file);
     run(['dpkg', '-x', archive, root]);
-    const { stdout } = run(['dpkg-deb', '-W', '--showformat', '${Package} ${Version}', archive]);
-    const [name = '', version = ''] = stdout.split(' ');
+    const about = run(['dpkg-deb', '-W', '--showformat', '${Package} ${Version}', archive]);
+    const [name = '', version = ''] = about.split(' ');
     versions[name] = version;
   }
+  relativeLinks(root);
   writeFileSync(join(root, VERSIONS), JSON.stringify(versions, undefined, 2));
+}
+
+/** Symbolic links to absolute paths would lead out of the root, to files of this system. */
+function relativeLinks(root: string): void {
+  for (const entry of readdirSync(root, { recursive: true, withFileTypes: true }).filter((one) =>
+    one.isSymbolicLink(),
+  )) {
+    const link = join(entry.parentPath, entry.name);
+    const target = readlinkSync(link);
+    if (isAbsolute(target)) {
+      rmSync(link);
+      symlinkSync(relative(dirname(link), join(root, target)), link);
+    }
+  }
 }
 
 /** The mirror that the system's own sources name. @throws Error if they name none */
@@ -159,20 +196,8 @@ function systemMirror(): string {
   const mirror = /^(?:URIs:|deb(?: \[[^\]]*\])?) *(https?:\S*\/debian)\/?(?: |$)/m.exec(text)?.[1];
   if (mirror === undefined) {
     throw new Error(
-      `newer programs are unpacked from a mirror of Debian, and ${files.join(', ')} name none: add one there`,
+      `programs of other releases are unpacked from a mirror of Debian, and ${files.join(', ')} name none: add one there`,
     );
   }
   return mirror;
-}
-
-function run(command: readonly string[], environment: NodeJS.ProcessEnv = {}): { readonly stdout: string } {
-  const [program = '', ...args] = command;
-  const { status, stdout, stderr, error } = spawnSync(program, args, {
-    encoding: 'utf8',
-    env: { ...process.env, ...environment },
-  });
-  if (status !== 0) {
-    throw new Error(`${command.join(' ')} failed: ${error?.message ?? stderr}`);
-  }
-  return { stdout };
 }

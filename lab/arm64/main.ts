@@ -1,0 +1,88 @@
+/**
+ * `npm run test:arm64`: runs the addon that `npm run prebuild` made for arm64, in an emulated Node.js: the demo, then the specs. Names what is not
+ * run, and why. Folders of `spec/` given as arguments are the only ones. Downloads what is missing. Ends with `arm64: N passed, N failed`.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { delimiter, join, relative } from 'node:path';
+import { nodeFolder, oldMachine, replayDemo, withPrebuilds } from '../prebuild/machines.js';
+import { prebuildProblems } from '../prebuild/manifest.js';
+import { projectRoot } from '../paths.js';
+import { temporaryFolder } from '../temporary-folder.js';
+import { LEFT_OUT, type LeftOut } from './left-out.js';
+import type { LeftOutTest, SuiteResult } from './suite.js';
+
+const SPECS = join(projectRoot, 'dist/spec');
+
+const problems = prebuildProblems();
+if (problems.length > 0) {
+  console.error(`test:arm64: ${problems.join('; ')}: npm run prebuild`);
+  process.exit(2);
+}
+const wanted = process.argv.slice(2);
+const machine = oldMachine('arm64');
+console.log(`The demo, by ${machine.description}:\n  ${replayDemo(machine)}`);
+
+const folder = nodeFolder(machine);
+const total = { passed: 0, failed: 0, skipped: 0 };
+for (const part of partsOfSpecs()) {
+  const files = readdirSync(SPECS, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.spec.js') && isWithin(file, part))
+    .filter((file) => !LEFT_OUT.some((one) => one.title === undefined && covers(one, file)))
+    .sort();
+  if (files.length > 0) {
+    console.log(`\nspec/${part}: ${files.length} files`);
+    const { passed, failed, skipped } = runSpecs(files);
+    total.passed += passed;
+    total.failed += failed;
+    total.skipped += skipped.length;
+    skipped.forEach((title) => console.log(`  skipped: ${title}`));
+  }
+}
+console.log('\nNot run by the emulator:');
+for (const { specs, title, reason } of LEFT_OUT) {
+  console.log(
+    `  ${specs.map((spec) => `spec/${spec}`).join(', ')}${title === undefined ? '' : `, "${title}"`}: ${reason}`,
+  );
+}
+console.log(`\narm64: ${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;
+
+/** The folders and files of `spec/` to run, each in a process of its own: one that ends early takes no other along. */
+function partsOfSpecs(): readonly string[] {
+  return wanted.length > 0
+    ? wanted.map((name) => name.replace(/^spec\//, '').replace(/\.ts$/, '.js'))
+    : readdirSync(SPECS).sort();
+}
+
+function runSpecs(files: readonly string[]): SuiteResult {
+  const result = join(temporaryFolder('arm64-'), 'result.json');
+  const left: LeftOutTest[] = LEFT_OUT.flatMap((one) =>
+    one.title === undefined
+      ? []
+      : files.filter((file) => covers(one, file)).map((file) => ({ file: join(SPECS, file), title: one.title ?? '' })),
+  );
+  const paths = files.map((file) => join(SPECS, file));
+  spawnSync(
+    join(folder, 'node'),
+    ['--enable-source-maps', join(projectRoot, 'dist/lab/arm64/suite.js'), result, JSON.stringify(left), ...paths],
+    {
+      cwd: projectRoot,
+      stdio: 'inherit',
+      env: { ...withPrebuilds(), PATH: `${folder}${delimiter}${process.env['PATH'] ?? ''}` },
+    },
+  );
+  // Without a result the process ended before the tests did.
+  return existsSync(result)
+    ? (JSON.parse(readFileSync(result, 'utf8')) as SuiteResult)
+    : { passed: 0, failed: 1, skipped: [] };
+}
+
+function covers({ specs }: LeftOut, file: string): boolean {
+  return specs.some((spec) => isWithin(file, spec.replace(/\.ts$/, '.js')));
+}
+
+/** Whether a file is in a folder, or is that file. */
+function isWithin(file: string, part: string): boolean {
+  return !relative(part, file).startsWith('..');
+}

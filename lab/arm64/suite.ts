@@ -1,0 +1,43 @@
+/**
+ * Runs specs on the emulated machine: `node suite.js RESULT LEFT_OUT FILE...`. `LEFT_OUT` is a list of tests as JSON: the file of each, and a part of
+ * its title. Writes what became of the tests to the file RESULT.
+ */
+import { writeFileSync } from 'node:fs';
+import Mocha from 'mocha';
+
+/** In milliseconds. An emulated Node.js takes seconds to start, and some tests start twenty. */
+const TIMEOUT = 300_000;
+
+/** A test that is not run. */
+export interface LeftOutTest {
+  readonly file: string;
+  readonly title: string;
+}
+
+/** What became of the tests. */
+export interface SuiteResult {
+  readonly passed: number;
+  readonly failed: number;
+  /** Titles of the tests that skipped themselves, or were left out. */
+  readonly skipped: readonly string[];
+}
+
+const [result = '', leftOut = '[]', ...files] = process.argv.slice(2);
+const left = JSON.parse(leftOut) as readonly LeftOutTest[];
+const mocha = new Mocha({ reporter: 'spec', timeout: TIMEOUT });
+files.forEach((file) => mocha.addFile(file));
+await mocha.loadFilesAsync();
+mocha.suite.eachTest((test: Mocha.Test) => {
+  if (left.some(({ file, title }) => test.file === file && test.fullTitle().includes(title))) {
+    test.pending = true;
+  }
+  // Whatever the spec says: its limit is that of a processor.
+  test.timeout(TIMEOUT);
+});
+const skipped: string[] = [];
+const runner = mocha.run(() => {
+  const { passes = 0, failures = 0 } = runner.stats ?? {};
+  writeFileSync(result, JSON.stringify({ passed: passes, failed: failures, skipped } satisfies SuiteResult));
+  process.exit(failures === 0 ? 0 : 1);
+});
+runner.on('pending', (test) => skipped.push(test.fullTitle()));
