@@ -98,7 +98,7 @@ describe('npm run release', function () {
     using repository = new Repository();
     const { status, stdout, stderr } = repository.release('minor');
     expect(status, stderr).to.equal(0);
-    const checks = ['the addons are complete --check', 'linted', 'tested', 'checked'];
+    const checks = ['linted', 'tested', 'checked', 'the addons are complete --check'];
     expect(stdout.split('\n').filter((line) => checks.includes(line))).to.deep.equal(checks);
     expect(stdout).to.contain('git push --follow-tags\n  npm publish\n');
     expect(JSON.parse(repository.read('package.json'))).to.include({ version: '0.2.0' });
@@ -134,7 +134,6 @@ describe('npm run release', function () {
   });
 
   for (const [script, cure] of [
-    ['prebuild', /npm run prebuild -- --check failed.*npm run prebuild builds the addons/],
     ['lint', /npm run lint failed.*npm run format/],
     ['test', /npm run test failed.*mend what fails/],
     ['release:check', /npm run release:check failed.*what npm says/],
@@ -178,6 +177,20 @@ describe('npm run release', function () {
       /'v1\.0\.0' is neither patch, minor, major nor a version: write it as 1\.2\.3/,
     );
     expectRefusal(repository, ['0.0.9'], /0\.0\.9 is before the present version, 0\.1\.0/);
+  });
+
+  it('builds the addons for the new version where there are none', () => {
+    using repository = new Repository({
+      prebuild: 'if [ "$1" = --check ]; then exit 1; fi; echo built for $npm_package_version; true',
+    });
+    const { status, stdout } = repository.release('0.2.0');
+    expect(status).to.equal(0);
+    expect(stdout).to.contain('\nbuilt for 0.2.0\n');
+  });
+
+  it('leaves everything as before when the addons cannot be built', () => {
+    using repository = new Repository({ prebuild: 'exit 1' });
+    expectRefusal(repository, ['minor'], /npm run prebuild failed: .*\nEverything is as before/);
   });
 
   it('leaves everything as before when the commit fails', () => {
