@@ -26,6 +26,8 @@ export default {
   sort: ['source-order'],
   useFirstParagraphOfCommentAsSummary: true,
   searchInDocuments: true,
+  // A long page has a word as often as a short one, and counts less for it.
+  searchGroupBoosts: { Guides: 3, Reference: 10 },
   searchInComments: true,
   visibilityFilters: {},
   sortEntryPoints: false,

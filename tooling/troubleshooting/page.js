@@ -122,8 +122,9 @@ function idOf(code) {
   return `<a id="${code.toLowerCase()}"></a>\`${code}\``;
 }
 
+/** Sentences below one another. */
 function lines(texts) {
-  return texts.map(text).join('<br>');
+  return texts.length === 1 ? text(texts[0]) : texts.map((one) => `• ${text(one)}`).join('<br>');
 }
 
 /** As a cell of a table: nothing of it is markup, except code in backticks. */
