@@ -1,7 +1,7 @@
 import { MemoryRange } from '../streams/index.js';
-import { show } from '../streams/internal.js';
+import { checkOptions, show } from '../streams/internal.js';
 
-export { show };
+export { checkOptions, show };
 
 /** Checks of arguments. Each throws a `TypeError` or a `RangeError` that names the argument. */
 

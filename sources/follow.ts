@@ -18,6 +18,7 @@ import {
   type RegionEdit,
   type RegionManager,
 } from '../streams/index.js';
+import { checkManager } from '../streams/internal.js';
 import { MemoryFiles } from './memory-files.js';
 import { isWritable, mappingType } from './section-kind.js';
 import { differenceOf, sectionKey, type Section } from './section.js';
@@ -49,6 +50,7 @@ export async function followSections(
   sections$: Observable<readonly Section[]>,
   manager: RegionManager,
 ): Promise<Following> {
+  checkManager(manager, 'QemuSource.follow');
   const followed = new FollowedSections(manager);
   const changes$ = sections$.pipe(
     concatMap((sections) => from(followed.become(sections))),

@@ -1,4 +1,4 @@
-import { checkObject, show } from '../streams/internal.js';
+import { checkOptions, show } from '../streams/internal.js';
 
 export interface QemuSourceOptions {
   /** From the beginning of one look at the memory map to that of the next one, in milliseconds. At least 1. Default: 100. */
@@ -29,7 +29,11 @@ export function checkQemuOptions(path: string, options: QemuSourceOptions): Chec
   if (typeof path !== 'string' || path === '' || path.includes('\0')) {
     throw new TypeError(`qmpSocket is ${show(path)}: it has to be the path of a socket, without zero bytes`);
   }
-  checkObject(options, 'options');
+  checkOptions(
+    options,
+    { interval: true, addressSpace: true, timeout: true, reconnect: true, signal: true },
+    'QemuSource.connect',
+  );
   const { interval = 100, addressSpace = 'memory', timeout = 5000, reconnect = 0, signal } = options;
   checkTime(interval, 'interval', 1);
   checkTime(timeout, 'timeout', 1);

@@ -1,5 +1,6 @@
 import { BehaviorSubject, distinctUntilChanged, Observable, ReplaySubject, share, type Subscriber } from 'rxjs';
 import { DmaError, type RegionManager } from '../streams/index.js';
+import { madeBy } from '../streams/internal.js';
 import { DumpError } from './dump-error.js';
 import { parseFlatViews, sectionsOfSpace, type FlatView } from './flat-view.js';
 import { followSections, type Following } from './follow.js';
@@ -266,3 +267,5 @@ export class QemuSource implements Disposable {
     });
   }
 }
+
+madeBy(QemuSource, 'await QemuSource.connect');

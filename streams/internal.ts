@@ -5,12 +5,23 @@ export { toDmaError, withContext, withoutCode } from './contracts/errors.js';
 export { PAGE_SHIFT, PAGE_SIZE, PAGE_SIZE_NUMBER, pagesOfBytes, partsOutside } from './ranges/memory-range.js';
 export { RangeMap } from './ranges/range-map.js';
 export type { Ranged } from './ranges/range-map.js';
-export { checkCount, checkObject, checkOneOf, show } from './util/checks.js';
+export {
+  checkCallback,
+  checkCount,
+  checkNames,
+  checkObject,
+  checkOneOf,
+  checkOptions,
+  isObject,
+  show,
+} from './util/checks.js';
+export { isClass, madeBy, makersOf } from './util/classes.js';
 export { printable, readable } from './util/printing.js';
 export { SerialQueue } from './util/serial-queue.js';
 export { abortError } from './branches/command-errors.js';
 export { toAnswer } from './target/answers.js';
 export { isPromiseLike } from './util/coroutine.js';
+export { checkManager } from './manager/check-manager.js';
 export { onlookingOf } from './manager/onlooking.js';
 export type { Onlooking } from './manager/onlooking.js';
 export type { Failure } from './manager/manager-streams.js';

@@ -1,6 +1,6 @@
 import type { VfioDevice } from '../binding/index.js';
 import { DmaError, type Attachment, type AttachOptions, type DmaTarget, type RegionManager } from '../streams/index.js';
-import { printable, show } from '../streams/internal.js';
+import { checkCallback, checkObject, checkOptions, printable, show } from '../streams/internal.js';
 import type {
   AssignedDevice,
   AssignedDevicesOptions,
@@ -50,14 +50,13 @@ export class AssignedDevices implements AsyncDisposable {
    * @throws TypeError if `name` is not a string, or `attachAs` is not a function
    */
   constructor(manager: Pick<RegionManager, 'attach' | 'attachments'>, options: AssignedDevicesOptions = {}) {
+    checkObject(manager, 'the manager of AssignedDevices');
     this.#manager = manager;
-    const { name, attachAs } = options;
+    const { name, attachAs } = checkOptions(options, { by: true, name: true, attachAs: true }, 'AssignedDevices');
     if (name !== undefined && typeof name !== 'string') {
       throw new TypeError(`name must be a string, not ${show(name)}`);
     }
-    if (attachAs !== undefined && typeof attachAs !== 'function') {
-      throw new TypeError(`attachAs must be a function, not ${show(attachAs)}`);
-    }
+    checkCallback(attachAs, 'attachAs');
     this.#options = { ...options };
     this.#access = deviceAccessOf(options);
   }

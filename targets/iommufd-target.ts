@@ -7,7 +7,7 @@ import {
   type Mappable,
   type MemoryRange,
 } from '../streams/index.js';
-import { ERRNO, printable } from '../streams/internal.js';
+import { checkObject, checkOptions, ERRNO, printable } from '../streams/internal.js';
 import { whenDone } from './kernel/batch-answer.js';
 import { HeldMaps } from './kernel/held-maps.js';
 import { IommuCalls } from './kernel/iommu-calls.js';
@@ -60,7 +60,8 @@ export class IommufdTarget implements DmaTarget {
 
   /** @throws RangeError if `by` is invalid; DmaError `ENOTTY` if `by` is 'file' and the kernel cannot map files; `ERR_CLOSED` */
   constructor(ioas: Ioas, options: IommufdTargetOptions = {}) {
-    const { name = 'iommufd', by = 'auto' } = options;
+    checkObject(ioas, 'the IOAS of an IommufdTarget');
+    const { name = 'iommufd', by = 'auto' } = checkOptions(options, { name: true, by: true }, 'IommufdTarget');
     if (!['auto', 'file', 'va'].includes(by)) {
       throw new RangeError(`by '${by}' is none of 'auto', 'file' and 'va'`);
     }

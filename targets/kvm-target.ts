@@ -4,7 +4,7 @@ import { IommuCalls } from './kernel/iommu-calls.js';
 import { stuckError, unmapError } from './kernel/kernel-errors.js';
 import { KernelTarget, putMapByVa, type KernelInterface } from './kernel/kernel-target.js';
 import { guestLimits, slotHint, slotMisfit, type GuestLimits } from './kernel/slot-errors.js';
-import { printable } from '../streams/internal.js';
+import { checkObject, checkOptions, printable } from '../streams/internal.js';
 
 /** What pauses and resumes the vCPUs of a VM. */
 export interface VcpuPause {
@@ -91,7 +91,14 @@ export class KvmTarget implements DmaTarget {
    * wrong type
    */
   constructor(vm: KvmVm, options: KvmTargetOptions = {}) {
-    const { name = 'kvm', firstSlot, slots, dirtyLog, around } = options;
+    checkObject(vm, 'the VM of a KvmTarget');
+    const {
+      name = 'kvm',
+      firstSlot,
+      slots,
+      dirtyLog,
+      around,
+    } = checkOptions(options, { name: true, firstSlot: true, slots: true, dirtyLog: true, around: true }, 'KvmTarget');
     this.name = name;
     this.#slots = vm.memorySlots({
       ...(firstSlot === undefined ? {} : { first: firstSlot }),

@@ -1,7 +1,7 @@
 import type { DmaMapRequest, DmaTarget, MemoryRange } from '../streams/index.js';
 import { checkMapRequest, checkRange } from './call-checks.js';
 import { callToJson, callToText, type TargetCall } from './call-line.js';
-import { printable } from '../streams/internal.js';
+import { checkOptions, printable } from '../streams/internal.js';
 
 export interface LoggingTargetOptions {
   /** Name in lines and errors. Default: `'log'`. */
@@ -31,9 +31,7 @@ export class LoggingTarget implements DmaTarget {
 
   /** @throws TypeError if an option has the wrong type */
   constructor(options: LoggingTargetOptions = {}) {
-    if ((options as unknown) === null) {
-      throw optionsError();
-    }
+    checkOptions(options, { name: true, write: true, format: true }, 'LoggingTarget');
     const { name = 'log', write = writeLine, format = 'text' } = options;
     if (typeof name !== 'string' || typeof write !== 'function' || !['text', 'json'].includes(format)) {
       throw optionsError();

@@ -5,7 +5,7 @@ import { IommuCalls } from './kernel/iommu-calls.js';
 import { KernelTarget, putMapByVa, type KernelInterface } from './kernel/kernel-target.js';
 import { lockedMemory } from './kernel/locked-memory.js';
 import { OneAtATime } from './kernel/one-at-a-time.js';
-import { printable, readable } from '../streams/internal.js';
+import { checkObject, checkOptions, printable, readable } from '../streams/internal.js';
 
 /**
  * Programs a VFIO container with a type1v2 IOMMU, by host virtual address (`VFIO_IOMMU_MAP_DMA`, `VFIO_IOMMU_UNMAP_DMA`).
@@ -41,7 +41,8 @@ export class VfioType1Target implements DmaTarget {
    * @param options.name name in errors. Default: `'vfio'`
    */
   constructor(container: VfioContainer, options: { readonly name?: string } = {}) {
-    this.name = options.name ?? 'vfio';
+    checkObject(container, 'the container of a VfioType1Target');
+    this.name = checkOptions(options, { name: true }, 'VfioType1Target').name ?? 'vfio';
     this.#count = new EntryCount(() => container.info.dmaEntriesAvailable);
     this.#kernel = new KernelTarget(type1Interface(this.name, container, this.#count));
   }

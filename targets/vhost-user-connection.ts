@@ -1,8 +1,8 @@
 import { ReplaySubject, type Observable } from 'rxjs';
 import { DescriptorSocket } from '../binding/index.js';
-import { checkArray, checkBytes, checkFd, checkInteger, checkObject } from '../binding/checks.js';
+import { checkArray, checkBytes, checkFd, checkInteger, checkOptions } from '../binding/checks.js';
 import { DmaError } from '../streams/index.js';
-import { abortError, printable, show } from '../streams/internal.js';
+import { abortError, madeBy, printable, show } from '../streams/internal.js';
 import { Exchange } from './vhost-user/exchange.js';
 import { FRAMING, PAYLOAD_BYTES_MAX, REQUEST, requestName } from './vhost-user/messages.js';
 import { negotiate, type Agreement } from './vhost-user/negotiation.js';
@@ -106,7 +106,11 @@ export class VhostUserConnection implements Disposable {
     if (typeof path !== 'string') {
       throw new TypeError(`path is ${show(path)}, not the path of a socket`);
     }
-    const { features = 0n, timeout = DEFAULT_TIMEOUT, signal } = checkObject(options, 'options');
+    const {
+      features = 0n,
+      timeout = DEFAULT_TIMEOUT,
+      signal,
+    } = checkOptions(options, { features: true, timeout: true, signal: true }, 'VhostUserConnection.connect');
     if (typeof features !== 'bigint') {
       throw new TypeError(`features is ${show(features)}, not a bigint`);
     }
@@ -217,6 +221,7 @@ export class VhostUserConnection implements Disposable {
   }
 }
 
+madeBy(VhostUserConnection, 'await VhostUserConnection.connect');
 printable(VhostUserConnection, ({ features, protocolFeatures, maxSlots }) => ({
   features,
   protocolFeatures,

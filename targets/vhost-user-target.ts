@@ -1,6 +1,6 @@
-import { checkObject, checkLabel } from '../binding/checks.js';
+import { checkOptions, checkLabel } from '../binding/checks.js';
 import { DmaError, MemoryRange, type BatchStop, type DmaMapRequest, type DmaTarget } from '../streams/index.js';
-import { checkOneOf, PAGE_SHIFT, printable, show } from '../streams/internal.js';
+import { checkCallback, checkOneOf, PAGE_SHIFT, printable, show } from '../streams/internal.js';
 import { checkRange } from './call-checks.js';
 import type { BackEndMemory } from './vhost-user/back-end-memory.js';
 import { goneError } from './vhost-user/connection-errors.js';
@@ -58,15 +58,20 @@ export class VhostUserTarget implements DmaTarget {
    */
   constructor(connection: VhostUserConnection, options: VhostUserTargetOptions = {}) {
     if (!((connection as unknown) instanceof VhostUserConnection)) {
-      throw new TypeError('connection must be a VhostUserConnection: await VhostUserConnection.connect(path)');
+      throw new TypeError(
+        `connection must be a VhostUserConnection, not ${show(connection)}: await VhostUserConnection.connect(path)`,
+      );
     }
-    const { name = 'vhost-user', readOnly = 'skip', device = 'skip', beforeUnmap } = checkObject(options, 'options');
+    const {
+      name = 'vhost-user',
+      readOnly = 'skip',
+      device = 'skip',
+      beforeUnmap,
+    } = checkOptions(options, { name: true, readOnly: true, device: true, beforeUnmap: true }, 'VhostUserTarget');
     checkLabel(name, 'name');
     checkOneOf(readOnly, ['skip', 'refuse', 'share'], 'readOnly');
     checkOneOf(device, ['skip', 'share'], 'device');
-    if (beforeUnmap !== undefined && typeof beforeUnmap !== 'function') {
-      throw new TypeError(`beforeUnmap is ${show(beforeUnmap)}, not a function`);
-    }
+    checkCallback(beforeUnmap, 'beforeUnmap');
     const { maxSlots } = connection;
     this.name = name;
     this.maxMaps = maxSlots ?? TABLE_REGIONS_MAX;

@@ -7,7 +7,7 @@ import {
   type RegionManager,
   type UnmapChange,
 } from '../streams/index.js';
-import { show } from '../streams/internal.js';
+import { checkManager, show } from '../streams/internal.js';
 import { checkNames } from './checks.js';
 import { FakeMappable } from './fake-mappable.js';
 
@@ -104,6 +104,7 @@ export function addRam(
   range: RangeLike,
   options: Partial<Pick<MapChange, 'region' | 'type' | 'writable' | 'backing'>> & { readonly priority?: number } = {},
 ): Promise<Region> {
+  checkManager(manager, 'addRam');
   const { priority = 0, ...change } = options;
   const { range: at, region: name, type, writable, backing } = mapOf(range, change);
   return manager.transaction((edit) => {

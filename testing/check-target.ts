@@ -1,5 +1,5 @@
 import { MemoryRange, type DmaTarget, type Mappable, type VaMapper } from '../streams/index.js';
-import { PAGE_SIZE, show } from '../streams/internal.js';
+import { isClass, isObject, makersOf, PAGE_SIZE, show } from '../streams/internal.js';
 import { rangeOf, type RangeLike } from './builders.js';
 import { checkNames } from './checks.js';
 import { BATCHES } from './contract/batches.js';
@@ -198,13 +198,24 @@ function checkOptions(options: object): void {
   }
 }
 
+/** Each check needs a new target: a function that makes one, not a target, and not its class. */
+function checkMaker(makeTarget: unknown): void {
+  if (typeof makeTarget === 'function' && !isClass(makeTarget)) {
+    return;
+  }
+  const type: unknown = isObject(makeTarget) ? Reflect.get(makeTarget, 'constructor') : makeTarget;
+  const given = isClass(type) && type !== makeTarget ? `a ${type.name}` : show(makeTarget);
+  const makers = isClass(type) ? makersOf(type) : 'new MyTarget(…)';
+  throw new TypeError(
+    `checkTarget takes a function that makes a new target, not ${given}: checkTarget(() => ${makers})`,
+  );
+}
+
 function benchOptions<T extends DmaTarget>(
   makeTarget: () => T | Promise<T>,
   { range, pageSize = PAGE_SIZE, ...options }: CheckTargetOptions<T>,
 ): BenchOptions {
-  if (typeof makeTarget !== 'function') {
-    throw new TypeError('checkTarget takes a function that makes a new target: checkTarget(() => new MyTarget())');
-  }
+  checkMaker(makeTarget);
   if (typeof pageSize !== 'bigint' || pageSize <= 0n || pageSize % PAGE_SIZE !== 0n) {
     throw new RangeError(
       `pageSize of checkTarget must be a bigint, a multiple of ${PAGE_SIZE}, not ${String(pageSize)}`,

@@ -1,4 +1,4 @@
-import { checkObject } from '../streams/internal.js';
+import { checkNames as checkNamesOf, checkObject } from '../streams/internal.js';
 
 /**
  * Checks the names of options or members. A misspelt one would be ignored, and a test could pass without what it asks for.
@@ -7,9 +7,5 @@ import { checkObject } from '../streams/internal.js';
  */
 export function checkNames(options: object, names: readonly string[], what: string): void {
   checkObject(options, what);
-  for (const name of Object.keys(options)) {
-    if (!names.includes(name)) {
-      throw new TypeError(`${what} has no "${name}"; it has ${names.join(', ')}`);
-    }
-  }
+  checkNamesOf(options, names, what);
 }

@@ -1,5 +1,5 @@
 import { checkPass, PASS } from '../constructor-pass.js';
-import { ERRNO, printable } from '../../streams/internal.js';
+import { ERRNO, madeBy, printable } from '../../streams/internal.js';
 import { closedError, systemError } from '../errors.js';
 import { CopySource } from './copy-source.js';
 import type { DmaBatch } from './dma-batch.js';
@@ -29,7 +29,7 @@ export class Iommufd implements Disposable {
   #supportsMapFile: boolean | undefined;
 
   private constructor(pass: symbol, iommufd: IommufdHandle) {
-    checkPass(pass, 'an Iommufd is made by Iommufd.open');
+    checkPass(pass, Iommufd);
     this.#iommufd = iommufd;
   }
 
@@ -93,6 +93,7 @@ export class Iommufd implements Disposable {
   }
 
   static {
+    madeBy(this, 'Iommufd.open');
     printable(this, (iommufd) => ({ closed: iommufd.#iommufd === undefined }));
   }
 }
@@ -124,7 +125,7 @@ export class Ioas extends CopySource {
 
   constructor(pass: symbol, iommufd: Iommufd, id: number) {
     super();
-    checkPass(pass, 'an Ioas is made by Iommufd.allocIoas');
+    checkPass(pass, Ioas);
     this.iommufd = iommufd;
     this.id = id;
   }
@@ -270,6 +271,7 @@ export class Ioas extends CopySource {
   }
 
   static {
+    madeBy(this, 'Iommufd.allocIoas');
     printable(this, (ioas) => ({ id: ioas.id, joins: ioas.#joins, destroyed: ioas.isDestroyed }));
   }
 }

@@ -1,5 +1,5 @@
 import { checkPass, PASS } from '../constructor-pass.js';
-import { ERRNO, printable } from '../../streams/internal.js';
+import { ERRNO, madeBy, printable } from '../../streams/internal.js';
 import { closedError, systemError } from '../errors.js';
 import type { DmaBatch } from './dma-batch.js';
 import { pairs } from './iova-range.js';
@@ -40,7 +40,7 @@ export class VfioContainer implements Disposable {
   #joins = 0;
 
   private constructor(pass: symbol, container: ContainerHandle) {
-    checkPass(pass, 'a VfioContainer is made by VfioContainer.open');
+    checkPass(pass, VfioContainer);
     this.#container = container;
   }
 
@@ -196,6 +196,7 @@ export class VfioContainer implements Disposable {
   }
 
   static {
+    madeBy(this, 'VfioContainer.open');
     printable(this, (container) => ({ joins: container.#joins, closed: container.#container === undefined }));
   }
 }

@@ -1,5 +1,5 @@
 import { checkPass, PASS } from '../constructor-pass.js';
-import { ERRNO, printable } from '../../streams/internal.js';
+import { ERRNO, madeBy, printable } from '../../streams/internal.js';
 import type { Mappable } from '../../streams/index.js';
 import { checkAddress, checkBytes, checkLength } from '../checks.js';
 import { closedError, systemError } from '../errors.js';
@@ -49,7 +49,7 @@ export class VfioDevice implements Mappable, Disposable {
   #device: DeviceHandle | undefined;
 
   private constructor(pass: symbol, device: DeviceHandle, pci: PciDevice, iommufd: Iommufd | undefined) {
-    checkPass(pass, 'a VfioDevice is made by VfioDevice.openCdev or by a VfioGroup');
+    checkPass(pass, VfioDevice);
     this.#device = device;
     this.#pci = pci;
     this.#iommufd = iommufd;
@@ -278,6 +278,7 @@ export class VfioDevice implements Mappable, Disposable {
   }
 
   static {
+    madeBy(this, 'VfioDevice.openCdev or VfioGroup.openDevice');
     printable(this, (device) => ({ label: device.label, closed: device.#device === undefined }));
   }
 }

@@ -1,5 +1,5 @@
 import { checkPass, PASS } from '../constructor-pass.js';
-import { ERRNO, printable } from '../../streams/internal.js';
+import { ERRNO, madeBy, printable } from '../../streams/internal.js';
 import { closedError, systemError } from '../errors.js';
 import { native } from '../native.js';
 import type { ContainerHandle, GroupHandle } from '../native.js';
@@ -33,7 +33,7 @@ export class VfioGroup implements Disposable {
   #container: ContainerHandle | undefined;
 
   private constructor(pass: symbol, group: GroupHandle, number: number) {
-    checkPass(pass, 'a VfioGroup is made by VfioGroup.forDevice');
+    checkPass(pass, VfioGroup);
     this.#group = group;
     this.number = number;
   }
@@ -140,6 +140,7 @@ export class VfioGroup implements Disposable {
   }
 
   static {
+    madeBy(this, 'VfioGroup.forDevice');
     printable(this, (group) => ({ number: group.number, closed: group.#group === undefined }));
   }
 }

@@ -1,4 +1,4 @@
-import { checkAddress, checkInteger, checkObject } from '../checks.js';
+import { checkAddress, checkInteger, checkOptions } from '../checks.js';
 import type { KvmRegisters, KvmSegment, KvmSpecialRegisters } from './registers.js';
 
 const PAGE = 4096;
@@ -58,7 +58,12 @@ interface State {
 
 /** @throws TypeError, RangeError */
 export function realMode(options: KvmRealMode): State {
-  const { entry, segment = 0, dataSegment = 0, stackPointer = 0 } = checkObject(options, 'options');
+  const {
+    entry,
+    segment = 0,
+    dataSegment = 0,
+    stackPointer = 0,
+  } = checkOptions(options, { entry: true, segment: true, dataSegment: true, stackPointer: true }, 'setUpRealMode');
   for (const [name, value] of Object.entries({ entry, segment, dataSegment, stackPointer })) {
     checkInteger(value, name, 0, 0x1_0000);
   }
@@ -83,7 +88,11 @@ export function realMode(options: KvmRealMode): State {
 
 /** @throws TypeError, RangeError */
 export function longMode(options: KvmLongMode): State {
-  const { entry, pageTables, stackPointer = 0n } = checkObject(options, 'options');
+  const {
+    entry,
+    pageTables,
+    stackPointer = 0n,
+  } = checkOptions(options, { entry: true, pageTables: true, stackPointer: true }, 'setUpLongMode');
   checkAddress(entry, 'entry');
   checkAddress(pageTables, 'pageTables');
   checkAddress(stackPointer, 'stackPointer');

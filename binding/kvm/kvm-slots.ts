@@ -1,6 +1,6 @@
 import { MemoryRange } from '../../streams/index.js';
-import { ERRNO, PAGE_SIZE, printable, readable } from '../../streams/internal.js';
-import { checkAddress, checkInteger, checkObject, checkSwitch } from '../checks.js';
+import { ERRNO, madeBy, PAGE_SIZE, printable, readable } from '../../streams/internal.js';
+import { checkAddress, checkInteger, checkOptions, checkSwitch } from '../checks.js';
 import { checkPass, PASS } from '../constructor-pass.js';
 import { closedError } from '../errors.js';
 import type { DmaBatch } from '../iommu/dma-batch.js';
@@ -53,7 +53,7 @@ export class KvmSlots {
   #rowRunner: RowRunner | undefined;
 
   private constructor(pass: symbol, slots: SlotsHandle, first: number, count: number, isOpen: () => boolean) {
-    checkPass(pass, 'a KvmSlots is made by KvmVm.memorySlots');
+    checkPass(pass, KvmSlots);
     this.#slots = slots;
     this.#isOpen = isOpen;
     this.first = first;
@@ -66,7 +66,11 @@ export class KvmSlots {
    * @internal
    */
   static create(vm: VmHandle, all: number, options: KvmSlotsOptions, isOpen: () => boolean): KvmSlots {
-    const { first = 0, count = all - first, dirtyLog = false } = checkObject(options, 'options');
+    const {
+      first = 0,
+      count = all - first,
+      dirtyLog = false,
+    } = checkOptions(options, { first: true, count: true, dirtyLog: true }, 'memorySlots');
     checkInteger(first, 'first', 0, all);
     checkInteger(count, 'count', 1, all - first + 1);
     checkSwitch(dirtyLog, 'dirtyLog');
@@ -167,4 +171,5 @@ export class KvmSlots {
   }
 }
 
+madeBy(KvmSlots, 'KvmVm.memorySlots');
 printable(KvmSlots, (slots) => ({ first: slots.first, count: slots.count, free: readable(() => slots.free) }));

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { ERRNO, printable } from '../../streams/internal.js';
+import { ERRNO, madeBy, printable } from '../../streams/internal.js';
 import type { DmaError } from '../../streams/index.js';
 import { checkBytes } from '../checks.js';
 import { checkPass, PASS } from '../constructor-pass.js';
@@ -70,7 +70,7 @@ export class KvmVcpu implements Disposable {
   #isWaiting = false;
 
   private constructor(pass: symbol, vcpu: VcpuHandle, id: number) {
-    checkPass(pass, 'a KvmVcpu is made by KvmVm.createVcpu');
+    checkPass(pass, KvmVcpu);
     this.#vcpu = vcpu;
     this.id = id;
   }
@@ -266,6 +266,7 @@ export class KvmVcpu implements Disposable {
   }
 
   static {
+    madeBy(this, 'KvmVm.createVcpu');
     printable(this, (vcpu) => ({ id: vcpu.id, runs: vcpu.#runs, closed: vcpu.#vcpu === undefined }));
   }
 }

@@ -1,5 +1,5 @@
-import { ERRNO, printable } from '../../streams/internal.js';
-import { checkAddress, checkFd, checkInteger, checkObject, checkSwitch } from '../checks.js';
+import { ERRNO, madeBy, printable } from '../../streams/internal.js';
+import { checkAddress, checkFd, checkInteger, checkOptions, checkSwitch } from '../checks.js';
 import { checkPass, PASS } from '../constructor-pass.js';
 import { closedError, systemError } from '../errors.js';
 import { native } from '../native.js';
@@ -52,7 +52,7 @@ export class KvmVm implements Disposable {
   #vm: VmHandle | undefined;
 
   private constructor(pass: symbol, vm: VmHandle, slots: number) {
-    checkPass(pass, 'a KvmVm is made by Kvm.createVm or KvmVm.from');
+    checkPass(pass, KvmVm);
     this.#vm = vm;
     this.slots = slots;
   }
@@ -190,7 +190,12 @@ export class KvmVm implements Disposable {
 
   #ioeventfd(fd: number, event: KvmIoEvent, assign: boolean): void {
     checkFd(fd, 'fd');
-    const { address, port = false, length, match } = checkObject(event, 'event');
+    const {
+      address,
+      port = false,
+      length,
+      match,
+    } = checkOptions(event, { address: true, port: true, length: true, match: true }, 'an event');
     checkAddress(address, 'address');
     checkInteger(length, 'length', 0, 9);
     checkSwitch(port, 'port');
@@ -219,6 +224,7 @@ export class KvmVm implements Disposable {
   }
 
   static {
+    madeBy(this, 'Kvm.createVm or KvmVm.from');
     printable(this, (vm) => ({ slots: vm.slots, closed: vm.#vm === undefined }));
   }
 }

@@ -5,7 +5,7 @@ import { native } from '../native.js';
 import type { KvmHandle } from '../native.js';
 import { guestAddressBits, kvmError, openKvm } from './kvm-device.js';
 import { KvmVm } from './kvm-vm.js';
-import { printable } from '../../streams/internal.js';
+import { madeBy, printable } from '../../streams/internal.js';
 
 /**
  * The interface of KVM (`/dev/kvm`, `<linux/kvm.h>`). Made by `open`.
@@ -23,7 +23,7 @@ export class Kvm implements Disposable {
   #kvm: KvmHandle | undefined;
 
   private constructor(pass: symbol, kvm: KvmHandle) {
-    checkPass(pass, 'a Kvm is made by Kvm.open');
+    checkPass(pass, Kvm);
     this.#kvm = kvm;
   }
 
@@ -94,6 +94,7 @@ export class Kvm implements Disposable {
   }
 
   static {
+    madeBy(this, 'Kvm.open');
     printable(this, (kvm) => ({ closed: kvm.#kvm === undefined }));
   }
 }

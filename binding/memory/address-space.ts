@@ -1,6 +1,6 @@
 import { DmaError, type MemoryRange } from '../../streams/index.js';
 import { PAGE_SIZE } from '../../streams/internal.js';
-import { checkObject, checkSize } from '../checks.js';
+import { checkOptions, checkSize } from '../checks.js';
 import { reserveError } from './address-space-errors.js';
 import { MappedMemory } from './mapped-memory.js';
 import { native } from '../native.js';
@@ -42,7 +42,7 @@ export class AddressSpace extends MappedMemory {
    * @throws DmaError `ENOMEM` if the process has no free address range of that size; `ERR_ADDON_MISSING`
    */
   constructor(options: { readonly size: bigint }) {
-    const { size } = checkObject(options, 'options');
+    const { size } = checkOptions(options, { size: true }, 'AddressSpace');
     checkSize(size, 'size', PAGE_SIZE);
     const space = native().addressSpaceReserve(size);
     if (typeof space === 'number') {

@@ -1,7 +1,7 @@
-import { PAGE_SIZE, printable } from '../../streams/internal.js';
+import { madeBy, PAGE_SIZE, printable } from '../../streams/internal.js';
 import { checkPass, PASS } from '../constructor-pass.js';
 import type { Mappable } from '../../streams/index.js';
-import { checkFd, checkLabel, checkObject, checkSize, show } from '../checks.js';
+import { checkFd, checkLabel, checkOptions, checkSize, show } from '../checks.js';
 import { closedError, formatBytes, systemError } from '../errors.js';
 import { native } from '../native.js';
 import type { FileHandle } from '../native.js';
@@ -64,7 +64,7 @@ export class Memfd implements Mappable, Disposable {
   #file: FileHandle | undefined;
 
   private constructor(pass: symbol, file: FileHandle, label: string, size: bigint | undefined) {
-    checkPass(pass, 'a Memfd is made by Memfd.create or Memfd.from');
+    checkPass(pass, Memfd);
     this.label = label;
     this.#file = file;
     this.#fd = native().fileFd(file);
@@ -94,7 +94,7 @@ export class Memfd implements Mappable, Disposable {
    */
   static create(label: string, size: bigint, options: MemfdOptions = {}): Memfd {
     checkLabel(label, 'label');
-    const { hugePages, reserve = false } = checkObject(options, 'options');
+    const { hugePages, reserve = false } = checkOptions(options, { hugePages: true, reserve: true }, 'Memfd.create');
     if (typeof reserve !== 'boolean') {
       throw new TypeError(`reserve is ${show(reserve)}, not true or false`);
     }
@@ -233,6 +233,7 @@ export class Memfd implements Mappable, Disposable {
   }
 
   static {
+    madeBy(this, 'Memfd.create or Memfd.from');
     printable(this, (memfd) => ({ label: memfd.label, size: memfd.#size, closed: memfd.#file === undefined }));
   }
 }

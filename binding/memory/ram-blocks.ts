@@ -1,6 +1,6 @@
 import { DmaError } from '../../streams/index.js';
 import { PAGE_SIZE } from '../../streams/internal.js';
-import { checkObject, show } from '../checks.js';
+import { checkOptions, show } from '../checks.js';
 import { MappedMemory } from './mapped-memory.js';
 import { limitAreas } from './memory-areas.js';
 import { native } from '../native.js';
@@ -52,7 +52,7 @@ export class RamBlocks extends MappedMemory {
    * @throws DmaError `ERR_ADDON_MISSING`
    */
   constructor(options: RamBlocksOptions = {}) {
-    const { hugePages }: { readonly hugePages?: unknown } = checkObject(options, 'options');
+    const { hugePages }: { readonly hugePages?: unknown } = checkOptions(options, { hugePages: true }, 'RamBlocks');
     if (hugePages !== undefined && hugePages !== 'advise') {
       throw new TypeError(`hugePages is ${show(hugePages)}, not 'advise'`);
     }

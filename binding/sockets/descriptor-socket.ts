@@ -2,8 +2,7 @@ import { resolve } from 'node:path';
 import { Observable, Subject } from 'rxjs';
 import { checkPass, PASS } from '../constructor-pass.js';
 import { closedError, systemError } from '../errors.js';
-import { native } from '../native.js';
-import type { FileHandle, ListenerHandle, SocketHandle } from '../native.js';
+import { native, type FileHandle, type ListenerHandle, type SocketHandle } from '../native.js';
 import { listenError } from './address-errors.js';
 import { connectTo } from './connect.js';
 import { messagesOf, type DescriptorMessage } from './descriptor-message.js';
@@ -12,7 +11,7 @@ import type { OutgoingMessage } from './outgoing-messages.js';
 import { SendQueue } from './send-queue.js';
 import { receiveError, sendError } from './socket-errors.js';
 import { checkConnect, checkListen, type ConnectOptions, type ListenOptions } from './socket-options.js';
-import { printable } from '../../streams/internal.js';
+import { madeBy, printable } from '../../streams/internal.js';
 
 /** Kinds of events of the addon: see `binding/src/sockets/descriptor_socket.h`. */
 const MESSAGES = 0;
@@ -72,7 +71,7 @@ export class DescriptorSocket implements Disposable {
   #isDelivering = false;
 
   private constructor(pass: symbol, file: FileHandle, framing: MessageFraming) {
-    checkPass(pass, 'a DescriptorSocket is made by DescriptorSocket.connect or DescriptorSocket.listen');
+    checkPass(pass, DescriptorSocket);
     this.#framing = framing;
     this.#sends = new SendQueue(framing);
     const { headerBytes, lengthAt, lengthOf, maxBytes } = framing;
@@ -219,6 +218,7 @@ export class DescriptorSocket implements Disposable {
   }
 }
 
+madeBy(DescriptorSocket, 'DescriptorSocket.connect or DescriptorSocket.listen');
 printable(DescriptorSocket, ({ bufferedBytes, isClosed: closed }) => ({ bufferedBytes, closed }));
 
 /** A unix stream socket that listens for connections. Made by {@link DescriptorSocket.listen}. */
@@ -246,7 +246,7 @@ export class DescriptorListener implements Disposable {
   #listener: ListenerHandle | undefined;
 
   private constructor(pass: symbol, path: string, framing: MessageFraming) {
-    checkPass(pass, 'a DescriptorListener is made by DescriptorSocket.listen');
+    checkPass(pass, DescriptorListener);
     const listener = native().listenerOpen(path, resolve(path), (connection) => {
       if (typeof connection !== 'number') {
         this.#connections.next(DescriptorSocket.ofFile(connection, framing));
@@ -295,4 +295,5 @@ export class DescriptorListener implements Disposable {
   }
 }
 
+madeBy(DescriptorListener, 'DescriptorSocket.listen');
 printable(DescriptorListener, ({ isClosed: closed }) => ({ closed }));

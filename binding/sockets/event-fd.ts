@@ -2,7 +2,7 @@ import { readSync, writeSync } from 'node:fs';
 import { Observable, Subject } from 'rxjs';
 import { checkAddress, checkFd } from '../checks.js';
 import { checkPass, PASS } from '../constructor-pass.js';
-import { ERRNO, printable } from '../../streams/internal.js';
+import { ERRNO, madeBy, printable } from '../../streams/internal.js';
 import { closedError, systemError, type Attempt } from '../errors.js';
 import { native } from '../native.js';
 import type { EventFdWatchHandle, FileHandle } from '../native.js';
@@ -63,7 +63,7 @@ export class EventFd implements Disposable {
   });
 
   private constructor(pass: symbol, file: FileHandle) {
-    checkPass(pass, 'an EventFd is made by EventFd.create or EventFd.fromFd');
+    checkPass(pass, EventFd);
     this.#file = file;
   }
 
@@ -173,6 +173,7 @@ export class EventFd implements Disposable {
   }
 
   static {
+    madeBy(this, 'EventFd.create or EventFd.fromFd');
     printable(this, (event) => ({ closed: event.#file === undefined }));
   }
 }

@@ -1,4 +1,4 @@
-import { checkInteger, checkObject, show } from '../checks.js';
+import { checkInteger, checkOptions, show } from '../checks.js';
 
 /** How a receiver finds the end of a message: its header contains a length. */
 export interface MessageFraming {
@@ -17,7 +17,11 @@ export const MOST_BYTES = 0x400_0000;
 
 /** Checks a framing, and returns a copy. @throws TypeError, RangeError */
 export function checkFraming(value: MessageFraming): MessageFraming {
-  const { headerBytes, lengthAt, lengthOf, maxBytes } = checkObject(value, 'framing');
+  const { headerBytes, lengthAt, lengthOf, maxBytes } = checkOptions(
+    value,
+    { headerBytes: true, lengthAt: true, lengthOf: true, maxBytes: true },
+    'framing',
+  );
   checkInteger(headerBytes, 'framing.headerBytes', 4, 4097);
   checkInteger(lengthAt, 'framing.lengthAt', 0, headerBytes - 3);
   checkInteger(maxBytes, 'framing.maxBytes', headerBytes, MOST_BYTES + 1);

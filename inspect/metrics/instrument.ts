@@ -1,7 +1,7 @@
 import type { Meter } from '@opentelemetry/api';
 import { mergeMap, pairwise, startWith, Subscription } from 'rxjs';
-import { RegionManager, type Attachment } from '../../streams/index.js';
-import { checkCount, checkObject } from '../../streams/internal.js';
+import type { Attachment, RegionManager } from '../../streams/index.js';
+import { checkCount, checkManager, checkOptions } from '../../streams/internal.js';
 import { BoundedNames } from './bounded-names.js';
 import { HeldTotals } from './held-totals.js';
 import { Instruments } from './instruments.js';
@@ -60,11 +60,9 @@ const CODES_MAX = 200;
  * ```
  */
 export function instrument(manager: RegionManager, meter: Meter, options: InstrumentOptions = {}): Instrumentation {
-  if (!(manager instanceof RegionManager)) {
-    throw new TypeError('instrument takes metrics of a RegionManager: give one as the first argument');
-  }
+  checkManager(manager, 'instrument');
   checkMeter(meter);
-  checkObject(options, 'the options of instrument');
+  checkOptions(options, { maxTargets: true }, 'instrument');
   const { maxTargets = 100 } = options;
   checkCount(maxTargets, 'maxTargets of instrument');
 

@@ -1,8 +1,7 @@
 import { isIP, isIPv6 } from 'node:net';
 import { basename } from 'node:path';
 import { isObservable, type Observable } from 'rxjs';
-import { RegionManager } from '../../streams/index.js';
-import { checkObject, show } from '../../streams/internal.js';
+import { checkOptions, show } from '../../streams/internal.js';
 import { hostOf, isHostName, type Host } from './http/hosts.js';
 import type { SourceStatus, WatchProblem } from '../source-status.js';
 
@@ -43,16 +42,13 @@ export interface CheckedOptions {
 
 const HERE = 'serveInspector';
 
-/** @throws TypeError, RangeError */
-export function checkManager(manager: unknown): asserts manager is RegionManager {
-  if (!(manager instanceof RegionManager)) {
-    throw new TypeError(`${HERE} shows a RegionManager: give one as the first argument, not ${show(manager)}`);
-  }
-}
-
 /** @throws TypeError when an option has the wrong type, RangeError when it has the wrong value */
 export function checkedOptions(options: InspectorOptions): CheckedOptions {
-  checkObject(options, `the options of ${HERE}`);
+  checkOptions(
+    options,
+    { port: true, host: true, description: true, status$: true, problems$: true, allowedHosts: true },
+    HERE,
+  );
   const {
     port = 0,
     host = '127.0.0.1',

@@ -1,9 +1,10 @@
 import { DmaError, type RegionManager } from '../../streams/index.js';
+import { checkManager } from '../../streams/internal.js';
 import { urlOf } from './http/allowed-requests.js';
 import { HttpServer } from './http/http-server.js';
 import { listenError } from './http/listen-error.js';
 import { readPageFiles } from './http/page-files.js';
-import { checkedOptions, checkManager, type InspectorOptions } from './inspector-options.js';
+import { checkedOptions, type InspectorOptions } from './inspector-options.js';
 import { Pages } from './pages.js';
 
 /** A page that shows a manager, and its web server. */
@@ -46,7 +47,7 @@ export interface Inspector extends AsyncDisposable {
  * ```
  */
 export async function serveInspector(manager: RegionManager, options: InspectorOptions = {}): Promise<Inspector> {
-  checkManager(manager);
+  checkManager(manager, 'serveInspector');
   const checked = checkedOptions(options);
   const files = await readPageFiles();
   const pages = new Pages(manager, checked);

@@ -90,12 +90,18 @@ describe('LoggingTarget', () => {
     ['a name that is no text', { name: 1 }],
     ['a write that is no function', { write: 'stdout' }],
     ['an unknown format', { format: 'xml' }],
-    ['options that are none', null],
   ] as const) {
     it(`refuses ${what}, and says what it takes`, () => {
       expect(() => new LoggingTarget(options as never)).to.throw(TypeError, /'text' \| 'json'/);
     });
   }
+
+  it('refuses options that are none', () => {
+    expect(() => new LoggingTarget(null as never)).to.throw(
+      TypeError,
+      'the options of LoggingTarget: an object is needed',
+    );
+  });
 
   for (const [what, call] of [
     ['a map of nothing', (target) => target.mapDma(undefined as never)],

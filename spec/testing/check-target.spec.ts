@@ -179,7 +179,7 @@ describe('checkTarget', () => {
   it('refuses a target instead of a function that makes one', () => {
     expect(() => checkTarget(new SmallTarget() as never)).to.throw(
       TypeError,
-      /checkTarget\(\(\) => new MyTarget\(\)\)/,
+      'not a SmallTarget: checkTarget(() => new SmallTarget(…))',
     );
   });
 

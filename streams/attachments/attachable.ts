@@ -10,6 +10,7 @@ import type { MemoryRange } from '../ranges/memory-range.js';
 import { NO_FD_HINT } from '../target/obstacles.js';
 import type { TargetPort } from '../target/target-port.js';
 import { noMapperError } from '../host-addresses/va-errors.js';
+import { isClass } from '../util/classes.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
 
 /** Checks of targets and branches before they are attached, and the claims that keep a target with one attachment. */
@@ -20,7 +21,7 @@ import type { VaMapper } from '../contracts/va-mapper.js';
  * @throws TypeError when it is neither a target nor a branch; DmaError `ERR_NO_VA_MAPPER`
  */
 export function branchOf(target: DmaTarget | TargetBranch, vaMapper: VaMapper | undefined): TargetBranch {
-  if (typeof target === 'function') {
+  if (typeof target === 'function' && !isClass(target)) {
     return target;
   }
   checkTarget(target);

@@ -11,7 +11,7 @@ import { mapperInUse } from '../host-addresses/va-errors.js';
 import type { VaOwner } from '../host-addresses/va-owner.js';
 import { eachInSlices, mapInSlices } from '../ranges/slices.js';
 import type { RegionTable } from '../regions/region-table.js';
-import { checkBoolean, checkCallback, checkObject, checkSignal } from '../util/checks.js';
+import { checkBoolean, checkCallback, checkOptions, checkSignal } from '../util/checks.js';
 import { run, waitFor, type Coroutine } from '../util/coroutine.js';
 import { EMPTY_LIST } from '../util/lists.js';
 import type { SerialQueue } from '../util/serial-queue.js';
@@ -60,7 +60,7 @@ export class AttachmentCommands implements HandleCommands<AttachmentHandle> {
 
   /** Runs `RegionManager.attach`. */
   *attach(target: DmaTarget | TargetBranch, options: AttachOptions = {}): Coroutine<AttachmentHandle> {
-    checkObject(options, 'the options of attach');
+    checkOptions(options, { signal: true, onProgress: true }, 'attach');
     const { signal } = options;
     checkSignal(signal);
     checkCallback(options.onProgress, 'onProgress');
@@ -96,7 +96,7 @@ export class AttachmentCommands implements HandleCommands<AttachmentHandle> {
   detach(handle: AttachmentHandle, options: DetachOptions): Promise<void> {
     let abandon: boolean | undefined;
     try {
-      checkObject(options, 'the options of detach');
+      checkOptions(options, { abandon: true }, 'detach');
       ({ abandon } = options);
       checkBoolean(abandon, 'abandon');
     } catch (error) {
@@ -196,7 +196,7 @@ export class AttachmentCommands implements HandleCommands<AttachmentHandle> {
   }
 
   *#heal(handle: AttachmentHandle, options: HealOptions): Coroutine<void> {
-    checkObject(options, 'the options of heal');
+    checkOptions(options, { unexpected: true }, 'heal');
     checkBoolean(options.unexpected, 'unexpected');
     if (handle.phase === 'gone') {
       return;

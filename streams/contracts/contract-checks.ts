@@ -1,4 +1,5 @@
 import { checkObject, checkCallback, checkFunction, show } from '../util/checks.js';
+import { isClass } from '../util/classes.js';
 import type { DmaTarget } from './dma-target.js';
 import type { MappingType } from './backing.js';
 import type { TargetBranch } from './target-branch.js';
@@ -13,7 +14,7 @@ export function checkMappingType(type: unknown, what: string): asserts type is M
 
 /** @throws TypeError */
 export function checkBranch(branch: unknown): asserts branch is TargetBranch {
-  if (typeof branch !== 'function') {
+  if (typeof branch !== 'function' || isClass(branch)) {
     throw new TypeError(
       `a branch must be a function from change sets to outcomes, not ${show(branch)}: toTarget(target) makes one`,
     );
@@ -32,16 +33,15 @@ export function checkVaMapper(mapper: unknown): asserts mapper is VaMapper {
 }
 
 /** @throws TypeError */
-export function checkTarget(target: DmaTarget): void {
+export function checkTarget(target: unknown): asserts target is DmaTarget {
   checkObject(target, 'a target');
   for (const method of ['mapDma', 'unmapDma'] as const) {
     checkFunction(Reflect.get(target, method), `${method} of a target`);
   }
-  const name: unknown = target.name;
+  const { name, maxMaps }: { readonly name?: unknown; readonly maxMaps?: unknown } = target;
   if (typeof name !== 'string') {
     throw new TypeError(`name of a target must be a string, not ${show(name)}`);
   }
-  const maxMaps: unknown = target.maxMaps;
   if (maxMaps !== undefined && (typeof maxMaps !== 'number' || Number.isNaN(maxMaps))) {
     throw new TypeError(`maxMaps of a target must be a number of maps, not ${show(maxMaps)}`);
   }

@@ -1,4 +1,4 @@
-import { checkObject } from '../util/checks.js';
+import { checkNames, checkObject } from '../util/checks.js';
 import { checkTarget } from './contract-checks.js';
 import type { DmaTarget } from './dma-target.js';
 
@@ -54,11 +54,12 @@ const MEMBERS: { readonly [Key in keyof Required<DmaTarget>]: MemberKind<Key> } 
  * });
  * ```
  *
- * @throws TypeError if `target` is not a target, `overrides` is not an object, or the overrides make the wrapper an invalid target
+ * @throws TypeError if `target` is not a target, `overrides` is not an object or has a member that targets do not have, or the overrides make the wrapper an invalid target
  */
 export function forwardTarget(target: DmaTarget, overrides: TargetOverrides = {}): DmaTarget {
   checkTarget(target);
   checkObject(overrides, 'the overrides of forwardTarget');
+  checkNames(overrides, Object.keys(MEMBERS), 'a target');
   const wrapper = {};
   for (const [key, kind] of Object.entries(MEMBERS) as [keyof DmaTarget, 'method' | 'value'][]) {
     const source: TargetOverrides = key in overrides ? overrides : target;
@@ -67,8 +68,8 @@ export function forwardTarget(target: DmaTarget, overrides: TargetOverrides = {}
       get: kind === 'value' ? () => source[key] : methodOf(source, key),
     });
   }
-  checkTarget(wrapper as DmaTarget);
-  return wrapper as DmaTarget;
+  checkTarget(wrapper);
+  return wrapper;
 }
 
 /** The getter of a method. It returns the same function each time. All methods of a target have at most one parameter. */

@@ -2,7 +2,7 @@ import { checkVaMapper } from '../contracts/contract-checks.js';
 import type { DmaError } from '../contracts/errors.js';
 import type { VaMapper } from '../contracts/va-mapper.js';
 import { noMapperError } from '../host-addresses/va-errors.js';
-import { checkCallback, checkMilliseconds, checkObject, checkOneOf } from '../util/checks.js';
+import { checkCallback, checkMilliseconds, checkOneOf, checkOptions } from '../util/checks.js';
 
 export interface RegionManagerOptions {
   /**
@@ -62,7 +62,11 @@ export type CheckedOptions = RegionManagerOptions &
  * @throws TypeError when an option has the wrong type; DmaError `ERR_NO_VA_MAPPER`
  */
 export function checkedOptions(options: RegionManagerOptions): CheckedOptions {
-  checkObject(options, 'the options of a RegionManager');
+  checkOptions(
+    options,
+    { vaMapper: true, onWarning: true, warnAfter: true, overlap: true, hostAddresses: true },
+    'RegionManager',
+  );
   const { vaMapper, onWarning, overlap = 'contained', hostAddresses = 'on-demand', warnAfter = 5000 } = options;
   checkOneOf(overlap, ['contained', 'any'], 'overlap of a RegionManager');
   checkOneOf(hostAddresses, ['on-demand', 'always'], 'hostAddresses of a RegionManager');

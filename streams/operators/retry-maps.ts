@@ -5,7 +5,7 @@ import { stuckOf } from '../changes/outcomes.js';
 import type { ChangeSet, Outcome } from '../contracts/change-set.js';
 import type { TargetBranch } from '../contracts/target-branch.js';
 import { ABORT_CODE } from '../util/abort.js';
-import { checkCount, checkMilliseconds, checkObject } from '../util/checks.js';
+import { checkCount, checkMilliseconds, checkOptions } from '../util/checks.js';
 import { run, SyncPromise, waitFor, type Coroutine } from '../util/coroutine.js';
 
 /** How often `retryMaps` tries again, and when. */
@@ -38,7 +38,7 @@ export interface RetryOptions {
  * ```
  */
 export function retryMaps(options: RetryOptions, branch: TargetBranch): TargetBranch {
-  checkObject(options, 'the options of retryMaps');
+  checkOptions(options, { count: true, delay: true }, 'retryMaps');
   const { count, delay = 0 } = options;
   checkCount(count, 'count of retryMaps');
   checkMilliseconds(delay, 0, 'delay of retryMaps');

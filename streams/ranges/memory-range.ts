@@ -1,3 +1,4 @@
+import { madeBy } from '../util/classes.js';
 import { hex } from '../util/hex.js';
 
 /** Bytes in a page: the granule of every range, on the host and in an IOMMU (x86-64 and arm64 with 4 KiB pages). */
@@ -36,6 +37,10 @@ export class MemoryRange {
   readonly startPage: number;
   /** Number of the page after the last page: `end / 4096`. 2^52 for a range that ends at the end of the address space. */
   readonly endPage: number;
+
+  static {
+    madeBy(this, 'MemoryRange.of or MemoryRange.ofLength');
+  }
 
   private constructor(startPage: number, endPage: number) {
     this.startPage = startPage;

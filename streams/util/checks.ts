@@ -1,4 +1,6 @@
-export function isObject(value: unknown): boolean {
+import { functionText, isClass } from './classes.js';
+
+export function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
 
@@ -13,6 +15,36 @@ export function checkObject(value: unknown, what: string): asserts value is obje
   }
 }
 
+/**
+ * Checks the names of options or members. A misspelt one would be ignored.
+ *
+ * @throws TypeError
+ */
+export function checkNames(options: object, names: readonly string[], what: string): void {
+  for (const name of Object.keys(options)) {
+    if (!names.includes(name)) {
+      throw new TypeError(`${what} has no "${name}"; it has ${names.join(', ')}`);
+    }
+  }
+}
+
+/**
+ * Checks that the options of a call are an object, and that there are no others. Returns it, so that each can be checked.
+ *
+ * @param names of all options
+ * @param where what takes them: `'serveInspector'`
+ * @throws TypeError
+ */
+export function checkOptions<T extends object>(
+  options: T,
+  names: { readonly [Name in keyof Required<T>]: true },
+  where: string,
+): T {
+  checkObject(options, `the options of ${where}`);
+  checkNames(options, Object.keys(names), where);
+  return options;
+}
+
 /** @throws TypeError */
 export function checkCallback(callback: unknown, what: string): void {
   if (callback !== undefined) {
@@ -22,7 +54,7 @@ export function checkCallback(callback: unknown, what: string): void {
 
 /** @throws TypeError */
 export function checkFunction(value: unknown, what: string): void {
-  if (typeof value !== 'function') {
+  if (typeof value !== 'function' || isClass(value)) {
     throw new TypeError(`${what} must be a function, not ${show(value)}`);
   }
 }
@@ -79,7 +111,7 @@ export function show(value: unknown): string {
     case 'bigint':
       return `${value}n`;
     case 'function':
-      return 'a function';
+      return functionText(value);
     case 'object':
       return value === null ? 'null' : Array.isArray(value) ? 'an array' : 'an object';
     default:

@@ -1,3 +1,4 @@
+import { checkOptions } from '../../streams/internal.js';
 import { MemoryRange } from '../../streams/index.js';
 import { DEFAULT_APERTURE, defaultReserved, MODELS, type ModelTraits, type SoftIommuModel } from './model.js';
 
@@ -39,9 +40,11 @@ export interface Settings {
 
 /** @throws TypeError if an option has the wrong type; RangeError if a value is invalid */
 export function settingsOf(options: SoftIommuTargetOptions): Settings {
-  if (typeof options !== 'object' || (options as unknown) === null) {
-    throw new TypeError('the options of a SoftIommuTarget are an object, or left out');
-  }
+  checkOptions(
+    options,
+    { name: true, model: true, entryLimit: true, aperture: true, reserved: true, faults: true },
+    'SoftIommuTarget',
+  );
   const {
     model = 'type1v2',
     aperture = DEFAULT_APERTURE,

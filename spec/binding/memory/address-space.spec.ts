@@ -61,7 +61,7 @@ describe('AddressSpace', () => {
         expect(() => new AddressSpace({ size: size as never }), String(size)).to.throw(TypeError, /size/);
       }
       for (const wrong of [null, 5, 'text']) {
-        expect(() => new AddressSpace(wrong as never)).to.throw(TypeError, 'options is ');
+        expect(() => new AddressSpace(wrong as never)).to.throw(TypeError, 'the options of ');
       }
       for (const size of [1n << 47n, (1n << 62n) + 0x1000n, (1n << 63n) - 0x1000n]) {
         const error = dmaError(() => new AddressSpace({ size }));

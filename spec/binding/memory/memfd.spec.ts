@@ -50,7 +50,7 @@ describe('Memfd', () => {
         expect(() => Memfd.create('ram', size as never), String(size)).to.throw(TypeError, /size/);
       }
       for (const wrong of [null, 5, 'text']) {
-        expect(() => Memfd.create('ram', 0x1000n, wrong as never)).to.throw(TypeError, 'options is ');
+        expect(() => Memfd.create('ram', 0x1000n, wrong as never)).to.throw(TypeError, 'the options of ');
       }
     });
 

@@ -39,7 +39,7 @@ describe('RamBlocks', () => {
       expect(() => new RamBlocks(options as never)).to.throw(TypeError, 'hugePages');
     }
     for (const options of [null, 'advise', 1]) {
-      expect(() => new RamBlocks(options as never)).to.throw(TypeError, 'options is ');
+      expect(() => new RamBlocks(options as never)).to.throw(TypeError, 'the options of ');
     }
   });
 

@@ -202,7 +202,7 @@ describe('instrument', () => {
   });
 
   for (const [args, message] of [
-    [[{}, {}], 'give one as the first argument'],
+    [[{}, {}], 'instrument needs a RegionManager, not an object'],
     [[new RegionManager(), {}], "metrics.getMeter('name') makes one"],
     [[new RegionManager(), null], "metrics.getMeter('name') makes one"],
   ] as const) {

@@ -47,7 +47,7 @@ describe('serveInspector refuses', () => {
   it('what is no manager', async () => {
     const error = await rejectionOf(serveInspector({} as RegionManager));
     expect(error).to.be.instanceOf(TypeError);
-    expect(error.message).to.include('serveInspector shows a RegionManager');
+    expect(error.message).to.include('serveInspector needs a RegionManager');
   });
 
   it('a manager that has been closed, and leaves nothing behind', async () => {

@@ -29,8 +29,8 @@ describe('SoftIommuTarget: options', () => {
     ['faults that are no Map', { faults: { 0: 'EIO' } }, TypeError, /faults/],
     ['faults that are nothing', { faults: null }, TypeError, /faults/],
     ['reserved ranges that are no list', { reserved: 5 }, TypeError, /reserved/],
-    ['options that are none', null, TypeError, /options of a SoftIommuTarget/],
-    ['options that are a name', 'soft', TypeError, /options of a SoftIommuTarget/],
+    ['options that are none', null, TypeError, /options of SoftIommuTarget/],
+    ['options that are a name', 'soft', TypeError, /options of SoftIommuTarget/],
   ] as const) {
     it(`refuses ${what}`, () => {
       expect(() => new SoftIommuTarget(options as never)).to.throw(error, message);
