@@ -130,6 +130,7 @@ function lines(texts) {
 /** As a cell of a table: nothing of it is markup, except code in backticks. */
 function text(sentence) {
   return sentence
+    .replace(/:?\s+$/, '')
     .split(/(`[^`]*`)/)
     .map((part) => (part.startsWith('`') ? part : part.replaceAll(/[\\*<~]/g, (sign) => `\\${sign}`)))
     .join('')
