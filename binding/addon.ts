@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,9 @@ import { elfProblem } from './elf-file.js';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
 const require = createRequire(import.meta.url);
+
+/** Where the addon is in a bundle, in which this is no file of the package. */
+const besideBundle = fileURLToPath(new URL('dma_streams.node', import.meta.url));
 
 /** What works without the addon, wherever Node.js runs. */
 const WITHOUT_ADDON =
@@ -58,6 +61,15 @@ export function addonFile(): string {
       },
     );
   }
+  if (isBundled()) {
+    if (existsSync(besideBundle)) {
+      return besideBundle;
+    }
+    throw new DmaError('this program is a bundle, and the native addon of dma-streams is not beside it', {
+      code: 'ERR_ADDON_MISSING',
+      hint: `${bundleHint()} ${WITHOUT_ADDON}`,
+    });
+  }
   try {
     return (require('node-gyp-build') as { resolve(folder: string): string }).resolve(root);
   } catch (cause) {
@@ -69,8 +81,11 @@ export function addonFile(): string {
   }
 }
 
-/** How to build the addon in the package folder. */
+/** How to get an addon that suits: by building it in the package folder, or, for a bundle, by copying it. */
 export function buildHint(): string {
+  if (isBundled()) {
+    return bundleHint();
+  }
   const build = root.includes(`${sep}node_modules${sep}`)
     ? '`npm explore dma-streams -- npm run build:native`, in the folder of the program that depends on it'
     : `\`npm run build:native\`, in ${root}`;
@@ -85,12 +100,33 @@ function unusable(message: string, ...causes: readonly unknown[]): DmaError {
   });
 }
 
-/** Its functions change from version to version, and the code that calls them with it. */
+/** Its functions change from version to version, and the code that calls them with it. A bundle does not know the version of its code. */
 function versionProblem(addon: { readonly version?: string }): string | undefined {
-  const manifest = readFileSync(`${root}package.json`, 'utf8');
-  const { name, version } = JSON.parse(manifest) as { readonly name?: string; readonly version?: string };
-  // In a bundle, this is the folder of another package.
-  return name !== 'dma-streams' || addon.version === version
+  if (isBundled()) {
+    return undefined;
+  }
+  const version = manifest()?.version;
+  return addon.version === version
     ? undefined
     : `is of version ${addon.version ?? 'unknown'}, and the package is ${version ?? 'without a version'}`;
+}
+
+function bundleHint(): string {
+  return `Leave dma-streams out of the bundle (esbuild: --external:dma-streams), or copy the addon of the same version of the package, prebuilds/*/*.node, to ${besideBundle}: see docs/guides/bundlers.md of the package.`;
+}
+
+/** Whether a bundler has put this file into another one: then two folders above it is not the package. */
+function isBundled(): boolean {
+  return manifest()?.name !== 'dma-streams';
+}
+
+function manifest(): { readonly name?: string; readonly version?: string } | undefined {
+  try {
+    return JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as {
+      readonly name?: string;
+      readonly version?: string;
+    };
+  } catch {
+    return undefined;
+  }
 }
