@@ -40,7 +40,7 @@ export default {
   excludePrivate: true,
   excludeInternal: true,
   intentionallyNotExported: ['ERRORS', 'OTHER_NAMES', 'LIBRARY_ERRORS'],
-  highlightLanguages: ['bash', 'c', 'console', 'javascript', 'json', 'sh', 'typescript', 'ts', 'js', 'tsx'],
+  highlightLanguages: ['bash', 'c', 'console', 'html', 'javascript', 'json', 'sh', 'typescript', 'ts', 'js', 'tsx'],
   treatValidationWarningsAsErrors: true,
   validation: { notExported: true, invalidLink: true, rewrittenLink: true, invalidPath: true },
 };
