@@ -118,7 +118,7 @@ for (const platform of ['darwin', 'win32']) {
       const { stdout: trace } = await run(MAIN, 'import', 'iomem', 'iomem');
       expect(trace).to.contain('System RAM');
       const { stdout: machine } = await run(MAIN, 'doctor');
-      expect(machine).to.match(new RegExp(`✗ native addon +ERR_LINUX_ONLY: .* ${platform}`));
+      expect(machine).to.match(new RegExp(`✗ native addon +none for ${platform}-`));
     });
   });
 }
