@@ -36,8 +36,9 @@ export class QemuSource implements Disposable {
   readonly path: string;
 
   /**
-   * The sections of the address space, in ascending order: those that there are at the time of the subscription, and all of them again after each
-   * change.
+   * Cold, but shared: while it has subscribers, one loop asks QEMU for all of them. The sections of the address space, in ascending order: those
+   * that there are at the time of the subscription, and all of them again after each change. A late subscriber gets the last state at once, within
+   * `subscribe`; the first one gets it from the event loop.
    *
    * QEMU is asked once each `interval`, for all subscribers together, and not at all while there are none. A state that lasts longer than the
    * interval is seen, as long as QEMU and this process have a processor; one that is shorter may be missed.
@@ -52,7 +53,7 @@ export class QemuSource implements Disposable {
   readonly sections$: Observable<readonly Section[]>;
 
   /**
-   * Whether QEMU is connected: at the time of the subscription, and after each change. With the option `reconnect` it is `false` while QEMU is
+   * Hot, with the current value. Whether QEMU is connected: within `subscribe`, and after each change, from the event loop. With the option `reconnect` it is `false` while QEMU is
    * awaited. That a connection was lost is noticed while `sections$` has a subscriber. Completes after `close()`; never errors.
    */
   readonly connected$: Observable<boolean>;

@@ -73,8 +73,8 @@ export class VhostUserConnection implements Disposable {
    */
   readonly maxSlots: number | undefined;
   /**
-   * Emits the reason when the connection ends, an error as requests then reject with, and completes. When it ends by `close()`, only completes. Late
-   * subscribers get the same.
+   * Hot, with the last value. Emits the reason when the connection ends, an error as requests then reject with, and completes; when it ends by
+   * `close()`, only completes. A late subscriber gets the same, within `subscribe`. Never errors: the reason is a value.
    */
   readonly closed$: Observable<DmaError>;
   readonly #exchange: Exchange;

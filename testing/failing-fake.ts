@@ -25,7 +25,7 @@ export abstract class FailingFake {
     return this.record.texts;
   }
 
-  /** Emits the text of each call when the call is made. Never completes. */
+  /** Hot. Emits the text of each call when the call is made, within it. A late subscriber gets later calls only. Never completes, never errors. */
   get calls$(): Observable<string> {
     return this.record.texts$;
   }

@@ -44,7 +44,7 @@ const TAKEN = 2;
  */
 export class DescriptorSocket implements Disposable {
   /**
-   * The messages that arrive, whole and in order. All subscribers get the same messages; descriptors belong to the first one that takes them.
+   * Hot. The messages that arrive, whole and in order. A late subscriber gets later ones only. All subscribers get the same messages; descriptors belong to the first one that takes them.
    *
    * The socket is read only while there is a subscriber; otherwise messages wait in the kernel, and the peer cannot send more than fits there.
    * Messages are never delivered within `subscribe`. Completes when the peer has ended the connection between two messages, and when the socket
@@ -224,7 +224,7 @@ printable(DescriptorSocket, ({ bufferedBytes, isClosed: closed }) => ({ buffered
 /** A unix stream socket that listens for connections. Made by {@link DescriptorSocket.listen}. */
 export class DescriptorListener implements Disposable {
   /**
-   * The connections, in order, each at its time from the event loop. They are accepted only while there is a subscriber; up to 128 wait.
+   * Hot. The connections, in order, each at its time from the event loop, never within `subscribe`. A late subscriber gets later ones only. They are accepted only while there is a subscriber; up to 128 wait.
    * All subscribers get the same connections, and the first one should close each. A subscription keeps the process alive.
    *
    * Completes when the listener is closed. Errors with a `DmaError`, `EMFILE` or `ENFILE`, if a connection cannot be accepted: it waits, and

@@ -29,11 +29,11 @@ export class EventFd implements Disposable {
   readonly #signals = new Subject<bigint>();
 
   /**
-   * The counter, whenever it is not 0: each value is the number of signals since the last one. Reading sets the counter to 0, so `take` and
+   * Hot. The counter, whenever it is not 0: each value is the number of signals since the last one. Reading sets the counter to 0, so `take` and
    * other readers of the same eventfd do not see these signals.
    *
-   * All subscribers share one reader, which starts with the first one and ends with the last one; each gets every value. Signals that were
-   * sent before are not lost: the first subscriber gets them. Values come from the event loop, never within `subscribe`. A subscription keeps
+   * All subscribers share one reader, which starts with the first one and ends with the last one; each gets every value from then on. Signals that
+   * were sent before are not lost: the first subscriber gets them, later ones do not. Values come from the event loop, never within `subscribe`. A subscription keeps
    * the process alive; without one, an open eventfd does not. Completes when the eventfd is closed. Errors with a `DmaError` if it cannot be
    * watched.
    *

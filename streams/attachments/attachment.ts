@@ -60,7 +60,8 @@ export interface Attachment extends AsyncDisposable {
   readonly pending: boolean;
   /**
    * Hot. One outcome for each step of a change set that is delivered, in order: its unmaps, its maps, and the steps of
-   * an undo. Completes when the attachment ends; never errors.
+   * an undo; when the targets have answered, before the command takes effect. A late subscriber gets later ones only:
+   * not those of the replay. Completes when the attachment ends, for a late subscriber at once; never errors.
    *
    * When a target is gone (a call of it has failed with `ERR_TARGET_GONE`, or it was abandoned), the last one is
    * `failed` with that error and an empty list `stuck`, and `outcomes$` completes. The attachment ends with the command:

@@ -25,7 +25,7 @@ export class ManagerParts {
   readonly watch: AnswerWatch;
 
   /** @throws DmaError `ERR_VA_MAPPER_IN_USE` when the VA mapper belongs to another manager */
-  constructor({ vaMapper, onWarning, overlap, warnAfter }: CheckedOptions) {
+  constructor({ vaMapper, onWarning, overlap, warnAfter, callSites }: CheckedOptions) {
     const { regions, attachments } = this;
     const warn = (warning: DmaError): void => {
       callUser(() => onWarning?.(warning));
@@ -33,7 +33,7 @@ export class ManagerParts {
     };
     const queue = new SerialQueue(() => {
       this.watch.start();
-    });
+    }, callSites);
     const table = new RegionTable(overlap);
     const view = new View(table);
     this.queue = queue;

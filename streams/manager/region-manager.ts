@@ -3,8 +3,9 @@ import type { Attachment, AttachOptions } from '../attachments/attachment.js';
 import type { ChangeSet, MemoryMapSnapshot, ShareableRegion } from '../contracts/change-set.js';
 import type { SerialQueue } from '../util/serial-queue.js';
 import type { DmaTarget } from '../contracts/dma-target.js';
-import { DmaError } from '../contracts/errors.js';
+import type { DmaError } from '../contracts/errors.js';
 import { copyOfRam } from '../regions/ram-params.js';
+import { closedError } from '../regions/edit-errors.js';
 import { copyOf } from '../regions/region-checks.js';
 import { checkedOptions, type RegionManagerOptions } from './region-manager-options.js';
 import type { RamParams, Region, RegionEdit, RegionEvent, RegionParams } from '../contracts/region.js';
@@ -71,16 +72,16 @@ export class RegionManager implements AsyncDisposable {
   }
 
   /**
-   * Hot. Each edit of a command, in order, after the command has taken effect. Completes when the manager is closed;
-   * never errors.
+   * Hot. Each edit of a command, in order, after the command has taken effect and before its promise settles: within the call where all targets
+   * answer at once. A late subscriber gets later edits only. Completes when the manager is closed, for a late subscriber at once; never errors.
    */
   get events$(): Observable<RegionEvent> {
     return this.#streams.events$;
   }
 
   /**
-   * Hot. Each failure that does not fail a command, as `RegionManagerOptions.onWarning` lists them. Completes when the
-   * manager is closed; never errors.
+   * Hot. Each failure that does not fail a command, as `RegionManagerOptions.onWarning` lists them, when it is found: within a command, or from a
+   * timer (`ERR_TARGET_SLOW`). A late subscriber gets later ones only. Completes when the manager is closed; never errors.
    */
   get warnings$(): Observable<DmaError> {
     return this.#streams.warnings$;
@@ -104,11 +105,10 @@ export class RegionManager implements AsyncDisposable {
   }
 
   /**
-   * The list `attachments`: emitted on subscription, and again each time that an attachment comes, because its replay
-   * begins; is `leaving`; or goes. Each list is a new one. Other changes, such as of `pending`, cause no emission.
-   *
-   * Hot: an emission is part of the command that causes it, and commands that are given meanwhile wait. Completes when the
-   * manager has been closed and no attachment is left; never errors.
+   * Hot, with the current value. The list `attachments`: within `subscribe`, and again each time that an attachment comes, because its replay
+   * begins; is `leaving`; or goes. Each list is a new one. Other changes, such as of `pending`, cause no emission. An emission is part of the
+   * command that causes it, and commands that are given meanwhile wait. Completes when the manager has been closed and no attachment is left, for
+   * a late subscriber at once and without a list; never errors.
    *
    * @example
    * ```ts
@@ -219,17 +219,17 @@ export class RegionManager implements AsyncDisposable {
   }
 
   /**
-   * Cold. Emits one snapshot change set to each subscriber, then every later change set, in order and with consecutive
-   * generations. A subscriber only observes: commands do not wait for it. Each set is a copy. Completes when the
-   * manager is closed; never errors.
+   * Cold. Emits one snapshot change set within `subscribe`, then every later change set that is not empty, in order and with consecutive generations,
+   * when its command has taken effect and before its promise settles. A subscriber only observes: commands do not wait for it. Each set is a copy.
+   * Completes when the manager is closed, for a late subscriber after the snapshot; never errors.
    */
   changes(): Observable<ChangeSet> {
     return this.#streams.changes();
   }
 
   /**
-   * Cold. Emits the active RAM that has a file descriptor, which another process can map: ascending, on subscription
-   * and after every change of it. Completes when the manager is closed; never errors.
+   * Cold. Emits the active RAM that has a file descriptor, which another process can map: ascending, within `subscribe`, and after every change of it
+   * before the promise of the command settles. Completes when the manager is closed, for a late subscriber after an empty list; never errors.
    */
   shareable(): Observable<readonly ShareableRegion[]> {
     return this.#streams.shareable();
@@ -289,8 +289,4 @@ export class RegionManager implements AsyncDisposable {
       attachments: manager.attachments,
     }));
   }
-}
-
-function closedError(): DmaError {
-  return new DmaError('the region manager has been closed', { code: 'ERR_CLOSED', hint: 'make a new RegionManager' });
 }

@@ -159,3 +159,7 @@ export function transactionEndedError(): DmaError {
     hint: 'use `edit` only synchronously, inside the function that received it',
   });
 }
+
+export function closedError(): DmaError {
+  return new DmaError('the region manager has been closed', { code: 'ERR_CLOSED', hint: 'make a new RegionManager' });
+}

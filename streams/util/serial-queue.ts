@@ -1,3 +1,4 @@
+import { addCallSite, addUnknownCallSite, CallSite } from './call-site.js';
 import { inOwnSlice, pauseIfOver } from './time-slice.js';
 import { isPromiseLike } from './coroutine.js';
 
@@ -7,13 +8,21 @@ const STEPS_PER_COMMAND = 8;
 /** The started commands are removed from the list when they are more than this number, and more than half of the list. */
 const COMPACT_COMMANDS_MIN = 1024;
 
+/** Of so many waiting commands it is known where they were given. A program that gives more gives them in a loop, and would wait for the notes. */
+const CALL_SITES_MAX = 64;
+
 type Command<T> = () => T | PromiseLike<T>;
 
-/** A command that waits, with the functions that settle its promise. */
-interface QueuedCommand<T> {
-  readonly command: Command<T>;
+/** The functions that settle the promise of a command, and where it was given, if that was noted. */
+interface Settling<T> {
   readonly resolve: (value: T) => void;
   readonly reject: (error: unknown) => void;
+  readonly site: CallSite | undefined;
+}
+
+/** A command that waits. */
+interface QueuedCommand<T> extends Settling<T> {
+  readonly command: Command<T>;
 }
 
 /**
@@ -39,10 +48,15 @@ export class SerialQueue {
   /** Makes the error of commands that are refused; `undefined` until the queue is closed. */
   #refusal: (() => Error) | undefined = undefined;
   readonly #onWaiting: (() => void) | undefined;
+  readonly #callSites: boolean;
 
-  /** @param onWaiting called for each command that does not end within its call */
-  constructor(onWaiting?: () => void) {
+  /**
+   * @param onWaiting called for each command that does not end within its call
+   * @param callSites whether the errors of such commands say where they were given; those of others always do
+   */
+  constructor(onWaiting?: () => void, callSites = false) {
     this.#onWaiting = onWaiting;
+    this.#callSites = callSites;
   }
 
   /** Whether a command runs. */
@@ -66,7 +80,8 @@ export class SerialQueue {
     try {
       if (this.#busy || this.#unsettled.length > 0) {
         return new Promise<T>((resolve, reject) => {
-          this.#waiting.push({ command, resolve, reject } as QueuedCommand<unknown>);
+          const site = this.#waiting.length - this.#next < CALL_SITES_MAX ? this.#siteOfCall() : undefined;
+          this.#waiting.push({ command, resolve, reject, site } as QueuedCommand<unknown>);
           this.#drain();
         });
       }
@@ -104,6 +119,7 @@ export class SerialQueue {
       result = command();
     } catch (error) {
       this.#busy = false;
+      addCallSite(error, this.#callSite(), false);
       // A command may throw any value.
       // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
       return Promise.reject(error);
@@ -113,40 +129,61 @@ export class SerialQueue {
       return Promise.resolve(result);
     }
     const answer = result;
+    const site = this.#siteOfCall();
     return new Promise((resolve, reject) => {
-      this.#settleWhenDone(answer, resolve, reject);
+      this.#settleWhenDone(answer, { resolve, reject, site });
     });
   }
 
-  #start({ command, resolve, reject }: QueuedCommand<unknown>): void {
+  /** The call of a command that goes on, if it is to be noted. */
+  #siteOfCall(): CallSite | undefined {
+    return this.#callSites ? this.#callSite() : undefined;
+  }
+
+  #callSite(): CallSite {
+    // It is not called: it says which frames to leave out.
+    // eslint-disable-next-line @typescript-eslint/unbound-method
+    return new CallSite(this.runAlways);
+  }
+
+  #start(queued: QueuedCommand<unknown>): void {
     this.#busy = true;
     this.started += 1;
     let result: unknown;
     try {
-      result = command();
+      result = queued.command();
     } catch (error) {
-      this.#end(reject, error);
+      this.#fail(queued, error);
       return;
     }
     if (isPromiseLike(result)) {
-      this.#settleWhenDone(result, resolve, reject);
+      this.#settleWhenDone(result, queued);
     } else {
-      this.#end(resolve, result);
+      this.#end(queued.resolve, result);
     }
   }
 
-  #settleWhenDone<T>(answer: PromiseLike<T>, resolve: (value: T) => void, reject: (error: unknown) => void): void {
+  #settleWhenDone<T>(answer: PromiseLike<T>, settling: Settling<T>): void {
     this.#onWaiting?.();
     answer.then(
       (value) => {
-        this.#end(resolve, value);
+        this.#end(settling.resolve, value);
         this.#drain();
       },
       (error: unknown) => {
-        this.#end(reject, error);
+        this.#fail(settling, error);
         this.#drain();
       },
     );
+  }
+
+  #fail<T>({ reject, site }: Settling<T>, error: unknown): void {
+    if (site === undefined) {
+      addUnknownCallSite(error);
+    } else {
+      addCallSite(error, site, true);
+    }
+    this.#end(reject, error);
   }
 
   /** Ends a command. Its promise settles now, or later if the promise of an earlier command has not been returned to its caller yet. */
