@@ -5,6 +5,7 @@ export interface SourceStatus {
    * `'ended'`, because of `error`.
    */
   readonly phase: 'following' | 'waiting' | 'ended' | 'failed';
+  /** Why it failed. Only with `'failed'`. */
   readonly error?: Error;
 }
 
@@ -12,5 +13,6 @@ export interface SourceStatus {
 export interface WatchProblem {
   /** What, where, and what to do, on one line. May contain any characters. */
   readonly text: string;
+  /** How it is shown. */
   readonly severity: 'warning' | 'error';
 }

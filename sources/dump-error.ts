@@ -1,5 +1,6 @@
 /** A text that describes a memory map cannot be used: it has another format, or is not whole. */
 export class DumpError extends Error {
+  /** `'DumpError'`. */
   override readonly name = 'DumpError';
   /** Counted from 1. `undefined` if no single line is at fault. */
   readonly line: number | undefined;

@@ -1,5 +1,6 @@
 import { checkOptions, show } from '../streams/internal.js';
 
+/** Options of `QemuSource.connect`. */
 export interface QemuSourceOptions {
   /** From the beginning of one look at the memory map to that of the next one, in milliseconds. At least 1. Default: 100. */
   readonly interval?: number | undefined;

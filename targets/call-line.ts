@@ -1,9 +1,27 @@
 import type { DmaMapRequest, MemoryRange } from '../streams/index.js';
 
-/** One call of a target, for one output line. `failed` is the code of its error. */
+/** One call of a target, for one output line. */
 export type TargetCall =
-  | { readonly op: 'map'; readonly target: string; readonly request: DmaMapRequest; readonly failed?: string }
-  | { readonly op: 'unmap'; readonly target: string; readonly range: MemoryRange; readonly failed?: string };
+  | {
+      /** A map. */
+      readonly op: 'map';
+      /** Name of the target. */
+      readonly target: string;
+      /** What was to be mapped. */
+      readonly request: DmaMapRequest;
+      /** The code of the error. Absent if the call succeeded. */
+      readonly failed?: string;
+    }
+  | {
+      /** An unmap. */
+      readonly op: 'unmap';
+      /** Name of the target. */
+      readonly target: string;
+      /** Guest physical addresses. */
+      readonly range: MemoryRange;
+      /** The code of the error. Absent if the call succeeded. */
+      readonly failed?: string;
+    };
 
 /**
  * Formats the call as one line of JSON, without a line break. The keys have a fixed order. `fileOffset`, in bytes, is hexadecimal.

@@ -17,6 +17,7 @@ import { lockedMemory } from './kernel/locked-memory.js';
 
 const { ENOENT } = ERRNO;
 
+/** Options of an `IommufdTarget`. */
 export interface IommufdTargetOptions {
   /** Name in errors. Default: `'iommufd'`. */
   readonly name?: string;

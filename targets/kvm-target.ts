@@ -19,6 +19,7 @@ export interface VcpuPause {
   resume(): void | Promise<void>;
 }
 
+/** Options of a `KvmTarget`. */
 export interface KvmTargetOptions {
   /** Name in errors. Default: `'kvm'`. */
   readonly name?: string;

@@ -3,6 +3,7 @@ import { checkMapRequest, checkRange } from './call-checks.js';
 import { callToJson, callToText, type TargetCall } from './call-line.js';
 import { checkOptions, printable } from '../streams/internal.js';
 
+/** Options of a `LoggingTarget`. */
 export interface LoggingTargetOptions {
   /** Name in lines and errors. Default: `'log'`. */
   readonly name?: string;

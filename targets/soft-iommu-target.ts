@@ -36,6 +36,7 @@ import { printable } from '../streams/internal.js';
  */
 export class SoftIommuTarget implements DmaTarget {
   readonly name: string;
+  /** Which kernel interface it behaves as. */
   readonly model: SoftIommuModel;
   readonly unmapShape: 'superset' | 'exact';
   /** True for the model `type1v2`. A request without a host virtual address is accepted by it too; DMA then accesses the file. */

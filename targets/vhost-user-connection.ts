@@ -8,6 +8,7 @@ import { FRAMING, PAYLOAD_BYTES_MAX, REQUEST, requestName } from './vhost-user/m
 import { negotiate, type Agreement } from './vhost-user/negotiation.js';
 import { ask, type VhostUserReply } from './vhost-user/requests.js';
 
+/** Options of `VhostUserConnection.connect`. */
 export interface VhostUserConnectionOptions {
   /**
    * The virtio features that the VMM wants, for example those of its block device. All of them must be offered. The bits 30 (protocol features)

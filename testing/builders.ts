@@ -53,9 +53,13 @@ export function unmapOf(
 
 /** The changes of a set. A text or range stands for `mapOf` or `unmapOf` of it. */
 export interface SetContents {
+  /** In the order in which they are made. Default: none. */
   readonly unmaps?: readonly (RangeLike | UnmapChange)[];
+  /** In the order in which they are made. Default: none. */
   readonly maps?: readonly (RangeLike | MapChange)[];
+  /** As `ChangeSet.snapshot`. Default: `false`. */
   readonly snapshot?: boolean;
+  /** As `ChangeSet.undo`. Default: absent. */
   readonly undo?: true;
 }
 

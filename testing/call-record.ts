@@ -5,6 +5,7 @@ import type { MemoryRange } from '../streams/index.js';
 export interface FakeCall {
   /** Counted from 0 since the calls were last taken. */
   readonly number: number;
+  /** The method: `mapDma`, `unmapDma`, `beginSet`, `endSet`, `ensureMapped`, `release`. */
   readonly kind: 'map' | 'unmap' | 'begin' | 'end' | 'ensure' | 'release';
   /** `undefined` for the begin and the end of a set. */
   readonly range: MemoryRange | undefined;

@@ -34,6 +34,7 @@ export interface TargetCheck {
   readonly run: () => Promise<void>;
 }
 
+/** Memory and addresses for the checks of `checkTarget`, and how they see what a target holds. */
 export interface CheckTargetOptions<T extends DmaTarget = DmaTarget> {
   /**
    * Makes the memory of the maps, for a target that uses it: `() => Memfd.create('memory', 64n << 12n)`. At least 64 pages long, and as long

@@ -7,6 +7,7 @@ const KINDS: readonly FakeCall['kind'][] = ['map', 'unmap', 'begin', 'end', 'ens
 
 /** What the fakes of this kit have in common: a record of calls, failures on plan, and breaches of the contract by their caller. */
 export abstract class FailingFake {
+  /** Name in the journal and in errors. */
   abstract readonly name: string;
   /** A sentence for each call that breached the contract. */
   readonly violations: string[] = [];

@@ -32,7 +32,7 @@ export class FakeMappable implements Mappable {
     }
   }
 
-  /** @throws Error when closed */
+  /** A number that no file has. @throws Error when closed */
   get fd(): number {
     if (this.#closed) {
       throw new Error(`mappable "${this.label}" is closed`);
@@ -40,6 +40,7 @@ export class FakeMappable implements Mappable {
     return this.#fd;
   }
 
+  /** From now on reading `fd` throws. */
   close(): void {
     this.#closed = true;
   }

@@ -14,6 +14,7 @@ import { FailingFake } from './failing-fake.js';
 /** The host address of guest address 0. */
 const BASE = 0x7f00_0000_0000n;
 
+/** Options of a `FakeVaMapper`. */
 export interface FakeVaMapperOptions {
   /** Receives the text of each call: `'va: ensure 0x0-0x4000'`. May be shared with targets. */
   readonly journal?: string[] | undefined;
@@ -44,6 +45,7 @@ export interface FakeVaMapperOptions {
  * ```
  */
 export class FakeVaMapper extends FailingFake implements VaMapper {
+  /** `'va'`, in the journal. */
   readonly name = 'va';
   /** The size of each batch: `'ensure 3'`, `'release 1'`. */
   readonly batches: string[] = [];
@@ -55,6 +57,7 @@ export class FakeVaMapper extends FailingFake implements VaMapper {
   #leaving: readonly MemoryRange[] = [];
   readonly #held = new RangeMap<Held>();
 
+  /** @throws TypeError for an option that does not exist, or has the wrong type */
   constructor(options: FakeVaMapperOptions = {}) {
     const { journal, batches = 'none' } = options;
     super(new CallRecord('va', journal), 'ENOMEM');

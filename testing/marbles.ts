@@ -10,6 +10,8 @@ import { outcomeText, setText } from './texts.js';
 /** What an observable of texts has to emit. */
 export interface TextExpectation {
   /**
+   * Says what is expected. It is compared when the test has run.
+   *
    * @param marbles a marble diagram
    * @param texts the text for each letter of the diagram; or a list of texts, where the letters are the digits from 0
    * @param error what the observable errors with, where the diagram has a `#`

@@ -17,15 +17,19 @@ import { serveBatch, type BatchAnswer, type CallAnswer } from './serve-batch.js'
 /** When a call of a fake ends: at once if nothing is returned, otherwise when the promise settles or the observable completes. */
 export type Reply = (call: FakeCall) => void | PromiseLike<unknown> | Observable<unknown>;
 
+/** Options of a `RecordingTarget`. */
 export interface RecordingTargetOptions {
   /** Default: `'T'`. */
   readonly name?: string;
   /** Receives the text of each call with the name before it: `'T: map 0x0-0x4000 rw'`. Several fakes may share a journal to show the order of their calls. */
   readonly journal?: string[];
+  /** As `DmaTarget.needsVa`; a map without a host address then breaches the contract. Default: `false`. */
   readonly needsVa?: boolean;
+  /** As `DmaTarget.needsFd`; a map without a file then breaches the contract. Default: `false`. */
   readonly needsFd?: boolean;
   /** Default: `'superset'`. */
   readonly unmapShape?: 'superset' | 'exact';
+  /** As `DmaTarget.concurrent`. Default: `false`. */
   readonly concurrent?: boolean;
   /** Whether the target has `mapDmaBatch` and `unmapDmaBatch`. Each call in a batch is recorded separately. Default: `false`. */
   readonly batches?: boolean;
@@ -92,6 +96,7 @@ export class RecordingTarget extends FailingFake implements DmaTarget {
   /** The set that has begun, by its generation; `'none'` between two sets; `undefined` if the target is not told of sets. */
   #set: number | 'none' | undefined;
 
+  /** @throws TypeError for an option that does not exist, or has the wrong type */
   constructor(options: RecordingTargetOptions = {}) {
     const { name = 'T', unmapShape = 'superset', reply = 'sync' } = options;
     checkNames(options, OPTIONS, 'RecordingTarget');

@@ -123,6 +123,7 @@ export class Ioas extends CopySource {
   #rowRunner: RowRunner | undefined;
   #joins = 0;
 
+  /** For `Iommufd.allocIoas`. */
   constructor(pass: symbol, iommufd: Iommufd, id: number) {
     super();
     checkPass(pass, Ioas);

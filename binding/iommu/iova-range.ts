@@ -1,6 +1,8 @@
 /** A range of I/O virtual addresses that can be mapped. Both ends are inclusive. */
 export interface IovaRange {
+  /** The first address. */
   readonly start: bigint;
+  /** The last address, which is included. */
   readonly last: bigint;
 }
 

@@ -142,6 +142,8 @@ export class VfioDevice implements Mappable, Disposable {
   }
 
   /**
+   * Size and place of a region of the device.
+   *
    * @param index 0 to 5 for the BARs, 6 for the expansion ROM, 7 for the configuration space
    * @throws RangeError if there is no such region; DmaError `ERR_CLOSED`
    */

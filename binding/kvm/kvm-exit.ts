@@ -3,9 +3,11 @@ export type KvmExit = KvmIoExit | KvmMmioExit | KvmHaltExit | KvmFailExit;
 
 /** The guest accesses a port. */
 export interface KvmIoExit {
+  /** Tells the exits apart. */
   readonly kind: 'io';
   /** `'in'`: the guest waits for `size * count` bytes, which are given to the next `run`. */
   readonly direction: 'in' | 'out';
+  /** Number of the port, 0 to 65535. */
   readonly port: number;
   /** Bytes of one access: 1, 2 or 4. */
   readonly size: number;
@@ -17,6 +19,7 @@ export interface KvmIoExit {
 
 /** The guest accesses an address that has no memory slot, or writes to a read-only one. */
 export interface KvmMmioExit {
+  /** Tells the exits apart. */
   readonly kind: 'mmio';
   /** `'read'`: the guest waits for `length` bytes, which are given to the next `run`. */
   readonly direction: 'read' | 'write';
@@ -33,11 +36,13 @@ export interface KvmMmioExit {
  * was called.
  */
 export interface KvmHaltExit {
+  /** Which of the three it is. */
   readonly kind: 'halt' | 'shutdown' | 'interrupted';
 }
 
 /** KVM or the processor cannot run the guest in its state, or ended the run for a reason that this library does not know. */
 export interface KvmFailExit {
+  /** Tells the exits apart. */
   readonly kind: 'fail';
   /** Number of the exit (`KVM_EXIT_…`). */
   readonly exit: number;

@@ -10,6 +10,7 @@ import { kvmError } from './kvm-device.js';
 
 const { ENOENT } = ERRNO;
 
+/** Options of `KvmVm.memorySlots`. */
 export interface KvmSlotsOptions {
   /** The lowest slot number to use. Default: 0. */
   readonly first?: number;
@@ -21,7 +22,9 @@ export interface KvmSlotsOptions {
 
 /** A memory slot of a VM. */
 export interface KvmSlot {
+  /** Guest physical addresses. */
   readonly range: MemoryRange;
+  /** Its number in the VM. */
   readonly number: number;
 }
 
@@ -46,6 +49,7 @@ export interface KvmSlot {
 export class KvmSlots {
   /** The slot numbers that this table uses: from `first` on, `count` of them. */
   readonly first: number;
+  /** How many slot numbers it uses. */
   readonly count: number;
   readonly #slots: SlotsHandle;
   readonly #isOpen: () => boolean;

@@ -61,6 +61,7 @@ const RUNS_IN_A_TURN = 32;
  * ```
  */
 export class KvmVcpu implements Disposable {
+  /** Its number in the VM, on x86 the number of its APIC. */
   readonly id: number;
   #vcpu: VcpuHandle | undefined;
   readonly #fields = new Float64Array(EXIT_FIELDS);

@@ -30,6 +30,7 @@ export interface KvmSegment {
   readonly base: bigint;
   /** The last offset, in bytes. */
   readonly limit: number;
+  /** What the guest has loaded: 16 bits. */
   readonly selector: number;
   /** Bits 0 to 3: type, 4: S, 5 and 6: DPL, 7: present, 12: AVL, 13: L, 14: D/B, 15: G, 16: unusable. */
   readonly access: number;
@@ -37,7 +38,9 @@ export interface KvmSegment {
 
 /** A descriptor table register. */
 export interface KvmTable {
+  /** Linear address. */
   readonly base: bigint;
+  /** The last offset, in bytes. */
   readonly limit: number;
 }
 

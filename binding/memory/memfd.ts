@@ -34,6 +34,7 @@ const NO_SUCH_PAGES =
 /** Longest name that `memfd_create` accepts, in bytes. */
 const LONGEST_NAME = 249;
 
+/** Options of `Memfd.create`. */
 export interface MemfdOptions {
   /** Page size of the file. Default: the base page size of the machine, 4 KiB. */
   readonly hugePages?: '2M' | '1G';

@@ -8,6 +8,7 @@ import { native } from '../native.js';
 /** Native code counts in bytes, where the end of the last page would be 0. */
 const END = (1n << 64n) - PAGE_SIZE;
 
+/** Options of `RamBlocks`. */
 export interface RamBlocksOptions {
   /** `'advise'`: the kernel may use transparent huge pages (`MADV_HUGEPAGE`). Default: as the machine is configured. */
   readonly hugePages?: 'advise';

@@ -21,8 +21,8 @@ const TAKEN = 2;
 /**
  * A unix stream socket: messages with file descriptors, to and from another process. Made by `connect`, or by a {@link DescriptorListener}.
  *
- * Nothing blocks the event loop. In one turn of it, reading stops after 64 messages, 1 MiB or 32 descriptors. The socket keeps the process alive while there is a
- * subscriber of `messages$`, and while messages wait to be sent. It is closed when it is collected.
+ * Nothing blocks the event loop. In one turn of it, reading stops after 64 messages, 1 MiB or 32 descriptors. The socket keeps the process alive
+ * while there is a subscriber of `messages$`, and while messages wait to be sent. It is closed when it is collected.
  *
  * @example
  * ```ts
@@ -44,10 +44,9 @@ const TAKEN = 2;
  */
 export class DescriptorSocket implements Disposable {
   /**
-   * Hot. The messages that arrive, whole and in order. A late subscriber gets later ones only. All subscribers get the same messages; descriptors belong to the first one that takes them.
-   *
-   * The socket is read only while there is a subscriber; otherwise messages wait in the kernel, and the peer cannot send more than fits there.
-   * Messages are never delivered within `subscribe`. Completes when the peer has ended the connection between two messages, and when the socket
+   * Hot. The messages that arrive, whole and in order. All subscribers get the same messages; a late one gets later messages only. Descriptors
+   * belong to the first one that takes them. The socket is read only while there is a subscriber; otherwise messages wait in the kernel, and the
+   * peer cannot send more than fits there. Messages are never delivered within `subscribe`. Completes when the peer has ended the connection between two messages, and when the socket
    * is closed here. Errors with a `DmaError`, and closes the socket: `EPROTO` for an end within a message, `EMSGSIZE` and `EBADMSG` for a message
    * that is too long or shorter than its header, `E2BIG` for more than 16 descriptors, `EMFILE` without room for descriptors, `ECONNRESET`, `EPIPE`.
    * A message that did not arrive as a whole is dropped, and its descriptors are closed.
@@ -127,6 +126,7 @@ export class DescriptorSocket implements Disposable {
     return this.#socket === undefined ? 0 : native().socketQueued(this.#socket);
   }
 
+  /** Whether it was closed, by either side. */
   get isClosed(): boolean {
     return this.#socket === undefined;
   }
@@ -224,11 +224,10 @@ printable(DescriptorSocket, ({ bufferedBytes, isClosed: closed }) => ({ buffered
 /** A unix stream socket that listens for connections. Made by {@link DescriptorSocket.listen}. */
 export class DescriptorListener implements Disposable {
   /**
-   * Hot. The connections, in order, each at its time from the event loop, never within `subscribe`. A late subscriber gets later ones only. They are accepted only while there is a subscriber; up to 128 wait.
-   * All subscribers get the same connections, and the first one should close each. A subscription keeps the process alive.
+   * Hot. The connections, in order, each at its time from the event loop. They are accepted only while there is a subscriber; up to 128 wait. All
+   * subscribers get the same connections, a late one later ones only; the first one should close each. A subscription keeps the process alive.
    *
-   * Completes when the listener is closed. Errors with a `DmaError`, `EMFILE` or `ENFILE`, if a connection cannot be accepted: it waits, and
-   * a new subscription tries again.
+   * Completes when the listener is closed. Errors with a `DmaError`, `EMFILE` or `ENFILE`, if one cannot be accepted: a new subscription tries again.
    */
   readonly connections$ = new Observable<DescriptorSocket>((subscriber) => {
     const subscription = this.#connections.subscribe(subscriber);
@@ -267,6 +266,7 @@ export class DescriptorListener implements Disposable {
     return new DescriptorListener(PASS, path, framing);
   }
 
+  /** Whether `close` was called. */
   get isClosed(): boolean {
     return this.#listener === undefined;
   }

@@ -1,10 +1,13 @@
 import { checkInteger, checkLabel, checkOptions, show } from '../checks.js';
 import { checkFraming, type MessageFraming } from './message-framing.js';
 
+/** Options of `DescriptorSocket.listen`. */
 export interface ListenOptions {
+  /** How messages are told apart. Both sides use the same. */
   readonly framing: MessageFraming;
 }
 
+/** Options of `DescriptorSocket.connect`. */
 export interface ConnectOptions extends ListenOptions {
   /** How long to wait while too many other connections wait to be accepted, in milliseconds. Default: 10,000. */
   readonly timeout?: number | undefined;

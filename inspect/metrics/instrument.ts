@@ -6,6 +6,7 @@ import { BoundedNames } from './bounded-names.js';
 import { HeldTotals } from './held-totals.js';
 import { Instruments } from './instruments.js';
 
+/** Options of `instrument`. */
 export interface InstrumentOptions {
   /**
    * Most different names of targets, 1 or more: names beyond are counted together, as `_OTHER`. Give the targets of devices that come and go

@@ -5,6 +5,7 @@ import { checkOptions, show } from '../../streams/internal.js';
 import { hostOf, isHostName, type Host } from './http/hosts.js';
 import type { SourceStatus, WatchProblem } from '../source-status.js';
 
+/** Options of `serveInspector`. */
 export interface InspectorOptions {
   /** TCP port, 0 to 65535. Default: 0, any free one. */
   readonly port?: number;

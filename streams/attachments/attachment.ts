@@ -4,6 +4,7 @@ import type { Finding, HealOptions } from '../contracts/finding.js';
 import type { LedgerEntry } from '../contracts/ledger-entry.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 
+/** Options of `RegionManager.attach`. */
 export interface AttachOptions {
   /** Aborts the replay between its maps and undoes it. Has no effect once the target is attached. Default: none. */
   readonly signal?: AbortSignal;
@@ -14,6 +15,7 @@ export interface AttachOptions {
   readonly onProgress?: (progress: { readonly done: bigint; readonly total: bigint }) => void;
 }
 
+/** Options of `Attachment.detach`. */
 export interface DetachOptions {
   /**
    * Forgets the targets instead of unmapping what they hold: for a target that no longer answers. Default: `false`.

@@ -1,11 +1,5 @@
-import {
-  DmaError,
-  DmaMapError,
-  DmaUnmapError,
-  withoutCode,
-  type DmaErrorDetails,
-  type TargetRange,
-} from '../contracts/errors.js';
+import type { DmaErrorDetails } from '../contracts/error-details.js';
+import { DmaError, DmaMapError, DmaUnmapError, withoutCode, type TargetRange } from '../contracts/errors.js';
 import { ABORT_CODE } from '../util/abort.js';
 import type { MapFailure } from './delivery-result.js';
 

@@ -1,6 +1,6 @@
 /** An object with a file descriptor that can be mapped: a memfd, a file, a VFIO device, a dma-buf. */
 export interface Mappable {
-  /** @throws when closed */
+  /** The file descriptor. @throws when closed */
   readonly fd: number;
   /** Name in messages. */
   readonly label: string;
@@ -11,7 +11,9 @@ export interface Mappable {
 /** The memory behind a mapping: a part of a file, or private anonymous memory, which is accessible only at its host virtual address. */
 export type Backing = FileBacking | 'private';
 
+/** A part of a file. How long it is follows from the mapping. */
 export interface FileBacking {
+  /** The file. It must be open when the mapping is added, and stay open while a target may map it. */
   readonly mappable: Mappable;
   /** In bytes, page aligned. */
   readonly fileOffset: bigint;

@@ -9,9 +9,11 @@ export interface MapChange {
   readonly range: MemoryRange;
   /** Name of the region. */
   readonly region: string;
+  /** `'ram'` or `'device'`, as that of the region. */
   readonly type: MappingType;
   /** Whether both the mapping and its region are writable. */
   readonly writable: boolean;
+  /** The memory behind it. */
   readonly backing: Backing;
   /** Set by `ensureMapped`. Private memory has it from the start. */
   readonly hostVa?: HostVa;
@@ -25,6 +27,7 @@ export interface UnmapChange {
   readonly range: MemoryRange;
   /** Name of the region. */
   readonly region: string;
+  /** `'ram'` or `'device'`, as that of the region. */
   readonly type: MappingType;
   /** Ranges of the maps to remove, in ascending order. */
   readonly covers: readonly MemoryRange[];
@@ -59,12 +62,15 @@ export interface ChangeSet {
  * outcome keeps the other properties with `{ ...outcome, … }`.
  */
 export interface Outcome {
+  /** Generation of the set that it answers. */
   readonly generation: number;
   /** Name of the target. The names of several targets are joined with `+`. */
   readonly target: string;
+  /** `'applied'`, with skipped maps of type `device` and stuck unmaps included; `'failed'`: a map failed, and the set was undone. */
   readonly status: 'applied' | 'failed';
   /** Errors of maps of type `device`. They do not make the set fail. */
   readonly skipped: readonly DmaError[];
+  /** Why it failed, or what kept an unmap from being done. */
   readonly error?: DmaError;
   /** The map whose failure made the set fail. */
   readonly failedAt?: TargetRange & { readonly region: string };
@@ -95,7 +101,9 @@ export interface Outcome {
 
 /** All active mappings, in ascending order: the memory map that the guest sees. */
 export interface MemoryMapSnapshot {
+  /** Number of commands that had changed the view. */
   readonly generation: number;
+  /** In ascending order. The list is made when it is first read. */
   readonly mappings: readonly MapChange[];
 }
 
@@ -103,7 +111,9 @@ export interface MemoryMapSnapshot {
 export interface ShareableRegion {
   /** Guest physical addresses. */
   readonly range: MemoryRange;
+  /** Whether both the mapping and its region are writable. */
   readonly writable: boolean;
+  /** The file, whose descriptor can be passed on. */
   readonly mappable: Mappable;
   /** In bytes, page aligned. */
   readonly fileOffset: bigint;

@@ -1,4 +1,5 @@
-import { DmaError, type DmaErrorDetails } from './errors.js';
+import type { DmaErrorDetails } from './error-details.js';
+import { DmaError } from './errors.js';
 
 /**
  * A device accessed an address that is not mapped, or wrote to a read-only mapping.
@@ -13,12 +14,15 @@ import { DmaError, type DmaErrorDetails } from './errors.js';
  * ```
  */
 export class DmaFault extends DmaError {
+  /** `'DmaFault'`. */
   override readonly name: string = 'DmaFault';
   declare readonly code: 'ERR_DMA_FAULT';
   /** I/O virtual address of the first byte that cannot be accessed. */
   readonly iova: bigint;
+  /** What the device did. */
   readonly access: 'read' | 'write';
 
+  /** For devices of one's own. @param iova of the first byte that cannot be accessed */
   constructor(
     message: string,
     iova: bigint,

@@ -9,6 +9,7 @@ export interface DmaMapRequest {
   readonly range: MemoryRange;
   /** Name of the region, for messages. */
   readonly region: string;
+  /** A failed map of `'device'` is skipped; one of `'ram'` fails its set. */
   readonly type: MappingType;
   /** Whether a device may write: both the mapping and its region are writable. */
   readonly writable: boolean;

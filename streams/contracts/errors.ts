@@ -2,33 +2,15 @@ import { errorToJson } from './error-json.js';
 import { errnoOf } from './errno.js';
 import type { DmaErrorCode } from './error-codes.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
+import { completeMessage, type DmaErrorDetails } from './error-details.js';
 import { errorProperties, textOf } from './thrown-value.js';
 
 /** A range at a target. */
 export interface TargetRange {
   /** Name of the target. */
   readonly target: string;
+  /** Guest physical addresses. */
   readonly range: MemoryRange;
-}
-
-/** Properties of a `DmaError`. All except `code` are optional. */
-export interface DmaErrorDetails {
-  /** The name of a kernel error (`'ENOMEM'`), or a code of this library (`'ERR_…'`). */
-  readonly code: string;
-  /** Default: derived from `code`. */
-  readonly errno?: number | undefined;
-  /** `'ioctl'`, `'mmap'`, … */
-  readonly syscall?: string | undefined;
-  /** The request of an `ioctl`: `'VFIO_IOMMU_MAP_DMA'`. */
-  readonly request?: string | undefined;
-  /** Name of the target. */
-  readonly target?: string | undefined;
-  /** Name of the region. */
-  readonly region?: string | undefined;
-  readonly range?: MemoryRange | undefined;
-  /** How to avoid or repair the failure. */
-  readonly hint?: string | undefined;
-  readonly cause?: unknown;
 }
 
 /**
@@ -55,18 +37,26 @@ export interface DmaErrorDetails {
  * ```
  */
 export class DmaError extends Error {
+  /** `'DmaError'`, or the name of the subclass. */
   override readonly name: string = 'DmaError';
   /** The name of a kernel error (`'ENOMEM'`), or a code of this library (`'ERR_…'`): see `DmaErrorCode`. Custom targets may use any other string. */
   readonly code: DmaErrorCode | (string & Record<never, never>);
   /** Negative, as in system errors of Node.js. 0 if the kernel has no number for the code (`ERR_…`). */
   readonly errno: number;
+  /** The system call that failed: `'ioctl'`, `'mmap'`, … */
   declare readonly syscall?: string;
+  /** The request of an `ioctl`: `'VFIO_IOMMU_MAP_DMA'`. */
   declare readonly request?: string;
+  /** Name of the target. */
   declare readonly target?: string;
+  /** Name of the region. */
   declare readonly region?: string;
+  /** Guest physical addresses, or offsets in the region where the message says so. */
   declare readonly range?: MemoryRange;
+  /** What to do about it. */
   declare readonly hint?: string;
 
+  /** For targets of one's own. @param message without the code; what the details have, and the message does not mention, is added to it */
   constructor(message: string, details: DmaErrorDetails) {
     super(completeMessage(message, details), 'cause' in details ? { cause: details.cause } : undefined);
     this.code = details.code;
@@ -116,6 +106,7 @@ export interface Aftermath {
  * ```
  */
 export class DmaMapError extends DmaError {
+  /** `'DmaMapError'`. */
   override readonly name: string = 'DmaMapError';
   /** Maps of this command that were unmapped again, in the order of these unmaps. */
   readonly undone: readonly TargetRange[];
@@ -127,6 +118,7 @@ export class DmaMapError extends DmaError {
    */
   readonly stuck: readonly TargetRange[];
 
+  /** For fakes in tests. @param aftermath what the command left behind. Default: nothing */
   constructor(message: string, details: DmaErrorDetails, aftermath: Aftermath = {}) {
     super(message, details);
     this.undone = aftermath.undone ?? [];
@@ -155,6 +147,7 @@ export class DmaMapError extends DmaError {
  * ```
  */
 export class DmaUnmapError extends DmaError {
+  /** `'DmaUnmapError'`. */
   override readonly name: string = 'DmaUnmapError';
   /**
    * Ranges that could not be unmapped, or that are not unmapped yet (`ERR_TARGET_PENDING`). Their VAs and files stay open until
@@ -162,6 +155,7 @@ export class DmaUnmapError extends DmaError {
    */
   readonly stuck: readonly TargetRange[];
 
+  /** For fakes in tests. @param aftermath what the command left behind. Default: nothing */
   constructor(message: string, details: DmaErrorDetails, aftermath: Aftermath = {}) {
     super(message, details);
     this.stuck = aftermath.stuck ?? [];
@@ -192,6 +186,7 @@ export class DmaUnmapError extends DmaError {
  * ```
  */
 export class RegionOverlapError extends DmaError {
+  /** `'RegionOverlapError'`. */
   override readonly name: string = 'RegionOverlapError';
   declare readonly code: 'ERR_REGION_OVERLAP';
   /** Name of the region that was not added. */
@@ -266,22 +261,4 @@ export function withContext(
 /** The message without the code at its start. */
 export function withoutCode({ code, message }: DmaError): string {
   return message.startsWith(`${code}: `) ? message.slice(code.length + 2) : message;
-}
-
-/** Adds to the message the details that it does not mention. */
-function completeMessage(message: string, details: DmaErrorDetails): string {
-  const { code, syscall, request, range, region, target } = details;
-  const call = [syscall, request].filter((word) => word !== undefined && !message.includes(word)).join(' ');
-  const where = range !== undefined && !message.includes(range.toString()) ? range.toString() : '';
-  const isNamed = (name: string): boolean => message.includes(`"${name}"`) || message.includes(`'${name}'`);
-  const names = [
-    region === undefined || isNamed(region) ? '' : `region "${region}"`,
-    target === undefined || isNamed(target) ? '' : `target "${target}"`,
-  ].filter((word) => word !== '');
-  const callAndRange = [call, where].filter((word) => word !== '').join(' ');
-  return (
-    (message.startsWith(`${code}: `) ? message : `${code}: ${message}`) +
-    (callAndRange === '' ? '' : `, ${callAndRange}`) +
-    (names.length === 0 ? '' : ` (${names.join(', ')})`)
-  );
 }

@@ -12,6 +12,7 @@ export interface Finding {
   readonly fault: 'missing' | 'stuck' | 'unexpected';
 }
 
+/** Options of `Attachment.heal`. */
 export interface HealOptions {
   /**
    * Whether to unmap ranges that are mapped at the target and are not in the ledger.

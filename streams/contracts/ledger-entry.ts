@@ -6,6 +6,7 @@ export interface LedgerEntry {
   readonly range: MemoryRange;
   /** Name of the region. */
   readonly region: string;
+  /** As it was mapped at the target. */
   readonly writable: boolean;
   /** Whether its unmap failed: the target still has the mapping, but should not. */
   readonly stuck: boolean;

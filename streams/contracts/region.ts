@@ -2,6 +2,7 @@ import type { Backing, Mappable, MappingType } from './backing.js';
 import type { MapChange } from './change-set.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 
+/** What a region is: a named part of the guest physical address space. */
 export interface RegionParams {
   /** Name in messages. Need not be unique. */
   readonly name: string;
@@ -9,6 +10,7 @@ export interface RegionParams {
   readonly range: MemoryRange;
   /** A finite number. Where two regions overlap, the one with the higher priority is active. Default: 0. */
   readonly priority?: number;
+  /** `'ram'`, also for a ROM, or `'device'`: a map of `'device'` that a target cannot make is skipped, and the command succeeds. */
   readonly type: MappingType;
   /**
    * What shows where the region has no mapping. `'opaque'` (the default): nothing, as for the registers of a device over RAM. `'transparent'`: what
@@ -17,6 +19,7 @@ export interface RegionParams {
   readonly holes?: 'opaque' | 'transparent';
 }
 
+/** How a region is mapped. */
 export interface MapParams {
   /** A mapping is writable for devices and the guest when both it and its region are. */
   readonly writable: boolean;
@@ -26,10 +29,13 @@ export interface MapParams {
   readonly prefetch?: boolean;
 }
 
+/** A mapping of a region: which memory is at which of its addresses. */
 export interface MappingParams {
   /** Offsets from the start of the region. */
   readonly rangeInRegion: MemoryRange;
+  /** The memory: a part of a file, or `'private'`. The file must be open, and as long as the mapping, if its length is known. */
   readonly backing: Backing;
+  /** Whether devices and the guest may write, while the region is mapped as writable, too. */
   readonly writable: boolean;
   /**
    * In bytes, a power of two of at least 4096. The mapping is delivered to targets in pieces that do not cross multiples of it, so that a region
@@ -63,9 +69,13 @@ export interface RamParams
  * On failure: nothing is changed. A `DmaUnmapError` is the exception: the change took effect, except for the ranges in its `stuck`.
  */
 export interface Region extends AsyncDisposable {
+  /** Name in messages. Need not be unique. */
   readonly name: string;
+  /** Guest physical addresses. */
   readonly range: MemoryRange;
+  /** Where two regions overlap, the one with the higher priority is active. */
   readonly priority: number;
+  /** What its mappings are: see `RegionParams.type`. */
   readonly type: MappingType;
   /** What shows where the region has no mapping: see `RegionParams.holes`. */
   readonly holes: 'opaque' | 'transparent';
@@ -102,30 +112,66 @@ export interface Region extends AsyncDisposable {
  * Each call is checked immediately, against the state after the earlier calls of the same transaction. A call that throws changes nothing.
  */
 export interface RegionEdit {
+  /** Adds a region, which is unmapped and has no mappings. @throws as `RegionManager.addRegion` */
   addRegion(params: RegionParams): Region;
   /** As `addRegion`, `addMapping` over the whole region, and `map`, with `writable: true` unless told otherwise: see `RegionManager.addRam`. */
   addRam(params: RamParams): Region;
+  /** Removes a region with its mappings. Has no effect if it has been removed. @throws TypeError if it is not a region of this manager */
   removeRegion(region: Region): void;
+  /** Maps a region, or changes how it is mapped. @throws DmaError `ERR_REGION_REMOVED`; TypeError for a wrong parameter */
   map(region: Region, params: MapParams): void;
+  /** Unmaps a region. Has no effect if it is not mapped. @throws DmaError `ERR_REGION_REMOVED` */
   unmap(region: Region): void;
+  /**
+   * Adds a mapping to a region.
+   *
+   * @throws DmaError `ERR_REGION_REMOVED`, `ERR_OUT_OF_REGION`, `ERR_MAPPING_OVERLAP`, `ERR_BEYOND_FILE`, `ERR_PRIVATE_MEMORY`, `ERR_NO_VA_MAPPER`, `ERR_NO_FD`;
+   * the error of the file if it is closed; TypeError or RangeError for a wrong parameter
+   */
   addMapping(region: Region, params: MappingParams): void;
+  /**
+   * Removes the mappings inside `rangeInRegion`, offsets from the start of the region.
+   *
+   * @throws DmaError `ERR_REGION_REMOVED`, `ERR_OUT_OF_REGION`, `ERR_MAPPING_CUT`; TypeError if it is not a `MemoryRange`
+   */
   removeMappings(region: Region, rangeInRegion: MemoryRange): void;
 }
 
 /** One edit of a command that took effect. All ranges are guest physical addresses. */
 export type RegionEvent =
   | {
+      /** A region was added or removed. */
       readonly kind: 'region-added' | 'region-removed';
+      /** Name of the region. */
       readonly region: string;
+      /** Of the region. */
       readonly range: MemoryRange;
+      /** Of the region. */
       readonly priority: number;
+      /** Of the region. */
       readonly type: MappingType;
     }
-  | { readonly kind: 'region-mapped'; readonly region: string; readonly params: MapParams }
-  | { readonly kind: 'region-unmapped'; readonly region: string }
   | {
-      readonly kind: 'mapping-added' | 'mapping-removed';
+      /** A region was mapped, or its parameters were changed. */
+      readonly kind: 'region-mapped';
+      /** Name of the region. */
       readonly region: string;
+      /** How it is mapped now. */
+      readonly params: MapParams;
+    }
+  | {
+      /** A region was unmapped. */
+      readonly kind: 'region-unmapped';
+      /** Name of the region. */
+      readonly region: string;
+    }
+  | {
+      /** A mapping was added to a region, or removed from it, whether or not the region is mapped. */
+      readonly kind: 'mapping-added' | 'mapping-removed';
+      /** Name of the region. */
+      readonly region: string;
+      /** Of the mapping. */
       readonly range: MemoryRange;
+      /** Whether the mapping is writable; the region may be mapped as not writable. */
       readonly writable: boolean;
     };

@@ -4,6 +4,7 @@ import type { HostVa } from './host-va.js';
 
 /** A range that a VA mapper failed to release. */
 export interface ReleaseFailure {
+  /** Guest physical addresses. */
   readonly range: MemoryRange;
   /** The error as `release` would have thrown it. */
   readonly error: unknown;

@@ -1,5 +1,6 @@
 import type { MapChange } from '../contracts/change-set.js';
-import { DmaError, toDmaError, type DmaErrorDetails, type TargetRange } from '../contracts/errors.js';
+import type { DmaErrorDetails } from '../contracts/error-details.js';
+import { DmaError, toDmaError, type TargetRange } from '../contracts/errors.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 import type { ReleaseFailure } from '../contracts/va-mapper.js';
 

@@ -4,6 +4,7 @@ import type { VaMapper } from '../contracts/va-mapper.js';
 import { noMapperError } from '../host-addresses/va-errors.js';
 import { checkBoolean, checkCallback, checkMilliseconds, checkOneOf, checkOptions } from '../util/checks.js';
 
+/** Options of a manager. All have defaults. */
 export interface RegionManagerOptions {
   /**
    * Makes the host virtual addresses of mappings. Required before a target that `needsVa` is attached or a private

@@ -183,6 +183,7 @@ export class MemoryRange {
     return new MemoryRange(this.startPage + pages, this.endPage + pages);
   }
 
+  /** Whether both have the same pages. */
   equals(other: MemoryRange): boolean {
     return this.startPage === other.startPage && this.endPage === other.endPage;
   }

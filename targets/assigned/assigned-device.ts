@@ -5,11 +5,13 @@ import type { IommufdTargetOptions } from '../iommufd-target.js';
 /** The kernel interface for an assigned device: `'type1'` is its group in a VFIO container, `'iommufd'` its device file with an iommufd. */
 export type AssignmentInterface = 'type1' | 'iommufd';
 
+/** Options of `AssignedDevices.add`. */
 export interface AssignOptions extends AttachOptions {
   /** The kernel interface to use. */
   readonly through: AssignmentInterface;
 }
 
+/** Options of `AssignedDevices`. */
 export interface AssignedDevicesOptions {
   /** How iommufd targets map memory: see `IommufdTargetOptions.by`. Default: `'auto'`. */
   readonly by?: NonNullable<IommufdTargetOptions['by']>;
@@ -30,6 +32,7 @@ export interface AssignedDevicesOptions {
 export interface AssignedDevice extends AsyncDisposable {
   /** `'0000:00:04.0'` */
   readonly address: string;
+  /** The kernel interface through which it is assigned. */
   readonly through: AssignmentInterface;
   /** The open device, for access to registers, to map BARs, and to reset it. `remove()` closes it. */
   readonly device: VfioDevice;

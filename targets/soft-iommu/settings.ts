@@ -2,6 +2,7 @@ import { checkOptions } from '../../streams/internal.js';
 import { MemoryRange } from '../../streams/index.js';
 import { DEFAULT_APERTURE, defaultReserved, MODELS, type ModelTraits, type SoftIommuModel } from './model.js';
 
+/** Options of a `SoftIommuTarget`. */
 export interface SoftIommuTargetOptions {
   /** Name in errors. Default: `'soft'` for `type1v2`, otherwise `'soft:'` and the model. */
   readonly name?: string;

@@ -1,5 +1,6 @@
 import type { MemoryRange } from '../../streams/index.js';
 
+/** Options of a `VhostUserTarget`. */
 export interface VhostUserTargetOptions {
   /** Name in errors. Default: `'vhost-user'`. */
   readonly name?: string;
