@@ -27,4 +27,17 @@ export const LEFT_OUT: readonly LeftOut[] = [
     specs: ['binding/attach-lifetime.spec.ts', 'binding/lifetime.spec.ts', 'binding/fail-at-every-step.spec.ts'],
     reason: 'thousands of rounds, which take an hour',
   },
+  ...[
+    { specs: ['binding/memory/hostile-neighbour.spec.ts'], title: 'is an error to read and to write' },
+    { specs: ['binding/memory/hostile-neighbour.spec.ts'], title: 'fails a writable mapping of it' },
+    { specs: ['targets/soft-iommu-target/host-addresses.spec.ts'], title: 'to a file that was cut is an error' },
+  ].map((one) => ({
+    ...one,
+    reason: 'the emulator has no process_vm_readv, by which the addon copies where a page may be missing',
+  })),
+  {
+    specs: ['targets/vhost-user/gone.spec.ts'],
+    title: 'when an answer does not come in time',
+    reason: 'it waits 50 ms for the answers before, which take longer',
+  },
 ];

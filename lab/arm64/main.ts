@@ -12,6 +12,8 @@ import { temporaryFolder } from '../temporary-folder.js';
 import { LEFT_OUT, type LeftOut } from './left-out.js';
 import type { LeftOutTest, SuiteResult } from './suite.js';
 
+/** In milliseconds. On a processor, specs give the programs that they start a minute. */
+const CHILD_TIMEOUT = '600000';
 const SPECS = join(projectRoot, 'dist/spec');
 
 const problems = prebuildProblems();
@@ -68,7 +70,11 @@ function runSpecs(files: readonly string[]): SuiteResult {
     {
       cwd: projectRoot,
       stdio: 'inherit',
-      env: { ...withPrebuilds(), PATH: `${folder}${delimiter}${process.env['PATH'] ?? ''}` },
+      env: {
+        ...withPrebuilds(),
+        DMA_STREAMS_CHILD_TIMEOUT: CHILD_TIMEOUT,
+        PATH: `${folder}${delimiter}${process.env['PATH'] ?? ''}`,
+      },
     },
   );
   // Without a result the process ended before the tests did.

@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs';
 import Mocha from 'mocha';
 
 /** In milliseconds. An emulated Node.js takes seconds to start, and some tests start twenty. */
-const TIMEOUT = 300_000;
+const TIMEOUT = 1_200_000;
 
 /** A test that is not run. */
 export interface LeftOutTest {

@@ -18,13 +18,16 @@ const DESCRIPTORS = new URL('descriptors.js', import.meta.url).href;
 /** The package's root folder. */
 export const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 
+/** In milliseconds. A slow machine sets the variable: an emulated one, for instance. */
+const PATIENCE = Number(process.env['DMA_STREAMS_CHILD_TIMEOUT'] ?? 60_000);
+
 interface ChildOptions {
   readonly flags?: readonly string[];
   /** Another Node, by its path. */
   readonly node?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly uid?: number;
-  /** In milliseconds; then the process is killed. Default: 60,000. */
+  /** In milliseconds; then the process is killed. Default: 60,000, or the variable DMA_STREAMS_CHILD_TIMEOUT. */
   readonly timeout?: number;
   /** A command that runs the command that follows it, `nice` for instance. */
   readonly through?: readonly string[];
@@ -43,7 +46,7 @@ export function runChild(program: string, options: ChildOptions = {}): ChildResu
   const [command = '', ...args] = [...(options.through ?? []), ...node];
   const child = spawnSync(command, args, {
     encoding: 'utf8',
-    timeout: options.timeout ?? 60_000,
+    timeout: options.timeout ?? PATIENCE,
     env: { ...process.env, ...options.env },
     ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
   });
