@@ -1,17 +1,20 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { sep } from 'node:path';
+import { dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DmaError } from '../streams/index.js';
 import { elfProblem } from './elf-file.js';
 
+/** The folder of this file. Bundlers take `new URL('…', import.meta.url)` for a file that they have to copy, hence not that way. */
+const here = dirname(fileURLToPath(import.meta.url));
+
 /** The package folder, two levels above dist/binding. */
-const root = fileURLToPath(new URL('../../', import.meta.url));
+const root = join(here, '../../');
 
 const require = createRequire(import.meta.url);
 
 /** Where the addon is in a bundle, in which this is no file of the package. */
-const besideBundle = fileURLToPath(new URL('dma_streams.node', import.meta.url));
+const besideBundle = join(here, 'dma_streams.node');
 
 /** What works without the addon, wherever Node.js runs. */
 const WITHOUT_ADDON =
