@@ -67,8 +67,8 @@
         # A worker that is being terminated refuses exceptions: that must not end the process.
         "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
         "_FILE_OFFSET_BITS=64",
-        # binding/native.ts compares it with that of the package.
-        "DMA_STREAMS_VERSION=<!(node -p \"require('./package.json').version\")",
+        # With its quotes: without them, a macro such as `linux` would be replaced in it. binding/addon.ts compares it with that of the package.
+        "DMA_STREAMS_VERSION=<!(node -p \"JSON.stringify(require('./package.json').version)\")",
       ],
       # The end of a worker unloads an addon that no other thread uses, but threads of RunDetached may still be in its code.
       "ldflags": ["-Wl,-z,nodelete"],
