@@ -4,13 +4,13 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
-  renameSync,
   rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, isAbsolute, join, relative } from 'node:path';
+import { moveIntoPlace } from './move-into-place.js';
 import { cacheFolder } from './paths.js';
 import { run } from './run.js';
 
@@ -50,7 +50,7 @@ export class PrivateRoot {
       const unfinished = `${path}.${process.pid}`;
       try {
         fill(unfinished, contents);
-        renameSync(join(unfinished, 'root'), path);
+        moveIntoPlace(join(unfinished, 'root'), path);
       } finally {
         rmSync(unfinished, { recursive: true, force: true });
       }

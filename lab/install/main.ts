@@ -1,12 +1,14 @@
 /**
  * `npm run test:install`: installs the package, as it is packed, where nothing else is: in a small Debian without compiler, Python and
- * repository, on each Node.js that is supported. Then it runs what the README begins with, and a marble test. Shows every command and what it
- * wrote. Needs root, and the network for what it has not downloaded before.
+ * repository, on Node.js 20 and 24. Then it runs what the README begins with, and a marble test. Shows every command and what it wrote. Needs
+ * root, and the network for what it has not downloaded before. Without the addons of `npm run prebuild`, that of this machine is tried, and the
+ * output says so.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureNodePackage } from '../node-package.js';
 import { projectRoot } from '../paths.js';
+import { prebuildProblems } from '../prebuild/manifest.js';
 import { run } from '../run.js';
 import { temporaryFolder } from '../temporary-folder.js';
 import { EmptyRoot } from './empty-root.js';
@@ -62,7 +64,7 @@ function tryNode(version: string, tarball: string, npm: string): void {
 
   step(
     root,
-    `node --version && npm --version && command -v ${BUILDERS.join(' ')} || echo no compiler, no Python, no Git`,
+    `node --version && npm --version && ! command -v ${BUILDERS.join(' ')} && echo no compiler, no Python, no Git`,
     (output) => output.endsWith('no compiler, no Python, no Git\n'),
   );
   step(root, 'cd app && npm init --yes > /dev/null && npm install --no-audit --no-fund ../dma-streams.tgz rxjs mocha');
@@ -82,6 +84,12 @@ if (process.getuid?.() !== 0) {
   console.error('NOT RUN: npm run test:install needs root, to enter a root of its own: sudo npm run test:install');
   process.exit(1);
 }
+const problems = prebuildProblems();
+const addon =
+  problems.length === 0
+    ? 'the addon of a release'
+    : `NOT the addon of a release, but that which was built on this machine, because ${problems.join('; ')}: npm run prebuild`;
+console.log(`This tries ${addon}.`);
 const scratch = temporaryFolder('dma-streams-pack-');
 try {
   const pack = (...what: readonly string[]): string =>
@@ -102,5 +110,6 @@ try {
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
-console.log(`\ninstall: ${passed} passed, ${failed} failed`);
+console.log(`\nThis tried ${addon}.`);
+console.log(`install: ${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

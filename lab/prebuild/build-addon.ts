@@ -13,6 +13,11 @@ export const HEADERS = '20.19.0';
 /** What an addon is made of, in the folder of the project. */
 export const SOURCES = ['binding.gyp', 'package.json', 'binding/src', 'node_modules/node-addon-api'];
 
+/** The version of node-gyp that builds it: that of npm, which runs this. @throws Error if there is none */
+export function nodeGypVersion(): string {
+  return run(['node-gyp', '--version']).trim();
+}
+
 /**
  * Builds the addon for a processor, as `npm run build:native` does on a machine with Debian 11: by node-gyp, from a copy of the sources in a
  * folder of its own. The same sources and compilers give the same bytes, whatever that folder and this machine are.
@@ -38,7 +43,8 @@ export function buildAddon(architecture: Architecture, file: string): void {
         // Nothing else of the environment: CXXFLAGS, CPATH and their like would change what comes out.
         env: {
           PATH: process.env['PATH'],
-          HOME: process.env['HOME'],
+          // gyp includes a file of the home folder, `.gyp/include.gypi`.
+          HOME: folder,
           npm_config_node_gyp: process.env['npm_config_node_gyp'],
           CXX: compiler.join(' '),
           CXXFLAGS: `-ffile-prefix-map=${folder}=.`,

@@ -46,14 +46,25 @@ export function nodeFolder({ node }: OldMachine): string {
   return folder;
 }
 
-/** The environment in which the prebuilt addon is loaded, though one was built in the project. */
-export function withPrebuilds(): NodeJS.ProcessEnv {
-  return { ...process.env, PREBUILDS_ONLY: '1' };
+/**
+ * The environment in which the prebuilt addon is loaded, though one was built in the project: node-gyp-build reads these variables.
+ *
+ * @param folder the folder that has `prebuilds/`
+ */
+export function withPrebuilds(folder = projectRoot): NodeJS.ProcessEnv {
+  return { ...process.env, PREBUILDS_ONLY: '1', DMA_STREAMS_PREBUILD: folder };
 }
 
-/** Replays the demo on a machine, and gives its last line. @throws Error with the output, if the addon does not load or the DMA check fails */
-export function replayDemo({ node }: OldMachine): string {
+/**
+ * Replays the demo on a machine, and gives its last line.
+ *
+ * @param folder the folder that has `prebuilds/`
+ * @throws Error with the output, if the addon does not load or the DMA check fails
+ */
+export function replayDemo({ node }: Pick<OldMachine, 'node'>, folder = projectRoot): string {
   const command = [...node, 'dist/cli/main.js', 'replay', 'examples/traces/q35-boot.jsonl'];
-  const lines = run(command, { cwd: projectRoot, env: withPrebuilds() }).trimEnd().split('\n');
+  const lines = run(command, { cwd: projectRoot, env: withPrebuilds(folder) })
+    .trimEnd()
+    .split('\n');
   return lines.at(-1) ?? '';
 }

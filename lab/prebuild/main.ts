@@ -1,13 +1,14 @@
 /**
- * `npm run prebuild`: builds the addons that the package brings along, `prebuilds/`, and says what they need. Nothing is left there if one
- * fails.
+ * `npm run prebuild`: builds the addons that the package brings along, `prebuilds/`, and says what they need. If one fails, or the demo with
+ * it, what was in `prebuilds/` stays.
  */
-import { renameSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { Command } from 'commander';
+import { replaceFolder } from '../move-into-place.js';
 import { projectRoot } from '../paths.js';
 import { temporaryFolder } from '../temporary-folder.js';
-import { buildAddon } from './build-addon.js';
+import { buildAddon, nodeGypVersion } from './build-addon.js';
 import {
   hashOfFile,
   hashOfSources,
@@ -46,23 +47,24 @@ if (check === true) {
     (readManifest()?.addons ?? []).forEach(describe);
   }
 } else {
-  rmSync(PREBUILDS, { recursive: true, force: true });
-  // Beside its place, so that it gets there whole.
-  const unfinished = join(projectRoot, 'build', `prebuilds.${process.pid}`);
+  // On the file system of its place, so that it gets there whole.
+  const scratch = join(projectRoot, 'build', `prebuild.${process.pid}`);
+  // The addon is loaded from there as from the package, by this name.
+  const unfinished = join(scratch, basename(PREBUILDS));
   const sources = hashOfSources();
   try {
     const addons = ARCHITECTURES.map((architecture) => build(architecture, unfinished));
     if (hashOfSources() !== sources) {
       throw new Error('the sources have changed while the addons were built');
     }
-    writeManifest(unfinished, sources, addons);
-    renameSync(unfinished, PREBUILDS);
-    addons.forEach(describe);
+    writeManifest(unfinished, { nodeGyp: nodeGypVersion(), sources, addons });
     const machine = oldMachine('x64');
-    console.log(`\nThe demo with the addon for x64, by ${machine.description}:\n  ${replayDemo(machine)}`);
+    console.log(`The demo with the addon for x64, by ${machine.description}:\n  ${replayDemo(machine, scratch)}\n`);
+    replaceFolder(unfinished, PREBUILDS, scratch);
+    addons.forEach(describe);
     console.log('npm run test:arm64 tries the other one.');
   } finally {
-    rmSync(unfinished, { recursive: true, force: true });
+    rmSync(scratch, { recursive: true, force: true });
   }
 }
 

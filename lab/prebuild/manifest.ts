@@ -8,6 +8,8 @@ import { ARCHITECTURES, type Architecture } from './toolchain.js';
 /** The folder that node-gyp-build looks into, in the package as in the project. */
 export const PREBUILDS = join(projectRoot, 'prebuilds');
 const MANIFEST = 'manifest.json';
+/** What decides how the addons are built, in the folder of the project. */
+const SCRIPTS = 'lab/prebuild';
 
 /** One addon of the package. */
 export interface PrebuiltAddon {
@@ -26,6 +28,8 @@ export interface Manifest {
   readonly version: string;
   /** Of the headers. */
   readonly node: string;
+  /** The version of node-gyp that built them. */
+  readonly nodeGyp: string;
   /** SHA-256 of the names and contents of all sources. */
   readonly sources: string;
   readonly addons: readonly PrebuiltAddon[];
@@ -36,9 +40,9 @@ export function prebuiltFile(architecture: Architecture): string {
   return join(`linux-${architecture}`, 'dma_streams.napi.glibc.node');
 }
 
-/** Writes the manifest of addons in `folder`. @param sources the hash of what they were built from: {@link hashOfSources} */
-export function writeManifest(folder: string, sources: string, addons: readonly PrebuiltAddon[]): void {
-  const manifest: Manifest = { version: packageVersion(), node: HEADERS, sources, addons };
+/** Writes the manifest of addons in `folder`, of this version of the package. Their sources are a hash: {@link hashOfSources}. */
+export function writeManifest(folder: string, built: Pick<Manifest, 'nodeGyp' | 'sources' | 'addons'>): void {
+  const manifest: Manifest = { version: packageVersion(), node: HEADERS, ...built };
   writeFileSync(join(folder, MANIFEST), `${JSON.stringify(manifest, undefined, 2)}\n`);
 }
 
@@ -82,17 +86,18 @@ export function hashOfFile(path: string): string {
   return createHash('sha256').update(readFileSync(path)).digest('hex');
 }
 
-function packageVersion(): string {
-  return (JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as { readonly version: string }).version;
+function packageVersion(project = projectRoot): string {
+  return (JSON.parse(readFileSync(join(project, 'package.json'), 'utf8')) as { readonly version: string }).version;
 }
 
-/** SHA-256 of the sources of the addon. Of package.json only the version goes into it; the rest may change. */
-export function hashOfSources(): string {
-  const hash = createHash('sha256').update(packageVersion());
-  for (const file of SOURCES.filter((source) => source !== 'package.json').flatMap((source) =>
-    filesOf(projectRoot, source),
-  )) {
-    hash.update(`\n${file} ${hashOfFile(join(projectRoot, file))}`);
+/**
+ * SHA-256 of the sources of the addon, and of the scripts that build it. Of package.json only the version goes into it; the rest may change.
+ */
+export function hashOfSources(project = projectRoot): string {
+  const hash = createHash('sha256').update(packageVersion(project));
+  const sources = [...SOURCES, SCRIPTS].filter((source) => source !== 'package.json');
+  for (const file of sources.flatMap((source) => filesOf(project, source))) {
+    hash.update(`\n${file} ${hashOfFile(join(project, file))}`);
   }
   return hash.digest('hex');
 }

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { addonFile } from '../../binding/addon.js';
 import {
@@ -10,8 +10,11 @@ import {
   readManifest,
   writeManifest,
 } from '../../lab/prebuild/manifest.js';
+import { SOURCES } from '../../lab/prebuild/build-addon.js';
+import { replayDemo } from '../../lab/prebuild/machines.js';
 import { neededSymbolVersions, unmetSymbolVersions } from '../../lab/prebuild/symbol-versions.js';
 import { ARCHITECTURES } from '../../lab/prebuild/toolchain.js';
+import { projectRoot } from '../../lab/paths.js';
 import { temporaryFolder } from '../../lab/temporary-folder.js';
 
 const ARM64 = prebuiltFile('arm64');
@@ -26,7 +29,7 @@ describe('the check of what npm run prebuild made', () => {
       writeFileSync(join(folder, file), `the addon for ${architecture}`);
       return { file, sha256: hashOfFile(join(folder, file)), needs: {}, packages: {} };
     });
-    writeManifest(folder, hashOfSources(), addons);
+    writeManifest(folder, { nodeGyp: 'v12', sources: hashOfSources(), addons });
   });
 
   it('has nothing to say where all addons belong to the present sources', () => {
@@ -39,7 +42,8 @@ describe('the check of what npm run prebuild made', () => {
     rmSync(join(folder, ARM64));
     expect(prebuildProblems(folder)).to.deep.equal([`${ARM64} is not there`]);
     writeFileSync(join(folder, ARM64), 'the addon for arm64');
-    writeManifest(folder, hashOfSources(), readManifest(folder)?.addons.filter(({ file }) => file !== ARM64) ?? []);
+    const addons = readManifest(folder)?.addons.filter(({ file }) => file !== ARM64) ?? [];
+    writeManifest(folder, { nodeGyp: 'v12', sources: hashOfSources(), addons });
     expect(prebuildProblems(folder)).to.deep.equal([`${ARM64} is not there`]);
   });
 
@@ -59,6 +63,37 @@ describe('the check of what npm run prebuild made', () => {
     expect(prebuildProblems(folder)).to.deep.equal(['linux-x64/dma_streams.napi.musl.node does not belong there']);
     rmSync(join(folder, 'manifest.json'));
     expect(prebuildProblems(folder)).to.deep.equal([`${join(folder, 'manifest.json')} is not there`]);
+  });
+});
+
+describe('the hash of the sources', () => {
+  it('depends on the sources of the addon, and on the scripts that build it', () => {
+    const copy = temporaryFolder('sources-');
+    const scripts = 'lab/prebuild';
+    for (const source of [...SOURCES, scripts]) {
+      cpSync(join(projectRoot, source), join(copy, source), { recursive: true });
+    }
+    const hash = hashOfSources(copy);
+    expect(hash).to.equal(hashOfSources());
+    const changed = ['binding/src/module.cc', join(scripts, 'toolchain.ts')].map((file) => {
+      appendFileSync(join(copy, file), '\n');
+      return hashOfSources(copy);
+    });
+    expect(new Set([hash, ...changed])).to.have.property('size', 3);
+  });
+});
+
+describe('the demo with prebuilt addons', function () {
+  this.timeout(60_000);
+  const machine = { node: [process.execPath] };
+
+  it('loads the addon of the folder that is given, and fails with a damaged one', () => {
+    const folder = temporaryFolder('prebuilds-');
+    const file = join(folder, 'prebuilds', `linux-${process.arch}`, 'dma_streams.napi.glibc.node');
+    cpSync(addonFile(), file, { recursive: true });
+    expect(replayDemo(machine, folder)).to.match(/\bDMA\b/);
+    writeFileSync(file, 'no addon');
+    expect(() => replayDemo(machine, folder)).to.throw(file);
   });
 });
 
