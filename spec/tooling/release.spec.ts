@@ -25,6 +25,17 @@ const SCRIPTS = {
   'release:check': 'echo checked',
 };
 
+/** Without the settings of this machine: signatures and hooks would get in the way. */
+const ENVIRONMENT = { ...process.env, GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1' };
+
+/** A shell command that sends SIGTERM to the parent of its parent: to the release, which has started npm or git. */
+const INTERRUPT = "kill -TERM $(sed -n 's/^PPid:[[:space:]]*//p' /proc/$PPID/status)";
+
+/** A script that fails with an argument, and does something without it. npm adds the arguments at the end of the text. */
+function unless(argument: string, command: string): string {
+  return `f() { if [ "$1" = ${argument} ]; then exit 1; fi; ${command}; }; f`;
+}
+
 /** A repository with one commit, whose checks are those that are given. */
 class Repository implements Disposable {
   readonly #folder = temporaryFolder('dma-streams-spec-');
@@ -63,7 +74,11 @@ class Repository implements Disposable {
   }
 
   git(...args: readonly string[]): string {
-    const { status, stdout, stderr } = spawnSync('git', args, { cwd: this.#folder, encoding: 'utf8' });
+    const { status, stdout, stderr } = spawnSync('git', args, {
+      cwd: this.#folder,
+      encoding: 'utf8',
+      env: ENVIRONMENT,
+    });
     expect(status, stderr).to.equal(0);
     return stdout.trim();
   }
@@ -74,7 +89,7 @@ class Repository implements Disposable {
     readonly stderr: string;
   } {
     const main = join(projectRoot, 'tooling/release/main.js');
-    return spawnSync(process.execPath, [main, ...args], { cwd: this.#folder, encoding: 'utf8' });
+    return spawnSync(process.execPath, [main, ...args], { cwd: this.#folder, encoding: 'utf8', env: ENVIRONMENT });
   }
 
   [Symbol.dispose](): void {
@@ -83,12 +98,17 @@ class Repository implements Disposable {
 }
 
 /** A release that must not take place: nothing changes. */
-function expectRefusal(repository: Repository, args: readonly string[], why: RegExp): void {
+function expectRefusal(repository: Repository, args: readonly string[], why: RegExp, exitCode = 1): void {
   const before = repository.state;
   const { status, stderr } = repository.release(...args);
   expect(stderr).to.match(why);
-  expect(status).to.equal(1);
+  expect(status).to.equal(exitCode);
   expect(repository.state).to.deep.equal(before);
+}
+
+/** The date in UTC. */
+function today(): string {
+  return new Date().toISOString().slice(0, 10);
 }
 
 describe('npm run release', function () {
@@ -96,16 +116,18 @@ describe('npm run release', function () {
 
   it('checks everything, dates the changelog, commits and tags, and says how to publish', () => {
     using repository = new Repository();
+    const dates = [today()];
     const { status, stdout, stderr } = repository.release('minor');
+    dates.push(today());
     expect(status, stderr).to.equal(0);
-    const checks = ['linted', 'tested', 'checked', 'the addons are complete --check'];
+    const checks = ['linted', 'tested', 'checked', 'the addons are complete --check', 'checked --no-force'];
     expect(stdout.split('\n').filter((line) => checks.includes(line))).to.deep.equal(checks);
     expect(stdout).to.contain('git push --follow-tags\n  npm publish\n');
     expect(JSON.parse(repository.read('package.json'))).to.include({ version: '0.2.0' });
     expect(JSON.parse(repository.read('package-lock.json'))).to.include({ version: '0.2.0' });
-    const today = new Date().toISOString().slice(0, 10);
-    expect(repository.read('CHANGELOG.md')).to.equal(
-      CHANGELOG.replace('## [Unreleased]\n', `## [Unreleased]\n\n## [0.2.0] - ${today}\n`),
+    // The day may have changed meanwhile.
+    expect(repository.read('CHANGELOG.md')).to.be.oneOf(
+      dates.map((date) => CHANGELOG.replace('## [Unreleased]\n', `## [Unreleased]\n\n## [0.2.0] - ${date}\n`)),
     );
     expect(repository.git('tag', '--points-at', 'HEAD')).to.equal('v0.2.0');
     expect(repository.git('log', '--format=%s')).to.equal('Release 0.2.0\nBegin');
@@ -119,6 +141,13 @@ describe('npm run release', function () {
     repository.write('CHANGELOG.md', CHANGELOG);
     repository.git('commit', '--quiet', '--all', '--message', 'Change');
     expectRefusal(repository, ['0.1.0'], /there is a tag v0\.1\.0 already: choose a later version/);
+  });
+
+  it('gives a version that is not to be the latest a tag of the registry', () => {
+    using repository = new Repository();
+    const { status, stdout } = repository.release('1.0.0-rc.1');
+    expect(status).to.equal(0);
+    expect(stdout).to.contain('\nchecked --no-force --tag next\n').and.contain('  npm publish --tag next\n');
   });
 
   it('changes nothing with --dry-run, and says what it would do', () => {
@@ -181,7 +210,7 @@ describe('npm run release', function () {
 
   it('builds the addons for the new version where there are none', () => {
     using repository = new Repository({
-      prebuild: 'if [ "$1" = --check ]; then exit 1; fi; echo built for $npm_package_version; true',
+      prebuild: unless('--check', 'echo built for $npm_package_version'),
     });
     const { status, stdout } = repository.release('0.2.0');
     expect(status).to.equal(0);
@@ -191,6 +220,30 @@ describe('npm run release', function () {
   it('leaves everything as before when the addons cannot be built', () => {
     using repository = new Repository({ prebuild: 'exit 1' });
     expectRefusal(repository, ['minor'], /npm run prebuild failed: .*\nEverything is as before/);
+  });
+
+  it('leaves everything as before when the registry has the version', () => {
+    using repository = new Repository({ 'release:check': unless('--no-force', 'true') });
+    expectRefusal(repository, ['minor'], /npm would not publish 0\.2\.0: .*\nEverything is as before/);
+  });
+
+  it('leaves everything as before when a signal ends it while the addons are built', () => {
+    using repository = new Repository({
+      prebuild: unless('--check', `${INTERRUPT}; exec sleep 600`),
+    });
+    expectRefusal(repository, ['minor'], /interrupted by SIGTERM\nEverything is as before/, 143);
+  });
+
+  it('leaves everything as before when a signal ends it as the tag is made', () => {
+    using repository = new Repository();
+    const hook = `#!/bin/sh\nif [ "$1" = committed ] && grep -q refs/tags/; then ${INTERRUPT}; fi\n`;
+    repository.write('.git/hooks/reference-transaction', hook, 0o755);
+    expectRefusal(repository, ['minor'], /interrupted by SIGTERM\nEverything is as before/, 143);
+  });
+
+  it('changes nothing when a signal ends a check', () => {
+    using repository = new Repository({ test: `${INTERRUPT}; exec sleep 600` });
+    expectRefusal(repository, ['minor'], /No release: it was interrupted by SIGTERM\n/, 143);
   });
 
   it('leaves everything as before when the commit fails', () => {
