@@ -15,10 +15,6 @@
 #include "sockets/listener.h"
 #include "sockets/socket_functions.h"
 
-// What a macro stands for, in quotation marks.
-#define QUOTED_VALUE(macro) QUOTED(macro)
-#define QUOTED(text) #text
-
 namespace dma_streams {
 
 namespace {
@@ -46,8 +42,8 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   ExportSockets(env, exports);
   ExportListener(env, exports);
   // Not enumerable: everything else is a function.
-  exports.DefineProperty(Napi::PropertyDescriptor::Value(
-      "version", Napi::String::New(env, QUOTED_VALUE(DMA_STREAMS_VERSION)), napi_default));
+  exports.DefineProperty(
+      Napi::PropertyDescriptor::Value("version", Napi::String::New(env, DMA_STREAMS_VERSION), napi_default));
   return exports;
 }
 
