@@ -1,4 +1,5 @@
 import type { Ioas } from '../binding/index.js';
+import { checkLabel } from '../binding/checks.js';
 import {
   DmaError,
   type BatchStop,
@@ -63,6 +64,7 @@ export class IommufdTarget implements DmaTarget {
   constructor(ioas: Ioas, options: IommufdTargetOptions = {}) {
     checkObject(ioas, 'the IOAS of an IommufdTarget');
     const { name = 'iommufd', by = 'auto' } = checkOptions(options, { name: true, by: true }, 'IommufdTarget');
+    checkLabel(name, 'name');
     if (!['auto', 'file', 'va'].includes(by)) {
       throw new RangeError(`by '${by}' is none of 'auto', 'file' and 'va'`);
     }

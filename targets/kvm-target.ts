@@ -1,4 +1,5 @@
 import type { KvmSlots, KvmVm } from '../binding/index.js';
+import { checkLabel } from '../binding/checks.js';
 import type { BatchStop, DmaMapRequest, DmaTarget, MemoryRange } from '../streams/index.js';
 import { IommuCalls } from './kernel/iommu-calls.js';
 import { stuckError, unmapError } from './kernel/kernel-errors.js';
@@ -100,6 +101,7 @@ export class KvmTarget implements DmaTarget {
       dirtyLog,
       around,
     } = checkOptions(options, { name: true, firstSlot: true, slots: true, dirtyLog: true, around: true }, 'KvmTarget');
+    checkLabel(name, 'name');
     this.name = name;
     this.#slots = vm.memorySlots({
       ...(firstSlot === undefined ? {} : { first: firstSlot }),

@@ -1,4 +1,5 @@
 import type { VfioContainer } from '../binding/index.js';
+import { checkLabel } from '../binding/checks.js';
 import type { BatchStop, DmaMapRequest, DmaTarget, MemoryRange } from '../streams/index.js';
 import { EntryCount } from './kernel/entry-count.js';
 import { IommuCalls } from './kernel/iommu-calls.js';
@@ -42,7 +43,9 @@ export class VfioType1Target implements DmaTarget {
    */
   constructor(container: VfioContainer, options: { readonly name?: string } = {}) {
     checkObject(container, 'the container of a VfioType1Target');
-    this.name = checkOptions(options, { name: true }, 'VfioType1Target').name ?? 'vfio';
+    const { name = 'vfio' } = checkOptions(options, { name: true }, 'VfioType1Target');
+    checkLabel(name, 'name');
+    this.name = name;
     this.#count = new EntryCount(() => container.info.dmaEntriesAvailable);
     this.#kernel = new KernelTarget(type1Interface(this.name, container, this.#count));
   }

@@ -272,7 +272,7 @@ export class Ioas extends CopySource {
   }
 
   static {
-    madeBy(this, 'Iommufd.allocIoas');
+    madeBy(this, 'iommufd.allocIoas');
     printable(this, (ioas) => ({ id: ioas.id, joins: ioas.#joins, destroyed: ioas.isDestroyed }));
   }
 }

@@ -280,7 +280,7 @@ export class VfioDevice implements Mappable, Disposable {
   }
 
   static {
-    madeBy(this, 'VfioDevice.openCdev or VfioGroup.openDevice');
+    madeBy(this, 'VfioDevice.openCdev or vfioGroup.openDevice');
     printable(this, (device) => ({ label: device.label, closed: device.#device === undefined }));
   }
 }

@@ -175,5 +175,5 @@ export class KvmSlots {
   }
 }
 
-madeBy(KvmSlots, 'KvmVm.memorySlots');
+madeBy(KvmSlots, 'kvmVm.memorySlots');
 printable(KvmSlots, (slots) => ({ first: slots.first, count: slots.count, free: readable(() => slots.free) }));

@@ -267,7 +267,7 @@ export class KvmVcpu implements Disposable {
   }
 
   static {
-    madeBy(this, 'KvmVm.createVcpu');
+    madeBy(this, 'kvmVm.createVcpu');
     printable(this, (vcpu) => ({ id: vcpu.id, runs: vcpu.#runs, closed: vcpu.#vcpu === undefined }));
   }
 }

@@ -224,7 +224,7 @@ export class KvmVm implements Disposable {
   }
 
   static {
-    madeBy(this, 'Kvm.createVm or KvmVm.from');
+    madeBy(this, 'kvm.createVm or KvmVm.from');
     printable(this, (vm) => ({ slots: vm.slots, closed: vm.#vm === undefined }));
   }
 }

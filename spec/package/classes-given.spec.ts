@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Subject } from 'rxjs';
+import { of, Subject } from 'rxjs';
 import {
   ensureMapped,
   fanOut,
@@ -99,8 +99,8 @@ const CALLS: Readonly<
     RegionManager,
     'new RegionManager(…)',
   ],
-  'new KvmTarget()': [(_, vm) => new targets.KvmTarget(vm), KvmVm, 'Kvm.createVm or KvmVm.from'],
-  'new IommufdTarget()': [(_, ioas) => new targets.IommufdTarget(ioas), Ioas, 'Iommufd.allocIoas'],
+  'new KvmTarget()': [(_, vm) => new targets.KvmTarget(vm), KvmVm, 'kvm.createVm or KvmVm.from'],
+  'new IommufdTarget()': [(_, ioas) => new targets.IommufdTarget(ioas), Ioas, 'iommufd.allocIoas'],
   'new VfioType1Target()': [(_, of) => new targets.VfioType1Target(of), VfioContainer, 'VfioContainer.open'],
   'new VhostUserTarget()': [
     (_, connection) => new targets.VhostUserTarget(connection),
@@ -112,7 +112,7 @@ const CALLS: Readonly<
       new DmaBatch().copy(range, source, true);
     },
     Ioas,
-    'Iommufd.allocIoas',
+    'iommufd.allocIoas',
   ],
   'VhostUserConnection.connect()': [
     (_, options) => VhostUserConnection.connect('/run/none', options),
@@ -175,12 +175,21 @@ describe('A class where an object is needed', () => {
     );
   });
 
+  it('is not what a method of the name "class" is', () => {
+    const { class: branch } = { class: () => of() };
+    const method = { class() {} }.class;
+    expect(() => fanOut(branch)).not.to.throw();
+    expect(() => fanOut(method as never)).not.to.throw();
+  });
+
   it('has advice that is right: what it names exists', () => {
     const classes = { ...binding, ...targets, QemuSource, MemoryRange };
     for (const [, , advice] of Object.values(CALLS)) {
       for (const [, type = '', maker = ''] of advice.matchAll(/\b(\w+)\.(\w+)/g)) {
-        const made = (classes as Readonly<Record<string, unknown>>)[type] as { readonly prototype: object };
-        expect(maker in made || maker in made.prototype, `${type}.${maker}`).to.equal(true);
+        // What an object of a class makes has the name of the class in small letters before it.
+        const className = type.charAt(0).toUpperCase() + type.slice(1);
+        const made = (classes as Readonly<Record<string, unknown>>)[className] as { readonly prototype: object };
+        expect(maker in (type === className ? made : made.prototype), `${type}.${maker}`).to.equal(true);
       }
     }
   });

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { forwardTarget, RegionManager, retryMaps, toTarget } from '../../streams/index.js';
+import { forwardTarget, MemoryRange, RegionManager, retryMaps, toTarget } from '../../streams/index.js';
 import { AddressSpace, DescriptorSocket, Memfd, RamBlocks } from '../../binding/index.js';
 import { instrument, serveInspector } from '../../inspect/index.js';
 import { QemuSource } from '../../sources/index.js';
@@ -16,12 +16,16 @@ import { checkTarget, FakeVaMapper, mapOf, RecordingTarget } from '../../testing
 
 const metrics = { createCounter: () => ({}), createHistogram: () => ({}), addBatchObservableCallback: () => undefined };
 const target = new LoggingTarget();
+const region = { name: 'ram', range: MemoryRange.of(0, 0x1000), type: 'ram' } as const;
 
 /** Everything public that takes options, and one of them. */
 const CALLS: Readonly<
   Record<string, readonly [call: (options: never, manager: RegionManager) => unknown, option: string]>
 > = {
   RegionManager: [(options) => new RegionManager(options), 'overlap'],
+  addRam: [(params, manager) => manager.addRam(params), 'writable'],
+  'a region': [(params, manager) => manager.addRegion(params), 'priority'],
+  map: [async (params, manager) => (await manager.addRegion(region)).map(params), 'executable'],
   attach: [(options, manager) => manager.attach(target, options), 'onProgress'],
   detach: [async (options, manager) => (await manager.attach(target)).detach(options), 'abandon'],
   heal: [async (options, manager) => (await manager.attach(target)).heal(options), 'unexpected'],

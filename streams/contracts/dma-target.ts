@@ -40,7 +40,8 @@ export interface BatchStop {
  * result, it is the last emitted value; otherwise emitted values are ignored. The next call is made, or the outcome emitted, synchronously
  * when the observable completes. Tests can therefore run in virtual time.
  *
- * **Properties**, such as `name` and `needsVa`, are read when the target is attached; `maxMaps` also later. Methods may be replaced at any time.
+ * **Properties**, such as `name` and `needsVa`, are read while the target is attached; `maxMaps` also later. Methods are read at each call, so that
+ * they may be replaced; whether there is a `beginSet` or an `endSet` is read with the properties.
  *
  * **A target that is gone.** A call (also `checkMaps`, `beginSet`, `endSet`, `mappedRanges` and `mappedCount`) that fails with a `DmaError` whose
  * code is `'ERR_TARGET_GONE'` says that the target no longer exists and holds nothing: the other process has ended, the device was removed.

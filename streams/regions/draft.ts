@@ -112,7 +112,7 @@ export class Draft implements RegionEdit, RegionCommandEdit {
     const access = mapParamsOf(ram.access, state.name);
     this.#checkBacking(mapping);
     const region = this.#insertRegion(state);
-    this.insertMapping(state, mapping);
+    this.#insertChecked(state, mapping);
     this.changeAccess(state, access);
     return region;
   }
@@ -167,6 +167,10 @@ export class Draft implements RegionEdit, RegionCommandEdit {
   insertMapping(state: RegionState, mapping: RegionMapping): void {
     checkPresent(state);
     this.#checkBacking(mapping);
+    this.#insertChecked(state, mapping);
+  }
+
+  #insertChecked(state: RegionState, mapping: RegionMapping): void {
     const existing = this.steps.addMapping(state, mapping);
     if (existing !== undefined) {
       throw mappingOverlapError(state.name, mapping.range, existing);

@@ -1,7 +1,7 @@
 import type { Backing, Mappable } from '../contracts/backing.js';
 import type { MapParams, MappingParams, RamParams, RegionParams } from '../contracts/region.js';
 import { MemoryRange } from '../ranges/memory-range.js';
-import { checkObject, isObject, show } from '../util/checks.js';
+import { checkObject, checkOptions, isObject, show } from '../util/checks.js';
 import { checkRegionParams, copyOf } from './region-checks.js';
 
 /** What makes a region of RAM: the parameters of the three edits. */
@@ -11,16 +11,35 @@ export interface RamEdits {
   readonly access: MapParams;
 }
 
+const NAMES = {
+  name: true,
+  range: true,
+  priority: true,
+  holes: true,
+  backing: true,
+  fileOffset: true,
+  writable: true,
+  executable: true,
+  prefetch: true,
+  granule: true,
+} as const;
+
 /** The edits that make a region of RAM. What they check of their parameters themselves is not checked here. @throws TypeError or RangeError */
 export function ramOf(params: RamParams): RamEdits {
-  checkObject(params, 'the parameters of addRam');
-  const region: RegionParams = { ...params, type: 'ram' };
+  checkOptions(params, NAMES, 'addRam');
+  const { backing, fileOffset, granule, writable = true, executable, prefetch, ...rest } = params;
+  const region: RegionParams = { ...rest, type: 'ram' };
   checkRegionParams(region);
-  const { range, writable = true, executable, prefetch } = params;
+  const { name, range } = region;
   const rangeInRegion = MemoryRange.ofPages(0, range.endPage - range.startPage);
   return {
     region,
-    mapping: { ...params, rangeInRegion, backing: backingOf(params), writable },
+    mapping: {
+      rangeInRegion,
+      backing: backingOf(backing, fileOffset, name),
+      writable,
+      ...(granule === undefined ? {} : { granule }),
+    },
     access: {
       writable: true,
       ...(executable === undefined ? {} : { executable }),
@@ -32,13 +51,18 @@ export function ramOf(params: RamParams): RamEdits {
 /** A copy of parameters that are checked later: see `copyOf`. */
 export function copyOfRam(params: RamParams): RamParams {
   const copy = copyOf(params);
-  return isObject(copy) && isBacking(copy.backing) ? { ...copy, backing: copyOf(copy.backing) } : copy;
+  if (!isObject(copy) || !isBacking(copy.backing) || copy.backing === 'private') {
+    return copy;
+  }
+  // An object of a class may have accessors, which a spread leaves out.
+  const { mappable, fileOffset } = copy.backing;
+  return { ...copy, backing: { mappable, fileOffset } };
 }
 
-function backingOf({ name, backing, fileOffset }: RamParams): Backing {
+function backingOf(backing: Mappable | Backing, fileOffset: bigint | undefined, name: string): Backing {
   if (!isBacking(backing)) {
     checkObject(backing, `backing of region "${name}" (a Memfd, 'private', or a mappable and a fileOffset)`);
-    return { mappable: backing, fileOffset: fileOffset ?? 0n };
+    return { mappable: backing, fileOffset: fileOffset === undefined ? 0n : fileOffset };
   }
   if (fileOffset !== undefined) {
     const reason =

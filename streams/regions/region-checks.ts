@@ -5,7 +5,7 @@ import { MemoryRange, PAGE_LIMIT, PAGE_SIZE, PAGE_SIZE_NUMBER } from '../ranges/
 import type { MapChange } from '../contracts/change-set.js';
 import type { FileBacking, Mappable } from '../contracts/backing.js';
 import type { MapParams, MappingParams, RegionParams } from '../contracts/region.js';
-import { checkObject, isObject, show } from '../util/checks.js';
+import { checkNames, checkObject, isObject, show } from '../util/checks.js';
 import { outOfRegionError } from './edit-errors.js';
 import { pieceCount } from './granules.js';
 import type { RegionMapping, RegionState } from './region-state.js';
@@ -18,6 +18,9 @@ const PIECES_MAX = 1 << 22;
 
 /** File descriptors are signed 32-bit numbers. */
 const FD_MAX = 0x7fffffff;
+
+const REGION_NAMES: readonly (keyof RegionParams)[] = ['name', 'range', 'priority', 'type', 'holes'];
+const ACCESS_NAMES: readonly (keyof MapParams)[] = ['writable', 'executable', 'prefetch'];
 
 /**
  * Checks of arguments at run time, also for callers without TypeScript, and what is made of the arguments: copies, because a command may wait in the
@@ -38,6 +41,7 @@ function rangeError(range: unknown, what: string): TypeError {
 /** @throws TypeError or RangeError */
 export function checkRegionParams(params: RegionParams): asserts params is RegionParams {
   checkObject(params, 'the parameters of a region');
+  checkNames(params, REGION_NAMES, 'a region');
   if (typeof params.name !== 'string') {
     throw new TypeError(`name of a region must be a string, not ${show(params.name)}`);
   }
@@ -62,9 +66,10 @@ export function checkRegionParams(params: RegionParams): asserts params is Regio
  */
 export function mapParamsOf(params: MapParams, region: string): MapParams {
   checkObject(params, `the parameters that region "${region}" is mapped with`);
+  checkNames(params, ACCESS_NAMES, 'map');
   const copy: MapParams =
     params.executable === undefined && params.prefetch === undefined ? { writable: params.writable } : { ...params };
-  for (const flag of ['writable', 'executable', 'prefetch'] as const) {
+  for (const flag of ACCESS_NAMES) {
     const value: unknown = copy[flag];
     if (typeof value !== 'boolean' && (flag === 'writable' || value !== undefined)) {
       throw new TypeError(`${flag} of region "${region}" must be a boolean, not ${show(value)}`);
@@ -90,7 +95,7 @@ type Unchecked<T> = { readonly [K in keyof T]?: unknown } | null | undefined;
 
 /**
  * The mapping that the parameters describe, in guest physical addresses. It is the one object that the region, the change set and the ledgers of
- * the targets share. Whether the file is open is checked later: see `checkOpen`.
+ * the targets share. Whether the file is open is checked later: see `checkOpen`. Names that do not exist are not looked for: this is the hot path.
  *
  * @throws TypeError or RangeError; DmaError `ERR_OUT_OF_REGION`, or `ERR_BEYOND_FILE` if the file is known to be too short
  */

@@ -113,7 +113,8 @@ export class MapList {
 /**
  * Makes the calls of one target. What they throw or reject with is returned as a `DmaError`. Nothing is called once it is gone.
  *
- * The properties of the target are read once: a getter may throw, or return something else, and must not do so in the middle of a command.
+ * The properties of the target are read here, while it is attached, and not again: a getter may throw, or return something else, and must not do
+ * so in the middle of a command.
  */
 export class TargetCalls {
   readonly target: DmaTarget;

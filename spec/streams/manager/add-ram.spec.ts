@@ -6,6 +6,7 @@ import {
   RegionManager,
   type ChangeSet,
   type DmaError,
+  type Mappable,
   type MapParams,
   type MappingParams,
   type RamParams,
@@ -214,10 +215,53 @@ describe('RegionManager.addRam', () => {
     expect(manager.snapshot().mappings[0]?.backing).to.deep.equal({ mappable: FILE, fileOffset: 0x1000n });
   });
 
+  it('reads a backing that is an object of a class, with accessors', async () => {
+    class Part {
+      get mappable(): Mappable {
+        return FILE;
+      }
+      get fileOffset(): bigint {
+        return 0x2000n;
+      }
+    }
+    await manager.addRam({ name: 'ram', range: range(0x0, 0x1000), backing: new Part() });
+    expect(manager.snapshot().mappings[0]?.backing).to.deep.equal({ mappable: FILE, fileOffset: 0x2000n });
+  });
+
+  it('leaves nothing in a transaction when a file is closed between its checks', async () => {
+    for (const opens of [0, 1, 2, 3]) {
+      let reads = 0;
+      const closing = {
+        label: 'closing',
+        size: 0x4000n,
+        get fd(): number {
+          if (reads++ >= opens) {
+            throw new Error('it is closed');
+          }
+          return 5;
+        },
+      };
+      await manager
+        .transaction((edit) => {
+          try {
+            edit.addRam({ name: 'ram', range: range(0x0, 0x4000), backing: closing });
+          } catch {
+            return;
+          }
+          throw new Error('all checks have passed: undo it');
+        })
+        .catch(() => undefined);
+      expect(manager.regions).to.deep.equal([]);
+    }
+  });
+
   it('names a wrong parameter, and says what it should be', async () => {
     const good = { name: 'ram', range: range(0x0, 0x4000), backing: FILE };
     for (const [bad, mentions] of [
       [undefined, 'the parameters of addRam: an object is needed, not undefined'],
+      [{ ...good, writeable: false }, 'addRam has no "writeable"; it has name, range'],
+      [{ ...good, type: 'device' }, 'addRam has no "type"'],
+      [{ ...good, fileOffset: null }, 'fileOffset of a mapping in region "ram" must be a bigint'],
       [{ ...good, name: 1 }, 'name of a region must be a string, not 1'],
       [{ ...good, range: '0x0-0x4000' }, 'range of region "ram" must be a MemoryRange'],
       [{ ...good, backing: undefined }, `backing of region "ram" (a Memfd, 'private', or a mappable and a fileOffset)`],
