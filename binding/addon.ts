@@ -18,7 +18,7 @@ const besideBundle = join(here, 'dma_streams.node');
 
 /** What works without the addon, wherever Node.js runs. */
 const WITHOUT_ADDON =
-  'Without it work regions and streams, LoggingTarget, SoftIommuTarget on files (model "iommufd"), dma-streams/testing and dma-streams/inspect.';
+  'Without it work regions and streams, LoggingTarget, SoftIommuTarget on files (model "iommufd"), dma-streams/testing, dma-streams/sources and dma-streams/inspect.';
 
 /**
  * Loads the addon of this machine: one that was built in the package folder, or else a prebuilt one. A file that would not suit this process
@@ -98,7 +98,7 @@ export function buildHint(): string {
 function unusable(message: string, ...causes: readonly unknown[]): DmaError {
   return new DmaError(message, {
     code: 'ERR_ADDON_UNUSABLE',
-    hint: buildHint(),
+    hint: `Install the package again. If that does not help: ${buildHint()}`,
     ...(causes.length > 0 && { cause: causes[0] }),
   });
 }

@@ -47,10 +47,15 @@ export function checkBytes(value: unknown, name: string): asserts value is Uint8
 
 const ADDRESS_LIMIT = 1n << 64n;
 
+function notBigint(value: unknown, name: string): TypeError {
+  const cure = Number.isSafeInteger(value) ? `: write ${String(value)}n` : '';
+  return new TypeError(`${name} is ${show(value)}, not a bigint${cure}`);
+}
+
 /** A bigint in [0, 2^64). */
 export function checkAddress(value: unknown, name: string): asserts value is bigint {
   if (typeof value !== 'bigint') {
-    throw new TypeError(`${name} is ${show(value)}, not a bigint`);
+    throw notBigint(value, name);
   }
   if (value < 0n || value >= ADDRESS_LIMIT) {
     throw new RangeError(`${name} ${value} is outside of [0, 2^64)`);
@@ -80,7 +85,7 @@ export function checkInteger(value: unknown, name: string, least: number, limit:
 /** A positive multiple of `unit` bytes, below 2^63. */
 export function checkSize(value: unknown, name: string, unit: bigint): asserts value is bigint {
   if (typeof value !== 'bigint') {
-    throw new TypeError(`${name} is ${show(value)}, not a bigint`);
+    throw notBigint(value, name);
   }
   if (value <= 0n || value >= 1n << 63n || value % unit !== 0n) {
     throw new RangeError(`${name} ${value} is not a positive multiple of 0x${unit.toString(16)} below 2^63`);

@@ -1,5 +1,6 @@
 import { checkObject, checkCallback, checkFunction, show } from '../util/checks.js';
 import { isClass } from '../util/classes.js';
+import { isPromiseLike } from '../util/coroutine.js';
 import type { DmaTarget } from './dma-target.js';
 import type { MappingType } from './backing.js';
 import type { TargetBranch } from './target-branch.js';
@@ -35,6 +36,9 @@ export function checkVaMapper(mapper: unknown): asserts mapper is VaMapper {
 /** @throws TypeError */
 export function checkTarget(target: unknown): asserts target is DmaTarget {
   checkObject(target, 'a target');
+  if (isPromiseLike(target)) {
+    throw new TypeError('a target: an object is needed, not a promise: await it');
+  }
   for (const method of ['mapDma', 'unmapDma'] as const) {
     checkFunction(Reflect.get(target, method), `${method} of a target`);
   }

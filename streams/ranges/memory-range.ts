@@ -1,3 +1,4 @@
+import { show } from '../util/checks.js';
 import { madeBy } from '../util/classes.js';
 import { hex } from '../util/hex.js';
 
@@ -50,7 +51,7 @@ export class MemoryRange {
   /**
    * The bytes from `start` up to (not including) `end`.
    *
-   * @throws RangeError if the range is empty, is not page aligned or is not inside [0, 2^64), or a `number` is not a safe integer
+   * @throws TypeError for what is neither a bigint nor a number; RangeError if the range is empty, is not page aligned or is not inside [0, 2^64), or a `number` is not a safe integer
    */
   static of(start: bigint | number, end: bigint | number): MemoryRange {
     const startPage = pageOf(start);
@@ -205,6 +206,9 @@ export class MemoryRange {
 function toAddress(value: bigint | number, what: string): bigint {
   if (typeof value === 'bigint') {
     return value;
+  }
+  if (typeof value !== 'number') {
+    throw new TypeError(`${what} of a range must be a bigint or a number, not ${show(value)}`);
   }
   if (!Number.isSafeInteger(value)) {
     throw new RangeError(`${what} ${String(value)} is not a safe integer: give a bigint`);

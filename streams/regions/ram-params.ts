@@ -1,7 +1,7 @@
 import type { Backing, Mappable } from '../contracts/backing.js';
 import type { MapParams, MappingParams, RamParams, RegionParams } from '../contracts/region.js';
 import { MemoryRange } from '../ranges/memory-range.js';
-import { checkObject, checkOptions, isObject, show } from '../util/checks.js';
+import { checkNames, checkObject, isObject, show } from '../util/checks.js';
 import { checkRegionParams, copyOf } from './region-checks.js';
 
 /** What makes a region of RAM: the parameters of the three edits. */
@@ -11,22 +11,23 @@ export interface RamEdits {
   readonly access: MapParams;
 }
 
-const NAMES = {
-  name: true,
-  range: true,
-  priority: true,
-  holes: true,
-  backing: true,
-  fileOffset: true,
-  writable: true,
-  executable: true,
-  prefetch: true,
-  granule: true,
-} as const;
+const NAMES: readonly (keyof RamParams)[] = [
+  'name',
+  'range',
+  'priority',
+  'holes',
+  'backing',
+  'fileOffset',
+  'writable',
+  'executable',
+  'prefetch',
+  'granule',
+];
 
 /** The edits that make a region of RAM. What they check of their parameters themselves is not checked here. @throws TypeError or RangeError */
 export function ramOf(params: RamParams): RamEdits {
-  checkOptions(params, NAMES, 'addRam');
+  checkObject(params, 'the parameters of addRam');
+  checkNames(params, NAMES, 'addRam');
   const { backing, fileOffset, granule, writable = true, executable, prefetch, ...rest } = params;
   const region: RegionParams = { ...rest, type: 'ram' };
   checkRegionParams(region);

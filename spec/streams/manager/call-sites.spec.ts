@@ -25,11 +25,11 @@ describe('The error of a command says where it was given', () => {
   });
 
   it('when it is refused at once, however deep in the library', async () => {
-    const region = await new RegionManager().addRegion({ ...ram, type: 'ram' });
+    const region = await new RegionManager().addRegion({ name: ram.name, range: ram.range, type: 'ram' });
     const errors = await Promise.all(
       [
         function addRegionHere(): Promise<unknown> {
-          return new RegionManager().addRegion({ ...ram, range: '0x0' as never, type: 'ram' });
+          return new RegionManager().addRegion({ name: ram.name, range: '0x0' as never, type: 'ram' });
         },
         function addMappingHere(): Promise<unknown> {
           return region.addMapping({ ...mapping(0x0, 0x1000), granule: 1n });
@@ -59,7 +59,7 @@ describe('The error of a command says where it was given', () => {
     await manager.attach({ ...REFUSING, mapDma: () => opened });
     const first = manager.addRam(ram);
     function addRegionHere(): Promise<Region> {
-      return manager.addRegion({ ...ram, name: 7 as never, type: 'ram' });
+      return manager.addRegion({ range: ram.range, name: 7 as never, type: 'ram' });
     }
     const refused = rejectionOf(addRegionHere());
     open();

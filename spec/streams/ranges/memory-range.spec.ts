@@ -81,14 +81,23 @@ describe('MemoryRange', () => {
       ['with a number that is not an integer', () => MemoryRange.of(0.5, 4096), 'safe integer'],
       ['with NaN', () => MemoryRange.of(0, Number.NaN), 'NaN'],
       ['with infinity', () => MemoryRange.ofLength(0, Number.POSITIVE_INFINITY), 'Infinity'],
-      ['with a text', () => MemoryRange.of('0x1000' as never, 0x2000), '0x1000'],
-      ['with undefined and null', () => MemoryRange.of(undefined as never, null as never), 'undefined'],
       ['with a page number that is not an integer', () => MemoryRange.ofPages(1.5, 3), '1.5'],
       ['of no pages', () => MemoryRange.ofPages(3, 3), 'pages 3 to 3'],
       ['of negative pages', () => MemoryRange.ofPages(-1, 3), '-1'],
       ['of pages above 2^52', () => MemoryRange.ofPages(0, 2 ** 52 + 1), '4503599627370497'],
       ['with NaN as a page number', () => MemoryRange.ofPages(Number.NaN, 3), 'NaN'],
     ];
+    it('but a TypeError for what is neither a bigint nor a number', () => {
+      for (const [wrong, mentions] of [
+        ['0x1000', "start of a range must be a bigint or a number, not '0x1000'"],
+        [undefined, 'not undefined'],
+        [null, 'not null'],
+      ] as const) {
+        expect(() => MemoryRange.of(wrong as never, 0x2000)).to.throw(TypeError, mentions);
+      }
+      expect(() => MemoryRange.ofLength(0, '4096' as never)).to.throw(TypeError, 'length of a range must be');
+    });
+
     for (const [what, build, mentions] of cases) {
       it(`for a range ${what}`, () => {
         expect(build).to.throw(RangeError, mentions);
