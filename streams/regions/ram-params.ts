@@ -1,4 +1,4 @@
-import type { Backing, Mappable } from '../contracts/backing.js';
+import type { Backing, FileBacking, Mappable } from '../contracts/backing.js';
 import type { MapParams, MappingParams, RamParams, RegionParams } from '../contracts/region.js';
 import { MemoryRange } from '../ranges/memory-range.js';
 import { checkNames, checkObject, isObject, show } from '../util/checks.js';
@@ -63,7 +63,7 @@ export function copyOfRam(params: RamParams): RamParams {
 function backingOf(backing: Mappable | Backing, fileOffset: bigint | undefined, name: string): Backing {
   if (!isBacking(backing)) {
     checkObject(backing, `backing of region "${name}" (a Memfd, 'private', or a mappable and a fileOffset)`);
-    return { mappable: backing, fileOffset: fileOffset === undefined ? 0n : fileOffset };
+    return fileBackingOf(backing, fileOffset);
   }
   if (fileOffset !== undefined) {
     const reason =
@@ -71,6 +71,10 @@ function backingOf(backing: Mappable | Backing, fileOffset: bigint | undefined, 
     throw new TypeError(`fileOffset of region "${name}" must be left out, not ${show(fileOffset)}: ${reason}`);
   }
   return backing;
+}
+
+function fileBackingOf(mappable: Mappable, fileOffset = 0n): FileBacking {
+  return { mappable, fileOffset };
 }
 
 /** Whether it says itself which memory it is. Other objects have the file descriptor. */

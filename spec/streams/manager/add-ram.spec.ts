@@ -217,11 +217,13 @@ describe('RegionManager.addRam', () => {
 
   it('reads a backing that is an object of a class, with accessors', async () => {
     class Part {
+      #file = FILE;
+      #offset = 0x2000n;
       get mappable(): Mappable {
-        return FILE;
+        return this.#file;
       }
       get fileOffset(): bigint {
-        return 0x2000n;
+        return this.#offset;
       }
     }
     await manager.addRam({ name: 'ram', range: range(0x0, 0x1000), backing: new Part() });
