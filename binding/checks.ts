@@ -1,7 +1,7 @@
 import { MemoryRange } from '../streams/index.js';
-import { checkOptions, show } from '../streams/internal.js';
+import { checkOptions, noRangeError, show, toByteCount, toBytes } from '../streams/internal.js';
 
-export { checkOptions, show };
+export { checkOptions, show, toByteCount, toBytes };
 
 /** Checks of arguments. Each throws a `TypeError` or a `RangeError` that names the argument. */
 
@@ -22,7 +22,7 @@ export function checkArray(value: unknown, name: string): asserts value is reado
 export function checkRange(value: unknown, name: string): asserts value is MemoryRange {
   // An object made with the prototype alone is an instance too, but its pages were not checked by the constructor.
   if (!(value instanceof MemoryRange) || !(value.startPage < value.endPage)) {
-    throw new TypeError(`${name} is ${show(value)}, not a MemoryRange`);
+    throw noRangeError(value, name);
   }
 }
 
@@ -52,23 +52,13 @@ function notBigint(value: unknown, name: string): TypeError {
   return new TypeError(`${name} is ${show(value)}, not a bigint${cure}`);
 }
 
-/** A bigint in [0, 2^64). */
-export function checkAddress(value: unknown, name: string): asserts value is bigint {
+/** A bigint in [0, 2^64): the value of a register or a counter. Addresses and sizes may be numbers, too: see `toBytes`. */
+export function checkU64(value: unknown, name: string): asserts value is bigint {
   if (typeof value !== 'bigint') {
     throw notBigint(value, name);
   }
   if (value < 0n || value >= ADDRESS_LIMIT) {
     throw new RangeError(`${name} ${value} is outside of [0, 2^64)`);
-  }
-}
-
-/** An integer in [0, 2^53). */
-export function checkLength(value: unknown, name: string): asserts value is number {
-  if (typeof value !== 'number') {
-    throw new TypeError(`${name} is ${show(value)}, not a number`);
-  }
-  if (!Number.isSafeInteger(value) || value < 0) {
-    throw new RangeError(`${name} ${value} is not an integer in [0, 2^53)`);
   }
 }
 
@@ -83,13 +73,12 @@ export function checkInteger(value: unknown, name: string, least: number, limit:
 }
 
 /** A positive multiple of `unit` bytes, below 2^63. */
-export function checkSize(value: unknown, name: string, unit: bigint): asserts value is bigint {
-  if (typeof value !== 'bigint') {
-    throw notBigint(value, name);
+export function toSize(value: unknown, name: string, unit: bigint): bigint {
+  const size = toBytes(value, name);
+  if (size <= 0n || size >= 1n << 63n || size % unit !== 0n) {
+    throw new RangeError(`${name} ${size} is not a positive multiple of 0x${unit.toString(16)} below 2^63`);
   }
-  if (value <= 0n || value >= 1n << 63n || value % unit !== 0n) {
-    throw new RangeError(`${name} ${value} is not a positive multiple of 0x${unit.toString(16)} below 2^63`);
-  }
+  return size;
 }
 
 export function checkSwitch(value: unknown, name: string): asserts value is boolean {

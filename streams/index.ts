@@ -8,7 +8,14 @@
  * @module dma-streams
  */
 export { MemoryRange } from './ranges/memory-range.js';
-export type { Backing, FileBacking, Mappable, MappingType } from './contracts/backing.js';
+export type {
+  Backing,
+  BackingParams,
+  FileBacking,
+  FileBackingParams,
+  Mappable,
+  MappingType,
+} from './contracts/backing.js';
 export type {
   MapParams,
   MappingParams,

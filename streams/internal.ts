@@ -2,7 +2,14 @@
 export { sameMapping } from './changes/mapping.js';
 export { ERRNO, errnoName } from './contracts/errno.js';
 export { toDmaError, withContext, withoutCode } from './contracts/errors.js';
-export { PAGE_SHIFT, PAGE_SIZE, PAGE_SIZE_NUMBER, pagesOfBytes, partsOutside } from './ranges/memory-range.js';
+export {
+  noRangeError,
+  PAGE_SHIFT,
+  PAGE_SIZE,
+  PAGE_SIZE_NUMBER,
+  pagesOfBytes,
+  partsOutside,
+} from './ranges/memory-range.js';
 export { RangeMap } from './ranges/range-map.js';
 export type { Ranged } from './ranges/range-map.js';
 export {
@@ -15,6 +22,7 @@ export {
   isObject,
   show,
 } from './util/checks.js';
+export { toByteCount, toBytes } from './util/bytes.js';
 export { isClass, madeBy, makersOf } from './util/classes.js';
 export { printable, readable } from './util/printing.js';
 export { SerialQueue } from './util/serial-queue.js';

@@ -1,4 +1,5 @@
 import { MemoryRange, type DmaMapRequest } from '../streams/index.js';
+import { noRangeError } from '../streams/internal.js';
 
 /**
  * Checks the fields of a request from an untyped caller, except the range, which {@link checkRange} checks.
@@ -40,12 +41,8 @@ export function checkMapRequest(request: DmaMapRequest): void {
 /** @throws TypeError if it is not a `MemoryRange` */
 export function checkRange(range: MemoryRange): void {
   if (!((range as unknown) instanceof MemoryRange)) {
-    throw noRangeError();
+    throw noRangeError(range, 'the range of a request');
   }
-}
-
-export function noRangeError(): TypeError {
-  return new TypeError('the range of a request must be a MemoryRange: make one with MemoryRange.of(start, end)');
 }
 
 function objectOf(value: unknown, what: string): Readonly<Record<string, unknown>> {

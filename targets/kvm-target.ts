@@ -120,7 +120,7 @@ export class KvmTarget implements DmaTarget {
   }
 
   /** The number of the slot that contains this guest physical address; `undefined` if no slot of this target does. */
-  slotOf(gpa: bigint): number | undefined {
+  slotOf(gpa: bigint | number): number | undefined {
     return this.#slots.slotOf(gpa);
   }
 

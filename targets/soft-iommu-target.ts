@@ -7,7 +7,7 @@ import type { SoftIommuModel } from './soft-iommu/model.js';
 import { settingsOf, type Settings, type SoftIommuTargetOptions } from './soft-iommu/settings.js';
 import { spansOf } from './soft-iommu/spans.js';
 import { Unmapper } from './soft-iommu/unmapper.js';
-import { printable } from '../streams/internal.js';
+import { printable, toByteCount, toBytes } from '../streams/internal.js';
 
 /**
  * A software IOMMU that models the kernel: the same errnos and limits, and device DMA that accesses the backing memory.
@@ -112,12 +112,10 @@ export class SoftIommuTarget implements DmaTarget {
    * @throws DmaError if a mapping has no accessible backing; `ERR_INVALID_HOST_VA` if its host virtual address was released
    * @throws TypeError or RangeError if an argument is invalid
    */
-  read(iova: bigint, length: number): Buffer {
-    if (!Number.isSafeInteger(length) || length < 0) {
-      throw new RangeError(`length ${String(length)} is not a number of bytes`);
-    }
-    const spans = spansOf(this.#entries, { kind: 'read', iova, length }, this.name);
-    const data = Buffer.alloc(length);
+  read(iova: bigint | number, length: bigint | number): Buffer {
+    const access = { kind: 'read', iova: toBytes(iova, 'iova'), length: toByteCount(length, 'length') } as const;
+    const spans = spansOf(this.#entries, access, this.name);
+    const data = Buffer.alloc(access.length);
     for (const { request, offset, from, to } of spans) {
       new Backing(request, this).read(offset, data.subarray(from, to));
     }
@@ -132,11 +130,12 @@ export class SoftIommuTarget implements DmaTarget {
    * it is written through a file, and the end of the write is at file offset 2^53 or above. The bytes in preceding mappings were written
    * @throws TypeError or RangeError if an argument is invalid
    */
-  write(iova: bigint, data: Uint8Array): void {
+  write(iova: bigint | number, data: Uint8Array): void {
+    const start = toBytes(iova, 'iova');
     if (!(data instanceof Uint8Array)) {
       throw new TypeError('data must be a Uint8Array');
     }
-    const spans = spansOf(this.#entries, { kind: 'write', iova, length: data.length }, this.name);
+    const spans = spansOf(this.#entries, { kind: 'write', iova: start, length: data.length }, this.name);
     for (const { request, offset, from, to } of spans) {
       new Backing(request, this).write(offset, data.subarray(from, to));
     }

@@ -1,6 +1,6 @@
 import { checkOptions, checkLabel } from '../binding/checks.js';
 import { DmaError, MemoryRange, type BatchStop, type DmaMapRequest, type DmaTarget } from '../streams/index.js';
-import { checkCallback, checkOneOf, PAGE_SHIFT, printable, show } from '../streams/internal.js';
+import { checkCallback, checkOneOf, PAGE_SHIFT, printable, show, toBytes } from '../streams/internal.js';
 import { checkRange } from './call-checks.js';
 import type { BackEndMemory } from './vhost-user/back-end-memory.js';
 import { goneError } from './vhost-user/connection-errors.js';
@@ -94,17 +94,17 @@ export class VhostUserTarget implements DmaTarget {
   /**
    * The "user address" of a guest physical address, as the back end knows it: for SET_VRING_ADDR (9). It is only a token: there is no memory at this
    * address. `undefined` where the back end has no memory.
+   *
+   * @throws TypeError or RangeError if it is no address
    */
-  userAddressOf(gpa: bigint): bigint | undefined {
-    if (typeof gpa !== 'bigint') {
-      throw new TypeError(`gpa is ${show(gpa)}, not a bigint`);
-    }
-    if (this.#exchange.end !== undefined || gpa < 0n || gpa >> 64n !== 0n) {
+  userAddressOf(gpa: bigint | number): bigint | undefined {
+    const address = toBytes(gpa, 'gpa');
+    if (this.#exchange.end !== undefined) {
       return undefined;
     }
-    const page = Number(gpa >> PAGE_SHIFT);
+    const page = Number(address >> PAGE_SHIFT);
     const held = this.#regions.at(MemoryRange.ofPages(page, page + 1));
-    return held?.shared === true ? gpa + USER_ADDRESS_BASE : undefined;
+    return held?.shared === true ? address + USER_ADDRESS_BASE : undefined;
   }
 
   /**

@@ -1,5 +1,5 @@
 import { MemoryRange, type DmaTarget, type Mappable, type VaMapper } from '../streams/index.js';
-import { isClass, isObject, makersOf, PAGE_SIZE, show } from '../streams/internal.js';
+import { isClass, isObject, makersOf, PAGE_SIZE, show, toBytes } from '../streams/internal.js';
 import { rangeOf, type RangeLike } from './builders.js';
 import { checkNames } from './checks.js';
 import { BATCHES } from './contract/batches.js';
@@ -49,7 +49,7 @@ export interface CheckTargetOptions<T extends DmaTarget = DmaTarget> {
   /** Addresses that the target can map: at least 64 pages. The checks use the first 64. Default: 16 MiB from 1 MiB on, or more for large pages. */
   readonly range?: RangeLike;
   /** Every map is a multiple of this number of bytes long, and its addresses and file offset are multiples of it. Default: 4096. */
-  readonly pageSize?: bigint;
+  readonly pageSize?: bigint | number;
   /**
    * Returns the ranges that the target holds now, in any order, for a target without `mappedRanges`. Each range is one map.
    *
@@ -214,13 +214,12 @@ function checkMaker(makeTarget: unknown): void {
 
 function benchOptions<T extends DmaTarget>(
   makeTarget: () => T | Promise<T>,
-  { range, pageSize = PAGE_SIZE, ...options }: CheckTargetOptions<T>,
+  { range, pageSize: given = PAGE_SIZE, ...options }: CheckTargetOptions<T>,
 ): BenchOptions {
   checkMaker(makeTarget);
-  if (typeof pageSize !== 'bigint' || pageSize <= 0n || pageSize % PAGE_SIZE !== 0n) {
-    throw new RangeError(
-      `pageSize of checkTarget must be a bigint, a multiple of ${PAGE_SIZE}, not ${String(pageSize)}`,
-    );
+  const pageSize = toBytes(given, 'pageSize of checkTarget');
+  if (pageSize === 0n || pageSize % PAGE_SIZE !== 0n) {
+    throw new RangeError(`pageSize of checkTarget must be a multiple of ${PAGE_SIZE}, not ${pageSize}`);
   }
   const needed = BigInt(CHECK_PAGES) * pageSize;
   const start = pageSize > 0x10_0000n ? pageSize : 0x10_0000n;

@@ -1,5 +1,5 @@
 import type { Mappable } from '../streams/index.js';
-import { printable } from '../streams/internal.js';
+import { printable, toBytes } from '../streams/internal.js';
 
 /** Greater than any file descriptor that a process can have (`fs.nr_open` is at most 2^30), so that a system call with it fails. */
 const FIRST_FAKE_FD = 0x7000_0000;
@@ -25,10 +25,10 @@ export class FakeMappable implements Mappable {
   #closed = false;
 
   /** @param size in bytes; if omitted, mappings of it may have any length */
-  constructor(label = 'fake', size?: bigint) {
+  constructor(label = 'fake', size?: bigint | number) {
     this.label = label;
     if (size !== undefined) {
-      this.size = size;
+      this.size = toBytes(size, 'size');
     }
   }
 

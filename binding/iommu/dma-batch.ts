@@ -1,6 +1,6 @@
 import { PAGE_SHIFT, PAGE_SIZE_NUMBER, printable } from '../../streams/internal.js';
 import type { HostVa, MemoryRange } from '../../streams/index.js';
-import { checkAddress, checkFd, checkRange, show } from '../checks.js';
+import { checkFd, checkRange, show, toBytes } from '../checks.js';
 import { CopySource } from './copy-source.js';
 import { systemError } from '../errors.js';
 import { resolveHostVa } from '../memory/host-va.js';
@@ -118,15 +118,15 @@ export class DmaBatch {
    * @param fileOffset in bytes; above 2^53 a multiple of 4096
    * @throws TypeError or RangeError if an argument is invalid
    */
-  mapFile(range: MemoryRange, fd: number, fileOffset: bigint, writable: boolean): void {
+  mapFile(range: MemoryRange, fd: number, fileOffset: bigint | number, writable: boolean): void {
     this.#checkIdle();
     checkRange(range, 'range');
     checkFd(fd, 'fd');
     const offset = Number(fileOffset);
     if (typeof fileOffset !== 'bigint' || !(offset >= 0 && offset <= Number.MAX_SAFE_INTEGER)) {
-      checkAddress(fileOffset, 'fileOffset');
-      if (BigInt(offset) !== fileOffset) {
-        throw new RangeError(`fileOffset ${fileOffset} is above 2^53 and no multiple of 4096`);
+      const exact = toBytes(fileOffset, 'fileOffset');
+      if (BigInt(offset) !== exact) {
+        throw new RangeError(`fileOffset ${exact} is above 2^53 and no multiple of 4096`);
       }
     }
     this.#addMap(MAP_FILE + fd * INDEX + writableBit(writable), range, offset);

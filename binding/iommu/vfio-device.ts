@@ -1,7 +1,7 @@
 import { checkPass, PASS } from '../constructor-pass.js';
 import { ERRNO, madeBy, printable } from '../../streams/internal.js';
 import type { Mappable } from '../../streams/index.js';
-import { checkAddress, checkBytes, checkLength } from '../checks.js';
+import { checkBytes, checkInteger, toByteCount, toBytes } from '../checks.js';
 import { closedError, systemError } from '../errors.js';
 import { Ioas, Iommufd } from './iommufd.js';
 import { native } from '../native.js';
@@ -149,7 +149,7 @@ export class VfioDevice implements Mappable, Disposable {
    */
   region(index: number): VfioRegion {
     const device = this.#open();
-    checkLength(index, 'index');
+    checkInteger(index, 'index', 0, Number.MAX_SAFE_INTEGER);
     const region = native().vfioDeviceRegion(device, index);
     if (region === EINVAL) {
       throw new RangeError(`${this.label} has no region ${index}`);
@@ -167,15 +167,13 @@ export class VfioDevice implements Mappable, Disposable {
    *
    * @throws RangeError beyond its end (256 or 4096 bytes); DmaError `EIO`, `ERR_CLOSED`
    */
-  readConfig(offset: number, length: number): Buffer {
-    checkLength(offset, 'offset');
-    return this.#read(CONFIG_REGION, BigInt(offset), length);
+  readConfig(offset: bigint | number, length: bigint | number): Buffer {
+    return this.#read(CONFIG_REGION, offset, length);
   }
 
   /** Writes the PCI configuration space. @throws as {@link VfioDevice.readConfig} */
-  writeConfig(offset: number, data: Uint8Array): void {
-    checkLength(offset, 'offset');
-    this.#write(CONFIG_REGION, BigInt(offset), data);
+  writeConfig(offset: bigint | number, data: Uint8Array): void {
+    this.#write(CONFIG_REGION, offset, data);
   }
 
   /**
@@ -184,13 +182,13 @@ export class VfioDevice implements Mappable, Disposable {
    * @param index 0 to 5
    * @throws RangeError beyond its end; DmaError `EIO` if the device does not respond, `ERR_CLOSED`
    */
-  readBar(index: number, offset: bigint, length: number): Buffer {
+  readBar(index: number, offset: bigint | number, length: bigint | number): Buffer {
     checkBar(index);
     return this.#read(index, offset, length);
   }
 
   /** Writes registers or memory of a BAR. @throws as {@link VfioDevice.readBar} */
-  writeBar(index: number, offset: bigint, data: Uint8Array): void {
+  writeBar(index: number, offset: bigint | number, data: Uint8Array): void {
     checkBar(index);
     this.#write(index, offset, data);
   }
@@ -238,29 +236,30 @@ export class VfioDevice implements Mappable, Disposable {
     return this.#device;
   }
 
-  #read(index: number, offset: bigint, length: number): Buffer {
-    checkLength(length, 'length');
-    const at = this.#checkInside(index, offset, length);
-    const buffer = Buffer.alloc(length);
+  #read(index: number, offset: bigint | number, length: bigint | number): Buffer {
+    const start = toBytes(offset, 'offset');
+    const count = toByteCount(length, 'length');
+    const at = this.#checkInside(index, start, count);
+    const buffer = Buffer.alloc(count);
     const result = native().vfioDeviceRead(this.#open(), at, buffer);
     if (result < 0) {
-      throw this.#accessError(result, 'read', index, offset, length);
+      throw this.#accessError(result, 'read', index, start, count);
     }
     return buffer;
   }
 
-  #write(index: number, offset: bigint, data: Uint8Array): void {
+  #write(index: number, offset: bigint | number, data: Uint8Array): void {
+    const start = toBytes(offset, 'offset');
     checkBytes(data, 'data');
-    const at = this.#checkInside(index, offset, data.byteLength);
+    const at = this.#checkInside(index, start, data.byteLength);
     const result = native().vfioDeviceWrite(this.#open(), at, data);
     if (result < 0) {
-      throw this.#accessError(result, 'write', index, offset, data.byteLength);
+      throw this.#accessError(result, 'write', index, start, data.byteLength);
     }
   }
 
   /** The offset of the bytes in the device file. */
   #checkInside(index: number, offset: bigint, length: number): bigint {
-    checkAddress(offset, 'offset');
     const region = this.region(index);
     if (offset + BigInt(length) > region.size) {
       const end = `0x${region.size.toString(16)}`;
@@ -286,7 +285,7 @@ export class VfioDevice implements Mappable, Disposable {
 }
 
 function checkBar(index: number): void {
-  checkLength(index, 'index');
+  checkInteger(index, 'index', 0, Number.MAX_SAFE_INTEGER);
   if (index >= BARS) {
     throw new RangeError(`index ${index} is not of a BAR: they are 0 to ${BARS - 1}`);
   }

@@ -1,4 +1,4 @@
-import { checkAddress, checkInteger, checkOptions } from '../checks.js';
+import { checkInteger, checkOptions, toBytes } from '../checks.js';
 import type { KvmRegisters, KvmSegment, KvmSpecialRegisters } from './registers.js';
 
 const PAGE = 4096;
@@ -29,26 +29,29 @@ const NO_TABLE = 0x1_0082;
 /** Bit 1 of the flags is always set. */
 const FLAGS = 2n;
 
+/** The last offset in a segment of real mode. */
+const OFFSET_MAX = 0xffff;
+
 /** How a vCPU starts in real mode. */
 export interface KvmRealMode {
   /** Offset of the first instruction in the code segment. */
-  readonly entry: number;
+  readonly entry: bigint | number;
   /** Code segment: its base is 16 times this number. Default: 0. */
   readonly segment?: number;
   /** Data segments and stack. Default: 0. */
   readonly dataSegment?: number;
   /** Default: 0, so that the first push is at the end of the segment. */
-  readonly stackPointer?: number;
+  readonly stackPointer?: bigint | number;
 }
 
 /** How a vCPU starts in long mode: 64 bits, interrupts off. */
 export interface KvmLongMode {
   /** Virtual address of the first instruction. */
-  readonly entry: bigint;
+  readonly entry: bigint | number;
   /** Guest physical address of the page tables, a multiple of 4096: see {@link identityPageTables}. */
-  readonly pageTables: bigint;
+  readonly pageTables: bigint | number;
   /** Virtual address above the stack. Default: 0. */
-  readonly stackPointer?: bigint;
+  readonly stackPointer?: bigint | number;
 }
 
 interface State {
@@ -64,18 +67,21 @@ export function realMode(options: KvmRealMode): State {
     dataSegment = 0,
     stackPointer = 0,
   } = checkOptions(options, { entry: true, segment: true, dataSegment: true, stackPointer: true }, 'setUpRealMode');
-  for (const [name, value] of Object.entries({ entry, segment, dataSegment, stackPointer })) {
-    checkInteger(value, name, 0, 0x1_0000);
-  }
+  checkInteger(segment, 'segment', 0, OFFSET_MAX + 1);
+  checkInteger(dataSegment, 'dataSegment', 0, OFFSET_MAX + 1);
+  const registers = registersAt(
+    toBytes(entry, 'entry', BigInt(OFFSET_MAX)),
+    toBytes(stackPointer, 'stackPointer', BigInt(OFFSET_MAX)),
+  );
   const at = (selector: number, access: number): KvmSegment => ({
     base: BigInt(selector) << 4n,
-    limit: 0xffff,
+    limit: OFFSET_MAX,
     selector,
     access,
   });
   const data = at(dataSegment, REAL_DATA);
   return {
-    registers: registersAt(BigInt(entry), BigInt(stackPointer)),
+    registers,
     special: {
       cs: at(segment, REAL_CODE),
       ...{ ds: data, es: data, fs: data, gs: data, ss: data },
@@ -93,23 +99,19 @@ export function longMode(options: KvmLongMode): State {
     pageTables,
     stackPointer = 0n,
   } = checkOptions(options, { entry: true, pageTables: true, stackPointer: true }, 'setUpLongMode');
-  checkAddress(entry, 'entry');
-  checkAddress(pageTables, 'pageTables');
-  checkAddress(stackPointer, 'stackPointer');
-  if (pageTables % BigInt(PAGE) !== 0n) {
-    throw new RangeError(`pageTables 0x${pageTables.toString(16)} is not a multiple of 4096`);
-  }
+  const registers = registersAt(toBytes(entry, 'entry'), toBytes(stackPointer, 'stackPointer'));
+  const cr3 = pageAt(pageTables, 'pageTables');
   const flat = (selector: number, access: number): KvmSegment => ({ base: 0n, limit: 0xffff_ffff, selector, access });
   const data = flat(0x10, LONG_DATA);
   return {
-    registers: registersAt(entry, stackPointer),
+    registers,
     special: {
       cs: flat(0x8, LONG_CODE),
       ...{ ds: data, es: data, fs: data, gs: data, ss: data },
       tr: { base: 0n, limit: 0xffff, selector: 0, access: BUSY_TASK },
       ldt: { base: 0n, limit: 0xffff, selector: 0, access: NO_TABLE },
       cr0: CR0_PE | CR0_ET | CR0_PG,
-      cr3: pageTables,
+      cr3,
       cr4: CR4_PAE,
       efer: EFER_LME | EFER_LMA,
     },
@@ -132,24 +134,29 @@ export function longMode(options: KvmLongMode): State {
  * console.log(identityPageTables(0x8000n).length); // 24576
  * ```
  */
-export function identityPageTables(at: bigint, gigabytes = 4): Buffer {
-  checkAddress(at, 'at');
+export function identityPageTables(at: bigint | number, gigabytes = 4): Buffer {
+  const start = pageAt(at, 'at');
   checkInteger(gigabytes, 'gigabytes', 1, ENTRIES + 1);
-  if (at % BigInt(PAGE) !== 0n) {
-    throw new RangeError(`at 0x${at.toString(16)} is not a multiple of 4096`);
-  }
   const tables = Buffer.alloc((2 + gigabytes) * PAGE);
   const put = (table: number, entry: number, value: bigint): void => {
     tables.writeBigUInt64LE(value, table * PAGE + entry * 8);
   };
-  put(0, 0, (at + BigInt(PAGE)) | TABLE);
+  put(0, 0, (start + BigInt(PAGE)) | TABLE);
   for (let gigabyte = 0; gigabyte < gigabytes; gigabyte++) {
-    put(1, gigabyte, (at + BigInt((2 + gigabyte) * PAGE)) | TABLE);
+    put(1, gigabyte, (start + BigInt((2 + gigabyte) * PAGE)) | TABLE);
     for (let entry = 0; entry < ENTRIES; entry++) {
       put(2 + gigabyte, entry, (BigInt(gigabyte * ENTRIES + entry) * LARGE_PAGE) | PAGE_2M);
     }
   }
   return tables;
+}
+
+function pageAt(address: bigint | number, name: string): bigint {
+  const start = toBytes(address, name);
+  if (start % BigInt(PAGE) !== 0n) {
+    throw new RangeError(`${name} 0x${start.toString(16)} is not a multiple of 4096`);
+  }
+  return start;
 }
 
 function registersAt(rip: bigint, rsp: bigint): KvmRegisters {

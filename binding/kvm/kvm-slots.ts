@@ -1,6 +1,6 @@
 import { MemoryRange } from '../../streams/index.js';
 import { ERRNO, madeBy, PAGE_SIZE, printable, readable } from '../../streams/internal.js';
-import { checkAddress, checkInteger, checkOptions, checkSwitch } from '../checks.js';
+import { checkInteger, checkOptions, checkSwitch, toBytes } from '../checks.js';
 import { checkPass, PASS } from '../constructor-pass.js';
 import { closedError } from '../errors.js';
 import type { DmaBatch } from '../iommu/dma-batch.js';
@@ -130,9 +130,8 @@ export class KvmSlots {
   }
 
   /** The number of the slot that contains this guest physical address; `undefined` if there is none. @throws TypeError, RangeError */
-  slotOf(gpa: bigint): number | undefined {
-    checkAddress(gpa, 'gpa');
-    const number = native().kvmSlotsFind(this.#slots, gpa);
+  slotOf(gpa: bigint | number): number | undefined {
+    const number = native().kvmSlotsFind(this.#slots, toBytes(gpa, 'gpa'));
     return number < 0 ? undefined : number;
   }
 
@@ -157,9 +156,9 @@ export class KvmSlots {
    * @returns bit n % 8 of byte n / 8 is page n of the slot; a multiple of 8 bytes
    * @throws DmaError `ENOENT` if no slot begins there, or its pages are not logged; `ERR_CLOSED`; TypeError, RangeError
    */
-  takeDirtyLog(start: bigint): Uint8Array {
-    checkAddress(start, 'start');
-    const bits = native().kvmSlotsTakeDirtyLog(this.#open(), start);
+  takeDirtyLog(start: bigint | number): Uint8Array {
+    const at = toBytes(start, 'start');
+    const bits = native().kvmSlotsTakeDirtyLog(this.#open(), at);
     if (typeof bits !== 'number') {
       return bits;
     }

@@ -1,5 +1,5 @@
 import { ERRNO, madeBy, printable } from '../../streams/internal.js';
-import { checkAddress, checkFd, checkInteger, checkOptions, checkSwitch } from '../checks.js';
+import { checkFd, checkInteger, checkOptions, checkSwitch, checkU64, toBytes } from '../checks.js';
 import { checkPass, PASS } from '../constructor-pass.js';
 import { closedError, systemError } from '../errors.js';
 import { native } from '../native.js';
@@ -14,7 +14,7 @@ const KVM_CAP_NR_MEMSLOTS = 10;
 /** A write of the guest that is reported by an eventfd instead of an exit. */
 export interface KvmIoEvent {
   /** Guest physical address, or number of the port. */
-  readonly address: bigint;
+  readonly address: bigint | number;
   /** Whether `address` is a port. Default: false. */
   readonly port?: boolean;
   /** Length of the write in bytes: 1, 2, 4 or 8; 0 for any length, only with a guest physical address. */
@@ -191,16 +191,16 @@ export class KvmVm implements Disposable {
   #ioeventfd(fd: number, event: KvmIoEvent, assign: boolean): void {
     checkFd(fd, 'fd');
     const {
-      address,
+      address: given,
       port = false,
       length,
       match,
     } = checkOptions(event, { address: true, port: true, length: true, match: true }, 'an event');
-    checkAddress(address, 'address');
+    const address = toBytes(given, 'address');
     checkInteger(length, 'length', 0, 9);
     checkSwitch(port, 'port');
     if (match !== undefined) {
-      checkAddress(match, 'match');
+      checkU64(match, 'match');
     }
     const what = `cannot ${assign ? 'connect' : 'disconnect'} descriptor ${fd} and writes to 0x${address.toString(16)}`;
     this.#call(what, 'KVM_IOEVENTFD', (vm) =>

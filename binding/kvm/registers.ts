@@ -1,4 +1,4 @@
-import { checkAddress, checkInteger, checkObject } from '../checks.js';
+import { checkInteger, checkObject, checkU64 } from '../checks.js';
 
 /** The names, in the order of native code (`binding/src/kvm/registers.h`). */
 const GENERAL: readonly (keyof KvmRegisters)[] = [
@@ -61,7 +61,7 @@ export function putRegisters(numbers: BigUint64Array, registers: Partial<KvmRegi
   GENERAL.forEach((name, index) => {
     const value = registers[name];
     if (value !== undefined) {
-      checkAddress(value, name);
+      checkU64(value, name);
       numbers[index] = value;
     }
   });
@@ -88,7 +88,7 @@ export function putSpecialRegisters(numbers: BigUint64Array, registers: Partial<
     const value = registers[name];
     if (value !== undefined) {
       const { base, limit, selector, access } = checkObject(value, name);
-      checkAddress(base, `base of ${name}`);
+      checkU64(base, `base of ${name}`);
       checkInteger(limit, `limit of ${name}`, 0, 0x1_0000_0000);
       checkInteger(selector, `selector of ${name}`, 0, 0x1_0000);
       checkInteger(access, `access of ${name}`, 0, 0x2_0000);
@@ -100,7 +100,7 @@ export function putSpecialRegisters(numbers: BigUint64Array, registers: Partial<
     const value = registers[name];
     if (value !== undefined) {
       const { base, limit } = checkObject(value, name);
-      checkAddress(base, `base of ${name}`);
+      checkU64(base, `base of ${name}`);
       checkInteger(limit, `limit of ${name}`, 0, 0x1_0000);
       numbers.set([base, BigInt(limit)], at);
     }
@@ -109,7 +109,7 @@ export function putSpecialRegisters(numbers: BigUint64Array, registers: Partial<
   for (const name of CONTROLS) {
     const value = registers[name];
     if (value !== undefined) {
-      checkAddress(value, name);
+      checkU64(value, name);
       numbers[at] = value;
     }
     at += 1;

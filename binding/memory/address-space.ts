@@ -1,6 +1,6 @@
 import { DmaError, type MemoryRange } from '../../streams/index.js';
 import { PAGE_SIZE } from '../../streams/internal.js';
-import { checkOptions, checkSize } from '../checks.js';
+import { checkOptions, toSize } from '../checks.js';
 import { reserveError } from './address-space-errors.js';
 import { MappedMemory } from './mapped-memory.js';
 import { native } from '../native.js';
@@ -37,13 +37,13 @@ export class AddressSpace extends MappedMemory {
 
   /**
    * @param options.size in bytes, a multiple of 4096, larger than all guest physical addresses. 1 TiB uses no memory.
-   * @throws TypeError if `options` is not an object, or `size` not a bigint
+   * @throws TypeError if `options` is not an object, or `size` neither a bigint nor a number
    * @throws RangeError if `size` is not positive, or not a multiple of 4096
    * @throws DmaError `ENOMEM` if the process has no free address range of that size; `ERR_ADDON_MISSING`
    */
-  constructor(options: { readonly size: bigint }) {
-    const { size } = checkOptions(options, { size: true }, 'AddressSpace');
-    checkSize(size, 'size', PAGE_SIZE);
+  constructor(options: { readonly size: bigint | number }) {
+    const { size: bytes } = checkOptions(options, { size: true }, 'AddressSpace');
+    const size = toSize(bytes, 'size', PAGE_SIZE);
     const space = native().addressSpaceReserve(size);
     if (typeof space === 'number') {
       throw reserveError(space, size);

@@ -26,14 +26,14 @@ export interface GuestMemory {
    * @throws DmaError `EFAULT` if a byte is not mapped, or its page cannot be allocated; `ERANGE` beyond the end of guest memory;
    * `ERR_CLOSED`
    */
-  read(gpa: bigint, length: number): Buffer;
+  read(gpa: bigint | number, length: bigint | number): Buffer;
   /**
    * Copies into guest memory, also across mappings. On failure: the bytes before the failing one may have been written.
    *
    * @param gpa guest physical address, in bytes
    * @throws DmaError `EFAULT` and `ERANGE` as in `read`; `EACCES` if a byte is read-only; `ERR_CLOSED`
    */
-  write(gpa: bigint, data: Uint8Array): void;
+  write(gpa: bigint | number, data: Uint8Array): void;
   /**
    * A live view of guest memory, which becomes empty when a mapping in the range is released.
    *

@@ -1,5 +1,5 @@
 import { DmaError, type HostVa, type MemoryRange } from '../../streams/index.js';
-import { checkAddress, checkBytes, checkLength } from '../checks.js';
+import { checkBytes, toBytes } from '../checks.js';
 import type { SpaceAccess } from './space-access.js';
 
 /** The origin of a host virtual address: the guest memory that made it, and the guest physical range. */
@@ -109,8 +109,8 @@ export function writeHostVa(hostVa: HostVa, offset: bigint, data: Uint8Array): v
 }
 
 function checkInside(range: MemoryRange, offset: bigint, length: number): void {
-  checkAddress(offset, 'offset');
-  checkLength(length, 'length');
+  toBytes(offset, 'offset');
+  toBytes(length, 'length');
   if (offset + BigInt(length) > range.length) {
     throw new RangeError(
       `offset 0x${offset.toString(16)} and length ${length} reach beyond the mapping ${range.toString()}`,

@@ -7,7 +7,7 @@ import {
   type VaMapper,
 } from '../../streams/index.js';
 import { ERRNO, PAGE_SIZE, pagesOfBytes, printable } from '../../streams/internal.js';
-import { checkAddress, checkBytes, checkLength, checkRange } from '../checks.js';
+import { checkBytes, checkRange, toByteCount, toBytes } from '../checks.js';
 import { copyError, viewError } from './address-space-errors.js';
 import { closedError } from '../errors.js';
 import type { GuestMemory } from './guest-memory.js';
@@ -151,17 +151,17 @@ export abstract class MappedMemory implements VaMapper, GuestMemory, Disposable 
    * @throws DmaError `EFAULT` if a byte is not mapped, is beyond the end of its file, or its page cannot be allocated; the hint names
    * the exhausted resource. `ERANGE` beyond the end of guest memory; `ERR_CLOSED`
    */
-  read(gpa: bigint, length: number): Buffer {
+  read(gpa: bigint | number, length: bigint | number): Buffer {
     const space = this.#access.open();
-    checkAddress(gpa, 'gpa');
-    checkLength(length, 'length');
-    if (length > LARGE_READ && this.#firstFault(space, gpa, length, false) !== undefined) {
-      throw this.#copyError(ERRNO.EFAULT, 'read', gpa, length);
+    const start = toBytes(gpa, 'gpa');
+    const count = toByteCount(length, 'length');
+    if (count > LARGE_READ && this.#firstFault(space, start, count, false) !== undefined) {
+      throw this.#copyError(ERRNO.EFAULT, 'read', start, count);
     }
-    const buffer = Buffer.allocUnsafe(length);
-    const result = native().addressSpaceRead(space, gpa, buffer);
+    const buffer = Buffer.allocUnsafe(count);
+    const result = native().addressSpaceRead(space, start, buffer);
     if (result < 0) {
-      throw this.#copyError(result, 'read', gpa, length);
+      throw this.#copyError(result, 'read', start, count);
     }
     return buffer;
   }
@@ -171,13 +171,13 @@ export abstract class MappedMemory implements VaMapper, GuestMemory, Disposable 
    *
    * @throws DmaError `EFAULT` and `ERANGE` as in `read`; `EACCES` if a byte is read-only; `ERR_CLOSED`
    */
-  write(gpa: bigint, data: Uint8Array): void {
+  write(gpa: bigint | number, data: Uint8Array): void {
     const space = this.#access.open();
-    checkAddress(gpa, 'gpa');
+    const start = toBytes(gpa, 'gpa');
     checkBytes(data, 'data');
-    const result = native().addressSpaceWrite(space, gpa, data);
+    const result = native().addressSpaceWrite(space, start, data);
     if (result < 0) {
-      throw this.#copyError(result, 'write', gpa, data.byteLength);
+      throw this.#copyError(result, 'write', start, data.byteLength);
     }
   }
 

@@ -1,7 +1,7 @@
 import { madeBy, PAGE_SIZE, printable } from '../../streams/internal.js';
 import { checkPass, PASS } from '../constructor-pass.js';
 import type { Mappable } from '../../streams/index.js';
-import { checkFd, checkLabel, checkOptions, checkSize, show } from '../checks.js';
+import { checkFd, checkLabel, checkOptions, show, toSize } from '../checks.js';
 import { closedError, formatBytes, systemError } from '../errors.js';
 import { native } from '../native.js';
 import type { FileHandle } from '../native.js';
@@ -73,12 +73,12 @@ export class Memfd implements Mappable, Disposable {
   }
 
   /**
-   * Creates new guest memory: `size` bytes of zeros. The descriptor is closed on exec. Each page is allocated at its first access.
+   * Creates new guest memory: `bytes` bytes of zeros. The descriptor is closed on exec. Each page is allocated at its first access.
    *
    * The file is sealed against shrinking, so that a process that shares it cannot cause page faults by truncating it. It is sealed against
    * growing, so that its size is constant. Further seals can be added: to share it read-only, add `F_SEAL_FUTURE_WRITE`.
    *
-   * With huge pages, `size` is a multiple of the huge page size, and all huge pages are reserved at creation.
+   * With huge pages, `bytes` is a multiple of the huge page size, and all huge pages are reserved at creation.
    *
    * With `reserve`, all pages are allocated when this returns, so that no first access can fail. The call blocks the event loop for a
    * quarter of a second per GiB, or longer. To add memory to a running machine, omit the option and await `reserve()`.
@@ -86,14 +86,14 @@ export class Memfd implements Mappable, Disposable {
    * On failure: nothing is left behind.
    *
    * @param label name in messages and in `/proc/self/maps`
-   * @param size in bytes, a multiple of 4096
+   * @param bytes the size, a multiple of 4096
    * @param options.reserve whether to allocate all pages now. Default: false
-   * @throws TypeError if `label`, `size`, `options` or an option has the wrong type
-   * @throws RangeError if `size` is not positive, or not a multiple of the page size
+   * @throws TypeError if `label`, `bytes`, `options` or an option has the wrong type
+   * @throws RangeError if `bytes` is not positive, or not a multiple of the page size
    * @throws DmaError `ENOMEM` if there are not enough huge pages; `ENODEV` if the machine has no huge pages of that size;
    * `EMFILE`; `EFBIG`; with `reserve` also the errors of `reserve()`; `ERR_ADDON_MISSING`
    */
-  static create(label: string, size: bigint, options: MemfdOptions = {}): Memfd {
+  static create(label: string, bytes: bigint | number, options: MemfdOptions = {}): Memfd {
     checkLabel(label, 'label');
     const { hugePages, reserve = false } = checkOptions(options, { hugePages: true, reserve: true }, 'Memfd.create');
     if (typeof reserve !== 'boolean') {
@@ -103,7 +103,7 @@ export class Memfd implements Mappable, Disposable {
       throw new TypeError(`hugePages is ${show(hugePages)}, not '2M' or '1G'`);
     }
     const huge = hugePages === undefined ? undefined : HUGE_PAGES[hugePages];
-    checkSize(size, 'size', huge?.size ?? PAGE_SIZE);
+    const size = toSize(bytes, 'size', huge?.size ?? PAGE_SIZE);
     const what = `cannot create memfd "${label}" of ${formatBytes(size)}${hugePages === undefined ? '' : ` in ${hugePages} pages`}`;
 
     if (reserve && huge === undefined) {

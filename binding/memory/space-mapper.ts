@@ -1,7 +1,7 @@
 import type { DmaError, HostVa, MapChange, Mappable } from '../../streams/index.js';
 import { ERRNO, toDmaError } from '../../streams/internal.js';
 import { leavingError, mapError } from './address-space-errors.js';
-import { checkAddress, checkArray, checkFd, checkLabel, checkObject, checkRange, show } from '../checks.js';
+import { checkArray, checkFd, checkLabel, checkObject, checkRange, checkU64, show } from '../checks.js';
 import type { HeldMapping, HeldMappings } from './held-mappings.js';
 import { areasError, checkAreasFor, FEWER_AREAS, haveAreasFor, isLimitRaised } from './memory-areas.js';
 import { native, type SpaceHandle } from '../native.js';
@@ -229,7 +229,7 @@ function checkChange(value: MapChange): MapChange {
 function checkOffset(fileOffset: bigint): number {
   const offset = typeof fileOffset === 'bigint' ? Number(fileOffset) : NaN;
   if (!(offset >= 0 && offset < Number.MAX_SAFE_INTEGER)) {
-    checkAddress(fileOffset, 'backing.fileOffset');
+    checkU64(fileOffset, 'backing.fileOffset');
   }
   return offset;
 }

@@ -1,6 +1,6 @@
 import { readSync, writeSync } from 'node:fs';
 import { Observable, Subject } from 'rxjs';
-import { checkAddress, checkFd } from '../checks.js';
+import { checkFd, checkU64 } from '../checks.js';
 import { checkPass, PASS } from '../constructor-pass.js';
 import { ERRNO, madeBy, printable } from '../../streams/internal.js';
 import { closedError, systemError, type Attempt } from '../errors.js';
@@ -108,7 +108,7 @@ export class EventFd implements Disposable {
    * @throws DmaError `ERR_CLOSED`; TypeError, RangeError; the error of write(2): `EAGAIN` if the counter would exceed 2^64 - 2
    */
   signal(count = 1n): void {
-    checkAddress(count, 'count');
+    checkU64(count, 'count');
     if (count === MOST + 1n) {
       throw new RangeError(`count ${count} is above 2^64 - 2`);
     }

@@ -3,6 +3,7 @@ import { Iommufd, VfioDevice } from '../../binding/index.js';
 import { MemoryRange } from '../../streams/index.js';
 import { MAPPERS } from '../binding/support/mappers.js';
 import { dmaError } from '../binding/support/thrown.js';
+import { describeByteArguments } from '../support/byte-arguments.js';
 import { enable, FIRST } from './support/edu.js';
 
 const IDENTIFICATION = 0x010000ed;
@@ -54,6 +55,21 @@ describe('VfioDevice', () => {
     expect(() => device.readBar(0, 0xffffen, 4)).to.throw(RangeError, 'BAR 0');
     expect(() => device.readBar(1, 0n, 1)).to.throw(RangeError, 'BAR 1');
     expect(() => device.readBar(6, 0n, 1)).to.throw(RangeError, 'not of a BAR');
+  });
+
+  describeByteArguments({
+    readConfig: { what: 'offset', good: 4, call: (offset) => device.readConfig(offset, 2) },
+    'readConfig, length': { what: 'length', good: 4, call: (length) => device.readConfig(0, length) },
+    readBar: { what: 'offset', good: 0, call: (offset) => device.readBar(0, offset, 4) },
+    'readBar, length': { what: 'length', good: 4, call: (length) => device.readBar(0, 0, length) },
+    writeBar: {
+      what: 'offset',
+      good: 4,
+      call: (offset) => {
+        device.writeBar(0, offset, Buffer.from([1, 0, 0, 0]));
+        return device.readBar(0, 4, 4);
+      },
+    },
   });
 
   it('says why it does not answer', () => {

@@ -19,5 +19,14 @@ export interface FileBacking {
   readonly fileOffset: bigint;
 }
 
+/** The memory behind a mapping, as it is given to `addMapping` and `addRam`. */
+export type BackingParams = FileBackingParams | 'private';
+
+/** A part of a file, as it is given. */
+export interface FileBackingParams extends Omit<FileBacking, 'fileOffset'> {
+  /** In bytes, page aligned. */
+  readonly fileOffset: bigint | number;
+}
+
 /** `'device'` is memory of a device, for example a PCI BAR. A target that cannot map it skips it, and the command succeeds. */
 export type MappingType = 'ram' | 'device';

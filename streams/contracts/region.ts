@@ -1,4 +1,4 @@
-import type { Backing, Mappable, MappingType } from './backing.js';
+import type { BackingParams, Mappable, MappingType } from './backing.js';
 import type { MapChange } from './change-set.js';
 import type { MemoryRange } from '../ranges/memory-range.js';
 
@@ -34,7 +34,7 @@ export interface MappingParams {
   /** Offsets from the start of the region. */
   readonly rangeInRegion: MemoryRange;
   /** The memory: a part of a file, or `'private'`. The file must be open, and as long as the mapping, if its length is known. */
-  readonly backing: Backing;
+  readonly backing: BackingParams;
   /** Whether devices and the guest may write, while the region is mapped as writable, too. */
   readonly writable: boolean;
   /**
@@ -43,19 +43,19 @@ export interface MappingParams {
    * is a map of each target: a mapping may have at most 4,194,304 of them, and a warning says when they are more than a target can hold. Guest address and file offset must be equal modulo the granule.
    * Not for private memory. Default: none, the mapping is one piece.
    */
-  readonly granule?: bigint;
+  readonly granule?: bigint | number;
 }
 
 /** A region of RAM with one mapping over all of it. */
 export interface RamParams
   extends Omit<RegionParams, 'type'>, Omit<MapParams, 'writable'>, Pick<MappingParams, 'granule'> {
   /**
-   * The memory: a `Memfd` or another object with a file descriptor, of which the part from `fileOffset` on is used; or a `Backing`, which says
+   * The memory: a `Memfd` or another object with a file descriptor, of which the part from `fileOffset` on is used; or a `BackingParams`, which says
    * itself which part of a file it is, or that the memory is private.
    */
-  readonly backing: Mappable | Backing;
+  readonly backing: Mappable | BackingParams;
   /** In bytes, page aligned. Only where `backing` is an object with a file descriptor. Default: 0. */
-  readonly fileOffset?: bigint;
+  readonly fileOffset?: bigint | number;
   /** Of the mapping; the region is mapped as writable. `false` for a ROM. Default: true. */
   readonly writable?: boolean;
 }

@@ -1,3 +1,4 @@
+import { toInteger } from '../util/bytes.js';
 import { show } from '../util/checks.js';
 import { madeBy } from '../util/classes.js';
 import { hex } from '../util/hex.js';
@@ -51,20 +52,21 @@ export class MemoryRange {
   /**
    * The bytes from `start` up to (not including) `end`.
    *
-   * @throws TypeError for what is neither a bigint nor a number; RangeError if the range is empty, is not page aligned or is not inside [0, 2^64), or a `number` is not a safe integer
+   * @throws TypeError for what is neither a `bigint` nor a `number`; RangeError if the range is empty, is not page aligned or is not inside [0, 2^64),
+   * or a `number` is not a safe integer
    */
   static of(start: bigint | number, end: bigint | number): MemoryRange {
     const startPage = pageOf(start);
     const endPage = pageOf(end);
     return startPage < endPage && startPage >= 0 && endPage <= PAGE_LIMIT
       ? new MemoryRange(startPage, endPage)
-      : refuse(toAddress(start, 'start'), toAddress(end, 'end'));
+      : refuse(toInteger(start, 'start'), toInteger(end, 'end'));
   }
 
   /**
    * The `length` bytes from `start` on.
    *
-   * @throws RangeError as {@link MemoryRange.of}
+   * @throws TypeError, RangeError as {@link MemoryRange.of}
    */
   static ofLength(start: bigint | number, length: bigint | number): MemoryRange {
     const startPage = pageOf(start);
@@ -72,8 +74,8 @@ export class MemoryRange {
     if (startPage < endPage && startPage >= 0 && endPage <= PAGE_LIMIT) {
       return new MemoryRange(startPage, endPage);
     }
-    const first = toAddress(start, 'start');
-    const size = toAddress(length, 'length');
+    const first = toInteger(start, 'start');
+    const size = toInteger(length, 'length');
     if (size <= 0n) {
       throw new RangeError(`length ${size} of the range at ${hex(first)} is not positive`);
     }
@@ -87,8 +89,8 @@ export class MemoryRange {
    * @throws RangeError if `end` is below `start`, one of them is not in [0, 2^64], or a `number` is not a safe integer
    */
   static inside(start: bigint | number, end: bigint | number): MemoryRange | undefined {
-    const first = toAddress(start, 'start');
-    const last = toAddress(end, 'end');
+    const first = toInteger(start, 'start');
+    const last = toInteger(end, 'end');
     if (first < 0n || last > ADDRESS_LIMIT) {
       throw new RangeError(`range ${hex(first)}-${hex(last)} reaches out of the address space [0, 2^64)`);
     }
@@ -106,9 +108,9 @@ export class MemoryRange {
    * @throws RangeError if the text does not have this format, or as {@link MemoryRange.of}
    */
   static parse(text: string): MemoryRange {
-    const parts = /^(0x[0-9a-f]+)-(0x[0-9a-f]+)$/i.exec(text);
+    const parts = typeof text === 'string' ? /^(0x[0-9a-f]+)-(0x[0-9a-f]+)$/i.exec(text) : null;
     if (parts?.[1] === undefined || parts[2] === undefined) {
-      throw new RangeError(`'${text}' is not a range: write it as '0x1000-0x5000', the end not included`);
+      throw new RangeError(`${show(text)} is not a range: write it as '0x1000-0x5000', the end not included`);
     }
     return MemoryRange.of(BigInt(parts[1]), BigInt(parts[2]));
   }
@@ -146,13 +148,22 @@ export class MemoryRange {
     return BigInt((this.endPage - this.startPage) * PAGE_SIZE_NUMBER);
   }
 
-  /** Whether all pages of `other` are in this range. */
-  contains(other: MemoryRange): boolean {
-    return this.startPage <= other.startPage && other.endPage <= this.endPage;
+  /**
+   * Whether a range, or the byte at an address, is in this range as a whole.
+   *
+   * @throws TypeError if it is neither a range nor an address; RangeError if a `number` is not a safe integer
+   */
+  contains(other: MemoryRange | bigint | number): boolean {
+    return other instanceof MemoryRange
+      ? this.startPage <= other.startPage && other.endPage <= this.endPage
+      : this.#hasByte(other);
   }
 
   /** Whether the ranges have a page in common. */
   overlaps(other: MemoryRange): boolean {
+    if (!(other instanceof MemoryRange)) {
+      throw noRangeError(other, 'what overlaps a range');
+    }
     return this.startPage < other.endPage && other.startPage < this.endPage;
   }
 
@@ -166,13 +177,12 @@ export class MemoryRange {
   /**
    * This range, moved by `offset` bytes: up, or down if it is negative.
    *
-   * @throws RangeError if `offset` is not a `bigint` and a multiple of 4096, or the result is not inside [0, 2^64)
+   * @throws TypeError if `offset` is neither a `bigint` nor a `number`; RangeError if it is not a multiple of 4096, a `number` is not a safe integer,
+   * or the result is not inside [0, 2^64)
    */
-  shift(offset: bigint): MemoryRange {
-    if (typeof offset !== 'bigint') {
-      throw new RangeError(`offset ${String(offset)} is not a bigint`);
-    }
-    return MemoryRange.of(this.start + offset, this.end + offset);
+  shift(offset: bigint | number): MemoryRange {
+    const by = toInteger(offset, 'offset');
+    return MemoryRange.of(this.start + by, this.end + by);
   }
 
   /**
@@ -189,6 +199,11 @@ export class MemoryRange {
     return this.startPage === other.startPage && this.endPage === other.endPage;
   }
 
+  #hasByte(address: unknown): boolean {
+    const at = toInteger(address, 'an address');
+    return this.start <= at && at < this.end;
+  }
+
   /** `'0x1000-0x5000'`: start and end in hexadecimal digits. The end is not included. */
   toString(): string {
     return `${hex(this.start)}-${hex(this.end)}`;
@@ -203,17 +218,17 @@ export class MemoryRange {
   }
 }
 
-function toAddress(value: bigint | number, what: string): bigint {
-  if (typeof value === 'bigint') {
-    return value;
-  }
-  if (typeof value !== 'number') {
-    throw new TypeError(`${what} of a range must be a bigint or a number, not ${show(value)}`);
-  }
-  if (!Number.isSafeInteger(value)) {
-    throw new RangeError(`${what} ${String(value)} is not a safe integer: give a bigint`);
-  }
-  return BigInt(value);
+/** @throws TypeError that says how a range is made */
+export function noRangeError(value: unknown, what: string): TypeError {
+  const hasBoth =
+    typeof value === 'object' && value !== null && Object.hasOwn(value, 'start') && Object.hasOwn(value, 'end');
+  const advice =
+    typeof value === 'string'
+      ? "MemoryRange.parse('0x1000-0x5000')"
+      : hasBoth
+        ? 'MemoryRange.of(start, end)'
+        : 'MemoryRange.of(start, end) or MemoryRange.ofLength(start, length)';
+  return new TypeError(`${what} must be a MemoryRange, not ${show(value)}: make one with ${advice}`);
 }
 
 /**

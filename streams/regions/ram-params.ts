@@ -1,4 +1,4 @@
-import type { Backing, FileBacking, Mappable } from '../contracts/backing.js';
+import type { BackingParams, FileBackingParams, Mappable } from '../contracts/backing.js';
 import type { MapParams, MappingParams, RamParams, RegionParams } from '../contracts/region.js';
 import { MemoryRange } from '../ranges/memory-range.js';
 import { checkNames, checkObject, isObject, show } from '../util/checks.js';
@@ -60,7 +60,11 @@ export function copyOfRam(params: RamParams): RamParams {
   return { ...copy, backing: { mappable, fileOffset } };
 }
 
-function backingOf(backing: Mappable | Backing, fileOffset: bigint | undefined, name: string): Backing {
+function backingOf(
+  backing: Mappable | BackingParams,
+  fileOffset: bigint | number | undefined,
+  name: string,
+): BackingParams {
   if (!isBacking(backing)) {
     checkObject(backing, `backing of region "${name}" (a Memfd, 'private', or a mappable and a fileOffset)`);
     return fileBackingOf(backing, fileOffset);
@@ -73,12 +77,12 @@ function backingOf(backing: Mappable | Backing, fileOffset: bigint | undefined, 
   return backing;
 }
 
-function fileBackingOf(mappable: Mappable, fileOffset = 0n): FileBacking {
+function fileBackingOf(mappable: Mappable, fileOffset: bigint | number = 0n): FileBackingParams {
   return { mappable, fileOffset };
 }
 
 /** Whether it says itself which memory it is. Other objects have the file descriptor. */
-function isBacking(backing: Mappable | Backing): backing is Backing {
+function isBacking(backing: Mappable | BackingParams): backing is BackingParams {
   return (
     backing === 'private' ||
     (typeof backing === 'object' && (backing as object | null) !== null && 'mappable' in backing)

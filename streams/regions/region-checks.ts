@@ -1,10 +1,11 @@
 import { hex } from '../util/hex.js';
 import { isMappingType } from '../contracts/contract-checks.js';
 import { DmaError } from '../contracts/errors.js';
-import { MemoryRange, PAGE_LIMIT, PAGE_SIZE, PAGE_SIZE_NUMBER } from '../ranges/memory-range.js';
+import { MemoryRange, noRangeError, PAGE_LIMIT, PAGE_SIZE, PAGE_SIZE_NUMBER } from '../ranges/memory-range.js';
 import type { MapChange } from '../contracts/change-set.js';
 import type { FileBacking, Mappable } from '../contracts/backing.js';
 import type { MapParams, MappingParams, RegionParams } from '../contracts/region.js';
+import { toBytes, toInteger } from '../util/bytes.js';
 import { checkNames, checkObject, isObject, show } from '../util/checks.js';
 import { outOfRegionError } from './edit-errors.js';
 import { pieceCount } from './granules.js';
@@ -30,12 +31,8 @@ const ACCESS_NAMES: readonly (keyof MapParams)[] = ['writable', 'executable', 'p
 /** @throws TypeError */
 function checkRange(range: unknown, what: string): asserts range is MemoryRange {
   if (!(range instanceof MemoryRange)) {
-    throw rangeError(range, what);
+    throw noRangeError(range, what);
   }
-}
-
-function rangeError(range: unknown, what: string): TypeError {
-  return new TypeError(`${what} must be a MemoryRange, not ${show(range)}: make one with MemoryRange.of(start, end)`);
 }
 
 /** @throws TypeError or RangeError */
@@ -127,12 +124,10 @@ export function mappingOf(params: Unchecked<MappingParams>, state: RegionState):
  *
  * @throws TypeError or RangeError
  */
-function granuleOf(granule: unknown, mapping: MapChange): number {
+function granuleOf(given: unknown, mapping: MapChange): number {
   const { range, region, backing } = mapping;
   const of = `granule of the mapping ${range.toString()} in region "${region}"`;
-  if (typeof granule !== 'bigint') {
-    throw new TypeError(`${of} must be a bigint, not ${show(granule)}`);
-  }
+  const granule = toInteger(given, of);
   if (granule < PAGE_SIZE || (granule & (granule - 1n)) !== 0n) {
     throw new RangeError(`${of} must be a power of two of at least ${PAGE_SIZE} bytes, not ${granule}`);
   }
@@ -167,7 +162,7 @@ function granuleOf(granule: unknown, mapping: MapChange): number {
  */
 export function rangeToRemove(rangeInRegion: unknown, state: RegionState): MemoryRange {
   if (!(rangeInRegion instanceof MemoryRange)) {
-    throw rangeError(rangeInRegion, `rangeInRegion of region "${state.name}"`);
+    throw noRangeError(rangeInRegion, `rangeInRegion of region "${state.name}"`);
   }
   return guestRangeOf(rangeInRegion, state);
 }
@@ -198,24 +193,23 @@ export class FilePart implements FileBacking {
 function fileBackingOf(backing: unknown, range: MemoryRange, region: string): FileBacking {
   const given = backing as Unchecked<FileBacking>;
   const mappable = given?.mappable;
-  const fileOffset = given?.fileOffset;
+  let fileOffset: unknown = given?.fileOffset;
   if (typeof mappable !== 'object' || mappable === null || typeof fileOffset !== 'bigint') {
     checkObject(backing, `backing of a mapping in region "${region}" ('private', or a mappable and a fileOffset)`);
     checkObject(mappable, `mappable of a mapping in region "${region}"`);
-    throw new TypeError(`fileOffset of a mapping in region "${region}" must be a bigint, not ${show(fileOffset)}`);
+    fileOffset = toBytes(fileOffset, `fileOffset of a mapping in region "${region}"`);
   }
+  return filePart(mappable as Mappable, fileOffset as bigint, range, region);
+}
+
+function filePart(mappable: Mappable, fileOffset: bigint, range: MemoryRange, region: string): FileBacking {
   // Doubles as long as they are exact: bigint arithmetic takes more instructions.
   const offset = Number(fileOffset);
   const end = offset + (range.endPage - range.startPage) * PAGE_SIZE_NUMBER;
-  if (
-    offset < 0 ||
-    offset % PAGE_SIZE_NUMBER !== 0 ||
-    end > Number.MAX_SAFE_INTEGER ||
-    end > sizeOf(mappable as Mappable)
-  ) {
-    checkFileRange(mappable as Mappable, fileOffset, range, region);
+  if (offset < 0 || offset % PAGE_SIZE_NUMBER !== 0 || end > Number.MAX_SAFE_INTEGER || end > sizeOf(mappable)) {
+    checkFileRange(mappable, fileOffset, range, region);
   }
-  return new FilePart(mappable as Mappable, fileOffset);
+  return new FilePart(mappable, fileOffset);
 }
 
 /** @throws RangeError, or DmaError if the file is known to be too short */

@@ -1,6 +1,5 @@
 import { MemoryRange } from '../../streams/index.js';
-import { PAGE_SIZE } from '../../streams/internal.js';
-import { noRangeError } from '../call-checks.js';
+import { noRangeError, PAGE_SIZE } from '../../streams/internal.js';
 
 /** Possible defects of an I/O virtual address range that is not a `MemoryRange`, with the violated rule. */
 export const RANGE_RULES = {
@@ -23,7 +22,7 @@ export function checkIova(range: unknown): CheckedIova {
   }
   const { start, length } = (range ?? {}) as { readonly start?: unknown; readonly length?: unknown };
   if (typeof start !== 'bigint' || typeof length !== 'bigint' || start < 0n || length < 0n) {
-    throw noRangeError();
+    throw noRangeError(range, 'the range of a request');
   }
   if (length === 0n) {
     return 'empty';

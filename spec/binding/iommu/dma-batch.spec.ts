@@ -156,7 +156,7 @@ describe('DmaBatch', () => {
       batch.mapFile(range, 1, 1n << 64n, true);
     }).to.throw(RangeError, 'fileOffset');
     expect(() => {
-      batch.mapFile(range, 1, 4096 as never, true);
+      batch.mapFile(range, 1, '4096' as never, true);
     }).to.throw(TypeError, 'fileOffset');
     expect(() => {
       batch.copy(range, {} as Ioas, true);

@@ -261,7 +261,7 @@ describe('a VM', function () {
     }
     closeSync(device);
     expect(() => KvmVm.from(-1)).to.throw(TypeError);
-    expect(() => new (KvmVm as unknown as new () => KvmVm)()).to.throw(TypeError, 'made by Kvm.createVm');
+    expect(() => new (KvmVm as unknown as new () => KvmVm)()).to.throw(TypeError, 'made by kvm.createVm');
   });
 
   it('says what KVM can do', () => {

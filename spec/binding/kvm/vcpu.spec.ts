@@ -108,7 +108,7 @@ describe('a vCPU', () => {
     }).to.throw(RangeError, 'limit of gdt 65536');
     expect(() => {
       vcpu.setUpRealMode({ entry: 0x10000 });
-    }).to.throw(RangeError, 'entry 65536');
+    }).to.throw(RangeError, 'entry must be from 0 to 0xffff bytes, not 65536');
     expect(() => {
       vcpu.setUpLongMode({ entry: 0n, pageTables: 1n });
     }).to.throw(RangeError, 'pageTables 0x1 is not a multiple of 4096');

@@ -57,7 +57,7 @@ describe('AddressSpace', () => {
       for (const size of [0n, -0x1000n, 0x1001n, 1n << 63n]) {
         expect(() => new AddressSpace({ size }), String(size)).to.throw(RangeError, /size/);
       }
-      for (const size of [4096, undefined, null]) {
+      for (const size of ['4096', undefined, null]) {
         expect(() => new AddressSpace({ size: size as never }), String(size)).to.throw(TypeError, /size/);
       }
       for (const wrong of [null, 5, 'text']) {

@@ -66,7 +66,7 @@ for (const mapper of MAPPERS) {
     });
 
     it('refuse bad arguments, each by its name', () => {
-      for (const gpa of [0, '0', undefined, null]) {
+      for (const gpa of ['0', undefined, null]) {
         expect(() => space.read(gpa as never, 1)).to.throw(TypeError, 'gpa');
         expect(() => space.write(gpa as never, Buffer.alloc(1))).to.throw(TypeError, 'gpa');
       }
@@ -75,7 +75,7 @@ for (const mapper of MAPPERS) {
       for (const length of [-1, 0.5, NaN, Infinity, 2 ** 53]) {
         expect(() => space.read(0n, length)).to.throw(RangeError, 'length');
       }
-      expect(() => space.read(0n, 1n as never)).to.throw(TypeError, 'length');
+      expect(() => space.read(0n, '1' as never)).to.throw(TypeError, 'length');
       for (const data of ['text', [1], new ArrayBuffer(1), new Uint16Array(1), null]) {
         expect(() => space.write(0n, data as never)).to.throw(TypeError, 'data');
       }

@@ -9,6 +9,7 @@ describe('KVM in the guest', () => {
 
 // What runs wherever there is KVM, which the guest always has.
 await import('../../binding/kvm/open.spec.js');
+await import('../../binding/kvm/byte-arguments.spec.js');
 await import('../../binding/kvm/slots.spec.js');
 await import('../../binding/kvm/slots-on-threads.spec.js');
 await import('../../binding/kvm/vcpu.spec.js');

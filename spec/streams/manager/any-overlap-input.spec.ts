@@ -71,8 +71,8 @@ describe('bad input to a manager whose regions may overlap in any way', () => {
 
   describe('a granule', () => {
     const refused: readonly (readonly [string, unknown, RegExp])[] = [
-      ['that is a number', 0x1000, /^TypeError: granule of the mapping 0x0-0x8000 in region "ram" must be a bigint/],
-      ['that is a string', '4096', /^TypeError: .*must be a bigint/],
+      ['that is a string', '4096', /^TypeError: granule of the mapping 0x0-0x8000 in region "ram" must be a bigint/],
+      ['that is no integer', 4096.5, /^RangeError: .*must be a whole number of bytes, not 4096.5/],
       ['that is null', null, /^TypeError: .*must be a bigint/],
       ['of zero', 0n, /^RangeError: .*must be a power of two of at least 4096 bytes, not 0/],
       ['that is negative', -4096n, /^RangeError: .*power of two of at least 4096 bytes, not -4096/],

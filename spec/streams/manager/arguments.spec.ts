@@ -82,7 +82,7 @@ describe('RegionManager: arguments', () => {
       [{ backing: 'public' }, 'backing'],
       [{ backing: { fileOffset: 0n } }, 'mappable'],
       [{ backing: { mappable: FILE } }, 'fileOffset'],
-      [{ backing: { mappable: FILE, fileOffset: 0 } }, 'fileOffset'],
+      [{ backing: { mappable: FILE, fileOffset: '0' } }, 'fileOffset'],
       [{ backing: { mappable: FILE, fileOffset: -4096n } }, 'fileOffset'],
       [{ backing: { mappable: FILE, fileOffset: 1n } }, 'page size'],
       [{ backing: { mappable: { fd: 'three', label: 'odd' }, fileOffset: 0n } }, 'odd'],

@@ -78,7 +78,7 @@ describe('MemoryRange', () => {
       ['of length 0', () => MemoryRange.ofLength(0x1000, 0), 'length 0'],
       ['of a negative length', () => MemoryRange.ofLength(0x1000, -0x1000n), 'not positive'],
       ['with a number that is not a safe integer', () => MemoryRange.of(0, 2 ** 53), 'give a bigint'],
-      ['with a number that is not an integer', () => MemoryRange.of(0.5, 4096), 'safe integer'],
+      ['with a number that is not an integer', () => MemoryRange.of(0.5, 4096), 'whole number of bytes'],
       ['with NaN', () => MemoryRange.of(0, Number.NaN), 'NaN'],
       ['with infinity', () => MemoryRange.ofLength(0, Number.POSITIVE_INFINITY), 'Infinity'],
       ['with a page number that is not an integer', () => MemoryRange.ofPages(1.5, 3), '1.5'],
@@ -89,13 +89,13 @@ describe('MemoryRange', () => {
     ];
     it('but a TypeError for what is neither a bigint nor a number', () => {
       for (const [wrong, mentions] of [
-        ['0x1000', "start of a range must be a bigint or a number, not '0x1000'"],
+        ['0x1000', "start must be a bigint or a number of bytes, not '0x1000'"],
         [undefined, 'not undefined'],
         [null, 'not null'],
       ] as const) {
         expect(() => MemoryRange.of(wrong as never, 0x2000)).to.throw(TypeError, mentions);
       }
-      expect(() => MemoryRange.ofLength(0, '4096' as never)).to.throw(TypeError, 'length of a range must be');
+      expect(() => MemoryRange.ofLength(0, '4096' as never)).to.throw(TypeError, 'length must be');
     });
 
     for (const [what, build, mentions] of cases) {
@@ -125,13 +125,46 @@ describe('MemoryRange', () => {
       expect(() => MemoryRange.parse('0x1000-0x1800')).to.throw(RangeError, 'page size');
     });
 
-    it('for a shift that is not page aligned, not inside the address space, or not a bigint', () => {
+    it('for a shift that is not page aligned, or not inside the address space', () => {
       const range = MemoryRange.of(0x1000, 0x2000);
       expect(() => range.shift(1n)).to.throw(RangeError, 'page size');
       expect(() => range.shift(-0x2000n)).to.throw(RangeError, 'out of the address space');
       expect(() => range.shift(END)).to.throw(RangeError, 'out of the address space');
-      expect(() => range.shift(0x1000 as never)).to.throw(RangeError, 'bigint');
+      expect(range.shift(0x1000).toString()).to.equal('0x2000-0x3000');
+      expect(range.shift(-0x1000).toString()).to.equal('0x0-0x1000');
     });
+  });
+
+  it('contains the bytes from its start up to its end', () => {
+    const range = MemoryRange.of(0x1000, 0x3000);
+    for (const [address, isInside] of [
+      [0xfff, false],
+      [0x1000, true],
+      [0x2fffn, true],
+      [0x3000n, false],
+      [-1n, false],
+      [1n << 64n, false],
+    ] as const) {
+      expect(range.contains(address), String(address)).to.equal(isInside);
+    }
+    expect(MemoryRange.of(0, END).contains(END - 1n)).to.equal(true);
+    expect(() => range.contains('0x1000' as never)).to.throw(
+      TypeError,
+      "must be a bigint or a number of bytes, not '0x1000'",
+    );
+    expect(() => range.contains(1.5)).to.throw(RangeError, 'a whole number of bytes, not 1.5');
+  });
+
+  it('is compared with ranges only, and says what makes one', () => {
+    const range = MemoryRange.of(0x1000, 0x3000);
+    for (const [other, advice] of [
+      ['0x1000-0x3000', "not '0x1000-0x3000': make one with MemoryRange.parse("],
+      [{ start: 0n, end: 0x1000n }, 'not an object: make one with MemoryRange.of(start, end)'],
+      [undefined, 'not undefined: make one with MemoryRange.of(start, end) or MemoryRange.ofLength(start, length)'],
+    ] as const) {
+      expect(() => range.overlaps(other as never)).to.throw(TypeError, advice);
+      expect(() => range.intersection(other as never)).to.throw(TypeError, advice);
+    }
   });
 
   describe('compared with another range', () => {
@@ -241,6 +274,6 @@ describe('MemoryRange', () => {
     expect(() => MemoryRange.inside(0x2000, 0x1fff)).to.throw(RangeError, 'ends before it starts');
     expect(() => MemoryRange.inside(-1, 0x2000)).to.throw(RangeError, 'reaches out of');
     expect(() => MemoryRange.inside(0, (1n << 64n) + 1n)).to.throw(RangeError, 'reaches out of');
-    expect(() => MemoryRange.inside(0.5, 0x2000)).to.throw(RangeError, 'safe integer');
+    expect(() => MemoryRange.inside(0.5, 0x2000)).to.throw(RangeError, 'whole number');
   });
 });

@@ -131,19 +131,19 @@ for (const model of ALL_MODELS) {
       ['a negative address', -1n, 1, RangeError],
       ['an address beyond 2^64', 1n << 64n, 1, RangeError],
       ['an end beyond 2^64', (1n << 64n) - 1n, 2, RangeError],
-      ['an address that is a number', 0x1000, 1, TypeError],
+      ['an address that is a text', '0x1000', 1, TypeError],
       ['a negative length', 0n, -1, RangeError],
       ['a length that is no integer', 0n, 0.5, RangeError],
-      ['a length that is a bigint', 0n, 1n, RangeError],
+      ['a length beyond 2^53', 0n, 1n << 53n, RangeError],
     ] as const) {
       it(`refuses to read at ${what}`, () => {
-        expect(() => target.read(iova as never, length as never)).to.throw(error);
+        expect(() => target.read(iova as never, length)).to.throw(error);
       });
     }
 
     it('refuses to write at what is no address, and what are no bytes', () => {
       expect(() => target.write(-1n, Buffer.alloc(1))).to.throw(RangeError, /2\^64/);
-      expect(() => target.write(0x1000 as never, Buffer.alloc(1))).to.throw(TypeError, /bigint/);
+      expect(() => target.write('0x1000' as never, Buffer.alloc(1))).to.throw(TypeError, /bigint/);
       expect(() => target.write(0x1000n, 'text' as never)).to.throw(TypeError, /Uint8Array/);
       expect(() => target.write(0x1000n, [1, 2] as never)).to.throw(TypeError, /Uint8Array/);
     });
