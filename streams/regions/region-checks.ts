@@ -193,23 +193,33 @@ export class FilePart implements FileBacking {
 function fileBackingOf(backing: unknown, range: MemoryRange, region: string): FileBacking {
   const given = backing as Unchecked<FileBacking>;
   const mappable = given?.mappable;
-  let fileOffset: unknown = given?.fileOffset;
+  const fileOffset = given?.fileOffset;
   if (typeof mappable !== 'object' || mappable === null || typeof fileOffset !== 'bigint') {
-    checkObject(backing, `backing of a mapping in region "${region}" ('private', or a mappable and a fileOffset)`);
-    checkObject(mappable, `mappable of a mapping in region "${region}"`);
-    fileOffset = toBytes(fileOffset, `fileOffset of a mapping in region "${region}"`);
+    return fileBackingOf(checkedBacking(backing, region), range, region);
   }
-  return filePart(mappable as Mappable, fileOffset as bigint, range, region);
-}
-
-function filePart(mappable: Mappable, fileOffset: bigint, range: MemoryRange, region: string): FileBacking {
   // Doubles as long as they are exact: bigint arithmetic takes more instructions.
   const offset = Number(fileOffset);
   const end = offset + (range.endPage - range.startPage) * PAGE_SIZE_NUMBER;
-  if (offset < 0 || offset % PAGE_SIZE_NUMBER !== 0 || end > Number.MAX_SAFE_INTEGER || end > sizeOf(mappable)) {
-    checkFileRange(mappable, fileOffset, range, region);
+  if (
+    offset < 0 ||
+    offset % PAGE_SIZE_NUMBER !== 0 ||
+    end > Number.MAX_SAFE_INTEGER ||
+    end > sizeOf(mappable as Mappable)
+  ) {
+    checkFileRange(mappable as Mappable, fileOffset, range, region);
   }
-  return new FilePart(mappable, fileOffset);
+  return new FilePart(mappable as Mappable, fileOffset);
+}
+
+/** A backing whose offset is a bigint. @throws TypeError or RangeError */
+function checkedBacking(backing: unknown, region: string): FileBacking {
+  checkObject(backing, `backing of a mapping in region "${region}" ('private', or a mappable and a fileOffset)`);
+  const { mappable, fileOffset } = backing as Unchecked<FileBacking> & object;
+  checkObject(mappable, `mappable of a mapping in region "${region}"`);
+  return {
+    mappable: mappable as Mappable,
+    fileOffset: toBytes(fileOffset, `fileOffset of a mapping in region "${region}"`),
+  };
 }
 
 /** @throws RangeError, or DmaError if the file is known to be too short */
