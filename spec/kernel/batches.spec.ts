@@ -104,8 +104,9 @@ for (const make of ways()) {
 
 describe('the BAR of another device in a set', () => {
   it('stops iommufd there, and nowhere else', async () => {
-    const way = iommufd('va');
-    const pages = new Pages();
+    using way = iommufd('va');
+    // The mapped BAR keeps its device open.
+    using pages = new Pages();
     const bar = way.openDevice(SECOND);
     way.openDevice();
     const range = MemoryRange.ofLength(0xe0000000n, bar.region(0).size);
@@ -117,9 +118,6 @@ describe('the BAR of another device in a set', () => {
     expect(stop.done).to.equal(1);
     expect(stop.error).to.include({ code: 'EFAULT', region: 'bar' });
     expect(await way.target.mapDmaBatch([pages.request(page(2))])).to.equal(undefined);
-    // The mapped BAR keeps its device open.
-    pages[Symbol.dispose]();
-    way.close();
   });
 });
 
@@ -131,9 +129,9 @@ describe('large maps of several targets', () => {
     const what = { range, region: 'large', type: 'ram', writable: true } as const;
     const backing = { mappable: memfd, fileOffset: 0n };
     const request = { ...what, ...backing, hostVa: pages.space.ensureMapped({ ...what, backing }) };
-    const container = type1();
+    using container = type1();
     container.openDevice();
-    const ioas = iommufd('va');
+    using ioas = iommufd('va');
     ioas.openDevice(SECOND);
 
     // Each thread of libuv's pool waits for somebody to write into the pipe.
@@ -155,7 +153,5 @@ describe('large maps of several targets', () => {
     await Promise.all((await Promise.all(waiting)).map((reader) => reader.close()));
     closeSync(writer);
     rmSync(folder, { recursive: true });
-    container.close();
-    ioas.close();
   });
 });

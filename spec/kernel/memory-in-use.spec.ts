@@ -30,7 +30,7 @@ for (const kind of ['type1', 'va'] as const) {
   describe(`a batch that another thread runs, ${kind === 'type1' ? kind : 'iommufd by va'}`, () => {
     for (const [how, release] of Object.entries(RELEASES)) {
       it(`keeps the block of RamBlocks that it maps until it has ended, beyond ${how}, and no longer`, async () => {
-        const way = wayOf(kind);
+        using way = wayOf(kind);
         const device = way.openDevice();
         using memory = new RamBlocks();
         using file = Memfd.create('in use', BigInt(LENGTH));
@@ -65,7 +65,6 @@ for (const kind of ['type1', 'va'] as const) {
         const found = Buffer.alloc(6);
         readSync(file.fd, found, 0, 6, TO);
         expect(found.toString()).to.equal('pinned');
-        way.close();
       }).timeout(120_000);
     }
   });

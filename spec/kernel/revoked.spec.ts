@@ -11,7 +11,7 @@ const page = (number: number, count = 1): MemoryRange => MemoryRange.ofPages(num
 
 describe('a device that is gone', () => {
   it('because its descriptor was closed behind our back: errors, also when something else has the number', () => {
-    const way = type1();
+    using way = type1();
     const device = way.openDevice(FIRST);
     const { fd } = device;
     closeSync(fd);
@@ -46,7 +46,7 @@ describe('a device that is gone', () => {
     probe.close();
 
     it(`${name}: with the device closed under an attached target, memory comes and goes or is refused, and nothing stays pinned`, async () => {
-      const way = make();
+      using way = make();
       await using machine = await Machine.create();
       await machine.attachVa();
       const device = way.openDevice(FIRST);
@@ -61,11 +61,10 @@ describe('a device that is gone', () => {
       await attachment.detach();
       expect(attachment.ledger()).to.deep.equal([]);
       expect(pinnedKilobytes()).to.deep.equal([0, 0]);
-      way.close();
     });
 
     it(`${name}: with the IOMMU's descriptor closed under an attached target, every call fails with ERR_CLOSED, and what is stuck is known`, async () => {
-      const way = make();
+      using way = make();
       const machine = await Machine.create();
       await machine.attachVa();
       way.openDevice(FIRST);

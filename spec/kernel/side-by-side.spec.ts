@@ -25,9 +25,11 @@ function told(target: VfioType1Target | IommufdTarget, events: string[]): DmaTar
 
 describe('two IOMMUs', () => {
   it('pin a large map at the same time, and let go of it at the same time', async () => {
-    const ways: readonly Way[] = [type1(), iommufd('va')];
-    ways[0]?.openDevice(FIRST);
-    ways[1]?.openDevice(SECOND);
+    using container = type1();
+    using ioas = iommufd('va');
+    container.openDevice(FIRST);
+    ioas.openDevice(SECOND);
+    const ways: readonly Way[] = [container, ioas];
     const events: string[] = [];
     const [first, second] = ways.map((way) =>
       way.container === undefined
@@ -51,9 +53,6 @@ describe('two IOMMUs', () => {
     expect(events.splice(0).slice(0, 2)).to.deep.equal(['second begins to unmap', 'first begins to unmap']);
 
     await manager.close();
-    ways.forEach((way) => {
-      way.close();
-    });
     space.close();
     memfd.close();
   });

@@ -156,22 +156,20 @@ describe('a BAR of one device as memory for another', () => {
   }
 
   it('is mapped by type1', async () => {
-    const way = type1();
+    using way = type1();
     const { machine, held } = await mapBar(way, way);
     expect(held).to.equal(1);
     expect(machine.warnings).to.deep.equal([]);
     await machine[Symbol.asyncDispose]();
-    way.close();
   });
 
   it('is a soft failure of iommufd by address, with one warning', async () => {
-    const way = iommufd('va');
+    using way = iommufd('va');
     const { machine, held } = await mapBar(way, way);
     expect(held).to.equal(0);
     expect(machine.warnings).to.have.length(1);
     expect(machine.warnings[0]).to.include({ code: 'EFAULT', region: 'bar' });
     await machine[Symbol.asyncDispose]();
-    way.close();
   });
 });
 
@@ -179,7 +177,7 @@ describe('type1 at its limits', () => {
   it('fails the 65,536th mapping, and says how many entries are left', async () => {
     // Each mapping is an area of its own in the process, and the kernel has a limit for these too.
     writeFileSync('/proc/sys/vm/max_map_count', '1000000');
-    const way = type1();
+    using way = type1();
     way.openDevice();
     using memfd = Memfd.create('one page', 4096n);
     using space = new AddressSpace({ size: 1n << 34n });
@@ -209,7 +207,6 @@ describe('type1 at its limits', () => {
     expect(error).to.include({ code: 'ENOSPC', region: 'many' });
     expect(error.message).to.include('65535 entries are left');
     expect(way.container?.info.dmaEntriesAvailable).to.equal(available);
-    way.close();
   });
 
   it('cannot be used before a group is in the container', async () => {

@@ -18,7 +18,7 @@ describe('verify() and heal()', () => {
     probe.close();
 
     it(`of ${name}: what was taken away behind the manager's back is found, and mapped again`, async () => {
-      const way = make();
+      using way = make();
       await using machine = await Machine.create();
       await machine.attachVa();
       const device = way.openDevice();
@@ -39,12 +39,11 @@ describe('verify() and heal()', () => {
       await copyByDma(device, at(0), at(4), 6);
       expect(machine.space.read(at(4), 6).toString()).to.equal('healed');
       await attachment.detach();
-      way.close();
     });
   }
 
   it('of type1: what somebody else has mapped in the container is found by the number of entries, and unmapped on request', async () => {
-    const way: Way = type1();
+    using way: Way = type1();
     await using machine = await Machine.create();
     const device = way.openDevice();
     const attachment = await machine.manager.attach(way.target);
@@ -69,6 +68,5 @@ describe('verify() and heal()', () => {
     expect(machine.space.read(at(4), 4).toString()).to.equal('kept');
     machine.space.release(range);
     await attachment.detach();
-    way.close();
   });
 });

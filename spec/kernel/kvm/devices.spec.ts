@@ -32,7 +32,11 @@ describe('a guest and a device see the same memory, through one manager', () => 
     vm = kvm.createVm();
     vcpu = vm.createVcpu(0);
     memory = new RamBlocks();
-    manager = new RegionManager({ vaMapper: memory, onWarning: (warning) => warnings.push(warning) });
+    manager = new RegionManager({
+      vaMapper: memory,
+      onWarning: (warning) => warnings.push(warning),
+      warnAfter: Infinity,
+    });
     iommufd = Iommufd.open();
     device = VfioDevice.openCdev(FIRST, iommufd);
     const ioas = iommufd.allocIoas();

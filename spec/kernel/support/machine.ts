@@ -13,13 +13,14 @@ import { IommufdTarget, VfioType1Target } from '../../../targets/index.js';
 import { enable, FIRST, SECOND } from './edu.js';
 
 /** A way to program the IOMMU: which target, and how devices get to its mappings. */
-export interface Way {
+export interface Way extends Disposable {
   readonly name: string;
   readonly target: VfioType1Target | IommufdTarget;
   readonly container?: VfioContainer;
   readonly ioas?: Ioas;
   /** Opens a device whose DMA goes through the target's mappings. */
   openDevice(address?: string): VfioDevice;
+  /** Closes everything; also more than once. A test that fails in between would keep the device from all later ones: `using`. */
   close(): void;
 }
 
@@ -39,8 +40,11 @@ export function type1(): Way {
       return device;
     },
     close() {
-      opened.forEach((one) => one[Symbol.dispose]());
+      opened.splice(0).forEach((one) => one[Symbol.dispose]());
       container.close();
+    },
+    [Symbol.dispose]() {
+      this.close();
     },
   };
 }
@@ -61,11 +65,14 @@ export function iommufd(by: 'file' | 'va' | 'auto'): Way {
       return device;
     },
     close() {
-      opened.forEach((device) => {
+      opened.splice(0).forEach((device) => {
         device.close();
       });
       ioas.destroy();
       iommufd.close();
+    },
+    [Symbol.dispose]() {
+      this.close();
     },
   };
 }
@@ -92,7 +99,12 @@ export class Machine implements AsyncDisposable {
 
   private constructor(length: bigint) {
     this.memfd = Memfd.create('ram', length);
-    this.manager = new RegionManager({ vaMapper: this.space, onWarning: (warning) => this.warnings.push(warning) });
+    this.manager = new RegionManager({
+      vaMapper: this.space,
+      onWarning: (warning) => this.warnings.push(warning),
+      // How long a slow machine takes is no matter of the specs.
+      warnAfter: Infinity,
+    });
   }
 
   static async create(range = Machine.RAM): Promise<Machine> {

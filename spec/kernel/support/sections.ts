@@ -63,6 +63,7 @@ export class SectionMachine implements AsyncDisposable {
       vaMapper: this.memory,
       hostAddresses,
       onWarning: (warning) => this.warnings.push(warning),
+      warnAfter: Infinity,
     });
   }
 
