@@ -9,6 +9,8 @@ export interface SuiteResult {
   readonly passed: number;
   readonly failed: number;
   readonly pending: number;
+  /** The titles of the tests that failed. */
+  readonly titles: readonly string[];
   readonly end: GuestEnd;
 }
 
@@ -45,9 +47,18 @@ export async function runKernelSuite(
   }).finally(() => {
     rmSync(disk, { recursive: true, force: true });
   });
-  const count = (word: string): number =>
-    Number(new RegExp(`^\\s*(\\d+) ${word}`, 'm').exec(stripVTControlCharacters(text))?.[1] ?? 0);
-  return { passed: count('passing'), failed: count('failing'), pending: count('pending'), end };
+  return { ...resultIn(stripVTControlCharacters(text)), end };
+}
+
+/** What mocha's reporter `spec` says of a run, in its output without colours. Nothing, if the run was cut short. */
+export function resultIn(text: string): Omit<SuiteResult, 'end'> {
+  const count = (word: string): number => Number(new RegExp(`^\\s*(\\d+) ${word}`, 'm').exec(text)?.[1] ?? 0);
+  const [, failures = ''] = text.split(/^\s*\d+ failing$/m);
+  // A number, then the title and those of its suites, each on a line of its own, the last with a colon.
+  const titles = [...failures.matchAll(/^ {2}\d+\) ((?:.*\n)*?.*):$/gm)].map(([, lines = '']) =>
+    lines.replaceAll(/\s*\n\s*/g, ' '),
+  );
+  return { passed: count('passing'), failed: count('failing'), pending: count('pending'), titles };
 }
 
 /** Whether a run succeeded: specs ran, none failed, and mocha and the guest ended normally. */

@@ -5,8 +5,8 @@ import mocha from 'mocha';
 const FILE_VARIABLE = 'DMA_STREAMS_TEST_COUNTS';
 
 /**
- * Mocha's dot reporter, which also adds a line of JSON with the counts to a file when the run has ended: for whoever sums up several
- * runs. A run that was cut short adds no line.
+ * Mocha's dot reporter, which also adds a line of JSON to a file when the run has ended, with the counts and the titles of the tests that
+ * failed: for whoever sums up several runs. A run that was cut short adds no line.
  */
 export default class CountingReporter extends mocha.reporters.Dot {
   /**
@@ -21,7 +21,8 @@ export default class CountingReporter extends mocha.reporters.Dot {
     }
     runner.once('end', () => {
       const { passes, failures, pending } = this.stats;
-      appendFileSync(file, `${JSON.stringify({ passed: passes, failed: failures, pending })}\n`);
+      const titles = this.failures.map((test) => test.fullTitle());
+      appendFileSync(file, `${JSON.stringify({ passed: passes, failed: failures, pending, titles })}\n`);
     });
   }
 }

@@ -35,7 +35,8 @@ describe('the reporter that counts', function () {
 
   it('adds a line for each run, and shows people what the dot reporter shows', () => {
     const mixed = run(
-      `it('a', () => {}); it('b', () => {}); it.skip('c', () => {}); it('d', () => { throw new Error('broken'); });`,
+      `it('a', () => {}); it('b', () => {}); it.skip('c', () => {});
+      describe('of a suite', () => { it('d', () => { throw new Error('broken'); }); });`,
     );
     run(`it('a', () => {});`);
     expect(
@@ -44,8 +45,8 @@ describe('the reporter that counts', function () {
         .split('\n')
         .map((line) => JSON.parse(line) as unknown),
     ).to.deep.equal([
-      { passed: 2, failed: 1, pending: 1 },
-      { passed: 1, failed: 0, pending: 0 },
+      { passed: 2, failed: 1, pending: 1, titles: ['of a suite d'] },
+      { passed: 1, failed: 0, pending: 0, titles: [] },
     ]);
     expect(mixed.status).to.equal(1);
     expect(mixed.text).to.include('2 passing').and.include('1 failing').and.include('broken');
