@@ -96,8 +96,8 @@ describe('the addon', () => {
   });
 
   it('that is cut off anywhere is refused, and ends no process', () => {
-    const { length } = readFileSync(addonFile());
-    for (const size of [0, 3, 63, 64, 200, 4096, Math.floor(length / 2)]) {
+    // All below the end of its segments. What follows them are symbols for a debugger, of which one that is built with sanitizers has the most.
+    for (const size of [0, 3, 63, 64, 200, 4096, 1 << 16, 1 << 18]) {
       const { message } = refusalOf((file) => truncateSync(file, size));
       expect(message, String(size)).to.match(/is (cut off: it has|no shared object|empty)/);
     }
