@@ -2,8 +2,7 @@
  * `npm run test:arm64`: runs the addon that `npm run prebuild` made for arm64, in an emulated Node.js: the demo, then the specs. Names what is not
  * run, and why. Folders of `spec/` given as arguments are the only ones. Downloads what is missing. Ends with `arm64: N passed, N failed`.
  */
-import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { delimiter, join, relative } from 'node:path';
 import { nodeFolder, oldMachine, replayDemo, withPrebuilds } from '../prebuild/machines.js';
 import { prebuildProblems } from '../prebuild/manifest.js';
@@ -11,6 +10,7 @@ import { projectRoot } from '../paths.js';
 import { temporaryFolder } from '../temporary-folder.js';
 import { LEFT_OUT, type LeftOut } from './left-out.js';
 import type { LeftOutTest, SuiteResult } from './suite.js';
+import { runWatched } from './watched.js';
 
 /** In milliseconds. On a processor, specs give the programs that they start a minute. */
 const CHILD_TIMEOUT = '600000';
@@ -29,20 +29,19 @@ console.log(`The demo, by ${machine.description}:\n  ${replayDemo(machine)}`);
 const folder = nodeFolder(machine);
 const total = { passed: 0, failed: 0, skipped: 0 };
 const impossible: string[] = [];
-for (const part of partsOfSpecs()) {
-  const files = readdirSync(SPECS, { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.spec.js') && isWithin(file, part))
-    .filter((file) => !leftOut.some((one) => one.title === undefined && covers(one, file)))
-    .sort();
-  if (files.length > 0) {
-    console.log(`\nspec/${part}: ${files.length} files`);
-    const { passed, failed, skipped, ...result } = runSpecs(files);
-    total.passed += passed;
-    total.failed += failed;
-    total.skipped += skipped.length;
-    skipped.forEach((title) => console.log(`  skipped: ${title}`));
-    impossible.push(...result.impossible);
+for (const file of filesOfSpecs()) {
+  console.log(`\nspec/${file.replace(/\.js$/, '.ts')}`);
+  const { passed, failed, skipped, running, ...result } = await runSpecs(file);
+  total.passed += passed;
+  total.failed += failed + (running === undefined ? 0 : 1);
+  total.skipped += skipped.length;
+  skipped.forEach((title) => {
+    console.log(`  skipped: ${title}`);
+  });
+  if (running !== undefined) {
+    console.log(`  not ended, and the rest of the file not run: ${running}`);
   }
+  impossible.push(...result.impossible);
 }
 console.log('\nNot run by the emulator:');
 for (const { specs, title, reason } of leftOut) {
@@ -59,36 +58,27 @@ if (impossible.length > 0) {
 console.log(`\narm64: ${total.passed} passed, ${total.failed} failed, ${total.skipped + impossible.length} skipped`);
 process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;
 
-/** The folders and files of `spec/` to run, each in a process of its own: one that ends early takes no other along. */
-function partsOfSpecs(): readonly string[] {
-  return wanted.length > 0 ? wanted.map(specName) : readdirSync(SPECS).sort();
+/** The files of specs to run, each in a process of its own: one that ends early takes no other along. */
+function filesOfSpecs(): readonly string[] {
+  return readdirSync(SPECS, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.spec.js'))
+    .filter((file) => wanted.length === 0 || wanted.some((name) => isWithin(file, specName(name))))
+    .filter((file) => !leftOut.some((one) => one.title === undefined && covers(one, file)))
+    .sort();
 }
 
-function runSpecs(files: readonly string[]): SuiteResult {
+function runSpecs(file: string): Promise<SuiteResult> {
   const result = join(temporaryFolder('arm64-'), 'result.json');
+  const path = join(SPECS, file);
   const left: LeftOutTest[] = leftOut.flatMap((one) =>
-    one.title === undefined
-      ? []
-      : files.filter((file) => covers(one, file)).map((file) => ({ file: join(SPECS, file), title: one.title ?? '' })),
+    one.title !== undefined && covers(one, file) ? [{ file: path, title: one.title }] : [],
   );
-  const paths = files.map((file) => join(SPECS, file));
-  spawnSync(
-    join(folder, 'node'),
-    ['--enable-source-maps', join(projectRoot, 'dist/lab/arm64/suite.js'), result, JSON.stringify(left), ...paths],
-    {
-      cwd: projectRoot,
-      stdio: 'inherit',
-      env: {
-        ...withPrebuilds(),
-        DMA_STREAMS_CHILD_TIMEOUT: CHILD_TIMEOUT,
-        PATH: `${folder}${delimiter}${process.env['PATH'] ?? ''}`,
-      },
-    },
-  );
-  // Without a result the process ended before the tests did.
-  return existsSync(result)
-    ? (JSON.parse(readFileSync(result, 'utf8')) as SuiteResult)
-    : { passed: 0, failed: 1, skipped: [], impossible: [] };
+  const suite = join(projectRoot, 'dist/lab/arm64/suite.js');
+  return runWatched([join(folder, 'node'), '--enable-source-maps', suite, result, JSON.stringify(left), path], result, {
+    ...withPrebuilds(),
+    DMA_STREAMS_CHILD_TIMEOUT: CHILD_TIMEOUT,
+    PATH: `${folder}${delimiter}${process.env['PATH'] ?? ''}`,
+  });
 }
 
 function covers({ specs }: LeftOut, file: string): boolean {

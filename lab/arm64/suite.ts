@@ -1,12 +1,12 @@
 /**
  * Runs specs on the emulated machine: `node suite.js RESULT LEFT_OUT FILE...`. `LEFT_OUT` is a list of tests as JSON: the file of each, and a part of
- * its title. Writes what became of the tests to the file RESULT.
+ * its title. Writes what has become of the tests to the file RESULT, whenever one begins or ends.
  */
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import Mocha from 'mocha';
 
 /** In milliseconds. An emulated Node.js takes seconds to start, and some tests start twenty. */
-const TIMEOUT = 1_200_000;
+const TIMEOUT = 600_000;
 
 /** A test that is not run. */
 export interface LeftOutTest {
@@ -22,6 +22,8 @@ export interface SuiteResult {
   readonly skipped: readonly string[];
   /** Titles of the tests that got ENOSYS: they need a system call that the emulator has not. */
   readonly impossible: readonly string[];
+  /** The title of the test or hook that runs; without one, the tests have ended. */
+  readonly running?: string;
 }
 
 const [result = '', leftOut = '[]', ...files] = process.argv.slice(2);
@@ -39,19 +41,35 @@ mocha.suite.eachTest((test: Mocha.Test) => {
   // Whatever the spec says: its limit is that of a processor.
   test.timeout(TIMEOUT);
 });
-const runner = mocha.run(() => {
-  const { passes = 0, failures = 0 } = runner.stats ?? {};
-  writeFileSync(
-    result,
-    JSON.stringify({ passed: passes, failed: failures, skipped, impossible } satisfies SuiteResult),
-  );
+const runner = mocha.run((failures) => {
+  note();
   process.exit(failures === 0 ? 0 : 1);
 });
+for (const event of ['test', 'hook'] as const) {
+  runner.on(event, (one: Mocha.Runnable) => {
+    note(one.fullTitle());
+  });
+}
 runner.on('pending', (test) => {
   if (!impossible.includes(test.fullTitle())) {
     skipped.push(test.fullTitle());
   }
 });
+
+/** Writes the result so far. */
+function note(running?: string): void {
+  const { passes = 0, failures = 0 } = runner.stats ?? {};
+  const written: SuiteResult = {
+    passed: passes,
+    failed: failures,
+    skipped,
+    impossible,
+    ...(running === undefined ? {} : { running }),
+  };
+  // Whoever reads it finds a whole one.
+  writeFileSync(`${result}.new`, JSON.stringify(written));
+  renameSync(`${result}.new`, result);
+}
 
 /** Skips a test that fails with ENOSYS, which no kernel answers to the system calls of the addon. */
 function skipWithoutSystemCall(test: Mocha.Test): void {
