@@ -15,6 +15,7 @@ export type { Ranged } from './ranges/range-map.js';
 export {
   checkCallback,
   checkCount,
+  checkFunction,
   checkNames,
   checkObject,
   checkOneOf,

@@ -8,8 +8,9 @@ import {
   type Mappable,
   type MemoryRange,
 } from '../streams/index.js';
-import { checkObject, checkOptions, ERRNO, printable } from '../streams/internal.js';
+import { checkOptions, ERRNO, printable } from '../streams/internal.js';
 import { whenDone } from './kernel/batch-answer.js';
+import { checkHandle } from './kernel/handle-check.js';
 import { HeldMaps } from './kernel/held-maps.js';
 import { IommuCalls } from './kernel/iommu-calls.js';
 import { stuckError, unmapError } from './kernel/kernel-errors.js';
@@ -62,8 +63,8 @@ export class IommufdTarget implements DmaTarget {
 
   /** @throws RangeError if `by` is invalid; DmaError `ENOTTY` if `by` is 'file' and the kernel cannot map files; `ERR_CLOSED` */
   constructor(ioas: Ioas, options: IommufdTargetOptions = {}) {
-    checkObject(ioas, 'the IOAS of an IommufdTarget');
     const { name = 'iommufd', by = 'auto' } = checkOptions(options, { name: true, by: true }, 'IommufdTarget');
+    checkHandle(ioas, 'run', 'an Ioas', 'the IOAS of an IommufdTarget');
     checkLabel(name, 'name');
     if (!['auto', 'file', 'va'].includes(by)) {
       throw new RangeError(`by '${by}' is none of 'auto', 'file' and 'va'`);

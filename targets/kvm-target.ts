@@ -1,11 +1,12 @@
 import type { KvmSlots, KvmVm } from '../binding/index.js';
 import { checkLabel } from '../binding/checks.js';
 import type { BatchStop, DmaMapRequest, DmaTarget, MemoryRange } from '../streams/index.js';
+import { checkHandle } from './kernel/handle-check.js';
 import { IommuCalls } from './kernel/iommu-calls.js';
 import { stuckError, unmapError } from './kernel/kernel-errors.js';
 import { KernelTarget, putMapByVa, type KernelInterface } from './kernel/kernel-target.js';
 import { guestLimits, slotHint, slotMisfit, type GuestLimits } from './kernel/slot-errors.js';
-import { checkObject, checkOptions, printable } from '../streams/internal.js';
+import { checkOptions, printable } from '../streams/internal.js';
 
 /** What pauses and resumes the vCPUs of a VM. */
 export interface VcpuPause {
@@ -93,7 +94,6 @@ export class KvmTarget implements DmaTarget {
    * wrong type
    */
   constructor(vm: KvmVm, options: KvmTargetOptions = {}) {
-    checkObject(vm, 'the VM of a KvmTarget');
     const {
       name = 'kvm',
       firstSlot,
@@ -101,6 +101,7 @@ export class KvmTarget implements DmaTarget {
       dirtyLog,
       around,
     } = checkOptions(options, { name: true, firstSlot: true, slots: true, dirtyLog: true, around: true }, 'KvmTarget');
+    checkHandle(vm, 'memorySlots', 'a KvmVm', 'the VM of a KvmTarget');
     checkLabel(name, 'name');
     this.name = name;
     this.#slots = vm.memorySlots({

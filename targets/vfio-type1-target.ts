@@ -2,11 +2,12 @@ import type { VfioContainer } from '../binding/index.js';
 import { checkLabel } from '../binding/checks.js';
 import type { BatchStop, DmaMapRequest, DmaTarget, MemoryRange } from '../streams/index.js';
 import { EntryCount } from './kernel/entry-count.js';
+import { checkHandle } from './kernel/handle-check.js';
 import { IommuCalls } from './kernel/iommu-calls.js';
 import { KernelTarget, putMapByVa, type KernelInterface } from './kernel/kernel-target.js';
 import { lockedMemory } from './kernel/locked-memory.js';
 import { OneAtATime } from './kernel/one-at-a-time.js';
-import { checkObject, checkOptions, printable, readable } from '../streams/internal.js';
+import { checkOptions, printable, readable } from '../streams/internal.js';
 
 /**
  * Programs a VFIO container with a type1v2 IOMMU, by host virtual address (`VFIO_IOMMU_MAP_DMA`, `VFIO_IOMMU_UNMAP_DMA`).
@@ -42,8 +43,8 @@ export class VfioType1Target implements DmaTarget {
    * @param options.name name in errors. Default: `'vfio'`
    */
   constructor(container: VfioContainer, options: { readonly name?: string } = {}) {
-    checkObject(container, 'the container of a VfioType1Target');
     const { name = 'vfio' } = checkOptions(options, { name: true }, 'VfioType1Target');
+    checkHandle(container, 'run', 'a VfioContainer', 'the container of a VfioType1Target');
     checkLabel(name, 'name');
     this.name = name;
     this.#count = new EntryCount(() => container.info.dmaEntriesAvailable);

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { map, merge, ReplaySubject, type Observable } from 'rxjs';
 import { TestScheduler, type RunHelpers } from 'rxjs/testing';
+import { checkFunction } from '../streams/internal.js';
 import type { ChangeSet, Outcome } from '../streams/index.js';
 import { setOf, type SetContents } from './builders.js';
 import { FailingFake } from './failing-fake.js';
@@ -69,6 +70,7 @@ export interface MarbleHelpers extends RunHelpers {
  * ```
  */
 export function marbleTest(work: (helpers: MarbleHelpers) => void): void {
+  checkFunction(work, 'the argument of marbleTest');
   const expectations = new Expectations(marbleTest);
   const scheduler = new TestScheduler((received: Recorded[], expected: Recorded[]) => {
     expectations.compare(received, expected);

@@ -175,6 +175,21 @@ describe('A class where an object is needed', () => {
     );
   });
 
+  it('is checked at targets of the kernel: another object is named, too', () => {
+    using memory = new RamBlocks();
+    for (const [make, needed] of [
+      [() => new targets.VfioType1Target(given(memory)), 'a VfioContainer'],
+      [() => new targets.IommufdTarget(given(memory)), 'an Ioas'],
+      [() => new targets.KvmTarget(given(memory)), 'a KvmVm'],
+    ] as const) {
+      expect(make).to.throw(TypeError, `${needed} is needed, not a RamBlocks`);
+    }
+    expect(() => new targets.VfioType1Target(given(Object.create(null)))).to.throw(
+      TypeError,
+      'not another object',
+    );
+  });
+
   it('is not what a method of the name "class" is', () => {
     const { class: branch } = { class: () => of() };
     const { class: method } = {

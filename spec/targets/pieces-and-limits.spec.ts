@@ -148,6 +148,7 @@ describe('pieces and the entry limit', function () {
     entries = 7;
     expect(target.maxMaps).to.equal(100);
     const closed = {
+      run: () => 0,
       get info(): never {
         throw new Error('it has no group');
       },

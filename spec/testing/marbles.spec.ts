@@ -301,6 +301,12 @@ describe('marbleTest', () => {
       expect(failureOf(work).message).to.contain('must not be async');
     });
 
+    it('when it is given no function', () => {
+      expect(failureOf(undefined as never).message).to.equal(
+        'the argument of marbleTest must be a function, not undefined',
+      );
+    });
+
     it('with what its function throws, and with what a subscriber throws in virtual time', () => {
       const boom = new Error('boom');
       const fail = (): never => {

@@ -47,7 +47,8 @@ export function* healByCount(port: TargetPort, unexpected: boolean): Coroutine<v
   const left = (yield* excess(port, (yield* heldBy(port)).length)) ?? 0;
   // A mapping that is stuck in the ledger may be gone at the target. It is not missing: retryStuck() unmaps it again.
   if ((unexpected && left > 0) || left < -port.ledger.stuck.size) {
-    const differs = `${Math.abs(left)} maps ${left > 0 ? 'more' : 'fewer'} than it should`;
+    const count = Math.abs(left);
+    const differs = `${count} maps ${left > 0 ? 'more' : 'fewer'} than it should`;
     throw new DmaError(`the target holds ${differs}, and cannot list them`, {
       code: 'ERR_TARGET_DIFFERS',
       target: port.name,

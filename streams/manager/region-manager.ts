@@ -141,7 +141,8 @@ export class RegionManager implements AsyncDisposable {
 
   /**
    * Adds a region of RAM, with one mapping over all of it, and maps it; writable unless told otherwise: `addRegion`, `addMapping` and `map` as one command and one
-   * change set. The parameters are read at the call. To take the memory out again: `region.remove()`.
+   * change set. The parameters are read at the call. To take the memory out again: `region.remove()`. Where regions of higher priority, or of the
+   * same priority and added before, are mapped already, the memory is hidden, and is no failure: see `region.active`.
    *
    * Order: as every command, it waits for earlier ones, and resolves when every target has mapped the memory.
    *

@@ -20,6 +20,7 @@ import type { MemoryRange } from '../ranges/memory-range.js';
 import type { RegionEdit } from '../contracts/region.js';
 import { filterInSlices, joinInSlices, mapInSlices } from '../ranges/slices.js';
 import { EMPTY_LIST } from '../util/lists.js';
+import { checkFunction } from '../util/checks.js';
 import type { SerialQueue } from '../util/serial-queue.js';
 import { type Coroutine, isPromiseLike, run as runCoroutine, waitFor } from '../util/coroutine.js';
 import type { VaOwner } from '../host-addresses/va-owner.js';
@@ -82,6 +83,9 @@ export class Transactions {
     this.#view.begin(draft.steps);
     let value: T;
     try {
+      if (typeof work !== 'function') {
+        checkFunction(work, 'the work of a transaction');
+      }
       value = work(draft);
       if (isPromiseLike(value)) {
         ignoreRejection(value);
