@@ -59,5 +59,5 @@ function toldOf<Answer>(answer: Answer, call: TargetCall, record: (call: TargetC
 }
 
 function failed(call: TargetCall, error: unknown): TargetCall {
-  return { ...call, failed: codeOf(error) ?? 'ERR_TARGET' };
+  return { ...call, failed: codeOf(error) ?? 'ERR_TARGET_FAILED' };
 }

@@ -57,7 +57,7 @@ describe('journalTarget', () => {
       },
     });
     expect(() => target.mapDma(request)).to.throw('no code');
-    expect(calls[0]?.failed).to.equal('ERR_TARGET');
+    expect(calls[0]?.failed).to.equal('ERR_TARGET_FAILED');
   });
 
   it('needs what the target needs, and addresses where they are asked for', () => {

@@ -23,9 +23,6 @@ export function combined(
   branches: readonly TargetBranch[],
   start: (all: readonly Branch[], name: string, subscription: Subscription) => ServeSet,
 ): TargetBranch {
-  if (branches.length === 0) {
-    throw new TypeError('fanOut() needs one branch or more: toTarget(target) makes one');
-  }
   branches.forEach(checkBranch);
   const makeAll = (): readonly Branch[] => branches.map((branch) => new Branch(branch));
   return (changes$) => {

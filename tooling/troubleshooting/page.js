@@ -20,10 +20,17 @@ const AREAS = [
   ['testing/', 'the test kit'],
 ];
 
-/** Not a code of this library: Node.js has it for every abort. */
-const ABORT = {
-  meaning: 'the `AbortSignal` of an attach was aborted; `cause` is its reason',
-  cure: 'nothing, if that was meant: what was mapped is undone. Attach again when it may take as long as it takes',
+/** Codes that no `DmaError` of this library begins with. */
+const OTHER_CODES = {
+  // Node.js has it for every abort.
+  ABORT_ERR: {
+    meaning: 'the `AbortSignal` of an attach was aborted; `cause` is its reason',
+    cure: 'nothing, if that was meant: what was mapped is undone. Attach again when it may take as long as it takes',
+  },
+  ERR_UNKNOWN: {
+    meaning: 'what was thrown has no code; in the JSON of `doctor`, and where the inspector cannot listen',
+    cure: 'see the message, and `cause`',
+  },
 };
 
 /** What people see of codes whose messages no source has as a text. */
@@ -54,7 +61,7 @@ export function pageOf(codes, errnos, findings) {
   for (const finding of findings) {
     byCode.set(finding.code, [...(byCode.get(finding.code) ?? []), finding]);
   }
-  const library = [...Object.entries(codes), ['ABORT_ERR', ABORT]].map(([code, { meaning, cure }]) =>
+  const library = Object.entries({ ...codes, ...OTHER_CODES }).map(([code, { meaning, cure }]) =>
     row(idOf(code), seen(code, byCode.get(code) ?? []), text(meaning), text(cure)),
   );
   const known = Object.keys(errnos).filter((code) => byCode.get(code)?.some(({ hints }) => hints.length > 0));
@@ -64,12 +71,11 @@ export function pageOf(codes, errnos, findings) {
     .map(([code, [number, sentence]]) => `\`${code}\` (${number}) ${text(sentence)}`);
   return [
     HEAD,
-    '## Codes of this library\n',
-    table(['code', 'what you see', 'what it means', 'what to do'], library),
-    '## Codes of the kernel\n',
-    'They come from the kernel, or from a target or a socket that finds the same before the kernel is called. `errno` is the number, negative.\n',
-    table(['code', 'what you see', 'where', 'what to do'], kernel),
-    '### Others\n',
+    '## The codes\n',
+    'First those of this library, then those of the kernel, with their numbers. The latter come from the kernel, or from a target or a socket that',
+    'finds the same before the kernel is called; `errno` is the number, negative.\n',
+    table(['code', 'what you see', 'what it means, or where it occurs', 'what to do'], [...library, ...kernel]),
+    '## Other codes of the kernel\n',
     'For these the library has no advice of its own; a target, a VA mapper or a system call of yours may return them. See errno(3).\n',
     `${others.join(', ')}.\n`,
   ].join('\n');
