@@ -26,7 +26,7 @@ export const page: Question = {
     'in one animation frame: the canvas, the overview, the tables and the log. Rectangles are those that the canvas fills.',
 
   hosts(quick: boolean): Host[] {
-    return [{ name: 'page', parameters: {}, rounds: quick ? 3 : 31, warmUps: quick ? 1 : 5 }];
+    return [{ name: 'page', parameters: {}, rounds: quick ? 2 : 31, warmUps: quick ? 0 : 5 }];
   },
 
   async setUp(): Promise<Measured> {

@@ -11,19 +11,21 @@ const FACTOR = 10;
 const TEN_TIMES = `${FACTOR} times as many mappings of one file`;
 const PAGE = 4096;
 const FILE_PAGES = 4096;
-const NAME = 'dma-streams-stall';
+
+/** The number of stages so far. Files of earlier ones may be mapped until what holds them is collected. */
+let stages = 0;
 
 /** Many mappings of one file in RamBlocks. */
 export const ramBlocksScenes: readonly Scene[] = [
-  scene(`attach by address, ${TEN_TIMES}`, ({ manager, meter }) => async () => {
+  scene(`attach by address, ${TEN_TIMES}`, ({ manager, file, meter }) => async () => {
     await manager.attach(addressTarget(meter));
-    checkAreas(1);
+    checkAreas(file, 1);
   }),
-  scene(`hide what has addresses, ${TEN_TIMES}`, async ({ manager, region, meter }) => {
+  scene(`hide what has addresses, ${TEN_TIMES}`, async ({ manager, region, file, meter }) => {
     await manager.attach(addressTarget(meter));
     return async () => {
       await region.unmap();
-      await areasAreGone();
+      await areasAreGone(file);
     };
   }),
   scene(`close a manager and its RamBlocks, ${TEN_TIMES}`, async ({ manager, memory, meter }) => {
@@ -47,6 +49,8 @@ interface Stage {
   readonly memory: RamBlocks;
   readonly manager: RegionManager;
   readonly region: Region;
+  /** The name of the file that is mapped. */
+  readonly file: string;
 }
 
 type Work = () => Promise<unknown>;
@@ -56,7 +60,9 @@ function scene(name: string, play: (stage: Stage) => Work | Promise<Work>): Scen
     name,
     inBatches: true,
     async setUp(count, meter) {
-      const ram = Memfd.create(NAME, BigInt(FILE_PAGES * PAGE));
+      stages += 1;
+      const file = `dma-streams-stall-${stages}`;
+      const ram = Memfd.create(file, BigInt(FILE_PAGES * PAGE));
       const memory = new RamBlocks();
       const manager = new RegionManager({ vaMapper: memory });
       const range = MemoryRange.ofPages(0, 2 ** 36);
@@ -68,7 +74,7 @@ function scene(name: string, play: (stage: Stage) => Work | Promise<Work>): Scen
           edit.addMapping(region, { rangeInRegion: slot(index), writable: true, backing });
         }
       });
-      return play({ meter, memory, manager, region });
+      return play({ meter, memory, manager, region, file });
     },
   };
 }
@@ -78,20 +84,20 @@ function addressTarget(meter: Meter): StallTarget {
 }
 
 /** @throws Error if the process maps the file in more, or fewer, memory areas */
-function checkAreas(expected: number): void {
-  const areas = countAreas();
+function checkAreas(file: string, expected: number): void {
+  const areas = countAreas(file);
   if (areas !== expected) {
     throw new Error(`the file is ${areas} memory areas of this process, not ${expected}`);
   }
 }
 
 /** Waits until the process maps nothing of the file: a long block is unmapped on another thread. */
-async function areasAreGone(): Promise<void> {
-  while (countAreas() > 0) {
+async function areasAreGone(file: string): Promise<void> {
+  while (countAreas(file) > 0) {
     await turn();
   }
 }
 
-function countAreas(): number {
-  return readFileSync('/proc/self/maps', 'utf8').split(`/memfd:${NAME} `).length - 1;
+function countAreas(file: string): number {
+  return readFileSync('/proc/self/maps', 'utf8').split(`/memfd:${file} `).length - 1;
 }
