@@ -13,7 +13,7 @@ export interface PageOptions {
 const PATIENCE = 15_000;
 
 /**
- * The inspector's page in a browser that remembers nothing of others, and what went wrong in it: errors on its console, violations of its content
+ * A page in a browser that remembers nothing of others, and what went wrong in it: errors on its console, violations of its content
  * security policy, requests to other hosts.
  */
 export class OpenedPage implements AsyncDisposable {
@@ -36,7 +36,8 @@ export class OpenedPage implements AsyncDisposable {
     await page.setViewport({ width, height, deviceScaleFactor: scale });
     await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
     const opened = new OpenedPage(context, page);
-    await opened.#listen(new URL(url).origin);
+    const { origin, protocol } = new URL(url);
+    await opened.#listen(protocol === 'file:' ? 'file://' : origin);
     await page.goto(url, { waitUntil: 'domcontentloaded' });
     return opened;
   }
