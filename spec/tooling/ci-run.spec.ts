@@ -37,7 +37,7 @@ sleep 100 &
 wait
 wait
 `;
-    const installed = ['npx', 'g++', 'make', 'python3', 'clang-format-19', 'clang-tidy-19'];
+    const installed = ['npx', 'g++', 'make', 'python3', 'clang-format-19', 'clang-tidy-19', 'chromium'];
     for (const [name, text] of [['npm', npm], ...installed.map((each) => [each, '#!/bin/sh\n'])] as const) {
       writeFileSync(join(folder, 'bin', name ?? ''), text ?? '');
       chmodSync(join(folder, 'bin', name ?? ''), 0o755);
