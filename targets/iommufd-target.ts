@@ -61,7 +61,7 @@ export class IommufdTarget implements DmaTarget {
   /** The current mappings: needed because a failed unmap of the kernel may be partial. */
   readonly #heldMaps: HeldMaps;
 
-  /** @throws RangeError if `by` is invalid; DmaError `ENOTTY` if `by` is 'file' and the kernel cannot map files; `ERR_CLOSED` */
+  /** @throws TypeError if it is no Ioas; RangeError if `by` is invalid; DmaError `ENOTTY` if `by` is 'file' and the kernel cannot map files; `ERR_CLOSED` */
   constructor(ioas: Ioas, options: IommufdTargetOptions = {}) {
     const { name = 'iommufd', by = 'auto' } = checkOptions(options, { name: true, by: true }, 'IommufdTarget');
     checkHandle(ioas, 'run', 'an Ioas', 'the IOAS of an IommufdTarget');

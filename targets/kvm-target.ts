@@ -90,8 +90,8 @@ export class KvmTarget implements DmaTarget {
   readonly #kernel: KernelTarget;
 
   /**
-   * @throws DmaError `ERR_CLOSED` if the VM is closed; RangeError if the VM does not have these slots; TypeError if an option is of the
-   * wrong type
+   * @throws DmaError `ERR_CLOSED` if the VM is closed; RangeError if the VM does not have these slots; TypeError if it is no KvmVm,
+   * or an option is of the wrong type
    */
   constructor(vm: KvmVm, options: KvmTargetOptions = {}) {
     const {

@@ -41,6 +41,7 @@ export class VfioType1Target implements DmaTarget {
   /**
    * @param container the caller keeps ownership: close it after the target was detached
    * @param options.name name in errors. Default: `'vfio'`
+   * @throws TypeError if it is no VfioContainer, or an option is of the wrong type
    */
   constructor(container: VfioContainer, options: { readonly name?: string } = {}) {
     const { name = 'vfio' } = checkOptions(options, { name: true }, 'VfioType1Target');

@@ -34,6 +34,7 @@ export async function runWatched(
       running = now;
       since = Date.now();
     } else if (Date.now() - since > LIMIT && suite.pid !== undefined) {
+      clearInterval(timer);
       process.kill(-suite.pid, 'SIGKILL');
     }
   }, INTERVAL);

@@ -83,6 +83,7 @@ export class Transactions {
     this.#view.begin(draft.steps);
     let value: T;
     try {
+      // The check reads the source of a function, to tell classes: not for each command.
       if (typeof work !== 'function') {
         checkFunction(work, 'the work of a transaction');
       }

@@ -10,7 +10,8 @@ export function checkHandle(handle: unknown, method: string, kind: string, what:
   checkObject(handle, what);
   if (typeof Reflect.get(handle, method) !== 'function') {
     const type: unknown = Reflect.get(handle, 'constructor');
-    const given = typeof type === 'function' && !['', 'Object'].includes(type.name) ? `a ${type.name}` : 'another object';
+    const given =
+      typeof type === 'function' && !['', 'Object'].includes(type.name) ? `a ${type.name}` : 'another object';
     throw new TypeError(`${what}: ${kind} is needed, not ${given}`);
   }
 }
