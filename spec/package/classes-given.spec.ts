@@ -184,10 +184,7 @@ describe('A class where an object is needed', () => {
     ] as const) {
       expect(make).to.throw(TypeError, `${needed} is needed, not a RamBlocks`);
     }
-    expect(() => new targets.VfioType1Target(given(Object.create(null)))).to.throw(
-      TypeError,
-      'not another object',
-    );
+    expect(() => new targets.VfioType1Target(given(Object.create(null)))).to.throw(TypeError, 'not another object');
   });
 
   it('is not what a method of the name "class" is', () => {
