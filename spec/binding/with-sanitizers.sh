@@ -13,4 +13,4 @@ cd "$root"
 export LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)"
 export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export DMA_STREAMS_PREBUILD=$beside
-exec node node_modules/mocha/bin/mocha.js --no-config --enable-source-maps --reporter ./tooling/counting-reporter.js --timeout 120000 'dist/spec/binding/**/*.spec.js' "$@"
+exec node node_modules/mocha/bin/mocha.js --no-config --enable-source-maps --require ./dist/spec/support/collect-garbage.js --reporter ./tooling/counting-reporter.js --timeout 120000 'dist/spec/binding/**/*.spec.js' "$@"
