@@ -25,7 +25,7 @@ const RELEASES = {
 
 /** Makes guest memory that a manager maps, and a view of it. `backing` is a memfd or private memory. */
 const program = (mapper: Mapper, job: string, release: string, backing: 'memfd' | 'private'): string => `
-  import { closeSync, openSync, read, rmSync, write } from 'node:fs';
+  import { closeSync, constants as files, openSync, read, rmSync, write } from 'node:fs';
   import { writeFile } from 'node:fs/promises';
   import { randomFill, webcrypto } from 'node:crypto';
   import { brotliCompress, constants, gzip } from 'node:zlib';
@@ -43,7 +43,9 @@ const program = (mapper: Mapper, job: string, release: string, backing: 'memfd' 
   await region.addMapping(mapping);
   await region.map({ writable: true });
   const view = space.view(range);
-  const [scratch, random] = [openSync('/dev/shm', 0o20200002, 0o600), openSync('/dev/urandom', 'r')];
+  // Processors have O_DIRECTORY in different places.
+  const O_TMPFILE = 0o20000000 | files.O_DIRECTORY;
+  const [scratch, random] = [openSync('/dev/shm', files.O_RDWR | O_TMPFILE, 0o600), openSync('/dev/urandom', 'r')];
   const work = ${job};
   const done = new Promise((resolve) => work(view, resolve));
   await sleep(2);
