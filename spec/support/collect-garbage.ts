@@ -4,6 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { projectRoot } from '../../lab/paths.js';
+import { temporaryRoot } from '../../lab/temporary-folder.js';
 
 /** The folders of `dist/spec/` whose specs count the descriptors of their process. */
 const COUNTING = /^(binding|sources|targets)\//;
@@ -12,6 +13,9 @@ const COUNTING = /^(binding|sources|targets)\//;
 const CALM_TURNS = 5;
 
 let file: string | undefined;
+
+// The first temporary folder of a process opens descriptors, which a test would count that is run alone.
+temporaryRoot();
 
 /**
  * Root hooks of mocha: before the first test of a file that counts descriptors, what the files before it have left to the garbage collector is
