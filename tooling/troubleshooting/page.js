@@ -20,7 +20,7 @@ const AREAS = [
   ['testing/', 'the test kit'],
 ];
 
-/** Codes that no `DmaError` of this library begins with. */
+/** Codes that are not in the library's own list. */
 const OTHER_CODES = {
   // Node.js has it for every abort.
   ABORT_ERR: {
