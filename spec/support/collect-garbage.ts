@@ -1,10 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { projectRoot } from '../../lab/paths.js';
 import { temporaryRoot } from '../../lab/temporary-folder.js';
+import { collectGarbage } from '../binding/support/collect-garbage.js';
 
 /** The folders of `dist/spec/` whose specs count the descriptors of their process. */
 const COUNTING = /^(binding|sources|targets)\//;
@@ -25,16 +24,14 @@ export const mochaHooks = {
   async beforeEach(this: Mocha.Context): Promise<void> {
     const next = this.currentTest?.file;
     if (next !== file && next !== undefined && COUNTING.test(relative(join(projectRoot, 'dist/spec'), next))) {
-      await collectGarbage();
+      await closeWhatIsForgotten();
     }
     file = next;
   },
 };
 
-async function collectGarbage(): Promise<void> {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
-  setFlagsFromString('--no-expose-gc');
+async function closeWhatIsForgotten(): Promise<void> {
+  collectGarbage();
   // The addon closes descriptors in later turns.
   for (let [before, calm] = [NaN, 0]; calm < CALM_TURNS;) {
     await turn();
